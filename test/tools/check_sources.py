@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""Small rules that no compiler checks: file length, message identifiers, co_await temporaries, leftovers, links in docs.
+
+Usage: check_sources.py [ROOT].
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+MAX_LINES = 600
+MESSAGE = re.compile(r'log::Message\s+k\w+\s*\{\s*"([A-Z0-9_]+)"', re.S)
+# g++ 12 destroys aggregate and lambda temporaries inside a co_await expression twice.
+CO_AWAIT = re.compile(r"co_await[^;]*(\{[^;]*\}|\[[^\]]*\]\s*\()")
+LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)(?:#[^)]*)?\)")
+
+
+def main() -> int:
+    root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2]).resolve()
+    listed = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True)
+    files = [root / name for name in listed.stdout.splitlines()] if listed.returncode == 0 else list(root.rglob("*"))
+    problems, seen = [], {}
+    for file in sorted(f for f in files if f.is_file()):
+        path = file.relative_to(root).as_posix()
+        if file.suffix in (".cpp", ".hpp", ".py", ".sh"):
+            text = file.read_text()
+            lines = text.count("\n")
+            if lines > MAX_LINES:
+                problems.append(f"{path}: {lines} lines; split it (limit {MAX_LINES})")
+            if path != "test/tools/check_sources.py":
+                for match in LEFTOVER.finditer(text):
+                    problems.append(f"{path}:{text.count(chr(10), 0, match.start()) + 1}: leftover {match.group(1)}")
+            for match in CO_AWAIT.finditer(text) if file.suffix in (".cpp", ".hpp") else ():
+                line = text.count("\n", 0, match.start()) + 1
+                problems.append(f"{path}:{line}: name the temporary before co_await (g++ 12 destroys it twice)")
+            for identifier in MESSAGE.findall(text) if not path.startswith("test/") else ():
+                if seen.setdefault(identifier, path) != path:
+                    problems.append(f"{path}: message {identifier} is declared in {seen[identifier]} already")
+        elif file.suffix == ".md":
+            for target in LINK.findall(file.read_text()):
+                if not (file.parent / target).exists():
+                    problems.append(f"{path}: link to {target}, which does not exist")
+    print("\n".join(problems) if problems else f"sources: {len(files)} files, {len(seen)} messages, nothing to complain of")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
