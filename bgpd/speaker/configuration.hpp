@@ -1,0 +1,103 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/asn.hpp"
+#include "net/ip.hpp"
+#include "net/prefix.hpp"
+
+/// What the speaker is told to do, as plain values. peers.hpp makes a Configuration and originate.hpp LocalRoutes out of
+/// resources; the speaker compares each with the one before and changes only what differs.
+namespace manul::bgp::speaker {
+
+/// A password is referred to in resources and looked up by bgpd/io, which fills in `value`. Without a value the peer
+/// stays down and says so.
+struct Password {
+    std::string secret;  ///< name of the Secret
+    std::string key;
+    std::optional<std::string> value;
+
+    bool operator==(const Password&) const = default;
+};
+
+/// BGPPeer nextHopMode. `automatic` is RFC 4271 section 5.1.3.
+enum class NextHopMode : std::uint8_t { automatic, self, keep };
+
+/// Where a peer was defined, as `node status` prints it.
+enum class PeerOrigin : std::uint8_t { node_mesh, node_specific, global };
+
+/// One wanted session. Its identity is the remote address.
+struct PeerConfig {
+    std::string name;  ///< the resource that defines it: "BGPPeer(rack-router)", "Node(node-2)" for the mesh
+    PeerOrigin origin = PeerOrigin::node_mesh;
+    net::Ip address;
+    std::uint16_t port = 179;
+    net::Asn remote_as = *net::Asn::make(64512);
+    net::Asn local_as = *net::Asn::make(64512);
+    std::optional<net::Ip> local_address;  ///< source address of the session
+    bool v4 = false;                       ///< families to negotiate
+    bool v6 = false;
+    bool passive = false;
+    bool is_node = false;           ///< the remote end is a Node of this cluster
+    bool reflector_client = false;  ///< RFC 4456: this node reflects for it
+    NextHopMode next_hop_mode = NextHopMode::automatic;
+    std::chrono::seconds hold_time{90};
+    std::optional<std::chrono::seconds> keepalive_time;  ///< absent: a third of the hold time
+    std::uint16_t restart_seconds = 120;                 ///< graceful restart time that we announce
+    std::uint32_t allowed_own_as = 0;                    ///< how often our AS number may be in a received path
+    std::optional<std::uint8_t> ttl_security;            ///< GTSM hop count (RFC 5082)
+    std::optional<Password> password;
+    std::optional<std::uint32_t> max_prefixes;
+
+    [[nodiscard]] bool external() const noexcept { return remote_as != local_as; }
+    bool operator==(const PeerConfig&) const = default;
+};
+
+struct Multipath {
+    std::uint16_t max = 64;
+    bool relax = true;  ///< AS paths of equal length count as equal, whatever their content
+
+    bool operator==(const Multipath&) const = default;
+};
+
+/// Own identity, from this node's Node object and the global BGPConfiguration.
+struct Self {
+    std::string node_name;
+    net::Asn as = *net::Asn::make(64512);
+    net::RouterId router_id = *net::RouterId::make(1);
+    std::optional<net::InterfaceAddress> v4;
+    std::optional<net::InterfaceAddress> v6;
+    std::optional<std::uint32_t> cluster_id;  ///< routeReflectorClusterID
+
+    bool operator==(const Self&) const = default;
+};
+
+struct Configuration {
+    Self self;
+    std::vector<PeerConfig> peers;  ///< in order of definition, each address once
+    Multipath multipath;
+    std::uint16_t listen_port = 179;
+    bool listen_on_node_address = false;  ///< bindMode NodeIP
+    std::uint32_t local_preference_v4 = 100;
+    std::uint32_t local_preference_v6 = 100;
+    std::vector<net::Prefix> exportable;       ///< IP pools without disableBGPExport
+    std::vector<net::Prefix> relayable;        ///< service ranges whose routes may be relayed like those of pools
+    std::vector<net::Prefix> kept_from_kernel;  ///< service ranges, and pools whose routes felix programs
+    std::vector<std::string> findings;         ///< definitions without effect, and why
+
+    bool operator==(const Configuration&) const = default;
+};
+
+/// A route that starts at this node.
+struct LocalRoute {
+    net::Prefix prefix;
+    bool blackhole = false;  ///< own block: the kernel must drop what no workload route takes
+
+    auto operator<=>(const LocalRoute&) const = default;
+};
+
+}  // namespace manul::bgp::speaker

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "bgpd/speaker/action.hpp"
+#include "bgpd/speaker/event.hpp"
+#include "bgpd/speaker/status.hpp"
+#include "net/prefix.hpp"
+
+namespace manul::bgp::speaker {
+
+/// The whole BGP speaker without I/O: events in, actions out, time as an argument. One speaker a process, or ten in a
+/// test.
+///
+/// Bytes of peers are framed, validated and put into the tables at once (bgpd/wire, bgpd/rib); what follows from them
+/// (decision, kernel routes, messages to peers) is made once, when TurnEnd is handled, so that a burst is packed
+/// without a timer. Long work (the tables of a lost session, a table for a new peer, a changed next hop) is done in
+/// slices, one a TurnEnd.
+class Speaker {
+public:
+    Speaker();
+    ~Speaker();
+    Speaker(const Speaker&) = delete;
+    Speaker& operator=(const Speaker&) = delete;
+
+    struct Outcome {
+        std::span<const Action> actions;  ///< valid until the next call
+        std::size_t consumed = 0;         ///< bytes of a Received event
+    };
+
+    [[nodiscard]] Outcome handle(const Event& event, Time now);
+
+    /// When handle(Tick) is due at the latest; nothing when no timer runs.
+    [[nodiscard]] std::optional<Time> next_deadline() const;
+    /// There is work left for another TurnEnd: send one when no input is waiting.
+    [[nodiscard]] bool busy() const;
+
+    [[nodiscard]] std::vector<PeerStatus> peers() const;
+    /// All paths of one prefix, best first.
+    [[nodiscard]] std::vector<RouteView> paths(const net::Prefix& prefix) const;
+    /// The longest prefix with a path that contains the address.
+    [[nodiscard]] std::optional<net::Prefix> longest_match(const net::Ip& address) const;
+    /// Prefixes with at least one path inside `within`, in order, at most `limit`.
+    [[nodiscard]] std::vector<net::Prefix> prefixes(const net::Prefix& within, std::size_t limit) const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace manul::bgp::speaker
