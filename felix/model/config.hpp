@@ -1,0 +1,72 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "felix/model/policy.hpp"
+#include "net/ip.hpp"
+#include "net/port_range.hpp"
+#include "net/prefix.hpp"
+
+namespace manul::felix {
+
+/// A port that stays reachable (or may be reached) whatever host policy says.
+struct FailsafePort {
+    net::Protocol protocol = net::kTcp;
+    std::uint16_t port = 0;
+    std::optional<net::Prefix> net;
+
+    bool operator==(const FailsafePort&) const = default;
+};
+
+/// What happens to traffic from a workload to its own node after the workload's egress policy allowed it.
+enum class EndpointToHost : std::uint8_t { drop, return_, accept };
+
+enum class NatExclusions : std::uint8_t { pools_only, pools_and_host_ips };
+
+/// The lists in force when FelixConfiguration gives none: what a node needs to stay manageable.
+[[nodiscard]] std::vector<FailsafePort> default_failsafe_inbound();
+[[nodiscard]] std::vector<FailsafePort> default_failsafe_outbound();
+
+/// Effective FelixConfiguration of this node: built-in defaults, overlaid by `default`, by objects whose nodeSelector
+/// matches (newest first, so that the oldest wins), then by `node.<name>`.
+struct Config {
+    std::vector<std::string> interface_prefixes{"cali"};
+    EndpointToHost endpoint_to_host = EndpointToHost::drop;
+    DenyAction deny_action = DenyAction::drop;
+    bool ipv6 = true;
+    bool drop_invalid_state = true;
+    bool allow_vxlan_from_workloads = false;
+    bool allow_ipip_from_workloads = false;
+    bool allow_spoofed_sources = false;  ///< workloadSourceSpoofing: Any
+    std::uint16_t vxlan_port = 4789;
+
+    std::string log_prefix = "calico-packet";  ///< may hold %t tier, %k kind, %n name, %p policy
+    std::string log_rate_limit;                ///< empty or "N/second", /minute, /hour, /day
+    std::uint32_t log_rate_burst = 5;
+
+    std::vector<FailsafePort> failsafe_inbound = default_failsafe_inbound();
+    std::vector<FailsafePort> failsafe_outbound = default_failsafe_outbound();
+
+    std::optional<net::PortRange> nat_port_range;
+    std::optional<net::Ip> nat_outgoing_address;
+    NatExclusions nat_exclusions = NatExclusions::pools_only;
+    std::string nat_interface_filter;
+
+    std::uint8_t route_protocol = 177;
+    std::optional<net::Ip> route_source_v4;
+    std::optional<net::Ip> route_source_v6;
+    bool remove_external_routes = true;
+    std::uint32_t route_priority_v4 = 1024;  ///< "normal"; workload routes are one below
+    std::uint32_t route_priority_v6 = 1024;
+
+    std::chrono::milliseconds ruleset_refresh{180'000};  ///< 0: never
+    std::chrono::milliseconds route_refresh{90'000};     ///< 0: never
+
+    bool operator==(const Config&) const = default;
+};
+
+}  // namespace manul::felix

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/model/kind.hpp"
+#include "felix/model/policy.hpp"
+#include "felix/model/policy_id.hpp"
+#include "felix/model/shared.hpp"
+#include "net/ip.hpp"
+#include "net/mac.hpp"
+#include "net/port_range.hpp"
+#include "net/prefix.hpp"
+
+namespace manul::felix {
+
+enum class TierEnd : std::uint8_t { deny, pass };
+
+/// The policies of one tier that apply to an endpoint in one direction, in the order of evaluation; never empty.
+struct TierPolicies {
+    std::string tier;
+    TierEnd end = TierEnd::deny;            ///< what happens to a packet that no rule of the tier decided
+    std::optional<DenyAction> deny_action;  ///< of the tier, for its end (rules have theirs resolved)
+    std::vector<PolicyId> policies;
+
+    bool operator==(const TierPolicies&) const = default;
+};
+
+/// Tiers in the order of evaluation; those without a policy for the endpoint and direction are absent. Endpoints with
+/// equal lists share one object, so `same_as` finds classes quickly.
+using PolicyLists = Shared<std::vector<TierPolicies>>;
+
+/// A port of the node that leads to the endpoint (portmap).
+struct HostPort {
+    net::Protocol protocol = net::kTcp;
+    std::uint16_t host_port = 0;
+    std::optional<net::Ip> host_ip;  ///< absent: any address of the node
+    std::uint16_t port = 0;
+
+    bool operator==(const HostPort&) const = default;
+};
+
+/// A workload of this node. Interface names are unique among the endpoints at the end of every batch.
+struct Endpoint {
+    model::Key key;
+    std::string interface;
+    std::string container_id;
+    std::string resource_version;    ///< opaque; with the container id what the "programmed" mark says
+    std::optional<net::Mac> mac;     ///< of the workload's side
+    std::vector<net::Ip> addresses;  ///< never empty; in the order of the resource
+    PolicyLists ingress;
+    PolicyLists egress;
+    std::vector<std::string> profiles;  ///< consulted in this order when no tier decided
+    std::vector<net::Prefix> allowed_source_prefixes;
+    std::vector<HostPort> host_ports;
+
+    [[nodiscard]] const PolicyLists& lists(Direction direction) const noexcept {
+        return direction == Direction::ingress ? ingress : egress;
+    }
+
+    bool operator==(const Endpoint&) const = default;
+};
+
+}  // namespace manul::felix

@@ -1,0 +1,48 @@
+#include "felix/model/rule_id.hpp"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "base/sha256.hpp"
+#include "felix/model/policy_id.hpp"
+
+namespace manul::felix {
+
+namespace {
+
+RuleId hashed(std::string_view text) { return RuleId(sha256_first64(text)); }
+
+std::string rule_text(std::string owner, Direction direction, std::string_view canonical_rule, std::size_t n) {
+    owner += '/';
+    owner += to_string(direction);
+    owner += '/';
+    owner += canonical_rule;
+    owner += '/';
+    owner += std::to_string(n);
+    return owner;
+}
+
+}  // namespace
+
+RuleId rule_id(const PolicyId& policy, Direction direction, std::string_view canonical_rule, std::size_t n) {
+    return hashed(rule_text(policy.to_string(), direction, canonical_rule, n));
+}
+
+RuleId profile_rule_id(std::string_view profile, Direction direction, std::string_view canonical_rule, std::size_t n) {
+    return hashed(rule_text("Profile//" + std::string(profile), direction, canonical_rule, n));
+}
+
+RuleId tier_end_id(std::string_view tier, Direction direction) {
+    return hashed("tier/" + std::string(tier) + "/" + std::string(to_string(direction)) + "/end");
+}
+
+RuleId missing_profile_id(std::string_view profile, Direction direction) {
+    return hashed("profile/" + std::string(profile) + "/" + std::string(to_string(direction)) + "/missing");
+}
+
+RuleId no_profile_matched_id() { return hashed("profile/none"); }
+RuleId unknown_interface_id() { return hashed("interface/unknown"); }
+RuleId invalid_state_id() { return hashed("state/invalid"); }
+
+}  // namespace manul::felix

@@ -1,0 +1,71 @@
+#include "felix/model/snapshot.hpp"
+
+#include <algorithm>
+#include <variant>
+
+#include "base/overloaded.hpp"
+
+namespace manul::felix {
+
+namespace {
+
+void insert(SetSnapshot& set, const FamilyMembers& members) {
+    set.addresses.insert(members.addresses.begin(), members.addresses.end());
+    set.prefixes.insert(members.prefixes.begin(), members.prefixes.end());
+    set.ports.insert(members.ports.begin(), members.ports.end());
+}
+
+void erase(SetSnapshot& set, const FamilyMembers& members) {
+    for (const net::Ip& address : members.addresses) {
+        set.addresses.erase(address);
+    }
+    for (const net::Prefix& prefix : members.prefixes) {
+        set.prefixes.erase(prefix);
+    }
+    for (const PortMember& port : members.ports) {
+        set.ports.erase(port);
+    }
+}
+
+}  // namespace
+
+bool SetSnapshot::contains(const net::Ip& address) const {
+    return addresses.contains(address) ||
+           std::ranges::any_of(prefixes, [&address](const net::Prefix& prefix) { return prefix.contains(address); });
+}
+
+void Snapshot::apply(const Update& update) {
+    std::visit(
+        overloaded{
+            [this](const ConfigChanged& change) { config = change.config; },
+            [this](const PoolsChanged& change) { pools = change.pools; },
+            [this](const SetAdded& change) {
+                SetSnapshot& set = sets[change.set.id];
+                set = SetSnapshot{change.set.kind, change.set.description, {}, {}, {}};
+                insert(set, change.set.members.v4);
+                insert(set, change.set.members.v6);
+            },
+            [this](const SetMembersChanged& change) {
+                SetSnapshot& set = sets[change.id];
+                erase(set, change.removed.v4);
+                erase(set, change.removed.v6);
+                insert(set, change.added.v4);
+                insert(set, change.added.v6);
+            },
+            [this](const SetRemoved& change) { sets.erase(change.id); },
+            [this](const PolicyUpdated& change) { policies.insert_or_assign(change.policy->id, change.policy); },
+            [this](const PolicyRemoved& change) { policies.erase(change.id); },
+            [this](const ProfileUpdated& change) { profiles.insert_or_assign(change.profile->name, change.profile); },
+            [this](const ProfileRemoved& change) { profiles.erase(change.name); },
+            [this](const EndpointUpdated& change) {
+                endpoints.insert_or_assign(change.endpoint->key, change.endpoint);
+            },
+            [this](const EndpointRemoved& change) { endpoints.erase(change.key); },
+            [this](const RouteUpdated& change) { routes.insert_or_assign(change.route.prefix, change.route); },
+            [this](const RouteRemoved& change) { routes.erase(change.prefix); },
+            [this](const InSync&) { in_sync = true; },
+        },
+        update);
+}
+
+}  // namespace manul::felix

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "config/model/kind.hpp"
+#include "felix/model/address_set.hpp"
+#include "felix/model/config.hpp"
+#include "felix/model/endpoint.hpp"
+#include "felix/model/policy.hpp"
+#include "felix/model/policy_id.hpp"
+#include "felix/model/route.hpp"
+#include "felix/model/shared.hpp"
+#include "net/prefix.hpp"
+
+/// Minimal changes of what a node must enforce, from felix/calc to the dataplane.
+///
+/// A batch is one consistent step and is meant to be committed as one. Inside it the order is safe at every point:
+/// configuration and pools; removed routes and endpoints; sets; profiles and policies; endpoints; routes; then what
+/// nobody refers to any more: policies, profiles, sets. Each object appears at most once (a set's removal and addition
+/// under one id never meet in a batch). Updated carries the whole new value, of an object that is new or changed.
+namespace manul::felix {
+
+struct ConfigChanged {
+    Shared<Config> config;
+    bool operator==(const ConfigChanged&) const = default;
+};
+struct PoolsChanged {
+    std::vector<IpPoolInfo> pools;  ///< all of them, by name
+    bool operator==(const PoolsChanged&) const = default;
+};
+struct SetAdded {
+    AddressSet set;
+    bool operator==(const SetAdded&) const = default;
+};
+struct SetMembersChanged {
+    SetId id;
+    SetMembers added;    ///< were no members before
+    SetMembers removed;  ///< were members before
+    bool operator==(const SetMembersChanged&) const = default;
+};
+struct SetRemoved {
+    SetId id;
+    bool operator==(const SetRemoved&) const = default;
+};
+struct PolicyUpdated {
+    Shared<Policy> policy;
+    bool operator==(const PolicyUpdated&) const = default;
+};
+struct PolicyRemoved {
+    PolicyId id;
+    bool operator==(const PolicyRemoved&) const = default;
+};
+struct ProfileUpdated {
+    Shared<Profile> profile;
+    bool operator==(const ProfileUpdated&) const = default;
+};
+struct ProfileRemoved {
+    std::string name;
+    bool operator==(const ProfileRemoved&) const = default;
+};
+struct EndpointUpdated {
+    Shared<Endpoint> endpoint;
+    bool operator==(const EndpointUpdated&) const = default;
+};
+struct EndpointRemoved {
+    model::Key key;
+    bool operator==(const EndpointRemoved&) const = default;
+};
+struct RouteUpdated {
+    WorkloadRoute route;
+    bool operator==(const RouteUpdated&) const = default;
+};
+struct RouteRemoved {
+    net::Prefix prefix;
+    bool operator==(const RouteRemoved&) const = default;
+};
+/// Everything that the store held at the start is in this batch or in earlier ones.
+struct InSync {
+    bool operator==(const InSync&) const = default;
+};
+
+using Update =
+    std::variant<ConfigChanged, PoolsChanged, SetAdded, SetMembersChanged, SetRemoved, PolicyUpdated, PolicyRemoved,
+                 ProfileUpdated, ProfileRemoved, EndpointUpdated, EndpointRemoved, RouteUpdated, RouteRemoved, InSync>;
+using Batch = std::vector<Update>;
+
+}  // namespace manul::felix
