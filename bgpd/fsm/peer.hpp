@@ -1,0 +1,87 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "bgpd/fsm/action.hpp"
+#include "bgpd/fsm/connection.hpp"
+#include "bgpd/fsm/event.hpp"
+#include "bgpd/fsm/jitter.hpp"
+#include "bgpd/fsm/settings.hpp"
+
+namespace manul::bgp::fsm {
+
+/// Everything about the session with one peer that is not routes: events in, actions out (event.hpp, action.hpp), one
+/// deadline. Pure: time is an argument, jitter comes from a seed.
+///
+///   TCP, bytes (Frame), Tick, Start/Stop -> Peer -> Connect, Send, Close, SessionUp, SessionDown
+///
+/// Two levels: each of the two possible TCP connections is a machine of RFC 4271 section 8 (connection.hpp); this class
+/// starts and stops them, keeps one of two that collide (section 6.8), and holds back after errors (section 8.1,
+/// DampPeerOscillations). Invariants: at most one connection is established; SessionUp and SessionDown alternate; after
+/// Stop nothing happens until Start.
+class Peer {
+public:
+    /// `seed` makes jitter differ between peers.
+    Peer(PeerSettings settings, std::uint32_t seed);
+
+    /// Appends what is to be done to `actions`.
+    void handle(const Event& event, TimePoint now, Actions& actions);
+    /// When to send Tick; nothing when no timer runs.
+    [[nodiscard]] std::optional<TimePoint> next_deadline() const noexcept;
+
+    /// The state to show: that of the connection that is furthest.
+    [[nodiscard]] State state() const noexcept;
+    [[nodiscard]] State state(Direction direction) const noexcept;
+    /// The connection of the established session.
+    [[nodiscard]] std::optional<Direction> established() const noexcept;
+    /// Of the established session, else nullptr.
+    [[nodiscard]] const wire::Negotiated* negotiated() const noexcept;
+    [[nodiscard]] const wire::Open* peer_open() const noexcept;
+    /// When the state to show last changed.
+    [[nodiscard]] TimePoint since() const noexcept { return since_; }
+    /// Why the last connection or session ended; kept until the next one does.
+    [[nodiscard]] const std::optional<SessionEnd>& last_end() const noexcept { return last_end_; }
+    /// Started and not stopped.
+    [[nodiscard]] bool running() const noexcept { return running_; }
+
+    [[nodiscard]] const PeerSettings& settings() const noexcept { return settings_; }
+    /// Takes effect with the next connection; the caller resets the session if that is needed.
+    void set_settings(PeerSettings settings) { settings_ = std::move(settings); }
+
+private:
+    Connection& connection(Direction direction) noexcept {
+        return direction == Direction::outgoing ? outgoing_ : incoming_;
+    }
+    [[nodiscard]] const Connection& connection(Direction direction) const noexcept {
+        return direction == Direction::outgoing ? outgoing_ : incoming_;
+    }
+    void feed(Direction direction, const ConnectionEvent& event, TimePoint now, Actions& actions);
+    void on(const event::Start&, TimePoint now, Actions& actions);
+    void on(const event::Stop& stop, TimePoint now, Actions& actions);
+    void on(const event::Accepted&, TimePoint now, Actions& actions);
+    void on(const event::Connected&, TimePoint now, Actions& actions);
+    void on(const event::Lost& lost, TimePoint now, Actions& actions);
+    void on(const event::Received& received, TimePoint now, Actions& actions);
+    void on(const event::Malformed& malformed, TimePoint now, Actions& actions);
+    void on(const event::Backlog& backlog, TimePoint now, Actions& actions);
+    void on(const event::Tick&, TimePoint now, Actions& actions);
+    void start_connections(TimePoint now, Actions& actions);
+    void resolve_collision(Direction newest, TimePoint now, Actions& actions);
+    void after(Direction direction, State before, TimePoint now, Actions& actions);
+
+    PeerSettings settings_;
+    Jitter jitter_;
+    Connection outgoing_{Direction::outgoing};
+    Connection incoming_{Direction::incoming};
+    bool running_ = false;
+    std::optional<TimePoint> idle_hold_;  ///< event 13
+    std::chrono::milliseconds idle_hold_length_;
+    std::optional<TimePoint> established_at_;
+    State shown_ = State::idle;
+    TimePoint since_{};
+    std::optional<SessionEnd> last_end_;
+};
+
+}  // namespace manul::bgp::fsm
