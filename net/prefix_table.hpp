@@ -35,8 +35,8 @@ concept PrefixEntry = std::is_trivially_copyable_v<E> && requires(E entry, const
 /// IPv4 entry of 16 bytes).
 ///
 /// Entries never move, and a prefix keeps its slot number for as long as it is in the table; numbers of erased prefixes
-/// are used again. Numbers are small and dense: change logs, bitmaps and batches refer to them. Longest match probes the
-/// lengths that occur; there is no tree. Order is made when somebody asks for it (sorted()).
+/// are used again. Numbers are small and dense: change logs, bitmaps and batches refer to them. Longest match probes
+/// the lengths that occur; there is no tree. Order is made when somebody asks for it (sorted()).
 template <PrefixEntry Entry>
 class PrefixTable {
 public:
@@ -110,8 +110,7 @@ public:
         std::vector<std::pair<Key, Slot>> found;
         for (Slot slot = 0; slot < end_; ++slot) {
             const Entry& entry = (*this)[slot];
-            if (!entry.is_unused() && entry.key().length >= within.length &&
-                entry.key().cut(within.length) == within) {
+            if (!entry.is_unused() && entry.key().length >= within.length && entry.key().cut(within.length) == within) {
                 found.emplace_back(entry.key(), slot);
             }
         }

@@ -10,8 +10,8 @@
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
 
-/// What the speaker is told to do, as plain values. peers.hpp makes a Configuration and originate.hpp LocalRoutes out of
-/// resources; the speaker compares each with the one before and changes only what differs.
+/// What the speaker is told to do, as plain values. peers.hpp makes a Configuration and originate.hpp LocalRoutes out
+/// of resources; the speaker compares each with the one before and changes only what differs.
 namespace manul::bgp::speaker {
 
 /// A password is referred to in resources and looked up by bgpd/io, which fills in `value`. Without a value the peer
@@ -84,10 +84,10 @@ struct Configuration {
     bool listen_on_node_address = false;  ///< bindMode NodeIP
     std::uint32_t local_preference_v4 = 100;
     std::uint32_t local_preference_v6 = 100;
-    std::vector<net::Prefix> exportable;       ///< IP pools without disableBGPExport
-    std::vector<net::Prefix> relayable;        ///< service ranges whose routes may be relayed like those of pools
+    std::vector<net::Prefix> exportable;        ///< IP pools without disableBGPExport
+    std::vector<net::Prefix> relayable;         ///< service ranges whose routes may be relayed like those of pools
     std::vector<net::Prefix> kept_from_kernel;  ///< service ranges, and pools whose routes felix programs
-    std::vector<std::string> findings;         ///< definitions without effect, and why
+    std::vector<std::string> findings;          ///< definitions without effect, and why
 
     bool operator==(const Configuration&) const = default;
 };

@@ -20,8 +20,8 @@ namespace manul::bgp::speaker {
 /// Steady clock; only ever an argument.
 using Time = std::chrono::steady_clock::time_point;
 
-/// One TCP connection. Numbers below kFirstAcceptedConnection are given by the speaker (action Connect), the others by bgpd/io for
-/// connections that it accepted. A number is not used again while either side may still refer to it.
+/// One TCP connection. Numbers below kFirstAcceptedConnection are given by the speaker (action Connect), the others by
+/// bgpd/io for connections that it accepted. A number is not used again while either side may still refer to it.
 using ConnectionId = Id<struct ConnectionTag, std::uint32_t>;
 inline constexpr std::uint32_t kFirstAcceptedConnection = 0x8000'0000;
 
@@ -107,11 +107,11 @@ struct LocalAddresses {
 /// An operator's request through the control socket.
 struct PeerCommand {
     enum class What : std::uint8_t {
-        reset,         ///< Cease/administrative reset, then connect again
-        shutdown,      ///< Cease/administrative shutdown, stays down until `enable`
-        enable,        ///< ends a shutdown
-        refresh_in,    ///< ask the peer for its routes again (RFC 2918)
-        refresh_out,   ///< send all our routes again
+        reset,        ///< Cease/administrative reset, then connect again
+        shutdown,     ///< Cease/administrative shutdown, stays down until `enable`
+        enable,       ///< ends a shutdown
+        refresh_in,   ///< ask the peer for its routes again (RFC 2918)
+        refresh_out,  ///< send all our routes again
     };
     What what;
     std::optional<net::Ip> peer;  ///< absent: all peers

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "bgpd/fsm/event.hpp"
 #include "bgpd/speaker/event.hpp"
 #include "net/asn.hpp"
 #include "net/ip.hpp"
@@ -13,10 +14,8 @@
 /// What people ask a speaker: values for manulctl, NodeReport and metrics.
 namespace manul::bgp::speaker {
 
-/// States of RFC 4271 section 8.2.2, of the more advanced connection of the peer.
-enum class SessionState : std::uint8_t { idle, connect, active, open_sent, open_confirm, established };
-
-[[nodiscard]] std::string_view to_string(SessionState state) noexcept;
+/// Of the peer's connection that is furthest; fsm::to_string names it.
+using SessionState = fsm::State;
 
 struct FamilyCounters {
     bool negotiated = false;

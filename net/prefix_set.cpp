@@ -1,0 +1,149 @@
+#include "net/prefix_set.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace manul::net {
+
+namespace {
+
+__extension__ using Number = unsigned __int128;
+
+/// Addresses from `first` to `last`, both included.
+struct Range {
+    Family family;
+    Number first;
+    Number last;
+};
+
+Number to_number(const Ip& ip) noexcept {
+    Number number = 0;
+    for (const std::uint8_t byte : ip.bytes()) {
+        number = number << 8U | byte;
+    }
+    return number;
+}
+
+Ip to_ip(Family family, Number number) noexcept {
+    std::array<std::uint8_t, 16> bytes{};
+    const std::size_t size = address_bits(family) / 8U;
+    for (std::size_t i = size; i-- > 0; number >>= 8U) {
+        bytes[i] = static_cast<std::uint8_t>(number);
+    }
+    return *Ip::from_bytes(std::span(bytes).first(size));
+}
+
+Range to_range(const Prefix& prefix) noexcept {
+    return {prefix.family(), to_number(prefix.address()), to_number(prefix.last())};
+}
+
+/// The highest address of a family as a number.
+Number highest(Family family) noexcept { return ~Number{0} >> (128U - address_bits(family)); }
+
+/// Sorts and joins ranges that overlap or touch.
+std::vector<Range> joined(std::vector<Range> ranges) {
+    std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) {
+        return a.family != b.family ? a.family < b.family : a.first < b.first;
+    });
+    std::vector<Range> out;
+    for (const Range& range : ranges) {
+        if (!out.empty() && out.back().family == range.family &&
+            (out.back().last == highest(range.family) || range.first <= out.back().last + 1)) {
+            out.back().last = std::max(out.back().last, range.last);
+        } else {
+            out.push_back(range);
+        }
+    }
+    return out;
+}
+
+/// Cuts a range into the fewest prefixes: always the largest that starts here and fits.
+void append_prefixes(Range range, std::vector<Prefix>& out) {
+    const std::uint8_t bits = address_bits(range.family);
+    while (true) {
+        std::uint8_t free_bits = 0;
+        while (free_bits < bits) {
+            const Number size = Number{1} << free_bits;  // of the prefix tried so far
+            const bool aligned = (range.first & size) == 0;
+            const Number last = range.first + (size - 1) + size;
+            if (!aligned || last > range.last || last < range.first) {
+                break;
+            }
+            ++free_bits;
+        }
+        out.push_back(*Prefix::masked(to_ip(range.family, range.first), static_cast<std::uint8_t>(bits - free_bits)));
+        const Number last = to_number(out.back().last());
+        if (last >= range.last) {
+            return;
+        }
+        range.first = last + 1;
+    }
+}
+
+std::vector<Prefix> to_prefixes(const std::vector<Range>& ranges) {
+    std::vector<Prefix> out;
+    for (const Range& range : ranges) {
+        append_prefixes(range, out);
+    }
+    return out;
+}
+
+}  // namespace
+
+PrefixSet::PrefixSet(std::span<const Prefix> prefixes) {
+    std::vector<Range> ranges;
+    ranges.reserve(prefixes.size());
+    for (const Prefix& prefix : prefixes) {
+        ranges.push_back(to_range(prefix));
+    }
+    prefixes_ = to_prefixes(joined(std::move(ranges)));
+}
+
+bool PrefixSet::contains(const Prefix& prefix) const noexcept {
+    return std::any_of(prefixes_.begin(), prefixes_.end(), [&](const Prefix& mine) { return mine.contains(prefix); });
+}
+
+bool PrefixSet::overlaps(const Prefix& prefix) const noexcept {
+    return std::any_of(prefixes_.begin(), prefixes_.end(), [&](const Prefix& mine) { return mine.overlaps(prefix); });
+}
+
+PrefixSet PrefixSet::united(const PrefixSet& other) const {
+    std::vector<Prefix> all = prefixes_;
+    all.insert(all.end(), other.prefixes_.begin(), other.prefixes_.end());
+    return PrefixSet(all);
+}
+
+PrefixSet PrefixSet::without(const PrefixSet& other) const {
+    std::vector<Range> taken;
+    for (const Prefix& prefix : other.prefixes_) {
+        taken.push_back(to_range(prefix));
+    }
+    std::vector<Range> left;
+    for (const Prefix& prefix : prefixes_) {
+        Range rest = to_range(prefix);
+        bool any = true;
+        for (const Range& range : taken) {  // in order, so what is left of a range is behind the one taken
+            if (range.family != rest.family || range.last < rest.first || range.first > rest.last) {
+                continue;
+            }
+            if (range.first > rest.first) {
+                left.push_back({rest.family, rest.first, range.first - 1});
+            }
+            if (range.last >= rest.last) {
+                any = false;
+                break;
+            }
+            rest.first = range.last + 1;
+        }
+        if (any) {
+            left.push_back(rest);
+        }
+    }
+    PrefixSet out;
+    out.prefixes_ = to_prefixes(joined(std::move(left)));
+    return out;
+}
+
+}  // namespace manul::net
