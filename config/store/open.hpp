@@ -20,9 +20,9 @@ struct SqliteOptions {
     std::string node;
     /// Runs SQLite's quick_check on opening (about 1 ms a MB). Off for short-lived command-line programs.
     bool check_on_open = true;
-    std::int64_t lock_timeout_ms = 5000;   ///< how long a write waits for other writers
+    std::int64_t lock_timeout_ms = 5000;     ///< how long a write waits for other writers
     std::int64_t change_log_limit = 100000;  ///< entries kept; a watch that fell behind lists again
-    std::int64_t change_log_trim = 1000;   ///< entries removed at a time
+    std::int64_t change_log_trim = 1000;     ///< entries removed at a time
 };
 
 /// The store that the settings name. Fails only for a datastore that this build does not have.

@@ -34,7 +34,7 @@ struct StoreError {
         newer_schema,    ///< the store needs a newer version of this program
         corrupt,         ///< a stored row fails its checksum
     };
-    Code code;
+    Code code = Code::unavailable;
     std::string message;
     std::vector<std::string> details;  ///< one line a finding when there are several
 };
@@ -49,9 +49,17 @@ struct Object {
     std::shared_ptr<const std::string> document;
 };
 
+/// A stored object that cannot be read.
+struct DamagedObject {
+    model::Key key;
+    Revision revision;
+    StoreError error;
+};
+
 struct Listing {
     std::vector<Object> items;
-    Revision revision;  ///< start of a watch that misses nothing after this list
+    Revision revision;                   ///< start of a watch that misses nothing after this list
+    std::vector<DamagedObject> damaged;  ///< stored, but not among `items`: keep what is in force, and report
 };
 
 struct ListQuery {
@@ -105,7 +113,8 @@ struct WatchStart {
     Revision revision;  ///< of a list of that kind
 };
 
-/// How a write is checked. Daemons' bulk IPAM writes skip the checks against other objects.
+/// How a write is checked. `own_fields_only` (daemons' bulk IPAM writes) checks the envelope alone: the writer answers
+/// for the fields, and nothing is compared with other objects.
 enum class Checks : std::uint8_t { full, own_fields_only };
 
 class Store {
@@ -124,7 +133,9 @@ public:
     [[nodiscard]] virtual StoreResult<Object> remove(const model::Key& key,
                                                      const std::optional<Revision>& expected) = 0;
 
-    /// All or nothing, at most 100 keys and 1 MiB, each key once. Returns the revision of the commit.
+    /// All or nothing, at most 100 keys and 1 MiB, each key once. Returns the revision of the commit, which is the new
+    /// revision of every key that changed (the store's present one when nothing did). Removing an absent key without
+    /// precondition changes nothing.
     [[nodiscard]] virtual StoreResult<Revision> transact(std::span<const Op> ops, Checks checks) = 0;
     [[nodiscard]] virtual bool transactional() const noexcept = 0;
 

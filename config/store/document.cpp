@@ -1,0 +1,248 @@
+#include "config/store/document.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <expected>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/parse_options.hpp>
+#include <boost/json/storage_ptr.hpp>
+#include <boost/json/value.hpp>
+#include <boost/system/error_code.hpp>
+
+#include "config/model/kind.hpp"
+#include "config/store/store.hpp"
+
+namespace manul::store {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::size_t kMaxDepth = 64;
+
+/// Walks JSON text that is known to be well formed (the store wrote it); on anything else it stops early.
+class Walker {
+public:
+    explicit Walker(std::string_view text) : text_(text) {}
+
+    [[nodiscard]] std::size_t position() const { return at_; }
+
+    bool accept(char wanted) {
+        skip_blanks();
+        if (at_ < text_.size() && text_[at_] == wanted) {
+            ++at_;
+            return true;
+        }
+        return false;
+    }
+
+    /// The raw text between the quotes.
+    std::optional<std::string_view> string() {
+        if (!accept('"')) {
+            return std::nullopt;
+        }
+        const std::size_t start = at_;
+        while (at_ < text_.size() && text_[at_] != '"') {
+            at_ += text_[at_] == '\\' ? 2U : 1U;
+        }
+        if (at_ >= text_.size()) {
+            return std::nullopt;
+        }
+        return text_.substr(start, at_++ - start);
+    }
+
+    bool skip_value() {
+        std::size_t depth = 0;
+        do {
+            skip_blanks();
+            if (at_ >= text_.size()) {
+                return false;
+            }
+            const char c = text_[at_];
+            if (c == '"') {
+                if (!string()) {
+                    return false;
+                }
+            } else if (c == '{' || c == '[') {
+                ++depth;
+                ++at_;
+            } else if (c == '}' || c == ']') {
+                if (depth == 0) {
+                    return false;
+                }
+                --depth;
+                ++at_;
+            } else if (depth > 0 && (c == ',' || c == ':')) {
+                ++at_;
+            } else {
+                const std::size_t end = text_.find_first_of(",:]} \t\r\n", at_);
+                if (end == at_ || end == std::string_view::npos) {
+                    return false;
+                }
+                at_ = end;
+            }
+        } while (depth > 0);
+        return true;
+    }
+
+private:
+    void skip_blanks() { at_ = std::min(text_.find_first_not_of(" \t\r\n", at_), text_.size()); }
+
+    std::string_view text_;
+    std::size_t at_ = 0;
+};
+
+std::string_view text_or_empty(const json::value* value) {
+    return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : std::string_view{};
+}
+
+StoreError wrong_field(const model::Key& key, std::string_view path, std::string_view found, std::string_view wanted) {
+    return error(StoreError::Code::invalid,
+                 fmt::format("{}: {} is \"{}\", expected \"{}\"", key.to_string(), path, found, wanted));
+}
+
+}  // namespace
+
+StoreError error(StoreError::Code code, std::string message) { return StoreError{code, std::move(message), {}}; }
+
+std::optional<std::string> with_resource_version(std::string_view document, std::string_view revision) {
+    Walker walker(document);
+    if (!walker.accept('{')) {
+        return std::nullopt;
+    }
+    do {
+        const auto name = walker.string();
+        if (!name || !walker.accept(':')) {
+            return std::nullopt;
+        }
+        if (*name == "metadata") {
+            if (!walker.accept('{')) {
+                return std::nullopt;
+            }
+            const std::size_t at = walker.position();
+            const bool empty = walker.accept('}');
+            std::string out;
+            out.reserve(document.size() + revision.size() + 24);
+            out.append(document.substr(0, at)).append(R"("resourceVersion":")").append(revision).append("\"");
+            if (!empty) {
+                out += ',';
+            }
+            out.append(document.substr(at));
+            return out;
+        }
+        if (!walker.skip_value()) {
+            return std::nullopt;
+        }
+    } while (walker.accept(','));
+    return std::nullopt;
+}
+
+StoreResult<json::object> parse_document(const model::Key& key, std::string_view text) {
+    json::parse_options options;
+    options.max_depth = kMaxDepth;
+    boost::system::error_code failure;
+    json::value value = json::parse(text, failure, json::storage_ptr{}, options);
+    if (failure || !value.is_object()) {
+        return std::unexpected(
+            error(StoreError::Code::invalid, fmt::format("{}: the document is no JSON object{}{}", key.to_string(),
+                                                         failure ? ": " : "", failure ? failure.message() : "")));
+    }
+    json::object& object = value.get_object();
+    const model::KindInfo& kind = model::info(key.kind);
+    if (const auto found = text_or_empty(object.if_contains("kind")); found != kind.name) {
+        return std::unexpected(wrong_field(key, "kind", found, kind.name));
+    }
+    const std::string version = model::api_version(key.kind);
+    if (const auto found = text_or_empty(object.if_contains("apiVersion")); found != version) {
+        return std::unexpected(wrong_field(key, "apiVersion", found, version));
+    }
+    json::value* metadata = object.if_contains("metadata");
+    if (metadata == nullptr || !metadata->is_object()) {
+        return std::unexpected(error(StoreError::Code::invalid, key.to_string() + ": metadata is missing"));
+    }
+    json::object& meta = metadata->get_object();
+    if (const auto found = text_or_empty(meta.if_contains("name")); found != key.name) {
+        return std::unexpected(wrong_field(key, "metadata.name", found, key.name));
+    }
+    const json::value* ns = meta.if_contains("namespace");
+    if (const auto found = text_or_empty(ns); !found.empty() && found != key.ns) {
+        return std::unexpected(wrong_field(key, "metadata.namespace", found, key.ns));
+    }
+    if (key.ns.empty()) {
+        meta.erase("namespace");
+    } else {
+        meta["namespace"] = key.ns;
+    }
+    return std::move(object);
+}
+
+StoreResult<void> stamp(const model::Key& key, json::object& document, const json::object* before, const Birth& birth) {
+    json::object& meta = document["metadata"].get_object();
+    meta.erase("resourceVersion");
+    if (before == nullptr) {
+        meta["uid"] = birth.uid;
+        meta["creationTimestamp"] = birth.creation_timestamp;
+        meta["generation"] = 1;
+        return {};
+    }
+    const json::object& old_meta = before->at("metadata").as_object();
+    const std::string_view old_uid = text_or_empty(old_meta.if_contains("uid"));
+    const std::string_view uid = text_or_empty(meta.if_contains("uid"));
+    if (!uid.empty() && uid != old_uid) {
+        return std::unexpected(
+            error(StoreError::Code::conflict,
+                  fmt::format("update conflict: {} has uid {}, not {}: it was deleted and created again",
+                              key.to_string(), old_uid, uid)));
+    }
+    const auto keep = [&](std::string_view field) {
+        if (const json::value* stored = old_meta.if_contains(field)) {
+            meta[field] = *stored;
+        } else {
+            meta.erase(field);
+        }
+    };
+    keep("uid");
+    keep("creationTimestamp");
+    keep("generation");
+    const json::value* spec = document.if_contains("spec");
+    const json::value* old_spec = before->if_contains("spec");
+    const bool same = spec == nullptr || old_spec == nullptr ? spec == old_spec : *spec == *old_spec;
+    if (!same) {
+        const json::value* generation = old_meta.if_contains("generation");
+        meta["generation"] = (generation != nullptr && generation->is_int64() ? generation->get_int64() : 0) + 1;
+    }
+    return {};
+}
+
+std::string make_uid() {
+    static_assert(sizeof(std::random_device::result_type) == 4);
+    std::random_device source;  // the kernel's generator
+    std::array<std::uint32_t, 4> words{};
+    for (std::uint32_t& word : words) {
+        word = source();
+    }
+    words[1] = (words[1] & 0xffff0fffU) | 0x4000U;
+    words[2] = (words[2] & 0x3fffffffU) | 0x80000000U;
+    return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:04x}{:08x}", words[0], words[1] >> 16U, words[1] & 0xffffU,
+                       words[2] >> 16U, words[2] & 0xffffU, words[3]);
+}
+
+std::string format_timestamp(std::int64_t unix_seconds) {
+    const auto seconds = static_cast<std::time_t>(unix_seconds);
+    std::tm utc{};
+    ::gmtime_r(&seconds, &utc);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                       utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
+}  // namespace manul::store

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <boost/json/object.hpp>
+
+#include "config/model/kind.hpp"
+#include "config/store/store.hpp"
+
+/// Stored documents as JSON text: the fields that the store itself sets, and the revision that is never stored in it.
+namespace manul::store {
+
+/// `document` with metadata.resourceVersion inserted; nothing when it is no JSON object with a `metadata` object. Only
+/// walks to the place, so it costs a copy and not a parse.
+[[nodiscard]] std::optional<std::string> with_resource_version(std::string_view document, std::string_view revision);
+
+/// Parses and checks the envelope: apiVersion, kind, metadata.name and namespace are those of `key` (an absent
+/// namespace is filled in).
+[[nodiscard]] StoreResult<boost::json::object> parse_document(const model::Key& key, std::string_view text);
+
+/// What a new object gets.
+struct Birth {
+    std::string uid;
+    std::string creation_timestamp;
+};
+
+/// Sets uid, creationTimestamp and generation (which grows with `spec`), and drops resourceVersion. `before` is the
+/// stored document or null. `conflict` when the document names another uid than the stored one: the object was deleted
+/// and made again.
+[[nodiscard]] StoreResult<void> stamp(const model::Key& key, boost::json::object& document,
+                                      const boost::json::object* before, const Birth& birth);
+
+/// Random UUID, version 4 (RFC 9562).
+[[nodiscard]] std::string make_uid();
+/// RFC 3339, UTC, seconds.
+[[nodiscard]] std::string format_timestamp(std::int64_t unix_seconds);
+
+[[nodiscard]] StoreError error(StoreError::Code code, std::string message);
+
+}  // namespace manul::store

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/json/object.hpp>
+
+#include "config/model/kind.hpp"
+#include "config/store/backend.hpp"
+#include "config/store/document.hpp"
+#include "config/store/store.hpp"
+
+namespace manul::store {
+
+inline constexpr std::size_t kMaxKeys = 100;
+inline constexpr std::size_t kMaxTransactionBytes = std::size_t{1} << 20U;
+
+/// The one Store over every backend.
+///
+/// A write is: read the keys, check the caller's preconditions, set the store's own fields, drop what changes nothing,
+/// check against other objects (admission), commit with everything that was read as precondition. When somebody else
+/// was faster the whole is done again, so a caller without precondition never sees a conflict that it could not know.
+///
+/// Invariants: a stored document never holds metadata.resourceVersion, a returned one always does; `generation` grows
+/// exactly when `spec` changes; uid and creationTimestamp never change during an object's life.
+class ObjectStore final : public Store {
+public:
+    explicit ObjectStore(std::unique_ptr<Backend> backend);
+
+    [[nodiscard]] StoreResult<Object> get(const model::Key& key) override;
+    [[nodiscard]] StoreResult<Listing> list(const ListQuery& query) override;
+    [[nodiscard]] StoreResult<Object> create(const model::Key& key, std::string_view document) override;
+    [[nodiscard]] StoreResult<Object> update(const model::Key& key, std::string_view document,
+                                             const std::optional<Revision>& expected) override;
+    [[nodiscard]] StoreResult<Object> remove(const model::Key& key, const std::optional<Revision>& expected) override;
+    [[nodiscard]] StoreResult<Revision> transact(std::span<const Op> ops, Checks checks) override;
+    [[nodiscard]] bool transactional() const noexcept override { return backend_->transactional(); }
+    [[nodiscard]] StoreResult<std::string> identity() override;
+    [[nodiscard]] StoreResult<std::unique_ptr<Watch>> watch(std::span<const WatchStart> starts) override;
+
+private:
+    /// One requested change.
+    struct Change {
+        enum class Need : std::uint8_t { any, absent, present, revision };
+
+        Mutation::Type type;
+        model::Key key;
+        std::string document;  ///< of a put, as the caller gave it
+        Need need = Need::any;
+        Revision revision;
+        Birth birth;
+    };
+    /// What one attempt would write, beside what was there.
+    struct Plan;
+
+    [[nodiscard]] static StoreResult<void> check_limits(std::span<const Change> changes);
+    [[nodiscard]] static StoreResult<void> check_need(const Change& change, const std::optional<Row>& row);
+    [[nodiscard]] static StoreResult<Plan> plan(std::span<const Change> changes, Snapshot snapshot, Checks checks);
+    [[nodiscard]] StoreResult<Plan> apply(std::span<Change> changes, Checks checks);
+    /// Creates built-in objects, once per Store. A failure shows in the call that follows and is tried again there.
+    void initialise();
+
+    std::unique_ptr<Backend> backend_;
+    std::map<model::Kind, std::string> listed_identity_;  ///< of the store at the last list of each kind
+    bool initialised_ = false;
+};
+
+}  // namespace manul::store
