@@ -53,6 +53,7 @@ struct AttributeInfo {
     std::string_view name;   ///< in the RFC's letters: "AS_PATH"
     std::uint8_t unit = 0;   ///< the length is a multiple of this; 0 = any length
     std::uint8_t most = 0;   ///< at most so many units; 0 = no limit
+    bool must_be_empty = false;
     bool may_be_empty = false;
     bool internal_only = false;  ///< discarded when an external peer sends it (RFC 7606 sections 7.5, 7.9, 7.10)
     Verdict verdict = Verdict::treat_as_withdraw;  ///< of a wrong length or value

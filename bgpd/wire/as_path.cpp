@@ -1,0 +1,229 @@
+#include "bgpd/wire/as_path.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "bgpd/wire/message.hpp"
+#include "net/asn.hpp"
+
+// AS_PATH is a run of segments: type, number of AS numbers, the numbers (RFC 4271 section 4.3 b).
+
+namespace manul::bgp::wire {
+namespace {
+
+constexpr std::size_t kMaxSegment = 255;
+
+struct Segment {
+    SegmentType type = SegmentType::sequence;
+    ByteView numbers;
+    std::size_t as_size = 4;
+
+    [[nodiscard]] std::size_t count() const { return numbers.size() / as_size; }
+    [[nodiscard]] bool is_set() const { return type == SegmentType::set; }
+    /// What it adds to the path length of the decision process.
+    [[nodiscard]] std::uint32_t weight() const {
+        return type == SegmentType::sequence ? static_cast<std::uint32_t>(count()) : is_set() ? 1 : 0;
+    }
+    [[nodiscard]] std::uint32_t at(std::size_t index) const {
+        std::uint32_t value = 0;
+        for (const std::uint8_t byte : numbers.subspan(index * as_size, as_size)) {
+            value = value << 8U | byte;
+        }
+        return value;
+    }
+};
+
+/// Takes segments off a validated path.
+class Segments {
+public:
+    Segments(ByteView path, std::size_t as_size) : rest_(path), as_size_(as_size) {}
+    bool next(Segment& out) {
+        if (rest_.empty()) {
+            return false;
+        }
+        const std::size_t size = rest_[1] * as_size_;
+        out = {static_cast<SegmentType>(rest_[0]), rest_.subspan(2, size), as_size_};
+        rest_ = rest_.subspan(2 + size);
+        return true;
+    }
+
+private:
+    ByteView rest_;
+    std::size_t as_size_;
+};
+
+std::uint32_t path_length(ByteView path, std::size_t as_size) {
+    std::uint32_t length = 0;
+    Segments segments(path, as_size);
+    for (Segment segment; segments.next(segment);) {
+        length += segment.weight();
+    }
+    return length;
+}
+
+void write_segment_head(SegmentType type, std::size_t count, Bytes& out) {
+    out.push_back(static_cast<std::uint8_t>(type));
+    out.push_back(static_cast<std::uint8_t>(count));
+}
+
+}  // namespace
+
+std::uint32_t AsPathView::length() const noexcept { return path_length(bytes_, 4); }
+
+std::uint32_t AsPathView::count(net::Asn as) const noexcept {
+    std::uint32_t found = 0;
+    Segments segments(bytes_, 4);
+    for (Segment segment; segments.next(segment);) {
+        for (std::size_t i = 0; i < segment.count(); ++i) {
+            found += segment.at(i) == as.number() ? 1U : 0U;
+        }
+    }
+    return found;
+}
+
+std::optional<net::Asn> AsPathView::first() const noexcept {
+    Segment segment;
+    if (!Segments(bytes_, 4).next(segment) || segment.type != SegmentType::sequence) {
+        return std::nullopt;
+    }
+    return net::Asn::make(segment.at(0));
+}
+
+std::optional<net::Asn> AsPathView::origin() const noexcept {
+    std::optional<net::Asn> last;
+    Segments segments(bytes_, 4);
+    for (Segment segment; segments.next(segment);) {
+        last = segment.type == SegmentType::sequence ? net::Asn::make(segment.at(segment.count() - 1)) : std::nullopt;
+    }
+    return last;
+}
+
+bool AsPathView::has_set() const noexcept {
+    Segments segments(bytes_, 4);
+    for (Segment segment; segments.next(segment);) {
+        if (segment.type != SegmentType::sequence) {
+            return true;
+        }
+    }
+    return false;
+}
+
+std::vector<std::uint32_t> AsPathView::numbers() const {
+    std::vector<std::uint32_t> all;
+    Segments segments(bytes_, 4);
+    for (Segment segment; segments.next(segment);) {
+        for (std::size_t i = 0; i < segment.count(); ++i) {
+            all.push_back(segment.at(i));
+        }
+    }
+    return all;
+}
+
+std::string AsPathView::to_string() const {
+    std::string text;
+    Segments segments(bytes_, 4);
+    for (Segment segment; segments.next(segment);) {
+        text += text.empty() ? "" : " ";
+        text += segment.is_set() ? "{" : "";
+        for (std::size_t i = 0; i < segment.count(); ++i) {
+            text += i == 0 ? "" : " ";
+            text += std::to_string(segment.at(i));
+        }
+        text += segment.is_set() ? "}" : "";
+    }
+    return text;
+}
+
+void prepend_as(AsPathView path, net::Asn as, std::size_t times, Bytes& out) {
+    Segment first;
+    const bool sequence = Segments(path.bytes(), 4).next(first) && first.type == SegmentType::sequence;
+    // Numbers go into the leading sequence while it has room; what does not fit makes full segments before it.
+    const std::size_t room = sequence ? kMaxSegment - first.count() : 0;
+    std::size_t before = times > room ? times - room : 0;
+    ByteWriter writer(out);
+    while (before > 0) {
+        const std::size_t part = std::min(before, kMaxSegment);
+        write_segment_head(SegmentType::sequence, part, out);
+        for (std::size_t i = 0; i < part; ++i) {
+            writer.u32(as.number());
+        }
+        before -= part;
+    }
+    if (!sequence) {
+        writer.bytes(path.bytes());
+        return;
+    }
+    const std::size_t added = std::min(times, room);
+    write_segment_head(SegmentType::sequence, first.count() + added, out);
+    for (std::size_t i = 0; i < added; ++i) {
+        writer.u32(as.number());
+    }
+    writer.bytes(path.bytes().subspan(2));
+}
+
+bool valid_as_path(ByteView bytes, std::size_t as_size) noexcept {
+    while (!bytes.empty()) {
+        if (bytes.size() < 2 || bytes[1] == 0 || (bytes[0] != 1 && bytes[0] != 2) ||
+            bytes.size() < 2 + bytes[1] * as_size) {
+            return false;
+        }
+        const Segment segment{static_cast<SegmentType>(bytes[0]), bytes.subspan(2, bytes[1] * as_size), as_size};
+        for (std::size_t i = 0; i < segment.count(); ++i) {
+            if (segment.at(i) == 0) {
+                return false;
+            }
+        }
+        bytes = bytes.subspan(2 + segment.numbers.size());
+    }
+    return true;
+}
+
+void widen_as_path(ByteView two_octet, ByteView as4_path, Bytes& out) {
+    const std::uint32_t length = path_length(two_octet, 2);
+    const std::uint32_t length4 = path_length(as4_path, 4);
+    if (length4 > length) {
+        as4_path = {};
+    }
+    ByteWriter writer(out);
+    std::uint32_t missing = as4_path.empty() ? length : length - length4;
+    std::optional<std::size_t> last_sequence;  // where the last segment written starts, if it is a sequence
+    Segments segments(two_octet, 2);
+    for (Segment segment; missing > 0 && segments.next(segment);) {
+        const std::size_t taken = segment.is_set() ? segment.count() : std::min<std::size_t>(segment.count(), missing);
+        last_sequence = segment.is_set() ? std::nullopt : std::optional(out.size());
+        write_segment_head(segment.type, taken, out);
+        for (std::size_t i = 0; i < taken; ++i) {
+            writer.u32(segment.at(i));
+        }
+        missing -= segment.is_set() ? 1 : static_cast<std::uint32_t>(taken);
+    }
+    // The two parts were one sequence before the peer split them: join them again, so that equal paths are equal bytes.
+    if (Segment next; last_sequence && Segments(as4_path, 4).next(next) && next.type == SegmentType::sequence &&
+                      out[*last_sequence + 1] + next.count() <= kMaxSegment) {
+        out[*last_sequence + 1] = static_cast<std::uint8_t>(out[*last_sequence + 1] + next.count());
+        as4_path = as4_path.subspan(2);
+    }
+    writer.bytes(as4_path);
+}
+
+bool narrow_as_path(AsPathView path, Bytes& out) {
+    bool lossy = false;
+    ByteWriter writer(out);
+    Segments segments(path.bytes(), 4);
+    for (Segment segment; segments.next(segment);) {
+        write_segment_head(segment.type, segment.count(), out);
+        for (std::size_t i = 0; i < segment.count(); ++i) {
+            const std::uint32_t as = segment.at(i);
+            lossy = lossy || as > 0xffff;
+            writer.u16(as > 0xffff ? kAsTrans : static_cast<std::uint16_t>(as));
+        }
+    }
+    return lossy;
+}
+
+}  // namespace manul::bgp::wire

@@ -1,0 +1,244 @@
+#include "bgpd/wire/capability.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "bgpd/wire/error.hpp"
+#include "bgpd/wire/message.hpp"
+#include "bgpd/wire/notification.hpp"
+#include "net/ip.hpp"
+
+namespace manul::bgp::wire {
+namespace {
+
+constexpr std::uint16_t kRestartBit = 0x8000;
+constexpr std::uint16_t kNotificationBit = 0x4000;
+constexpr std::uint16_t kSecondsMask = 0x0fff;
+constexpr std::uint8_t kForwardingBit = 0x80;
+
+std::unexpected<Notification> broken() {
+    return std::unexpected(Notification{ErrorCode::open, open_error::kUnspecific, {}});
+}
+
+std::uint16_t u16_at(ByteView bytes, std::size_t at) {
+    return static_cast<std::uint16_t>(std::uint32_t{bytes[at]} << 8U | bytes[at + 1]);
+}
+
+/// Restart flags and time, then entries of AFI, SAFI and flags (RFC 4724 section 3).
+std::optional<GracefulRestart> decode_graceful_restart(ByteView value) {
+    if (value.size() < 2 || value.size() % 4 != 2) {
+        return std::nullopt;
+    }
+    const std::uint16_t head = u16_at(value, 0);
+    GracefulRestart restart{
+        (head & kRestartBit) != 0, (head & kNotificationBit) != 0, static_cast<std::uint16_t>(head & kSecondsMask), {}};
+    for (std::size_t at = 2; at < value.size(); at += 4) {
+        restart.families.push_back({{u16_at(value, at), value[at + 2]}, (value[at + 3] & kForwardingBit) != 0});
+    }
+    return restart;
+}
+
+/// Two strings with a length octet each; the second may be absent.
+std::optional<Fqdn> decode_fqdn(ByteView value) {
+    ByteReader reader(value);
+    Fqdn name;
+    for (std::string* part : {&name.host, &name.domain}) {
+        const auto length = reader.u8();
+        const auto text = length ? reader.bytes(*length) : reader.bytes(0);
+        if (!text || (!length && part == &name.host)) {
+            return std::nullopt;
+        }
+        part->assign(text->begin(), text->end());
+    }
+    return name;
+}
+
+/// Runs `body` and puts code and length before what it wrote.
+template <class F>
+void write_capability(Bytes& out, std::uint8_t code, F&& body) {
+    out.push_back(code);
+    const std::size_t length_at = out.size();
+    out.push_back(0);
+    body();
+    out[length_at] = static_cast<std::uint8_t>(out.size() - length_at - 1);
+}
+
+}  // namespace
+
+bool GracefulRestart::has(net::Family family) const noexcept {
+    return std::ranges::any_of(families, [&](const Entry& entry) { return entry.family == AfiSafi::of(family); });
+}
+
+bool GracefulRestart::forwarding_kept(net::Family family) const noexcept {
+    return std::ranges::any_of(
+        families, [&](const Entry& entry) { return entry.family == AfiSafi::of(family) && entry.forwarding_kept; });
+}
+
+FamilySet Capabilities::families() const noexcept {
+    if (multiprotocol.empty()) {
+        return {net::Family::v4};
+    }
+    FamilySet set;
+    for (const AfiSafi& entry : multiprotocol) {
+        if (const auto family = entry.family()) {
+            set.add(*family);
+        }
+    }
+    return set;
+}
+
+std::expected<void, Notification> decode_capabilities(ByteView parameter, Capabilities& into) {
+    ByteReader reader(parameter);
+    while (!reader.empty()) {
+        const auto code = reader.u8();
+        const auto length = reader.u8();
+        const auto value = length ? reader.bytes(*length) : reader.bytes(parameter.size() + 1);
+        if (!code || !value) {
+            return broken();
+        }
+        bool known = false;
+        switch (*code) {
+            case capability_code::kMultiprotocol:
+                if (value->size() != 4) {
+                    return broken();  // ignoring it would silently mean "IPv4 only"
+                }
+                if (const AfiSafi entry{u16_at(*value, 0), (*value)[3]};
+                    std::ranges::find(into.multiprotocol, entry) == into.multiprotocol.end()) {
+                    into.multiprotocol.push_back(entry);
+                }
+                known = true;
+                break;
+            case capability_code::kRouteRefresh:
+                known = into.route_refresh = value->empty();
+                break;
+            case capability_code::kExtendedMessage:
+                known = into.extended_message = value->empty();
+                break;
+            case capability_code::kEnhancedRouteRefresh:
+                known = into.enhanced_route_refresh = value->empty();
+                break;
+            case capability_code::kFourOctetAs:
+                if (value->size() != 4) {
+                    return broken();  // ignoring it would change how every AS_PATH reads
+                }
+                into.four_octet_as = std::uint32_t{u16_at(*value, 0)} << 16U | u16_at(*value, 2);
+                known = true;
+                break;
+            case capability_code::kGracefulRestart:
+                if (auto restart = decode_graceful_restart(*value)) {
+                    into.graceful_restart = std::move(restart);
+                    known = true;
+                }
+                break;
+            case capability_code::kFqdn:
+                if (auto name = decode_fqdn(*value)) {
+                    into.fqdn = std::move(name);
+                    known = true;
+                }
+                break;
+            default:
+                break;
+        }
+        if (!known) {
+            into.others.push_back({*code, Bytes(value->begin(), value->end())});
+        }
+    }
+    return {};
+}
+
+void encode_capabilities(const Capabilities& capabilities, Bytes& out) {
+    ByteWriter writer(out);
+    for (const AfiSafi& entry : capabilities.multiprotocol) {
+        write_capability(out, capability_code::kMultiprotocol, [&] {
+            writer.u16(entry.afi);
+            writer.u8(0);
+            writer.u8(entry.safi);
+        });
+    }
+    const auto flag = [&](bool announced, std::uint8_t code) {
+        if (announced) {
+            write_capability(out, code, [] {});
+        }
+    };
+    flag(capabilities.route_refresh, capability_code::kRouteRefresh);
+    flag(capabilities.extended_message, capability_code::kExtendedMessage);
+    if (const auto& restart = capabilities.graceful_restart) {
+        write_capability(out, capability_code::kGracefulRestart, [&] {
+            const std::uint16_t seconds = std::min(restart->seconds, kSecondsMask);
+            writer.u16(static_cast<std::uint16_t>((restart->restarting ? kRestartBit : 0) |
+                                                  (restart->notification ? kNotificationBit : 0) | seconds));
+            for (const GracefulRestart::Entry& entry : restart->families) {
+                writer.u16(entry.family.afi);
+                writer.u8(entry.family.safi);
+                writer.u8(entry.forwarding_kept ? kForwardingBit : 0);
+            }
+        });
+    }
+    if (const auto as = capabilities.four_octet_as) {
+        write_capability(out, capability_code::kFourOctetAs, [&] { writer.u32(*as); });
+    }
+    flag(capabilities.enhanced_route_refresh, capability_code::kEnhancedRouteRefresh);
+    if (const auto& name = capabilities.fqdn) {
+        write_capability(out, capability_code::kFqdn, [&] {
+            for (const std::string* part : {&name->host, &name->domain}) {
+                // RFC 1035: a label has at most 63 octets; both parts together fit in the capability.
+                const auto length = static_cast<std::uint8_t>(std::min<std::size_t>(part->size(), 120));
+                writer.u8(length);
+                out.insert(out.end(), part->begin(), part->begin() + length);
+            }
+        });
+    }
+    for (const UnknownCapability& other : capabilities.others) {
+        write_capability(out, other.code, [&] { writer.bytes(other.value); });
+    }
+}
+
+std::string_view capability_name(std::uint8_t code) noexcept {
+    switch (code) {
+        case capability_code::kMultiprotocol:
+            return "multiprotocol";
+        case capability_code::kRouteRefresh:
+            return "route-refresh";
+        case 3:
+            return "outbound-route-filtering";
+        case 5:
+            return "extended-next-hop";
+        case capability_code::kExtendedMessage:
+            return "extended-message";
+        case 9:
+            return "role";
+        case capability_code::kGracefulRestart:
+            return "graceful-restart";
+        case capability_code::kFourOctetAs:
+            return "4-octet-as";
+        case 67:
+            return "dynamic-capability";
+        case 69:
+            return "add-path";
+        case capability_code::kEnhancedRouteRefresh:
+            return "enhanced-route-refresh";
+        case 71:
+            return "long-lived-graceful-restart";
+        case capability_code::kFqdn:
+            return "fqdn";
+        case 75:
+            return "software-version";
+        case 76:
+            return "paths-limit";
+        case 77:
+            return "link-local-next-hop";
+        case 128:
+            return "route-refresh-cisco";
+        default:
+            return {};
+    }
+}
+
+}  // namespace manul::bgp::wire
