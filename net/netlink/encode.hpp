@@ -79,7 +79,7 @@ void delete_neighbour(RequestBuffer& out, const Neighbour& neighbour);
 void put_route(RequestBuffer& out, const Route& route, Write how);
 /// Deletes only what equals it in prefix, table, metric, protocol and type, and in hops or nexthop id where given.
 void delete_route(RequestBuffer& out, const Route& route);
-/// Asks the kernel which route it would take to `destination` (answer: one route message).
+/// Asks for the table entry by which the kernel would reach `destination` (answer: one route message).
 void lookup_route(RequestBuffer& out, const net::Ip& destination);
 void put_nexthop(RequestBuffer& out, const Nexthop& nexthop, Write how);
 void delete_nexthop(RequestBuffer& out, std::uint32_t id);

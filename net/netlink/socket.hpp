@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,10 +71,9 @@ public:
         auto done = dump_messages(
             request, [&found] { found.clear(); },
             [&found](const MessageView& message) {
-                if (auto event = decode_event(message)) {
-                    if (auto* changed = std::get_if<Changed<T>>(&*event)) {
-                        found.push_back(std::move(changed->value));
-                    }
+                auto event = decode_event(message);
+                if (auto* changed = event ? std::get_if<Changed<T>>(&*event) : nullptr) {
+                    found.push_back(std::move(changed->value));
                 }
             });
         if (!done) {
@@ -91,6 +91,8 @@ public:
     [[nodiscard]] SocketResult<std::vector<Route>> routes(const RouteFilter& filter);
     [[nodiscard]] SocketResult<std::vector<Neighbour>> neighbours(net::Family family, std::uint32_t ifindex = 0);
     [[nodiscard]] SocketResult<std::vector<Nexthop>> nexthops();
+    /// The table entry that leads to `destination`; nothing when there is none.
+    [[nodiscard]] SocketResult<std::optional<Route>> route_to(const net::Ip& destination);
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
 
@@ -99,6 +101,8 @@ private:
 
     [[nodiscard]] SocketResult<void> dump_messages(RequestBuffer& request, const std::function<void()>& on_start,
                                                    const OnMessage& on_message);
+    template <class T>
+    [[nodiscard]] SocketResult<std::optional<T>> ask(RequestBuffer& question, std::initializer_list<int> none);
     [[nodiscard]] SocketResult<void> send(ByteView bytes);
     [[nodiscard]] SocketResult<ByteView> receive(std::chrono::steady_clock::time_point deadline);
     [[nodiscard]] SocketResult<void> collect(std::uint32_t first, std::uint32_t last, std::size_t base,
