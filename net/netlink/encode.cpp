@@ -16,7 +16,9 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
+#include <vector>
 
+#include "base/bytes.hpp"
 #include "net/ip.hpp"
 #include "net/netlink/decode.hpp"
 #include "net/netlink/message.hpp"
@@ -319,14 +321,15 @@ void put_nexthop(RequestBuffer& out, const Nexthop& nexthop, Write how) {
     out.begin(RTM_NEWNEXTHOP, creation_flags(how), fixed);
     out.u32(NHA_ID, nexthop.id);
     if (!nexthop.group.empty()) {
-        const auto members = out.open(NHA_GROUP);
+        std::vector<nexthop_grp> members;
+        members.reserve(nexthop.group.size());
         for (const NexthopMember& member : nexthop.group) {
-            nexthop_grp fixed_member{};
+            nexthop_grp& fixed_member = members.emplace_back();
             fixed_member.id = member.id;
             fixed_member.weight = static_cast<std::uint8_t>(member.weight - 1U);
-            out.raw(fixed_member);
         }
-        out.close(members);
+        out.bytes(NHA_GROUP, ByteView(reinterpret_cast<const std::uint8_t*>(members.data()),
+                                      members.size() * sizeof(nexthop_grp)));
     } else if (nexthop.blackhole) {
         out.flag(NHA_BLACKHOLE);
     } else {
