@@ -30,6 +30,7 @@ struct SessionEnd {
     std::optional<wire::Notification> notification;  ///< sent or received
     /// The peer's routes may be kept as stale ones for the time that it announced (RFC 4724, 8538).
     bool graceful = false;
+    std::string detail;  ///< the system's words for a lost connection
 
     /// For people: "hold timer expired", "received Cease/Administrative Shutdown: maintenance", ...
     [[nodiscard]] std::string to_string() const;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <variant>
 
 #include "bgpd/fsm/action.hpp"
@@ -29,8 +30,11 @@ struct ConnectRetryExpired {};  // 9
 struct HoldExpired {};          // 10
 struct KeepaliveExpired {};     // 11
 struct TcpEstablished {};       // 16, 17
-struct TcpFailed {};            // 18
-struct OpenReceived {           // 19, or 22 when negotiation finds fault with it
+struct TcpFailed {              // 18
+    std::string reason;
+    bool replaced = false;  ///< not lost yet, but the peer has connected anew: it must be closed
+};
+struct OpenReceived {  // 19, or 22 when negotiation finds fault with it
     wire::Open open;
 };
 struct HeaderError {  // 21

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
 #include <variant>
 
 #include "bgpd/wire/framer.hpp"
@@ -48,6 +49,7 @@ struct Connected {};
 /// The connection could not be made, or is lost (18).
 struct Lost {
     Direction direction = Direction::outgoing;
+    std::string reason;  ///< the system's words, for display: "Connection refused"
 };
 /// One whole message arrived (19, 22, 24-27). The peer reads OPEN, KEEPALIVE and NOTIFICATION; the routes in an UPDATE
 /// and what a ROUTE-REFRESH asks for are the caller's affair, after this call and if the session is still established.

@@ -68,8 +68,12 @@ private:
     void on(const event::Backlog& backlog, TimePoint now, Actions& actions);
     void on(const event::Tick&, TimePoint now, Actions& actions);
     void start_connections(TimePoint now, Actions& actions);
-    void resolve_collision(Direction newest, TimePoint now, Actions& actions);
+    /// A readable OPEN: collision detection, then the connection's machine.
+    void on_open(Direction direction, const wire::Open& open, TimePoint now, Actions& actions);
+    /// What follows for the peer when a connection's state has changed from `before`.
     void after(Direction direction, State before, TimePoint now, Actions& actions);
+    /// A connection has ended and no other is on its way: arranges for the next attempt.
+    void hold_back(Direction direction, TimePoint now, Actions& actions);
 
     PeerSettings settings_;
     Jitter jitter_;

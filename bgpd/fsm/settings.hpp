@@ -24,6 +24,9 @@ struct Timing {
     std::chrono::milliseconds idle_hold_max{60'000};
     /// A session that lasted so long makes idle hold start from its first value again.
     std::chrono::milliseconds stable_after{120'000};
+    /// A connection that the peer opens so soon after a session is up belongs to the simultaneous start of both sides,
+    /// not to a restart of the peer.
+    std::chrono::milliseconds collision_window{5'000};
     /// A peer that reads nothing for so long, or twice the hold time if that is more, is given up (RFC 9687).
     std::chrono::milliseconds send_hold{480'000};
 };

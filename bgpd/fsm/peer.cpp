@@ -1,0 +1,287 @@
+#include "bgpd/fsm/peer.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "bgpd/fsm/action.hpp"
+#include "bgpd/fsm/connection.hpp"
+#include "bgpd/fsm/event.hpp"
+#include "bgpd/fsm/settings.hpp"
+#include "bgpd/wire/error.hpp"
+#include "bgpd/wire/message.hpp"
+#include "bgpd/wire/notification.hpp"
+#include "bgpd/wire/open.hpp"
+
+namespace manul::bgp::fsm {
+namespace {
+
+using Cause = SessionEnd::Cause;
+
+bool is_cease(const std::optional<wire::Notification>& notification) {
+    return notification && notification->code == wire::ErrorCode::cease;
+}
+
+/// The two sides do not agree about the protocol or the configuration: trying again soon will end the same way.
+bool is_disagreement(const SessionEnd& end) {
+    return (end.cause == Cause::notification_sent || end.cause == Cause::notification_received) &&
+           !is_cease(end.notification);
+}
+
+/// Of two connections, the one opened by the side with the larger identifier is kept; the AS decides between equal
+/// identifiers (RFC 4271 section 6.8, RFC 6286).
+Direction kept_of_two(const wire::Open& ours, const wire::Open& peers) {
+    const bool we_dominate =
+        ours.identifier != peers.identifier ? ours.identifier > peers.identifier : ours.as > peers.as;
+    return we_dominate ? Direction::outgoing : Direction::incoming;
+}
+
+}  // namespace
+
+Peer::Peer(PeerSettings settings, std::uint32_t seed)
+    : settings_(std::move(settings)), jitter_(seed), idle_hold_length_(settings_.timing.idle_hold) {}
+
+void Peer::handle(const Event& event, TimePoint now, Actions& actions) {
+    std::visit([&](const auto& what) { on(what, now, actions); }, event);
+    if (const State shown = state(); shown != shown_) {
+        shown_ = shown;
+        since_ = now;
+    }
+}
+
+std::optional<TimePoint> Peer::next_deadline() const noexcept {
+    std::optional<TimePoint> next = idle_hold_;
+    for (const auto& timer : {outgoing_.next_deadline(), incoming_.next_deadline()}) {
+        if (timer && (!next || *timer < *next)) {
+            next = timer;
+        }
+    }
+    return next;
+}
+
+State Peer::state() const noexcept { return std::max(outgoing_.state(), incoming_.state()); }
+
+State Peer::state(Direction direction) const noexcept { return connection(direction).state(); }
+
+std::optional<Direction> Peer::established() const noexcept {
+    for (const Connection* one : {&outgoing_, &incoming_}) {
+        if (one->state() == State::established) {
+            return one->direction();
+        }
+    }
+    return std::nullopt;
+}
+
+const wire::Negotiated* Peer::negotiated() const noexcept {
+    const auto up = established();
+    return up ? &*connection(*up).negotiated() : nullptr;
+}
+
+const wire::Open* Peer::peer_open() const noexcept {
+    const auto up = established();
+    return up ? &*connection(*up).peer_open() : nullptr;
+}
+
+void Peer::feed(Direction direction, const ConnectionEvent& event, TimePoint now, Actions& actions) {
+    const State before = connection(direction).state();
+    connection(direction).handle(event, settings_, jitter_, now, actions);
+    after(direction, before, now, actions);
+}
+
+void Peer::on(const event::Start&, TimePoint now, Actions& actions) {
+    if (running_) {
+        return;
+    }
+    running_ = true;
+    idle_hold_length_ = settings_.timing.idle_hold;
+    start_connections(now, actions);
+}
+
+void Peer::on(const event::Stop& stop, TimePoint now, Actions& actions) {
+    running_ = false;
+    idle_hold_.reset();
+    for (const Direction direction : {Direction::outgoing, Direction::incoming}) {
+        feed(direction, connection_event::Stop{stop.why, stop.silent}, now, actions);
+    }
+}
+
+void Peer::on(const event::Accepted&, TimePoint now, Actions& actions) {
+    if (!running_) {
+        actions.emplace_back(action::Refuse{});
+        return;
+    }
+    if (const auto up = established()) {
+        // RFC 4724 section 4.2: a peer with graceful restart that connects has restarted. Just after the session came
+        // up it may as well be the second of two simultaneous connections.
+        const bool simultaneous =
+            *up == Direction::outgoing && now - *established_at_ < settings_.timing.collision_window;
+        if (!negotiated()->peer_graceful_restart || simultaneous) {
+            actions.emplace_back(action::Refuse{});
+            return;
+        }
+        feed(*up, connection_event::TcpFailed{{}, true}, now, actions);
+    }
+    if (incoming_.state() == State::open_sent) {  // the peer has given up the connection that it opened before
+        feed(Direction::incoming, connection_event::TcpFailed{{}, true}, now, actions);
+    }
+    const bool other_is_ahead = outgoing_.state() == State::open_sent || outgoing_.state() == State::open_confirm;
+    if (incoming_.state() == State::idle && other_is_ahead) {
+        feed(Direction::incoming, connection_event::StartPassive{}, now, actions);
+    }
+    if (incoming_.state() != State::active) {
+        actions.emplace_back(action::Refuse{});
+        return;
+    }
+    actions.emplace_back(action::Adopt{});
+    feed(Direction::incoming, connection_event::TcpEstablished{}, now, actions);
+}
+
+void Peer::on(const event::Connected&, TimePoint now, Actions& actions) {
+    feed(Direction::outgoing, connection_event::TcpEstablished{}, now, actions);
+}
+
+void Peer::on(const event::Lost& lost, TimePoint now, Actions& actions) {
+    feed(lost.direction, connection_event::TcpFailed{lost.reason, false}, now, actions);
+}
+
+void Peer::on(const event::Received& received, TimePoint now, Actions& actions) {
+    const Direction direction = received.direction;
+    if (state(direction) < State::open_sent) {
+        return;
+    }
+    switch (received.frame.type) {
+        case wire::MessageType::open: {
+            const auto open = wire::decode_open(received.frame.body());
+            if (!open) {
+                return feed(direction, connection_event::OpenError{open.error()}, now, actions);
+            }
+            return on_open(direction, *open, now, actions);
+        }
+        case wire::MessageType::update:
+            return feed(direction, connection_event::UpdateReceived{}, now, actions);
+        case wire::MessageType::notification:
+            return feed(direction,
+                        connection_event::NotificationReceived{wire::decode_notification(received.frame.body())}, now,
+                        actions);
+        case wire::MessageType::keepalive:
+            return feed(direction, connection_event::KeepaliveReceived{}, now, actions);
+        case wire::MessageType::route_refresh:
+            if (state(direction) != State::established) {
+                feed(direction, connection_event::UpdateReceived{}, now, actions);  // as unexpected as an UPDATE
+            }
+            return;
+    }
+}
+
+void Peer::on(const event::Malformed& malformed, TimePoint now, Actions& actions) {
+    switch (malformed.notification.code) {
+        case wire::ErrorCode::header:
+            return feed(malformed.direction, connection_event::HeaderError{malformed.notification}, now, actions);
+        case wire::ErrorCode::open:
+            return feed(malformed.direction, connection_event::OpenError{malformed.notification}, now, actions);
+        default:
+            return feed(malformed.direction, connection_event::UpdateError{malformed.notification}, now, actions);
+    }
+}
+
+void Peer::on(const event::Backlog& backlog, TimePoint now, Actions& /*actions*/) {
+    connection(backlog.direction).backlog(backlog.waiting, settings_, now);
+}
+
+void Peer::on(const event::Tick&, TimePoint now, Actions& actions) {
+    for (const Direction direction : {Direction::outgoing, Direction::incoming}) {
+        const State before = connection(direction).state();
+        connection(direction).tick(settings_, jitter_, now, actions);
+        after(direction, before, now, actions);
+    }
+    if (idle_hold_ && *idle_hold_ <= now) {  // event 13
+        idle_hold_.reset();
+        start_connections(now, actions);
+    }
+}
+
+void Peer::on_open(Direction direction, const wire::Open& open, TimePoint now, Actions& actions) {
+    const Direction rival = other(direction);
+    const bool acceptable = wire::negotiate(settings_.open, open, settings_.peer_as).has_value();
+    if (acceptable && state(direction) == State::open_sent) {
+        switch (state(rival)) {
+            case State::established:  // RFC 4271 section 6.8: the established one is kept
+                return feed(direction, connection_event::CollisionDump{}, now, actions);
+            case State::open_confirm:
+                if (kept_of_two(settings_.open, open) != direction) {
+                    return feed(direction, connection_event::CollisionDump{}, now, actions);
+                }
+                feed(rival, connection_event::CollisionDump{}, now, actions);
+                break;
+            case State::connect:  // this one will do
+                feed(rival, connection_event::Stop{{}, true}, now, actions);
+                break;
+            case State::idle:
+            case State::active:
+            case State::open_sent:  // decided when its OPEN comes
+                break;
+        }
+    }
+    feed(direction, connection_event::OpenReceived{open}, now, actions);
+}
+
+void Peer::start_connections(TimePoint now, Actions& actions) {
+    const bool peer_is_first = incoming_.state() >= State::open_sent;  // a second connection would only collide
+    if (!settings_.passive && !peer_is_first && outgoing_.state() == State::idle) {
+        feed(Direction::outgoing, connection_event::StartActive{}, now, actions);
+    }
+    if (incoming_.state() == State::idle) {
+        feed(Direction::incoming, connection_event::StartPassive{}, now, actions);
+    }
+}
+
+void Peer::after(Direction direction, State before, TimePoint now, Actions& actions) {
+    const Connection& one = connection(direction);
+    const Direction rival = other(direction);
+    if (before != State::established && one.state() == State::established) {
+        established_at_ = now;
+        idle_hold_.reset();
+        if (state(rival) == State::connect || state(rival) == State::active) {
+            feed(rival, connection_event::Stop{{}, true}, now, actions);
+        }
+        return;
+    }
+    const bool connects_again = before == State::active && one.state() == State::connect;
+    if (one.state() == before || one.state() > State::active || before == State::idle || connects_again) {
+        return;
+    }
+    if (one.last_end() && !(one.last_end()->cause == Cause::stopped && running_)) {
+        last_end_ = one.last_end();
+    }
+    if (before == State::established) {
+        if (now - *established_at_ >= settings_.timing.stable_after) {
+            idle_hold_length_ = settings_.timing.idle_hold;
+        }
+        established_at_.reset();
+    }
+    if (one.state() == State::idle && running_ && one.last_end()->cause != Cause::stopped) {
+        hold_back(direction, now, actions);
+    }
+}
+
+void Peer::hold_back(Direction direction, TimePoint now, Actions& actions) {
+    const Direction rival = other(direction);
+    if (state(rival) >= State::open_sent) {
+        return;  // the other connection goes on; both start again when it ends, too
+    }
+    if (is_disagreement(*connection(direction).last_end())) {
+        feed(rival, connection_event::Stop{{}, true}, now, actions);
+    } else if (incoming_.state() == State::idle) {
+        // Only what we do ourselves is held back: a peer that restarted should find us listening.
+        feed(Direction::incoming, connection_event::StartPassive{}, now, actions);
+    }
+    if (outgoing_.state() == State::idle && !idle_hold_) {
+        idle_hold_ = now + jitter_.apply(idle_hold_length_);
+        idle_hold_length_ = std::min(settings_.timing.idle_hold_max, 2 * idle_hold_length_);
+    }
+}
+
+}  // namespace manul::bgp::fsm
