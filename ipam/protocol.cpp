@@ -19,6 +19,7 @@
 
 #include "base/error.hpp"
 #include "base/json_fields.hpp"
+#include "base/sha1.hpp"
 #include "base/try.hpp"
 #include "net/ip.hpp"
 #include "net/mac.hpp"
@@ -127,6 +128,15 @@ bool Request::is_kubernetes() const { return !arg("K8S_POD_NAMESPACE").empty() &
 std::string_view Request::arg(std::string_view key) const {
     const auto found = args.find(std::string(key));
     return found == args.end() ? std::string_view() : std::string_view(found->second);
+}
+
+std::string host_interface_name(const Request& request) {
+    // Only the main interface of a pod is named by the pod; a second network of the pod needs a second name.
+    const bool by_pod = request.is_kubernetes() && request.attachment.ifname == "eth0";
+    const std::string identity =
+        by_pod ? std::string(request.arg("K8S_POD_NAMESPACE")) + '.' + std::string(request.arg("K8S_POD_NAME"))
+               : request.attachment.container_id + '/' + request.attachment.ifname;
+    return "cali" + sha1_hex(identity, 11);
 }
 
 Answer failure(ErrorCode code, std::string msg, std::string details) {

@@ -87,6 +87,10 @@ struct Request {
     [[nodiscard]] std::string_view arg(std::string_view key) const;  ///< empty when absent
 };
 
+/// Name of the host end of the attachment's link, the same for every sandbox of one Kubernetes pod: "cali" and 11
+/// digits of a SHA-1, as Calico names it.
+[[nodiscard]] std::string host_interface_name(const Request& request);
+
 /// CNI error codes that ipamd uses; the plugin passes them on.
 enum class ErrorCode : std::uint16_t {
     unsupported_field = 2,

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "base/sha1.hpp"
+
 using namespace manul;
 using namespace manul::ipam;
 
@@ -104,4 +106,17 @@ TEST_CASE("every truncation of a request or answer is refused") {
     for (std::size_t length = 0; length < answer.size(); ++length) {
         CHECK_FALSE(decode_answer(std::string_view(answer).substr(0, length)));
     }
+}
+
+TEST_CASE("the host interface is named by the pod, or by container and interface") {
+    Request request;
+    request.attachment = {"0123abc", "eth0"};
+    request.args = {{"K8S_POD_NAMESPACE", "default"}, {"K8S_POD_NAME", "web-0"}};
+    CHECK(host_interface_name(request) == "cali" + sha1_hex("default.web-0", 11));
+    request.attachment.ifname = "net1";
+    CHECK(host_interface_name(request) == "cali" + sha1_hex("0123abc/net1", 11));
+    request.attachment.ifname = "eth0";
+    request.args.erase("K8S_POD_NAMESPACE");  // podman passes the name alone
+    CHECK(host_interface_name(request) == "cali" + sha1_hex("0123abc/eth0", 11));
+    CHECK(host_interface_name(request).size() == 15);
 }

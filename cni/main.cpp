@@ -1,0 +1,50 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <cstdio>
+#include <string>
+
+#include "cni/net_conf.hpp"
+#include "cni/plugin.hpp"
+#include "cni/result.hpp"
+
+namespace {
+
+/// Standard input to its end. It is the runtime's, so its size is not limited here.
+bool read_input(std::string& out) {
+    std::array<char, 65536> chunk;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by read
+    for (;;) {
+        const ssize_t count = ::read(STDIN_FILENO, chunk.data(), chunk.size());
+        if (count > 0) {
+            out.append(chunk.data(), static_cast<std::size_t>(count));
+        } else if (count == 0 || errno != EINTR) {
+            return count == 0;
+        }
+    }
+}
+
+}  // namespace
+
+int main() {
+    ::umask(077);
+    (void)std::signal(SIGPIPE, SIG_IGN);
+    std::string input;
+    manul::cni::Outcome outcome;
+    if (read_input(input)) {
+        outcome = manul::cni::run(manul::cni::Environment::of_process(), input);
+    } else {
+        outcome = {
+            1, manul::cni::print_error({5, "cannot read the network configuration from standard input", {}}, {}), {}};
+    }
+    if (!outcome.note.empty()) {
+        (void)std::fprintf(stderr, "manul: %s\n", outcome.note.c_str());
+    }
+    if (!outcome.output.empty() && std::puts(outcome.output.c_str()) < 0) {
+        return 1;
+    }
+    return outcome.exit_status;
+}

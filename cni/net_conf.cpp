@@ -1,0 +1,396 @@
+#include "cni/net_conf.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <boost/json/error.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+#include <boost/system/error_code.hpp>
+
+#include "base/json_fields.hpp"
+#include "base/try.hpp"
+#include "cni/error.hpp"
+#include "ipam/protocol.hpp"
+#include "net/ip.hpp"
+#include "net/mac.hpp"
+#include "net/prefix.hpp"
+
+namespace manul::cni {
+
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t kMaxIfname = 15;       // IFNAMSIZ without its NUL
+constexpr std::size_t kMaxRunDir = 60;       // "<run_dir>/wait/<interface>" must fit into a socket address
+constexpr std::uint32_t kMinMtu = 68;        // RFC 791
+constexpr std::uint32_t kMinMtuIpv6 = 1280;  // RFC 8200 section 5
+constexpr std::uint32_t kMaxMtu = 65535;
+
+bool is_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+
+/// `[A-Za-z0-9][A-Za-z0-9_.-]*`, the alphabet of container ids and network names.
+bool is_cni_name(std::string_view text) {
+    return !text.empty() && is_alnum(text.front()) &&
+           std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
+}
+
+bool is_ifname(std::string_view text) {
+    return !text.empty() && text.size() <= kMaxIfname && text != "." && text != ".." &&
+           std::ranges::none_of(text,
+                                [](char c) { return c == '/' || c == ':' || c == ' ' || (c >= '\t' && c <= '\r'); });
+}
+
+std::string environment_variable(const char* name) {
+    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): read at start, before any thread
+    return value == nullptr ? std::string() : std::string(value);
+}
+
+std::optional<net::InterfaceAddress> parse_address(std::string_view text) { return net::InterfaceAddress::parse(text); }
+
+std::optional<net::Ip> parse_wanted_ip(std::string_view text) {
+    const auto address = net::InterfaceAddress::parse(text);
+    return address ? std::optional(address->address) : std::nullopt;
+}
+
+CniResult<json::object> parse_input(std::string_view input) {
+    boost::system::error_code error;
+    json::value document = json::parse(input, error);
+    if (error) {
+        return refuse(Code::cannot_decode, "network configuration is not JSON: " + error.message());
+    }
+    if (!document.is_object()) {
+        return refuse(Code::cannot_decode, "network configuration is not a JSON object");
+    }
+    return std::move(document.get_object());
+}
+
+void read_capabilities(const JsonFields& fields, NetConf& out) {
+    fields.read_texts("ips", out.ips, "an IP address", parse_wanted_ip);
+    fields.read_text("mac", out.mac, "a MAC address", net::Mac::parse);
+    fields.read("io.kubernetes.cri.pod-annotations", out.annotations);
+    fields.read_objects("portMappings", [&out](const JsonFields& item) {
+        ipam::PortMapping& mapping = out.port_mappings.emplace_back();
+        item.read("hostPort", mapping.host_port);
+        item.read("containerPort", mapping.container_port);
+        item.read("protocol", mapping.protocol);
+        std::ranges::transform(mapping.protocol, mapping.protocol.begin(),
+                               [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
+        std::string host_ip;
+        item.read("hostIP", host_ip);
+        if (!host_ip.empty()) {
+            item.read_text("hostIP", mapping.host_ip, "an IP address", net::Ip::parse);
+        }
+    });
+    fields.read_object("bandwidth", [&out](const JsonFields& inner) {
+        ipam::Bandwidth& bandwidth = out.bandwidth.emplace();
+        inner.read("ingressRate", bandwidth.ingress_rate);
+        inner.read("ingressBurst", bandwidth.ingress_burst);
+        inner.read("egressRate", bandwidth.egress_rate);
+        inner.read("egressBurst", bandwidth.egress_burst);
+    });
+}
+
+void read_convention_args(const JsonFields& fields, NetConf& out) {
+    fields.read_object("cni", [&out](const JsonFields& cni) {
+        if (out.ips.empty()) {  // a capability counts more than the convention
+            cni.read_texts("ips", out.ips, "an IP address", parse_wanted_ip);
+        }
+        cni.read_objects("labels", [&out](const JsonFields& label) {
+            std::string key;
+            std::string value;
+            label.read("key", key);
+            label.read("value", value);
+            out.labels.insert_or_assign(key, value);
+        });
+    });
+}
+
+/// Required: without it there is nothing to compare with.
+void read_prev_result(const JsonFields& fields, NetConf& out) {
+    if (fields.find("prevResult") == nullptr) {
+        fields.wrong("prevResult", nullptr, "the result of ADD");
+    }
+    fields.read_object("prevResult", [&out](const JsonFields& previous) {
+        PrevResult& result = out.prev_result.emplace();
+        previous.read_objects("interfaces", [&result](const JsonFields& item) {
+            PrevResult::Interface& interface = result.interfaces.emplace_back();
+            item.read("name", interface.name);
+            item.read("mac", interface.mac);
+            item.read("sandbox", interface.sandbox);
+        });
+        previous.read_objects("ips", [&result](const JsonFields& item) {
+            PrevResult::Ip& ip = result.ips.emplace_back();
+            item.read_text("address", ip.address, "an address such as 10.0.0.1/32", parse_address);
+            if (item.find("interface") != nullptr) {
+                item.read("interface", ip.interface.emplace());
+            }
+        });
+    });
+}
+
+/// Required: an absent list read as an empty one would free every address of the network.
+void read_valid_attachments(const JsonFields& fields, NetConf& out) {
+    // The second key is a misspelling of the first release of the specification's library, which sends both.
+    std::string_view key = "cni.dev/valid-attachments";
+    if (fields.find(key) == nullptr && fields.find("cni.dev/attachments") != nullptr) {
+        key = "cni.dev/attachments";
+    }
+    if (fields.find(key) == nullptr) {
+        fields.wrong(key, nullptr, "the list of attachments that exist");
+        return;
+    }
+    auto& attachments = out.valid_attachments.emplace();
+    fields.read_objects(key, [&attachments](const JsonFields& item) {
+        ipam::Attachment& attachment = attachments.emplace_back();
+        item.read("containerID", attachment.container_id);
+        item.read("ifname", attachment.ifname);
+    });
+}
+
+void read_settings(const JsonFields& fields, NetConf& out) {
+    fields.read("mtu", out.mtu);
+    auto timeout = static_cast<std::uint32_t>(out.policy_timeout.count());
+    fields.read("policy_setup_timeout_seconds", timeout);
+    out.policy_timeout = std::chrono::seconds(timeout);
+    fields.read_object("container_settings", [&out](const JsonFields& settings) {
+        settings.read("allow_ip_forwarding", out.allow_ip_forwarding);
+    });
+    fields.read_object("ipam", [&out](const JsonFields& ipam) {
+        // Calico's own configurations write these two as text.
+        const auto read_flag = [&ipam](std::string_view key, bool& flag) {
+            const json::value* value = ipam.find(key);
+            if (value != nullptr && (*value == "true" || *value == "false")) {
+                flag = *value == "true";
+            } else {
+                ipam.read(key, flag);
+            }
+        };
+        read_flag("assign_ipv4", out.assign_ipv4);
+        read_flag("assign_ipv6", out.assign_ipv6);
+        ipam.read("ipv4_pools", out.ipv4_pools);
+        ipam.read("ipv6_pools", out.ipv6_pools);
+    });
+    fields.read_object("dns", [&out](const JsonFields& dns) { out.dns = dns.object(); });
+    fields.read_object("runtimeConfig", [&out](const JsonFields& inner) { read_capabilities(inner, out); });
+    fields.read_object("args", [&out](const JsonFields& inner) { read_convention_args(inner, out); });
+}
+
+CniResult<void> check_version(const std::string& version, Verb verb) {
+    if (!is_supported(version)) {
+        return refuse(
+            Code::incompatible_version,
+            version.empty() ? std::string("cniVersion is missing") : "cniVersion " + version + " is not supported",
+            "supported: 0.3.1, 0.4.0, 1.0.0, 1.1.0");
+    }
+    if (verb == Verb::check && is_older(version, "0.4.0")) {
+        return refuse(Code::incompatible_version, "CHECK came with CNI 0.4.0, the configuration has " + version);
+    }
+    if ((verb == Verb::gc || verb == Verb::status) && is_older(version, "1.1.0")) {
+        return refuse(Code::incompatible_version,
+                      "GC and STATUS came with CNI 1.1.0, the configuration has " + version);
+    }
+    return {};
+}
+
+/// What has the right type but no sense.
+std::string meaningless(const NetConf& conf) {
+    if (!is_cni_name(conf.name)) {
+        return conf.name.empty() ? "name: is missing"
+                                 : "name: \"" + conf.name +
+                                       "\" must consist of letters, digits, '_', '.' and '-', and "
+                                       "begin with a letter or digit";
+    }
+    if (conf.run_dir.empty() || conf.run_dir.front() != '/' || conf.run_dir.size() > kMaxRunDir) {
+        return "run_dir: \"" + conf.run_dir + "\" must be an absolute path of at most 60 bytes";
+    }
+    if (conf.state_dir.empty() || conf.state_dir.front() != '/') {
+        return "state_dir: \"" + conf.state_dir + "\" must be an absolute path";
+    }
+    const std::uint32_t least = conf.assign_ipv6 ? kMinMtuIpv6 : kMinMtu;
+    if (conf.mtu != 0 && (conf.mtu < least || conf.mtu > kMaxMtu)) {
+        return "mtu: " + std::to_string(conf.mtu) + " must be 0 or from " + std::to_string(least) + " to 65535";
+    }
+    if (!conf.assign_ipv4 && !conf.assign_ipv6) {
+        return "ipam: assign_ipv4 and assign_ipv6 are both false";
+    }
+    for (const ipam::PortMapping& mapping : conf.port_mappings) {
+        if (mapping.protocol != "tcp" && mapping.protocol != "udp" && mapping.protocol != "sctp") {
+            return "runtimeConfig.portMappings: protocol \"" + mapping.protocol + "\" must be tcp, udp or sctp";
+        }
+        if (mapping.container_port == 0) {
+            return "runtimeConfig.portMappings: containerPort is missing";
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+std::optional<Verb> parse_verb(std::string_view command) {
+    constexpr std::array<std::pair<std::string_view, Verb>, 6> kVerbs{{{"ADD", Verb::add},
+                                                                       {"DEL", Verb::del},
+                                                                       {"CHECK", Verb::check},
+                                                                       {"GC", Verb::gc},
+                                                                       {"STATUS", Verb::status},
+                                                                       {"VERSION", Verb::version}}};
+    for (const auto& [name, verb] : kVerbs) {
+        if (name == command) {
+            return verb;
+        }
+    }
+    return std::nullopt;
+}
+
+bool is_supported(std::string_view version) {
+    return std::ranges::find(kSupportedVersions, version) != kSupportedVersions.end();
+}
+
+bool is_older(std::string_view version, std::string_view than) {
+    return std::ranges::find(kSupportedVersions, version) < std::ranges::find(kSupportedVersions, than);
+}
+
+Environment Environment::of_process() {
+    const std::string override_netns = environment_variable("CNI_NETNS_OVERRIDE");
+    return {.command = environment_variable("CNI_COMMAND"),
+            .container_id = environment_variable("CNI_CONTAINERID"),
+            .netns = environment_variable("CNI_NETNS"),
+            .ifname = environment_variable("CNI_IFNAME"),
+            .args = environment_variable("CNI_ARGS"),
+            .netns_override = override_netns == "1" || override_netns == "true"};
+}
+
+CniResult<std::string> read_version(std::string_view input) {
+    MANUL_TRY(const json::object document, parse_input(input));
+    std::string error;
+    std::string version;
+    JsonFields(document, error, JsonFields::Keys::any_case).read("cniVersion", version);
+    return version;
+}
+
+CniResult<NetConf> parse_net_conf(std::string_view input, Verb verb) {
+    MANUL_TRY(const json::object document, parse_input(input));
+    std::string error;
+    const JsonFields fields(document, error, JsonFields::Keys::any_case);
+    NetConf out;
+    fields.read("cniVersion", out.cni_version);
+    MANUL_CHECK(check_version(out.cni_version, verb));
+    fields.read("name", out.name);
+    fields.read("run_dir", out.run_dir);
+    fields.read("state_dir", out.state_dir);
+    if (verb != Verb::del) {
+        read_settings(fields, out);
+    }
+    if (verb == Verb::add && fields.find("prevResult") != nullptr) {
+        error = "prevResult: manul makes the pod's interface and must be the first plugin of its list";
+    } else if (verb == Verb::check) {
+        read_prev_result(fields, out);
+    } else if (verb == Verb::gc) {
+        read_valid_attachments(fields, out);
+    }
+    if (error.empty()) {
+        error = meaningless(out);
+    }
+    if (!error.empty()) {
+        return refuse(Code::invalid_config, "network configuration: " + error);
+    }
+    return out;
+}
+
+CniResult<std::map<std::string, std::string>> parse_args(std::string_view args) {
+    std::map<std::string, std::string> out;
+    while (!args.empty()) {
+        const std::string_view pair = args.substr(0, args.find(';'));
+        args.remove_prefix(std::min(pair.size() + 1, args.size()));
+        const std::size_t equals = pair.find('=');
+        if (pair.empty()) {
+            continue;  // a trailing semicolon
+        }
+        if (equals == std::string_view::npos || equals == 0) {
+            return refuse(Code::invalid_environment, "CNI_ARGS: \"" + std::string(pair) + "\" is not KEY=VALUE");
+        }
+        out.insert_or_assign(std::string(pair.substr(0, equals)), std::string(pair.substr(equals + 1)));
+    }
+    return out;
+}
+
+CniResult<void> check_attachment(const Environment& environment, bool netns_needed) {
+    if (environment.container_id.empty()) {
+        return refuse(Code::invalid_environment, "CNI_CONTAINERID is missing");
+    }
+    if (!is_cni_name(environment.container_id)) {
+        return refuse(Code::invalid_environment, "CNI_CONTAINERID \"" + environment.container_id +
+                                                     "\" must consist of letters, digits, '_', '.' and '-', and begin "
+                                                     "with a letter or digit");
+    }
+    if (environment.ifname.empty()) {
+        return refuse(Code::invalid_environment, "CNI_IFNAME is missing");
+    }
+    if (!is_ifname(environment.ifname)) {
+        return refuse(Code::invalid_environment,
+                      "CNI_IFNAME \"" + environment.ifname +
+                          "\" must have 1 to 15 bytes without '/', ':' and blanks, and not be '.' or '..'");
+    }
+    if (netns_needed && environment.netns.empty()) {
+        return refuse(Code::invalid_environment, "CNI_NETNS is missing");
+    }
+    return {};
+}
+
+CniResult<ipam::Request> make_request(ipam::Op op, const Environment& environment, const NetConf& conf) {
+    ipam::Request out;
+    out.op = op;
+    out.network = conf.name;
+    out.cni_version = conf.cni_version;
+    if (op == ipam::Op::gc) {
+        out.valid_attachments = conf.valid_attachments.value_or(std::vector<ipam::Attachment>());
+        return out;
+    }
+    if (op == ipam::Op::status) {
+        return out;
+    }
+    out.attachment = {environment.container_id, environment.ifname};
+    out.netns = environment.netns;
+    MANUL_TRY(out.args, parse_args(environment.args));
+    out.args.erase("IgnoreUnknown");
+    out.ips = conf.ips;
+    out.mac = conf.mac;
+    if (const std::string wanted(out.arg("IP")); !wanted.empty() && out.ips.empty()) {
+        const auto ip = parse_wanted_ip(wanted);
+        if (!ip) {
+            return refuse(Code::invalid_environment, "CNI_ARGS: IP \"" + wanted + "\" is not an IP address");
+        }
+        out.ips.push_back(*ip);
+    }
+    if (const std::string wanted(out.arg("MAC")); !wanted.empty() && !out.mac) {
+        out.mac = net::Mac::parse(wanted);
+        if (!out.mac) {
+            return refuse(Code::invalid_environment, "CNI_ARGS: MAC \"" + wanted + "\" is not a MAC address");
+        }
+    }
+    out.args.erase("IP");
+    out.args.erase("MAC");
+    out.labels = conf.labels;
+    out.annotations = conf.annotations;
+    out.assign_ipv4 = conf.assign_ipv4;
+    out.assign_ipv6 = conf.assign_ipv6;
+    out.ipv4_pools = conf.ipv4_pools;
+    out.ipv6_pools = conf.ipv6_pools;
+    out.port_mappings = conf.port_mappings;
+    out.bandwidth = conf.bandwidth;
+    out.host_interface = ipam::host_interface_name(out);
+    return out;
+}
+
+}  // namespace manul::cni

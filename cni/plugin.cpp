@@ -1,0 +1,73 @@
+#include "cni/plugin.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/try.hpp"
+#include "cni/add.hpp"
+#include "cni/check.hpp"
+#include "cni/del.hpp"
+#include "cni/error.hpp"
+#include "cni/gc.hpp"
+#include "cni/net_conf.hpp"
+#include "cni/result.hpp"
+#include "cni/status.hpp"
+
+namespace manul::cni {
+
+namespace {
+
+/// What goes to standard output.
+CniResult<std::string> call(const Environment& environment, std::string_view input, std::string& note) {
+    const std::optional<Verb> verb = parse_verb(environment.command);
+    if (!verb) {
+        return refuse(Code::invalid_environment,
+                      environment.command.empty() ? std::string("CNI_COMMAND is missing")
+                                                  : "CNI_COMMAND: unknown command \"" + environment.command + "\"",
+                      "manul is a CNI plugin: container runtimes call it");
+    }
+    if (verb == Verb::version) {
+        MANUL_TRY(const std::string version, read_version(input));
+        return print_versions(version);
+    }
+    MANUL_TRY(const NetConf conf, parse_net_conf(input, *verb));
+    switch (*verb) {
+        case Verb::add: {
+            MANUL_TRY(const AddResult result, add(environment, conf, note));
+            return print_result(result, conf.cni_version);
+        }
+        case Verb::del:
+            MANUL_CHECK(del(environment, conf, note));
+            break;
+        case Verb::check:
+            MANUL_CHECK(check(environment, conf));
+            break;
+        case Verb::gc:
+            MANUL_CHECK(gc(environment, conf));
+            break;
+        case Verb::status:
+            MANUL_CHECK(status(environment, conf));
+            break;
+        case Verb::version:
+            break;
+    }
+    return std::string();
+}
+
+}  // namespace
+
+Outcome run(const Environment& environment, std::string_view input) {
+    Outcome out;
+    auto output = call(environment, input, out.note);
+    if (output) {
+        out.output = *std::move(output);
+    } else {
+        out.exit_status = 1;
+        out.output = print_error(output.error(), read_version(input).value_or(std::string()));
+    }
+    return out;
+}
+
+}  // namespace manul::cni

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+
+#include "base/unique_fd.hpp"
+
+namespace manul::cni {
+
+/// Waits until felix has the endpoint's rules, link group and host route in the kernel. Felix then writes
+/// `<run_dir>/endpoints/<interface>` (JSON with the container id, since a name outlives a sandbox) and sends one byte
+/// to the datagram socket `<run_dir>/wait/<interface>`. Bind before the endpoint exists, so that no byte is missed. Not
+/// inotify: closing a descriptor that had a watch takes the kernel 8 to 19 ms.
+class ReadyWait {
+public:
+    using Clock = std::chrono::steady_clock;
+
+    /// Binds the socket where that is possible; otherwise wait() polls.
+    ReadyWait(const std::string& run_dir, const std::string& interface);
+    ReadyWait(const ReadyWait&) = delete;
+    ReadyWait& operator=(const ReadyWait&) = delete;
+    ~ReadyWait();
+
+    /// True as soon as the mark names this container; false at the deadline.
+    [[nodiscard]] bool wait(const std::string& container_id, Clock::time_point deadline) const;
+
+private:
+    bool bind();
+
+    std::string mark_path_;
+    std::string socket_path_;
+    UniqueFd socket_;
+    ino_t inode_ = 0;  ///< of the socket's name, which another sandbox of the same pod may take over
+};
+
+}  // namespace manul::cni

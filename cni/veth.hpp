@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "cni/error.hpp"
+#include "net/ip.hpp"
+#include "net/mac.hpp"
+#include "net/netlink/netns.hpp"
+#include "net/netlink/socket.hpp"
+#include "net/prefix.hpp"
+
+/// The pod's link: a veth pair between the host's and the pod's network namespace, and what the kernel must know on
+/// both sides of it. The pod has its address as /32 (/128) and reaches everything through a link-local gateway that
+/// stands for the host; permanent neighbours on both sides leave nothing to ask for on the link.
+namespace manul::cni {
+
+/// The same on every host link, as Calico has it: pods survive a move of their gateway's entry between nodes.
+inline constexpr net::Mac kHostMac{{0xee, 0xee, 0xee, 0xee, 0xee, 0xee}};
+inline constexpr net::Ip4 kGateway4{169, 254, 1, 1};
+inline constexpr net::Ip6 kGateway6{{0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0xec, 0xee, 0xee, 0xff, 0xfe, 0xee, 0xee, 0xee}};
+
+/// The gateway that a pod uses for this family.
+[[nodiscard]] net::Ip gateway_of(net::Family family);
+/// Everything, of this family.
+[[nodiscard]] net::Prefix default_route(net::Family family);
+
+struct VethNames {
+    std::string host_name;
+    std::string pod_name;
+    net::Mac pod_mac;
+    std::uint32_t mtu = 0;     ///< 0 = the kernel's
+    std::string container_id;  ///< becomes the host end's alias: who it belongs to can be read from the kernel
+};
+
+struct PodNetwork {
+    std::vector<net::Ip> ips;
+    std::vector<net::Prefix> routes;  ///< via the gateway of their family
+    std::uint32_t mtu = 0;            ///< 0 = as made
+    bool allow_ip_forwarding = false;
+};
+
+class Veth {
+public:
+    /// Opens the pod's namespace. Code 8 when it is none, or (unless allowed) our own.
+    [[nodiscard]] static CniResult<Veth> open(const std::string& netns, bool allow_own_netns);
+
+    [[nodiscard]] std::uint64_t netns_inode() const noexcept { return id_.inode; }
+    [[nodiscard]] CniResult<std::optional<netlink::Link>> pod_link(const std::string& name);
+    [[nodiscard]] CniResult<std::optional<netlink::Link>> host_link(const std::string& name);
+    [[nodiscard]] netlink::Socket& pod() noexcept { return pod_; }
+
+    enum class Made : std::uint8_t { yes, host_name_taken };
+    /// Makes the pair and takes its host end up.
+    [[nodiscard]] CniResult<Made> make(const VethNames& names);
+    /// Takes the pod's end up and writes addresses, routes and neighbours on both sides.
+    [[nodiscard]] CniResult<void> configure(const PodNetwork& network);
+    /// Deletes what make() made, if anything.
+    void remove() noexcept;
+
+private:
+    Veth(UniqueFd netns, netlink::NetnsId id, netlink::Socket host, netlink::Socket pod);
+
+    [[nodiscard]] CniResult<void> prepare_pod_settings(const PodNetwork& network);
+    [[nodiscard]] CniResult<void> configure_pod(const PodNetwork& network);
+    [[nodiscard]] CniResult<void> configure_host(const PodNetwork& network);
+
+    UniqueFd netns_;
+    netlink::NetnsId id_;
+    netlink::Socket host_;
+    netlink::Socket pod_;
+    netlink::RequestBuffer requests_;
+    VethNames names_;
+    std::uint32_t host_index_ = 0;
+    std::uint32_t pod_index_ = 0;
+};
+
+}  // namespace manul::cni
