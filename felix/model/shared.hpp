@@ -14,6 +14,9 @@ public:
     Shared(T value)  // NOLINT(google-explicit-constructor): a T is a Shared<T>
         : value_(std::make_shared<const T>(std::move(value))) {}
 
+    /// `value` is not null.
+    explicit Shared(std::shared_ptr<const T> value) noexcept : value_(std::move(value)) {}
+
     [[nodiscard]] const T& operator*() const noexcept { return *value_; }
     [[nodiscard]] const T* operator->() const noexcept { return value_.get(); }
     /// The same object, not merely an equal one.

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "base/error.hpp"
+#include "config/model/kind.hpp"
+#include "config/model/resource.hpp"
+#include "config/model/selector.hpp"
+#include "config/model/tier.hpp"
+#include "felix/calc/address_sets.hpp"
+#include "felix/calc/identity.hpp"
+#include "felix/calc/label_index.hpp"
+#include "felix/calc/policy_order.hpp"
+#include "felix/calc/policy_source.hpp"
+#include "felix/calc/rule_scanner.hpp"
+#include "felix/calc/sequencer.hpp"
+#include "felix/model/policy_id.hpp"
+
+namespace manul::felix {
+
+/// Which policies apply to which endpoints of this node.
+///
+/// Every policy of the cluster is known by its selector alone. One that matches a local endpoint is active: its rules
+/// are read, the address sets they mention are wanted, and it is told to the dataplane. Rules are read at the next
+/// flush, so a policy that comes and goes in between costs nothing.
+class ActivePolicies {
+public:
+    /// `sets` outlives this.
+    explicit ActivePolicies(AddressSets& sets) noexcept : sets_(sets) {}
+
+    /// The resource is a policy. Fails when one of its selectors does not parse; nothing has changed then.
+    Result<void> put_policy(const model::ResourcePtr& resource);
+    void remove_policy(const PolicyId& id);
+    void put_tier(const std::string& name, const model::TierSpec& spec);
+    void remove_tier(const std::string& name);
+
+    void put_endpoint(const model::Key& key, const Identity& identity);
+    void remove_endpoint(const model::Key& key);
+    void set_parent_labels(const std::string& parent, const model::StringMap& labels);
+
+    /// Tells policies that became active, changed or are needed no more, and returns the endpoints whose lists may have
+    /// changed since the last call.
+    std::set<model::Key> flush(Sequencer& sequencer);
+    /// The lists of a local endpoint, as of the last flush.
+    [[nodiscard]] PolicyOrder::Lists lists(const model::Key& endpoint);
+
+    /// Rules that are not enforced as written, by policy.
+    [[nodiscard]] const std::map<PolicyId, std::vector<std::string>>& notes() const noexcept { return notes_; }
+
+private:
+    struct PolicyRecord {
+        model::ResourcePtr resource;
+        PolicyPlace place;
+        std::optional<model::Selector> selector;  // nothing: applies to host endpoints alone
+        SelectorId selector_id;                   // valid while there is a selector
+        bool needed_everywhere = false;
+        std::unordered_set<ItemId> endpoints;
+        std::vector<SetId> sets;  // wanted for it
+        bool told = false;
+
+        [[nodiscard]] bool is_active() const noexcept { return selector && (needed_everywhere || !endpoints.empty()); }
+    };
+
+    void apply(const MatchChanges& changes);
+    void select(PolicyRecord& record, std::optional<model::Selector> selector);
+    void touch_endpoints(const PolicyRecord& record);
+    void touch_tier(const std::string& name);
+    void tell(PolicyRecord& record, Sequencer& sequencer);
+    void forget(PolicyRecord& record, Sequencer& sequencer);
+    [[nodiscard]] static ScannedPolicy deny_all(const PolicySource& source, const std::string& reason);
+
+    AddressSets& sets_;
+    PolicyOrder order_;
+    LabelIndex index_;  // local endpoints and the selectors of policies
+    std::map<PolicyId, PolicyRecord> policies_;
+    std::unordered_map<SelectorId, PolicyRecord*> by_selector_;
+    std::unordered_map<model::Key, ItemId> endpoints_;
+    std::vector<std::optional<model::Key>> endpoint_keys_;  // by item number
+    std::set<PolicyId> dirty_policies_;
+    std::set<model::Key> dirty_endpoints_;
+    std::map<std::vector<SelectorId>, PolicyOrder::Lists> lists_of_;  // by matching policies, since the last flush
+    std::map<PolicyId, std::vector<std::string>> notes_;
+};
+
+}  // namespace manul::felix

@@ -1,0 +1,199 @@
+#include "felix/calc/address_sets.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/model/kind.hpp"
+#include "config/model/resource.hpp"
+#include "felix/calc/identity.hpp"
+#include "felix/calc/label_index.hpp"
+#include "felix/calc/rule_scanner.hpp"
+#include "felix/model/address_set.hpp"
+#include "felix/model/update.hpp"
+#include "net/prefix.hpp"
+
+namespace manul::felix {
+
+namespace {
+
+/// Calls `visit` for every (address, protocol, port) that the object has under the set's port name.
+template <class Visit>
+void for_each_port(const SetSpec& spec, const Contribution& contribution, const Visit& visit) {
+    for (const NamedPort& port : contribution.ports) {
+        if (port.name != spec.port_name || (spec.protocol && port.protocol != *spec.protocol)) {
+            continue;
+        }
+        for (const net::Prefix& net : contribution.nets) {
+            if (net.is_host()) {
+                visit(PortMember{net.address(), port.protocol, port.port});
+            }
+        }
+    }
+}
+
+void append(SetMembers& members, const net::Prefix& net) {
+    FamilyMembers& family = members.of(net.family());
+    if (net.is_host()) {
+        family.addresses.push_back(net.address());
+    } else {
+        family.prefixes.push_back(net);
+    }
+}
+
+void append(SetMembers& members, const PortMember& port) { members.of(port.address.family()).ports.push_back(port); }
+
+void sort(FamilyMembers& members) {
+    std::ranges::sort(members.addresses);
+    std::ranges::sort(members.prefixes);
+    std::ranges::sort(members.ports);
+}
+
+void sort(SetMembers& members) {
+    sort(members.v4);
+    sort(members.v6);
+}
+
+}  // namespace
+
+void AddressSets::want(const SetSpec& spec) {
+    std::unique_ptr<WantedSet>& set = sets_[spec.id];
+    if (set == nullptr) {
+        set = std::make_unique<WantedSet>();
+        set->spec = spec;
+        MatchChanges changes;
+        set->selector = index_.add_selector(spec.selector, changes);
+        by_selector_[set->selector] = set.get();
+        apply(changes);
+    }
+    ++set->references;
+    dirty_.insert(spec.id);
+}
+
+void AddressSets::unwant(const SetId& id) {
+    --sets_.at(id)->references;
+    dirty_.insert(id);
+}
+
+void AddressSets::put_item(const model::Key& key, const Identity& identity) {
+    MatchChanges changes;
+    const auto found = ids_.find(key);
+    if (found == ids_.end()) {
+        const ItemId id = index_.add_item(identity.labels, identity.parents, changes);
+        ids_.emplace(key, id);
+        if (id.value() >= contributions_.size()) {
+            contributions_.resize(std::size_t{id.value()} + 1);
+        }
+        contributions_[id.value()] = identity.contribution;
+    } else {
+        const ItemId id = found->second;
+        Contribution& contribution = contributions_[id.value()];
+        if (contribution != identity.contribution) {
+            // The new addresses come before the old ones go, so that what is in both is never missing.
+            for (const SelectorId selector : index_.matches(id)) {
+                add_members(*by_selector_.at(selector), identity.contribution);
+                remove_members(*by_selector_.at(selector), contribution);
+            }
+            contribution = identity.contribution;
+        }
+        index_.update_item(id, identity.labels, identity.parents, changes);
+    }
+    apply(changes);
+}
+
+void AddressSets::remove_item(const model::Key& key) {
+    const auto found = ids_.find(key);
+    if (found == ids_.end()) {
+        return;
+    }
+    MatchChanges changes;
+    index_.remove_item(found->second, changes);
+    apply(changes);
+    contributions_[found->second.value()] = {};
+    ids_.erase(found);
+}
+
+void AddressSets::set_parent_labels(const std::string& parent, const model::StringMap& labels) {
+    MatchChanges changes;
+    index_.set_parent_labels(parent, labels, changes);
+    apply(changes);
+}
+
+void AddressSets::apply(const MatchChanges& changes) {
+    for (const MatchChange& change : changes) {
+        WantedSet& set = *by_selector_.at(change.selector);
+        const Contribution& contribution = contributions_[change.item.value()];
+        if (change.started) {
+            add_members(set, contribution);
+        } else {
+            remove_members(set, contribution);
+        }
+    }
+}
+
+void AddressSets::add_members(WantedSet& set, const Contribution& contribution) {
+    dirty_.insert(set.spec.id);
+    if (set.spec.kind == SetKind::addresses) {
+        for (const net::Prefix& net : contribution.nets) {
+            set.nets.add(net);
+        }
+    } else {
+        for_each_port(set.spec, contribution, [&set](const PortMember& port) { set.ports.add(port); });
+    }
+}
+
+void AddressSets::remove_members(WantedSet& set, const Contribution& contribution) {
+    dirty_.insert(set.spec.id);
+    if (set.spec.kind == SetKind::addresses) {
+        for (const net::Prefix& net : contribution.nets) {
+            set.nets.remove(net);
+        }
+    } else {
+        for_each_port(set.spec, contribution, [&set](const PortMember& port) { set.ports.remove(port); });
+    }
+}
+
+SetMembersChanged AddressSets::members_delta(WantedSet& set) {
+    SetMembersChanged delta;
+    delta.id = set.spec.id;
+    const auto added = [&delta](const auto& member) { append(delta.added, member); };
+    const auto removed = [&delta](const auto& member) { append(delta.removed, member); };
+    set.nets.take_delta(added, removed);
+    set.ports.take_delta(added, removed);
+    sort(delta.added);
+    sort(delta.removed);
+    return delta;
+}
+
+AddressSets::Delta AddressSets::take_delta() {
+    Delta delta;
+    for (const SetId& id : std::exchange(dirty_, {})) {
+        const auto found = sets_.find(id);
+        WantedSet& set = *found->second;
+        if (set.references == 0) {
+            if (set.announced) {
+                delta.removed.push_back(SetRemoved{id});
+            }
+            by_selector_.erase(set.selector);
+            MatchChanges ignored;
+            index_.remove_selector(set.selector, ignored);
+            sets_.erase(found);
+            continue;
+        }
+        SetMembersChanged members = members_delta(set);
+        if (!set.announced) {
+            set.announced = true;
+            delta.added.push_back(
+                SetAdded{AddressSet{id, set.spec.kind, set.spec.description(), std::move(members.added)}});
+        } else if (!members.added.empty() || !members.removed.empty()) {
+            delta.changed.push_back(std::move(members));
+        }
+    }
+    return delta;
+}
+
+}  // namespace manul::felix

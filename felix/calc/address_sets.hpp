@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "config/model/kind.hpp"
+#include "config/model/resource.hpp"
+#include "felix/calc/identity.hpp"
+#include "felix/calc/label_index.hpp"
+#include "felix/calc/rule_scanner.hpp"
+#include "felix/model/address_set.hpp"
+#include "felix/model/update.hpp"
+#include "net/prefix.hpp"
+
+namespace manul::felix {
+
+/// Members of one set with the number of objects that stand for each: an address stays until the last of them goes.
+/// Remembers what changed since the delta was last taken, net of what was undone.
+template <class Member>
+class CountedMembers {
+public:
+    void add(const Member& member) {
+        if (counts_[member]++ == 0) {
+            touched_.try_emplace(member, false);
+        }
+    }
+    void remove(const Member& member) {
+        const auto found = counts_.find(member);
+        if (--found->second == 0) {
+            counts_.erase(found);
+            touched_.try_emplace(member, true);
+        }
+    }
+    /// Calls `added(member)` or `removed(member)` for what differs from the last call.
+    template <class Added, class Removed>
+    void take_delta(const Added& added, const Removed& removed) {
+        for (const auto& [member, was_there] : touched_) {
+            const bool is_there = counts_.contains(member);
+            if (is_there && !was_there) {
+                added(member);
+            } else if (!is_there && was_there) {
+                removed(member);
+            }
+        }
+        touched_.clear();
+    }
+
+private:
+    std::unordered_map<Member, std::uint32_t> counts_;
+    std::unordered_map<Member, bool> touched_;
+};
+
+/// Membership of every address set that an active policy looks addresses up in, over all objects of the cluster.
+class AddressSets {
+public:
+    /// Counted: a set stays until it was unwanted as often. What is unwanted and wanted again between two deltas stays
+    /// as it is.
+    void want(const SetSpec& spec);
+    void unwant(const SetId& id);
+
+    void put_item(const model::Key& key, const Identity& identity);
+    void remove_item(const model::Key& key);
+    void set_parent_labels(const std::string& parent, const model::StringMap& labels);
+
+    struct Delta {
+        std::vector<SetAdded> added;
+        std::vector<SetMembersChanged> changed;
+        std::vector<SetRemoved> removed;
+    };
+    /// What changed since the last call, each list sorted by id.
+    [[nodiscard]] Delta take_delta();
+
+private:
+    struct WantedSet {
+        SetSpec spec;
+        SelectorId selector;
+        std::uint32_t references = 0;
+        bool announced = false;
+        CountedMembers<net::Prefix> nets;
+        CountedMembers<PortMember> ports;
+    };
+
+    void apply(const MatchChanges& changes);
+    void add_members(WantedSet& set, const Contribution& contribution);
+    void remove_members(WantedSet& set, const Contribution& contribution);
+    [[nodiscard]] static SetMembersChanged members_delta(WantedSet& set);
+
+    LabelIndex index_;
+    std::unordered_map<model::Key, ItemId> ids_;
+    std::vector<Contribution> contributions_;  // by item number
+    std::unordered_map<SetId, std::unique_ptr<WantedSet>> sets_;
+    std::unordered_map<SelectorId, WantedSet*> by_selector_;
+    std::set<SetId> dirty_;
+};
+
+}  // namespace manul::felix

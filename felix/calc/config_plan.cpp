@@ -1,0 +1,209 @@
+#include "felix/calc/config_plan.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "config/model/felix_configuration.hpp"
+#include "config/model/ip_pool.hpp"
+#include "config/model/policy.hpp"
+#include "config/model/resource.hpp"
+#include "config/model/selector.hpp"
+#include "felix/calc/sequencer.hpp"
+#include "felix/model/config.hpp"
+#include "felix/model/policy.hpp"
+#include "felix/model/route.hpp"
+
+namespace manul::felix {
+
+namespace {
+
+/// Calico's default; it stands for "felix's own number".
+constexpr std::uint8_t kBootProtocol = 3;
+
+template <class To, class From>
+void set(To& to, const std::optional<From>& from) {
+    if (from) {
+        to = *from;
+    }
+}
+
+std::vector<std::string> split(std::string_view text) {
+    std::vector<std::string> out;
+    while (!text.empty()) {
+        const std::size_t comma = text.find(',');
+        if (const std::string_view part = text.substr(0, comma); !part.empty()) {
+            out.emplace_back(part);
+        }
+        text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
+    }
+    return out;
+}
+
+std::vector<FailsafePort> to_felix(const std::vector<model::ProtoPort>& ports) {
+    std::vector<FailsafePort> out;
+    out.reserve(ports.size());
+    for (const model::ProtoPort& port : ports) {
+        out.push_back(FailsafePort{port.protocol, port.port, port.net});
+    }
+    return out;
+}
+
+EndpointToHost to_felix(model::EndpointToHostAction action) noexcept {
+    switch (action) {
+        case model::EndpointToHostAction::drop:
+            return EndpointToHost::drop;
+        case model::EndpointToHostAction::return_:
+            return EndpointToHost::return_;
+        case model::EndpointToHostAction::accept:
+            return EndpointToHost::accept;
+    }
+    std::unreachable();
+}
+
+}  // namespace
+
+void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
+    if (layer.interface_prefix) {
+        if (std::vector<std::string> prefixes = split(*layer.interface_prefix); !prefixes.empty()) {
+            config.interface_prefixes = std::move(prefixes);
+        }
+    }
+    if (layer.default_endpoint_to_host_action) {
+        config.endpoint_to_host = to_felix(*layer.default_endpoint_to_host_action);
+    }
+    if (layer.nftables_filter_deny_action) {
+        config.deny_action =
+            *layer.nftables_filter_deny_action == model::DenyAction::drop ? DenyAction::drop : DenyAction::reject;
+    }
+    set(config.ipv6, layer.ipv6_support);
+    if (layer.disable_conntrack_invalid_check) {
+        config.drop_invalid_state = !*layer.disable_conntrack_invalid_check;
+    }
+    set(config.allow_vxlan_from_workloads, layer.allow_vxlan_packets_from_workloads);
+    set(config.allow_ipip_from_workloads, layer.allow_ipip_packets_from_workloads);
+    if (layer.workload_source_spoofing) {
+        config.allow_spoofed_sources = *layer.workload_source_spoofing == model::WorkloadSourceSpoofing::any;
+    }
+    set(config.vxlan_port, layer.vxlan_port);
+
+    set(config.log_prefix, layer.log_prefix);
+    set(config.log_rate_limit, layer.log_action_rate_limit);
+    set(config.log_rate_burst, layer.log_action_rate_limit_burst);
+
+    if (layer.failsafe_inbound_host_ports) {
+        config.failsafe_inbound = to_felix(*layer.failsafe_inbound_host_ports);
+    }
+    if (layer.failsafe_outbound_host_ports) {
+        config.failsafe_outbound = to_felix(*layer.failsafe_outbound_host_ports);
+    }
+
+    set(config.nat_port_range, layer.nat_port_range);
+    set(config.nat_outgoing_address, layer.nat_outgoing_address);
+    if (layer.nat_outgoing_exclusions) {
+        config.nat_exclusions = *layer.nat_outgoing_exclusions == model::NatOutgoingExclusions::ip_pools_only
+                                    ? NatExclusions::pools_only
+                                    : NatExclusions::pools_and_host_ips;
+    }
+    set(config.nat_interface_filter, layer.iptables_nat_outgoing_interface_filter);
+
+    if (layer.device_route_protocol && *layer.device_route_protocol != kBootProtocol) {
+        config.route_protocol = *layer.device_route_protocol;
+    }
+    set(config.route_source_v4, layer.device_route_source_address);
+    set(config.route_source_v6, layer.device_route_source_address_ipv6);
+    set(config.remove_external_routes, layer.remove_external_routes);
+    set(config.route_priority_v4, layer.ipv4_normal_route_priority);
+    set(config.route_priority_v6, layer.ipv6_normal_route_priority);
+
+    if (layer.nftables_refresh_interval) {
+        config.ruleset_refresh = layer.nftables_refresh_interval->milliseconds();
+    }
+    if (layer.route_refresh_interval) {
+        config.route_refresh = layer.route_refresh_interval->milliseconds();
+    }
+}
+
+ConfigPlan::ConfigPlan(std::string node_name, model::FelixConfigurationSpec overrides)
+    : node_name_(std::move(node_name)), overrides_(std::move(overrides)) {}
+
+void ConfigPlan::put(const std::shared_ptr<const model::FelixConfiguration>& configuration) {
+    configurations_.insert_or_assign(configuration->metadata.name, configuration);
+    config_dirty_ = true;
+}
+
+void ConfigPlan::remove_configuration(const std::string& name) {
+    configurations_.erase(name);
+    config_dirty_ = true;
+}
+
+void ConfigPlan::put(const model::IpPool& pool) {
+    const std::string& name = pool.metadata.name;
+    pools_.insert_or_assign(name, IpPoolInfo{name, pool.spec.cidr, pool.spec.nat_outgoing});
+    pools_dirty_ = true;
+}
+
+void ConfigPlan::remove_pool(const std::string& name) {
+    pools_.erase(name);
+    pools_dirty_ = true;
+}
+
+void ConfigPlan::set_node_labels(const model::StringMap& labels) {
+    if (labels != node_labels_) {
+        node_labels_ = labels;
+        config_dirty_ = true;
+    }
+}
+
+Config ConfigPlan::effective() const {
+    Config config;
+    const auto overlay_named = [&](const std::string& name) {
+        if (const auto found = configurations_.find(name); found != configurations_.end()) {
+            overlay(config, found->second->spec);
+        }
+    };
+    overlay_named("default");
+
+    std::vector<const model::FelixConfiguration*> selected;
+    for (const auto& [name, configuration] : configurations_) {
+        if (!configuration->spec.node_selector) {
+            continue;
+        }
+        const auto selector = model::Selector::parse(*configuration->spec.node_selector);
+        if (selector && selector->matches(node_labels_)) {
+            selected.push_back(configuration.get());
+        }
+    }
+    std::ranges::sort(selected, [](const auto* a, const auto* b) {  // the oldest is laid on top
+        return std::tie(a->metadata.creation_timestamp, a->metadata.name) >
+               std::tie(b->metadata.creation_timestamp, b->metadata.name);
+    });
+    for (const model::FelixConfiguration* configuration : selected) {
+        overlay(config, configuration->spec);
+    }
+    overlay_named("node." + node_name_);
+    overlay(config, overrides_);
+    return config;
+}
+
+void ConfigPlan::flush(Sequencer& sequencer) {
+    if (std::exchange(config_dirty_, false)) {
+        sequencer.set_config(effective());
+    }
+    if (std::exchange(pools_dirty_, false)) {
+        std::vector<IpPoolInfo> pools;
+        for (const auto& [name, pool] : pools_) {
+            pools.push_back(pool);
+        }
+        sequencer.set_pools(std::move(pools));
+    }
+}
+
+}  // namespace manul::felix

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <variant>
+
+#include "config/model/kind.hpp"
+#include "config/model/resource.hpp"
+
+/// What felix learns from the store, in any order and grouping.
+namespace manul::felix {
+
+/// A resource that decoded and validated; its metadata holds the revision.
+struct ResourcePut {
+    model::ResourcePtr resource;
+};
+
+/// A stored resource that is wrong. The version in force before stays in force.
+struct ResourceRefused {
+    model::Key key;
+    std::string revision;
+    std::string reason;  ///< the findings, for people
+    /// What could be read of a policy whose scope (tier, order, selectors, types) is free of errors; otherwise null.
+    model::ResourcePtr readable_scope;
+};
+
+struct ResourceRemoved {
+    model::Key key;
+};
+
+/// Every kind was listed: nothing that the store held at the start is still to come.
+struct StoreInSync {};
+
+using Event = std::variant<ResourcePut, ResourceRefused, ResourceRemoved, StoreInSync>;
+
+}  // namespace manul::felix

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "base/error.hpp"
+#include "config/model/felix_configuration.hpp"
+#include "config/model/kind.hpp"
+#include "config/model/resource.hpp"
+#include "config/model/workload_endpoint.hpp"
+#include "felix/calc/active_policy.hpp"
+#include "felix/calc/address_sets.hpp"
+#include "felix/calc/config_plan.hpp"
+#include "felix/calc/event.hpp"
+#include "felix/calc/identity.hpp"
+#include "felix/calc/last_good.hpp"
+#include "felix/calc/local_endpoints.hpp"
+#include "felix/calc/profiles.hpp"
+#include "felix/calc/sequencer.hpp"
+#include "felix/model/update.hpp"
+
+/// The calculation graph: from everything in the store to what this node must enforce.
+///
+///   events --> LastGood --> Graph (one `put` and one `remove` per kind)
+///              which version     |
+///              is in force       |
+///        +-----------------+-----+-----------+--------------------+------------------+
+///        | policies        | local           | endpoints and      | namespaces,      | configuration,
+///        | and tiers       | endpoints       | network sets of    | accounts,        | pools,
+///        |                 |                 | the whole cluster  | profiles         | own node
+///        v                 v                 v                    v                  v
+///   +--------------------------+   +------------------+   +---------------+   +------------+
+///   | ActivePolicies           |   | AddressSets      |<--| Profiles      |   | ConfigPlan |
+///   |   LabelIndex: which      |<--|   LabelIndex:    |   |  labels to    |   +------------+
+///   |   policy applies where   |   |   who is in      |   |  inherit      |         |
+///   |   RuleScanner: rules of  |-->|   which set      |   |  (to both     |         |
+///   |   active policies, sets  |   +------------------+   |  indexes)     |         |
+///   |   PolicyOrder: lists     | sets        |            +---------------+         |
+///   +--------------------------+ wanted      |                    |                 |
+///        | lists        | policies           | members            | profiles        |
+///        v              |                    |                    |                 |
+///   +----------------+  |                    |                    |                 |
+///   | LocalEndpoints |  |                    |                    |                 |
+///   |   RoutePlan    |  |                    |                    |                 |
+///   +----------------+  |                    |                    |                 |
+///        | endpoints,   |                    |                    |                 |
+///        v routes       v                    v                    v                 v
+///   +----------------------------------------------------------------------------------+
+///   | Sequencer: what differs from what was told, in an order that is safe throughout   |
+///   +----------------------------------------------------------------------------------+
+///        |
+///        v  Batch (felix/model/update.hpp)
+///
+/// Invariants: after a flush the batches so far add up to what one flush of a new graph would tell that was given the
+/// objects in force in any order; a batch holds nothing that did not change; the cost of an event is proportional to
+/// what it changes, not to what there is. Pure: no I/O, no clock.
+namespace manul::felix {
+
+struct GraphOptions {
+    std::string node_name;
+    model::FelixConfigurationSpec overrides;  ///< what the process was given besides the store; wins over it
+};
+
+class Graph {
+public:
+    explicit Graph(GraphOptions options);
+
+    /// A last good version from the journal of an earlier run; before the first event.
+    void restore(const model::ResourcePtr& last_good);
+    void handle(const Event& event);
+    /// Everything that changed since the last flush. Carries InSync once the store was listed.
+    [[nodiscard]] Batch flush();
+
+    /// Objects that are not in force as stored, as of the last flush, sorted by key.
+    [[nodiscard]] std::vector<Report> reports() const;
+    [[nodiscard]] std::vector<JournalChange> take_journal_changes() { return last_good_.take_journal_changes(); }
+
+private:
+    void offer(const model::ResourcePtr& resource);
+    void refuse(const ResourceRefused& event);
+    Result<void> put(const model::ResourcePtr& resource);
+    void remove(const model::Key& key);
+    void put_labelled(const model::ResourcePtr& resource);
+    void remove_labelled(const model::Key& key);
+    void put_local(const std::shared_ptr<const model::WorkloadEndpoint>& endpoint, const Identity& identity);
+    void remove_local(const model::Key& key);
+    void enter_namespace(const model::Key& key);
+    void leave_namespace(const model::Key& key);
+
+    /// Remembered of each object that policy can select, to undo it.
+    struct Labelled {
+        std::vector<std::string> profiles;
+        bool local = false;
+    };
+
+    std::string node_name_;
+    LastGood last_good_;
+    AddressSets sets_;
+    ActivePolicies policies_{sets_};
+    Profiles profiles_;
+    LocalEndpoints endpoints_;
+    ConfigPlan config_;
+    Sequencer sequencer_;
+    std::unordered_map<model::Key, Labelled> labelled_;
+    std::unordered_set<model::Key> in_namespaces_;
+};
+
+}  // namespace manul::felix

@@ -1,0 +1,110 @@
+#include "felix/calc/local_endpoints.hpp"
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "config/model/kind.hpp"
+#include "config/model/workload_endpoint.hpp"
+#include "felix/calc/active_policy.hpp"
+#include "felix/calc/sequencer.hpp"
+#include "felix/model/endpoint.hpp"
+#include "felix/model/shared.hpp"
+#include "net/port_range.hpp"
+#include "net/prefix.hpp"
+
+namespace manul::felix {
+
+void LocalEndpoints::put(const Resource& resource) {
+    const model::Key key = resource->key();
+    Resource& stored = endpoints_[key];
+    if (stored != nullptr && stored->spec.interface_name != resource->spec.interface_name) {
+        leave_interface(key, stored->spec.interface_name);
+    }
+    stored = resource;
+    std::set<model::Key>& claimants = by_interface_[resource->spec.interface_name];
+    claimants.insert(key);
+    dirty_.insert(claimants.begin(), claimants.end());
+}
+
+void LocalEndpoints::remove(const model::Key& key) {
+    const auto found = endpoints_.find(key);
+    if (found != endpoints_.end()) {
+        leave_interface(key, found->second->spec.interface_name);
+        endpoints_.erase(found);
+    }
+}
+
+void LocalEndpoints::leave_interface(const model::Key& key, const std::string& interface) {
+    const auto claimants = by_interface_.find(interface);
+    claimants->second.erase(key);
+    dirty_.insert(key);
+    dirty_.insert(claimants->second.begin(), claimants->second.end());
+    if (claimants->second.empty()) {
+        by_interface_.erase(claimants);
+    }
+}
+
+bool LocalEndpoints::owns_interface(const model::WorkloadEndpoint& endpoint) const {
+    return *by_interface_.at(endpoint.spec.interface_name).begin() == endpoint.key();
+}
+
+void LocalEndpoints::flush(std::set<model::Key> changed, ActivePolicies& policies, Sequencer& sequencer) {
+    changed.merge(std::exchange(dirty_, {}));
+    for (const model::Key& key : changed) {
+        const auto found = endpoints_.find(key);
+        if (found == endpoints_.end() || !owns_interface(*found->second)) {
+            routes_.remove(key);
+            sequencer.drop_endpoint(key);
+            continue;
+        }
+        const model::WorkloadEndpoint& resource = *found->second;
+        Endpoint endpoint = describe(resource);
+        PolicyOrder::Lists lists = policies.lists(key);
+        endpoint.ingress = std::move(lists.ingress);
+        endpoint.egress = std::move(lists.egress);
+        sequencer.set_endpoint(std::move(endpoint));
+        routes_.set(key, resource.spec.interface_name, resource.spec.ip_networks);
+    }
+    routes_.flush(sequencer);
+}
+
+std::map<model::Key, std::string> LocalEndpoints::conflicts() const {
+    std::map<model::Key, std::string> out;
+    for (const auto& [interface, claimants] : by_interface_) {
+        for (const model::Key& key : claimants) {
+            if (key != *claimants.begin()) {
+                out.emplace(key, "interface " + interface + " belongs to " + claimants.begin()->to_string());
+                continue;
+            }
+            for (const net::Prefix& prefix : routes_.lost(key)) {
+                out.emplace(key, "address " + prefix.to_string() + " belongs to another endpoint of this node");
+            }
+        }
+    }
+    return out;
+}
+
+Endpoint describe(const model::WorkloadEndpoint& resource) {
+    Endpoint endpoint;
+    endpoint.key = resource.key();
+    endpoint.interface = resource.spec.interface_name;
+    endpoint.container_id = resource.spec.container_id;
+    endpoint.resource_version = resource.metadata.resource_version;
+    endpoint.mac = resource.spec.mac;
+    for (const net::Prefix& prefix : resource.spec.ip_networks) {
+        endpoint.addresses.push_back(prefix.address());
+    }
+    endpoint.profiles = resource.spec.profiles;
+    endpoint.allowed_source_prefixes = resource.spec.allow_spoofed_source_prefixes;
+    for (const model::WorkloadEndpointPort& port : resource.spec.ports) {
+        if (port.host_port != 0) {
+            endpoint.host_ports.push_back(
+                HostPort{port.protocol.value_or(net::kTcp), port.host_port, port.host_ip, port.port});
+        }
+    }
+    return endpoint;
+}
+
+}  // namespace manul::felix

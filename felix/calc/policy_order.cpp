@@ -1,0 +1,154 @@
+#include "felix/calc/policy_order.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "config/model/policy.hpp"
+#include "config/model/tier.hpp"
+#include "felix/model/endpoint.hpp"
+#include "felix/model/policy.hpp"
+#include "felix/model/policy_id.hpp"
+
+namespace manul::felix {
+
+namespace {
+
+double or_last(std::optional<double> order) noexcept { return order.value_or(std::numeric_limits<double>::infinity()); }
+
+TierEnd end_of(model::TierDefaultAction action) noexcept {
+    return action == model::TierDefaultAction::pass ? TierEnd::pass : TierEnd::deny;
+}
+
+std::size_t hash_of(const std::vector<TierPolicies>& lists) {
+    std::size_t hash = lists.size();
+    const auto mix = [&hash](std::size_t value) { hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL; };
+    for (const TierPolicies& tier : lists) {
+        mix(std::hash<std::string>{}(tier.tier));
+        mix(tier.end == TierEnd::deny ? 1 : 2);
+        for (const PolicyId& id : tier.policies) {
+            mix(std::hash<PolicyId>{}(id));
+        }
+    }
+    return hash;
+}
+
+}  // namespace
+
+PolicyOrder::PolicyOrder() {
+    for (const model::BuiltInTier& built_in : model::kBuiltInTiers) {
+        tiers_[std::string(built_in.name)] = Tier{built_in.order, end_of(built_in.default_action), std::nullopt};
+    }
+}
+
+bool PolicyOrder::put_tier(const std::string& name, const model::TierSpec& spec) {
+    Tier tier{spec.order, end_of(spec.default_action), std::nullopt};
+    if (spec.deny_action) {
+        tier.deny_action = *spec.deny_action == model::DenyAction::drop ? DenyAction::drop : DenyAction::reject;
+    }
+    if (const model::BuiltInTier* built_in = model::built_in_tier(name)) {
+        tier.order = built_in->order;
+        tier.end = end_of(built_in->default_action);
+    }
+    return set(name, tier);
+}
+
+bool PolicyOrder::remove_tier(const std::string& name) {
+    if (const model::BuiltInTier* built_in = model::built_in_tier(name)) {
+        return set(name, Tier{built_in->order, end_of(built_in->default_action), std::nullopt});
+    }
+    return set(name, std::nullopt);
+}
+
+bool PolicyOrder::set(const std::string& name, const std::optional<Tier>& tier) {
+    const Tier* current = find(name);
+    const bool same = current == nullptr ? !tier : tier && *current == *tier;
+    if (same) {
+        return false;
+    }
+    if (tier) {
+        tiers_[name] = *tier;
+    } else {
+        tiers_.erase(name);
+    }
+    return true;
+}
+
+const PolicyOrder::Tier* PolicyOrder::find(const std::string& name) const {
+    const auto found = tiers_.find(name);
+    return found == tiers_.end() ? nullptr : &found->second;
+}
+
+std::optional<DenyAction> PolicyOrder::deny_action(const std::string& tier) const {
+    const Tier* found = find(tier);
+    return found != nullptr ? found->deny_action : std::nullopt;
+}
+
+bool PolicyOrder::tier_before(const std::string& a, const std::string& b) const {
+    const auto rank = [this](const std::string& name) {
+        const Tier* tier = find(name);
+        return std::tuple(tier == nullptr, tier != nullptr ? or_last(tier->order) : 0.0);
+    };
+    return std::tuple_cat(rank(a), std::tie(a)) < std::tuple_cat(rank(b), std::tie(b));
+}
+
+bool PolicyOrder::before(const PolicyPlace& a, const PolicyPlace& b) const {
+    if (a.tier != b.tier) {
+        return tier_before(a.tier, b.tier);
+    }
+    return std::tuple(or_last(a.order), std::cref(a.order_text).get()) <
+           std::tuple(or_last(b.order), std::cref(b.order_text).get());
+}
+
+std::vector<TierPolicies> PolicyOrder::one_direction(std::span<const PolicyPlace* const> sorted,
+                                                     Direction direction) const {
+    std::vector<TierPolicies> out;
+    for (const PolicyPlace* place : sorted) {
+        if (!(direction == Direction::ingress ? place->ingress : place->egress)) {
+            continue;
+        }
+        if (out.empty() || out.back().tier != place->tier) {
+            const Tier* tier = find(place->tier);
+            out.push_back(TierPolicies{place->tier,
+                                       tier != nullptr ? tier->end : TierEnd::deny,
+                                       tier != nullptr ? tier->deny_action : std::nullopt,
+                                       {}});
+        }
+        out.back().policies.push_back(place->id);
+    }
+    return out;
+}
+
+PolicyOrder::Lists PolicyOrder::lists(std::span<const PolicyPlace* const> policies) {
+    std::vector<const PolicyPlace*> sorted(policies.begin(), policies.end());
+    std::ranges::sort(sorted, [this](const PolicyPlace* a, const PolicyPlace* b) { return before(*a, *b); });
+    return Lists{intern(one_direction(sorted, Direction::ingress)), intern(one_direction(sorted, Direction::egress))};
+}
+
+PolicyLists PolicyOrder::intern(std::vector<TierPolicies> lists) {
+    const std::size_t hash = hash_of(lists);
+    const auto [first, last] = interned_.equal_range(hash);
+    for (auto at = first; at != last;) {
+        const auto known = at->second.lock();
+        if (known == nullptr) {
+            at = interned_.erase(at);
+        } else if (*known == lists) {
+            return PolicyLists(known);
+        } else {
+            ++at;
+        }
+    }
+    auto shared = std::make_shared<const std::vector<TierPolicies>>(std::move(lists));
+    interned_.emplace(hash, shared);
+    return PolicyLists(std::move(shared));
+}
+
+}  // namespace manul::felix

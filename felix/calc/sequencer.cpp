@@ -1,0 +1,69 @@
+#include "felix/calc/sequencer.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/model/kind.hpp"
+#include "felix/calc/address_sets.hpp"
+#include "felix/model/endpoint.hpp"
+#include "felix/model/policy.hpp"
+#include "felix/model/policy_id.hpp"
+#include "felix/model/shared.hpp"
+#include "felix/model/update.hpp"
+
+namespace manul::felix {
+
+namespace {
+
+template <class As, class T>
+void append(Batch& batch, std::vector<T> values) {
+    for (T& value : values) {
+        batch.emplace_back(As{std::move(value)});
+    }
+}
+
+}  // namespace
+
+void Sequencer::set_policy(Shared<Policy> policy) {
+    const PolicyId id = policy->id;
+    policies_.set(id, std::move(policy));
+}
+
+void Sequencer::set_profile(Shared<Profile> profile) {
+    const std::string name = profile->name;
+    profiles_.set(name, std::move(profile));
+}
+
+void Sequencer::set_endpoint(Shared<Endpoint> endpoint) {
+    const model::Key key = endpoint->key;
+    endpoints_.set(key, std::move(endpoint));
+}
+
+Batch Sequencer::take_batch(AddressSets::Delta sets) {
+    auto policies = policies_.take_delta();
+    auto profiles = profiles_.take_delta();
+    auto endpoints = endpoints_.take_delta();
+    auto routes = routes_.take_delta();
+
+    Batch batch;
+    append<ConfigChanged>(batch, config_.take_delta().updated);
+    append<PoolsChanged>(batch, pools_.take_delta().updated);
+    append<RouteRemoved>(batch, std::move(routes.removed));
+    append<EndpointRemoved>(batch, std::move(endpoints.removed));
+    append<SetAdded>(batch, std::move(sets.added));
+    append<SetMembersChanged>(batch, std::move(sets.changed));
+    append<ProfileUpdated>(batch, std::move(profiles.updated));
+    append<PolicyUpdated>(batch, std::move(policies.updated));
+    append<EndpointUpdated>(batch, std::move(endpoints.updated));
+    append<RouteUpdated>(batch, std::move(routes.updated));
+    append<PolicyRemoved>(batch, std::move(policies.removed));
+    append<ProfileRemoved>(batch, std::move(profiles.removed));
+    append<SetRemoved>(batch, std::move(sets.removed));
+    if (!in_sync_.take_delta().updated.empty()) {
+        batch.emplace_back(InSync{});
+    }
+    return batch;
+}
+
+}  // namespace manul::felix

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/model/kind.hpp"
+#include "felix/calc/address_sets.hpp"
+#include "felix/model/config.hpp"
+#include "felix/model/endpoint.hpp"
+#include "felix/model/policy.hpp"
+#include "felix/model/route.hpp"
+#include "felix/model/shared.hpp"
+#include "felix/model/update.hpp"
+#include "net/prefix.hpp"
+
+namespace manul::felix {
+
+/// What was told to the dataplane, and what it should be told next. A value that is set to what it was, or set and
+/// dropped again, is not told.
+template <class Key, class Value>
+class Told {
+public:
+    void set(const Key& key, Value value) { pending_.insert_or_assign(key, std::move(value)); }
+    void drop(const Key& key) { pending_.insert_or_assign(key, std::nullopt); }
+
+    struct Delta {
+        std::vector<Value> updated;
+        std::vector<Key> removed;
+    };
+    /// Both lists in the order of keys.
+    [[nodiscard]] Delta take_delta() {
+        Delta delta;
+        for (auto& [key, value] : pending_) {
+            const auto known = told_.find(key);
+            if (!value) {
+                if (known != told_.end()) {
+                    told_.erase(known);
+                    delta.removed.push_back(key);
+                }
+            } else if (known == told_.end()) {
+                told_.emplace(key, *value);
+                delta.updated.push_back(*std::move(value));
+            } else if (!(known->second == *value)) {
+                known->second = *value;
+                delta.updated.push_back(*std::move(value));
+            }
+        }
+        pending_.clear();
+        return delta;
+    }
+
+private:
+    std::map<Key, Value> told_;
+    std::map<Key, std::optional<Value>> pending_;
+};
+
+/// Collects what the other parts want, and puts the differences into batches that are safe at every point
+/// (felix/model/update.hpp says in which order).
+class Sequencer {
+public:
+    void set_config(Shared<Config> config) { config_.set(0, std::move(config)); }
+    void set_pools(std::vector<IpPoolInfo> pools) { pools_.set(0, std::move(pools)); }
+    void set_policy(Shared<Policy> policy);
+    void drop_policy(const PolicyId& id) { policies_.drop(id); }
+    void set_profile(Shared<Profile> profile);
+    void drop_profile(const std::string& name) { profiles_.drop(name); }
+    void set_endpoint(Shared<Endpoint> endpoint);
+    void drop_endpoint(const model::Key& key) { endpoints_.drop(key); }
+    void set_route(const WorkloadRoute& route) { routes_.set(route.prefix, route); }
+    void drop_route(const net::Prefix& prefix) { routes_.drop(prefix); }
+    void set_in_sync() { in_sync_.set(0, true); }
+
+    [[nodiscard]] Batch take_batch(AddressSets::Delta sets);
+
+private:
+    Told<int, Shared<Config>> config_;
+    Told<int, std::vector<IpPoolInfo>> pools_;
+    Told<PolicyId, Shared<Policy>> policies_;
+    Told<std::string, Shared<Profile>> profiles_;
+    Told<model::Key, Shared<Endpoint>> endpoints_;
+    Told<net::Prefix, WorkloadRoute> routes_;
+    Told<int, bool> in_sync_;
+};
+
+}  // namespace manul::felix
