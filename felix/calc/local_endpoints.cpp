@@ -10,6 +10,7 @@
 #include "felix/calc/active_policy.hpp"
 #include "felix/calc/sequencer.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/endpoint_key.hpp"
 #include "felix/model/shared.hpp"
 #include "net/port_range.hpp"
 #include "net/prefix.hpp"
@@ -56,7 +57,7 @@ void LocalEndpoints::flush(std::set<model::Key> changed, ActivePolicies& policie
         const auto found = endpoints_.find(key);
         if (found == endpoints_.end() || !owns_interface(*found->second)) {
             routes_.remove(key);
-            sequencer.drop_endpoint(key);
+            sequencer.drop_endpoint(endpoint_key(key));
             continue;
         }
         const model::WorkloadEndpoint& resource = *found->second;
@@ -86,9 +87,14 @@ std::map<model::Key, std::string> LocalEndpoints::conflicts() const {
     return out;
 }
 
+EndpointKey endpoint_key(const model::Key& key) {
+    const bool is_host = key.kind == model::Kind::host_endpoint;
+    return EndpointKey{is_host ? EndpointKind::host : EndpointKind::workload, key.ns, key.name};
+}
+
 Endpoint describe(const model::WorkloadEndpoint& resource) {
     Endpoint endpoint;
-    endpoint.key = resource.key();
+    endpoint.key = endpoint_key(resource.key());
     endpoint.interface = resource.spec.interface_name;
     endpoint.container_id = resource.spec.container_id;
     endpoint.resource_version = resource.metadata.resource_version;

@@ -13,6 +13,7 @@
 #include "felix/calc/route_plan.hpp"
 #include "felix/calc/sequencer.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/endpoint_key.hpp"
 
 namespace manul::felix {
 
@@ -42,6 +43,7 @@ private:
     RoutePlan routes_;
 };
 
+[[nodiscard]] EndpointKey endpoint_key(const model::Key& key);
 /// The endpoint without its policy lists.
 [[nodiscard]] Endpoint describe(const model::WorkloadEndpoint& resource);
 

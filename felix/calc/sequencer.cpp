@@ -4,9 +4,9 @@
 #include <utility>
 #include <vector>
 
-#include "config/model/kind.hpp"
 #include "felix/calc/address_sets.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/endpoint_key.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 #include "felix/model/shared.hpp"
@@ -36,7 +36,7 @@ void Sequencer::set_profile(Shared<Profile> profile) {
 }
 
 void Sequencer::set_endpoint(Shared<Endpoint> endpoint) {
-    const model::Key key = endpoint->key;
+    const EndpointKey key = endpoint->key;
     endpoints_.set(key, std::move(endpoint));
 }
 

@@ -6,10 +6,10 @@
 #include <utility>
 #include <vector>
 
-#include "config/model/kind.hpp"
 #include "felix/calc/address_sets.hpp"
 #include "felix/model/config.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/endpoint_key.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/route.hpp"
 #include "felix/model/shared.hpp"
@@ -68,7 +68,7 @@ public:
     void set_profile(Shared<Profile> profile);
     void drop_profile(const std::string& name) { profiles_.drop(name); }
     void set_endpoint(Shared<Endpoint> endpoint);
-    void drop_endpoint(const model::Key& key) { endpoints_.drop(key); }
+    void drop_endpoint(const EndpointKey& key) { endpoints_.drop(key); }
     void set_route(const WorkloadRoute& route) { routes_.set(route.prefix, route); }
     void drop_route(const net::Prefix& prefix) { routes_.drop(prefix); }
     void set_in_sync() { in_sync_.set(0, true); }
@@ -80,7 +80,7 @@ private:
     Told<int, std::vector<IpPoolInfo>> pools_;
     Told<PolicyId, Shared<Policy>> policies_;
     Told<std::string, Shared<Profile>> profiles_;
-    Told<model::Key, Shared<Endpoint>> endpoints_;
+    Told<EndpointKey, Shared<Endpoint>> endpoints_;
     Told<net::Prefix, WorkloadRoute> routes_;
     Told<int, bool> in_sync_;
 };

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "config/model/kind.hpp"
+#include "felix/model/endpoint_key.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 #include "felix/model/shared.hpp"
@@ -44,7 +44,7 @@ struct HostPort {
 
 /// A workload of this node. Interface names are unique among the endpoints at the end of every batch.
 struct Endpoint {
-    model::Key key;
+    EndpointKey key;
     std::string interface;
     std::string container_id;
     std::string resource_version;    ///< opaque; with the container id what the "programmed" mark says

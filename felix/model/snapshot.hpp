@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "config/model/kind.hpp"
 #include "felix/model/address_set.hpp"
 #include "felix/model/config.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/endpoint_key.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/route.hpp"
 #include "felix/model/shared.hpp"
@@ -38,7 +38,7 @@ struct Snapshot {
     std::map<SetId, SetSnapshot> sets;
     std::map<PolicyId, Shared<Policy>> policies;
     std::map<std::string, Shared<Profile>> profiles;
-    std::map<model::Key, Shared<Endpoint>> endpoints;
+    std::map<EndpointKey, Shared<Endpoint>> endpoints;
     std::map<net::Prefix, WorkloadRoute> routes;
     bool in_sync = false;
 

@@ -4,10 +4,10 @@
 #include <variant>
 #include <vector>
 
-#include "config/model/kind.hpp"
 #include "felix/model/address_set.hpp"
 #include "felix/model/config.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/endpoint_key.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 #include "felix/model/route.hpp"
@@ -65,7 +65,7 @@ struct EndpointUpdated {
     bool operator==(const EndpointUpdated&) const = default;
 };
 struct EndpointRemoved {
-    model::Key key;
+    EndpointKey key;
     bool operator==(const EndpointRemoved&) const = default;
 };
 struct RouteUpdated {
