@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/unique_fd.hpp"
+#include "felix/nft/encode.hpp"
+#include "felix/nft/import.hpp"
+#include "felix/nft/tracker.hpp"
+#include "felix/nft/transaction.hpp"
+
+/// The nf_tables socket: commits transactions, reads our tables back, hears who changes them.
+namespace manul::felix::io {
+
+/// What became of a transaction.
+struct CommitResult {
+    enum class Outcome : std::uint8_t {
+        done,
+        refused,  ///< the kernel changed nothing; `problems` say why
+        stale,    ///< somebody else committed since the given generation; nothing was changed
+        unknown,  ///< the answer was lost: the transaction may be in force or not
+    };
+    Outcome outcome = Outcome::unknown;
+    /// One line each: what was to be done with which object, and the kernel's reason.
+    std::vector<std::string> problems;
+    std::size_t bytes = 0;  ///< of the batch
+};
+
+/// One long-lived socket for requests (closing one waits until deleted objects are destroyed). It stays in the network
+/// namespace in which it was opened. The kernel works inside the send call; answers are there when it returns.
+class NftSocket {
+public:
+    [[nodiscard]] static Result<NftSocket> open();
+
+    [[nodiscard]] CommitResult commit(const nft::Transaction& transaction,
+                                      std::optional<std::uint32_t> generation = std::nullopt);
+
+    /// What the kernel holds of our tables, as of one generation.
+    struct Snapshot {
+        nft::KernelState state;
+        std::uint32_t generation = 0;
+    };
+    [[nodiscard]] Result<Snapshot> read();
+    [[nodiscard]] Result<std::uint32_t> generation();
+    /// Counters of all rules that have an id.
+    [[nodiscard]] Result<std::vector<nft::RuleCounter>> counters();
+
+private:
+    explicit NftSocket(UniqueFd fd);
+
+    /// False: the dump changed under our feet.
+    template <class OnMessage>
+    [[nodiscard]] Result<bool> dump(nft::DumpKind kind, const render::TableKey& table, const std::string& set,
+                                    OnMessage on_message);
+    [[nodiscard]] Result<bool> read_once(Snapshot& snapshot);
+    [[nodiscard]] Result<void> send(std::span<const std::uint8_t> bytes);
+    [[nodiscard]] Result<std::span<const std::uint8_t>> receive();
+    void collect(const nft::Batch& batch, const nft::Transaction& transaction, CommitResult& result);
+    void make_room(std::size_t bytes);
+
+    UniqueFd fd_;
+    std::vector<std::uint8_t> buffer_;
+    std::size_t send_room_ = 0;
+};
+
+/// Hears all commits in the namespace and tells those that touched our tables and were not made by this process.
+class NftMonitor {
+public:
+    [[nodiscard]] static Result<NftMonitor> open();
+    [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+
+    /// Reads what is there, never blocks. Says who changed our tables; "somebody" when notices were lost.
+    [[nodiscard]] std::optional<std::string> foreign_change();
+
+private:
+    explicit NftMonitor(UniqueFd fd);
+
+    UniqueFd fd_;
+    std::vector<std::uint8_t> buffer_;
+    bool ours_touched_ = false;
+};
+
+}  // namespace manul::felix::io

@@ -1,0 +1,287 @@
+#include "felix/nft/encode.hpp"
+
+#include <arpa/inet.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_nat.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+#include "base/overloaded.hpp"
+#include "felix/nft/expression.hpp"
+#include "felix/nft/wire.hpp"
+
+namespace manul::felix::nft {
+
+namespace {
+
+using netlink::RequestBuffer;
+using render::Field;
+using render::Hook;
+using render::Rule;
+
+/// The kernel reads a list of elements into one attribute of at most 64 KiB.
+constexpr std::size_t kElementListLimit = 60'000;
+
+std::uint16_t type_number(std::uint16_t message) {
+    return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8U | message);
+}
+
+std::uint8_t family_number(net::Family family) { return family == net::Family::v4 ? NFPROTO_IPV4 : NFPROTO_IPV6; }
+
+class Encoder {
+public:
+    Encoder(Batch& batch, std::optional<std::uint32_t> generation) : batch_(batch), out_(batch.buffer) {
+        begin_raw(NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, Batch::kNoCommand);
+        if (generation) {
+            put_u32(out_, NFNL_BATCH_GENID, *generation);
+        }
+        out_.end();
+    }
+
+    void finish() {
+        nlmsghdr last{};
+        const auto header = out_.mutable_view().subspan(message_at_, sizeof(last));
+        std::memcpy(&last, header.data(), sizeof(last));
+        last.nlmsg_flags |= NLM_F_ACK;
+        std::memcpy(header.data(), &last, sizeof(last));
+        batch_.acknowledged = last.nlmsg_seq;
+        begin_raw(NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, Batch::kNoCommand);
+        out_.end();
+    }
+
+    void encode(const Command& command, std::size_t index) {
+        command_ = index;
+        std::visit([this](const auto& c) { add(c); }, command);
+    }
+
+private:
+    void begin_raw(std::uint16_t type, std::uint16_t flags, std::uint8_t family, std::uint16_t resource,
+                   std::size_t command) {
+        message_at_ = out_.view().size();
+        const nfgenmsg fixed{family, NFNETLINK_V0, htons(resource)};
+        out_.begin(type, static_cast<std::uint16_t>(NLM_F_REQUEST | flags), fixed);
+        const auto sequence = static_cast<std::uint32_t>(batch_.command_of.size());
+        std::memcpy(out_.mutable_view().data() + message_at_ + offsetof(nlmsghdr, nlmsg_seq), &sequence,
+                    sizeof(sequence));
+        batch_.command_of.push_back(command);
+    }
+    void begin(std::uint16_t message, std::uint16_t flags, const TableKey& table) {
+        begin_raw(type_number(message), flags, family_number(table.family), 0, command_);
+    }
+
+    void add(const AddTable& c) {
+        begin(NFT_MSG_NEWTABLE, NLM_F_CREATE, c.table);
+        out_.text(NFTA_TABLE_NAME, name(c.table.id));
+        put_u32(out_, NFTA_TABLE_FLAGS, 0);
+        out_.end();
+    }
+    void add(const DeleteTable& c) {
+        begin(NFT_MSG_DELTABLE, 0, c.table);
+        out_.text(NFTA_TABLE_NAME, name(c.table.id));
+        out_.end();
+    }
+
+    void add(const AddChain& c) {
+        begin(NFT_MSG_NEWCHAIN, NLM_F_CREATE, c.table);
+        out_.text(NFTA_CHAIN_TABLE, name(c.table.id));
+        out_.text(NFTA_CHAIN_NAME, c.name);
+        if (const auto& hook = c.chain->hook()) {
+            const auto nest = out_.open(NFTA_CHAIN_HOOK);
+            put_u32(out_, NFTA_HOOK_HOOKNUM, static_cast<std::uint32_t>(hook->point));
+            put_u32(out_, NFTA_HOOK_PRIORITY, static_cast<std::uint32_t>(hook->priority));
+            out_.close(nest);
+            put_u32(out_, NFTA_CHAIN_POLICY, NF_ACCEPT);
+            out_.text(NFTA_CHAIN_TYPE, hook->type == Hook::Type::nat ? "nat" : "filter");
+        }
+        out_.end();
+    }
+    void add(const DeleteChain& c) {
+        begin(NFT_MSG_DELCHAIN, 0, c.table);
+        out_.text(NFTA_CHAIN_TABLE, name(c.table.id));
+        out_.text(NFTA_CHAIN_NAME, c.name);
+        out_.end();
+    }
+    void add(const FlushChain& c) {
+        begin(NFT_MSG_DELRULE, 0, c.table);
+        out_.text(NFTA_RULE_TABLE, name(c.table.id));
+        out_.text(NFTA_RULE_CHAIN, c.name);
+        out_.end();
+    }
+    void add(const FillChain& c) {
+        const auto& rules = c.chain->rules();
+        for (std::size_t i = 0; i < rules.size(); ++i) {
+            add_rule(c, rules[i], c.chain->fingerprints()[i]);
+        }
+    }
+
+    void add_rule(const FillChain& c, const Rule& rule, std::uint64_t fingerprint) {
+        // Lists of values become sets of their own, which live and die with the rule. They come first in the batch.
+        std::vector<std::uint32_t> anonymous;
+        for (const render::Match& match : rule.matches) {
+            if (const auto list = value_list(c.table.family, match)) {
+                anonymous.push_back(add_anonymous_set(c.table, *list));
+            }
+        }
+        begin(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, c.table);
+        out_.text(NFTA_RULE_TABLE, name(c.table.id));
+        out_.text(NFTA_RULE_CHAIN, c.name);
+        const auto expressions = out_.open(NFTA_RULE_EXPRESSIONS);
+        write_expressions(out_, c.table.family, rule, anonymous);
+        out_.close(expressions);
+        out_.bytes(NFTA_RULE_USERDATA, comment_userdata(rule.id, fingerprint));
+        out_.end();
+    }
+
+    std::uint32_t add_anonymous_set(const TableKey& table, const ValueList& list) {
+        const std::uint32_t id = ++set_id_;
+        const std::uint32_t flags =
+            NFT_SET_ANONYMOUS | NFT_SET_CONSTANT | (list.ranges ? std::uint32_t{NFT_SET_INTERVAL} : 0U);
+        begin_set(table, kAnonymousSetName, id, flags, list.type, list.key_length);
+        const auto description = out_.open(NFTA_SET_DESC);
+        put_u32(out_, NFTA_SET_DESC_SIZE, static_cast<std::uint32_t>(list.elements.size() * (list.ranges ? 2 : 1)));
+        out_.close(description);
+        out_.end();
+        const SetType type{{}, list.ranges ? SetType::Shape::ranges : SetType::Shape::members};
+        element_messages(NFT_MSG_NEWSETELEM, table, kAnonymousSetName, id, type, list.elements);
+        return id;
+    }
+
+    void begin_set(const TableKey& table, std::string_view set, std::uint32_t id, std::uint32_t flags,
+                   std::uint32_t type, std::uint32_t length) {
+        begin(NFT_MSG_NEWSET, NLM_F_CREATE, table);
+        out_.text(NFTA_SET_TABLE, name(table.id));
+        out_.text(NFTA_SET_NAME, set);
+        put_u32(out_, NFTA_SET_FLAGS, flags);
+        put_u32(out_, NFTA_SET_KEY_TYPE, type);
+        put_u32(out_, NFTA_SET_KEY_LEN, length);
+        put_u32(out_, NFTA_SET_ID, id);
+    }
+
+    void add(const AddSet& c) {
+        const bool map = c.type.shape == SetType::Shape::verdicts;
+        const std::uint32_t flags = map                                         ? std::uint32_t{NFT_SET_MAP}
+                                    : c.type.shape == SetType::Shape::ranges ? std::uint32_t{NFT_SET_INTERVAL}
+                                                                             : 0U;
+        begin_set(c.table, c.name, ++set_id_, flags, key_type(c.table.family, c.type.fields),
+                  key_length(c.table.family, c.type.fields));
+        if (map) {
+            put_u32(out_, NFTA_SET_DATA_TYPE, NFT_DATA_VERDICT);
+            put_u32(out_, NFTA_SET_DATA_LEN, 0);
+        }
+        out_.bytes(NFTA_SET_USERDATA, byte_order_userdata(c.type.fields));
+        out_.end();
+    }
+    void add(const DeleteSet& c) {
+        begin(NFT_MSG_DELSET, 0, c.table);
+        out_.text(NFTA_SET_TABLE, name(c.table.id));
+        out_.text(NFTA_SET_NAME, c.name);
+        out_.end();
+    }
+    void add(const FlushSet& c) {
+        begin(NFT_MSG_DELSETELEM, 0, c.table);
+        out_.text(NFTA_SET_ELEM_LIST_TABLE, name(c.table.id));
+        out_.text(NFTA_SET_ELEM_LIST_SET, c.name);
+        out_.end();
+    }
+    void add(const AddElements& c) {
+        element_messages(NFT_MSG_NEWSETELEM, c.table, c.set, std::nullopt, c.type, c.elements);
+    }
+    void add(const DeleteElements& c) {
+        element_messages(NFT_MSG_DELSETELEM, c.table, c.set, std::nullopt, c.type, c.elements);
+    }
+
+    void element_messages(std::uint16_t message, const TableKey& table, std::string_view set,
+                          std::optional<std::uint32_t> set_id, const SetType& type,
+                          const std::vector<Element>& elements) {
+        std::size_t next = 0;
+        while (next < elements.size()) {
+            begin(message, message == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0, table);
+            out_.text(NFTA_SET_ELEM_LIST_TABLE, name(table.id));
+            out_.text(NFTA_SET_ELEM_LIST_SET, set);
+            if (set_id) {
+                put_u32(out_, NFTA_SET_ELEM_LIST_SET_ID, *set_id);
+            }
+            const auto list = out_.open(NFTA_SET_ELEM_LIST_ELEMENTS);
+            const std::size_t start = out_.view().size();
+            while (next < elements.size() && out_.view().size() - start < kElementListLimit) {
+                write_element(type, elements[next++], message == NFT_MSG_NEWSETELEM);
+            }
+            out_.close(list);
+            out_.end();
+        }
+    }
+
+    void write_element(const SetType& type, const Element& element, bool with_data) {
+        const auto nest = out_.open(NFTA_LIST_ELEM);
+        put_value(out_, NFTA_SET_ELEM_KEY, element.key.bytes());
+        if (with_data && type.shape == SetType::Shape::verdicts) {
+            const auto data = out_.open(NFTA_SET_ELEM_DATA);
+            put_verdict(out_, element.verdict);
+            out_.close(data);
+        }
+        out_.close(nest);
+        if (type.shape != SetType::Shape::ranges) {
+            return;
+        }
+        // A range is two elements: its first key, and the key after its last with a flag; no second one at the very end.
+        if (const auto after = element.end.next()) {
+            const auto end = out_.open(NFTA_LIST_ELEM);
+            put_value(out_, NFTA_SET_ELEM_KEY, after->bytes());
+            put_u32(out_, NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
+            out_.close(end);
+        }
+    }
+
+    Batch& batch_;
+    RequestBuffer& out_;
+    std::size_t message_at_ = 0;
+    std::size_t command_ = Batch::kNoCommand;
+    std::uint32_t set_id_ = 0;
+};
+
+std::string object(const TableKey& table, std::string_view kind, std::string_view name_of_object) {
+    std::string text = "table ";
+    text += table.family == net::Family::v4 ? "ip " : "ip6 ";
+    text += name(table.id);
+    if (!kind.empty()) {
+        text.append(", ").append(kind).append(" ").append(name_of_object);
+    }
+    return text;
+}
+
+}  // namespace
+
+Batch encode(const Transaction& transaction, std::optional<std::uint32_t> generation) {
+    Batch batch;
+    Encoder encoder(batch, generation);
+    for (std::size_t i = 0; i < transaction.size(); ++i) {
+        encoder.encode(transaction[i], i);
+    }
+    encoder.finish();
+    return batch;
+}
+
+std::string describe(const Command& command) {
+    return std::visit(overloaded{
+                          [](const AddTable& c) { return "create " + object(c.table, {}, {}); },
+                          [](const DeleteTable& c) { return "delete " + object(c.table, {}, {}); },
+                          [](const AddChain& c) { return "create " + object(c.table, "chain", c.name); },
+                          [](const DeleteChain& c) { return "delete " + object(c.table, "chain", c.name); },
+                          [](const FlushChain& c) { return "empty " + object(c.table, "chain", c.name); },
+                          [](const FillChain& c) { return "fill " + object(c.table, "chain", c.name); },
+                          [](const AddSet& c) { return "create " + object(c.table, "set", c.name); },
+                          [](const DeleteSet& c) { return "delete " + object(c.table, "set", c.name); },
+                          [](const FlushSet& c) { return "empty " + object(c.table, "set", c.name); },
+                          [](const AddElements& c) { return "add elements to " + object(c.table, "set", c.set); },
+                          [](const DeleteElements& c) {
+                              return "remove elements from " + object(c.table, "set", c.set);
+                          },
+                      },
+                      command);
+}
+
+}  // namespace manul::felix::nft

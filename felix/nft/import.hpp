@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "felix/nft/tracker.hpp"
+#include "net/netlink/message.hpp"
+
+/// Reading our tables back, for a restart and after somebody else changed them. The requests are dumps of whole object
+/// kinds filtered by table; tables of other owners are never asked for.
+namespace manul::felix::nft {
+
+enum class DumpKind : std::uint8_t { tables, chains, rules, sets, elements };
+
+/// One dump request; `table` is unused for tables, `set` only used for elements.
+void request_dump(netlink::RequestBuffer& out, DumpKind kind, const TableKey& table, const std::string& set);
+/// Asks for the generation of the namespace's ruleset.
+void request_generation(netlink::RequestBuffer& out);
+
+/// What one dumped message says. Nothing when it is damaged or about a table that is not ours.
+[[nodiscard]] std::optional<TableKey> decode_table(const netlink::MessageView& message);
+/// Adds a chain, rule, set or element list to the state.
+void decode_object(const netlink::MessageView& message, KernelState& state);
+[[nodiscard]] std::optional<std::uint32_t> decode_generation(const netlink::MessageView& message);
+
+/// A change that the nf_tables multicast group tells. A commit is a number of objects, then its generation with the
+/// process that made it.
+struct Notice {
+    std::optional<TableKey> ours;  ///< an object in one of our tables
+    std::optional<std::uint32_t> generation;
+    std::uint32_t process = 0;     ///< of a generation
+    std::string process_name;
+};
+[[nodiscard]] Notice decode_notice(const netlink::MessageView& message);
+
+/// Packets and bytes that a rule with an id has seen.
+struct RuleCounter {
+    std::uint64_t id = 0;
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+};
+/// Of a dumped rule; nothing when it has no id or no counter.
+[[nodiscard]] std::optional<RuleCounter> decode_counter(const netlink::MessageView& message);
+
+}  // namespace manul::felix::nft

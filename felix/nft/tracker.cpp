@@ -1,0 +1,364 @@
+#include "felix/nft/tracker.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/overloaded.hpp"
+#include "felix/nft/wire.hpp"
+
+namespace manul::felix::nft {
+
+/// The parts of a plan in the order in which they go to the kernel: what is named comes before what names it, and what
+/// names is gone before what was named.
+struct Tracker::Steps {
+    Transaction remove_tables_first;  // replaced ones
+    Transaction add_tables;
+    Transaction remove_base_chains;  // those whose hook changed
+    Transaction add_sets;
+    Transaction add_chains;
+    Transaction members;
+    Transaction rules;
+    Transaction verdicts;
+    Transaction flush_chains;
+    Transaction remove_chains;
+    Transaction remove_sets;
+    Transaction remove_tables;
+
+    [[nodiscard]] Transaction joined() && {
+        Transaction all;
+        for (Transaction* part : {&remove_tables_first, &add_tables, &remove_base_chains, &add_sets, &add_chains,
+                                  &members, &rules, &verdicts, &flush_chains, &remove_chains, &remove_sets,
+                                  &remove_tables}) {
+            std::ranges::move(*part, std::back_inserter(all));
+        }
+        return all;
+    }
+};
+
+namespace {
+
+template <class Map>
+auto find_value(Map& map, const std::string& key) -> decltype(&map.begin()->second) {
+    const auto found = map.find(key);
+    return found == map.end() ? nullptr : &found->second;
+}
+
+}  // namespace
+
+const render::Table* Tracker::wanted_table(const TableKey& key) const {
+    const auto found = wanted_.tables.find(key);
+    return found == wanted_.tables.end() ? nullptr : &found->second;
+}
+
+const Tracker::AppliedTable* Tracker::applied_table(const TableKey& key) const {
+    const auto found = applied_.find(key);
+    return found == applied_.end() ? nullptr : &found->second;
+}
+
+Tracker::AppliedSet* Tracker::applied_set(const TableKey& key, const std::string& set) {
+    const auto table = applied_.find(key);
+    return table == applied_.end() ? nullptr : find_value(table->second.sets, set);
+}
+
+// --- what is wanted -------------------------------------------------------------------------------------------------
+
+void Tracker::change(const render::Change& change) {
+    std::visit(overloaded{
+                   [&](const render::PutTable& c) { dirty_[c.table]; },
+                   [&](const render::RemoveTable& c) {
+                       mark_everything(c.table);
+                       forget_contents(c.table);
+                   },
+                   [&](const render::PutChain& c) { dirty_[c.table].chains.insert(c.name); },
+                   [&](const render::RemoveChain& c) { dirty_[c.table].chains.insert(c.name); },
+                   [&](const render::PutSet& c) { dirty_[c.table].sets.insert(c.name); },
+                   [&](const render::RemoveSet& c) {
+                       dirty_[c.table].sets.insert(c.name);
+                       if (AppliedSet* applied = applied_set(c.table, c.name)) {
+                           applied->unknown = applied->shape != SetType::Shape::verdicts;
+                       }
+                   },
+                   [&](const render::ChangeElements& c) {
+                       dirty_[c.table].sets.insert(c.set);
+                       track_members(c);
+                   },
+               },
+               change);
+    render::apply(wanted_, change);
+}
+
+void Tracker::track_members(const render::ChangeElements& change) {
+    AppliedSet* applied = applied_set(change.table, change.set);
+    if (applied == nullptr || applied->unknown || applied->shape != SetType::Shape::members) {
+        return;
+    }
+    render::Set& wanted = wanted_.tables[change.table].sets[change.set];
+    // Each real change of membership flips whether the kernel differs in that member.
+    const auto flip = [applied](const ElementKey& member, bool missing) {
+        if (applied->pending.erase(member) == 0) {
+            applied->pending.emplace(member, missing);
+        }
+    };
+    for (const ElementKey& member : change.remove) {
+        if (wanted.members.erase(member) != 0) {
+            flip(member, false);
+        }
+    }
+    for (const Element& element : change.add) {
+        if (wanted.members.insert(element.key).second) {
+            flip(element.key, true);
+        }
+    }
+}
+
+void Tracker::forget_contents(const TableKey& key) {
+    const auto applied = applied_.find(key);
+    if (applied == applied_.end()) {
+        return;
+    }
+    for (auto& [name_of_set, set] : applied->second.sets) {
+        set.unknown = set.shape != SetType::Shape::verdicts;
+    }
+}
+
+void Tracker::mark_everything(const TableKey& key) {
+    DirtyTable& dirty = dirty_[key];
+    if (const render::Table* wanted = wanted_table(key)) {
+        for (const auto& [chain, content] : wanted->chains) {
+            dirty.chains.insert(chain);
+        }
+        for (const auto& [set, content] : wanted->sets) {
+            dirty.sets.insert(set);
+        }
+    }
+    if (const AppliedTable* applied = applied_table(key)) {
+        for (const auto& [chain, content] : applied->chains) {
+            dirty.chains.insert(chain);
+        }
+        for (const auto& [set, content] : applied->sets) {
+            dirty.sets.insert(set);
+        }
+    }
+}
+
+void Tracker::adopt(const KernelState& kernel) {
+    applied_.clear();
+    dirty_.clear();
+    for (const auto& [key, table] : kernel) {
+        AppliedTable& applied = applied_[key];
+        applied.chains = table.chains;
+        for (const auto& [set, content] : table.sets) {
+            AppliedSet& known = applied.sets[set];
+            known.shape = content.shape;
+            known.unknown = content.shape != SetType::Shape::verdicts;
+            for (const auto& [element, verdict] : content.verdicts) {
+                known.elements.emplace(element, Element{element, {}, verdict});
+            }
+            if (const render::Table* wanted = wanted_table(key)) {
+                const render::Set* same_name = find_value(wanted->sets, set);
+                if (same_name != nullptr && (same_name->type.shape != content.shape ||
+                                             key_type(key.family, same_name->type.fields) != content.key_type)) {
+                    applied.replace = true;
+                }
+            }
+        }
+    }
+    for (const auto& [key, table] : wanted_.tables) {
+        mark_everything(key);
+    }
+    for (const auto& [key, table] : applied_) {
+        mark_everything(key);
+    }
+}
+
+// --- the plan -------------------------------------------------------------------------------------------------------
+
+Transaction Tracker::plan(Scope scope) const {
+    Steps steps;
+    for (const auto& [key, dirty] : dirty_) {
+        plan_table(key, dirty, scope, steps);
+    }
+    return std::move(steps).joined();
+}
+
+void Tracker::plan_table(const TableKey& key, const DirtyTable& dirty, Scope scope, Steps& steps) const {
+    const AppliedTable* applied = applied_table(key);
+    if (wanted_table(key) == nullptr) {
+        if (applied != nullptr && scope == Scope::everything) {
+            steps.remove_tables.emplace_back(DeleteTable{key});
+        }
+        return;
+    }
+    if (applied != nullptr && applied->replace) {
+        steps.remove_tables_first.emplace_back(DeleteTable{key});
+    }
+    if (applied == nullptr || applied->replace) {
+        steps.add_tables.emplace_back(AddTable{key});
+    }
+    for (const std::string& set : dirty.sets) {
+        plan_set(key, set, scope, steps);
+    }
+    for (const std::string& chain : dirty.chains) {
+        plan_chain(key, chain, scope, steps);
+    }
+}
+
+void Tracker::plan_chain(const TableKey& key, const std::string& chain, Scope scope, Steps& steps) const {
+    const AppliedTable* table = applied_table(key);
+    const KernelChain* applied =
+        table == nullptr || table->replace ? nullptr : find_value(table->chains, chain);
+    const ChainPtr* wanted = find_value(wanted_table(key)->chains, chain);
+    if (wanted == nullptr) {
+        if (applied != nullptr && scope == Scope::everything) {
+            steps.flush_chains.emplace_back(FlushChain{key, chain});
+            steps.remove_chains.emplace_back(DeleteChain{key, chain});
+        }
+        return;
+    }
+    if (applied != nullptr && applied->hook != (*wanted)->hook()) {
+        steps.remove_base_chains.emplace_back(FlushChain{key, chain});
+        steps.remove_base_chains.emplace_back(DeleteChain{key, chain});
+        applied = nullptr;
+    }
+    if (applied == nullptr) {
+        steps.add_chains.emplace_back(AddChain{key, chain, *wanted});
+    } else if (applied->fingerprints == (*wanted)->fingerprints()) {
+        return;
+    } else if (!applied->fingerprints.empty()) {
+        steps.rules.emplace_back(FlushChain{key, chain});
+    }
+    if (!(*wanted)->rules().empty()) {
+        steps.rules.emplace_back(FillChain{key, chain, *wanted});
+    }
+}
+
+void Tracker::plan_set(const TableKey& key, const std::string& set, Scope scope, Steps& steps) const {
+    const AppliedTable* table = applied_table(key);
+    const AppliedSet* applied = table == nullptr || table->replace ? nullptr : find_value(table->sets, set);
+    const render::Set* wanted = find_value(wanted_table(key)->sets, set);
+    if (wanted == nullptr) {
+        if (applied != nullptr && scope == Scope::everything) {
+            steps.remove_sets.emplace_back(DeleteSet{key, set});
+        }
+        return;
+    }
+    if (applied == nullptr) {
+        steps.add_sets.emplace_back(AddSet{key, set, wanted->type});
+    } else if (applied->unknown) {
+        steps.members.emplace_back(FlushSet{key, set});
+    }
+    DeleteElements remove{key, set, wanted->type, {}};
+    AddElements add{key, set, wanted->type, {}};
+    if (wanted->type.shape != SetType::Shape::members) {
+        static const std::map<ElementKey, Element> kNone;
+        const auto& now = applied == nullptr ? kNone : applied->elements;
+        for (const auto& [element_key, element] : now) {
+            const auto other = wanted->elements.find(element_key);
+            const bool unused = other == wanted->elements.end();
+            const bool may_wait = unused && wanted->type.shape == SetType::Shape::verdicts;
+            if (unused ? !may_wait || scope == Scope::everything : other->second != element) {
+                remove.elements.push_back(element);
+            }
+        }
+        for (const auto& [element_key, element] : wanted->elements) {
+            const auto other = now.find(element_key);
+            if (other == now.end() || other->second != element) {
+                add.elements.push_back(element);
+            }
+        }
+    } else if (applied == nullptr || applied->unknown) {
+        for (const ElementKey& member : wanted->members) {
+            add.elements.push_back({member, {}, {}});
+        }
+    } else {
+        for (const auto& [member, missing] : applied->pending) {
+            (missing ? add.elements : remove.elements).push_back({member, {}, {}});
+        }
+    }
+    Transaction& step = wanted->type.shape == SetType::Shape::verdicts ? steps.verdicts : steps.members;
+    if (!remove.elements.empty()) {
+        step.emplace_back(std::move(remove));
+    }
+    if (!add.elements.empty()) {
+        step.emplace_back(std::move(add));
+    }
+}
+
+// --- what the kernel holds ------------------------------------------------------------------------------------------
+
+void Tracker::committed(const Transaction& transaction) {
+    for (const Command& command : transaction) {
+        std::visit([this](const auto& c) { note(c); }, command);
+    }
+    for (auto entry = dirty_.begin(); entry != dirty_.end();) {
+        auto& [key, dirty] = *entry;
+        clean(key, dirty);
+        const bool table_agrees = (wanted_table(key) == nullptr) == (applied_table(key) == nullptr);
+        entry = table_agrees && dirty.chains.empty() && dirty.sets.empty() ? dirty_.erase(entry) : std::next(entry);
+    }
+}
+
+void Tracker::clean(const TableKey& key, DirtyTable& dirty) const {
+    const render::Table* wanted = wanted_table(key);
+    const AppliedTable* applied = applied_table(key);
+    std::erase_if(dirty.chains, [&](const std::string& chain) {
+        const ChainPtr* want = wanted == nullptr ? nullptr : find_value(wanted->chains, chain);
+        const KernelChain* have = applied == nullptr ? nullptr : find_value(applied->chains, chain);
+        return want == nullptr ? have == nullptr
+                               : have != nullptr && have->hook == (*want)->hook() &&
+                                     have->fingerprints == (*want)->fingerprints();
+    });
+    std::erase_if(dirty.sets, [&](const std::string& set) {
+        const render::Set* want = wanted == nullptr ? nullptr : find_value(wanted->sets, set);
+        const AppliedSet* have = applied == nullptr ? nullptr : find_value(applied->sets, set);
+        if (want == nullptr || have == nullptr) {
+            return want == nullptr && have == nullptr;
+        }
+        return !have->unknown && have->pending.empty() && have->elements == want->elements;
+    });
+}
+
+void Tracker::note(const AddTable& c) { applied_[c.table]; }
+void Tracker::note(const DeleteTable& c) { applied_.erase(c.table); }
+void Tracker::note(const AddChain& c) {
+    applied_[c.table].chains.insert_or_assign(c.name, KernelChain{c.chain->hook(), {}});
+}
+void Tracker::note(const DeleteChain& c) { applied_[c.table].chains.erase(c.name); }
+void Tracker::note(const FlushChain& c) { applied_[c.table].chains[c.name].fingerprints.clear(); }
+void Tracker::note(const FillChain& c) {
+    applied_[c.table].chains[c.name].fingerprints = c.chain->fingerprints();
+}
+void Tracker::note(const AddSet& c) {
+    AppliedSet set;
+    set.shape = c.type.shape;
+    applied_[c.table].sets.insert_or_assign(c.name, std::move(set));
+}
+void Tracker::note(const DeleteSet& c) { applied_[c.table].sets.erase(c.name); }
+void Tracker::note(const FlushSet& c) {
+    AppliedSet& set = applied_[c.table].sets[c.name];
+    set.unknown = false;
+    set.pending.clear();
+    set.elements.clear();
+}
+void Tracker::note(const AddElements& c) {
+    AppliedSet& set = applied_[c.table].sets[c.set];
+    for (const Element& element : c.elements) {
+        if (c.type.shape == SetType::Shape::members) {
+            set.pending.erase(element.key);
+        } else {
+            set.elements.insert_or_assign(element.key, element);
+        }
+    }
+}
+void Tracker::note(const DeleteElements& c) {
+    AppliedSet& set = applied_[c.table].sets[c.set];
+    for (const Element& element : c.elements) {
+        if (c.type.shape == SetType::Shape::members) {
+            set.pending.erase(element.key);
+        } else {
+            set.elements.erase(element.key);
+        }
+    }
+}
+
+}  // namespace manul::felix::nft

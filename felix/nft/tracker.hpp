@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "felix/nft/transaction.hpp"
+
+namespace manul::felix::nft {
+
+// What the kernel holds of our tables, as far as a dump tells it. Contents of plain and range sets are not read back
+// (a million elements take 16 s); they are written anew instead.
+struct KernelChain {
+    std::optional<render::Hook> hook;
+    std::vector<std::uint64_t> fingerprints;  ///< of its rules; 0 for a rule that is not of our making
+
+    bool operator==(const KernelChain&) const = default;
+};
+struct KernelSet {
+    SetType::Shape shape = SetType::Shape::members;
+    std::uint32_t key_type = 0;                ///< nft(8)'s number, see wire.hpp
+    std::map<ElementKey, Verdict> verdicts;  ///< of verdict maps
+
+    bool operator==(const KernelSet&) const = default;
+};
+struct KernelTable {
+    std::map<std::string, KernelChain, std::less<>> chains;
+    std::map<std::string, KernelSet, std::less<>> sets;
+};
+using KernelState = std::map<TableKey, KernelTable>;
+
+/// What a plan may take away. A chain or set that nobody wants any more, or an element of a verdict map, may still
+/// serve a link that is on its way to another class: those are removed by a second plan, after the links were moved.
+enum class Scope : std::uint8_t { keep_unused, everything };
+
+/// Wanted ruleset and the kernel's, and the way from one to the other. After each commit either committed() is called,
+/// or nothing: then the next plan repeats what is missing together with what changed since.
+///
+/// Invariants: a plan is in an order that the kernel accepts (referenced objects exist, removed ones are unreferenced);
+/// planning costs time in proportion to what changed; after a committed plan of `everything` both sides are equal.
+class Tracker {
+public:
+    /// Changes what is wanted.
+    void change(const render::Change& change);
+    /// Forgets what was believed about the kernel and compares everything with `kernel`.
+    void adopt(const KernelState& kernel);
+
+    [[nodiscard]] Transaction plan(Scope scope) const;
+    /// The kernel carried the transaction out.
+    void committed(const Transaction& transaction);
+
+    [[nodiscard]] const render::Ruleset& wanted() const noexcept { return wanted_; }
+
+private:
+    struct AppliedSet {
+        SetType::Shape shape = SetType::Shape::members;
+        std::map<ElementKey, Element> elements;  ///< of maps and range sets
+        /// Of plain sets: members that the kernel lacks (true) or has too many (false).
+        std::unordered_map<ElementKey, bool, render::ElementKeyHash> pending;
+        bool unknown = false;  ///< content was never read: write it anew
+    };
+    struct AppliedTable {
+        std::map<std::string, KernelChain, std::less<>> chains;
+        std::map<std::string, AppliedSet, std::less<>> sets;
+        bool replace = false;  ///< holds something that cannot be changed in place
+    };
+    struct DirtyTable {
+        std::set<std::string> chains;
+        std::set<std::string> sets;
+    };
+    struct Steps;
+
+    void mark_everything(const TableKey& key);
+    void track_members(const render::ChangeElements& change);
+    void forget_contents(const TableKey& key);
+    void plan_table(const TableKey& key, const DirtyTable& dirty, Scope scope, Steps& steps) const;
+    void plan_chain(const TableKey& key, const std::string& chain, Scope scope, Steps& steps) const;
+    void plan_set(const TableKey& key, const std::string& set, Scope scope, Steps& steps) const;
+    void clean(const TableKey& key, DirtyTable& dirty) const;
+    void note(const AddTable& c);
+    void note(const DeleteTable& c);
+    void note(const AddChain& c);
+    void note(const DeleteChain& c);
+    void note(const FlushChain& c);
+    void note(const FillChain& c);
+    void note(const AddSet& c);
+    void note(const DeleteSet& c);
+    void note(const FlushSet& c);
+    void note(const AddElements& c);
+    void note(const DeleteElements& c);
+
+    [[nodiscard]] const render::Table* wanted_table(const TableKey& key) const;
+    [[nodiscard]] const AppliedTable* applied_table(const TableKey& key) const;
+    [[nodiscard]] AppliedSet* applied_set(const TableKey& key, const std::string& set);
+
+    render::Ruleset wanted_;
+    std::map<TableKey, AppliedTable> applied_;
+    std::map<TableKey, DirtyTable> dirty_;
+};
+
+}  // namespace manul::felix::nft

@@ -1,0 +1,70 @@
+#include "felix/render/names.hpp"
+
+#include "base/sha256.hpp"
+
+namespace manul::felix::render::names {
+
+namespace {
+
+constexpr std::size_t kHashBytes = 12;
+// The kernel takes 127 characters; shorter names keep listings readable.
+constexpr std::size_t kReadable = 64;
+
+/// The text itself when it fits, else its beginning and a hash of the whole.
+std::string bounded(std::string text) {
+    if (text.size() <= kReadable) {
+        return text;
+    }
+    const std::string hash = sha256_hex(text, kHashBytes);
+    text.resize(kReadable);
+    return text + "_" + hash;
+}
+
+std::string_view short_kind(PolicyKind kind) {
+    switch (kind) {
+        case PolicyKind::network_policy:
+            return "np";
+        case PolicyKind::global_network_policy:
+            return "gnp";
+        case PolicyKind::kubernetes_network_policy:
+            return "knp";
+    }
+    return {};
+}
+
+}  // namespace
+
+std::string policy_chain(const PolicyId& policy) {
+    std::string text = "p_";
+    text.append(short_kind(policy.kind)).append("_").append(policy.ns).append("_").append(policy.name);
+    return bounded(std::move(text));
+}
+
+std::string tier_chain(std::string_view tier, std::string_view identity) {
+    std::string text = "t_";
+    text.append(tier.substr(0, kReadable)).append("_").append(sha256_hex(identity, kHashBytes));
+    return text;
+}
+
+std::string class_chain(std::string_view identity) { return "c_" + sha256_hex(identity, kHashBytes); }
+
+std::string profile_chain(std::string_view profile) { return bounded("f_" + std::string(profile)); }
+
+std::string member_set(const SetId& id) {
+    std::string text = id.text;
+    text[1] = '_';
+    return text;
+}
+
+std::string prefix_set(const SetId& id) { return "n_" + id.text.substr(2); }
+
+SetId set_of(std::string_view name) {
+    std::string text(name);
+    text[0] = text[0] == 'n' ? 's' : text[0];
+    text[1] = ':';
+    return SetId{std::move(text)};
+}
+
+bool is_prefix_set(std::string_view name) noexcept { return name.starts_with("n_"); }
+
+}  // namespace manul::felix::render::names

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <vector>
+
+#include "felix/model/config.hpp"
+#include "felix/model/endpoint.hpp"
+#include "felix/render/ruleset.hpp"
+
+/// Address translation for workloads: masquerading of what leaves the pools, and ports of the node that lead to a pod.
+namespace manul::felix::render {
+
+/// One port of the node and where it leads.
+struct PortForward {
+    HostPort port;
+    net::Ip target;
+};
+
+/// The chain in which all forwards stand, reached from the two base chains below.
+inline constexpr const char* kHostPortChain = "host_ports";
+
+[[nodiscard]] ChainPtr nat_postrouting(net::Family family, const std::vector<PortForward>& forwards);
+/// Both base chains: `dnat_pre` for what comes from outside, `dnat_out` for the node's own connections.
+[[nodiscard]] ChainPtr nat_base(net::Family family, Hook::Point point);
+[[nodiscard]] ChainPtr nat_host_ports(net::Family family, const std::vector<PortForward>& forwards);
+
+}  // namespace manul::felix::render

@@ -1,0 +1,380 @@
+#include "felix/render/renderer.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "felix/render/names.hpp"
+#include "felix/render/skeleton.hpp"
+
+namespace manul::felix::render {
+
+namespace {
+
+constexpr std::array kDirections{Direction::ingress, Direction::egress};
+
+std::size_t at(Direction direction) { return static_cast<std::size_t>(direction); }
+
+/// Everything that tells two tier chains apart.
+std::string tier_identity(const TierPolicies& tier) {
+    std::string text = tier.tier;
+    text += tier.end == TierEnd::deny ? "\ndeny" : "\npass";
+    if (tier.deny_action) {
+        text += *tier.deny_action == DenyAction::reject ? "\nreject" : "\ndrop";
+    }
+    for (const PolicyId& policy : tier.policies) {
+        text += '\n';
+        text += policy.to_string();
+    }
+    return text;
+}
+
+std::string class_identity(const std::vector<std::string>& tiers, const std::vector<std::string>& profiles) {
+    std::string text;
+    for (const std::string& tier : tiers) {
+        text += tier;
+        text += '\n';
+    }
+    text += "profiles";
+    for (const std::string& profile : profiles) {
+        text += '\n';
+        text += profile;
+    }
+    return text;
+}
+
+bool names_set(const EntityMatch& match, const SetId& id) {
+    const auto has = [&id](const std::vector<SetId>& sets) { return std::ranges::find(sets, id) != sets.end(); };
+    return has(match.sets) || has(match.not_sets);
+}
+
+bool names_set(const std::vector<felix::Rule>& rules, const SetId& id) {
+    return std::ranges::any_of(
+        rules, [&id](const felix::Rule& rule) { return names_set(rule.source, id) || names_set(rule.destination, id); });
+}
+
+}  // namespace
+
+Output Renderer::apply(const Batch& batch) {
+    if (!std::exchange(started_, true)) {
+        start();
+    }
+    for (const Update& u : batch) {
+        std::visit([this](const auto& known) { update(known); }, u);
+    }
+    render_dirty();
+    drop_unused();
+    Output output{std::exchange(changes_, {}), {}};
+    for (const std::string& interface : std::exchange(touched_interfaces_, {})) {
+        output.links.push_back({interface, group_of(interface)});
+    }
+    return output;
+}
+
+std::optional<std::uint32_t> Renderer::group_of(const std::string& interface) const {
+    const auto owner = interfaces_.find(interface);
+    return owner == interfaces_.end() ? std::nullopt
+                                      : std::optional(groups_.group_of(endpoints_.at(owner->second).classes));
+}
+
+void Renderer::start() {
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        for (const TableId table : kAllTables) {
+            if (table != TableId::pre) {
+                changes_.emplace_back(PutTable{{family, table}});
+            }
+        }
+        for (const NamedSet& set : skeleton_sets()) {
+            changes_.emplace_back(PutSet{{family, set.table}, set.name, set.type});
+        }
+    }
+    render_skeleton();
+    nat_dirty_ = true;
+}
+
+// --- updates --------------------------------------------------------------------------------------------------------
+
+void Renderer::update(const ConfigChanged& u) {
+    config_ = u.config;
+    render_skeleton();
+    nat_dirty_ = true;
+    for (const Direction direction : kDirections) {
+        for (const auto& [id, state] : policies_) {
+            dirty_policies_[at(direction)].insert(id);
+        }
+        for (const auto& [profile, state] : profiles_) {
+            dirty_profiles_[at(direction)].insert(profile);
+        }
+        for (const auto& [chain, state] : tiers_[at(direction)]) {
+            dirty_tiers_[at(direction)].insert(chain);
+        }
+        for (const auto& [chain, state] : classes_[at(direction)]) {
+            dirty_classes_[at(direction)].insert(chain);
+        }
+    }
+}
+
+void Renderer::update(const PoolsChanged& u) {
+    const auto ranges = [](const std::vector<IpPoolInfo>& pools, net::Family family, bool only_nat) {
+        std::vector<net::Prefix> prefixes;
+        for (const IpPoolInfo& pool : pools) {
+            if (pool.cidr.family() == family && (pool.nat_outgoing || !only_nat)) {
+                prefixes.push_back(pool.cidr);
+            }
+        }
+        std::ranges::sort(prefixes);
+        return ranges_of(prefixes);
+    };
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        for (const bool only_nat : {true, false}) {
+            const auto before = ranges(pools_, family, only_nat);
+            const auto now = ranges(u.pools, family, only_nat);
+            ChangeElements change{
+                {family, TableId::nat}, std::string(only_nat ? names::kNatPools : names::kAllPools), {}, {}};
+            for (const Element& element : before) {
+                if (!std::ranges::binary_search(now, element)) {
+                    change.remove.push_back(element.key);
+                }
+            }
+            std::ranges::set_difference(now, before, std::back_inserter(change.add));
+            if (!change.remove.empty() || !change.add.empty()) {
+                changes_.emplace_back(std::move(change));
+            }
+        }
+    }
+    pools_ = u.pools;
+}
+
+void Renderer::update(const SetAdded& u) {
+    if (sets_.add(u.set, changes_)) {
+        mark_users_of(u.set.id);
+    }
+}
+void Renderer::update(const SetMembersChanged& u) {
+    if (sets_.change(u.id, u.added, u.removed, changes_)) {
+        mark_users_of(u.id);
+    }
+}
+void Renderer::update(const SetRemoved& u) { gone_sets_.push_back(u.id); }
+
+void Renderer::mark_users_of(const SetId& id) {
+    for (const Direction direction : kDirections) {
+        for (const auto& [policy, state] : policies_) {
+            if (state.policy && names_set((*state.policy)->rules(direction), id)) {
+                dirty_policies_[at(direction)].insert(policy);
+            }
+        }
+        for (const auto& [profile, state] : profiles_) {
+            if (state.profile && names_set((*state.profile)->rules(direction), id)) {
+                dirty_profiles_[at(direction)].insert(profile);
+            }
+        }
+    }
+}
+
+void Renderer::update(const PolicyUpdated& u) {
+    policies_[u.policy->id].policy = u.policy;
+    gone_policies_.erase(u.policy->id);
+    for (const Direction direction : kDirections) {
+        dirty_policies_[at(direction)].insert(u.policy->id);
+    }
+}
+void Renderer::update(const PolicyRemoved& u) { gone_policies_.insert(u.id); }
+
+void Renderer::update(const ProfileUpdated& u) {
+    profiles_[u.profile->name].profile = u.profile;
+    gone_profiles_.erase(u.profile->name);
+    for (const Direction direction : kDirections) {
+        dirty_profiles_[at(direction)].insert(u.profile->name);
+    }
+}
+void Renderer::update(const ProfileRemoved& u) { gone_profiles_.insert(u.name); }
+
+void Renderer::update(const EndpointUpdated& u) {
+    const Endpoint& endpoint = *u.endpoint;
+    Groups::Pair classes{acquire_class(Direction::egress, endpoint), acquire_class(Direction::ingress, endpoint)};
+    acquire_pair(classes);
+    const auto known = endpoints_.find(endpoint.key);
+    if (known != endpoints_.end()) {
+        const std::string& interface = known->second.endpoint->interface;
+        touched_interfaces_.insert(interface);
+        if (const auto owner = interfaces_.find(interface);
+            owner != interfaces_.end() && owner->second == endpoint.key) {
+            interfaces_.erase(owner);
+        }
+        release_pair(known->second.classes);
+    }
+    touched_interfaces_.insert(endpoint.interface);
+    interfaces_.insert_or_assign(endpoint.interface, endpoint.key);
+    const bool had_ports = with_host_ports_.erase(endpoint.key) != 0;
+    if (!endpoint.host_ports.empty()) {
+        with_host_ports_.insert(endpoint.key);
+    }
+    nat_dirty_ = nat_dirty_ || had_ports || !endpoint.host_ports.empty();
+    endpoints_.insert_or_assign(endpoint.key, EndpointState{u.endpoint, std::move(classes)});
+}
+
+void Renderer::update(const EndpointRemoved& u) {
+    const auto known = endpoints_.find(u.key);
+    if (known == endpoints_.end()) {
+        return;
+    }
+    const std::string& interface = known->second.endpoint->interface;
+    touched_interfaces_.insert(interface);
+    if (const auto owner = interfaces_.find(interface); owner != interfaces_.end() && owner->second == u.key) {
+        interfaces_.erase(owner);
+    }
+    nat_dirty_ = with_host_ports_.erase(u.key) != 0 || nat_dirty_;
+    release_pair(known->second.classes);
+    endpoints_.erase(known);
+}
+
+// --- sharing --------------------------------------------------------------------------------------------------------
+
+/// The class chain of the endpoint, made (with its tiers) when it is new. Not yet counted: acquire_pair() does.
+std::string Renderer::acquire_class(Direction direction, const Endpoint& endpoint) {
+    std::vector<std::string> tiers;
+    for (const TierPolicies& tier : *endpoint.lists(direction)) {
+        tiers.push_back(names::tier_chain(tier.tier, tier_identity(tier)));
+    }
+    const std::string chain = names::class_chain(class_identity(tiers, endpoint.profiles));
+    auto& classes = classes_[at(direction)];
+    if (classes.contains(chain)) {
+        return chain;
+    }
+    for (std::size_t i = 0; i < tiers.size(); ++i) {
+        auto [tier, is_new] = tiers_[at(direction)].try_emplace(tiers[i]);
+        ++tier->second.users;
+        if (is_new) {
+            tier->second.value = (*endpoint.lists(direction))[i];
+            for (const PolicyId& policy : tier->second.value.policies) {
+                if (policies_[policy].users[at(direction)].empty()) {
+                    dirty_policies_[at(direction)].insert(policy);
+                }
+                policies_[policy].users[at(direction)].insert(tiers[i]);
+            }
+            dirty_tiers_[at(direction)].insert(tiers[i]);
+        }
+    }
+    for (const std::string& profile : endpoint.profiles) {
+        if (profiles_[profile].users[at(direction)].empty()) {
+            dirty_profiles_[at(direction)].insert(profile);
+        }
+        profiles_[profile].users[at(direction)].insert(chain);
+    }
+    classes.emplace(chain, ClassState{std::move(tiers), endpoint.profiles, 0});
+    dirty_classes_[at(direction)].insert(chain);
+    return chain;
+}
+
+void Renderer::acquire_pair(const Groups::Pair& pair) {
+    const Groups::Taken taken = groups_.acquire(pair);
+    if (!taken.first) {
+        return;
+    }
+    ++classes_[at(Direction::egress)].at(pair.first).users;
+    ++classes_[at(Direction::ingress)].at(pair.second).users;
+    const ElementKey key = ElementKey::group(taken.group);
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        changes_.emplace_back(ChangeElements{
+            {family, TableId::egress}, std::string(names::kClassMap), {}, {{key, {}, go_to(pair.first)}}});
+        changes_.emplace_back(ChangeElements{
+            {family, TableId::ingress}, std::string(names::kClassMap), {}, {{key, {}, go_to(pair.second)}}});
+    }
+}
+
+void Renderer::release_pair(const Groups::Pair& pair) {
+    const ElementKey key = ElementKey::group(groups_.group_of(pair));
+    if (!groups_.release(pair)) {
+        return;
+    }
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        for (const TableId table : {TableId::egress, TableId::ingress}) {
+            changes_.emplace_back(ChangeElements{{family, table}, std::string(names::kClassMap), {key}, {}});
+        }
+    }
+    for (const auto& [direction, chain] : {std::pair{Direction::egress, &pair.first},
+                                           std::pair{Direction::ingress, &pair.second}}) {
+        if (--classes_[at(direction)].at(*chain).users == 0) {
+            idle_classes_[at(direction)].insert(*chain);
+        }
+    }
+}
+
+void Renderer::drop_class(Direction direction, const std::string& chain) {
+    const auto state = classes_[at(direction)].find(chain);
+    for (const std::string& tier : state->second.tiers) {
+        if (--tiers_[at(direction)].at(tier).users == 0) {
+            drop_tier(direction, tier);
+        }
+    }
+    for (const std::string& profile : state->second.profiles) {
+        profiles_[profile].users[at(direction)].erase(chain);
+        render_profile(direction, profile);
+    }
+    classes_[at(direction)].erase(state);
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        remove_chain({family, direction == Direction::egress ? TableId::egress : TableId::ingress}, chain);
+    }
+}
+
+void Renderer::drop_tier(Direction direction, const std::string& chain) {
+    const auto state = tiers_[at(direction)].find(chain);
+    for (const PolicyId& policy : state->second.value.policies) {
+        policies_[policy].users[at(direction)].erase(chain);
+        render_policy(direction, policy);
+    }
+    tiers_[at(direction)].erase(state);
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        remove_chain({family, direction == Direction::egress ? TableId::egress : TableId::ingress}, chain);
+    }
+}
+
+void Renderer::drop_unused() {
+    for (const Direction direction : kDirections) {
+        for (const std::string& chain : std::exchange(idle_classes_[at(direction)], {})) {
+            const auto state = classes_[at(direction)].find(chain);
+            if (state != classes_[at(direction)].end() && state->second.users == 0) {
+                drop_class(direction, chain);
+            }
+        }
+    }
+    for (const PolicyId& id : std::exchange(gone_policies_, {})) {
+        policies_.erase(id);
+    }
+    for (const std::string& profile : std::exchange(gone_profiles_, {})) {
+        profiles_.erase(profile);
+    }
+    for (const SetId& id : std::exchange(gone_sets_, {})) {
+        sets_.remove(id);
+    }
+}
+
+std::optional<RuleOrigin> Renderer::origin(std::uint64_t rule_id) const {
+    const auto search = [rule_id](const std::vector<felix::Rule>& rules) -> std::optional<std::size_t> {
+        const auto found =
+            std::ranges::find_if(rules, [rule_id](const felix::Rule& rule) { return rule.id.value() == rule_id; });
+        return found == rules.end() ? std::nullopt
+                                    : std::optional(static_cast<std::size_t>(found - rules.begin()));
+    };
+    for (const Direction direction : kDirections) {
+        for (const auto& [id, state] : policies_) {
+            if (!state.policy) {
+                continue;
+            }
+            if (const auto index = search((*state.policy)->rules(direction))) {
+                return RuleOrigin{id.to_string(), (*state.policy)->tier, direction, *index};
+            }
+        }
+        for (const auto& [profile, state] : profiles_) {
+            if (!state.profile) {
+                continue;
+            }
+            if (const auto index = search((*state.profile)->rules(direction))) {
+                return RuleOrigin{"Profile//" + profile, {}, direction, *index};
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace manul::felix::render

@@ -1,0 +1,169 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "felix/model/update.hpp"
+#include "felix/render/groups.hpp"
+#include "felix/render/rule.hpp"
+#include "felix/render/ruleset.hpp"
+#include "felix/render/sets.hpp"
+
+/// From what a node must enforce to nftables objects.
+///
+/// In: batches of felix/calc. Out: changed objects only, and the link group that each touched interface belongs to.
+///
+/// Endpoints that have equal lists of policies and profiles in a direction share a class chain; class chains share tier
+/// chains (one for each distinct list of policies of a tier), tier chains share policy chains (a policy with a Pass
+/// rule has its rules in the tier chain itself, since its `return` must leave the tier). A pair of egress and ingress
+/// class has a link group; an interface comes into its classes by being put into the group, so that a pod joins,
+/// leaves or changes classes without a rule being touched.
+///
+/// Invariants: the result depends only on the state that the batches add up to, not on their order or grouping (group
+/// numbers excepted); a batch costs time in proportion to what it changes.
+namespace manul::felix::render {
+
+/// An interface and the group that it must be in; no group when no endpoint has the interface any more.
+struct LinkGroup {
+    std::string interface;
+    std::optional<std::uint32_t> group;
+    bool operator==(const LinkGroup&) const = default;
+};
+
+struct Output {
+    std::vector<Change> changes;
+    std::vector<LinkGroup> links;
+};
+
+/// The resource rule behind a rule id, for log lines.
+struct RuleOrigin {
+    std::string owner;  ///< "GlobalNetworkPolicy//name" or "Profile//name"
+    std::string tier;   ///< empty for profiles
+    Direction direction = Direction::ingress;
+    std::size_t index = 0;
+};
+
+class Renderer {
+public:
+    /// A group that an earlier run gave to a pair of class chains. Before the first batch.
+    void reserve_group(const Groups::Pair& pair, std::uint32_t group) { groups_.reserve(pair, group); }
+
+    /// The first call gives the skeleton too.
+    [[nodiscard]] Output apply(const Batch& batch);
+    /// The links named by all earlier outputs are in their groups.
+    void settle() { groups_.settle(); }
+
+    /// The group that the interface's endpoint has; nothing when no endpoint has that interface.
+    [[nodiscard]] std::optional<std::uint32_t> group_of(const std::string& interface) const;
+    [[nodiscard]] std::optional<RuleOrigin> origin(std::uint64_t rule_id) const;
+    [[nodiscard]] const Config& config() const noexcept { return *config_; }
+
+private:
+    // Tiers, classes and users are kept for each direction.
+    template <class T>
+    using PerDirection = std::array<T, 2>;
+
+    struct PolicyState {
+        std::optional<Shared<Policy>> policy;
+        PerDirection<std::set<std::string>> users;  ///< tier chains that list it
+        PerDirection<bool> inlined{};
+    };
+    struct ProfileState {
+        std::optional<Shared<Profile>> profile;
+        PerDirection<std::set<std::string>> users;  ///< class chains that list it
+    };
+    struct TierState {
+        TierPolicies value;
+        std::size_t users = 0;  ///< class chains
+    };
+    struct ClassState {
+        std::vector<std::string> tiers;
+        std::vector<std::string> profiles;
+        std::size_t users = 0;  ///< pairs
+    };
+    struct EndpointState {
+        Shared<Endpoint> endpoint;
+        Groups::Pair classes;
+    };
+    struct ChainState {
+        ChainPtr chain;
+        std::set<std::string> sets;
+    };
+
+    void start();
+    void update(const ConfigChanged& u);
+    void update(const PoolsChanged& u);
+    void update(const SetAdded& u);
+    void update(const SetMembersChanged& u);
+    void update(const SetRemoved& u);
+    void update(const PolicyUpdated& u);
+    void update(const PolicyRemoved& u);
+    void update(const ProfileUpdated& u);
+    void update(const ProfileRemoved& u);
+    void update(const EndpointUpdated& u);
+    void update(const EndpointRemoved& u);
+    void update(const RouteUpdated& /*u*/) {}
+    void update(const RouteRemoved& /*u*/) {}
+    void update(const InSync& /*u*/) {}
+
+    // Sharing.
+    [[nodiscard]] std::string acquire_class(Direction direction, const Endpoint& endpoint);
+    void acquire_pair(const Groups::Pair& pair);
+    void release_pair(const Groups::Pair& pair);
+    void drop_class(Direction direction, const std::string& chain);
+    void drop_tier(Direction direction, const std::string& chain);
+    void drop_unused();
+
+    // Rendering of what is dirty.
+    void mark_users_of(const SetId& id);
+    void render_dirty();
+    void render_policy(Direction direction, const PolicyId& id);
+    void render_profile(Direction direction, const std::string& profile);
+    void render_tier(Direction direction, const std::string& chain);
+    void render_class(Direction direction, const std::string& chain);
+    void render_skeleton();
+    void render_nat();
+    [[nodiscard]] std::vector<Rule> rules_of(const std::vector<felix::Rule>& rules, net::Family family,
+                                             Direction direction) const;
+    [[nodiscard]] std::vector<Rule> tier_rules(const TierPolicies& tier, net::Family family, Direction direction) const;
+    [[nodiscard]] std::vector<Rule> class_rules(const ClassState& state, net::Family family, Direction direction) const;
+
+    void put_chain(const TableKey& table, const std::string& name, const ChainPtr& chain);
+    void remove_chain(const TableKey& table, const std::string& name);
+    void put_or_remove(const TableKey& table, const std::string& name, std::vector<Rule> rules);
+
+    bool started_ = false;
+    Shared<Config> config_;
+    std::vector<IpPoolInfo> pools_;
+    Sets sets_;
+    Groups groups_;
+    std::unordered_map<PolicyId, PolicyState> policies_;
+    std::map<std::string, ProfileState> profiles_;
+    PerDirection<std::map<std::string, TierState>> tiers_;
+    PerDirection<std::map<std::string, ClassState>> classes_;
+    std::map<EndpointKey, EndpointState> endpoints_;
+    std::map<std::string, EndpointKey> interfaces_;
+    std::set<EndpointKey> with_host_ports_;
+    std::map<std::pair<TableKey, std::string>, ChainState> chains_;
+
+    // Work of the batch at hand.
+    std::vector<Change> changes_;
+    std::set<std::string> touched_interfaces_;
+    PerDirection<std::set<PolicyId>> dirty_policies_;
+    PerDirection<std::set<std::string>> dirty_profiles_;
+    PerDirection<std::set<std::string>> dirty_tiers_;
+    PerDirection<std::set<std::string>> dirty_classes_;
+    PerDirection<std::set<std::string>> idle_classes_;
+    bool nat_dirty_ = false;
+    std::set<PolicyId> gone_policies_;
+    std::set<std::string> gone_profiles_;
+    std::vector<SetId> gone_sets_;
+};
+
+}  // namespace manul::felix::render

@@ -1,0 +1,279 @@
+#include <algorithm>
+#include <utility>
+
+#include "base/overloaded.hpp"
+#include "felix/render/names.hpp"
+#include "felix/render/nat.hpp"
+#include "felix/render/renderer.hpp"
+#include "felix/render/skeleton.hpp"
+
+// The contents of the chains; renderer.cpp decides which chains there are.
+namespace manul::felix::render {
+
+namespace {
+
+constexpr std::array kDirections{Direction::ingress, Direction::egress};
+constexpr std::array kFamilies{net::Family::v4, net::Family::v6};
+constexpr std::uint8_t kUdp = 17;
+constexpr std::uint8_t kIpInIp = 4;
+
+std::size_t at(Direction direction) { return static_cast<std::size_t>(direction); }
+
+TableKey policy_table(net::Family family, Direction direction) {
+    return {family, direction == Direction::egress ? TableId::egress : TableId::ingress};
+}
+
+bool has_pass(const Policy& policy, Direction direction) {
+    return std::ranges::any_of(policy.rules(direction),
+                               [](const felix::Rule& rule) { return rule.action == felix::Action::pass; });
+}
+
+std::set<std::string> sets_named(const Chain& chain) {
+    std::set<std::string> found;
+    for (const Rule& rule : chain.rules()) {
+        for (const Match& match : rule.matches) {
+            // Sets of the skeleton (pools) are not the calculation's.
+            if (const auto* lookup = std::get_if<MatchSet>(&match); lookup != nullptr && lookup->set[1] == '_') {
+                found.insert(lookup->set);
+            }
+        }
+    }
+    return found;
+}
+
+}  // namespace
+
+void Renderer::render_dirty() {
+    for (const Direction direction : kDirections) {
+        for (const PolicyId& id : std::exchange(dirty_policies_[at(direction)], {})) {
+            render_policy(direction, id);
+        }
+        for (const std::string& profile : std::exchange(dirty_profiles_[at(direction)], {})) {
+            render_profile(direction, profile);
+        }
+        for (const std::string& chain : std::exchange(dirty_tiers_[at(direction)], {})) {
+            render_tier(direction, chain);
+        }
+        for (const std::string& chain : std::exchange(dirty_classes_[at(direction)], {})) {
+            render_class(direction, chain);
+        }
+    }
+    if (std::exchange(nat_dirty_, false)) {
+        render_nat();
+    }
+}
+
+/// A policy has a chain in a family while a tier chain lists it, it has rules there, and none of them is a Pass.
+void Renderer::render_policy(Direction direction, const PolicyId& id) {
+    const auto found = policies_.find(id);
+    if (found == policies_.end()) {
+        return;
+    }
+    PolicyState& state = found->second;
+    const bool used = state.policy && !state.users[at(direction)].empty();
+    const bool inlined = used && has_pass(**state.policy, direction);
+    bool tiers_change = inlined || state.inlined[at(direction)];
+    state.inlined[at(direction)] = inlined;
+    const std::string name = names::policy_chain(id);
+    for (const net::Family family : kFamilies) {
+        const TableKey table = policy_table(family, direction);
+        const bool had_chain = chains_.contains({table, name});
+        std::vector<Rule> rules;
+        if (used && !inlined) {
+            rules = rules_of((*state.policy)->rules(direction), family, direction);
+        }
+        tiers_change = tiers_change || had_chain != !rules.empty();
+        put_or_remove(table, name, std::move(rules));
+    }
+    if (tiers_change) {
+        dirty_tiers_[at(direction)].insert(state.users[at(direction)].begin(), state.users[at(direction)].end());
+    }
+}
+
+void Renderer::render_profile(Direction direction, const std::string& profile) {
+    const ProfileState& state = profiles_[profile];
+    const std::string name = names::profile_chain(profile);
+    bool classes_change = false;
+    for (const net::Family family : kFamilies) {
+        const TableKey table = policy_table(family, direction);
+        const bool had_chain = chains_.contains({table, name});
+        std::vector<Rule> rules;
+        if (state.profile && !state.users[at(direction)].empty()) {
+            rules = rules_of((*state.profile)->rules(direction), family, direction);
+        }
+        classes_change = classes_change || had_chain != !rules.empty();
+        put_or_remove(table, name, std::move(rules));
+    }
+    if (classes_change) {
+        dirty_classes_[at(direction)].insert(state.users[at(direction)].begin(), state.users[at(direction)].end());
+    }
+}
+
+void Renderer::render_tier(Direction direction, const std::string& chain) {
+    const auto state = tiers_[at(direction)].find(chain);
+    if (state == tiers_[at(direction)].end()) {
+        return;
+    }
+    for (const net::Family family : kFamilies) {
+        put_chain(policy_table(family, direction), chain,
+                  Chain::make(family, tier_rules(state->second.value, family, direction)));
+    }
+}
+
+void Renderer::render_class(Direction direction, const std::string& chain) {
+    const auto state = classes_[at(direction)].find(chain);
+    if (state == classes_[at(direction)].end()) {
+        return;
+    }
+    for (const net::Family family : kFamilies) {
+        put_chain(policy_table(family, direction), chain,
+                  Chain::make(family, class_rules(state->second, family, direction)));
+    }
+}
+
+std::vector<Rule> Renderer::rules_of(const std::vector<felix::Rule>& rules, net::Family family,
+                                     Direction direction) const {
+    const RuleContext context{family, direction, &*config_,
+                              [this, family](const SetId& id) { return sets_.has_prefixes(id, family); }};
+    std::vector<Rule> result;
+    for (const felix::Rule& rule : rules) {
+        std::ranges::move(render_rule(rule, context), std::back_inserter(result));
+    }
+    return result;
+}
+
+std::vector<Rule> Renderer::tier_rules(const TierPolicies& tier, net::Family family, Direction direction) const {
+    std::vector<Rule> rules;
+    for (const PolicyId& id : tier.policies) {
+        const auto state = policies_.find(id);
+        if (state == policies_.end() || !state->second.policy) {
+            continue;
+        }
+        if (state->second.inlined[at(direction)]) {
+            std::ranges::move(rules_of((*state->second.policy)->rules(direction), family, direction),
+                              std::back_inserter(rules));
+        } else if (const std::string name = names::policy_chain(id);
+                   chains_.contains({policy_table(family, direction), name})) {
+            rules.push_back({{}, {jump(name)}});
+        }
+    }
+    if (tier.end == TierEnd::deny) {
+        rules.push_back({{},
+                         deny_actions(tier.deny_action.value_or(config_->deny_action)),
+                         tier_end_id(tier.tier, direction).value()});
+    }
+    return rules;
+}
+
+std::vector<Rule> Renderer::class_rules(const ClassState& state, net::Family family, Direction direction) const {
+    std::vector<Rule> rules;
+    if (config_->drop_invalid_state) {
+        rules.push_back({{MatchCtState{kCtInvalid}}, {Count{}, drop()}, invalid_state_id().value()});
+    }
+    // A pod that makes tunnels of its own could send into other nodes' pods past all policy.
+    if (direction == Direction::egress && !config_->allow_vxlan_from_workloads) {
+        const auto port = net::PortRange::make(config_->vxlan_port, config_->vxlan_port);
+        if (port) {
+            rules.push_back({{MatchProtocol{kUdp}, MatchPort{Side::destination, {*port}}}, {Count{}, drop()}});
+        }
+    }
+    if (direction == Direction::egress && !config_->allow_ipip_from_workloads) {
+        rules.push_back({{MatchProtocol{kIpInIp}}, {Count{}, drop()}});
+    }
+    for (const std::string& tier : state.tiers) {
+        rules.push_back({{}, {jump(tier)}});
+    }
+    for (const std::string& profile : state.profiles) {
+        const std::string name = names::profile_chain(profile);
+        if (chains_.contains({policy_table(family, direction), name})) {
+            rules.push_back({{}, {jump(name)}});
+        }
+    }
+    rules.push_back({{}, deny_actions(config_->deny_action), no_profile_matched_id().value()});
+    return rules;
+}
+
+void Renderer::render_skeleton() {
+    for (const net::Family family : kFamilies) {
+        for (const NamedChain& named : skeleton_chains(family, *config_)) {
+            put_chain({family, named.table}, named.name, named.chain);
+        }
+    }
+}
+
+void Renderer::render_nat() {
+    std::vector<PortForward> forwards;
+    for (const EndpointKey& key : with_host_ports_) {
+        const Endpoint& endpoint = *endpoints_.at(key).endpoint;
+        for (const HostPort& port : endpoint.host_ports) {
+            for (const net::Ip& address : endpoint.addresses) {
+                forwards.push_back({port, address});
+            }
+        }
+    }
+    for (const net::Family family : kFamilies) {
+        const TableKey table{family, TableId::nat};
+        put_chain(table, "post", nat_postrouting(family, forwards));
+        const bool any = std::ranges::any_of(forwards, [family](const auto& f) { return f.target.family() == family; });
+        const std::array<std::pair<const char*, Hook::Point>, 2> bases{
+            {{"dnat_pre", Hook::Point::prerouting}, {"dnat_out", Hook::Point::output}}};
+        if (any) {
+            put_chain(table, kHostPortChain, nat_host_ports(family, forwards));
+        }
+        for (const auto& [name, point] : bases) {
+            if (any) {
+                put_chain(table, name, nat_base(family, point));
+            } else {
+                remove_chain(table, name);
+            }
+        }
+        if (!any) {
+            remove_chain(table, kHostPortChain);
+        }
+    }
+}
+
+// --- chains ---------------------------------------------------------------------------------------------------------
+
+void Renderer::put_chain(const TableKey& table, const std::string& name, const ChainPtr& chain) {
+    ChainState& state = chains_[{table, name}];
+    if (state.chain && *state.chain == *chain) {
+        return;
+    }
+    std::set<std::string> sets = sets_named(*chain);
+    // New references first: a set that both contents name must not vanish in between.
+    for (const std::string& set : sets) {
+        if (!state.sets.contains(set)) {
+            sets_.acquire(table, set, changes_);
+        }
+    }
+    for (const std::string& set : state.sets) {
+        if (!sets.contains(set)) {
+            sets_.release(table, set, changes_);
+        }
+    }
+    state = {chain, std::move(sets)};
+    changes_.emplace_back(PutChain{table, name, chain});
+}
+
+void Renderer::remove_chain(const TableKey& table, const std::string& name) {
+    const auto state = chains_.find({table, name});
+    if (state == chains_.end()) {
+        return;
+    }
+    for (const std::string& set : state->second.sets) {
+        sets_.release(table, set, changes_);
+    }
+    chains_.erase(state);
+    changes_.emplace_back(RemoveChain{table, name});
+}
+
+void Renderer::put_or_remove(const TableKey& table, const std::string& name, std::vector<Rule> rules) {
+    if (rules.empty()) {
+        remove_chain(table, name);
+    } else {
+        put_chain(table, name, Chain::make(table.family, std::move(rules)));
+    }
+}
+
+}  // namespace manul::felix::render

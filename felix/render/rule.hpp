@@ -1,0 +1,33 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "felix/model/config.hpp"
+#include "felix/model/policy.hpp"
+#include "felix/render/ruleset.hpp"
+
+/// One rule of a policy or profile as nftables rules of one family.
+namespace manul::felix::render {
+
+/// NFLOG group of everything that felix logs.
+inline constexpr std::uint16_t kLogGroup = 77;
+/// Bit 31 of the connection mark belongs to preDNAT policy; the others hold the id of the rule that allowed.
+inline constexpr std::uint32_t kMarkKeep = 0x80000000;
+
+struct RuleContext {
+    net::Family family = net::Family::v4;
+    Direction direction = Direction::ingress;
+    const Config* config = nullptr;
+    /// Whether the set holds prefixes of the family beside single addresses.
+    std::function<bool(const SetId&)> has_prefixes;
+};
+
+/// In order, first match decides. Most rules give one; an "or" across kinds of sets (single addresses or prefixes,
+/// numbered or named ports) gives one a combination. Nothing when no packet of the family can match.
+[[nodiscard]] std::vector<Rule> render_rule(const felix::Rule& rule, const RuleContext& context);
+
+/// What a denied packet meets, with counter.
+[[nodiscard]] std::vector<Action> deny_actions(DenyAction action);
+
+}  // namespace manul::felix::render

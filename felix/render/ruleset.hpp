@@ -1,0 +1,350 @@
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <variant>
+#include <vector>
+
+#include "net/ip.hpp"
+#include "net/port_range.hpp"
+#include "net/prefix.hpp"
+
+/// An nftables ruleset as values: what the renderer makes, the printer shows, the differ compares and the encoder turns
+/// into netlink. Values say what a rule means (match a port, mark the connection), not how the kernel is asked for it;
+/// only felix/nft/encode knows registers and expressions.
+///
+/// Invariants: every table, chain and set is ours, named by TableId and a string; a rule's fingerprint covers its whole
+/// meaning, and travels in the kernel as the rule's comment, so that a dump can be compared without decoding it.
+namespace manul::felix::render {
+
+/// Our tables; each exists once in `ip` and once in `ip6`. Pod egress, pod ingress and the host are apart because the
+/// kernel validates a whole table when a rule with a verdict is added to it.
+enum class TableId : std::uint8_t { raw, pre, nat, egress, ingress, host };
+
+inline constexpr std::array kAllTables{TableId::raw,    TableId::pre,     TableId::nat,
+                                       TableId::egress, TableId::ingress, TableId::host};
+
+[[nodiscard]] std::string_view name(TableId table) noexcept;
+[[nodiscard]] std::optional<TableId> find_table(std::string_view name) noexcept;
+
+struct TableKey {
+    net::Family family = net::Family::v4;
+    TableId id = TableId::raw;
+
+    auto operator<=>(const TableKey&) const = default;
+};
+
+/// What can be a part of a set's key; the order of a key's parts is the order of the concatenation.
+enum class Field : std::uint8_t {
+    source_address,
+    destination_address,
+    protocol,
+    source_port,
+    destination_port,
+    in_interface,
+    out_interface,
+    in_group,
+    out_group,
+};
+
+enum class Side : std::uint8_t { source, destination };
+
+// --- verdicts -------------------------------------------------------------------------------------------------------
+
+struct Verdict {
+    enum class Kind : std::uint8_t { accept, drop, return_, jump, go_to };
+    Kind kind = Kind::drop;
+    std::string chain;  ///< of jump and go_to
+
+    auto operator<=>(const Verdict&) const = default;
+};
+
+[[nodiscard]] inline Verdict accept() { return {Verdict::Kind::accept, {}}; }
+[[nodiscard]] inline Verdict drop() { return {Verdict::Kind::drop, {}}; }
+[[nodiscard]] inline Verdict return_() { return {Verdict::Kind::return_, {}}; }
+[[nodiscard]] inline Verdict jump(std::string chain) { return {Verdict::Kind::jump, std::move(chain)}; }
+[[nodiscard]] inline Verdict go_to(std::string chain) { return {Verdict::Kind::go_to, std::move(chain)}; }
+
+// --- matches --------------------------------------------------------------------------------------------------------
+
+/// The address lies in one of `prefixes` (sorted, none inside another, not empty).
+struct MatchAddress {
+    Side side;
+    std::vector<net::Prefix> prefixes;
+    bool negated = false;
+    bool operator==(const MatchAddress&) const = default;
+};
+struct MatchProtocol {
+    std::uint8_t protocol;
+    bool negated = false;
+    bool operator==(const MatchProtocol&) const = default;
+};
+/// The port lies in one of `ports` (sorted, disjoint, not empty). The rule tests the protocol before.
+struct MatchPort {
+    Side side;
+    std::vector<net::PortRange> ports;
+    bool negated = false;
+    bool operator==(const MatchPort&) const = default;
+};
+/// ICMP in `ip` tables, ICMPv6 in `ip6` ones; the rule tests the protocol before. Negated: not (type and code equal).
+struct MatchIcmp {
+    std::uint8_t type;
+    std::optional<std::uint8_t> code;
+    bool negated = false;
+    bool operator==(const MatchIcmp&) const = default;
+};
+/// The ICMP type is one of these (sorted).
+struct MatchIcmpTypes {
+    std::vector<std::uint8_t> types;
+    bool operator==(const MatchIcmpTypes&) const = default;
+};
+struct MatchInterface {
+    enum class Way : std::uint8_t { in, out };
+    Way way;
+    std::string name;
+    bool prefix = false;  ///< `name` is the beginning of the name
+    bool negated = false;
+    bool operator==(const MatchInterface&) const = default;
+};
+/// Key fields looked up in a set of the same table.
+struct MatchSet {
+    std::vector<Field> fields;
+    std::string set;
+    bool negated = false;
+    bool operator==(const MatchSet&) const = default;
+};
+/// Any of the bits is set. Bits as in the kernel's nf_conntrack_common.h (NF_CT_STATE_BIT).
+struct MatchCtState {
+    std::uint32_t bits;
+    bool operator==(const MatchCtState&) const = default;
+};
+inline constexpr std::uint32_t kCtInvalid = 1;
+inline constexpr std::uint32_t kCtEstablished = 2;
+inline constexpr std::uint32_t kCtRelated = 4;
+inline constexpr std::uint32_t kCtNew = 8;
+inline constexpr std::uint32_t kCtUntracked = 64;
+
+/// The destination is one of the node's own addresses.
+struct MatchLocalDestination {
+    bool operator==(const MatchLocalDestination&) const = default;
+};
+/// No route leads back to the source through the interface that the packet came in by.
+struct MatchSpoofed {
+    bool operator==(const MatchSpoofed&) const = default;
+};
+
+using Match = std::variant<MatchAddress, MatchProtocol, MatchPort, MatchIcmp, MatchIcmpTypes, MatchInterface, MatchSet,
+                           MatchCtState, MatchLocalDestination, MatchSpoofed>;
+
+// --- actions --------------------------------------------------------------------------------------------------------
+
+struct Count {
+    bool operator==(const Count&) const = default;
+};
+/// Bytes of a packet that a Log copies: the headers.
+inline constexpr std::uint32_t kLogSnapLength = 128;
+/// To user space by NFLOG; the kernel log is silent in network namespaces.
+struct Log {
+    std::uint16_t group;
+    std::string prefix;  ///< at most 127 characters
+    bool operator==(const Log&) const = default;
+};
+/// The rule goes on while no more than `packets` came in `seconds` (token bucket); `seconds` is a second, a minute, an
+/// hour or a day.
+struct Limit {
+    std::uint32_t packets;
+    std::uint32_t seconds;
+    std::uint32_t burst;
+    bool operator==(const Limit&) const = default;
+};
+/// ct mark = (ct mark & keep) | value; `value` has no bit of `keep`.
+struct SetCtMark {
+    std::uint32_t keep;
+    std::uint32_t value;
+    bool operator==(const SetCtMark&) const = default;
+};
+struct Masquerade {
+    bool operator==(const Masquerade&) const = default;
+};
+struct Dnat {
+    net::Ip address;
+    std::uint16_t port;
+    bool operator==(const Dnat&) const = default;
+};
+/// Port unreachable.
+struct Reject {
+    bool operator==(const Reject&) const = default;
+};
+/// Looks the fields up in a verdict map of the same table; without an element the next rule is tried.
+struct LookupVerdict {
+    std::vector<Field> fields;
+    std::string map;
+    bool operator==(const LookupVerdict&) const = default;
+};
+
+using Action = std::variant<Count, Log, Limit, SetCtMark, Masquerade, Dnat, Reject, LookupVerdict, Verdict>;
+
+// --- rules, chains --------------------------------------------------------------------------------------------------
+
+struct Rule {
+    std::vector<Match> matches;
+    std::vector<Action> actions;
+    std::uint64_t id = 0;  ///< policy rule or end that this rule stands for; 0: part of the skeleton
+    bool operator==(const Rule&) const = default;
+};
+
+/// Where a base chain hangs; its policy is always accept (drops are rules, so that they can be counted and logged).
+struct Hook {
+    enum class Type : std::uint8_t { filter, nat };
+    enum class Point : std::uint8_t { prerouting, input, forward, output, postrouting };  // NF_INET_*
+    Type type;
+    Point point;
+    std::int32_t priority;
+    bool operator==(const Hook&) const = default;
+};
+
+/// A chain never changes: an edit makes a new one. `fingerprints[i]` is that of `rules[i]`.
+class Chain {
+public:
+    [[nodiscard]] static std::shared_ptr<const Chain> make(net::Family family, std::vector<Rule> rules,
+                                                           std::optional<Hook> hook = std::nullopt);
+
+    [[nodiscard]] const std::vector<Rule>& rules() const noexcept { return rules_; }
+    [[nodiscard]] const std::optional<Hook>& hook() const noexcept { return hook_; }
+    [[nodiscard]] const std::vector<std::uint64_t>& fingerprints() const noexcept { return fingerprints_; }
+    bool operator==(const Chain&) const = default;
+
+private:
+    Chain() = default;
+
+    std::optional<Hook> hook_;
+    std::vector<Rule> rules_;
+    std::vector<std::uint64_t> fingerprints_;
+};
+using ChainPtr = std::shared_ptr<const Chain>;
+
+// --- sets -----------------------------------------------------------------------------------------------------------
+
+/// Element key as the kernel holds it: each part padded to four bytes, addresses and ports in network order, numbers of
+/// interface groups in host order. Longest: an IPv6 address, a protocol and a port.
+class ElementKey {
+public:
+    static constexpr std::size_t kCapacity = 24;
+
+    ElementKey() noexcept = default;
+    explicit ElementKey(const net::Ip& address) noexcept;
+    ElementKey(const net::Ip& address, std::uint8_t protocol, std::uint16_t port) noexcept;
+    [[nodiscard]] static ElementKey group(std::uint32_t number) noexcept;
+    [[nodiscard]] static ElementKey from_bytes(std::span<const std::uint8_t> bytes) noexcept;
+
+    [[nodiscard]] std::span<const std::uint8_t> bytes() const noexcept { return std::span(bytes_).first(size_); }
+    [[nodiscard]] std::uint32_t group_number() const noexcept;
+    /// The key that follows as a number; nothing after the greatest.
+    [[nodiscard]] std::optional<ElementKey> next() const noexcept;
+
+    auto operator<=>(const ElementKey&) const = default;
+
+private:
+    void append(std::span<const std::uint8_t> bytes) noexcept;
+
+    std::array<std::uint8_t, kCapacity> bytes_{};
+    std::uint8_t size_ = 0;
+};
+
+struct ElementKeyHash {
+    std::size_t operator()(const ElementKey& key) const noexcept { return net::hash_bytes(key.bytes(), 0); }
+};
+
+/// What a set is made with; never changes during its life.
+struct SetType {
+    std::vector<Field> fields;
+    enum class Shape : std::uint8_t { members, ranges, verdicts } shape = Shape::members;
+    bool operator==(const SetType&) const = default;
+};
+
+/// One element of a set: `end` (inclusive) in sets of ranges, `verdict` in maps.
+struct Element {
+    ElementKey key;
+    ElementKey end;
+    Verdict verdict;
+    auto operator<=>(const Element&) const = default;
+};
+
+/// Ranges in order of their first keys, those that overlap or touch joined into one: the kernel refuses overlaps.
+[[nodiscard]] std::vector<Element> join_ranges(const std::vector<Element>& ranges);
+/// Prefixes (sorted) as the ranges that they cover together.
+[[nodiscard]] std::vector<Element> ranges_of(const std::vector<net::Prefix>& prefixes);
+
+/// A set or verdict map with its content: `members` for plain sets (they may be huge), `elements` by key for the others.
+struct Set {
+    SetType type;
+    std::unordered_set<ElementKey, ElementKeyHash> members;
+    std::map<ElementKey, Element> elements;
+    bool operator==(const Set&) const = default;
+};
+
+// --- the whole ------------------------------------------------------------------------------------------------------
+
+struct Table {
+    std::map<std::string, ChainPtr, std::less<>> chains;
+    std::map<std::string, Set, std::less<>> sets;
+};
+
+struct Ruleset {
+    std::map<TableKey, Table> tables;
+};
+
+/// Compares contents, not addresses.
+[[nodiscard]] bool same(const Ruleset& a, const Ruleset& b);
+
+// --- changes --------------------------------------------------------------------------------------------------------
+
+struct PutTable {
+    TableKey table;
+};
+struct RemoveTable {
+    TableKey table;
+};
+struct PutChain {
+    TableKey table;
+    std::string name;
+    ChainPtr chain;
+};
+struct RemoveChain {
+    TableKey table;
+    std::string name;
+};
+struct PutSet {
+    TableKey table;
+    std::string name;
+    SetType type;
+};
+struct RemoveSet {
+    TableKey table;
+    std::string name;
+};
+/// Adding what is there and removing what is not there is allowed; `remove` is applied first.
+struct ChangeElements {
+    TableKey table;
+    std::string set;
+    std::vector<ElementKey> remove;
+    std::vector<Element> add;
+};
+
+/// One step from a wanted ruleset to the next. A chain is put after the chains and sets that it names.
+using Change = std::variant<PutTable, RemoveTable, PutChain, RemoveChain, PutSet, RemoveSet, ChangeElements>;
+
+/// Brings a ruleset value up to date.
+void apply(Ruleset& ruleset, const Change& change);
+
+}  // namespace manul::felix::render

@@ -1,0 +1,118 @@
+#include "felix/render/skeleton.hpp"
+
+#include "felix/model/rule_id.hpp"
+#include "felix/render/names.hpp"
+
+namespace manul::felix::render {
+
+namespace {
+
+constexpr std::uint8_t kIcmpv6 = 58;
+// RFC 4443, 2710, 4861, 3810: what a node and its links need of each other. They are not tracked as connections.
+constexpr std::uint8_t kPacketTooBig = 2;
+constexpr std::uint8_t kMldQuery = 130;
+constexpr std::uint8_t kMldReport = 131;
+constexpr std::uint8_t kMldDone = 132;
+constexpr std::uint8_t kRouterSolicitation = 133;
+constexpr std::uint8_t kRouterAdvertisement = 134;
+constexpr std::uint8_t kNeighbourSolicitation = 135;
+constexpr std::uint8_t kNeighbourAdvertisement = 136;
+constexpr std::uint8_t kMldReport2 = 143;
+
+// Priorities: before connection tracking (-200), after destination NAT (-100), where filters stand (0).
+constexpr std::int32_t kRaw = -300;
+constexpr std::int32_t kAfterDnat = -90;
+constexpr std::int32_t kFilter = 0;
+
+Rule established() { return {{MatchCtState{kCtEstablished | kCtRelated}}, {accept()}}; }
+
+MatchInterface workload(MatchInterface::Way way, const std::string& prefix) { return {way, prefix, true}; }
+
+/// One closing rule for each prefix of workload interface names.
+void close_unknown(std::vector<Rule>& rules, MatchInterface::Way way, const Config& config) {
+    for (const std::string& prefix : config.interface_prefixes) {
+        rules.push_back({{workload(way, prefix)}, {Count{}, drop()}, unknown_interface_id().value()});
+    }
+}
+
+NamedChain spoofing(net::Family family, const Config& config) {
+    std::vector<Rule> rules;
+    for (const std::string& prefix : config.interface_prefixes) {
+        const MatchInterface from = workload(MatchInterface::Way::in, prefix);
+        if (family == net::Family::v6) {
+            // Duplicate address detection and multicast reports come from the unspecified address, which has no route.
+            const auto unspecified = net::Prefix::host(net::Ip6{});
+            rules.push_back({{from, MatchAddress{Side::source, {unspecified}}, MatchProtocol{kIcmpv6},
+                              MatchIcmpTypes{{kMldReport, kMldDone, kRouterSolicitation, kNeighbourSolicitation,
+                                              kMldReport2}}},
+                             {accept()}});
+        }
+        rules.push_back({{from, MatchSpoofed{}}, {Count{}, drop()}});
+    }
+    return {TableId::raw, "pre",
+            Chain::make(family, std::move(rules), Hook{Hook::Type::filter, Hook::Point::prerouting, kRaw})};
+}
+
+NamedChain egress_hook(net::Family family, const Config& config) {
+    std::vector<Rule> rules{established()};
+    if (family == net::Family::v6) {
+        const std::vector<std::uint8_t> types{kMldQuery,           kMldReport,
+                                              kMldDone,            kRouterSolicitation,
+                                              kNeighbourSolicitation, kNeighbourAdvertisement};
+        const MatchProtocol icmp{kIcmpv6};
+        const std::vector<net::Prefix> on_link{*net::Prefix::parse("fe80::/10"), *net::Prefix::parse("ff00::/8")};
+        rules.push_back({{icmp, MatchIcmpTypes{types}, MatchAddress{Side::destination, on_link}}, {accept()}});
+        rules.push_back({{icmp, MatchIcmpTypes{types}, MatchLocalDestination{}}, {accept()}});
+    }
+    rules.push_back({{}, {LookupVerdict{{Field::in_group}, std::string(names::kClassMap)}}});
+    close_unknown(rules, MatchInterface::Way::in, config);
+    return {TableId::egress, "pre_hook",
+            Chain::make(family, std::move(rules), Hook{Hook::Type::filter, Hook::Point::prerouting, kAfterDnat})};
+}
+
+NamedChain ingress_hook(net::Family family, const Config& config) {
+    std::vector<Rule> rules{established()};
+    rules.push_back({{}, {LookupVerdict{{Field::out_group}, std::string(names::kClassMap)}}});
+    close_unknown(rules, MatchInterface::Way::out, config);
+    return {TableId::ingress, "fwd_hook",
+            Chain::make(family, std::move(rules), Hook{Hook::Type::filter, Hook::Point::forward, kFilter})};
+}
+
+/// Pods towards their own node.
+NamedChain host_hook(net::Family family, const Config& config) {
+    std::vector<Rule> rules{established()};
+    if (family == net::Family::v6) {
+        rules.push_back({{MatchProtocol{kIcmpv6},
+                          MatchIcmpTypes{{kPacketTooBig, kMldQuery, kMldReport, kMldDone, kRouterSolicitation,
+                                          kRouterAdvertisement, kNeighbourSolicitation, kNeighbourAdvertisement}}},
+                         {accept()}});
+    }
+    for (const std::string& prefix : config.interface_prefixes) {
+        Rule rule{{workload(MatchInterface::Way::in, prefix)}, {Count{}, drop()}};
+        if (config.endpoint_to_host != EndpointToHost::drop) {
+            rule.actions = {accept()};  // "return" means the host's own rules, which stand in other tables
+        }
+        rules.push_back(std::move(rule));
+    }
+    return {TableId::host, "in_hook",
+            Chain::make(family, std::move(rules), Hook{Hook::Type::filter, Hook::Point::input, kFilter})};
+}
+
+}  // namespace
+
+std::vector<NamedSet> skeleton_sets() {
+    const SetType ranges{{Field::source_address}, SetType::Shape::ranges};
+    return {
+        {TableId::nat, std::string(names::kNatPools), ranges},
+        {TableId::nat, std::string(names::kAllPools), ranges},
+        {TableId::egress, std::string(names::kClassMap), {{Field::in_group}, SetType::Shape::verdicts}},
+        {TableId::ingress, std::string(names::kClassMap), {{Field::out_group}, SetType::Shape::verdicts}},
+    };
+}
+
+std::vector<NamedChain> skeleton_chains(net::Family family, const Config& config) {
+    return {spoofing(family, config), egress_hook(family, config), ingress_hook(family, config),
+            host_hook(family, config)};
+}
+
+}  // namespace manul::felix::render

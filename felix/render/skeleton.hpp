@@ -1,0 +1,38 @@
+#pragma once
+
+#include <vector>
+
+#include "felix/model/config.hpp"
+#include "felix/render/ruleset.hpp"
+
+/// What every node has whatever its policies are: base chains, the maps that lead into classes, NAT of pods.
+///
+/// A new connection of a pod meets: `raw` (its source belongs behind this interface), `pre_hook` of the egress table
+/// after destination NAT (the class of the interface that it came in by), and, when it goes to a pod of this node,
+/// `fwd_hook` of the ingress table (the class of the interface that it leaves by), or, when it goes to the node itself,
+/// `in_hook` of the host table. An `accept` ends only the base chain at hand, so each of them must let it pass. Packets
+/// of connections that were let through before are accepted by the first rule of each. An interface with a workload's
+/// name that has no class yet is closed in both directions. What the node itself sends to its pods is not judged.
+namespace manul::felix::render {
+
+/// Link group of an interface that is being deleted; groups of class pairs follow it.
+inline constexpr std::uint32_t kClosedGroup = 0x6d000000;
+inline constexpr std::uint32_t kFirstGroup = kClosedGroup + 1;
+/// One past the last group that is ours.
+inline constexpr std::uint32_t kEndGroup = 0x6e000000;
+
+struct NamedChain {
+    TableId table;
+    std::string name;
+    ChainPtr chain;
+};
+struct NamedSet {
+    TableId table;
+    std::string name;
+    SetType type;
+};
+
+[[nodiscard]] std::vector<NamedSet> skeleton_sets();
+[[nodiscard]] std::vector<NamedChain> skeleton_chains(net::Family family, const Config& config);
+
+}  // namespace manul::felix::render
