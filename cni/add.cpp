@@ -27,9 +27,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kConnect{5};  // ipamd may be restarting
-constexpr std::chrono::seconds kAnswer{20};  // from the start; runtimes give up after a minute or more
-
 /// Locally administered, unicast.
 net::Mac random_mac() {
     std::array<std::uint8_t, 6> bytes{};
@@ -63,7 +60,8 @@ private:
     CniResult<AddResult> attach(std::string& note) {
         const auto start = Clock::now();
         const ReadyWait ready(conf_.run_dir, request_.host_interface);  // before the endpoint exists
-        auto client = ipam::Client::connect(conf_.run_dir + "/cni.sock", start + kConnect, start + kAnswer);
+        auto client = ipam::Client::connect(conf_.run_dir + "/cni.sock", start + conf_.limits.connect,
+                                            start + conf_.limits.answer);
         if (!client) {
             return std::unexpected(of_client(client.error()));
         }

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -22,9 +21,6 @@
 namespace manul::cni {
 
 namespace {
-
-// A DEL that waits holds up the runtime, and the journal is as good: no waiting for ipamd to come.
-constexpr std::chrono::seconds kAnswer{5};
 
 CniResult<void> io_failure(const std::string& what) {
     return refuse(Code::io_failure, "cannot write " + what + ": " + std::strerror(errno));
@@ -65,7 +61,7 @@ CniResult<void> write_journal(const ipam::Request& request, const std::string& s
 /// Why ipamd did not take the request; empty when it did.
 std::string ask(const ipam::Request& request, const NetConf& conf) {
     const auto now = ipam::Client::Clock::now();
-    auto client = ipam::Client::connect(conf.run_dir + "/cni.sock", now, now + kAnswer);
+    auto client = ipam::Client::connect(conf.run_dir + "/cni.sock", now, now + conf.limits.release);
     if (!client) {
         return client.error().message;
     }

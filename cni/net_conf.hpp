@@ -58,7 +58,15 @@ struct PrevResult {
     std::vector<Ip> ips;
 };
 
+/// How long the plugin waits for ipamd. Not configurable: runtimes give up after a minute or more, and retry.
+struct Limits {
+    std::chrono::milliseconds connect{5'000};  ///< ADD, for an ipamd that is restarting; the other verbs do not wait
+    std::chrono::milliseconds answer{20'000};  ///< from the start
+    std::chrono::milliseconds release{5'000};  ///< DEL: then the journal is as good
+};
+
 struct NetConf {
+    Limits limits;
     std::string cni_version;
     std::string name;
     std::string run_dir = "/run/manul";

@@ -20,7 +20,8 @@ namespace manul::cni {
 namespace {
 
 /// What goes to standard output.
-CniResult<std::string> call(const Environment& environment, std::string_view input, std::string& note) {
+CniResult<std::string> call(const Environment& environment, std::string_view input, const Limits& limits,
+                            std::string& note) {
     const std::optional<Verb> verb = parse_verb(environment.command);
     if (!verb) {
         return refuse(Code::invalid_environment,
@@ -32,7 +33,8 @@ CniResult<std::string> call(const Environment& environment, std::string_view inp
         MANUL_TRY(const std::string version, read_version(input));
         return print_versions(version);
     }
-    MANUL_TRY(const NetConf conf, parse_net_conf(input, *verb));
+    MANUL_TRY(NetConf conf, parse_net_conf(input, *verb));
+    conf.limits = limits;
     switch (*verb) {
         case Verb::add: {
             MANUL_TRY(const AddResult result, add(environment, conf, note));
@@ -58,9 +60,9 @@ CniResult<std::string> call(const Environment& environment, std::string_view inp
 
 }  // namespace
 
-Outcome run(const Environment& environment, std::string_view input) {
+Outcome run(const Environment& environment, std::string_view input, const Limits& limits) {
     Outcome out;
-    auto output = call(environment, input, out.note);
+    auto output = call(environment, input, limits, out.note);
     if (output) {
         out.output = *std::move(output);
     } else {

@@ -17,6 +17,6 @@ struct Outcome {
     std::string note;    ///< for standard error: a line for people, or nothing
 };
 
-[[nodiscard]] Outcome run(const Environment& environment, std::string_view input);
+[[nodiscard]] Outcome run(const Environment& environment, std::string_view input, const Limits& limits = {});
 
 }  // namespace manul::cni

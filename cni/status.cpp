@@ -1,6 +1,5 @@
 #include "cni/status.hpp"
 
-#include <chrono>
 #include <cstdint>
 #include <utility>
 
@@ -12,15 +11,9 @@
 
 namespace manul::cni {
 
-namespace {
-
-constexpr std::chrono::seconds kAnswer{20};
-
-}  // namespace
-
 CniResult<void> ask_ipamd(const ipam::Request& request, const NetConf& conf) {
     const auto now = ipam::Client::Clock::now();
-    auto client = ipam::Client::connect(conf.run_dir + "/cni.sock", now, now + kAnswer);
+    auto client = ipam::Client::connect(conf.run_dir + "/cni.sock", now, now + conf.limits.answer);
     if (!client) {
         return refuse(Code::try_again, client.error().message);
     }
