@@ -158,15 +158,6 @@ void put_veth_end(RequestBuffer& out, const VethEnd& end, std::uint32_t mtu) {
     }
 }
 
-void create_simple_link(RequestBuffer& out, std::string_view name, std::string_view kind) {
-    out.begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfomsg{});
-    out.text(IFLA_IFNAME, name);
-    const auto info = out.open(IFLA_LINKINFO);
-    out.text(IFLA_INFO_KIND, kind);
-    out.close(info);
-    out.end();
-}
-
 ifinfomsg of_link(std::uint32_t index) noexcept {
     ifinfomsg fixed{};
     fixed.ifi_index = static_cast<int>(index);
@@ -216,9 +207,6 @@ void create_veth(RequestBuffer& out, const VethPair& pair) {
     out.close(info);
     out.end();
 }
-
-void create_dummy(RequestBuffer& out, std::string_view name) { create_simple_link(out, name, "dummy"); }
-void create_bridge(RequestBuffer& out, std::string_view name) { create_simple_link(out, name, "bridge"); }
 
 void change_link(RequestBuffer& out, const LinkChange& change) {
     ifinfomsg fixed = of_link(change.index);

@@ -37,8 +37,6 @@ struct VethPair {
     bool echo = true;
 };
 void create_veth(RequestBuffer& out, const VethPair& pair);
-void create_dummy(RequestBuffer& out, std::string_view name);
-void create_bridge(RequestBuffer& out, std::string_view name);
 
 /// Per-link IPv4 setting, a number of IPV4_DEVCONF_* (linux/ip.h).
 struct Ipv4Setting {

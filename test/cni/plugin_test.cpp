@@ -1,0 +1,502 @@
+// The plugin against the kernel, in nameless namespaces, with a stand-in for ipamd. Needs root.
+#include "cni/plugin.hpp"
+
+#include <linux/rtnetlink.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+
+#include "cni/del.hpp"
+#include "cni/veth.hpp"
+#include "net/netlink/decode.hpp"
+#include "net/netlink/encode.hpp"
+#include "net/netlink/netns.hpp"
+#include "net/netlink/socket.hpp"
+#include "test/cni/fake_ipamd.hpp"
+
+using namespace manul;
+using namespace manul::cni;
+using manul::test::FakeIpamd;
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+namespace {
+
+net::Ip ip(std::string_view text) { return *net::Ip::parse(text); }
+
+struct Directory {
+    explicit Directory(const char* name) : path("/tmp/manul-cni-" + std::string(name) + std::to_string(::getpid())) {
+        fs::remove_all(path);
+        fs::create_directories(path);
+    }
+    ~Directory() { fs::remove_all(path); }
+    std::string path;
+};
+
+struct Netns {
+    UniqueFd fd;
+    std::optional<netlink::Socket> socket;
+
+    Netns() {
+        const auto scope = netlink::NetnsScope::create();
+        REQUIRE(scope);
+        fd = *netlink::current_netns();
+        socket = *netlink::Socket::open();
+    }
+    [[nodiscard]] std::string path() const {
+        return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd.get());
+    }
+    [[nodiscard]] std::optional<netlink::Link> link(std::string_view name) {
+        auto found = socket->link(name);
+        REQUIRE(found);
+        return *found;
+    }
+};
+
+/// A host and a pod namespace, and the directories of a node.
+struct Node {
+    Netns host;
+    Netns pod;
+    Directory run{"run"};
+    Directory state{"state"};
+    Limits limits{.connect = std::chrono::milliseconds(100),
+                  .answer = std::chrono::milliseconds(500),
+                  .release = std::chrono::milliseconds(500)};
+    Environment environment{.command = "ADD", .container_id = "c1", .netns = pod.path(), .ifname = "eth0", .args = {}};
+    std::string version = "1.1.0";
+    std::string more;  ///< further members of the configuration
+
+    Node() {
+        fs::create_directories(run.path + "/endpoints");
+        fs::create_directories(run.path + "/wait");
+    }
+    [[nodiscard]] std::string config() const {
+        return R"({"cniVersion":")" + version + R"(","name":"pods","type":"manul","run_dir":")" + run.path +
+               R"(","state_dir":")" + state.path + "\"" + more + "}";
+    }
+    Outcome call(const std::string& command) {
+        environment.command = command;
+        const auto scope = netlink::NetnsScope::enter(host.fd.get());
+        REQUIRE(scope);
+        return cni::run(environment, config(), limits);
+    }
+    [[nodiscard]] std::string host_name() const {
+        ipam::Request request;
+        request.attachment = {environment.container_id, environment.ifname};
+        return ipam::host_interface_name(request);
+    }
+    /// What felix does when the endpoint is in the kernel.
+    void mark(const std::string& container_id) const {
+        const std::string path = run.path + "/endpoints/" + host_name();
+        std::ofstream(path + ".tmp") << R"({"containerID":")" << container_id << R"(","resourceVersion":"7"})";
+        fs::rename(path + ".tmp", path);
+    }
+    void wake() const {
+        const UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        const std::string path = run.path + "/wait/" + host_name();
+        std::ranges::copy(path, std::begin(address.sun_path));
+        (void)::sendto(fd.get(), "x", 1, MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    }
+    [[nodiscard]] std::size_t journaled() const {
+        const fs::path directory = state.path + "/cni-journal";
+        return fs::exists(directory) ? static_cast<std::size_t>(std::distance(fs::directory_iterator(directory), {}))
+                                     : 0;
+    }
+    /// Neither link, nor wait socket.
+    void check_nothing_left() {
+        CHECK_FALSE(host.link(host_name()));
+        CHECK_FALSE(pod.link("eth0"));
+        CHECK(fs::is_empty(run.path + "/wait"));
+    }
+};
+
+ipam::Answer with_ips(std::initializer_list<const char*> ips) {
+    ipam::Answer answer;
+    for (const char* text : ips) {
+        answer.ips.push_back(ip(text));
+    }
+    answer.endpoint = "default/x";
+    answer.resource_version = "7";
+    return answer;
+}
+
+int code_of(const Outcome& outcome) {
+    CAPTURE(outcome.output);
+    REQUIRE(outcome.exit_status == 1);
+    return static_cast<int>(json::parse(outcome.output).at("code").as_int64());
+}
+
+std::string message_of(const Outcome& outcome) { return json::parse(outcome.output).at("msg").as_string().c_str(); }
+
+/// An ipamd that gives both families and says at once that felix is ready.
+FakeIpamd::Handler working(const Node& node) {
+    return [&node](const ipam::Request& request) -> std::optional<ipam::Answer> {
+        if (request.op == ipam::Op::add) {
+            node.mark(request.attachment.container_id);
+            return with_ips({"10.65.0.7", "fd00:65::7"});
+        }
+        return ipam::Answer{};
+    };
+}
+
+}  // namespace
+
+TEST_CASE("ADD connects the pod, CHECK agrees until something is missing, DEL asks ipamd") {
+    Node node;
+    const FakeIpamd ipamd(node.run.path, working(node));
+    const Outcome added = node.call("ADD");
+    CAPTURE(added.output, added.note);
+    REQUIRE(added.exit_status == 0);
+
+    const auto host_end = node.host.link(node.host_name());
+    const auto pod_end = node.pod.link("eth0");
+    REQUIRE(host_end);
+    REQUIRE(pod_end);
+    CHECK(host_end->alias == "c1");
+    CHECK(host_end->mac == kHostMac);
+    CHECK(host_end->is_up());
+    CHECK(pod_end->is_up());
+    CHECK(pod_end->mac == ipamd.requests().at(0).mac);
+    CHECK((pod_end->mac->bytes()[0] & 3U) == 2);  // locally administered, unicast
+    CHECK(ipamd.requests().at(0).netns_inode != 0);
+
+    // Addresses, routes and neighbours of both sides.
+    const auto has_address = [](netlink::Socket& socket, std::uint32_t index, std::string_view text,
+                                std::uint8_t length) {
+        const auto addresses = *socket.addresses(index);
+        return std::ranges::any_of(addresses,
+                                   [&](const auto& a) { return a.address == net::InterfaceAddress{ip(text), length}; });
+    };
+    CHECK(has_address(*node.pod.socket, pod_end->index, "10.65.0.7", 32));
+    CHECK(has_address(*node.pod.socket, pod_end->index, "fd00:65::7", 128));
+    CHECK(has_address(*node.host.socket, host_end->index, "fe80::ecee:eeff:feee:eeee", 64));
+    const auto out4 = *node.pod.socket->route_to(ip("192.0.2.1"));
+    const auto out6 = *node.pod.socket->route_to(ip("2001:db8::1"));
+    REQUIRE(out4);
+    REQUIRE(out6);
+    CHECK(out4->hops.at(0).gateway == kGateway4);
+    CHECK(out6->hops.at(0).gateway == kGateway6);
+    const auto has_neighbour = [](netlink::Socket& socket, std::uint32_t index, std::string_view text,
+                                  const auto& mac) {
+        const auto all = *socket.neighbours(ip(text).family(), index);
+        return std::ranges::any_of(
+            all, [&](const auto& n) { return n.address == ip(text) && n.mac == mac && n.state == NUD_PERMANENT; });
+    };
+    CHECK(has_neighbour(*node.pod.socket, pod_end->index, "169.254.1.1", kHostMac));
+    CHECK(has_neighbour(*node.pod.socket, pod_end->index, "fe80::ecee:eeff:feee:eeee", kHostMac));
+    CHECK(has_neighbour(*node.host.socket, host_end->index, "10.65.0.7", pod_end->mac));
+    CHECK(has_neighbour(*node.host.socket, host_end->index, "fd00:65::7", pod_end->mac));
+
+    const json::value result = json::parse(added.output);
+    CHECK(result.at("interfaces").at(0).at("name") == node.host_name().c_str());
+    CHECK(result.at("interfaces").at(1).at("sandbox") == node.environment.netns.c_str());
+    CHECK(result.at("ips").at(0).at("address") == "10.65.0.7/32");
+    CHECK(fs::is_empty(node.run.path + "/wait"));
+
+    SECTION("a second ADD is refused and leaves the first one alone, without asking ipamd") {
+        const Outcome again = node.call("ADD");
+        CHECK(code_of(again) == 4);
+        CHECK(node.host.link(node.host_name()) == host_end);
+        CHECK(ipamd.requests().size() == 1);
+    }
+    SECTION("CHECK") {
+        node.more = R"(,"policy_setup_timeout_seconds":1,"prevResult":)" + added.output;
+        const Outcome good = node.call("CHECK");
+        CAPTURE(good.output);
+        CHECK(good.exit_status == 0);
+        CHECK(good.output.empty());
+        CHECK(ipamd.requests().back().ips == std::vector<net::Ip>{ip("10.65.0.7"), ip("fd00:65::7")});
+
+        netlink::RequestBuffer requests;
+        SECTION("an address is gone") {
+            netlink::delete_address(requests, {.ifindex = pod_end->index, .address = {ip("10.65.0.7"), 32}});
+        }
+        SECTION("the gateway's neighbour entry is gone") {
+            netlink::delete_neighbour(requests, {.ifindex = pod_end->index, .address = kGateway4});
+        }
+        SECTION("the link is down") { netlink::change_link(requests, {.index = pod_end->index, .up = false}); }
+        if (!requests.empty()) {
+            REQUIRE(node.pod.socket->request(requests));
+            CHECK(code_of(node.call("CHECK")) == 100);
+        }
+    }
+    SECTION("CHECK misses rules that are not in force, and an endpoint of another container") {
+        node.more = R"(,"policy_setup_timeout_seconds":1,"prevResult":)" + added.output;
+        node.mark("another");
+        CHECK_THAT(message_of(node.call("CHECK")), Catch::Contains("not in force"));
+    }
+    SECTION("DEL, with and without the namespace") {
+        CHECK(node.call("DEL").exit_status == 0);
+        node.environment.netns = "";
+        CHECK(node.call("DEL").exit_status == 0);
+        CHECK(ipamd.requests().back().op == ipam::Op::del);
+        CHECK(ipamd.requests().back().attachment == ipam::Attachment{"c1", "eth0"});
+        CHECK(node.journaled() == 0);
+    }
+}
+
+TEST_CASE(
+    "a connected pod reaches the host's address and is reached, by nothing but the plugin's work and a host route") {
+    Node node;
+    node.more = R"(,"ipam":{"assign_ipv6":true},"mtu":1400)";
+    const FakeIpamd ipamd(node.run.path, working(node));
+    REQUIRE(node.call("ADD").exit_status == 0);
+    const auto host_end = node.host.link(node.host_name());
+    CHECK(host_end->mtu == 1400);
+    CHECK(node.pod.link("eth0")->mtu == 1400);
+    const auto loopback = node.host.link("lo");
+    netlink::RequestBuffer requests;
+    netlink::change_link(requests, {.index = loopback->index, .up = true});
+    netlink::put_address(requests, {.ifindex = loopback->index, .address = {ip("10.1.1.1"), 32}}, netlink::Write::add);
+    netlink::put_address(requests, {.ifindex = loopback->index, .address = {ip("fd01::1"), 128}}, netlink::Write::add);
+    for (const char* text : {"10.65.0.7", "fd00:65::7"}) {  // felix's part
+        netlink::put_route(requests,
+                           {.dst = net::Prefix::host(ip(text)),
+                            .protocol = 177,
+                            .scope = RT_SCOPE_LINK,
+                            .hops = {{.ifindex = host_end->index}}},
+                           netlink::Write::add);
+    }
+    const auto refused = node.host.socket->batch(requests);
+    REQUIRE(refused);
+    REQUIRE(refused->empty());
+
+    const auto listen_on = [](Netns& ns, int family) {
+        const auto scope = netlink::NetnsScope::enter(ns.fd.get());
+        UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        sockaddr_in6 address{};
+        address.sin6_family = static_cast<sa_family_t>(family);
+        address.sin6_port = htons(7000);  // at the same place in both families
+        REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address),
+                       family == AF_INET ? sizeof(sockaddr_in) : sizeof address) == 0);
+        REQUIRE(::listen(fd.get(), 1) == 0);
+        return fd;
+    };
+    const auto connects = [](Netns& ns, const net::Ip& to) {
+        const auto scope = netlink::NetnsScope::enter(ns.fd.get());
+        const UniqueFd fd(::socket(to.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        const timeval bound{3, 0};
+        (void)::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof bound);
+        sockaddr_storage address{};
+        if (to.is_v4()) {
+            auto& v4 = reinterpret_cast<sockaddr_in&>(address);
+            v4.sin_family = AF_INET;
+            v4.sin_port = htons(7000);
+            std::ranges::copy(to.bytes(), reinterpret_cast<std::uint8_t*>(&v4.sin_addr));
+            return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&v4), sizeof v4) == 0;
+        }
+        auto& v6 = reinterpret_cast<sockaddr_in6&>(address);
+        v6.sin6_family = AF_INET6;
+        v6.sin6_port = htons(7000);
+        std::ranges::copy(to.bytes(), reinterpret_cast<std::uint8_t*>(&v6.sin6_addr));
+        return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&v6), sizeof v6) == 0;
+    };
+    for (const int family : {AF_INET, AF_INET6}) {
+        CAPTURE(family);
+        {
+            const UniqueFd listener = listen_on(node.host, family);
+            CHECK(connects(node.pod, family == AF_INET ? ip("10.1.1.1") : ip("fd01::1")));
+        }
+        const UniqueFd listener = listen_on(node.pod, family);
+        CHECK(connects(node.host, family == AF_INET ? ip("10.65.0.7") : ip("fd00:65::7")));
+    }
+}
+
+TEST_CASE("an ADD that ipamd refuses leaves nothing and passes the reason on") {
+    Node node;
+    const FakeIpamd ipamd(node.run.path, [](const ipam::Request&) {
+        return ipam::failure(ipam::ErrorCode::try_again, "no free address in pool default", "add a pool");
+    });
+    const Outcome outcome = node.call("ADD");
+    CHECK(code_of(outcome) == 11);
+    CHECK(message_of(outcome) == "no free address in pool default");
+    CHECK(ipamd.requests().size() == 1);  // nothing was reserved: nothing to release
+    node.check_nothing_left();
+}
+
+TEST_CASE("an ADD whose ipamd is away, dies or hangs fails in bounded time, and the release is not forgotten") {
+    Node node;
+    std::optional<FakeIpamd> ipamd;
+    std::size_t journaled = 1;
+    SECTION("away") { journaled = 0; }
+    SECTION("dies before it answers") {
+        ipamd.emplace(node.run.path, [](const ipam::Request&) { return std::nullopt; });
+    }
+    SECTION("hangs") {
+        ipamd.emplace(node.run.path, [&node](const ipam::Request&) {
+            std::this_thread::sleep_for(2 * node.limits.answer);
+            return std::nullopt;
+        });
+    }
+    const Outcome outcome = node.call("ADD");
+    CHECK(code_of(outcome) == 11);
+    CHECK_THAT(message_of(outcome), Catch::Contains("manul-ipamd"));
+    CHECK(node.journaled() == journaled);
+    node.check_nothing_left();
+}
+
+TEST_CASE("an ADD without felix's mark is undone when its time is up") {
+    Node node;
+    node.more = R"(,"policy_setup_timeout_seconds":1)";
+    const FakeIpamd ipamd(node.run.path, [&node](const ipam::Request& request) {
+        node.mark("another-container");
+        return request.op == ipam::Op::add ? with_ips({"10.65.0.7"}) : ipam::Answer{};
+    });
+    const Outcome outcome = node.call("ADD");
+    CHECK(code_of(outcome) == 11);
+    CHECK_THAT(message_of(outcome), Catch::Contains("policy"));
+    REQUIRE(ipamd.requests().size() == 2);
+    CHECK(ipamd.requests().back().op == ipam::Op::del);
+    CHECK(ipamd.requests().back().attachment == ipamd.requests().front().attachment);
+    node.check_nothing_left();
+}
+
+TEST_CASE("with a timeout of zero ADD does not wait for felix") {
+    Node node;
+    node.more = R"(,"policy_setup_timeout_seconds":0)";
+    const FakeIpamd ipamd(node.run.path, [](const ipam::Request&) { return with_ips({"10.65.0.7"}); });
+    CHECK(node.call("ADD").exit_status == 0);
+}
+
+TEST_CASE("ADD sees felix's mark whenever it comes, also where its socket cannot be bound") {
+    Node node;
+    if (GENERATE(false, true)) {
+        fs::remove_all(node.run.path + "/wait");
+        std::ofstream(node.run.path + "/wait") << "in the way";
+    }
+    std::jthread felix;
+    const FakeIpamd ipamd(node.run.path, [&](const ipam::Request& request) {
+        node.mark("an-older-sandbox");
+        felix = std::jthread([&node, id = request.attachment.container_id] {
+            node.wake();
+            std::this_thread::sleep_for(std::chrono::milliseconds(30));
+            node.mark(id);
+            node.wake();
+        });
+        return with_ips({"10.65.0.7"});
+    });
+    const Outcome outcome = node.call("ADD");
+    CAPTURE(outcome.output);
+    CHECK(outcome.exit_status == 0);
+}
+
+TEST_CASE("a host interface that an older sandbox holds is ipamd's to move; ADD goes on with its own") {
+    Node node;
+    netlink::RequestBuffer requests;
+    netlink::create_veth(requests, {.local = {.name = node.host_name()}, .peer = {.name = "older"}});
+    REQUIRE(node.host.socket->request(requests));
+    const bool moves = GENERATE(true, false);
+    const FakeIpamd ipamd(node.run.path, [&](const ipam::Request& request) {
+        if (request.op == ipam::Op::add) {
+            node.mark("c1");
+            auto own = netlink::NetnsScope::enter(node.host.fd.get());
+            auto socket = *netlink::Socket::open();
+            if (moves) {
+                netlink::RequestBuffer rename;
+                netlink::change_link(rename, {.index = (*socket.link(node.host_name()))->index, .name = "mxl7"});
+                (void)socket.request(rename);
+            }
+        }
+        return request.op == ipam::Op::add ? with_ips({"10.65.0.7"}) : ipam::Answer{};
+    });
+    const Outcome outcome = node.call("ADD");
+    CAPTURE(outcome.output);
+    if (moves) {
+        CHECK(outcome.exit_status == 0);
+        CHECK(node.host.link(node.host_name())->alias == "c1");
+        CHECK(node.host.link("mxl7")->alias.empty());
+    } else {
+        CHECK(code_of(outcome) == 11);
+        CHECK(node.host.link(node.host_name())->alias.empty());  // never deletes what it did not make
+        CHECK(ipamd.requests().back().op == ipam::Op::del);
+        CHECK_FALSE(node.pod.link("eth0"));
+    }
+}
+
+TEST_CASE("a namespace that is none, or the host's own, is refused with code 8 before ipamd hears of it") {
+    Node node;
+    const FakeIpamd ipamd(node.run.path, working(node));
+    node.environment.netns = "/run/netns/no-such-pod";
+    CHECK(code_of(node.call("ADD")) == 8);
+    node.environment.netns = "/etc/hostname";
+    CHECK(code_of(node.call("ADD")) == 8);
+    node.environment.netns = node.host.path();
+    CHECK(code_of(node.call("ADD")) == 8);
+    CHECK(ipamd.requests().empty());
+    CHECK_FALSE(node.host.link("eth0"));
+}
+
+TEST_CASE("DEL without ipamd writes one file an attachment and succeeds, however often it is called") {
+    Node node;
+    node.environment.netns = "";
+    node.more = R"(,"mtu":"nonsense")";
+    std::optional<FakeIpamd> ipamd;
+    SECTION("ipamd is away") {}
+    SECTION("ipamd cannot reach its store") {
+        ipamd.emplace(node.run.path, [](const ipam::Request&) {
+            return ipam::failure(ipam::ErrorCode::try_again, "the store is locked");
+        });
+    }
+    for (int i = 0; i < 3; ++i) {
+        const Outcome outcome = node.call("DEL");
+        CAPTURE(outcome.output);
+        CHECK(outcome.exit_status == 0);
+        CHECK(outcome.output.empty());
+        CHECK_THAT(outcome.note, Catch::Contains("cni-journal"));
+    }
+    REQUIRE(node.journaled() == 1);
+    const auto file = fs::directory_iterator(node.state.path + "/cni-journal")->path();
+    CHECK(file.extension() == ".json");
+    std::ifstream stream(file);
+    const std::string text((std::istreambuf_iterator<char>(stream)), {});
+    const auto request = ipam::decode_request(text);
+    REQUIRE(request);
+    CHECK(request->op == ipam::Op::del);
+    CHECK(request->attachment == ipam::Attachment{"c1", "eth0"});
+    CHECK(request->host_interface == node.host_name());
+
+    node.environment.ifname = "net1";
+    CHECK(node.call("DEL").exit_status == 0);
+    CHECK(node.journaled() == 2);
+}
+
+TEST_CASE("DEL fails with code 5 when not even the file can be written") {
+    Node node;
+    std::ofstream(node.state.path + "/cni-journal") << "in the way";
+    CHECK(code_of(node.call("DEL")) == 5);
+}
+
+TEST_CASE("STATUS and GC speak for ipamd") {
+    Node node;
+    node.more = R"(,"cni.dev/valid-attachments":[{"containerID":"a","ifname":"eth0"}])";
+    node.environment.container_id.clear();
+    node.environment.ifname.clear();
+    node.environment.netns.clear();
+    CHECK(code_of(node.call("STATUS")) == 50);
+    CHECK(code_of(node.call("GC")) == 11);
+    {
+        const FakeIpamd ipamd(node.run.path, [](const ipam::Request&) { return ipam::Answer{}; });
+        CHECK(node.call("STATUS").exit_status == 0);
+        CHECK(node.call("GC").exit_status == 0);
+        CHECK(ipamd.requests().back().valid_attachments == std::vector<ipam::Attachment>{{"a", "eth0"}});
+        CHECK(ipamd.requests().back().network == "pods");
+    }
+    const FakeIpamd ipamd(node.run.path, [](const ipam::Request&) {
+        return ipam::failure(ipam::ErrorCode::limited_connectivity, "the store has been away for an hour");
+    });
+    CHECK(code_of(node.call("STATUS")) == 51);
+}
