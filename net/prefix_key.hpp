@@ -14,8 +14,9 @@ namespace manul::net {
 struct PrefixKey4 {
     static constexpr Family kFamily = Family::v4;
     static constexpr std::uint8_t kBits = 32;
+    using Address = std::uint32_t;
 
-    std::uint32_t address = 0;
+    Address address = 0;
     std::uint8_t length = 0;
 
     auto operator<=>(const PrefixKey4&) const = default;
@@ -39,8 +40,9 @@ struct PrefixKey4 {
 struct PrefixKey6 {
     static constexpr Family kFamily = Family::v6;
     static constexpr std::uint8_t kBits = 128;
+    using Address = std::array<std::uint32_t, 4>;
 
-    std::array<std::uint32_t, 4> words{};
+    Address address{};
     std::uint8_t length = 0;
 
     auto operator<=>(const PrefixKey6&) const = default;
@@ -54,7 +56,7 @@ struct PrefixKey6 {
         PrefixKey6 key;
         const auto bytes = ip.bytes();
         for (std::size_t i = 0; i < bytes.size(); ++i) {
-            key.words[i / 4] = key.words[i / 4] << 8U | bytes[i];
+            key.address[i / 4] = key.address[i / 4] << 8U | bytes[i];
         }
         key.length = kBits;
         return key;
@@ -62,24 +64,24 @@ struct PrefixKey6 {
     [[nodiscard]] Prefix to_prefix() const noexcept {
         std::array<std::uint8_t, 16> bytes{};
         for (std::size_t i = 0; i < bytes.size(); ++i) {
-            bytes[i] = static_cast<std::uint8_t>(words[i / 4] >> (24U - 8U * (i % 4)));
+            bytes[i] = static_cast<std::uint8_t>(address[i / 4] >> (24U - 8U * (i % 4)));
         }
         return *Prefix::masked(Ip6(bytes), length);
     }
 
     [[nodiscard]] constexpr PrefixKey6 cut(std::uint8_t shorter) const noexcept {
-        PrefixKey6 key{words, shorter};
+        PrefixKey6 key{address, shorter};
         for (std::uint32_t i = 0; i < 4; ++i) {
             const std::uint32_t kept = shorter > 32 * i ? shorter - 32 * i : 0;
             if (kept < 32) {
-                key.words[i] &= kept == 0 ? 0 : 0xffff'ffffU << (32U - kept);
+                key.address[i] &= kept == 0 ? 0 : 0xffff'ffffU << (32U - kept);
             }
         }
         return key;
     }
     [[nodiscard]] constexpr std::uint64_t hash() const noexcept {
-        const std::uint64_t high = std::uint64_t{words[0]} << 32U | words[1];
-        const std::uint64_t low = std::uint64_t{words[2]} << 32U | words[3];
+        const std::uint64_t high = std::uint64_t{address[0]} << 32U | address[1];
+        const std::uint64_t low = std::uint64_t{address[2]} << 32U | address[3];
         return mix(mix(high ^ 0x9e37'79b9'7f4a'7c15U, low ^ 0xa076'1d64'78bd'642fU) ^ length, 0xd6e8'feb8'6659'fd93U);
     }
 };

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bgpd/policy/export_rules.hpp"
 #include "net/asn.hpp"
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
@@ -24,8 +25,7 @@ struct Password {
     bool operator==(const Password&) const = default;
 };
 
-/// BGPPeer nextHopMode. `automatic` is RFC 4271 section 5.1.3.
-enum class NextHopMode : std::uint8_t { automatic, self, keep };
+using policy::NextHopMode;
 
 /// Where a peer was defined, as `node status` prints it.
 enum class PeerOrigin : std::uint8_t { node_mesh, node_specific, global };
@@ -84,9 +84,9 @@ struct Configuration {
     bool listen_on_node_address = false;  ///< bindMode NodeIP
     std::uint32_t local_preference_v4 = 100;
     std::uint32_t local_preference_v6 = 100;
-    std::vector<net::Prefix> exportable;        ///< IP pools without disableBGPExport
-    std::vector<net::Prefix> relayable;         ///< service ranges whose routes may be relayed like those of pools
+    std::vector<net::Prefix> relayable;         ///< learned routes inside may be passed on: pools, service ranges
     std::vector<net::Prefix> kept_from_kernel;  ///< service ranges, and pools whose routes felix programs
+    bool program_kernel = true;                 ///< false: a pure reflector, no FibBatch at all
     std::vector<std::string> findings;          ///< definitions without effect, and why
 
     bool operator==(const Configuration&) const = default;
@@ -96,6 +96,7 @@ struct Configuration {
 struct LocalRoute {
     net::Prefix prefix;
     bool blackhole = false;  ///< own block: the kernel must drop what no workload route takes
+    bool advertise = true;   ///< false: in a pool with disableBGPExport, known here alone
 
     auto operator<=>(const LocalRoute&) const = default;
 };

@@ -40,8 +40,7 @@ struct PeerStatus {
     FamilyCounters v4;
     FamilyCounters v6;
     std::uint64_t updates_in = 0;
-    std::uint64_t messages_in = 0;
-    std::uint64_t messages_out = 0;
+    std::uint64_t bytes_out = 0;  ///< routes only
 };
 
 /// One path of a prefix, with what the decision says about it.

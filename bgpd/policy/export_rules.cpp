@@ -1,0 +1,194 @@
+#include "bgpd/policy/export_rules.hpp"
+
+#include <array>
+
+#include "bgpd/wire/community.hpp"
+
+namespace manul::bgp::policy {
+
+namespace type = wire::attribute_type;
+namespace flag = wire::attribute_flag;
+
+bool ExportTarget::same_group(const ExportTarget& other) const noexcept {
+    return external == other.external && reflector_client == other.reflector_client && is_node == other.is_node &&
+           next_hop_mode == other.next_hop_mode && local_as == other.local_as && cluster_id == other.cluster_id &&
+           self == other.self && shared_link == other.shared_link;
+}
+
+bool ExportTarget::operator==(const ExportTarget& other) const noexcept {
+    return same_group(other) && (relayable == other.relayable || *relayable == *other.relayable);
+}
+
+Permission permission(const ExportTarget& target, const SourceTraits& source, const RouteMarks& marks) noexcept {
+    if (marks.no_advertise || (marks.no_export && target.external)) {
+        return Permission::never;
+    }
+    switch (source.kind) {
+        case SourceKind::local:
+            return Permission::always;
+        case SourceKind::internal:
+            if (target.external) {
+                return Permission::inside_ranges;
+            }
+            // RFC 4456 section 6: from a client to all, from a non-client to clients.
+            return target.cluster_id && (source.reflector_client || target.reflector_client) ? Permission::always
+                                                                                             : Permission::never;
+        case SourceKind::external:
+            if (!target.external) {
+                return Permission::inside_ranges;
+            }
+            return target.cluster_id && source.is_node && target.is_node ? Permission::inside_ranges
+                                                                         : Permission::never;
+    }
+    return Permission::never;
+}
+
+wire::NextHop export_next_hop(const ExportTarget& target, const SourceTraits& source,
+                              const wire::NextHop& received) noexcept {
+    const wire::NextHop self{target.self, std::nullopt};
+    if (source.kind == SourceKind::local || target.next_hop_mode == NextHopMode::self ||
+        received.address.family() != target.self.family()) {
+        return self;
+    }
+    if (!target.external) {
+        // Unchanged towards internal peers. A link-local address means nothing beyond its link.
+        return received.address.is_link_local() ? self : wire::NextHop{received.address, std::nullopt};
+    }
+    const bool on_shared_link = target.shared_link && target.shared_link->contains(received.address);
+    if (target.next_hop_mode == NextHopMode::keep || on_shared_link) {
+        return {received.address, std::nullopt};
+    }
+    return self;
+}
+
+namespace {
+
+void append_u32(std::uint8_t flags, std::uint8_t attribute, std::uint32_t value, Bytes& out) {
+    const std::array<std::uint8_t, 4> bytes{static_cast<std::uint8_t>(value >> 24U),
+                                            static_cast<std::uint8_t>(value >> 16U),
+                                            static_cast<std::uint8_t>(value >> 8U), static_cast<std::uint8_t>(value)};
+    wire::encode_attribute(flags, attribute, bytes, out);
+}
+
+void append(ByteView bytes, Bytes& out) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+
+/// Extended communities that may cross an AS border (RFC 4360 section 6).
+void append_transitive(const wire::Attribute& attribute, Bytes& out) {
+    Bytes kept;
+    for (std::size_t at = 0; at + 8 <= attribute.value.size(); at += 8) {
+        if ((attribute.value[at] & 0x40U) == 0) {
+            append(attribute.value.subspan(at, 8), kept);
+        }
+    }
+    if (!kept.empty()) {
+        wire::encode_attribute(attribute.flags, attribute.type, kept, out);
+    }
+}
+
+void export_external(const ExportTarget& target, const SourceTraits& source, ByteView received, Bytes& out) {
+    const std::uint32_t med = source.kind == SourceKind::local ? kMedOwn : kMedRelayed;
+    bool med_written = false;
+    for (const wire::Attribute attribute : wire::AttributeRange(received)) {
+        if (!med_written && attribute.type >= type::kMed) {
+            append_u32(flag::kOptional, type::kMed, med, out);
+            med_written = true;
+        }
+        switch (attribute.type) {
+            case type::kAsPath: {
+                Bytes path;
+                wire::prepend_as(wire::AsPathView(attribute.value), target.local_as, 1, path);
+                wire::encode_attribute(attribute.flags, type::kAsPath, path, out);
+                break;
+            }
+            case type::kMed:
+            case type::kLocalPref:
+            case type::kOriginatorId:
+            case type::kClusterList:
+                break;
+            case type::kExtendedCommunities:
+                append_transitive(attribute, out);
+                break;
+            default:
+                append(attribute.whole, out);
+        }
+    }
+    if (!med_written) {
+        append_u32(flag::kOptional, type::kMed, med, out);
+    }
+}
+
+void append_cluster_list(std::uint32_t own, ByteView received, Bytes& out) {
+    Bytes list;
+    ByteWriter(list).u32(own);
+    append(received, list);
+    wire::encode_attribute(flag::kOptional, type::kClusterList, list, out);
+}
+
+/// What internal peers get besides what was received, in order of types.
+struct Additions {
+    std::optional<std::uint32_t> local_pref;
+    std::optional<std::uint32_t> originator_id;
+    std::optional<std::uint32_t> cluster_id;
+
+    /// Writes those that stand before `next`.
+    void append_before(unsigned next, Bytes& out) {
+        if (local_pref && type::kLocalPref < next) {
+            append_u32(flag::kTransitive, type::kLocalPref, *local_pref, out);
+            local_pref.reset();
+        }
+        if (originator_id && type::kOriginatorId < next) {
+            append_u32(flag::kOptional, type::kOriginatorId, *originator_id, out);
+            originator_id.reset();
+        }
+        if (cluster_id && type::kClusterList < next) {
+            append_cluster_list(*cluster_id, {}, out);
+            cluster_id.reset();
+        }
+    }
+};
+
+void export_internal(const ExportTarget& target, const SourceTraits& source, std::uint32_t source_router_id,
+                     ByteView received, Bytes& out) {
+    const bool reflected = source.kind == SourceKind::internal;
+    Additions additions;
+    additions.local_pref = kDefaultLocalPref;
+    if (reflected) {
+        additions.originator_id = source_router_id;
+        additions.cluster_id = target.cluster_id;
+    }
+    for (const wire::Attribute attribute : wire::AttributeRange(received)) {
+        additions.append_before(attribute.type, out);
+        switch (attribute.type) {
+            case type::kLocalPref:
+                additions.local_pref.reset();
+                break;
+            case type::kOriginatorId:
+                additions.originator_id.reset();
+                break;
+            case type::kClusterList:
+                if (additions.cluster_id) {
+                    append_cluster_list(*additions.cluster_id, attribute.value, out);
+                    additions.cluster_id.reset();
+                    continue;
+                }
+                break;
+            default:
+                break;
+        }
+        append(attribute.whole, out);
+    }
+    additions.append_before(0x100, out);
+}
+
+}  // namespace
+
+void export_attributes(const ExportTarget& target, const SourceTraits& source, std::uint32_t source_router_id,
+                       ByteView received, Bytes& out) {
+    if (target.external) {
+        export_external(target, source, received, out);
+    } else {
+        export_internal(target, source, source_router_id, received, out);
+    }
+}
+
+}  // namespace manul::bgp::policy

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+
+namespace manul::bgp::policy {
+
+/// Where a path was learned.
+enum class SourceKind : std::uint8_t { local, external, internal };
+
+/// What rules ask about the origin of a path.
+struct SourceTraits {
+    SourceKind kind = SourceKind::local;
+    bool reflector_client = false;  ///< an internal peer that this node reflects for
+    bool is_node = false;           ///< a Node of this cluster
+
+    bool operator==(const SourceTraits&) const = default;
+};
+
+/// Well-known communities of a path (RFC 1997).
+struct RouteMarks {
+    bool no_export = false;  ///< NO_EXPORT or NO_EXPORT_SUBCONFED
+    bool no_advertise = false;
+};
+
+/// Why a received path is not used; kept with the path for `why`. Fits four bits.
+enum class Refusal : std::uint8_t {
+    none,
+    martian,           ///< a prefix that must never be routed
+    own_address,       ///< an address of this host
+    as_loop,           ///< own AS in AS_PATH more often than allowed (RFC 4271 section 9)
+    originator_loop,   ///< ORIGINATOR_ID is ours (RFC 4456 section 8)
+    cluster_loop,      ///< our cluster is in CLUSTER_LIST (RFC 4456 section 8)
+    wrong_first_as,    ///< an external peer's AS is not the first of the path (RFC 4271 section 6.3)
+    own_next_hop,      ///< the next hop is this host (RFC 4271 section 6.3)
+    invalid_next_hop,  ///< not an address that packets can be sent to
+};
+
+[[nodiscard]] const char* to_string(Refusal refusal) noexcept;
+
+}  // namespace manul::bgp::policy

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "bgpd/policy/import_rules.hpp"
+#include "bgpd/rib/loc_rib.hpp"
+#include "bgpd/wire/nlri.hpp"
+
+/// From the prefixes of an UPDATE to the tables.
+namespace manul::bgp::rib {
+
+/// The prefix that starts at `at`, whose length octet has been validated for the family. Bits behind the length are
+/// cleared.
+[[nodiscard]] inline net::PrefixKey4 read_key(const std::uint8_t* at, net::PrefixKey4 /*family*/) noexcept {
+    const std::uint8_t length = *at;
+    std::uint32_t address = 0;
+    switch ((length + 7U) / 8U) {
+        case 4:
+            address |= at[4];
+            [[fallthrough]];
+        case 3:
+            address |= std::uint32_t{at[3]} << 8U;
+            [[fallthrough]];
+        case 2:
+            address |= std::uint32_t{at[2]} << 16U;
+            [[fallthrough]];
+        case 1:
+            address |= std::uint32_t{at[1]} << 24U;
+            [[fallthrough]];
+        default:
+            break;
+    }
+    return net::PrefixKey4{address, 32}.cut(length);
+}
+[[nodiscard]] inline net::PrefixKey6 read_key(const std::uint8_t* at, net::PrefixKey6 /*family*/) noexcept {
+    const std::uint8_t length = *at;
+    net::PrefixKey6 key;
+    key.length = 128;
+    const std::size_t octets = (length + 7U) / 8U;
+    for (std::size_t i = 0; i < octets; ++i) {
+        key.address[i / 4] |= std::uint32_t{at[1 + i]} << (24U - 8U * (i % 4));
+    }
+    return key.cut(length);
+}
+
+/// Calls `f(key)` for each prefix of the family of Key. Reads a few ahead, so that the table's memory is on its way
+/// when its turn comes.
+template <class Key, class F>
+void each_key(const wire::NlriView& prefixes, const LocRib<Key>& rib, F&& f) {
+    constexpr std::size_t kAhead = 8;
+    std::array<Key, kAhead> keys;
+    const std::uint8_t* at = prefixes.bytes().data();
+    const std::uint8_t* const end = at + prefixes.bytes().size();
+    while (at != end) {
+        std::size_t count = 0;
+        for (; count < kAhead && at != end; ++count) {
+            keys[count] = read_key(at, Key{});
+            rib.prefetch(keys[count]);
+            at += 1 + (std::size_t{*at} + 7) / 8;
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            f(keys[i]);
+        }
+    }
+}
+
+template <class Key>
+void withdraw_all(LocRib<Key>& rib, SourceId source, const wire::NlriView& prefixes) {
+    each_key<Key>(prefixes, rib, [&](const Key& key) { rib.withdraw(key, source); });
+}
+
+/// `refusal` is what the import rules say about the attributes.
+template <class Key>
+void announce_all(LocRib<Key>& rib, SourceId source, const wire::NlriView& prefixes, AttributeId attributes,
+                  policy::Refusal refusal, const policy::OwnAddresses& own) {
+    each_key<Key>(prefixes, rib, [&](const Key& key) {
+        const policy::Refusal verdict = refusal != policy::Refusal::none ? refusal : policy::judge_prefix(key, own);
+        rib.announce(key, source, attributes, PathFlags::received(verdict));
+    });
+}
+
+}  // namespace manul::bgp::rib

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "bgpd/policy/export_rules.hpp"
+#include "bgpd/rib/chunk.hpp"
+#include "bgpd/rib/loc_rib.hpp"
+#include "bgpd/rib/update_packer.hpp"
+
+namespace manul::bgp::rib {
+
+/// The Adj-RIB-Out of an update group (RFC 4271 section 3.2). It holds no routes: what the group's readers have been
+/// told about a prefix follows from the path that was selected, the group's target and the reader's own number. So a
+/// turn's Changes, which hold the path before and the path after, are enough to say what to send, and a reader that
+/// fell behind only has to remember which prefixes it missed.
+template <class Key>
+class AdjRibOut {
+public:
+    AdjRibOut(const RibCore& core, const LocRib<Key>& rib, UpdatePacker<Key>& packer, GroupId group,
+              policy::ExportTarget target, const wire::WriteContext& context);
+
+    [[nodiscard]] const policy::ExportTarget& target() const noexcept { return target_; }
+    [[nodiscard]] const wire::WriteContext& context() const noexcept { return context_; }
+
+    /// What the readers must be told after a turn; null: nothing.
+    [[nodiscard]] ChunkPtr turn(std::span<const Change> changes);
+    /// Everything selected in a range of slots, for readers that have been told nothing yet; null: nothing.
+    [[nodiscard]] ChunkPtr dump(Slot from, Slot count, bool end_of_rib);
+    /// The present state of these prefixes, for one reader that may have been told anything about them.
+    [[nodiscard]] ChunkPtr state(SourceId reader, std::span<const Slot> slots, bool end_of_rib);
+
+    /// Other ranges may be relayed now. Until retargeted() has gone over all slots, and finish_retarget(), readers may
+    /// have been told what was allowed before.
+    void retarget(std::shared_ptr<const net::PrefixRanges> relayable);
+    /// What the new ranges change for the slots; null: nothing.
+    [[nodiscard]] ChunkPtr retargeted(Slot from, Slot count);
+    void finish_retarget() noexcept { before_.reset(); }
+    [[nodiscard]] bool retargeting() const noexcept { return before_ != nullptr; }
+
+private:
+    [[nodiscard]] bool exported(AttributeId attributes, SourceId source, const Key& key,
+                                const policy::ExportTarget& target) const noexcept;
+    [[nodiscard]] bool may_have_been_exported(AttributeId attributes, SourceId source, const Key& key) const noexcept;
+    [[nodiscard]] bool is_reader(SourceId source) const noexcept {
+        return core_.sources[source].groups[family_index(Key::kFamily)] == group_;
+    }
+
+    const RibCore& core_;
+    const LocRib<Key>& rib_;
+    UpdatePacker<Key>& packer_;
+    GroupId group_;
+    policy::ExportTarget target_;
+    wire::WriteContext context_;
+    std::unique_ptr<policy::ExportTarget> before_;  ///< while retargeting
+};
+
+extern template class AdjRibOut<net::PrefixKey4>;
+extern template class AdjRibOut<net::PrefixKey6>;
+
+}  // namespace manul::bgp::rib

@@ -1,0 +1,112 @@
+#include "bgpd/rib/attribute_pool.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include "bgpd/policy/export_rules.hpp"
+
+namespace manul::bgp::rib {
+
+namespace {
+
+/// Eight bytes a step; every bit of input reaches every bit of the result.
+std::uint64_t hash_bytes(ByteView bytes, std::uint64_t seed) noexcept {
+    std::uint64_t hash = seed ^ 0x2d35'8dcc'aa6c'78a5U ^ bytes.size();
+    std::size_t at = 0;
+    for (; at + 8 <= bytes.size(); at += 8) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, bytes.data() + at, 8);
+        hash = net::mix(hash ^ word, 0x8bb8'4b93'962e'acc9U);
+    }
+    std::uint64_t tail = 0;
+    if (at < bytes.size()) {
+        std::memcpy(&tail, bytes.data() + at, bytes.size() - at);
+    }
+    return net::mix(hash ^ tail, 0x9e37'79b9'7f4a'7c15U);
+}
+
+std::uint16_t saturated(std::size_t value) noexcept {
+    return static_cast<std::uint16_t>(std::min<std::size_t>(value, UINT16_MAX));
+}
+
+}  // namespace
+
+AttributeId AttributePool::intern(ByteView canonical, const wire::NextHop& next_hop) {
+    return intern_with(canonical, next_hops_.acquire(next_hop));
+}
+
+AttributeId AttributePool::intern_local(ByteView canonical) { return intern_with(canonical, kSelfNextHop); }
+
+AttributeId AttributePool::intern_with(ByteView canonical, NextHopId next_hop) {
+    const std::uint64_t hash = hash_bytes(canonical, next_hop.value());
+    const std::uint32_t found = index_.find(hash, [&](std::uint32_t number) {
+        const AttributeSet& set = record(number);
+        return set.hash == hash && set.next_hop == next_hop && set.size == canonical.size() &&
+               std::memcmp(set.bytes.get(), canonical.data(), canonical.size()) == 0;
+    });
+    if (found != decltype(index_)::kNone) {
+        next_hops_.release(next_hop);  // the set holds a reference already
+        ++record(found).references;
+        return AttributeId(found);
+    }
+    const std::uint32_t number = take_number();
+    AttributeSet& set = record(number);
+    set.hash = hash;
+    set.bytes = std::make_unique_for_overwrite<std::uint8_t[]>(canonical.size());  // NOLINT(modernize-avoid-c-arrays)
+    std::copy(canonical.begin(), canonical.end(), set.bytes.get());
+    set.size = static_cast<std::uint32_t>(canonical.size());
+    set.references = 1;
+    set.next_hop = next_hop;
+    const wire::AttributeFacts facts = wire::attribute_facts(canonical);
+    set.local_pref = facts.local_pref.value_or(policy::kDefaultLocalPref);
+    set.med = facts.med.value_or(0);
+    set.neighbour_as = facts.neighbour_as;
+    set.originator_id = facts.originator_id.value_or(0);
+    set.has_originator_id = facts.originator_id.has_value();
+    set.as_path_length = saturated(facts.as_path_length);
+    set.cluster_list_length = saturated(facts.cluster_list.size() / 4);
+    set.origin = static_cast<std::uint8_t>(facts.origin);
+    set.marks = {facts.no_export, facts.no_advertise};
+    index_.insert(hash, number, [this](std::uint32_t other) { return record(other).hash; });
+    bytes_held_ += canonical.size();
+    return AttributeId(number);
+}
+
+void AttributePool::release(AttributeId id) {
+    AttributeSet& set = record(id.value());
+    assert(set.references > 0);
+    if (--set.references > 0) {
+        return;
+    }
+    index_.erase(set.hash, id.value(), [this](std::uint32_t other) { return record(other).hash; });
+    next_hops_.release(set.next_hop);
+    bytes_held_ -= set.size;
+    set.bytes.reset();
+    set.size = 0;
+    if (index_.size() == 0) {
+        pages_.clear();
+        free_.clear();
+        end_ = 1;
+    } else {
+        free_.push_back(id.value());
+    }
+}
+
+std::uint32_t AttributePool::take_number() {
+    if (!free_.empty()) {
+        const std::uint32_t number = free_.back();
+        free_.pop_back();
+        return number;
+    }
+    if (end_ / kPage >= pages_.size()) {
+        pages_.push_back(std::make_unique<AttributeSet[]>(kPage));  // NOLINT(modernize-avoid-c-arrays)
+    }
+    return end_++;
+}
+
+std::size_t AttributePool::memory_bytes() const noexcept {
+    return index_.memory_bytes() + pages_.size() * kPage * sizeof(AttributeSet) + bytes_held_;
+}
+
+}  // namespace manul::bgp::rib

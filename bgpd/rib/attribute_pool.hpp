@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/strong_id.hpp"
+#include "bgpd/policy/route.hpp"
+#include "bgpd/rib/next_hop.hpp"
+#include "bgpd/wire/attribute.hpp"
+#include "net/tagged_index.hpp"
+
+namespace manul::bgp::rib {
+
+/// A set of path attributes together with its next hop. 0 = none.
+using AttributeId = Id<struct AttributeTag, std::uint32_t>;
+inline constexpr AttributeId kNoAttributes{0};
+
+/// An interned set: its canonical bytes, and beside them the few numbers that the decision process and the export rules
+/// ask of every route. Everything else is decoded from the bytes on demand.
+struct AttributeSet {
+    std::uint64_t hash = 0;
+    std::unique_ptr<std::uint8_t[]> bytes;  // NOLINT(modernize-avoid-c-arrays): `size` bytes in one block
+    std::uint32_t size = 0;
+    std::uint32_t references = 0;
+    NextHopId next_hop;
+    std::uint32_t local_pref = 0;    ///< 100 when there was none
+    std::uint32_t med = 0;           ///< 0 when there was none
+    std::uint32_t neighbour_as = 0;  ///< 0 when the path is empty or begins with a set
+    std::uint32_t originator_id = 0;
+    std::uint16_t as_path_length = 0;
+    std::uint16_t cluster_list_length = 0;
+    std::uint8_t origin = 0;
+    bool has_originator_id = false;
+    policy::RouteMarks marks;
+
+    [[nodiscard]] ByteView canonical() const noexcept { return {bytes.get(), size}; }
+};
+
+/// Every attribute set that any path has, each once. References are counted by hand (a path is 12 bytes); whoever keeps
+/// a number holds a reference.
+class AttributePool {
+public:
+    explicit AttributePool(NextHopTable& next_hops) : next_hops_(next_hops) {}
+
+    /// The number of the set with these canonical bytes and this next hop, with one more reference. Two calls with
+    /// equal arguments give the same number as long as a reference is held.
+    [[nodiscard]] AttributeId intern(ByteView canonical, const wire::NextHop& next_hop);
+    /// Attributes of a route that starts here.
+    [[nodiscard]] AttributeId intern_local(ByteView canonical);
+
+    void add_reference(AttributeId id) noexcept { ++record(id.value()).references; }
+    void release(AttributeId id);
+
+    [[nodiscard]] const AttributeSet& operator[](AttributeId id) const noexcept { return record(id.value()); }
+    [[nodiscard]] std::size_t size() const noexcept { return index_.size(); }
+    [[nodiscard]] std::size_t memory_bytes() const noexcept;
+
+private:
+    static constexpr std::size_t kPage = 1024;
+
+    [[nodiscard]] AttributeSet& record(std::uint32_t number) noexcept { return pages_[number / kPage][number % kPage]; }
+    [[nodiscard]] const AttributeSet& record(std::uint32_t number) const noexcept {
+        return pages_[number / kPage][number % kPage];
+    }
+    [[nodiscard]] AttributeId intern_with(ByteView canonical, NextHopId next_hop);
+    [[nodiscard]] std::uint32_t take_number();
+
+    NextHopTable& next_hops_;
+    std::vector<std::unique_ptr<AttributeSet[]>> pages_;  // NOLINT(modernize-avoid-c-arrays)
+    net::TaggedIndex<64> index_;
+    std::vector<std::uint32_t> free_;
+    std::uint32_t end_ = 1;
+    std::size_t bytes_held_ = 0;
+};
+
+}  // namespace manul::bgp::rib

@@ -1,0 +1,262 @@
+#include "bgpd/rib/loc_rib.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace manul::bgp::rib {
+
+template <class Key>
+void LocRib<Key>::touch(Slot slot) {
+    const std::size_t word = slot / 64;
+    const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
+    if (word >= dirty_.size()) {
+        dirty_.resize(std::max<std::size_t>(word + 1, dirty_.size() * 2));
+    } else if ((dirty_[word] & bit) != 0) {
+        return;
+    }
+    dirty_[word] |= bit;
+    const Entry& entry = table_[slot];
+    if (entry.has_selected()) {
+        core_.attributes.add_reference(entry.attributes);
+        log_.push_back({slot, entry.attributes, entry.source});
+    } else {
+        log_.push_back({slot, kNoAttributes, kLocalSource});
+    }
+}
+
+template <class Key>
+void LocRib<Key>::count(SourceId source, PathFlags flags, std::uint32_t step) noexcept {
+    auto& counts = core_.sources[source].counts[family_index(Key::kFamily)];
+    counts.received += step;  // modulo 2^32: step is 1 or -1
+    counts.accepted += flags.accepted() ? step : 0;
+}
+
+template <class Key>
+void LocRib<Key>::announce(const Key& key, SourceId source, AttributeId attributes, PathFlags flags) {
+    const auto [slot, added] = table_.insert(key);
+    if (slot == decltype(table_)::kNone) {
+        return;
+    }
+    Entry& entry = table_[slot];
+    if (!entry.has_path()) {
+        touch(slot);
+        core_.attributes.add_reference(attributes);
+        entry.attributes = attributes;
+        entry.source = source;
+        entry.flags = flags;
+        count(source, flags, 1);
+        return;
+    }
+    if (entry.source == source) {
+        if (entry.attributes == attributes && entry.flags.same_path(flags)) {
+            return;
+        }
+        touch(slot);
+        count(source, entry.flags, ~std::uint32_t{0});
+        count(source, flags, 1);
+        core_.attributes.add_reference(attributes);
+        core_.attributes.release(std::exchange(entry.attributes, attributes));
+        entry.flags = flags;
+        return;
+    }
+    for (std::uint32_t at = entry.more; at != 0; at = nodes_[at].next) {
+        PathNode& node = nodes_[at];
+        if (node.source != source) {
+            continue;
+        }
+        if (node.attributes == attributes && node.flags.same_path(flags)) {
+            return;
+        }
+        touch(slot);
+        count(source, node.flags, ~std::uint32_t{0});
+        count(source, flags, 1);
+        core_.attributes.add_reference(attributes);
+        core_.attributes.release(std::exchange(node.attributes, attributes));
+        node.flags = flags;
+        return;
+    }
+    touch(slot);
+    core_.attributes.add_reference(attributes);
+    count(source, flags, 1);
+    entry.more = nodes_.add({attributes, entry.more, source, flags});
+}
+
+template <class Key>
+void LocRib<Key>::withdraw(const Key& key, SourceId source) {
+    const Slot slot = table_.find(key);
+    if (slot == decltype(table_)::kNone) {
+        return;
+    }
+    const Entry& entry = table_[slot];
+    if (!entry.has_path()) {
+        return;
+    }
+    if (entry.source == source) {
+        remove_path(slot, 0, 0);
+        return;
+    }
+    std::uint32_t previous = 0;
+    for (std::uint32_t at = entry.more; at != 0; previous = at, at = nodes_[at].next) {
+        if (nodes_[at].source == source) {
+            remove_path(slot, previous, at);
+            return;
+        }
+    }
+}
+
+/// Removes the node, or the first path when `node` is 0; then the next one takes its place.
+template <class Key>
+void LocRib<Key>::remove_path(Slot slot, std::uint32_t previous, std::uint32_t node) {
+    touch(slot);
+    Entry& entry = table_[slot];
+    if (node == 0) {
+        count(entry.source, entry.flags, ~std::uint32_t{0});
+        core_.attributes.release(entry.attributes);
+        if (entry.more == 0) {
+            entry.attributes = kNoAttributes;
+            entry.flags = PathFlags{};
+            entry.source = kLocalSource;
+            empty_.push_back(slot);
+            return;
+        }
+        const std::uint32_t heir = entry.more;
+        entry.attributes = nodes_[heir].attributes;
+        entry.source = nodes_[heir].source;
+        entry.flags = nodes_[heir].flags;
+        entry.more = nodes_[heir].next;
+        nodes_.remove(heir);
+        return;
+    }
+    count(nodes_[node].source, nodes_[node].flags, ~std::uint32_t{0});
+    core_.attributes.release(nodes_[node].attributes);
+    (previous == 0 ? entry.more : nodes_[previous].next) = nodes_[node].next;
+    nodes_.remove(node);
+}
+
+template <class Key>
+Slot LocRib<Key>::sweep(Slot from, Slot count) {
+    const Slot last = std::min(from + count, table_.end());
+    for (Slot slot = from; slot < last; ++slot) {
+        if (table_.is_used(slot) && table_[slot].has_path() && sweep_slot(slot)) {
+            touch(slot);
+        }
+    }
+    return last;
+}
+
+/// Removes the paths of lost sources; true when a path that stays leads through a changed next hop.
+template <class Key>
+bool LocRib<Key>::sweep_slot(Slot slot) {
+    Entry& entry = table_[slot];
+    bool changed = false;
+    std::uint32_t previous = 0;
+    for (std::uint32_t at = entry.more; at != 0;) {
+        const PathNode node = nodes_[at];
+        if (core_.sources[node.source].lost) {
+            remove_path(slot, previous, at);
+        } else {
+            changed = changed || core_.next_hops[core_.attributes[node.attributes].next_hop].changed;
+            previous = at;
+        }
+        at = node.next;
+    }
+    if (core_.sources[entry.source].lost) {
+        remove_path(slot, 0, 0);
+        return false;  // touched already
+    }
+    return changed || core_.next_hops[core_.attributes[entry.attributes].next_hop].changed;
+}
+
+template <class Key>
+void LocRib<Key>::touch_range(Slot from, Slot count) {
+    const Slot last = std::min(from + count, table_.end());
+    for (Slot slot = from; slot < last; ++slot) {
+        if (table_.is_used(slot) && table_[slot].has_path()) {
+            touch(slot);
+        }
+    }
+}
+
+template <class Key>
+void LocRib<Key>::decide(std::vector<Change>& changes) {
+    for (const LogEntry& logged : log_) {
+        decide_slot(logged.slot);
+        const Entry& entry = table_[logged.slot];
+        const bool selected = entry.has_selected();
+        const AttributeId attributes = selected ? entry.attributes : kNoAttributes;
+        const SourceId source = selected ? entry.source : kLocalSource;
+        if (attributes != logged.old_attributes || source != logged.old_source) {
+            changes.push_back({logged.slot, logged.old_attributes, attributes, logged.old_source, source});
+        }
+    }
+}
+
+template <class Key>
+void LocRib<Key>::decide_slot(Slot slot) {
+    Entry& entry = table_[slot];
+    if (!entry.has_path()) {
+        return;
+    }
+    if (entry.more == 0) {
+        entry.flags.set_selected(usable(entry.first()));
+        entry.flags.set_multipath(false);
+        return;
+    }
+    select_among(entry);
+}
+
+/// Runs the decision process over several paths and puts the selected one first. Index 0 is the first path, others are
+/// node numbers.
+template <class Key>
+void LocRib<Key>::select_among(Entry& entry) {
+    candidates_.clear();
+    entry.flags.set_selected(false);
+    entry.flags.set_multipath(false);
+    if (usable(entry.first())) {
+        candidates_.push_back(candidate(entry.first(), 0));
+    }
+    for (std::uint32_t at = entry.more; at != 0; at = nodes_[at].next) {
+        PathNode& node = nodes_[at];
+        node.flags.set_selected(false);
+        node.flags.set_multipath(false);
+        if (const Path path{node.attributes, node.source, node.flags}; usable(path)) {
+            candidates_.push_back(candidate(path, at));
+        }
+    }
+    if (candidates_.empty()) {
+        return;
+    }
+    const std::size_t best = select(candidates_, scratch_);
+    bool several = false;
+    for (std::size_t i = 0; i < candidates_.size(); ++i) {
+        if (i != best && in_multipath(candidates_, best, i, core_.options)) {
+            const std::uint32_t at = candidates_[i].index;
+            (at == 0 ? entry.flags : nodes_[at].flags).set_multipath(true);
+            several = true;
+        }
+    }
+    if (const std::uint32_t at = candidates_[best].index; at != 0) {
+        PathNode& node = nodes_[at];
+        std::swap(entry.attributes, node.attributes);
+        std::swap(entry.source, node.source);
+        std::swap(entry.flags, node.flags);
+    }
+    entry.flags.set_selected(true);
+    entry.flags.set_multipath(several);
+}
+
+template <class Key>
+void LocRib<Key>::release_log() {
+    for (const LogEntry& logged : log_) {
+        dirty_[logged.slot / 64] &= ~(std::uint64_t{1} << (logged.slot % 64));
+        if (logged.old_attributes != kNoAttributes) {
+            core_.attributes.release(logged.old_attributes);
+        }
+    }
+    log_.clear();
+}
+
+template class LocRib<net::PrefixKey4>;
+template class LocRib<net::PrefixKey6>;
+
+}  // namespace manul::bgp::rib

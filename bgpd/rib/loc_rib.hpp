@@ -1,0 +1,140 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "bgpd/rib/attribute_pool.hpp"
+#include "bgpd/rib/decision.hpp"
+#include "bgpd/rib/path.hpp"
+#include "bgpd/rib/source.hpp"
+#include "net/prefix_key.hpp"
+#include "net/prefix_table.hpp"
+
+/// The tables of one address family: for each prefix all paths of all sessions (the Adj-RIBs-In of RFC 4271
+/// section 3.2, side by side) and which of them is selected (the Loc-RIB).
+///
+///   announce, withdraw, sweep -> log of touched prefixes -> decide() -> Changes -> readers -> end_turn()
+///
+/// A prefix touched for the first time in a turn enters the log with what was selected then; decide() runs the decision
+/// process once for each, however often it was touched. Nothing else remembers what peers were told: whether a peer was
+/// told a path follows from the path that was selected and from the rules, so the old one's attributes stay in the pool
+/// until the turn has ended.
+namespace manul::bgp::rib {
+
+using Slot = std::uint32_t;
+
+/// What a turn did to one prefix. kNoAttributes: nothing was, or is, selected.
+struct Change {
+    Slot slot;
+    AttributeId old_attributes;
+    AttributeId new_attributes;
+    SourceId old_source;
+    SourceId new_source;
+};
+
+/// What parts of the RIB have in common.
+struct RibCore {
+    NextHopTable next_hops;
+    AttributePool attributes{next_hops};
+    SourceTable sources;
+    DecisionOptions options;
+};
+
+template <class Key>
+class LocRib {
+public:
+    using Entry = RibEntry<Key>;
+
+    explicit LocRib(RibCore& core) : core_(core) {}
+
+    /// The source has this path to the prefix now; replaces what it had. The table takes a reference of its own.
+    void announce(const Key& key, SourceId source, AttributeId attributes, PathFlags flags);
+    /// The source has no path to the prefix any more.
+    void withdraw(const Key& key, SourceId source);
+    /// Starts loading what announce() or withdraw() will need.
+    void prefetch(const Key& key) const noexcept { table_.prefetch(key); }
+
+    /// Looks at the slots from `from` on, `count` at most: removes paths of lost sources, and logs prefixes with a path
+    /// through a next hop that changed. Returns where to go on; end() when done.
+    [[nodiscard]] Slot sweep(Slot from, Slot count);
+    /// Logs all prefixes in the range, to be decided again.
+    void touch_range(Slot from, Slot count);
+
+    /// Decides everything that was logged. `changes` gets the prefixes whose selected path became another one;
+    /// touched() gives all that were looked at (their multipath sets may differ).
+    void decide(std::vector<Change>& changes);
+    struct LogEntry {
+        Slot slot;
+        AttributeId old_attributes;
+        SourceId old_source;
+    };
+    [[nodiscard]] std::span<const LogEntry> touched() const noexcept { return log_; }
+    /// Ends the turn: gives back the old attributes and frees prefixes without a path, unless `keep` holds for their
+    /// slot (a reader has yet to be told that the prefix is gone); those are asked for again the next time.
+    template <class Keep>
+    void end_turn(Keep&& keep) {
+        release_log();
+        std::size_t kept = 0;
+        for (const Slot slot : empty_) {
+            if (!table_.is_used(slot) || table_[slot].has_path()) {
+                continue;  // listed twice, or announced again
+            }
+            if (keep(slot)) {
+                empty_[kept++] = slot;
+            } else {
+                table_.erase(slot);
+            }
+        }
+        empty_.resize(kept);
+    }
+    /// Anything was logged since the last end_turn().
+    [[nodiscard]] bool pending() const noexcept { return !log_.empty() || !empty_.empty(); }
+
+    [[nodiscard]] const net::PrefixTable<Entry>& table() const noexcept { return table_; }
+    [[nodiscard]] const Entry& operator[](Slot slot) const noexcept { return table_[slot]; }
+    [[nodiscard]] Slot end() const noexcept { return table_.end(); }
+    /// Calls `f(const Path&)` for each path of the prefix, the selected one first (after a decision).
+    template <class F>
+    void each_path(Slot slot, F&& f) const {
+        const Entry& entry = table_[slot];
+        if (!entry.has_path()) {
+            return;
+        }
+        f(entry.first());
+        for (std::uint32_t node = entry.more; node != 0; node = nodes_[node].next) {
+            f(Path{nodes_[node].attributes, nodes_[node].source, nodes_[node].flags});
+        }
+    }
+    /// Whether the path takes part in the decision.
+    [[nodiscard]] bool usable(const Path& path) const noexcept {
+        return path.flags.accepted() && core_.next_hops.reachable(core_.attributes[path.attributes].next_hop);
+    }
+    [[nodiscard]] Candidate candidate(const Path& path, std::uint32_t index) const noexcept {
+        const AttributeSet& set = core_.attributes[path.attributes];
+        return {&set, &core_.sources[path.source], core_.next_hops[set.next_hop].metric, index};
+    }
+
+private:
+    void touch(Slot slot);
+    void remove_path(Slot slot, std::uint32_t previous, std::uint32_t node);
+    void count(SourceId source, PathFlags flags, std::uint32_t step) noexcept;
+    void decide_slot(Slot slot);
+    void select_among(Entry& entry);
+    bool sweep_slot(Slot slot);
+    void release_log();
+
+    RibCore& core_;
+    net::PrefixTable<Entry> table_;
+    PathPool nodes_;
+    std::vector<LogEntry> log_;
+    std::vector<std::uint64_t> dirty_;  ///< one bit a slot: in the log
+    std::vector<Slot> empty_;           ///< slots whose last path went away
+    std::vector<Candidate> candidates_;
+    std::vector<std::size_t> scratch_;
+};
+
+extern template class LocRib<net::PrefixKey4>;
+extern template class LocRib<net::PrefixKey6>;
+
+}  // namespace manul::bgp::rib

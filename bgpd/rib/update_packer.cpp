@@ -1,0 +1,163 @@
+#include "bgpd/rib/update_packer.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace manul::bgp::rib {
+
+template <class Key>
+void UpdatePacker<Key>::begin(const policy::ExportTarget& target, const wire::WriteContext& context, GroupId group) {
+    target_ = target;
+    context_ = context;
+    group_ = group;
+}
+
+template <class Key>
+void UpdatePacker<Key>::announce(Slot slot, AttributeId attributes, SourceId source) {
+    const bool reads_itself = group_ != 0 && core_.sources[source].groups[family_index(Key::kFamily)] == group_;
+    add(slot, {attributes, source, reads_itself ? Chunk::Audience::all_but : Chunk::Audience::everybody});
+}
+
+template <class Key>
+void UpdatePacker<Key>::withdraw(Slot slot, Chunk::Audience audience, SourceId peer) {
+    add(slot, {kNoAttributes, audience == Chunk::Audience::everybody ? kLocalSource : peer, audience});
+}
+
+template <class Key>
+void UpdatePacker<Key>::add(Slot slot, const Bucket& wanted) {
+    if (last_bucket_ >= buckets_.size() || buckets_[last_bucket_].attributes != wanted.attributes ||
+        buckets_[last_bucket_].source != wanted.source || buckets_[last_bucket_].audience != wanted.audience) {
+        last_bucket_ = find_bucket(wanted);
+    }
+    Bucket& bucket = buckets_[last_bucket_];
+    items_.push_back({slot, 0});
+    const auto number = static_cast<std::uint32_t>(items_.size());
+    (bucket.last == 0 ? bucket.first : items_[bucket.last - 1].next) = number;
+    bucket.last = number;
+}
+
+namespace {
+
+std::size_t cell_of(AttributeId attributes, SourceId source, Chunk::Audience audience, std::size_t cells) noexcept {
+    const std::uint64_t key = std::uint64_t{attributes.value()} << 32U | std::uint64_t{source.value()} << 8U |
+                              static_cast<std::uint64_t>(audience);
+    return static_cast<std::size_t>(net::mix(key ^ 0x9e37'79b9'7f4a'7c15U, 0xd6e8'feb8'6659'fd93U)) & (cells - 1);
+}
+
+}  // namespace
+
+/// The number of the bucket, made when absent.
+template <class Key>
+std::uint32_t UpdatePacker<Key>::find_bucket(const Bucket& wanted) {
+    if ((buckets_.size() + 1) * 2 > cells_.size()) {
+        grow_cells();
+    }
+    std::size_t at = cell_of(wanted.attributes, wanted.source, wanted.audience, cells_.size());
+    for (; cells_[at] != 0; at = (at + 1) & (cells_.size() - 1)) {
+        const Bucket& bucket = buckets_[cells_[at] - 1];
+        if (bucket.attributes == wanted.attributes && bucket.source == wanted.source &&
+            bucket.audience == wanted.audience) {
+            return cells_[at] - 1;
+        }
+    }
+    buckets_.push_back(wanted);
+    cells_[at] = static_cast<std::uint32_t>(buckets_.size());
+    return cells_[at] - 1;
+}
+
+template <class Key>
+void UpdatePacker<Key>::grow_cells() {
+    cells_.assign(std::max<std::size_t>(16, cells_.size() * 2), 0);
+    for (std::size_t i = 0; i < buckets_.size(); ++i) {
+        const Bucket& bucket = buckets_[i];
+        std::size_t at = cell_of(bucket.attributes, bucket.source, bucket.audience, cells_.size());
+        while (cells_[at] != 0) {
+            at = (at + 1) & (cells_.size() - 1);
+        }
+        cells_[at] = static_cast<std::uint32_t>(i + 1);
+    }
+}
+
+template <class Key>
+template <class F>
+void UpdatePacker<Key>::each_item(const Bucket& bucket, F&& f) const {
+    for (std::uint32_t item = bucket.first; item != 0; item = items_[item - 1].next) {
+        f(rib_[items_[item - 1].slot].key().to_prefix());
+    }
+}
+
+template <class Key>
+void UpdatePacker<Key>::write_withdrawals(wire::UpdateWriter& writer, const Bucket& bucket) {
+    writer.withdraw(Key::kFamily);
+    each_item(bucket, [&](const net::Prefix& prefix) { static_cast<void>(writer.add(prefix)); });
+    writer.finish();
+}
+
+template <class Key>
+void UpdatePacker<Key>::write_announcements(wire::UpdateWriter& writer, const Bucket& bucket) {
+    const AttributeSet& set = core_.attributes[bucket.attributes];
+    const Source& source = core_.sources[bucket.source];
+    attributes_.clear();
+    policy::export_attributes(target_, source.traits, source.router_id, set.canonical(), attributes_);
+    writer.announce(Key::kFamily,
+                    policy::export_next_hop(target_, source.traits, core_.next_hops[set.next_hop].next_hop),
+                    attributes_);
+    bool fits = true;
+    each_item(bucket, [&](const net::Prefix& prefix) { fits = fits && writer.add(prefix); });
+    writer.finish();
+    if (!fits) {
+        write_withdrawals(writer, bucket);  // RFC 4271 section 9.2: what cannot be said must not be left as it was
+    }
+}
+
+/// Marks what was written since the part before as this bucket's.
+template <class Key>
+void UpdatePacker<Key>::end_part(const Bucket& bucket) {
+    const auto end = static_cast<std::uint32_t>(chunk_.bytes.size());
+    auto& parts = chunk_.parts;
+    const SourceId peer = bucket.audience == Chunk::Audience::everybody ? kLocalSource : bucket.source;
+    if (!parts.empty() && parts.back().audience == bucket.audience && parts.back().peer == peer) {
+        parts.back().end = end;
+    } else if (parts.empty() ? end > 0 : end > parts.back().end) {
+        parts.push_back({end, bucket.audience, peer});
+    }
+}
+
+template <class Key>
+ChunkPtr UpdatePacker<Key>::finish(bool end_of_rib) {
+    if (buckets_.empty() && !end_of_rib) {
+        return nullptr;
+    }
+    chunk_.bytes.reserve(std::max<std::size_t>(256, items_.size() * 8));
+    wire::UpdateWriter writer(chunk_.bytes, context_);
+    for (const bool withdrawing : {true, false}) {
+        for (const Bucket& bucket : buckets_) {
+            if ((bucket.attributes == kNoAttributes) == withdrawing) {
+                if (withdrawing) {
+                    write_withdrawals(writer, bucket);
+                } else {
+                    write_announcements(writer, bucket);
+                }
+                end_part(bucket);
+            }
+        }
+    }
+    if (end_of_rib) {
+        writer.end_of_rib(Key::kFamily);
+        end_part(Bucket{});
+    }
+    if (chunk_.parts.size() == 1 && chunk_.parts[0].audience == Chunk::Audience::everybody) {
+        chunk_.parts.clear();
+    }
+    items_.clear();
+    buckets_.clear();
+    cells_.clear();
+    last_bucket_ = 0;
+    return std::make_shared<const Chunk>(std::exchange(chunk_, Chunk{}));
+}
+
+template class UpdatePacker<net::PrefixKey4>;
+template class UpdatePacker<net::PrefixKey6>;
+
+}  // namespace manul::bgp::rib

@@ -1,0 +1,119 @@
+#include "bgpd/speaker/family.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace manul::bgp::speaker {
+
+namespace {
+
+/// A sweep mostly looks and rarely finds, so its slices are longer than those of work that encodes.
+constexpr rib::Slot kSweepSlots = 4 * kSlotsPerTurn;
+
+}  // namespace
+
+template <class Key>
+UpdateGroup<Key>* Family<Key>::find(rib::GroupId number) noexcept {
+    const auto at = std::ranges::find_if(groups_, [&](const Numbered& each) { return each.number == number; });
+    return at == groups_.end() ? nullptr : at->group.get();
+}
+
+template <class Key>
+rib::GroupId Family<Key>::unused_number() const noexcept {
+    rib::GroupId number = 1;
+    while (std::ranges::any_of(groups_, [&](const Numbered& each) { return each.number == number; })) {
+        ++number;
+    }
+    return number;
+}
+
+template <class Key>
+void Family<Key>::join(Outlet& outlet, const policy::ExportTarget& target, const wire::WriteContext& context) {
+    auto at = std::ranges::find_if(groups_, [&](const Numbered& each) {
+        const auto& out = each.group->out();
+        return out.target().same_group(target) && out.context().four_octet_as == context.four_octet_as &&
+               out.context().max_message == context.max_message;
+    });
+    if (at == groups_.end()) {
+        const rib::GroupId number = unused_number();
+        groups_.push_back({number, std::make_unique<UpdateGroup<Key>>(core_, rib_, packer_, number, target, context)});
+        at = groups_.end() - 1;
+    }
+    core_.sources[outlet.source].groups[rib::family_index(Key::kFamily)] = at->number;
+    at->group->join(outlet);
+}
+
+template <class Key>
+void Family<Key>::leave(const Outlet& outlet) {
+    rib::GroupId& number = core_.sources[outlet.source].groups[rib::family_index(Key::kFamily)];
+    if (UpdateGroup<Key>* group = find(std::exchange(number, 0))) {
+        group->leave(outlet);
+        std::erase_if(groups_, [](const Numbered& each) { return each.group->empty(); });
+    }
+}
+
+template <class Key>
+void Family<Key>::repeat(const Outlet& outlet) {
+    if (UpdateGroup<Key>* group = find(core_.sources[outlet.source].groups[rib::family_index(Key::kFamily)])) {
+        group->repeat(outlet);
+    }
+}
+
+template <class Key>
+void Family<Key>::retarget(const std::shared_ptr<const net::PrefixRanges>& relayable) {
+    for (Numbered& each : groups_) {
+        each.group->retarget(relayable);
+    }
+}
+
+template <class Key>
+void Family<Key>::sweep_slice() {
+    const rib::Slot from = sweep_next_;
+    sweep_next_ = rib_.sweep(from, kSweepSlots);
+    if (sweep_all_) {
+        rib_.touch_range(from, kSweepSlots);
+    }
+    if (sweep_next_ >= rib_.end()) {
+        sweeping_ = false;
+        sweep_all_ = false;
+    }
+}
+
+template <class Key>
+void Family<Key>::decide(std::vector<FibChange>& fib) {
+    if (sweeping_) {
+        sweep_slice();
+    }
+    changes_.clear();
+    if (!rib_.pending()) {
+        return;
+    }
+    rib_.decide(changes_);
+    if (program_kernel_) {
+        for (const auto& touched : rib_.touched()) {
+            fib_.update(touched.slot, kept_from_kernel_, fib);
+        }
+    }
+}
+
+template <class Key>
+bool Family<Key>::send(std::vector<Action>& actions) {
+    bool more = sweeping_;
+    for (Numbered& each : groups_) {
+        each.group->turn(changes_, actions);
+        more = each.group->work(actions) || more;
+    }
+    if (rib_.pending()) {
+        rib_.end_turn([&](rib::Slot slot) {
+            return std::ranges::any_of(groups_, [&](const Numbered& each) {
+                return each.group->anybody_behind() && each.group->awaits(slot);
+            });
+        });
+    }
+    return more;
+}
+
+template class Family<net::PrefixKey4>;
+template class Family<net::PrefixKey6>;
+
+}  // namespace manul::bgp::speaker

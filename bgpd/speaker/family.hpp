@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "bgpd/rib/loc_rib.hpp"
+#include "bgpd/rib/update_packer.hpp"
+#include "bgpd/speaker/action.hpp"
+#include "bgpd/speaker/fib.hpp"
+#include "bgpd/speaker/update_group.hpp"
+
+namespace manul::bgp::speaker {
+
+/// Everything about one address family: tables, kernel routes, update groups. A turn runs through it in this order:
+///
+///   sweep slice -> decide -> kernel routes -> update groups (one encoding each) -> dumps and other long work -> free
+template <class Key>
+class Family {
+public:
+    Family(rib::RibCore& core, FibGroups& fib_groups) : core_(core), rib_(core), fib_(core, rib_, fib_groups) {}
+
+    [[nodiscard]] rib::LocRib<Key>& rib() noexcept { return rib_; }
+    [[nodiscard]] const rib::LocRib<Key>& rib() const noexcept { return rib_; }
+
+    /// Adds a session's outlet to the group with this target, which is made when there is none.
+    void join(Outlet& outlet, const policy::ExportTarget& target, const wire::WriteContext& context);
+    void leave(const Outlet& outlet);
+    void repeat(const Outlet& outlet);
+    void retarget(const std::shared_ptr<const net::PrefixRanges>& relayable);
+    void set_kernel(bool program, net::PrefixRanges kept) {
+        program_kernel_ = program;
+        kept_from_kernel_ = std::move(kept);
+    }
+
+    /// Begins, or begins again, to look at every slot: for paths of lost sources and changed next hops; with `all`,
+    /// every prefix is decided again.
+    void start_sweep(bool all) noexcept {
+        sweeping_ = true;
+        sweep_next_ = 0;
+        sweep_all_ = sweep_all_ || all;
+    }
+    [[nodiscard]] bool sweeping() const noexcept { return sweeping_; }
+
+    /// First half of a turn: decisions; appends kernel routes.
+    void decide(std::vector<FibChange>& fib);
+    /// Second half: messages. True when there is work that can be done at once.
+    [[nodiscard]] bool send(std::vector<Action>& actions);
+
+private:
+    struct Numbered {
+        rib::GroupId number;
+        std::unique_ptr<UpdateGroup<Key>> group;
+    };
+
+    [[nodiscard]] UpdateGroup<Key>* find(rib::GroupId number) noexcept;
+    [[nodiscard]] rib::GroupId unused_number() const noexcept;
+    void sweep_slice();
+
+    rib::RibCore& core_;
+    rib::LocRib<Key> rib_;
+    rib::UpdatePacker<Key> packer_{core_, rib_};
+    FibTable<Key> fib_;
+    std::vector<Numbered> groups_;
+    std::vector<rib::Change> changes_;
+    net::PrefixRanges kept_from_kernel_;
+    bool program_kernel_ = true;
+    bool sweeping_ = false;
+    bool sweep_all_ = false;
+    rib::Slot sweep_next_ = 0;
+};
+
+extern template class Family<net::PrefixKey4>;
+extern template class Family<net::PrefixKey6>;
+
+}  // namespace manul::bgp::speaker

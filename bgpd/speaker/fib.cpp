@@ -1,0 +1,156 @@
+#include "bgpd/speaker/fib.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace manul::bgp::speaker {
+
+FibGroupId FibGroups::acquire(std::span<const net::Ip> next_hops) {
+    assert(!next_hops.empty());
+    if (last_ != kNoRoute && std::ranges::equal(at(last_).next_hops, next_hops)) {
+        ++at(last_).routes;
+        return last_;
+    }
+    const auto [known, added] = by_members_.try_emplace({next_hops.begin(), next_hops.end()});
+    if (added) {
+        std::uint32_t index = static_cast<std::uint32_t>(groups_.size());
+        if (free_.empty()) {
+            groups_.emplace_back();
+        } else {
+            index = free_.back();
+            free_.pop_back();
+        }
+        known->second = FibGroupId(index + kFirst);
+        groups_[index] = Group{known->first};
+        mark_changed(known->second);
+    }
+    last_ = known->second;
+    ++at(last_).routes;
+    return last_;
+}
+
+void FibGroups::release(FibGroupId group) {
+    if (group.value() < kFirst) {
+        return;
+    }
+    Group& entry = at(group);
+    assert(entry.routes > 0);
+    if (--entry.routes == 0 && !entry.unused) {
+        entry.unused = true;
+        unused_.push_back(group);
+    }
+}
+
+void FibGroups::mark_changed(FibGroupId id) {
+    if (!std::exchange(at(id).stale, true)) {
+        changed_.push_back(id);
+    }
+}
+
+void FibGroups::resolve(const net::Ip& next_hop, const std::optional<Resolution>& resolution) {
+    if (!resolution) {
+        resolutions_.erase(next_hop);  // its routes go away by the decision; the groups live on without this member
+    } else {
+        resolutions_[next_hop] = *resolution;
+    }
+    for (std::uint32_t i = 0; i < groups_.size(); ++i) {
+        if (std::ranges::binary_search(groups_[i].next_hops, next_hop)) {
+            mark_changed(FibGroupId(i + kFirst));
+        }
+    }
+}
+
+void FibGroups::take_definitions(std::vector<Action>& actions) {
+    for (const FibGroupId id : changed_) {
+        Group& group = at(id);
+        group.stale = false;
+        if (group.routes == 0) {
+            continue;
+        }
+        FibGroup definition{id, {}};
+        for (const net::Ip& next_hop : group.next_hops) {
+            if (const auto way = resolutions_.find(next_hop); way != resolutions_.end()) {
+                definition.members.push_back({next_hop, way->second});
+            }
+        }
+        if (!definition.members.empty()) {  // else its routes are about to go
+            group.announced = true;
+            actions.emplace_back(std::move(definition));
+        }
+    }
+    changed_.clear();
+}
+
+void FibGroups::take_removals(std::vector<Action>& actions) {
+    for (const FibGroupId id : unused_) {
+        Group& group = at(id);
+        group.unused = false;
+        if (group.routes > 0) {
+            continue;  // taken into use again
+        }
+        if (group.announced) {
+            actions.emplace_back(FibGroup{id, {}});
+        }
+        by_members_.erase(group.next_hops);
+        group = Group{};
+        free_.push_back(id.value() - kFirst);
+        if (last_ == id) {
+            last_ = kNoRoute;
+        }
+    }
+    unused_.clear();
+}
+
+template <class Key>
+FibGroupId FibTable<Key>::wanted(rib::Slot slot, const net::PrefixRanges& kept_from_kernel) {
+    const auto& entry = rib_[slot];
+    if (!entry.has_selected()) {
+        return kNoRoute;
+    }
+    if (entry.source == rib::kLocalSource) {
+        return entry.flags.blackhole() ? kBlackhole : kNoRoute;
+    }
+    if (kept_from_kernel.contains(entry.key())) {
+        return kNoRoute;
+    }
+    next_hops_.clear();
+    const auto add = [&](const rib::Path& path) {
+        next_hops_.push_back(core_.next_hops[core_.attributes[path.attributes].next_hop].next_hop.address);
+    };
+    if (entry.flags.multipath()) {
+        rib_.each_path(slot, [&](const rib::Path& path) {
+            if (path.flags.multipath()) {
+                add(path);
+            }
+        });
+        std::ranges::sort(next_hops_);
+        next_hops_.erase(std::unique(next_hops_.begin(), next_hops_.end()), next_hops_.end());
+        if (next_hops_.size() > core_.options.multipath_max) {
+            next_hops_.resize(std::max<std::size_t>(1, core_.options.multipath_max));
+        }
+    } else {
+        add(entry.first());
+    }
+    return groups_.acquire(next_hops_);
+}
+
+template <class Key>
+void FibTable<Key>::update(rib::Slot slot, const net::PrefixRanges& kept_from_kernel, std::vector<FibChange>& changes) {
+    if (slot >= by_slot_.size()) {
+        by_slot_.resize(std::max<std::size_t>(slot + 1, by_slot_.size() + by_slot_.size() / 4));
+    }
+    const FibGroupId now = wanted(slot, kept_from_kernel);
+    const FibGroupId before = by_slot_[slot];
+    groups_.release(before);
+    if (now == before) {
+        return;
+    }
+    by_slot_[slot] = now;
+    changes.push_back({rib_[slot].key().to_prefix(), slot, now});
+}
+
+template class FibTable<net::PrefixKey4>;
+template class FibTable<net::PrefixKey6>;
+
+}  // namespace manul::bgp::speaker

@@ -1,0 +1,108 @@
+#include "bgpd/speaker/peer.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace manul::bgp::speaker {
+
+bool Session::loaded() const noexcept {
+    if (!sends_end_of_rib) {
+        return heard_keepalive;
+    }
+    return std::ranges::all_of(wire::kFamilies, [&](net::Family family) {
+        return !families.has(family) || end_of_rib[rib::family_index(family)];
+    });
+}
+
+Peer::Peer(PeerConfig wanted, const Self& self, std::uint32_t seed)
+    : config(std::move(wanted)), machine(peer_settings(config, self), seed), held_down(obstacle(config)) {}
+
+fsm::PeerSettings peer_settings(const PeerConfig& config, const Self& self) {
+    wire::Capabilities capabilities;
+    if (config.v4) {
+        capabilities.multiprotocol.push_back(wire::AfiSafi::of(net::Family::v4));
+    }
+    if (config.v6) {
+        capabilities.multiprotocol.push_back(wire::AfiSafi::of(net::Family::v6));
+    }
+    capabilities.route_refresh = true;
+    capabilities.extended_message = true;
+    capabilities.four_octet_as = config.local_as.number();
+    capabilities.fqdn = wire::Fqdn{self.node_name, ""};
+    // No family of ours is kept over a restart; the capability makes the peer send End-of-RIB (RFC 4724 section 3).
+    capabilities.graceful_restart =
+        wire::GracefulRestart{.restarting = false, .notification = false, .seconds = 0, .families = {}};
+
+    const auto hold_time =
+        static_cast<std::uint16_t>(std::clamp<std::int64_t>(config.hold_time.count(), 0, UINT16_MAX));
+    fsm::PeerSettings settings{
+        .open = {.as = config.local_as,
+                 .identifier = self.router_id,
+                 .hold_time = hold_time,
+                 .capabilities = std::move(capabilities)},
+        .peer_as = config.remote_as,
+        .keepalive_seconds = std::nullopt,
+        .passive = config.passive,
+        .timing = {},
+    };
+    if (config.keepalive_time) {
+        settings.keepalive_seconds =
+            static_cast<std::uint16_t>(std::clamp<std::int64_t>(config.keepalive_time->count(), 1, UINT16_MAX));
+    }
+    return settings;
+}
+
+SocketOptions socket_options(const PeerConfig& config) {
+    SocketOptions options;
+    if (config.password) {
+        options.md5_key = config.password->value;
+    }
+    if (config.ttl_security) {
+        options.ttl = 255;
+        options.minimum_ttl = static_cast<std::uint8_t>(256 - std::max<int>(1, *config.ttl_security));
+    }
+    return options;
+}
+
+std::string obstacle(const PeerConfig& config) {
+    if (config.password && !config.password->value) {
+        return "no password found: secret " + config.password->secret + ", key " + config.password->key;
+    }
+    return {};
+}
+
+PeerStatus Peer::status(const rib::SourceTable& sources) const {
+    PeerStatus status;
+    status.address = config.address;
+    status.name = config.name;
+    status.origin = config.origin;
+    status.remote_as = config.remote_as;
+    status.local_as = config.local_as;
+    status.state = machine.state();
+    status.since = machine.since();
+    if (!held_down.empty()) {
+        status.last_error = held_down;
+    } else if (shut_down) {
+        status.last_error = "shut down by the operator";
+    } else if (machine.last_end()) {
+        status.last_error = machine.last_end()->to_string();
+    }
+    if (session == nullptr) {
+        return status;
+    }
+    if (const wire::Negotiated* negotiated = machine.negotiated()) {
+        status.remote_id = negotiated->peer_identifier;
+        status.hold_time = std::chrono::seconds(negotiated->hold_time);
+    }
+    for (const net::Family family : wire::kFamilies) {
+        const std::size_t index = rib::family_index(family);
+        const auto& counts = sources[session->outlet.source].counts[index];
+        FamilyCounters& shown = family == net::Family::v4 ? status.v4 : status.v6;
+        shown = {session->families.has(family), counts.received, counts.accepted, session->end_of_rib[index]};
+    }
+    status.updates_in = session->updates_in;
+    status.bytes_out = session->outlet.bytes_out;
+    return status;
+}
+
+}  // namespace manul::bgp::speaker

@@ -1,0 +1,185 @@
+#include <algorithm>
+#include <utility>
+
+#include "bgpd/speaker/speaker_impl.hpp"
+#include "bgpd/wire/community.hpp"
+#include "bgpd/wire/path_attributes.hpp"
+
+namespace manul::bgp::speaker {
+
+namespace {
+
+/// Differences that a running session does not notice.
+bool same_session(PeerConfig a, const PeerConfig& b) {
+    a.name = b.name;
+    a.origin = b.origin;
+    a.max_prefixes = b.max_prefixes;
+    return a == b;
+}
+
+std::vector<net::Ip> listen_addresses(const Configuration& configuration) {
+    std::vector<net::Ip> addresses;
+    if (configuration.listen_on_node_address) {
+        for (const auto& address : {configuration.self.v4, configuration.self.v6}) {
+            if (address) {
+                addresses.push_back(address->address);
+            }
+        }
+    }
+    return addresses;
+}
+
+}  // namespace
+
+void Speaker::Impl::on(const Configure& event) {
+    static const Configuration kNothing;
+    const auto before_holder = std::exchange(configuration, event.configuration);
+    const Configuration& before = before_holder ? *before_holder : kNothing;
+    const bool first = before_holder == nullptr;
+    if (first) {
+        fib_deadline = now + kFibCompleteWait;
+    }
+    if (first || before.listen_port != configuration->listen_port ||
+        listen_addresses(before) != listen_addresses(*configuration)) {
+        actions.emplace_back(Listen{configuration->listen_port, listen_addresses(*configuration)});
+    }
+    apply_routing(before);
+
+    for (std::size_t i = peers.size(); i-- > 0;) {
+        const bool wanted = std::ranges::any_of(
+            configuration->peers, [&](const PeerConfig& each) { return each.address == peers[i]->config.address; });
+        if (!wanted) {
+            remove_peer(i);
+        }
+    }
+    const bool self_changed = before.self != configuration->self;
+    for (const PeerConfig& wanted : configuration->peers) {
+        if (Peer* const known = find_peer(wanted.address)) {
+            change_peer(*known, wanted, self_changed);
+            continue;
+        }
+        const auto seed =
+            static_cast<std::uint32_t>(std::hash<net::Ip>{}(wanted.address)) ^ configuration->self.router_id.value();
+        peers.push_back(std::make_unique<Peer>(wanted, configuration->self, seed));
+        peer_by_address[wanted.address] = peers.back().get();
+        actions.emplace_back(ExpectPeer{wanted.address, socket_options(wanted)});
+        start(*peers.back());
+    }
+    unfinished = true;
+}
+
+/// What concerns routes: decision options, ranges, kernel.
+void Speaker::Impl::apply_routing(const Configuration& before) {
+    const Configuration& wanted = *configuration;
+    core.options = {wanted.multipath.max, wanted.multipath.relax};
+    core.sources[rib::kLocalSource].router_id = wanted.self.router_id.value();
+    v4.set_kernel(wanted.program_kernel, net::PrefixRanges(wanted.kept_from_kernel));
+    v6.set_kernel(wanted.program_kernel, net::PrefixRanges(wanted.kept_from_kernel));
+    if (before.multipath != wanted.multipath || before.kept_from_kernel != wanted.kept_from_kernel ||
+        before.program_kernel != wanted.program_kernel) {
+        start_sweep(true);
+    }
+    if (before.relayable != wanted.relayable) {
+        relayable = std::make_shared<const net::PrefixRanges>(wanted.relayable);
+        v4.retarget(relayable);
+        v6.retarget(relayable);
+    }
+    if (before.local_preference_v4 != wanted.local_preference_v4 ||
+        before.local_preference_v6 != wanted.local_preference_v6) {
+        for (const LocalRoute& route : local_routes) {
+            announce_local(route);
+        }
+    }
+}
+
+void Speaker::Impl::start(Peer& peer) {
+    if (peer.wanted_up()) {
+        feed(peer, fsm::event::Start{});
+    } else {
+        report(peer);
+    }
+}
+
+void Speaker::Impl::stop(Peer& peer, std::uint8_t cease, std::string_view text) {
+    if (peer.machine.running()) {
+        feed(peer, fsm::event::Stop{wire::make_cease(cease, text), false});
+    }
+}
+
+void Speaker::Impl::change_peer(Peer& peer, const PeerConfig& wanted, bool restart) {
+    restart = restart || !same_session(peer.config, wanted);
+    if (!restart) {
+        peer.config = wanted;
+        return;
+    }
+    stop(peer, wire::cease::kConfigurationChange);
+    peer.config = wanted;
+    peer.held_down = obstacle(wanted);
+    peer.machine.set_settings(peer_settings(wanted, configuration->self));
+    actions.emplace_back(ExpectPeer{wanted.address, socket_options(wanted)});
+    start(peer);
+}
+
+void Speaker::Impl::remove_peer(std::size_t index) {
+    Peer& peer = *peers[index];
+    stop(peer, wire::cease::kPeerDeconfigured);
+    report(peer, true);
+    actions.emplace_back(ForgetPeer{peer.config.address});
+    peer_by_address.erase(peer.config.address);
+    peers.erase(peers.begin() + static_cast<std::ptrdiff_t>(index));
+}
+
+void Speaker::Impl::on(const Originate& event) {
+    set_local_routes(*event.routes);
+    originated = true;
+    unfinished = true;
+}
+
+void Speaker::Impl::set_local_routes(const std::vector<LocalRoute>& wanted) {
+    std::vector<LocalRoute> sorted = wanted;
+    std::ranges::sort(sorted);
+    const auto duplicates = std::ranges::unique(sorted, {}, &LocalRoute::prefix);
+    sorted.erase(duplicates.begin(), duplicates.end());
+    for (const LocalRoute& route : local_routes) {
+        const auto same = std::ranges::lower_bound(sorted, route.prefix, {}, &LocalRoute::prefix);
+        if (same == sorted.end() || same->prefix != route.prefix) {
+            withdraw_local(route);
+        }
+    }
+    for (const LocalRoute& route : sorted) {
+        announce_local(route);
+    }
+    local_routes = std::move(sorted);
+}
+
+void Speaker::Impl::announce_local(const LocalRoute& route) {
+    const bool is_v4 = route.prefix.family() == net::Family::v4;
+    wire::PathAttributes attributes;
+    attributes.origin = wire::Origin::igp;
+    attributes.local_pref = configuration
+                                ? (is_v4 ? configuration->local_preference_v4 : configuration->local_preference_v6)
+                                : policy::kDefaultLocalPref;
+    if (!route.advertise) {
+        attributes.add(wire::kNoAdvertise);
+    }
+    Bytes canonical;
+    wire::encode_attributes(attributes, canonical);
+    const rib::AttributeId id = core.attributes.intern_local(canonical);
+    const rib::PathFlags flags = rib::PathFlags::local(route.blackhole);
+    if (is_v4) {
+        v4.rib().announce(net::PrefixKey4::from(route.prefix), rib::kLocalSource, id, flags);
+    } else {
+        v6.rib().announce(net::PrefixKey6::from(route.prefix), rib::kLocalSource, id, flags);
+    }
+    core.attributes.release(id);
+}
+
+void Speaker::Impl::withdraw_local(const LocalRoute& route) {
+    if (route.prefix.family() == net::Family::v4) {
+        v4.rib().withdraw(net::PrefixKey4::from(route.prefix), rib::kLocalSource);
+    } else {
+        v6.rib().withdraw(net::PrefixKey6::from(route.prefix), rib::kLocalSource);
+    }
+}
+
+}  // namespace manul::bgp::speaker

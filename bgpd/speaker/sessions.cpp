@@ -1,0 +1,346 @@
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <variant>
+
+#include "base/overloaded.hpp"
+#include "bgpd/rib/adj_rib_in.hpp"
+#include "bgpd/speaker/speaker_impl.hpp"
+#include "bgpd/wire/framer.hpp"
+#include "bgpd/wire/route_refresh.hpp"
+
+namespace manul::bgp::speaker {
+
+void Speaker::Impl::on(const Connected& event) {
+    const auto known = connections.find(event.connection);
+    if (known == connections.end()) {
+        return;
+    }
+    auto& link = known->second.peer->link(known->second.direction);
+    link->local = event.local;
+    link->up = true;
+    feed(*known->second.peer, fsm::event::Connected{});
+}
+
+void Speaker::Impl::on(const Accepted& event) {
+    Peer* const peer = find_peer(event.remote.address);
+    if (peer == nullptr) {
+        actions.emplace_back(Close{event.connection, false});
+        return;
+    }
+    accepting = event;
+    feed(*peer, fsm::event::Accepted{});
+    if (accepting) {  // the machine has no opinion
+        actions.emplace_back(Close{event.connection, false});
+        accepting.reset();
+    }
+}
+
+void Speaker::Impl::on(const Closed& event) {
+    const auto known = connections.find(event.connection);
+    if (known == connections.end()) {
+        return;
+    }
+    const auto [peer, direction] = known->second;
+    connections.erase(known);
+    peer->link(direction).reset();
+    feed(*peer, fsm::event::Lost{direction});
+}
+
+void Speaker::Impl::on(const Received& event) {
+    const auto known = connections.find(event.connection);
+    if (known == connections.end()) {
+        consumed = event.data.size();
+        return;
+    }
+    const auto [peer, direction] = known->second;
+    consumed = read_messages(*peer, direction, event.data);
+    watch_next_hops();  // the answers can be there before the turn ends
+    unfinished = true;
+}
+
+/// Gives the peer's session machine an event and does what it asks for.
+void Speaker::Impl::feed(Peer& peer, const fsm::Event& event) {
+    machine_actions.clear();
+    peer.machine.handle(event, now, machine_actions);
+    if (!machine_actions.empty()) {
+        for (const fsm::Action& action : std::exchange(machine_actions, {})) {
+            carry_out(peer, action);
+        }
+    }
+    if (peer.machine.state() != peer.reported) {
+        report(peer);
+    }
+    if (const auto deadline = peer.machine.next_deadline(); deadline && (!earliest || *deadline < *earliest)) {
+        earliest = deadline;
+    }
+}
+
+void Speaker::Impl::carry_out(Peer& peer, const fsm::Action& action) {
+    std::visit(overloaded{
+                   [&](const fsm::action::Connect&) {
+                       const ConnectionId id(next_connection);
+                       next_connection = next_connection % (kFirstAcceptedConnection - 1) + 1;
+                       peer.link(fsm::Direction::outgoing) = Peer::Link{id, {}, false};
+                       connections[id] = {&peer, fsm::Direction::outgoing};
+                       actions.emplace_back(Connect{id,
+                                                    {peer.config.address, peer.config.port},
+                                                    peer.config.local_address,
+                                                    socket_options(peer.config)});
+                   },
+                   [&](const fsm::action::Adopt&) {
+                       peer.link(fsm::Direction::incoming) = Peer::Link{accepting->connection, accepting->local, true};
+                       connections[accepting->connection] = {&peer, fsm::Direction::incoming};
+                       accepting.reset();
+                   },
+                   [&](const fsm::action::Refuse&) {
+                       actions.emplace_back(Close{accepting->connection, false});
+                       accepting.reset();
+                   },
+                   [&](const fsm::action::Send& send) {
+                       if (const auto& link = peer.link(send.direction)) {
+                           send_bytes(link->id, send.bytes);
+                       }
+                   },
+                   [&](const fsm::action::Close& close) {
+                       if (auto& link = peer.link(close.direction)) {
+                           actions.emplace_back(Close{link->id, link->up});
+                           connections.erase(link->id);
+                           link.reset();
+                       }
+                   },
+                   [&](const fsm::action::SessionUp& up) { session_up(peer, up); },
+                   [&](const fsm::action::SessionDown&) { session_down(peer); },
+               },
+               action);
+}
+
+void Speaker::Impl::send_bytes(ConnectionId connection, Bytes bytes) {
+    actions.emplace_back(
+        Write{connection, rib::kLocalSource, std::make_shared<const rib::Chunk>(rib::Chunk{std::move(bytes), {}})});
+}
+
+void Speaker::Impl::report(Peer& peer, bool removed) {
+    peer.reported = peer.machine.state();
+    actions.emplace_back(PeerChanged{peer.status(core.sources), removed});
+}
+
+void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
+    const auto& link = peer.link(up.direction);
+    rib::Source source;
+    source.traits.kind = up.negotiated.internal ? policy::SourceKind::internal : policy::SourceKind::external;
+    source.traits.reflector_client = up.negotiated.internal && peer.config.reflector_client;
+    source.traits.is_node = peer.config.is_node;
+    source.router_id = up.negotiated.peer_identifier.value();
+    source.address = peer.config.address;
+    const auto number = core.sources.add(source);
+    if (!number || !link) {
+        feed(peer, fsm::event::Malformed{up.direction, wire::make_cease(wire::cease::kOutOfResources)});
+        return;
+    }
+    auto session = std::make_unique<Session>();
+    session->direction = up.direction;
+    session->local = link->local;
+    session->outlet.connection = link->id;
+    session->outlet.source = *number;
+    session->families = up.negotiated.families;
+    session->update_context = {up.negotiated.families, up.negotiated.four_octet_as, up.negotiated.internal};
+    session->import = {.external = !up.negotiated.internal,
+                       .remote_as = up.negotiated.peer_as,
+                       .local_as = peer.config.local_as,
+                       .node_as = configuration->self.as,
+                       .router_id = configuration->self.router_id,
+                       .cluster_id = configuration->self.cluster_id,
+                       .allowed_own_as = peer.config.allowed_own_as};
+    session->sends_end_of_rib = up.negotiated.peer_graceful_restart.has_value();
+    peer.session = std::move(session);
+    join_groups(peer, up.negotiated);
+    unfinished = true;
+}
+
+/// Our address as next hop for routes of the family: that of the session if it is of the family, else the node's.
+std::optional<net::Ip> Speaker::Impl::own_next_hop(const Session& session, net::Family family) const {
+    if (session.local.address.family() == family) {
+        return session.local.address;
+    }
+    const Self& self = configuration->self;
+    const auto& address = family == net::Family::v4 ? self.v4 : self.v6;
+    return address ? std::optional<net::Ip>(address->address) : std::nullopt;
+}
+
+/// The subnet that the peer and one of our interfaces are both in.
+std::optional<net::Prefix> Speaker::Impl::shared_link(const net::Ip& peer) const {
+    for (const net::InterfaceAddress& address : local_addresses) {
+        if (address.network().contains(peer)) {
+            return address.network();
+        }
+    }
+    for (const auto& address : {configuration->self.v4, configuration->self.v6}) {
+        if (address && address->network().contains(peer)) {
+            return address->network();
+        }
+    }
+    return std::nullopt;
+}
+
+void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated) {
+    Session& session = *peer.session;
+    const wire::WriteContext context{negotiated.four_octet_as, negotiated.max_send};
+    for (const net::Family family : wire::kFamilies) {
+        const auto next_hop = own_next_hop(session, family);
+        if (!session.families.has(family) || !next_hop) {
+            continue;
+        }
+        policy::ExportTarget target;
+        target.external = !negotiated.internal;
+        target.reflector_client = negotiated.internal && peer.config.reflector_client;
+        target.is_node = target.external && peer.config.is_node;
+        target.next_hop_mode = peer.config.next_hop_mode;
+        target.local_as = peer.config.local_as;
+        target.cluster_id = configuration->self.cluster_id;
+        target.self = *next_hop;
+        target.relayable = relayable;
+        if (target.external && peer.config.address.family() == family) {
+            target.shared_link = shared_link(peer.config.address);
+        }
+        if (family == net::Family::v4) {
+            v4.join(session.outlet, target, context);
+        } else {
+            v6.join(session.outlet, target, context);
+        }
+    }
+}
+
+void Speaker::Impl::session_down(Peer& peer) {
+    if (peer.session == nullptr) {
+        return;
+    }
+    const Outlet& outlet = peer.session->outlet;
+    v4.leave(outlet);
+    v6.leave(outlet);
+    core.sources[outlet.source].lost = true;
+    peer.session.reset();
+    start_sweep(false);
+}
+
+/// Reads whole messages; returns how many bytes they had. When the connection goes away under way, the rest is of no
+/// interest to anybody.
+std::size_t Speaker::Impl::read_messages(Peer& peer, fsm::Direction direction, ByteView data) {
+    const ConnectionId id = peer.link(direction)->id;
+    // The peer may send large messages as soon as it has our OPEN (RFC 8654 section 4).
+    wire::Framer framer(data, wire::kMaxExtendedMessage);
+    while (true) {
+        const auto frame = framer.next();
+        if (!frame) {
+            feed(peer, fsm::event::Malformed{direction, frame.error().notification()});
+            return data.size();
+        }
+        if (!*frame) {
+            return framer.consumed();
+        }
+        const bool established = peer.session != nullptr && peer.session->direction == direction;
+        feed(peer, fsm::event::Received{direction, **frame});
+        const auto& link = peer.link(direction);
+        if (!link || link->id != id) {
+            return data.size();
+        }
+        if (!established || peer.session == nullptr) {
+            continue;
+        }
+        switch ((*frame)->type) {
+            case wire::MessageType::update:
+                read_update(peer, (*frame)->body());
+                break;
+            case wire::MessageType::route_refresh:
+                read_route_refresh(peer, (*frame)->message);
+                break;
+            case wire::MessageType::keepalive:
+                peer.session->heard_keepalive = true;
+                break;
+            default:
+                break;
+        }
+        if (!link || link->id != id) {
+            return data.size();
+        }
+    }
+}
+
+void Speaker::Impl::read_update(Peer& peer, ByteView body) {
+    Session& session = *peer.session;
+    ++session.updates_in;
+    const wire::Update update = decoder.decode(body, session.update_context);
+    if (update.verdict == wire::Verdict::reset) {
+        feed(peer, fsm::event::Malformed{session.direction, update.fault.notification()});
+        return;
+    }
+    withdraw(session, update.withdrawn);
+    withdraw(session, update.mp_withdrawn);
+    if (update.verdict == wire::Verdict::treat_as_withdraw) {
+        withdraw(session, update.announced);
+        withdraw(session, update.mp_announced);
+    } else {
+        announce(session, update.announced, update.attributes, update.next_hop);
+        announce(session, update.mp_announced, update.attributes, update.mp_next_hop);
+        check_prefix_limit(peer);
+    }
+    if (update.end_of_rib && peer.session != nullptr) {
+        session.end_of_rib[rib::family_index(*update.end_of_rib)] = true;
+    }
+}
+
+void Speaker::Impl::announce(Session& session, const wire::NlriView& prefixes, ByteView attributes,
+                             const wire::NextHop& next_hop) {
+    if (prefixes.empty()) {
+        return;
+    }
+    const rib::AttributeId id = core.attributes.intern(attributes, next_hop);
+    const policy::Refusal refusal =
+        policy::judge_attributes(session.import, wire::attribute_facts(attributes), next_hop, own_addresses);
+    if (prefixes.family() == net::Family::v4) {
+        rib::announce_all(v4.rib(), session.outlet.source, prefixes, id, refusal, own_addresses);
+    } else {
+        rib::announce_all(v6.rib(), session.outlet.source, prefixes, id, refusal, own_addresses);
+    }
+    core.attributes.release(id);
+}
+
+void Speaker::Impl::withdraw(const Session& session, const wire::NlriView& prefixes) {
+    if (prefixes.empty()) {
+        return;
+    }
+    if (prefixes.family() == net::Family::v4) {
+        rib::withdraw_all(v4.rib(), session.outlet.source, prefixes);
+    } else {
+        rib::withdraw_all(v6.rib(), session.outlet.source, prefixes);
+    }
+}
+
+void Speaker::Impl::check_prefix_limit(Peer& peer) {
+    if (!peer.config.max_prefixes) {
+        return;
+    }
+    const auto& counts = core.sources[peer.session->outlet.source].counts;
+    if (counts[0].received + counts[1].received > *peer.config.max_prefixes) {
+        feed(peer, fsm::event::Malformed{peer.session->direction, wire::make_cease(wire::cease::kMaxPrefixes)});
+    }
+}
+
+void Speaker::Impl::read_route_refresh(Peer& peer, ByteView message) {
+    const auto refresh = wire::decode_route_refresh(message);
+    if (!refresh) {
+        feed(peer, fsm::event::Malformed{peer.session->direction, refresh.error()});
+        return;
+    }
+    const auto family = refresh->family.family();
+    if (!family || refresh->subtype != static_cast<std::uint8_t>(wire::RouteRefresh::Kind::request)) {
+        return;
+    }
+    if (*family == net::Family::v4) {
+        v4.repeat(peer.session->outlet);
+    } else {
+        v6.repeat(peer.session->outlet);
+    }
+}
+
+}  // namespace manul::bgp::speaker

@@ -1,0 +1,190 @@
+#include "bgpd/speaker/speaker.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "bgpd/speaker/speaker_impl.hpp"
+#include "bgpd/wire/route_refresh.hpp"
+
+namespace manul::bgp::speaker {
+
+Speaker::Speaker() : impl_(std::make_unique<Impl>()) {}
+Speaker::~Speaker() = default;
+
+Speaker::Outcome Speaker::handle(const Event& event, Time now) {
+    impl_->now = now;
+    impl_->actions.clear();
+    impl_->consumed = 0;
+    std::visit([&](const auto& what) { impl_->on(what); }, event);
+    return {impl_->actions, impl_->consumed};
+}
+
+std::optional<Time> Speaker::next_deadline() const {
+    const auto& earliest = impl_->earliest;
+    const auto& fib = impl_->fib_deadline;
+    return earliest && fib ? std::min(*earliest, *fib) : earliest ? earliest : fib;
+}
+
+bool Speaker::busy() const { return impl_->more_work || impl_->unfinished; }
+
+Peer* Speaker::Impl::find_peer(const net::Ip& address) noexcept {
+    const auto peer = peer_by_address.find(address);
+    return peer == peer_by_address.end() ? nullptr : peer->second;
+}
+
+void Speaker::Impl::on(const TurnEnd& /*event*/) {
+    unfinished = false;
+    auto fib = std::make_shared<std::vector<FibChange>>();
+    v4.decide(*fib);
+    v6.decide(*fib);
+    fib_groups.take_definitions(actions);
+    if (!fib->empty()) {
+        actions.emplace_back(FibBatch{std::move(fib)});
+    }
+    fib_groups.take_removals(actions);
+    const bool more4 = v4.send(actions);
+    const bool more6 = v6.send(actions);
+    more_work = more4 || more6;
+    core.next_hops.end_turn();
+    end_sweep();
+    watch_next_hops();
+    complete_fib();
+}
+
+void Speaker::Impl::on(const Tick& /*event*/) {
+    if (earliest && *earliest <= now) {
+        earliest.reset();
+        for (std::size_t i = 0; i < peers.size(); ++i) {
+            const auto due = peers[i]->machine.next_deadline();
+            if (due && *due <= now) {
+                feed(*peers[i], fsm::event::Tick{});
+            } else if (due && (!earliest || *due < *earliest)) {
+                earliest = due;
+            }
+        }
+    }
+    complete_fib();
+}
+
+void Speaker::Impl::on(const Backlog& event) {
+    const auto connection = connections.find(event.connection);
+    if (connection == connections.end()) {
+        return;
+    }
+    Peer& peer = *connection->second.peer;
+    const fsm::Direction direction = connection->second.direction;
+    if (peer.session != nullptr && peer.session->direction == direction) {
+        peer.session->outlet.backlog = event.bytes;
+        unfinished = true;  // long work may go on
+    }
+    feed(peer, fsm::event::Backlog{direction, event.bytes > 0});
+}
+
+void Speaker::Impl::on(const NextHopChanged& event) {
+    fib_groups.resolve(event.next_hop, event.resolution);
+    const auto metric =
+        event.resolution ? std::optional<std::uint32_t>(event.resolution->metric) : std::optional<std::uint32_t>{};
+    if (core.next_hops.resolve(event.next_hop, metric)) {
+        start_sweep(false);
+    }
+    unfinished = true;
+}
+
+void Speaker::Impl::on(const LocalAddresses& event) {
+    local_addresses = event.addresses;
+    std::vector<net::Ip> addresses;
+    addresses.reserve(event.addresses.size());
+    for (const net::InterfaceAddress& address : event.addresses) {
+        addresses.push_back(address.address);
+    }
+    own_addresses = policy::OwnAddresses(std::move(addresses));
+}
+
+void Speaker::Impl::on(const PeerCommand& event) {
+    for (const auto& peer : peers) {
+        if (event.peer && *event.peer != peer->config.address) {
+            continue;
+        }
+        switch (event.what) {
+            case PeerCommand::What::reset:
+                stop(*peer, wire::cease::kAdministrativeReset, event.text);
+                start(*peer);
+                break;
+            case PeerCommand::What::shutdown:
+                stop(*peer, wire::cease::kAdministrativeShutdown, event.text);
+                peer->shut_down = true;
+                report(*peer);
+                break;
+            case PeerCommand::What::enable:
+                peer->shut_down = false;
+                start(*peer);
+                break;
+            case PeerCommand::What::refresh_in:
+                if (peer->session != nullptr && peer->machine.negotiated()->route_refresh) {
+                    Bytes bytes;
+                    for (const net::Family family : wire::kFamilies) {
+                        if (peer->session->families.has(family)) {
+                            wire::encode_route_refresh(family, wire::RouteRefresh::Kind::request, bytes);
+                        }
+                    }
+                    send_bytes(peer->session->outlet.connection, std::move(bytes));
+                }
+                break;
+            case PeerCommand::What::refresh_out:
+                if (peer->session != nullptr) {
+                    v4.repeat(peer->session->outlet);
+                    v6.repeat(peer->session->outlet);
+                    unfinished = true;
+                }
+                break;
+        }
+    }
+}
+
+/// Both families are gone over, always together: what is looked for (a lost session, a next hop) concerns both.
+void Speaker::Impl::start_sweep(bool all) {
+    v4.start_sweep(all);
+    v6.start_sweep(all);
+    unfinished = true;
+}
+
+/// When no table is being gone over any more, nothing refers to lost sessions.
+void Speaker::Impl::end_sweep() {
+    if (v4.sweeping() || v6.sweeping()) {
+        return;
+    }
+    core.next_hops.clear_changed();
+    for (std::size_t i = 1; i < core.sources.size(); ++i) {
+        const rib::SourceId id(static_cast<std::uint16_t>(i));
+        if (core.sources[id].lost) {
+            core.sources.remove(id);
+        }
+    }
+}
+
+void Speaker::Impl::watch_next_hops() {
+    for (const auto& watch : core.next_hops.take_watches()) {
+        actions.emplace_back(TrackNextHop{watch.address, watch.wanted});
+        if (!watch.wanted) {
+            fib_groups.resolve(watch.address, std::nullopt);
+        }
+    }
+}
+
+/// Tells the outside once that the kernel routes named so far are all there are.
+void Speaker::Impl::complete_fib() {
+    if (fib_complete || !configuration || !originated || more_work || unfinished) {
+        return;
+    }
+    const bool loaded = std::ranges::all_of(peers, [](const auto& peer) {
+        return !peer->wanted_up() || (peer->session != nullptr && peer->session->loaded());
+    });
+    if (loaded || now >= *fib_deadline) {
+        fib_complete = true;
+        fib_deadline.reset();
+        actions.emplace_back(FibComplete{});
+    }
+}
+
+}  // namespace manul::bgp::speaker

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "bgpd/speaker/family.hpp"
+#include "bgpd/speaker/peer.hpp"
+#include "bgpd/speaker/speaker.hpp"
+
+/// The inside of Speaker, shared by its source files: speaker.cpp (events, time, turns), sessions.cpp (connections,
+/// sessions, messages), reconfigure.cpp (configuration, local routes), show.cpp (questions).
+namespace manul::bgp::speaker {
+
+/// How long leftover kernel routes wait for the peers' first tables (selection deferral of RFC 4724 section 4.1).
+inline constexpr std::chrono::seconds kFibCompleteWait{120};
+
+struct Speaker::Impl {
+    // Events; one function each.
+    void on(const Received& event);
+    void on(const TurnEnd& event);
+    void on(const Tick& event);
+    void on(const Backlog& event);
+    void on(const Connected& event);
+    void on(const Accepted& event);
+    void on(const Closed& event);
+    void on(const Configure& event);
+    void on(const Originate& event);
+    void on(const NextHopChanged& event);
+    void on(const LocalAddresses& event);
+    void on(const PeerCommand& event);
+
+    // Sessions (sessions.cpp).
+    void feed(Peer& peer, const fsm::Event& event);
+    void carry_out(Peer& peer, const fsm::Action& action);
+    void session_up(Peer& peer, const fsm::action::SessionUp& up);
+    void session_down(Peer& peer);
+    void join_groups(Peer& peer, const wire::Negotiated& negotiated);
+    [[nodiscard]] std::optional<net::Ip> own_next_hop(const Session& session, net::Family family) const;
+    [[nodiscard]] std::optional<net::Prefix> shared_link(const net::Ip& peer) const;
+    std::size_t read_messages(Peer& peer, fsm::Direction direction, ByteView data);
+    void read_update(Peer& peer, ByteView body);
+    void read_route_refresh(Peer& peer, ByteView message);
+    void announce(Session& session, const wire::NlriView& prefixes, ByteView attributes, const wire::NextHop& next_hop);
+    void withdraw(const Session& session, const wire::NlriView& prefixes);
+    void check_prefix_limit(Peer& peer);
+    void send_bytes(ConnectionId connection, Bytes bytes);
+    void report(Peer& peer, bool removed = false);
+
+    // Configuration (reconfigure.cpp).
+    void start(Peer& peer);
+    void stop(Peer& peer, std::uint8_t cease, std::string_view text = {});
+    void change_peer(Peer& peer, const PeerConfig& wanted, bool restart);
+    void remove_peer(std::size_t index);
+    void apply_routing(const Configuration& before);
+    void set_local_routes(const std::vector<LocalRoute>& wanted);
+    void announce_local(const LocalRoute& route);
+    void withdraw_local(const LocalRoute& route);
+
+    [[nodiscard]] Peer* find_peer(const net::Ip& address) noexcept;
+    void start_sweep(bool all);
+    void end_sweep();
+    void watch_next_hops();
+    void complete_fib();
+
+    struct ConnectionRef {
+        Peer* peer;
+        fsm::Direction direction;
+    };
+
+    Time now{};  ///< of the event at hand
+    std::vector<Action> actions;
+    std::size_t consumed = 0;
+
+    std::shared_ptr<const Configuration> configuration;
+    std::shared_ptr<const net::PrefixRanges> relayable = std::make_shared<const net::PrefixRanges>();
+    std::vector<LocalRoute> local_routes;  ///< sorted
+    std::vector<net::InterfaceAddress> local_addresses;
+    policy::OwnAddresses own_addresses;
+
+    rib::RibCore core;
+    FibGroups fib_groups;
+    Family<net::PrefixKey4> v4{core, fib_groups};
+    Family<net::PrefixKey6> v6{core, fib_groups};
+
+    std::vector<std::unique_ptr<Peer>> peers;
+    std::unordered_map<net::Ip, Peer*> peer_by_address;
+    std::unordered_map<ConnectionId, ConnectionRef> connections;
+    std::uint32_t next_connection = 1;
+    std::optional<Accepted> accepting;  ///< the connection that the machine is deciding about
+    fsm::Actions machine_actions;
+    wire::UpdateDecoder decoder;
+
+    std::optional<Time> earliest;  ///< no timer is due before; nothing when none runs
+    bool more_work = false;
+    bool unfinished = false;  ///< something happened since the last TurnEnd
+    bool originated = false;
+    bool fib_complete = false;
+    std::optional<Time> fib_deadline;
+};
+
+}  // namespace manul::bgp::speaker

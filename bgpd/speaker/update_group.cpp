@@ -1,0 +1,240 @@
+#include "bgpd/speaker/update_group.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+namespace manul::bgp::speaker {
+
+template <class Key>
+typename UpdateGroup<Key>::Reader* UpdateGroup<Key>::find(rib::SourceId source) noexcept {
+    const auto reader =
+        std::ranges::find_if(readers_, [&](const Reader& each) { return each.outlet->source == source; });
+    return reader == readers_.end() ? nullptr : &*reader;
+}
+
+template <class Key>
+void UpdateGroup<Key>::join(Outlet& outlet) {
+    readers_.push_back({.outlet = &outlet, .missed = {}});
+    joining_.push_back(outlet.source);
+}
+
+template <class Key>
+void UpdateGroup<Key>::leave(const Outlet& outlet) {
+    const auto reader = std::ranges::find_if(readers_, [&](const Reader& each) { return each.outlet == &outlet; });
+    if (reader == readers_.end()) {
+        return;
+    }
+    attach(*reader);
+    readers_.erase(reader);
+    std::erase(joining_, outlet.source);
+    for (Dump& dump : dumps_) {
+        std::erase(dump.readers, outlet.source);
+    }
+    std::erase_if(dumps_, [](const Dump& dump) { return dump.readers.empty(); });
+}
+
+template <class Key>
+void UpdateGroup<Key>::repeat(const Outlet& outlet) {
+    if (std::ranges::find(joining_, outlet.source) == joining_.end()) {
+        joining_.push_back(outlet.source);
+    }
+}
+
+template <class Key>
+void UpdateGroup<Key>::retarget(std::shared_ptr<const net::PrefixRanges> relayable) {
+    out_.retarget(std::move(relayable));
+    retarget_next_ = 0;
+}
+
+template <class Key>
+void UpdateGroup<Key>::detach(Reader& reader) {
+    if (!reader.detached) {
+        reader.detached = true;
+        reader.missed.assign(rib_.end() / 64 + 1, 0);
+        reader.cursor = 0;
+        ++behind_;
+    }
+}
+
+template <class Key>
+void UpdateGroup<Key>::attach(Reader& reader) {
+    if (reader.detached) {
+        reader.detached = false;
+        reader.owes_end_of_rib = false;
+        reader.missed = {};
+        --behind_;
+    }
+}
+
+template <class Key>
+void UpdateGroup<Key>::miss(Reader& reader, rib::Slot slot) {
+    if (slot / 64 >= reader.missed.size()) {
+        reader.missed.resize(std::max<std::size_t>(slot / 64 + 1, reader.missed.size() * 2));
+    }
+    reader.missed[slot / 64] |= std::uint64_t{1} << (slot % 64);
+}
+
+template <class Key>
+void UpdateGroup<Key>::miss_rest(Reader& reader, rib::Slot from) {
+    for (rib::Slot slot = from; slot < rib_.end(); ++slot) {
+        if (rib_.table().is_used(slot)) {
+            miss(reader, slot);
+        }
+    }
+}
+
+template <class Key>
+void UpdateGroup<Key>::send(const rib::ChunkPtr& chunk, Reader& reader, std::vector<Action>& actions) {
+    const std::size_t size = chunk->size_for(reader.outlet->source);
+    if (size > 0) {
+        reader.outlet->bytes_out += size;
+        actions.emplace_back(Write{reader.outlet->connection, reader.outlet->source, chunk});
+    }
+}
+
+template <class Key>
+void UpdateGroup<Key>::turn(std::span<const rib::Change> changes, std::vector<Action>& actions) {
+    if (changes.empty() || readers_.empty()) {
+        return;
+    }
+    for (Reader& reader : readers_) {
+        if (reader.outlet->backlog > kDetachBacklog) {
+            detach(reader);
+        }
+        if (reader.detached) {
+            for (const rib::Change& change : changes) {
+                miss(reader, change.slot);
+            }
+        }
+    }
+    if (behind_ == readers_.size()) {
+        return;
+    }
+    if (const rib::ChunkPtr chunk = out_.turn(changes)) {
+        for (Reader& reader : readers_) {
+            if (!reader.detached) {
+                send(chunk, reader, actions);
+            }
+        }
+    }
+}
+
+template <class Key>
+bool UpdateGroup<Key>::work(std::vector<Action>& actions) {
+    if (!joining_.empty()) {
+        dumps_.push_back({std::exchange(joining_, {}), 0});
+    }
+    bool more = false;
+    for (Dump& dump : dumps_) {
+        more = dump_slice(dump, actions) || more;
+    }
+    std::erase_if(dumps_, [](const Dump& dump) { return dump.readers.empty(); });
+    for (Reader& reader : readers_) {
+        if (reader.detached) {
+            more = catch_up(reader, actions) || more;
+        }
+    }
+    return retarget_slice(actions) || more;
+}
+
+/// One slice of a dump. Readers that do not keep up with the others go on alone.
+template <class Key>
+bool UpdateGroup<Key>::dump_slice(Dump& dump, std::vector<Action>& actions) {
+    std::erase_if(dump.readers, [&](rib::SourceId source) { return find(source) == nullptr; });
+    const auto slow = [&](rib::SourceId source) { return find(source)->outlet->backlog > kDumpBacklog; };
+    if (std::ranges::all_of(dump.readers, slow)) {
+        return false;  // a Backlog event ends the wait
+    }
+    std::erase_if(dump.readers, [&](rib::SourceId source) {
+        Reader& reader = *find(source);
+        if (!slow(source) && !reader.detached) {
+            return false;
+        }
+        detach(reader);
+        miss_rest(reader, dump.next);
+        reader.owes_end_of_rib = true;
+        return true;
+    });
+    if (dump.readers.empty()) {
+        return false;
+    }
+    const bool last = rib_.end() - dump.next <= kSlotsPerTurn;
+    if (const rib::ChunkPtr chunk = out_.dump(dump.next, kSlotsPerTurn, last)) {
+        for (const rib::SourceId source : dump.readers) {
+            send(chunk, *find(source), actions);
+        }
+    }
+    dump.next += kSlotsPerTurn;
+    if (last) {
+        dump.readers.clear();
+    }
+    return !last;
+}
+
+/// Tells a detached reader about some of what it missed, once it has read what waited for it.
+template <class Key>
+bool UpdateGroup<Key>::catch_up(Reader& reader, std::vector<Action>& actions) {
+    if (reader.outlet->backlog > kResumeBacklog) {
+        return false;
+    }
+    slots_.clear();
+    for (; reader.cursor < reader.missed.size() && slots_.size() < kSlotsPerTurn; ++reader.cursor) {
+        std::uint64_t& word = reader.missed[reader.cursor];
+        for (; word != 0; word &= word - 1) {
+            slots_.push_back(static_cast<rib::Slot>(reader.cursor * 64) +
+                             static_cast<rib::Slot>(std::countr_zero(word)));
+        }
+    }
+    bool done = reader.cursor == reader.missed.size();
+    if (done) {
+        // What was missed behind the cursor in the meantime is the next round's.
+        reader.cursor = 0;
+        done = std::ranges::all_of(reader.missed, [](std::uint64_t word) { return word == 0; });
+    }
+    if (const rib::ChunkPtr chunk = out_.state(reader.outlet->source, slots_, done && reader.owes_end_of_rib)) {
+        send(chunk, reader, actions);
+    }
+    if (done) {
+        attach(reader);
+    }
+    return !done;
+}
+
+template <class Key>
+bool UpdateGroup<Key>::retarget_slice(std::vector<Action>& actions) {
+    if (!out_.retargeting()) {
+        return false;
+    }
+    const rib::Slot last = std::min(rib_.end(), retarget_next_ + kSlotsPerTurn);
+    if (const rib::ChunkPtr chunk = out_.retargeted(retarget_next_, kSlotsPerTurn)) {
+        for (Reader& reader : readers_) {
+            if (!reader.detached) {
+                send(chunk, reader, actions);
+                continue;
+            }
+            for (rib::Slot slot = retarget_next_; slot < last; ++slot) {
+                miss(reader, slot);
+            }
+        }
+    }
+    retarget_next_ = last;
+    if (last == rib_.end()) {
+        out_.finish_retarget();
+        return false;
+    }
+    return true;
+}
+
+template <class Key>
+bool UpdateGroup<Key>::awaits(rib::Slot slot) const noexcept {
+    return std::ranges::any_of(readers_, [&](const Reader& reader) {
+        return reader.detached && slot / 64 < reader.missed.size() &&
+               (reader.missed[slot / 64] >> (slot % 64) & 1U) != 0;
+    });
+}
+
+template class UpdateGroup<net::PrefixKey4>;
+template class UpdateGroup<net::PrefixKey6>;
+
+}  // namespace manul::bgp::speaker
