@@ -116,13 +116,16 @@ std::expected<void, Notification> decode_capabilities(ByteView parameter, Capabi
                 known = true;
                 break;
             case capability_code::kRouteRefresh:
-                known = into.route_refresh = value->empty();
+                known = value->empty();
+                into.route_refresh = into.route_refresh || known;
                 break;
             case capability_code::kExtendedMessage:
-                known = into.extended_message = value->empty();
+                known = value->empty();
+                into.extended_message = into.extended_message || known;
                 break;
             case capability_code::kEnhancedRouteRefresh:
-                known = into.enhanced_route_refresh = value->empty();
+                known = value->empty();
+                into.enhanced_route_refresh = into.enhanced_route_refresh || known;
                 break;
             case capability_code::kFourOctetAs:
                 if (value->size() != 4) {
