@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -19,7 +20,12 @@ namespace manul::config {
 
 enum class DatastoreType : std::uint8_t { sqlite, etcd, kubernetes, server, memory };
 
-[[nodiscard]] std::string_view to_string(DatastoreType type) noexcept;
+/// As datastore.type names them, in the order of DatastoreType.
+inline constexpr std::array<std::string_view, 5> kDatastoreTypes{"sqlite", "etcd", "kubernetes", "server", "memory"};
+
+[[nodiscard]] constexpr std::string_view to_string(DatastoreType type) noexcept {
+    return kDatastoreTypes[static_cast<std::size_t>(type)];
+}
 
 struct EtcdSettings {
     std::vector<std::string> endpoints;

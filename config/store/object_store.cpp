@@ -122,7 +122,7 @@ StoreResult<Listing> ObjectStore::list(const ListQuery& query) {
         if (auto object = to_object(row)) {
             listing.items.push_back(*std::move(object));
         } else {
-            log::emit(kRowDamaged, row.key.to_string(), object.error().message);
+            log::emit(kRowDamaged, object.error().message);
             listing.damaged.push_back(DamagedObject{row.key, row.revision, std::move(object).error()});
         }
     }

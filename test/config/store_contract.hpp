@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <catch2/catch.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -58,3 +59,11 @@ inline std::vector<store::Event> take(store::Watch& watch, std::size_t wanted) {
 }
 
 }  // namespace manul::test
+
+/// A failed result shows its reason.
+template <class T>
+struct Catch::StringMaker<manul::store::StoreResult<T>> {
+    static std::string convert(const manul::store::StoreResult<T>& result) {
+        return result ? "a result" : "error: " + result.error().message;
+    }
+};

@@ -1,0 +1,82 @@
+#include "config/store/sqlite/sqlite_backend.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "base/try.hpp"
+#include "config/model/kind.hpp"
+#include "config/store/backend.hpp"
+#include "config/store/open.hpp"
+#include "config/store/sqlite/database.hpp"
+#include "config/store/sqlite/log_tail.hpp"
+#include "config/store/sqlite/session.hpp"
+#include "config/store/store.hpp"
+#include "config/store/watched_kinds.hpp"
+
+namespace manul::store::sqlite {
+
+using Code = StoreError::Code;
+
+SqliteBackend::SqliteBackend(std::string path, SqliteOptions options)
+    : path_(std::move(path)), options_(std::move(options)), wakeup_(path_ + ".watch", options_.node) {}
+
+StoreResult<Session*> SqliteBackend::session() {
+    if (session_ && !session_->database().is_current()) {
+        session_.reset();
+    }
+    if (!session_) {
+        // A file that vanishes under a running process is not made anew: an empty store would look like the wish to
+        // delete everything.
+        MANUL_TRY(std::unique_ptr<Database> database,
+                  Database::open(path_, {.create = !opened_before_,
+                                         .check = options_.check_on_open,
+                                         .lock_timeout = std::chrono::milliseconds(options_.lock_timeout_ms)}));
+        session_ = std::make_unique<Session>(std::move(database));
+        opened_before_ = true;
+    }
+    return session_.get();
+}
+
+/// Runs `work` on the open session, and drops the session when it may be at fault.
+template <class Work>
+auto SqliteBackend::with_session(Work work) -> decltype(work(std::declval<Session&>())) {
+    MANUL_TRY(Session* const open, session());
+    auto result = work(*open);
+    if (!result && result.error().code != Code::conflict) {
+        session_.reset();
+    }
+    return result;
+}
+
+StoreResult<Snapshot> SqliteBackend::read(std::span<const model::Key> keys) {
+    return with_session([&](Session& open) { return open.read(keys); });
+}
+
+StoreResult<RowListing> SqliteBackend::scan(const ListQuery& query) {
+    return with_session([&](Session& open) { return open.scan(query); });
+}
+
+StoreResult<Revision> SqliteBackend::commit(std::span<const Mutation> mutations, std::span<const KindUnchanged> kinds) {
+    const WriteLimits limits{options_.lock_timeout_ms, options_.change_log_limit, options_.change_log_trim};
+    MANUL_TRY(const std::int64_t revision,
+              with_session([&](Session& open) { return open.write(mutations, kinds, limits); }));
+    wakeup_.notify(revision);
+    return std::to_string(revision);
+}
+
+StoreResult<std::string> SqliteBackend::identity() {
+    MANUL_TRY(Meta meta, with_session([](Session& open) { return open.database().meta(); }));
+    return std::move(meta.identity);
+}
+
+StoreResult<std::unique_ptr<Watch>> SqliteBackend::watch(std::span<const WatchStart> starts) {
+    MANUL_TRY(WatchedKinds kinds, WatchedKinds::make(starts));
+    MANUL_TRY(const std::string at, identity());
+    return LogTail::watch(path_, options_.node, at, std::move(kinds));
+}
+
+}  // namespace manul::store::sqlite

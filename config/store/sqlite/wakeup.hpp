@@ -1,0 +1,72 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include "config/store/store.hpp"
+
+/// Telling other processes that something was committed: each process that watches binds a datagram socket in
+/// `<database>.watch/`, a writer sends the new revision to all of them. A lost datagram costs at most two seconds: who
+/// watches also looks by itself.
+namespace manul::store::sqlite {
+
+/// `<node>-<pid>-<random>`.
+[[nodiscard]] std::string make_socket_name(std::string_view node);
+/// The node part of a socket's name, as make_socket_name cut it.
+[[nodiscard]] std::string_view node_of_socket(std::string_view socket_name) noexcept;
+
+/// The receiving end. Removes its socket when destroyed.
+class WakeupSocket {
+public:
+    /// Creates the directory (0700) when it is absent.
+    [[nodiscard]] static StoreResult<WakeupSocket> bind(const std::string& directory, std::string_view node);
+    WakeupSocket(WakeupSocket&& other) noexcept;
+    WakeupSocket& operator=(WakeupSocket&&) = delete;
+    ~WakeupSocket();
+
+    [[nodiscard]] int fd() const noexcept { return fd_; }
+    /// Throws the datagrams away; what they announce is read from the database.
+    void drain() noexcept;
+
+private:
+    WakeupSocket(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+
+    int fd_;
+    std::string path_;
+};
+
+/// The sending end: the watchers of the own node are told at once, those of other nodes by a thread of its own, so that
+/// a commit does not wait for them, and at most every 20 ms. Without a node everybody is told at once.
+class WakeupSender {
+public:
+    WakeupSender(std::string directory, std::string_view node);
+    /// Tells those who still have to know.
+    ~WakeupSender();
+    WakeupSender(const WakeupSender&) = delete;
+    WakeupSender& operator=(const WakeupSender&) = delete;
+
+    void notify(std::int64_t revision);
+
+private:
+    enum class Audience : std::uint8_t { own_node, other_nodes };
+
+    /// Sends to the audience; returns whether somebody is outside it.
+    bool send(std::int64_t revision, Audience audience) noexcept;
+    void tell_others(const std::stop_token& stop);
+
+    std::string directory_;
+    std::string node_;
+    int fd_ = -1;
+    std::mutex mutex_;
+    std::condition_variable_any wake_;
+    std::optional<std::int64_t> pending_;  ///< guarded by mutex_
+    std::jthread thread_;                  ///< started when another node's watcher is seen; last: joins first
+};
+
+}  // namespace manul::store::sqlite

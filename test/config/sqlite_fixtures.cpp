@@ -1,0 +1,23 @@
+#include "test/config/sqlite_fixtures.hpp"
+
+#include <memory>
+#include <vector>
+
+#include "config/store/memory.hpp"
+#include "config/store/open.hpp"
+#include "test/config/store_contract.hpp"
+
+namespace manul::test {
+
+std::vector<StoreFixture> store_fixtures() {
+    const auto database = store::make_memory_database();
+    const auto small = store::make_memory_database({.change_log_limit = 20});
+    const auto directory = std::make_shared<ScratchDirectory>();
+    const store::SqliteOptions small_log{.change_log_limit = 20, .change_log_trim = 5};
+    return {
+        {"memory", [database] { return store::make_memory(database); }, [small] { return store::make_memory(small); }},
+        {"sqlite", [directory] { return store::open_sqlite(directory->database()); },
+         [directory, small_log] { return store::open_sqlite(directory->path() + "/small/store.db", small_log); }}};
+}
+
+}  // namespace manul::test
