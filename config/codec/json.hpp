@@ -46,8 +46,11 @@ struct Decoded {
 [[nodiscard]] Result<std::string> merge(std::string_view document, const model::Resource& before,
                                         const model::Resource& after);
 
-/// Adds the defaults that are stored when an object is created, where the document has none.
+/// Adds the defaults that are stored when an object is created, where the document has none; for policies also the
+/// label that names the tier.
 [[nodiscard]] Result<std::string> with_creation_defaults(model::Kind kind, std::string_view document);
+/// Sets what follows from other fields and is stored with every write: the tier and its label on policies.
+[[nodiscard]] Result<std::string> with_derived_fields(model::Kind kind, std::string_view document);
 
 /// What a document says about itself, without decoding the rest. Empty texts where it says nothing.
 struct Header {

@@ -35,8 +35,9 @@ struct LoadResult {
     [[nodiscard]] model::Findings all_findings() const;
 };
 
-/// `file_name` is only for messages.
-[[nodiscard]] LoadResult load_yaml(std::string_view text, std::string_view file_name);
+/// `file_name` is only for messages. Namespaced objects without a namespace get `default_namespace`.
+[[nodiscard]] LoadResult load_yaml(std::string_view text, std::string_view file_name,
+                                   std::string_view default_namespace = "default");
 
 /// One YAML or JSON document of any content as JSON text, for patches and settings.
 [[nodiscard]] Result<std::string> yaml_to_json(std::string_view text, std::string_view file_name);

@@ -48,6 +48,7 @@ struct PrefixAdvertisement {
     bool operator==(const PrefixAdvertisement&) const = default;
 };
 
+enum class LogSeverity : std::uint8_t { trace, debug, info, warning, error, fatal };
 enum class BindMode : std::uint8_t { none, node_ip };
 
 /// Who programs which pod routes: bgpd (BGPConfiguration) or felix (FelixConfiguration).
@@ -79,7 +80,7 @@ inline constexpr std::uint16_t kDefaultBgpPort = 179;
 inline constexpr std::uint32_t kDefaultRoutePriority = 1024;
 
 struct BgpConfigurationSpec {
-    std::string log_severity_screen = "Info";
+    LogSeverity log_severity_screen = LogSeverity::info;
     std::optional<bool> node_to_node_mesh_enabled;  ///< absent: true
     std::optional<net::Asn> as_number;              ///< absent: kDefaultAsNumber
     std::vector<CidrEntry> service_load_balancer_ips;

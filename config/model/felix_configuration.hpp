@@ -24,7 +24,6 @@ enum class NatOutgoingExclusions : std::uint8_t { ip_pools_only, ip_pools_and_ho
 enum class ServiceLoopPrevention : std::uint8_t { drop, reject, disabled };
 enum class WorkloadSourceSpoofing : std::uint8_t { disabled, any };
 enum class RouteSource : std::uint8_t { calico_ipam, workload_ips };
-enum class LogSeverity : std::uint8_t { trace, debug, info, warning, error, fatal };
 
 /// A port that policy never closes.
 struct ProtoPort {

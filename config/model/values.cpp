@@ -5,9 +5,11 @@
 #include <charconv>
 #include <limits>
 
+#include "base/sha1.hpp"
 #include "config/model/bgp_peer.hpp"
 #include "config/model/finding.hpp"
 #include "config/model/ip_pool.hpp"
+#include "config/model/names.hpp"
 #include "config/model/node_report.hpp"
 #include "config/model/policy.hpp"
 #include "config/model/tier.hpp"
@@ -70,11 +72,15 @@ std::string workload_endpoint_name(const WorkloadEndpointSpec& spec) {
                                                                : spec.workload;
     std::string name;
     for (const std::string* part : {&spec.node, &spec.orchestrator, &workload, &spec.endpoint}) {
-        if (part->empty() || part->front() == '-' || part->back() == '-') {
+        if (part->empty()) {
             return {};
         }
         if (!name.empty()) {
             name += '-';
+        }
+        if (!is_dns_subdomain(*part)) {
+            name += sha1_hex(*part);
+            continue;
         }
         for (const char c : *part) {
             name.append(c == '-' ? 2U : 1U, c);

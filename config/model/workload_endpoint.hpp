@@ -77,8 +77,9 @@ struct WorkloadEndpoint final : ResourceOf<Kind::workload_endpoint> {
     WorkloadEndpointSpec spec;
 };
 
-/// The name that an endpoint must have: four parts joined by '-', each '-' inside a part doubled.
-/// Empty when a part is missing or begins or ends with '-'.
+/// The name that an endpoint must have: node, orchestrator, workload and endpoint joined by '-', each '-' inside a part
+/// doubled. A part that a resource name cannot hold ("_", capital letters, '-' at its ends) is replaced by its SHA-1.
+/// Empty when a part is missing.
 [[nodiscard]] std::string workload_endpoint_name(const WorkloadEndpointSpec& spec);
 
 inline constexpr const char* kLabelNamespace = "projectcalico.org/namespace";

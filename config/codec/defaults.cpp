@@ -1,0 +1,115 @@
+// Defaults that are stored in the document when an object is created, so that a later change of a default does not
+// change objects that exist. All others are applied on reading, by the initial values of the structs.
+
+#include "base/try.hpp"
+#include "config/codec/document.hpp"
+#include "config/codec/schema.hpp"
+#include "config/model/enum_names.hpp"
+#include "config/model/tables.hpp"
+#include "config/model/workload_endpoint.hpp"
+
+namespace manul::codec {
+
+namespace {
+
+using model::Kind;
+
+/// Whether nothing was given: `types: []` means the same as no types (clients derive them then).
+bool is_absent(const Tree& spec, std::string_view name) {
+    const Tree* value = spec.find(name);
+    return value == nullptr || value->type == Tree::Type::null || (value->is_list() && value->children.empty());
+}
+
+void set_if_absent(Tree& spec, std::string_view name, Tree value) {
+    if (is_absent(spec, name)) {
+        spec.make(name).assign(std::move(value));
+    }
+}
+
+const model::ObjectInfo& spec_table(Kind kind) { return *model::table(kind).object->fields.front().type->object; }
+
+/// The defaults that the table can name; derived ones follow from other fields.
+void set_table_defaults(Tree& spec, const model::ObjectInfo& table) {
+    if (table.base != nullptr) {
+        set_table_defaults(spec, *table.base);
+    }
+    for (const model::Field& field : table.fields) {
+        if (field.is_written_on_create && field.name != "blockSize" && !field.default_text.empty()) {
+            set_if_absent(spec, field.name, default_tree(field));
+        }
+    }
+}
+
+bool is_given(const Tree& spec, std::string_view rules) {
+    const Tree* list = spec.find(rules);
+    return list != nullptr && !list->children.empty();
+}
+
+void set_policy_types(Tree& spec) {
+    model::PolicySpec rules;
+    rules.ingress.resize(is_given(spec, "ingress") ? 1 : 0);
+    rules.egress.resize(is_given(spec, "egress") ? 1 : 0);
+    Tree types{.type = Tree::Type::list};
+    for (const model::PolicyType type : model::effective_types(rules)) {
+        types.children.push_back(Tree::of_text(std::string(model::text_of(type))));
+    }
+    set_if_absent(spec, "types", std::move(types));
+}
+
+bool is_policy(Kind kind) { return kind == Kind::network_policy || kind == Kind::global_network_policy; }
+
+void set_tier_label(Tree& document, Tree& spec) {
+    set_if_absent(spec, "tier", Tree::of_text(model::kDefaultTier));
+    const std::string tier(spec.text_at("tier"));
+    document.make("metadata").make("labels").make(model::kLabelTier).assign(Tree::of_text(tier));
+}
+
+Result<Tree> parse_object(std::string_view document) {
+    MANUL_TRY(Tree tree, parse_json(document));
+    if (!tree.is_map()) {
+        return fail("expected a JSON object");
+    }
+    return tree;
+}
+
+}  // namespace
+
+Result<std::string> with_creation_defaults(Kind kind, std::string_view document) {
+    if (kind != Kind::ip_pool && kind != Kind::tier && !is_policy(kind)) {
+        return std::string(document);
+    }
+    MANUL_TRY(Tree tree, parse_object(document));
+    // In a copy, since make() may move its siblings.
+    Tree spec = tree.make("spec");
+    if (kind == Kind::ip_pool) {
+        const bool v6 = spec.text_at("cidr").find(':') != std::string_view::npos;
+        set_if_absent(spec, "blockSize", Tree::of_number(v6 ? "122" : "26"));
+    }
+    if (kind == Kind::tier) {
+        if (const auto* built_in = model::built_in_tier(tree.text_at("metadata", "name"))) {
+            const auto order = static_cast<std::int64_t>(built_in->order);
+            set_if_absent(spec, "order", Tree::of_number(std::to_string(order)));
+            set_if_absent(spec, "defaultAction", Tree::of_text(std::string(model::text_of(built_in->default_action))));
+        }
+    }
+    set_table_defaults(spec, spec_table(kind));
+    if (is_policy(kind)) {
+        set_policy_types(spec);
+        set_tier_label(tree, spec);
+    }
+    tree.make("spec").assign(std::move(spec));
+    return to_json(tree);
+}
+
+Result<std::string> with_derived_fields(Kind kind, std::string_view document) {
+    if (!is_policy(kind)) {
+        return std::string(document);
+    }
+    MANUL_TRY(Tree tree, parse_object(document));
+    Tree spec = tree.make("spec");
+    set_tier_label(tree, spec);
+    tree.make("spec").assign(std::move(spec));
+    return to_json(tree);
+}
+
+}  // namespace manul::codec

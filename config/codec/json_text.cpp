@@ -1,0 +1,392 @@
+// JSON text to tree and back. Not with a library, because what is needed is what libraries take away: lines for
+// messages, numbers digit by digit, duplicate keys as errors, and the order of keys.
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "base/try.hpp"
+#include "config/codec/tree.hpp"
+
+namespace manul::codec {
+
+namespace {
+
+constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+
+/// Length of the number at the beginning of `text`; 0 when there is none.
+std::size_t number_length(std::string_view text) noexcept {
+    std::size_t i = 0;
+    const auto digits = [&] {
+        const std::size_t start = i;
+        while (i < text.size() && is_digit(text[i])) {
+            ++i;
+        }
+        return i - start;
+    };
+    if (i < text.size() && text[i] == '-') {
+        ++i;
+    }
+    const bool leading_zero = i < text.size() && text[i] == '0';
+    const std::size_t whole = digits();
+    if (whole == 0 || (leading_zero && whole > 1)) {
+        return 0;
+    }
+    if (i < text.size() && text[i] == '.') {
+        ++i;
+        if (digits() == 0) {
+            return 0;
+        }
+    }
+    if (i < text.size() && (text[i] == 'e' || text[i] == 'E')) {
+        ++i;
+        if (i < text.size() && (text[i] == '+' || text[i] == '-')) {
+            ++i;
+        }
+        if (digits() == 0) {
+            return 0;
+        }
+    }
+    return i;
+}
+
+void append_utf8(std::string& out, std::uint32_t code) {
+    const auto byte = [&](std::uint32_t value) { out += static_cast<char>(static_cast<unsigned char>(value)); };
+    if (code < 0x80) {
+        byte(code);
+    } else if (code < 0x800) {
+        byte(0xc0U | code >> 6U);
+        byte(0x80U | (code & 0x3fU));
+    } else if (code < 0x10000) {
+        byte(0xe0U | code >> 12U);
+        byte(0x80U | (code >> 6U & 0x3fU));
+        byte(0x80U | (code & 0x3fU));
+    } else {
+        byte(0xf0U | code >> 18U);
+        byte(0x80U | (code >> 12U & 0x3fU));
+        byte(0x80U | (code >> 6U & 0x3fU));
+        byte(0x80U | (code & 0x3fU));
+    }
+}
+
+class Parser {
+public:
+    explicit Parser(std::string_view text) : text_(text) {}
+
+    Result<Tree> parse() {
+        if (!is_utf8(text_)) {
+            return fail("the text is not UTF-8");
+        }
+        Tree tree;
+        MANUL_CHECK(value(tree, 0));
+        skip_blanks();
+        if (at_ != text_.size()) {
+            return error("expected nothing more");
+        }
+        return tree;
+    }
+
+private:
+    std::unexpected<Error> error(std::string_view what) const {
+        const std::string_view before = text_.substr(0, at_);
+        const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
+        return fail("line " + std::to_string(line_) + ", column " + std::to_string(at_ - line_start + 1) + ": " +
+                    std::string(what));
+    }
+
+    [[nodiscard]] char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+
+    void skip_blanks() {
+        for (; at_ < text_.size(); ++at_) {
+            const char c = text_[at_];
+            if (c == '\n') {
+                ++line_;
+            } else if (c != ' ' && c != '\t' && c != '\r') {
+                return;
+            }
+        }
+    }
+
+    bool take(char c) {
+        skip_blanks();
+        if (peek() != c) {
+            return false;
+        }
+        ++at_;
+        return true;
+    }
+
+    Result<void> value(Tree& out, int depth) {
+        skip_blanks();
+        if (out.key.empty()) {
+            out.line = line_;
+        }
+        switch (peek()) {
+            case '{':
+                return map(out, depth + 1);
+            case '[':
+                return list(out, depth + 1);
+            case '"':
+                out.type = Tree::Type::text;
+                return string(out.text);
+            default:
+                return word(out);
+        }
+    }
+
+    Result<void> word(Tree& out) {
+        const std::string_view rest = text_.substr(at_);
+        if (const std::size_t length = number_length(rest)) {
+            out.type = Tree::Type::number;
+            out.text = rest.substr(0, length);
+            at_ += length;
+            return {};
+        }
+        for (const std::string_view name : {"true", "false", "null"}) {
+            if (rest.starts_with(name)) {
+                out.type = name == "null" ? Tree::Type::null : Tree::Type::boolean;
+                out.text = name == "null" ? std::string_view() : name;
+                at_ += name.size();
+                return {};
+            }
+        }
+        return error("expected a JSON value");
+    }
+
+    Result<void> list(Tree& out, int depth) {
+        if (depth > kMaxTreeDepth) {
+            return error("nested too deeply");
+        }
+        out.type = Tree::Type::list;
+        ++at_;
+        if (take(']')) {
+            return {};
+        }
+        do {
+            MANUL_CHECK(value(out.children.emplace_back(), depth));
+        } while (take(','));
+        return take(']') ? Result<void>{} : error("expected ',' or ']'");
+    }
+
+    Result<void> map(Tree& out, int depth) {
+        if (depth > kMaxTreeDepth) {
+            return error("nested too deeply");
+        }
+        out.type = Tree::Type::map;
+        ++at_;
+        if (take('}')) {
+            return {};
+        }
+        do {
+            skip_blanks();
+            if (peek() != '"') {
+                return error("expected a key in quotes");
+            }
+            Tree child;
+            child.line = line_;
+            MANUL_CHECK(string(child.key));
+            if (out.find(child.key) != nullptr) {
+                return error("the key \"" + child.key + "\" is given twice");
+            }
+            if (!take(':')) {
+                return error("expected ':'");
+            }
+            out.children.push_back(std::move(child));
+            MANUL_CHECK(value(out.children.back(), depth));
+        } while (take(','));
+        return take('}') ? Result<void>{} : error("expected ',' or '}'");
+    }
+
+    Result<void> string(std::string& out) {
+        ++at_;
+        while (true) {
+            const std::size_t run = std::min(text_.find_first_of("\"\\", at_), text_.size());
+            const std::string_view plain = text_.substr(at_, run - at_);
+            const auto control =
+                std::ranges::find_if(plain, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+            if (control != plain.end()) {
+                at_ += static_cast<std::size_t>(control - plain.begin());
+                return error("a control character must be escaped");
+            }
+            out += plain;
+            at_ = run;
+            if (at_ == text_.size()) {
+                return error("the text is never closed");
+            }
+            if (text_[at_++] == '"') {
+                return {};
+            }
+            MANUL_CHECK(escape(out));
+        }
+    }
+
+    Result<void> escape(std::string& out) {
+        constexpr std::string_view kLetters = "\"\\/bfnrt";
+        constexpr std::string_view kMeanings = "\"\\/\b\f\n\r\t";
+        const char letter = peek();
+        if (letter == 'u') {
+            return unicode_escape(out);
+        }
+        const std::size_t index = letter == '\0' ? std::string_view::npos : kLetters.find(letter);
+        if (index == std::string_view::npos) {
+            return error("unknown escape");
+        }
+        out += kMeanings[index];
+        ++at_;
+        return {};
+    }
+
+    std::optional<std::uint32_t> hex4() {
+        std::uint32_t code = 0;
+        const std::string_view digits = text_.substr(std::min(at_, text_.size()), 4);
+        for (const char c : digits) {
+            const char l = static_cast<char>(c | 0x20);
+            if (!is_digit(c) && !(l >= 'a' && l <= 'f')) {
+                return std::nullopt;
+            }
+            code = code << 4U | static_cast<std::uint32_t>(is_digit(c) ? c - '0' : l - 'a' + 10);
+        }
+        at_ += digits.size();
+        return digits.size() == 4 ? std::optional(code) : std::nullopt;
+    }
+
+    Result<void> unicode_escape(std::string& out) {
+        ++at_;
+        auto code = hex4();
+        if (!code || *code == 0) {
+            return error("expected four hexadecimal digits, not 0000");
+        }
+        if (*code >= 0xd800 && *code < 0xe000) {
+            if (*code >= 0xdc00 || !text_.substr(at_).starts_with("\\u")) {
+                return error("half of a surrogate pair");
+            }
+            at_ += 2;
+            const auto low = hex4();
+            if (!low || *low < 0xdc00 || *low >= 0xe000) {
+                return error("half of a surrogate pair");
+            }
+            code = 0x10000 + ((*code - 0xd800) << 10U) + (*low - 0xdc00);
+        }
+        append_utf8(out, *code);
+        return {};
+    }
+
+    std::string_view text_;
+    std::size_t at_ = 0;
+    std::uint32_t line_ = 1;
+};
+
+void write_text(std::string& out, std::string_view text) {
+    constexpr std::string_view kHex = "0123456789abcdef";
+    out += '"';
+    for (const char c : text) {
+        const auto code = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (c == '\n') {
+            out += "\\n";
+        } else if (c == '\t') {
+            out += "\\t";
+        } else if (c == '\r') {
+            out += "\\r";
+        } else if (code < 0x20) {
+            out += "\\u00";
+            out += kHex[code >> 4U];
+            out += kHex[code & 0xfU];
+        } else {
+            out += c;
+        }
+    }
+    out += '"';
+}
+
+/// `indent` < 0: compact.
+void write(std::string& out, const Tree& tree, int indent) {
+    switch (tree.type) {
+        case Tree::Type::null:
+            out += "null";
+            return;
+        case Tree::Type::boolean:
+        case Tree::Type::number:
+            out += tree.text;
+            return;
+        case Tree::Type::text:
+            write_text(out, tree.text);
+            return;
+        case Tree::Type::list:
+        case Tree::Type::map:
+            break;
+    }
+    const bool is_map = tree.is_map();
+    const int inner = indent < 0 ? indent : indent + 2;
+    const auto new_line = [&](int width) {
+        if (indent >= 0) {
+            out += '\n';
+            out.append(static_cast<std::size_t>(width), ' ');
+        }
+    };
+    out += is_map ? '{' : '[';
+    bool first = true;
+    for (const Tree& child : tree.children) {
+        if (!first) {
+            out += ',';
+        }
+        first = false;
+        new_line(inner);
+        if (is_map) {
+            write_text(out, child.key);
+            out += indent < 0 ? ":" : ": ";
+        }
+        write(out, child, inner);
+    }
+    if (!first) {
+        new_line(indent);
+    }
+    out += is_map ? '}' : ']';
+}
+
+}  // namespace
+
+Result<Tree> parse_json(std::string_view text) { return Parser(text).parse(); }
+
+std::string to_json(const Tree& tree) {
+    std::string out;
+    write(out, tree, -1);
+    return out;
+}
+
+std::string to_pretty_json(const Tree& tree) {
+    std::string out;
+    write(out, tree, 0);
+    out += '\n';
+    return out;
+}
+
+bool is_json_number(std::string_view text) noexcept { return !text.empty() && number_length(text) == text.size(); }
+
+bool is_utf8(std::string_view text) noexcept {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    for (std::size_t i = 0; i < text.size();) {
+        const unsigned char lead = byte(i);
+        const std::size_t length = lead < 0x80 ? 1U : lead < 0xc2 ? 0U : lead < 0xe0 ? 2U : lead < 0xf0 ? 3U : 4U;
+        if (length == 0 || lead > 0xf4 || i + length > text.size()) {
+            return false;
+        }
+        for (std::size_t k = 1; k < length; ++k) {
+            if ((byte(i + k) & 0xc0U) != 0x80) {
+                return false;
+            }
+        }
+        // Overlong forms, surrogates and what lies beyond U+10FFFF show in the second byte.
+        const unsigned char second = length > 1 ? byte(i + 1) : 0;
+        if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second >= 0xa0) || (lead == 0xf0 && second < 0x90) ||
+            (lead == 0xf4 && second >= 0x90)) {
+            return false;
+        }
+        i += length;
+    }
+    return true;
+}
+
+}  // namespace manul::codec

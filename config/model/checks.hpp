@@ -1,0 +1,58 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "config/model/finding.hpp"
+#include "config/model/policy.hpp"
+#include "config/model/resource.hpp"
+#include "net/port_range.hpp"
+
+/// The parts of validate(), one file for each group of kinds; not for other modules.
+namespace manul::model {
+
+class Checks {
+public:
+    void error(std::string path, std::string message) {
+        findings_.push_back({.path = std::move(path), .message = std::move(message)});
+    }
+    void warning(std::string path, std::string message) {
+        findings_.push_back(
+            {.path = std::move(path), .message = std::move(message), .severity = Finding::Severity::warning});
+    }
+    void check(bool holds, std::string_view path, std::string_view message) {
+        if (!holds) {
+            error(std::string(path), std::string(message));
+        }
+    }
+    /// A selector where global() may not stand; empty is fine.
+    void selector(const std::string& path, std::string_view text);
+    void labels(const std::string& path, const StringMap& labels);
+    void annotations(const std::string& path, const StringMap& annotations);
+    /// Protocol with ports, for declared ports.
+    void port_protocol(const std::string& path, net::Protocol protocol);
+
+    [[nodiscard]] Findings take() { return std::move(findings_); }
+
+private:
+    Findings findings_;
+};
+
+[[nodiscard]] inline std::string indexed(std::string_view path, std::size_t index) {
+    return std::string(path) + "[" + std::to_string(index) + "]";
+}
+
+/// What kind of object a rule is in; services and HTTP depend on it.
+enum class RuleScope { namespaced, global, profile };
+void check_rules(Checks& checks, const std::vector<Rule>& rules, PolicyType direction, RuleScope scope);
+
+void check_metadata(Checks& checks, const Resource& resource);
+void check_policy_kinds(Checks& checks, const Resource& resource);
+void check_ipam_kinds(Checks& checks, const Resource& resource);
+void check_bgp_kinds(Checks& checks, const Resource& resource);
+void check_endpoint_kinds(Checks& checks, const Resource& resource);
+void check_felix_configuration(Checks& checks, const Resource& resource);
+void check_kubernetes_kinds(Checks& checks, const Resource& resource);
+
+}  // namespace manul::model

@@ -1,0 +1,148 @@
+#include "config/model/tables.hpp"
+
+#include <array>
+
+#include "config/model/bgp_configuration.hpp"
+#include "config/model/bgp_peer.hpp"
+#include "config/model/block_affinity.hpp"
+#include "config/model/cluster_information.hpp"
+#include "config/model/felix_configuration.hpp"
+#include "config/model/global_network_policy.hpp"
+#include "config/model/host_endpoint.hpp"
+#include "config/model/ip_pool.hpp"
+#include "config/model/ip_reservation.hpp"
+#include "config/model/ipam_block.hpp"
+#include "config/model/ipam_configuration.hpp"
+#include "config/model/ipam_handle.hpp"
+#include "config/model/kubernetes.hpp"
+#include "config/model/network_policy.hpp"
+#include "config/model/network_set.hpp"
+#include "config/model/node.hpp"
+#include "config/model/node_report.hpp"
+#include "config/model/profile.hpp"
+#include "config/model/tier.hpp"
+#include "config/model/workload_endpoint.hpp"
+
+namespace manul::model {
+
+namespace {
+
+constexpr auto kOwnerReference = std::to_array<Field>({
+    field<&OwnerReference::api_version>("apiVersion", "Of the owner."),
+    field<&OwnerReference::kind>("kind", "Of the owner."),
+    field<&OwnerReference::name>("name", "Of the owner."),
+    field<&OwnerReference::uid>("uid", "Of the owner."),
+    known("controller", "Whether the owner controls the object."),
+    known("blockOwnerDeletion", "Whether the owner waits for the object to go."),
+});
+
+constexpr auto kMetadata = std::to_array<Field>({
+    field<&Metadata::name>("name", "Name of the object.").required(),
+    field<&Metadata::ns>("namespace", "Namespace of the object."),
+    field<&Metadata::labels>("labels", "What selectors match."),
+    field<&Metadata::annotations>("annotations", "Remarks and settings that nothing selects by."),
+    field<&Metadata::uid>("uid", "Identity of the object over its life; set by the store."),
+    field<&Metadata::resource_version>("resourceVersion", "Version of the object; set by the store."),
+    field<&Metadata::generation>("generation", "Grows with each change of spec; set by the store."),
+    field<&Metadata::creation_timestamp>("creationTimestamp", "Set by the store."),
+    field<&Metadata::finalizers>("finalizers", "Who must agree before the object goes."),
+    field<&Metadata::owner_references>("ownerReferences", "Objects that this one belongs to."),
+    known("generateName", "Not supported."),
+    known("selfLink", "Not read."),
+    known("managedFields", "Not read."),
+    known("deletionTimestamp", "When deletion was asked for."),
+    known("deletionGracePeriodSeconds", "Not read."),
+    known("clusterName", "Not read."),
+});
+
+template <class T>
+constexpr auto kSpecOnly = std::to_array<Field>({
+    field<&T::spec>("spec", "What is wanted."),
+    known("status", "What was found; not read."),
+});
+template <class T>
+constexpr auto kSpecAndStatus = std::to_array<Field>({
+    field<&T::spec>("spec", "What is wanted."),
+    field<&T::status>("status", "What was found."),
+});
+constexpr auto kNothing = std::to_array<Field>({known("spec", "Not read."), known("status", "Not read.")});
+
+template <class T>
+void* self(Resource& resource) {
+    return static_cast<T*>(&resource);
+}
+template <class T>
+const void* const_self(const Resource& resource) {
+    return static_cast<const T*>(&resource);
+}
+template <class T>
+std::shared_ptr<Resource> make() {
+    return std::make_shared<T>();
+}
+template <class T>
+std::shared_ptr<Resource> copy(const Resource& resource) {
+    return std::make_shared<T>(static_cast<const T&>(resource));
+}
+
+template <class T>
+ObjectInfo top(std::span<const Field> fields, bool is_open) {
+    ObjectInfo object_info = object<T>(info(T::kKind).name, "", fields);
+    object_info.is_open = is_open;
+    return object_info;
+}
+
+template <class T>
+KindTable row(std::span<const Field> fields, bool is_open = false) {
+    static const ObjectInfo kTop = top<T>(fields, is_open);
+    return {&kTop, &make<T>, &copy<T>, &self<T>, &const_self<T>};
+}
+template <class T>
+KindTable row() {
+    return row<T>(kSpecOnly<T>);
+}
+
+/// In the order of Kind.
+const std::array<KindTable, 24>& all_tables() {
+    static const std::array<KindTable, 24> kTables{
+        row<IpPool>(),
+        row<IpReservation>(),
+        row<BlockAffinity>(),
+        row<IpamBlock>(),
+        row<IpamHandle>(),
+        row<IpamConfiguration>(),
+        row<Node>(kSpecAndStatus<Node>),
+        row<BgpConfiguration>(),
+        row<BgpPeer>(),
+        row<NetworkPolicy>(),
+        row<GlobalNetworkPolicy>(),
+        row<Tier>(),
+        row<NetworkSet>(),
+        row<GlobalNetworkSet>(),
+        row<Profile>(),
+        row<WorkloadEndpoint>(),
+        row<HostEndpoint>(),
+        row<FelixConfiguration>(),
+        row<ClusterInformation>(),
+        row<NodeReport>(),
+        row<KubernetesNetworkPolicy>(),
+        row<Namespace>(kNothing, true),
+        row<ServiceAccount>(kNothing, true),
+        row<Pod>(kSpecAndStatus<Pod>, true),
+    };
+    return kTables;
+}
+
+}  // namespace
+
+template <>
+constinit const ObjectInfo Described<OwnerReference>::kInfo =
+    object<OwnerReference>("OwnerReference", "An object that this one belongs to.", kOwnerReference);
+template <>
+constinit const ObjectInfo Described<Metadata>::kInfo =
+    object<Metadata>("ObjectMeta", "What every object has.", kMetadata);
+
+const KindTable& table(Kind kind) noexcept { return all_tables()[static_cast<std::size_t>(kind)]; }
+
+const ObjectInfo& metadata_table() noexcept { return Described<Metadata>::kInfo; }
+
+}  // namespace manul::model

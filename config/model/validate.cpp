@@ -1,0 +1,216 @@
+#include "config/model/validate.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "config/model/checks.hpp"
+#include "config/model/enum_names.hpp"
+#include "config/model/ip_pool.hpp"
+#include "config/model/ipam_block.hpp"
+#include "config/model/names.hpp"
+#include "config/model/node_report.hpp"
+#include "config/model/profile.hpp"
+#include "config/model/selector.hpp"
+#include "config/model/tier.hpp"
+#include "config/model/workload_endpoint.hpp"
+
+namespace manul::model {
+
+void Checks::selector(const std::string& path, std::string_view text) {
+    const auto parsed = Selector::parse(text);
+    if (!parsed) {
+        error(path, parsed.error().message);
+    } else if (parsed->mentions_global()) {
+        error(path, "global() can only stand alone, in the namespaceSelector of a rule's source or destination");
+    }
+}
+
+void Checks::labels(const std::string& path, const StringMap& labels) {
+    for (const auto& [key, value] : labels) {
+        const std::string at = path + "[\"" + key + "\"]";
+        check(is_label_key(key), at,
+              "expected a label key: at most 63 letters, digits, '-', '_' and '.', after an optional DNS name and '/'");
+        check(
+            is_label_value(value), at,
+            "expected a label value: at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter "
+            "or digit, or nothing");
+    }
+}
+
+void Checks::annotations(const std::string& path, const StringMap& annotations) {
+    constexpr std::size_t kMaxBytes = 262'144;
+    std::size_t bytes = 0;
+    for (const auto& [key, value] : annotations) {
+        bytes += key.size() + value.size();
+        std::string lower = key;
+        std::ranges::transform(lower, lower.begin(),
+                               [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+        check(
+            is_label_key(lower), path + "[\"" + key + "\"]",
+            "expected an annotation key: at most 63 letters, digits, '-', '_' and '.', after an optional DNS name and "
+            "'/'");
+    }
+    check(bytes <= kMaxBytes, path,
+          "expected at most 262144 bytes of annotations in all, found " + std::to_string(bytes));
+}
+
+void Checks::port_protocol(const std::string& path, net::Protocol protocol) {
+    check(protocol.has_ports(), path, "expected TCP, UDP or SCTP, found " + protocol.to_string());
+}
+
+namespace {
+
+constexpr std::string_view kSubdomainText =
+    "expected lower-case letters, digits, '-' and '.', at most 253, each part beginning and ending with a letter or "
+    "digit";
+constexpr std::string_view kLabelText =
+    "expected lower-case letters, digits and '-', at most 63, beginning and ending with a letter or digit";
+
+bool is_policy_name(std::string_view name, bool namespaced) {
+    if (name.size() > 253) {
+        return false;
+    }
+    if (namespaced && name.starts_with("ossg.default.")) {
+        return is_dns_subdomain(name);
+    }
+    const std::size_t dot = name.find('.');
+    return is_dns_label(name.substr(0, dot)) && (dot == std::string_view::npos || is_dns_label(name.substr(dot + 1)));
+}
+
+void check_policy_name(Checks& checks, const Resource& resource) {
+    const std::string& name = resource.metadata.name;
+    for (const std::string_view prefix :
+         {"knp.default.", "kanp.adminnetworkpolicy.", "kbanp.baselineadminnetworkpolicy."}) {
+        if (name.starts_with(prefix)) {
+            checks.error("metadata.name", "names that begin with " + std::string(prefix) +
+                                              " are reserved for policies derived from Kubernetes");
+            return;
+        }
+    }
+    checks.check(is_policy_name(name, resource.kind() == Kind::network_policy), "metadata.name",
+                 "expected one or two parts joined by '.', each of lower-case letters, digits and '-', at most 63");
+}
+
+/// `default`, or `node.` and a node's name; others where `others` is true.
+void check_configuration_name(Checks& checks, const std::string& name, bool others) {
+    if (name == "default" || (name.starts_with("node.") && is_dns_subdomain(std::string_view(name).substr(5)))) {
+        return;
+    }
+    if (!others) {
+        checks.error("metadata.name", "expected \"default\" or \"node.<name of the node>\"");
+    } else {
+        checks.check(is_dns_subdomain(name), "metadata.name", kSubdomainText);
+    }
+}
+
+void check_endpoint_name(Checks& checks, const WorkloadEndpoint& endpoint) {
+    const std::string expected = workload_endpoint_name(endpoint.spec);
+    checks.check(!expected.empty(), "spec", "orchestrator, node, endpoint and the workload's own name must be given");
+    checks.check(expected.empty() || expected == endpoint.metadata.name, "metadata.name",
+                 "expected \"" + expected + "\", which follows from the spec");
+}
+
+void check_name(Checks& checks, const Resource& resource) {
+    const std::string& name = resource.metadata.name;
+    if (name.empty()) {
+        checks.error("metadata.name", "required, but missing");
+        return;
+    }
+    switch (resource.kind()) {
+        case Kind::network_policy:
+        case Kind::global_network_policy:
+            return check_policy_name(checks, resource);
+        case Kind::tier:
+        case Kind::namespace_:
+            return checks.check(is_dns_label(name), "metadata.name", kLabelText);
+        case Kind::ipam_configuration:
+        case Kind::cluster_information:
+            return checks.check(name == "default", "metadata.name", "there is only one object, called \"default\"");
+        case Kind::bgp_configuration:
+            return check_configuration_name(checks, name, false);
+        case Kind::felix_configuration:
+            return check_configuration_name(checks, name, true);
+        case Kind::workload_endpoint:
+            return check_endpoint_name(checks, static_cast<const WorkloadEndpoint&>(resource));
+        case Kind::ipam_handle:  // container ids may have '_'
+            return checks.check(name.size() <= 253 && name.find('/') == std::string::npos, "metadata.name",
+                                "expected at most 253 characters without '/'");
+        case Kind::node_report: {
+            const auto& spec = static_cast<const NodeReport&>(resource).spec;
+            const std::string expected = spec.node + "." + std::string(text_of(spec.daemon));
+            return checks.check(name == expected, "metadata.name", "expected \"" + expected + "\"");
+        }
+        default:
+            return checks.check(is_dns_subdomain(name), "metadata.name", kSubdomainText);
+    }
+}
+
+}  // namespace
+
+void check_metadata(Checks& checks, const Resource& resource) {
+    const Metadata& metadata = resource.metadata;
+    const KindInfo& kind = info(resource.kind());
+    check_name(checks, resource);
+    if (!kind.namespaced) {
+        checks.check(metadata.ns.empty(), "metadata.namespace",
+                     std::string(kind.name) + " is a global kind, it has no namespace");
+    } else if (metadata.ns.empty()) {
+        checks.error("metadata.namespace", "required, but missing");
+    } else {
+        checks.check(is_dns_label(metadata.ns), "metadata.namespace", kLabelText);
+    }
+    checks.labels("metadata.labels", metadata.labels);
+    checks.annotations("metadata.annotations", metadata.annotations);
+    const bool is_set = resource.kind() == Kind::network_set || resource.kind() == Kind::global_network_set;
+    checks.check(!is_set || !metadata.labels.contains(kLabelNamespace), "metadata.labels",
+                 std::string("the label ") + kLabelNamespace + " follows from the namespace and cannot be set");
+    checks.check(resource.kind() != Kind::profile || metadata.name != kDefaultAllowProfile, "metadata.name",
+                 "this profile is built in");
+}
+
+Findings validate(const Resource& resource) {
+    Checks checks;
+    check_metadata(checks, resource);
+    check_policy_kinds(checks, resource);
+    check_ipam_kinds(checks, resource);
+    check_bgp_kinds(checks, resource);
+    check_endpoint_kinds(checks, resource);
+    check_felix_configuration(checks, resource);
+    check_kubernetes_kinds(checks, resource);
+    return checks.take();
+}
+
+Findings validate_update(const Resource& before, const Resource& after) {
+    Checks checks;
+    if (const auto* old_pool = as<IpPool>(before)) {
+        const auto& old_spec = old_pool->spec;
+        const auto& new_spec = static_cast<const IpPool&>(after).spec;
+        checks.check(old_spec.cidr == new_spec.cidr, "spec.cidr",
+                     "cannot change from " + old_spec.cidr.to_string() + "; make a second pool and move to it");
+        checks.check(old_spec.effective_block_size() == new_spec.effective_block_size(), "spec.blockSize",
+                     "cannot change from " + std::to_string(old_spec.effective_block_size()) +
+                         "; make a second pool and move to it");
+        checks.check(old_spec.allows(AllowedUse::load_balancer) == new_spec.allows(AllowedUse::load_balancer),
+                     "spec.allowedUses", "a pool cannot change into or out of use for LoadBalancer");
+    } else if (const auto* old_block = as<IpamBlock>(before)) {
+        checks.check(old_block->spec.cidr == static_cast<const IpamBlock&>(after).spec.cidr, "spec.cidr",
+                     "cannot change");
+    }
+    return checks.take();
+}
+
+bool policy_scope_is_readable(const Findings& findings) noexcept {
+    constexpr auto kScope = std::to_array<std::string_view>({"spec.tier", "spec.order", "spec.selector", "spec.types",
+                                                             "spec.serviceAccountSelector", "spec.namespaceSelector",
+                                                             "spec.podSelector", "spec.policyTypes", "spec.doNotTrack",
+                                                             "spec.preDNAT", "spec.applyOnForward", "metadata"});
+    return std::ranges::none_of(findings, [&](const Finding& finding) {
+        const bool whole = finding.path.empty() || finding.path == "spec";
+        return finding.severity == Finding::Severity::error &&
+               (whole ||
+                std::ranges::any_of(kScope, [&](std::string_view scope) { return finding.path.starts_with(scope); }));
+    });
+}
+
+}  // namespace manul::model
