@@ -1,0 +1,53 @@
+#include "bgpd/speaker/originate.hpp"
+
+#include <algorithm>
+
+#include "net/prefix_set.hpp"
+
+namespace manul::bgp::speaker {
+
+std::vector<LocalRoute> local_routes(const OriginResources& resources) {
+    std::vector<net::Prefix> exported;
+    for (const auto& pool : resources.pools) {
+        if (!pool->spec.disable_bgp_export) {
+            exported.push_back(pool->spec.cidr);
+        }
+    }
+    const net::PrefixSet exportable(exported);
+
+    std::vector<LocalRoute> routes;
+    std::vector<net::Prefix> blocks;
+    for (const auto& affinity : resources.affinities) {
+        const auto& spec = affinity->spec;
+        if (spec.node == resources.node_name && spec.type == model::AffinityType::host && spec.is_confirmed()) {
+            blocks.push_back(spec.cidr);
+            routes.push_back({spec.cidr, true, exportable.contains(spec.cidr)});
+        }
+    }
+    const net::PrefixSet own(blocks);
+    for (const auto& endpoint : resources.endpoints) {
+        if (endpoint->spec.node != resources.node_name) {
+            continue;
+        }
+        for (const net::Prefix& address : endpoint->spec.ip_networks) {
+            if (!own.contains(address) && exportable.contains(address)) {
+                routes.push_back({address, false, true});
+            }
+        }
+    }
+    if (resources.configuration) {
+        const auto& spec = resources.configuration->spec;
+        for (const auto* ranges :
+             {&spec.service_cluster_ips, &spec.service_external_ips, &spec.service_load_balancer_ips}) {
+            for (const model::CidrEntry& range : *ranges) {
+                routes.push_back({range.cidr, false, true});
+            }
+        }
+    }
+    std::ranges::sort(routes);
+    const auto duplicates = std::ranges::unique(routes, {}, &LocalRoute::prefix);
+    routes.erase(duplicates.begin(), duplicates.end());
+    return routes;
+}
+
+}  // namespace manul::bgp::speaker

@@ -1,0 +1,452 @@
+#include "bgpd/speaker/peers.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "base/sha1.hpp"
+#include "config/model/selector.hpp"
+
+namespace manul::bgp::speaker {
+
+namespace {
+
+using model::BgpConfigurationSpec;
+using model::BgpPeer;
+using model::Node;
+
+template <class T>
+using Named = std::map<std::string, const T*>;
+
+template <class T>
+Named<T> by_name(const std::vector<std::shared_ptr<const T>>& objects) {
+    Named<T> out;
+    for (const auto& object : objects) {
+        out.emplace(object->metadata.name, object.get());
+    }
+    return out;
+}
+
+std::optional<net::Ip> address_of(const model::NodeBgp& bgp, net::Family family) {
+    const auto& address = family == net::Family::v4 ? bgp.ipv4_address : bgp.ipv6_address;
+    return address ? std::optional<net::Ip>(address->address) : std::nullopt;
+}
+
+std::optional<Password> password_of(const std::optional<model::BgpPassword>& password) {
+    if (!password || !password->secret_key_ref) {
+        return std::nullopt;
+    }
+    return Password{password->secret_key_ref->name, password->secret_key_ref->key, std::nullopt};
+}
+
+std::uint16_t restart_seconds(const std::optional<model::Duration>& duration) {
+    constexpr std::int64_t kLongest = 4095;  // 12 bits, RFC 4724 section 3
+    return duration ? static_cast<std::uint16_t>(std::clamp<std::int64_t>(duration->seconds().count(), 0, kLongest))
+                    : std::uint16_t{120};
+}
+
+/// The hold time that goes on the wire: 0 or at least 3 s (RFC 4271 section 4.2).
+std::chrono::seconds hold_time(const model::BgpPeerSpec& spec) {
+    std::chrono::seconds hold{90};
+    if (spec.hold_time) {
+        hold = spec.hold_time->seconds();
+    } else if (spec.keepalive_time) {
+        hold = 3 * spec.keepalive_time->seconds();
+    }
+    if (hold.count() == 0) {
+        return hold;
+    }
+    return std::clamp(hold, std::chrono::seconds(3), std::chrono::seconds(UINT16_MAX));
+}
+
+NextHopMode next_hop_mode(const model::BgpPeerSpec& spec) {
+    if (spec.keep_original_next_hop || spec.next_hop_mode == model::NextHopMode::keep) {
+        return NextHopMode::keep;
+    }
+    return spec.next_hop_mode == model::NextHopMode::self ? NextHopMode::self : NextHopMode::automatic;
+}
+
+/// Builds the list of peers; one use.
+class Builder {
+public:
+    Builder(const PeerResources& resources, const Node& own, Configuration& out)
+        : out_(out),
+          nodes_(by_name(resources.nodes)),
+          peers_(by_name(resources.peers)),
+          configurations_(by_name(resources.configurations)),
+          own_(own) {}
+
+    void add_mesh();
+    void add_peers();
+
+private:
+    /// One end of a definition: where the session leads and what is special about it.
+    struct Remote {
+        net::Ip address;
+        std::uint16_t port;
+        net::Asn as;
+        const Node* node;  ///< null: not a Node
+    };
+
+    [[nodiscard]] const BgpConfigurationSpec& global() const;
+    [[nodiscard]] net::Asn as_of(const Node& node) const;
+    [[nodiscard]] std::uint16_t port_of(const Node& node) const;
+    [[nodiscard]] const Node* node_with(const net::Ip& address) const;
+    [[nodiscard]] std::optional<model::Selector> parse(const BgpPeer& peer, const std::string& text);
+    [[nodiscard]] bool has_effect(const BgpPeer& peer);
+    void add_peer(const BgpPeer& peer);
+    void add_given_address(const BgpPeer& peer, bool here);
+    void add_selected(const BgpPeer& peer, const model::Selector& local, const model::Selector& remote);
+    void add_node(const BgpPeer& peer, const Node& node, bool reversed);
+    void add(const BgpPeer& peer, const Remote& remote, net::Asn local_as);
+    void add(PeerConfig config, const Node* remote_node);
+    [[nodiscard]] bool matches(const BgpPeer& peer, const model::Selector& selector, const Node& node) const;
+    void find(const std::string& name, const std::string& what) { out_.findings.push_back(name + ": " + what); }
+
+    Configuration& out_;
+    Named<Node> nodes_;
+    Named<BgpPeer> peers_;
+    Named<model::BgpConfiguration> configurations_;
+    const Node& own_;
+    std::map<net::Ip, std::string> defined_;  ///< by which resource
+};
+
+std::string name_of(const BgpPeer& peer) { return "BGPPeer(" + peer.metadata.name + ")"; }
+
+const BgpConfigurationSpec& Builder::global() const {
+    static const BgpConfigurationSpec kDefaults;
+    const auto found = configurations_.find("default");
+    return found == configurations_.end() ? kDefaults : found->second->spec;
+}
+
+net::Asn Builder::as_of(const Node& node) const {
+    if (node.spec.bgp && node.spec.bgp->as_number) {
+        return *node.spec.bgp->as_number;
+    }
+    return global().as_number.value_or(*net::Asn::make(model::kDefaultAsNumber));
+}
+
+std::uint16_t Builder::port_of(const Node& node) const {
+    const auto special = configurations_.find("node." + node.metadata.name);
+    if (special != configurations_.end() && special->second->spec.listen_port) {
+        return *special->second->spec.listen_port;
+    }
+    return global().listen_port.value_or(model::kDefaultBgpPort);
+}
+
+const Node* Builder::node_with(const net::Ip& address) const {
+    for (const auto& [name, node] : nodes_) {
+        if (node->spec.bgp && address_of(*node->spec.bgp, address.family()) == address) {
+            return node;
+        }
+    }
+    return nullptr;
+}
+
+void Builder::add_mesh() {
+    if (!global().node_to_node_mesh_enabled.value_or(true) || out_.self.cluster_id) {
+        return;
+    }
+    for (const auto& [name, node] : nodes_) {
+        if (node == &own_ || !node->spec.bgp || node->spec.bgp->route_reflector_cluster_id) {
+            continue;
+        }
+        for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+            const auto local = address_of(*own_.spec.bgp, family);
+            const auto remote = address_of(*node->spec.bgp, family);
+            if (!local || !remote) {
+                continue;
+            }
+            PeerConfig config;
+            config.name = "Node(" + name + ")";
+            config.origin = PeerOrigin::node_mesh;
+            config.address = *remote;
+            config.port = port_of(*node);
+            config.remote_as = as_of(*node);
+            config.local_as = out_.self.as;
+            config.local_address = local;
+            config.restart_seconds = restart_seconds(global().node_mesh_max_restart_time);
+            config.password = password_of(global().node_mesh_password);
+            add(std::move(config), node);
+        }
+    }
+}
+
+void Builder::add_peers() {
+    for (const bool global : {true, false}) {
+        for (const auto& [name, peer] : peers_) {
+            if ((peer->spec.node.empty() && peer->spec.node_selector.empty()) == global) {
+                add_peer(*peer);
+            }
+        }
+    }
+}
+
+std::optional<model::Selector> Builder::parse(const BgpPeer& peer, const std::string& text) {
+    auto selector = model::Selector::parse(text);
+    if (!selector) {
+        find(name_of(peer), "selector '" + text + "': " + selector.error().message);
+        return std::nullopt;
+    }
+    return *std::move(selector);
+}
+
+/// Names what this speaker does not do.
+bool Builder::has_effect(const BgpPeer& peer) {
+    const auto& spec = peer.spec;
+    const char* missing = !spec.local_workload_selector.empty() ? "localWorkloadSelector"
+                          : spec.listen_range                   ? "listenRange"
+                          : !spec.interface.empty()             ? "interface"
+                                                                : nullptr;
+    if (missing != nullptr) {
+        find(name_of(peer), std::string(missing) + " is not supported; the peer is ignored");
+        return false;
+    }
+    if (!spec.filters.empty()) {
+        find(name_of(peer), "filters are not supported; the peer is ignored, since they may hold routes back");
+        return false;
+    }
+    return true;
+}
+
+bool Builder::matches(const BgpPeer& peer, const model::Selector& selector, const Node& node) const {
+    if (!peer.spec.node.empty()) {
+        return node.metadata.name == peer.spec.node;
+    }
+    return selector.matches(node.metadata.labels);
+}
+
+void Builder::add_peer(const BgpPeer& peer) {
+    if (!has_effect(peer)) {
+        return;
+    }
+    const auto local = parse(peer, peer.spec.node_selector);
+    if (!local) {
+        return;
+    }
+    if (peer.spec.peer_ip) {
+        add_given_address(peer, matches(peer, *local, own_));
+        if (peer.spec.peer_ip && address_of(*own_.spec.bgp, peer.spec.peer_ip->ip.family()) == peer.spec.peer_ip->ip &&
+            (!peer.spec.as_number || *peer.spec.as_number == out_.self.as) &&
+            peer.spec.reverse_peering == model::ReversePeering::auto_) {
+            for (const auto& [name, node] : nodes_) {
+                if (matches(peer, *local, *node)) {
+                    add_node(peer, *node, true);
+                }
+            }
+        }
+        return;
+    }
+    if (peer.spec.peer_selector.empty()) {
+        find(name_of(peer), "neither peerIP nor peerSelector");
+        return;
+    }
+    if (const auto remote = parse(peer, peer.spec.peer_selector)) {
+        add_selected(peer, *local, *remote);
+    }
+}
+
+void Builder::add_given_address(const BgpPeer& peer, bool here) {
+    const net::Ip& address = peer.spec.peer_ip->ip;
+    if (!here || address_of(*own_.spec.bgp, address.family()) == address) {
+        return;  // a definition for every node also reaches the one that it leads to
+    }
+    const Node* const node = node_with(address);
+    const std::uint16_t port =
+        peer.spec.peer_ip->port.value_or(node != nullptr ? port_of(*node) : model::kDefaultBgpPort);
+    const net::Asn as = peer.spec.as_number.value_or(node != nullptr ? as_of(*node) : out_.self.as);
+    add(peer, {address, port, as, node}, peer.spec.local_as_number.value_or(out_.self.as));
+}
+
+void Builder::add_selected(const BgpPeer& peer, const model::Selector& local, const model::Selector& remote) {
+    const bool here = matches(peer, local, own_);
+    const bool there =
+        peer.spec.reverse_peering == model::ReversePeering::auto_ && remote.matches(own_.metadata.labels);
+    for (const auto& [name, node] : nodes_) {
+        if (here && remote.matches(node->metadata.labels)) {
+            add_node(peer, *node, false);
+        } else if (there && matches(peer, local, *node)) {
+            add_node(peer, *node, true);
+        }
+    }
+}
+
+/// A session with a Node, one for each family that both have. `reversed`: the definition speaks of us as the remote
+/// end, so its local AS number is the other side's.
+void Builder::add_node(const BgpPeer& peer, const Node& node, bool reversed) {
+    if (&node == &own_ || !node.spec.bgp) {
+        return;
+    }
+    const auto& special_as = peer.spec.local_as_number;
+    const net::Asn remote_as = reversed && special_as ? *special_as : as_of(node);
+    const net::Asn local_as = !reversed && special_as ? *special_as : out_.self.as;
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        const auto remote = address_of(*node.spec.bgp, family);
+        if (remote && address_of(*own_.spec.bgp, family)) {
+            add(peer, {*remote, port_of(node), remote_as, &node}, local_as);
+        }
+    }
+}
+
+void Builder::add(const BgpPeer& peer, const Remote& remote, net::Asn local_as) {
+    const auto& spec = peer.spec;
+    PeerConfig config;
+    config.name = name_of(peer);
+    config.origin = spec.node.empty() && spec.node_selector.empty() ? PeerOrigin::global : PeerOrigin::node_specific;
+    config.address = remote.address;
+    config.port = remote.port;
+    config.remote_as = remote.as;
+    config.local_as = local_as;
+    if (spec.source_address == model::SourceAddressMode::use_node_ip) {
+        config.local_address = address_of(*own_.spec.bgp, remote.address.family());
+        if (!config.local_address) {
+            find(config.name, "this node has no address in the family of " + remote.address.to_string());
+            return;
+        }
+    }
+    for (const model::AddressFamily family : spec.families) {
+        (family == model::AddressFamily::ipv4 ? config.v4 : config.v6) = true;
+    }
+    config.passive = spec.passive;
+    config.next_hop_mode = next_hop_mode(spec);
+    config.hold_time = hold_time(spec);
+    if (spec.keepalive_time) {
+        config.keepalive_time = spec.keepalive_time->seconds();
+    }
+    config.restart_seconds = restart_seconds(spec.max_restart_time);
+    config.allowed_own_as = spec.num_allowed_local_as_numbers;
+    config.ttl_security = spec.ttl_security;
+    config.password = password_of(spec.password);
+    if (spec.max_prefixes) {
+        config.max_prefixes = spec.max_prefixes->count;
+    }
+    add(std::move(config), remote.node);
+}
+
+void Builder::add(PeerConfig config, const Node* remote_node) {
+    const auto [known, added] = defined_.emplace(config.address, config.name);
+    if (!added) {
+        if (known->second != config.name) {
+            find(config.name, config.address.to_string() + " is defined by " + known->second + " already");
+        }
+        return;
+    }
+    if (!config.v4 && !config.v6) {
+        (config.address.is_v4() ? config.v4 : config.v6) = true;
+    }
+    config.is_node = remote_node != nullptr;
+    if (out_.self.cluster_id && !config.external()) {
+        const auto cluster = remote_node != nullptr && remote_node->spec.bgp
+                                 ? remote_node->spec.bgp->route_reflector_cluster_id
+                                 : std::nullopt;
+        config.reflector_client = !cluster || cluster->value() != *out_.self.cluster_id;
+    }
+    out_.peers.push_back(std::move(config));
+}
+
+bool kept_from_bgp(const model::IpPoolSpec& pool, model::ProgramClusterRoutes mode) {
+    const bool ipip = pool.ipip_mode != model::EncapMode::never;
+    const bool vxlan = pool.vxlan_mode != model::EncapMode::never;
+    switch (mode) {
+        case model::ProgramClusterRoutes::enabled:
+            return false;
+        case model::ProgramClusterRoutes::disabled:
+            return true;
+        case model::ProgramClusterRoutes::enabled_ipip_only:
+            return !ipip;
+        case model::ProgramClusterRoutes::enabled_no_encap_only:
+            return ipip || vxlan;
+    }
+    return false;
+}
+
+void add_ranges(const PeerResources& resources, const BgpConfigurationSpec& global, Configuration& out) {
+    for (const auto& [name, pool] : by_name(resources.pools)) {
+        if (!pool->spec.disable_bgp_export) {
+            out.relayable.push_back(pool->spec.cidr);
+        }
+        const auto mode = global.program_cluster_routes.value_or(model::ProgramClusterRoutes::enabled_no_encap_only);
+        if (kept_from_bgp(pool->spec, mode)) {
+            out.kept_from_kernel.push_back(pool->spec.cidr);
+        }
+    }
+    for (const auto* ranges : {&global.service_load_balancer_ips, &global.service_external_ips}) {
+        for (const model::CidrEntry& range : *ranges) {
+            out.relayable.push_back(range.cidr);
+            out.kept_from_kernel.push_back(range.cidr);
+        }
+    }
+    for (const model::CidrEntry& range : global.service_cluster_ips) {
+        out.kept_from_kernel.push_back(range.cidr);
+    }
+}
+
+/// LOCAL_PREF of own routes: Calico's form of the kernel priority once a priority is set anywhere, so that a mixed mesh
+/// agrees on the best route.
+void set_local_preference(const BgpConfigurationSpec& global, Configuration& out) {
+    if (!global.ipv4_normal_route_priority && !global.ipv6_normal_route_priority) {
+        return;
+    }
+    constexpr std::uint32_t kHighest = 2147483647;
+    out.local_preference_v4 = kHighest - global.ipv4_normal_route_priority.value_or(model::kDefaultRoutePriority);
+    out.local_preference_v6 = kHighest - global.ipv6_normal_route_priority.value_or(model::kDefaultRoutePriority);
+}
+
+}  // namespace
+
+net::RouterId router_id(const std::string& node_name, const model::NodeBgp& bgp) {
+    if (bgp.ipv4_address) {
+        if (const auto id = net::RouterId::make(bgp.ipv4_address->address.v4().value())) {
+            return *id;
+        }
+    }
+    const auto hash = sha1(node_name);
+    const std::uint32_t value = std::uint32_t{hash[0]} << 24U | std::uint32_t{hash[1]} << 16U |
+                                std::uint32_t{hash[2]} << 8U | std::uint32_t{hash[3]};
+    return net::RouterId::make(value).value_or(*net::RouterId::make(1));
+}
+
+Configuration make_configuration(const PeerResources& resources) {
+    Configuration out;
+    out.self.node_name = resources.node_name;
+    const auto configurations = by_name(resources.configurations);
+    static const BgpConfigurationSpec kDefaults;
+    const auto defaults = configurations.find("default");
+    const BgpConfigurationSpec& global = defaults == configurations.end() ? kDefaults : defaults->second->spec;
+    const auto special = configurations.find("node." + resources.node_name);
+    const BgpConfigurationSpec& own_configuration = special == configurations.end() ? global : special->second->spec;
+
+    out.listen_port = own_configuration.listen_port.value_or(global.listen_port.value_or(model::kDefaultBgpPort));
+    out.listen_on_node_address =
+        own_configuration.bind_mode == model::BindMode::node_ip || global.bind_mode == model::BindMode::node_ip;
+    const model::Multipath multipath = global.multipath.value_or(model::Multipath{});
+    out.multipath = {static_cast<std::uint16_t>(std::clamp<std::uint32_t>(multipath.max, 1, UINT16_MAX)),
+                     multipath.relax};
+    out.self.as = global.as_number.value_or(*net::Asn::make(model::kDefaultAsNumber));
+    add_ranges(resources, global, out);
+    set_local_preference(global, out);
+
+    const auto nodes = by_name(resources.nodes);
+    const auto own = nodes.find(resources.node_name);
+    if (own == nodes.end() || !own->second->spec.bgp) {
+        out.self.router_id = router_id(resources.node_name, {});
+        out.findings.push_back("Node(" + resources.node_name + "): absent or without spec.bgp, so there are no peers");
+        return out;
+    }
+    const model::NodeBgp& bgp = *own->second->spec.bgp;
+    out.self.as = bgp.as_number.value_or(out.self.as);
+    out.self.router_id = router_id(resources.node_name, bgp);
+    out.self.v4 = bgp.ipv4_address;
+    out.self.v6 = bgp.ipv6_address;
+    if (bgp.route_reflector_cluster_id) {
+        out.self.cluster_id = bgp.route_reflector_cluster_id->value();
+    }
+    Builder builder(resources, *own->second, out);
+    builder.add_mesh();
+    builder.add_peers();
+    return out;
+}
+
+}  // namespace manul::bgp::speaker
