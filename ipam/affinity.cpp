@@ -171,20 +171,21 @@ Outcome<bool> claim_exact(Draft& draft, const World& world, const net::Prefix& c
     return block && block->affinity() == host_affinity(world.node);
 }
 
-Outcome<bool> give_up(Draft& draft, const std::string& node, const net::Prefix& cidr, bool only_empty) {
-    MANUL_TRY(const auto block, draft.block(cidr));
-    if (block && block->affinity() == host_affinity(node)) {
+Outcome<bool> give_up(Draft& draft, const World& world, const net::Prefix& cidr, bool only_empty, WallTime now) {
+    MANUL_TRY(const auto stored, draft.block(cidr));
+    if (stored && stored->affinity() == host_affinity(world.node)) {
+        auto block = std::make_shared<Block>(*stored);
+        block->end_cooldown(now, world.settings.cooldown);
         if (block->is_empty()) {
             MANUL_CHECK(draft.put_block(cidr, nullptr));
         } else if (only_empty) {
             return false;
         } else {
-            auto orphan = std::make_shared<Block>(*block);
-            orphan->set_affinity("", WallTime{});
-            MANUL_CHECK(draft.put_block(cidr, std::move(orphan)));
+            block->set_affinity("", now);
+            MANUL_CHECK(draft.put_block(cidr, std::move(block)));
         }
     }
-    MANUL_CHECK(draft.put_affinity(node, cidr, nullptr));
+    MANUL_CHECK(draft.put_affinity(world.node, cidr, nullptr));
     return true;
 }
 

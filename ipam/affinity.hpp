@@ -50,8 +50,9 @@ inline constexpr std::chrono::seconds kReclaimAge{60};
 /// Claims this very block if it has no owner yet. False when it belongs to another node.
 [[nodiscard]] Outcome<bool> claim_exact(Draft& draft, const World& world, const net::Prefix& cidr, WallTime now);
 
-/// Gives a block up: removes it when it is empty, else leaves it without owner (its addresses stay in use until they
-/// are released). `only_empty`: do nothing unless it is empty. True when it was given up.
-[[nodiscard]] Outcome<bool> give_up(Draft& draft, const std::string& node, const net::Prefix& cidr, bool only_empty);
+/// Gives a block of this node up: removes it when it is empty, else leaves it without owner (its addresses stay in use
+/// until they are released). `only_empty`: do nothing unless it is empty. True when it was given up.
+[[nodiscard]] Outcome<bool> give_up(Draft& draft, const World& world, const net::Prefix& cidr, bool only_empty,
+                                    WallTime now);
 
 }  // namespace manul::ipam

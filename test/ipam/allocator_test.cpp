@@ -302,8 +302,8 @@ TEST_CASE("a block without owner goes with its last address, and is adopted whil
     REQUIRE(assign_now(source, world, demand_of("a", "n1")));
     {
         Draft draft(source);
-        CHECK(give_up(draft, "n1", prefix("10.0.0.0/31"), true) == false);
-        CHECK(give_up(draft, "n1", prefix("10.0.0.0/31"), false) == true);
+        CHECK(give_up(draft, world, prefix("10.0.0.0/31"), true, kNow) == false);
+        CHECK(give_up(draft, world, prefix("10.0.0.0/31"), false, kNow) == true);
         REQUIRE(source.commit(draft));
     }
     CHECK(source.affinities.empty());
@@ -387,7 +387,7 @@ TEST_CASE("every stop between two writes is repaired") {
             REQUIRE(assign_now(source, world, demand_of("a", "n1")));
             release_now(source, world, "a");
             Draft draft(source);
-            REQUIRE(give_up(draft, "n1", source.blocks.begin()->first, true));
+            REQUIRE(give_up(draft, world, source.blocks.begin()->first, true, kNow));
             CHECK(source.commit_some(draft, stop) == 3);
             REQUIRE(assign_now(source, world, demand_of("b", "n1")));
             check_consistent(source);

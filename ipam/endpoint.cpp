@@ -1,0 +1,318 @@
+#include "ipam/endpoint.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include <fmt/core.h>
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+#include <boost/system/error_code.hpp>
+
+#include "base/sha1.hpp"
+#include "base/try.hpp"
+#include "ipam/names.hpp"
+
+namespace manul::ipam {
+
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view kKubernetes = "k8s";
+constexpr std::string_view kBare = "cni";
+constexpr std::size_t kMaxLabelName = 63;
+
+/// A pod must not pass for a namespace or service account by its own labels.
+bool is_inherited_key(std::string_view key) noexcept {
+    return key.starts_with(model::kNamespaceLabelPrefix) || key.starts_with(model::kServiceAccountLabelPrefix);
+}
+
+model::StringMap own_labels(const model::StringMap& from) {
+    model::StringMap labels = from;
+    std::erase_if(labels, [](const auto& label) { return is_inherited_key(label.first); });
+    return labels;
+}
+
+std::vector<model::WorkloadEndpointPort> published_ports(const std::vector<PortMapping>& mappings) {
+    std::vector<model::WorkloadEndpointPort> ports;
+    for (const PortMapping& mapping : mappings) {
+        model::WorkloadEndpointPort port;
+        std::string protocol = mapping.protocol;
+        std::ranges::transform(protocol, protocol.begin(),
+                               [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+        port.protocol = net::Protocol::parse(protocol);
+        port.port = mapping.container_port;
+        port.host_port = mapping.host_port;
+        port.host_ip = mapping.host_ip;
+        if (port.port != 0 && port.host_port != 0) {
+            ports.push_back(std::move(port));
+        }
+    }
+    return ports;
+}
+
+/// Named ports of the containers; a published port takes the name of the container port that it leads to.
+std::vector<model::WorkloadEndpointPort> join_ports(const model::Pod& pod,
+                                                    std::vector<model::WorkloadEndpointPort> published) {
+    std::vector<model::WorkloadEndpointPort> ports;
+    const auto add = [&](const std::vector<model::Container>& containers) {
+        for (const model::Container& container : containers) {
+            for (const model::ContainerPort& declared : container.ports) {
+                if (declared.name.empty()) {
+                    continue;
+                }
+                model::WorkloadEndpointPort port;
+                port.name = declared.name;
+                port.protocol = declared.protocol.value_or(net::kTcp);
+                port.port = declared.container_port;
+                const auto at = std::ranges::find_if(published, [&](const model::WorkloadEndpointPort& p) {
+                    return p.port == port.port && p.protocol.value_or(net::kTcp) == *port.protocol;
+                });
+                if (at != published.end()) {
+                    port.host_port = at->host_port;
+                    port.host_ip = at->host_ip;
+                    published.erase(at);
+                }
+                ports.push_back(std::move(port));
+            }
+        }
+    };
+    add(pod.spec.init_containers);
+    add(pod.spec.containers);
+    ports.insert(ports.end(), published.begin(), published.end());
+    return ports;
+}
+
+std::vector<model::WorkloadEndpointPort> published_of(const std::vector<model::WorkloadEndpointPort>& ports) {
+    std::vector<model::WorkloadEndpointPort> out;
+    for (model::WorkloadEndpointPort port : ports) {
+        if (port.host_port != 0) {
+            port.name.clear();
+            out.push_back(std::move(port));
+        }
+    }
+    return out;
+}
+
+std::optional<std::uint64_t> within(std::uint64_t value, std::uint64_t lowest, std::uint64_t highest) {
+    return value == 0 ? std::nullopt : std::optional(std::clamp(value, lowest, highest));
+}
+
+std::optional<model::QosControls> qos_of(const std::optional<Bandwidth>& bandwidth) {
+    if (!bandwidth) {
+        return std::nullopt;
+    }
+    // The limits that the kind allows; runtimes pass whatever an annotation said.
+    constexpr std::uint64_t kLowest = 1'000;
+    constexpr std::uint64_t kHighestRate = 1'000'000'000'000'000;
+    constexpr std::uint64_t kHighestBurst = 34'359'738'360;
+    model::QosControls qos;
+    qos.ingress_bandwidth = within(bandwidth->ingress_rate, kLowest, kHighestRate);
+    qos.egress_bandwidth = within(bandwidth->egress_rate, kLowest, kHighestRate);
+    qos.ingress_burst = within(bandwidth->ingress_burst, kLowest, kHighestBurst);
+    qos.egress_burst = within(bandwidth->egress_burst, kLowest, kHighestBurst);
+    return qos == model::QosControls{} ? std::nullopt : std::optional(qos);
+}
+
+/// The list of texts in an annotation ("[\"a\", \"b\"]").
+Outcome<std::vector<std::string>> read_list(std::string_view annotation, const std::string& text) {
+    boost::system::error_code failed;
+    const json::value value = json::parse(text, failed);
+    std::vector<std::string> out;
+    bool good = !failed && value.is_array();
+    if (good) {
+        for (const json::value& item : value.get_array()) {
+            good = good && item.is_string();
+            if (item.is_string()) {
+                out.emplace_back(item.get_string());
+            }
+        }
+    }
+    if (!good) {
+        return refuse(ErrorCode::invalid_config,
+                      fmt::format("annotation {} is {}, should be a JSON list of texts", annotation, text));
+    }
+    return out;
+}
+
+/// Annotations in the order in which they win.
+class Annotations {
+public:
+    Annotations(const Request& request, const model::Pod* pod, const model::Namespace* ns) {
+        if (pod != nullptr) {
+            maps_.push_back(pod->metadata.annotations);
+        }
+        maps_.emplace_back(request.annotations.begin(), request.annotations.end());
+        if (ns != nullptr) {
+            maps_.push_back(ns->metadata.annotations);
+        }
+    }
+    [[nodiscard]] Outcome<std::optional<std::vector<std::string>>> list(std::string_view name) const {
+        const std::string key = "cni.projectcalico.org/" + std::string(name);
+        for (const model::StringMap& map : maps_) {
+            if (const auto at = map.find(key); at != map.end()) {
+                MANUL_TRY(auto values, read_list(key, at->second));
+                return values;
+            }
+        }
+        return std::nullopt;
+    }
+
+private:
+    std::vector<model::StringMap> maps_;
+};
+
+model::Rule allow_rule() {
+    model::Rule rule;
+    rule.action = model::Action::allow;
+    return rule;
+}
+
+}  // namespace
+
+std::string endpoint_namespace(const Request& request) {
+    return request.is_kubernetes() ? std::string(request.arg("K8S_POD_NAMESPACE")) : "default";
+}
+
+Outcome<model::WorkloadEndpoint> make_endpoint(const Request& request, const HostIdentity& host,
+                                               const model::Pod* pod) {
+    model::WorkloadEndpoint endpoint;
+    model::WorkloadEndpointSpec& spec = endpoint.spec;
+    spec.node = host.node;
+    spec.container_id = request.attachment.container_id;
+    spec.endpoint = request.attachment.ifname;
+    spec.interface_name = request.host_interface;
+    spec.mac = request.mac;
+    spec.ports = published_ports(request.port_mappings);
+    spec.qos_controls = qos_of(request.bandwidth);
+    endpoint.metadata.ns = endpoint_namespace(request);
+    endpoint.metadata.annotations = {{kBootIdAnnotation, host.boot_id}, {kNetworkAnnotation, request.network}};
+    if (request.is_kubernetes()) {
+        spec.orchestrator = kKubernetes;
+        spec.pod = request.arg("K8S_POD_NAME");
+        spec.profiles = {"kns." + endpoint.metadata.ns, "ksa." + endpoint.metadata.ns + ".default"};
+        endpoint.metadata.labels = {{model::kLabelNamespace, endpoint.metadata.ns},
+                                    {model::kLabelOrchestrator, std::string(kKubernetes)}};
+        if (pod != nullptr) {
+            sync_with_pod(endpoint, *pod);
+        }
+    } else {
+        spec.orchestrator = kBare;
+        spec.workload = request.attachment.container_id;
+        spec.profiles = {profile_name(request.network)};
+        endpoint.metadata.labels = own_labels({request.labels.begin(), request.labels.end()});
+        endpoint.metadata.labels[model::kLabelNamespace] = endpoint.metadata.ns;
+        endpoint.metadata.labels[model::kLabelOrchestrator] = kBare;
+    }
+    endpoint.metadata.name = model::workload_endpoint_name(spec);
+    if (endpoint.metadata.name.empty()) {
+        return refuse(ErrorCode::invalid_config,
+                      fmt::format("node \"{}\", container \"{}\", pod \"{}\" and interface \"{}\" cannot name an "
+                                  "endpoint: a part is empty, or begins or ends with '-'",
+                                  spec.node, spec.container_id, spec.pod, spec.endpoint));
+    }
+    return endpoint;
+}
+
+bool sync_with_pod(model::WorkloadEndpoint& endpoint, const model::Pod& pod) {
+    if (endpoint.spec.orchestrator != kKubernetes) {
+        return false;
+    }
+    const std::string& ns = endpoint.metadata.ns;
+    const std::string account = pod.spec.service_account_name.empty() ? "default" : pod.spec.service_account_name;
+    model::StringMap labels = own_labels(pod.metadata.labels);
+    labels[model::kLabelNamespace] = ns;
+    labels[model::kLabelOrchestrator] = kKubernetes;
+    labels[model::kLabelServiceAccount] = account;
+    auto ports = join_ports(pod, published_of(endpoint.spec.ports));
+    const std::vector<std::string> profiles{"kns." + ns, fmt::format("ksa.{}.{}", ns, account)};
+    if (endpoint.metadata.labels == labels && endpoint.spec.service_account_name == account &&
+        endpoint.spec.ports == ports && endpoint.spec.profiles == profiles) {
+        return false;
+    }
+    endpoint.metadata.labels = std::move(labels);
+    endpoint.spec.service_account_name = account;
+    endpoint.spec.ports = std::move(ports);
+    endpoint.spec.profiles = profiles;
+    return true;
+}
+
+Attachment attachment_of(const model::WorkloadEndpoint& endpoint) {
+    return Attachment{endpoint.spec.container_id, endpoint.spec.endpoint};
+}
+
+std::string network_of(const model::WorkloadEndpoint& endpoint) {
+    const auto at = endpoint.metadata.annotations.find(kNetworkAnnotation);
+    return at == endpoint.metadata.annotations.end() ? std::string{} : at->second;
+}
+
+Outcome<Demand> make_demand(const Request& request, const HostIdentity& host, const model::Pod* pod,
+                            const model::Namespace* ns, WallTime now) {
+    Demand demand;
+    demand.handle = handle_id(request.network, request.attachment);
+    demand.attributes = {{"node", host.node}, {"timestamp", print_timestamp(now)}};
+    if (request.is_kubernetes()) {
+        demand.attributes["namespace"] = request.arg("K8S_POD_NAMESPACE");
+        demand.attributes["pod"] = request.arg("K8S_POD_NAME");
+    } else {
+        demand.attributes["namespace"] = "default";
+        demand.attributes["pod"] = request.attachment.container_id;
+    }
+    demand.ipv4 = request.assign_ipv4;
+    demand.ipv6 = request.assign_ipv6;
+    demand.addresses = request.ips;
+    demand.ipv4_pools = request.ipv4_pools;
+    demand.ipv6_pools = request.ipv6_pools;
+    demand.namespace_labels = namespace_labels(endpoint_namespace(request), ns);
+
+    const Annotations annotations(request, pod, ns);
+    MANUL_TRY(auto pools4, annotations.list("ipv4pools"));
+    MANUL_TRY(auto pools6, annotations.list("ipv6pools"));
+    MANUL_TRY(const auto addresses, annotations.list("ipAddrs"));
+    if (pools4) {
+        demand.ipv4_pools = *std::move(pools4);
+    }
+    if (pools6) {
+        demand.ipv6_pools = *std::move(pools6);
+    }
+    if (addresses) {
+        demand.addresses.clear();
+        for (const std::string& text : *addresses) {
+            const auto address = net::Ip::parse(text);
+            if (!address) {
+                return refuse(ErrorCode::invalid_config,
+                              fmt::format("annotation cni.projectcalico.org/ipAddrs: {} is no address", text));
+            }
+            demand.addresses.push_back(*address);
+        }
+    }
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        if (std::ranges::count(demand.addresses, family, &net::Ip::family) > 1) {
+            return refuse(ErrorCode::invalid_config, "more than one address of one family was asked for by name");
+        }
+    }
+    return demand;
+}
+
+model::StringMap namespace_labels(std::string_view name, const model::Namespace* ns) {
+    model::StringMap labels = ns == nullptr ? model::StringMap{} : ns->metadata.labels;
+    labels["kubernetes.io/metadata.name"] = name;
+    labels[model::kLabelName] = name;
+    return labels;
+}
+
+model::Profile make_network_profile(const std::string& network) {
+    const std::string label = network.size() <= kMaxLabelName ? network : sha1_hex(network);
+    model::Profile profile;
+    profile.metadata.name = profile_name(network);
+    profile.spec.labels_to_apply = {{label, ""}};
+    profile.spec.egress = {allow_rule()};
+    profile.spec.ingress = {allow_rule()};
+    profile.spec.ingress.front().source.selector = fmt::format("has({})", label);
+    return profile;
+}
+
+}  // namespace manul::ipam

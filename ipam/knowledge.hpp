@@ -1,0 +1,51 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/model/node_report.hpp"
+#include "config/store/store.hpp"
+#include "ipam/affinity.hpp"
+
+/// What people configure: pools, reservations, settings, and this node's labels, followed by a watch. An object that
+/// turns invalid is not treated as deleted: its last good version stays in force and is reported.
+namespace manul::ipam {
+
+class Knowledge {
+public:
+    explicit Knowledge(std::string node);
+
+    /// Kinds whose objects are followed.
+    [[nodiscard]] static std::vector<model::Kind> kinds();
+
+    /// The complete list of one kind.
+    void replace(model::Kind kind, const store::Listing& listing);
+    void apply(const store::Event& event);
+
+    [[nodiscard]] const World& world() const noexcept { return world_; }
+    /// False: an administrator has locked the datastore (ClusterInformation datastoreReady).
+    [[nodiscard]] bool datastore_ready() const noexcept { return datastore_ready_; }
+    [[nodiscard]] std::vector<model::NotInForce> not_in_force() const;
+    /// By kind, as NodeReport names them: the last token in force.
+    [[nodiscard]] const std::map<std::string, std::string>& tokens() const noexcept { return tokens_; }
+
+private:
+    void put(const store::Object& object);
+    void remove(const model::Key& key);
+    /// Nothing when it was applied, else why not.
+    [[nodiscard]] std::optional<std::string> take(const store::Object& object);
+    void rebuild();
+
+    World world_;
+    bool datastore_ready_ = true;
+    std::map<std::string, Pool> pools_;
+    std::map<std::string, std::vector<net::Prefix>> reservations_;
+    std::map<model::Key, store::Revision> in_force_;
+    std::map<model::Key, model::NotInForce> refused_;
+    std::map<std::string, std::string> tokens_;
+};
+
+}  // namespace manul::ipam

@@ -1,0 +1,480 @@
+#include "ipam/service.hpp"
+
+#include <algorithm>
+#include <set>
+#include <thread>
+
+#include <fmt/core.h>
+#include <catch2/catch.hpp>
+
+#include "config/codec/json.hpp"
+#include "config/model/block_affinity.hpp"
+#include "config/model/ipam_block.hpp"
+#include "config/model/ipam_handle.hpp"
+#include "config/store/memory.hpp"
+#include "ipam/names.hpp"
+
+namespace manul::ipam {
+namespace {
+
+constexpr WallTime kNow{std::chrono::seconds{1'770'000'000}};
+constexpr const char* kBoot = "boot-1";
+
+std::string pool_document(const std::string& name, const std::string& cidr, int block_size) {
+    return fmt::format(
+        R"({{"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":{{"name":"{}"}},"spec":{{"cidr":"{}","blockSize":{}}}}})",
+        name, cidr, block_size);
+}
+
+std::string pod_document(const std::string& ns, const std::string& name, const std::string& label,
+                         const std::string& extra = {}) {
+    return fmt::format(
+        R"({{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"{}","namespace":"{}","labels":{{"app":"{}","pcns.team":"stolen"}}{}}},)"
+        R"("spec":{{"serviceAccountName":"robot","containers":[{{"name":"c","image":"i","ports":[{{"name":"http","containerPort":8080}}]}}]}}}})",
+        name, ns, label, extra);
+}
+
+Request bare(const std::string& container) {
+    Request request;
+    request.op = Op::add;
+    request.network = "net";
+    request.attachment = {container, "eth0"};
+    request.host_interface = "cali" + container;
+    return request;
+}
+
+Request pod_request(const std::string& container, const std::string& pod) {
+    Request request = bare(container);
+    request.host_interface = "cali" + pod;
+    request.args = {{"K8S_POD_NAMESPACE", "prod"}, {"K8S_POD_NAME", pod}};
+    return request;
+}
+
+struct Fixture {
+    std::shared_ptr<store::MemoryDatabase> database = store::make_memory_database();
+    std::unique_ptr<store::Store> store = store::make_memory(database);
+    Service service{*store, {"n1", kBoot}};
+
+    explicit Fixture(const std::string& cidr = "10.0.0.0/24", int block_size = 28) {
+        put(model::Kind::ip_pool, "", "p", pool_document("p", cidr, block_size));
+        REQUIRE(service.start());
+    }
+    void put(model::Kind kind, const std::string& ns, const std::string& name, const std::string& document) const {
+        const model::Key key{kind, ns, name};
+        auto done = store->update(key, document, std::nullopt);
+        if (!done) {
+            done = store->create(key, document);
+        }
+        INFO((done ? "" : done.error().message));
+        REQUIRE(done);
+    }
+    template <class T>
+    std::vector<std::shared_ptr<const T>> all() const {
+        std::vector<std::shared_ptr<const T>> out;
+        const auto listing = store->list({.kind = T::kKind, .ns = std::nullopt, .name_prefix = {}});
+        REQUIRE(listing);
+        for (const store::Object& object : listing->items) {
+            const auto decoded = codec::decode_and_validate(T::kKind, *object.document, codec::Mode::strict);
+            for (const auto& finding : decoded.findings) {
+                UNSCOPED_INFO(finding.to_string());
+            }
+            CHECK(decoded.ok());
+            out.push_back(model::as<T>(decoded.resource));
+        }
+        return out;
+    }
+    std::shared_ptr<const model::WorkloadEndpoint> endpoint() const {
+        const auto endpoints = all<model::WorkloadEndpoint>();
+        REQUIRE(endpoints.size() == 1);
+        return endpoints.front();
+    }
+    AddResult add(const Request& request) { return service.add(std::span(&request, 1), kNow).front(); }
+    bool release(const Request& request) {
+        const Release release{request.network, request.attachment};
+        const auto result = service.release(std::span(&release, 1), kNow).front();
+        REQUIRE(result);
+        return *result;
+    }
+};
+
+TEST_CASE("an ADD writes addresses, handle, endpoint and the network's profile at once") {
+    Fixture f;
+    Request request = bare("c1");
+    request.labels = {{"app", "web"}, {"pcns.team", "stolen"}};
+    request.mac = net::Mac::parse("02:00:00:00:00:01");
+    request.port_mappings = {{8080, 80, "tcp", std::nullopt}};
+    request.bandwidth = Bandwidth{1'000'000, 0, 5, 0};
+    const Answer answer = f.add(request).answer;
+    REQUIRE_FALSE(answer.error);
+    REQUIRE(answer.ips.size() == 1);
+    CHECK(answer.host_interface == "calic1");
+    CHECK(answer.endpoint == "default/n1-cni-c1-eth0");
+    CHECK(f.service.committer().commits() == 1);
+
+    const auto endpoint = f.endpoint();
+    CHECK(endpoint->metadata.resource_version == answer.resource_version);
+    CHECK(endpoint->spec.orchestrator == "cni");
+    CHECK(endpoint->spec.workload == "c1");
+    CHECK(endpoint->spec.ip_networks == std::vector{net::Prefix::host(answer.ips.front())});
+    CHECK(endpoint->spec.profiles == std::vector<std::string>{"net"});
+    CHECK(endpoint->metadata.labels == model::StringMap{{"app", "web"},
+                                                        {"projectcalico.org/namespace", "default"},
+                                                        {"projectcalico.org/orchestrator", "cni"}});
+    CHECK(endpoint->metadata.annotations.at(kBootIdAnnotation) == kBoot);
+    REQUIRE(endpoint->spec.ports.size() == 1);
+    CHECK(endpoint->spec.ports.front().host_port == 8080);
+    REQUIRE(endpoint->spec.qos_controls);
+    CHECK(endpoint->spec.qos_controls->ingress_bandwidth == 1'000'000U);
+    CHECK(endpoint->spec.qos_controls->egress_bandwidth == 1'000U);
+
+    const auto profiles = f.all<model::Profile>();
+    REQUIRE(profiles.size() == 1);
+    CHECK(profiles.front()->spec.labels_to_apply == model::StringMap{{"net", ""}});
+    CHECK(profiles.front()->spec.ingress.front().source.selector == "has(net)");
+    const auto handles = f.all<model::IpamHandle>();
+    REQUIRE(handles.size() == 1);
+    CHECK(handles.front()->spec.handle_id == "net.c1.eth0");
+    const auto affinities = f.all<model::BlockAffinity>();
+    REQUIRE(affinities.size() == 1);
+    CHECK(affinities.front()->spec.state == model::AffinityState::confirmed);
+    CHECK(affinities.front()->metadata.name == "n1-" + block_name(affinities.front()->spec.cidr));
+    CHECK(f.all<model::IpamBlock>().size() == 1);
+}
+
+TEST_CASE("a pod's endpoint takes labels, account and ports of its Pod and follows them") {
+    Fixture f;
+    f.put(model::Kind::pod, "prod", "web", pod_document("prod", "web", "v1"));
+    Request request = pod_request("c1", "web");
+    request.port_mappings = {{80, 8080, "tcp", std::nullopt}};
+    REQUIRE_FALSE(f.add(request).answer.error);
+    auto endpoint = f.endpoint();
+    CHECK(endpoint->metadata.ns == "prod");
+    CHECK(endpoint->metadata.name == "n1-k8s-web-eth0");
+    CHECK(endpoint->metadata.labels == model::StringMap{{"app", "v1"},
+                                                        {"projectcalico.org/namespace", "prod"},
+                                                        {"projectcalico.org/orchestrator", "k8s"},
+                                                        {"projectcalico.org/serviceaccount", "robot"}});
+    CHECK(endpoint->spec.profiles == std::vector<std::string>{"kns.prod", "ksa.prod.robot"});
+    CHECK(endpoint->spec.service_account_name == "robot");
+    REQUIRE(endpoint->spec.ports.size() == 1);
+    CHECK(endpoint->spec.ports.front().name == "http");
+    CHECK(endpoint->spec.ports.front().host_port == 80);
+
+    f.put(model::Kind::pod, "prod", "web", pod_document("prod", "web", "v2"));
+    f.put(model::Kind::pod, "prod", "web2", pod_document("prod", "web2", "v9"));
+    const auto changes = f.service.take_changes();
+    REQUIRE(changes);
+    CHECK(changes->endpoints_synced == 1);
+    endpoint = f.endpoint();
+    CHECK(endpoint->metadata.labels.at("app") == "v2");
+    CHECK(endpoint->spec.ports.front().host_port == 80);
+
+    REQUIRE(f.store->remove({model::Kind::pod, "prod", "web"}, std::nullopt));
+    REQUIRE(f.service.take_changes());
+    CHECK(f.endpoint()->metadata.labels.at("app") == "v2");
+}
+
+TEST_CASE("a Pod that comes after its endpoint is joined, also by a restarted service") {
+    Fixture f;
+    REQUIRE_FALSE(f.add(pod_request("c1", "web")).answer.error);
+    CHECK(f.endpoint()->spec.profiles == std::vector<std::string>{"kns.prod", "ksa.prod.default"});
+    f.put(model::Kind::pod, "prod", "web", pod_document("prod", "web", "v1"));
+    const bool restart = GENERATE(false, true);
+    if (restart) {
+        Service again(*f.store, {"n1", kBoot});
+        REQUIRE(again.start());
+    } else {
+        REQUIRE(f.service.take_changes());
+    }
+    CHECK(f.endpoint()->metadata.labels.at("app") == "v1");
+}
+
+TEST_CASE("ADD twice gives the same address, DEL twice is fine, and a later ADD starts afresh") {
+    Fixture f;
+    const Request request = bare("c1");
+    const Answer first = f.add(request).answer;
+    const Answer second = f.add(request).answer;
+    REQUIRE_FALSE(second.error);
+    CHECK(first.ips == second.ips);
+    CHECK(first.resource_version == second.resource_version);
+    CHECK(f.release(request));
+    CHECK_FALSE(f.release(request));
+    CHECK(f.all<model::WorkloadEndpoint>().empty());
+    CHECK(f.all<model::IpamHandle>().empty());
+    const Answer third = f.add(request).answer;
+    REQUIRE_FALSE(third.error);
+    CHECK(third.ips != first.ips);  // the freed one rests at the end of the queue
+}
+
+TEST_CASE("a new sandbox takes the endpoint over, and the old container's DEL does not touch it") {
+    Fixture f;
+    const Answer old = f.add(pod_request("old", "web")).answer;
+    const auto known = f.service.predecessor_of(pod_request("new", "web"));
+    REQUIRE(known);
+    REQUIRE(*known);
+    CHECK((*known)->attachment.container_id == "old");
+    const AddResult taken = f.add(pod_request("new", "web"));
+    REQUIRE_FALSE(taken.answer.error);
+    CHECK(taken.answer.ips != old.ips);
+    CHECK(taken.replaced_handle == "net.old.eth0");
+    CHECK(f.endpoint()->spec.container_id == "new");
+    CHECK(f.all<model::IpamHandle>().size() == 2);
+    CHECK(f.release(pod_request("old", "web")));
+    CHECK(f.endpoint()->spec.container_id == "new");
+    CHECK(f.all<model::IpamHandle>().size() == 1);
+    CHECK_FALSE(*f.service.release_handles(std::vector<std::string>{*taken.replaced_handle}, kNow).front());
+    CHECK_FALSE(*f.service.predecessor_of(pod_request("new", "web")));
+}
+
+TEST_CASE("an endpoint of an earlier boot is replaced together with its addresses") {
+    Fixture f;
+    REQUIRE_FALSE(f.add(pod_request("old", "web")).answer.error);
+    Service rebooted(*f.store, {"n1", "boot-2"});
+    REQUIRE(rebooted.start());
+    const auto known = rebooted.attachments();
+    REQUIRE(known);
+    CHECK_FALSE(known->front().of_this_boot);
+    const Request request = pod_request("new", "web");
+    const AddResult result = rebooted.add(std::span(&request, 1), kNow).front();
+    REQUIRE_FALSE(result.answer.error);
+    CHECK_FALSE(result.replaced_handle);
+    CHECK(f.all<model::IpamHandle>().size() == 1);
+    CHECK(f.endpoint()->metadata.annotations.at(kBootIdAnnotation) == std::string("boot-2"));
+}
+
+TEST_CASE("all waiting requests share one transaction, and a bad one spoils no other") {
+    Fixture f("10.0.0.0/16", 26);
+    std::vector<Request> requests;
+    for (int i = 0; i < 40; ++i) {
+        requests.push_back(bare("c" + std::to_string(i)));
+    }
+    requests[7].ipv4_pools = {"nowhere"};
+    const auto results = f.service.add(requests, kNow);
+    CHECK(f.service.committer().commits() == 1);
+    std::set<net::Ip> addresses;
+    for (std::size_t i = 0; i < results.size(); ++i) {
+        if (i == 7) {
+            REQUIRE(results[i].answer.error);
+            CHECK(results[i].answer.error->code == 7);
+        } else {
+            REQUIRE_FALSE(results[i].answer.error);
+            CHECK(addresses.insert(results[i].answer.ips.front()).second);
+        }
+    }
+    std::vector<Release> releases;
+    for (const Request& request : requests) {
+        releases.push_back({request.network, request.attachment});
+    }
+    const auto freed = f.service.release(releases, kNow);
+    CHECK(f.service.committer().commits() == 2);
+    CHECK(std::ranges::count_if(freed, [](const auto& one) { return one && *one; }) == 39);
+    CHECK(f.all<model::IpamHandle>().empty());
+}
+
+TEST_CASE("more requests than a transaction holds take several") {
+    Fixture f("10.0.0.0/16", 26);
+    std::vector<Request> requests;
+    for (int i = 0; i < 300; ++i) {
+        requests.push_back(bare("c" + std::to_string(i)));
+    }
+    for (const auto& result : f.service.add(requests, kNow)) {
+        REQUIRE_FALSE(result.answer.error);
+    }
+    CHECK(f.service.committer().commits() < 12);
+    CHECK(f.all<model::WorkloadEndpoint>().size() == 300);
+    CHECK(f.all<model::BlockAffinity>().size() == 5);
+}
+
+TEST_CASE("without pool, or with an exhausted one, the answer says what to do") {
+    Fixture f("10.0.0.0/30", 30);
+    for (int i = 0; i < 4; ++i) {
+        REQUIRE_FALSE(f.add(bare("c" + std::to_string(i))).answer.error);
+    }
+    Request probe;
+    probe.op = Op::status;
+    const Answer status = f.service.status(probe, kNow);
+    REQUIRE(status.error);
+    CHECK(status.error->code == 50);
+    const Answer full = f.add(bare("c9")).answer;
+    REQUIRE(full.error);
+    CHECK(full.error->code == 11);
+    CHECK(full.error->msg == "no free address: pool p has 0 free of 4: 4 in use by 1 node");
+    REQUIRE(f.store->remove({model::Kind::ip_pool, "", "p"}, std::nullopt));
+    REQUIRE(f.service.take_changes());
+    const Answer none = f.add(bare("c9")).answer;
+    REQUIRE(none.error);
+    CHECK(none.error->msg == "there is no IPv4 IPPool; apply one with `manulctl apply`");
+    CHECK(f.all<model::WorkloadEndpoint>().size() == 4);
+}
+
+TEST_CASE("STATUS is good while there is room, and writes nothing") {
+    Fixture f;
+    Request probe;
+    probe.op = Op::status;
+    CHECK_FALSE(f.service.status(probe, kNow).error);
+    CHECK(f.all<model::IpamBlock>().empty());
+}
+
+TEST_CASE("CHECK compares what the runtime remembers with what is stored") {
+    Fixture f;
+    Request request = bare("c1");
+    const Answer added = f.add(request).answer;
+    request.op = Op::check;
+    request.ips = added.ips;
+    CHECK_FALSE(f.service.check(request).error);
+    request.ips = {*net::Ip::parse("10.9.9.9")};
+    CHECK(f.service.check(request).error->code == 100);
+    CHECK(f.service.check(bare("c2")).error->code == 3);
+    REQUIRE(f.store->remove({model::Kind::ipam_handle, "", "net.c1.eth0"}, std::nullopt));
+    request.ips = {};
+    CHECK(f.service.check(request).error->code == 100);
+}
+
+TEST_CASE("annotations of pod and namespace choose pools and addresses") {
+    Fixture f;
+    f.put(model::Kind::ip_pool, "", "q", pool_document("q", "10.5.0.0/24", 28));
+    f.put(model::Kind::pod, "prod", "web",
+          pod_document("prod", "web", "v1", R"(,"annotations":{"cni.projectcalico.org/ipAddrs":"[\"10.5.0.77\"]"})"));
+    f.put(
+        model::Kind::namespace_, "", "prod",
+        R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"prod","annotations":{"cni.projectcalico.org/ipv4pools":"[\"q\"]"}}})");
+    REQUIRE(f.service.take_changes());
+    CHECK(f.add(pod_request("c1", "web")).answer.ips == std::vector{*net::Ip::parse("10.5.0.77")});
+    const Answer other = f.add(pod_request("c2", "other")).answer;
+    REQUIRE_FALSE(other.error);
+    CHECK(net::Prefix::parse("10.5.0.0/24")->contains(other.ips.front()));
+    f.put(model::Kind::pod, "prod", "bad",
+          pod_document("prod", "bad", "v1", R"(,"annotations":{"cni.projectcalico.org/ipAddrs":"10.5.0.77"})"));
+    const Answer bad = f.add(pod_request("c3", "bad")).answer;
+    REQUIRE(bad.error);
+    CHECK(bad.error->code == 7);
+}
+
+TEST_CASE("a locked datastore refuses pods") {
+    Fixture f;
+    f.put(
+        model::Kind::cluster_information, "", "default",
+        R"({"apiVersion":"projectcalico.org/v3","kind":"ClusterInformation","metadata":{"name":"default"},"spec":{"datastoreReady":false}})");
+    REQUIRE(f.service.take_changes());
+    const Answer answer = f.add(bare("c1")).answer;
+    REQUIRE(answer.error);
+    CHECK(answer.error->code == 11);
+    CHECK(answer.error->msg.find("locked") != std::string::npos);
+}
+
+TEST_CASE("an invalid pool keeps its last good version in force") {
+    Fixture f;
+    const model::Key key{model::Kind::ip_pool, "", "p"};
+    const auto stored = f.store->get(key);
+    REQUIRE(stored);
+    // As another writer, without our checks, could do it.
+    const std::vector<store::Op> ops{store::Put{
+        key,
+        R"({"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":{"name":"p"},"spec":{"cidr":"10.0.0.0/24","blockSize":28,"nodeSelector":"has("}})",
+        std::nullopt}};
+    if (f.store->transact(ops, store::Checks::own_fields_only)) {
+        REQUIRE(f.service.take_changes());
+        REQUIRE(f.service.knowledge().not_in_force().size() == 1);
+        CHECK(f.service.knowledge().not_in_force().front().token_in_force == stored->revision);
+        CHECK_FALSE(f.add(bare("c1")).answer.error);
+    }
+}
+
+TEST_CASE("names that cannot be resource names are replaced, others stay") {
+    CHECK(block_name(*net::Prefix::parse("10.0.0.0/26")) == "10-0-0-0-26");
+    CHECK(handle_id("Net", {"ABC", "eth0"}) == "net.abc.eth0-" + std::string("2d1ed7ce"));
+    CHECK(handle_id("net", {"abc", "eth0"}) == "net.abc.eth0");
+    CHECK(handle_name("net.abc.eth0") == "net.abc.eth0");
+    CHECK(handle_name("net.a_b.eth0").starts_with("net."));
+    CHECK(handle_name("net.a_b.eth0").ends_with(".eth0"));
+    CHECK(handle_name("net.a_b.eth0") != handle_name("net.a_c.eth0"));
+    CHECK(handle_name(std::string(300, 'x')).size() == 253);
+    CHECK(profile_name("my-net") == "my-net");
+    CHECK(profile_name("My_Net").size() == 40);
+    CHECK(affinity_name(std::string(250, 'n'), *net::Prefix::parse("10.0.0.0/26")).size() == 253);
+}
+
+TEST_CASE("containers with names that need care get endpoints that validate") {
+    Fixture f;
+    Request request = bare("default-My_Container.1");
+    request.network = "My_Net";
+    request.host_interface = "cali0123456789a";
+    request.attachment.ifname = "net_1";
+    const Answer answer = f.add(request).answer;
+    INFO((answer.error ? answer.error->msg + " " + answer.error->details : ""));
+    REQUIRE_FALSE(answer.error);
+    (void)f.all<model::WorkloadEndpoint>();
+    (void)f.all<model::Profile>();
+    (void)f.all<model::IpamHandle>();
+    CHECK(f.release(request));
+    CHECK(f.all<model::IpamHandle>().empty());
+}
+
+TEST_CASE("empty blocks and leaked handles are given back after their grace periods") {
+    Fixture f("10.0.0.0/24", 31);
+    for (int i = 0; i < 6; ++i) {
+        REQUIRE_FALSE(f.add(bare("c" + std::to_string(i))).answer.error);
+    }
+    CHECK(f.all<model::IpamBlock>().size() == 3);
+    for (int i = 0; i < 5; ++i) {
+        CHECK(f.release(bare("c" + std::to_string(i))));
+    }
+    // An endpoint that vanished without its address.
+    const auto endpoint = f.endpoint();
+    REQUIRE(f.store->remove(endpoint->key(), std::nullopt));
+    f.service.source().forget_all();
+    const SteadyTime start{};
+    REQUIRE(f.service.tidy({}, true, start, kNow));
+    const auto blocks = f.service.tidy({}, true, start + EmptyBlocks::kGrace, kNow);
+    REQUIRE(blocks);
+    CHECK(blocks->blocks == 2);
+    CHECK(f.all<model::BlockAffinity>().size() == 1);
+    const auto handles = f.service.tidy({}, true, start + Leaks::kGrace, kNow);
+    REQUIRE(handles);
+    CHECK(handles->handles == 1);
+    CHECK(f.all<model::IpamHandle>().empty());
+}
+
+TEST_CASE("services that race for the last addresses give each away once") {
+    const auto database = store::make_memory_database();
+    {
+        const auto store = store::make_memory(database);
+        REQUIRE(store->create({model::Kind::ip_pool, "", "p"}, pool_document("p", "10.0.0.0/25", 28)));
+    }
+    constexpr int kServices = 4;
+    constexpr int kRequests = 60;  // 240 for 128 addresses
+    std::vector<std::vector<net::Ip>> got(kServices);
+    std::vector<std::jthread> threads;
+    for (int s = 0; s < kServices; ++s) {
+        threads.emplace_back([&, s] {
+            const auto store = store::make_memory(database);
+            Service service(*store, {"n" + std::to_string(s), kBoot});
+            if (!service.start()) {
+                return;
+            }
+            for (int i = 0; i < kRequests; i += 3) {
+                std::vector<Request> requests;
+                for (int j = 0; j < 3; ++j) {
+                    requests.push_back(bare(fmt::format("c{}x{}", s, i + j)));
+                }
+                for (const AddResult& result : service.add(requests, kNow)) {
+                    for (const net::Ip& ip : result.answer.ips) {
+                        got[static_cast<std::size_t>(s)].push_back(ip);
+                    }
+                }
+            }
+        });
+    }
+    threads.clear();
+    std::set<net::Ip> all;
+    std::size_t count = 0;
+    for (const auto& one : got) {
+        all.insert(one.begin(), one.end());
+        count += one.size();
+    }
+    CHECK(count == 128);
+    CHECK(all.size() == 128);
+}
+
+}  // namespace
+}  // namespace manul::ipam
