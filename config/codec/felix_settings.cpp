@@ -1,0 +1,167 @@
+#include "config/codec/felix_settings.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+
+#include "base/try.hpp"
+#include "config/codec/schema.hpp"
+#include "config/model/names.hpp"
+#include "config/model/tables.hpp"
+
+namespace manul::codec {
+
+namespace {
+
+using model::Field;
+using Shape = model::TypeInfo::Shape;
+
+const void* member_of(const Field& field, const model::FelixConfigurationSpec& spec) {
+    return field.member(const_cast<model::FelixConfigurationSpec*>(&spec));  // only read through
+}
+
+std::string expectation(const model::Findings& findings) {
+    return findings.empty() ? "cannot be read" : findings.front().message;
+}
+
+/// "1.5" seconds as a duration's text; others as they are.
+std::string duration_text(std::string_view value) {
+    double seconds = 0;
+    const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+    if (ec != std::errc{} || end != value.data() + value.size() || !(std::abs(seconds) < 1e9)) {
+        return std::string(value);
+    }
+    return model::Duration{std::chrono::nanoseconds(std::llround(seconds * 1e9))}.to_string();
+}
+
+Tree scalar_tree(const model::ScalarInfo& scalar, std::string_view value) {
+    if (scalar.name == "duration") {
+        return Tree::of_text(duration_text(value));
+    }
+    if (scalar.name == "boolean") {
+        for (const std::string_view word : {"true", "false"}) {
+            if (model::same_letters(word, value)) {
+                return {.type = Tree::Type::boolean, .text = std::string(word)};
+            }
+        }
+    }
+    const bool is_text = scalar.name == "string" || !scalar.names.empty();
+    return !is_text && is_json_number(value) ? Tree::of_number(std::string(value)) : Tree::of_text(std::string(value));
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+    std::vector<std::string_view> out;
+    int brackets = 0;
+    std::size_t start = 0;
+    for (std::size_t i = 0; i <= text.size(); ++i) {
+        if (i < text.size() && text[i] == '[') {
+            ++brackets;
+        } else if (i < text.size() && text[i] == ']') {
+            --brackets;
+        } else if (i == text.size() || (text[i] == separator && brackets == 0)) {
+            out.push_back(text.substr(start, i - start));
+            start = i + 1;
+        }
+    }
+    return out;
+}
+
+/// `port`, `proto:port` or `proto:net:port`, IPv6 nets in brackets; a missing protocol is TCP.
+Tree failsafe_tree(std::string_view text) {
+    std::vector<std::string_view> parts = split(text, ':');
+    Tree out{.type = Tree::Type::map};
+    std::string protocol = parts.size() > 1 ? std::string(parts.front()) : "TCP";
+    for (const std::string_view name : {"TCP", "UDP"}) {
+        protocol = model::same_letters(name, protocol) ? std::string(name) : protocol;
+    }
+    out.make("protocol").assign(Tree::of_text(protocol));
+    if (parts.size() == 3) {
+        std::string_view net = parts[1];
+        if (net.starts_with('[') && net.ends_with(']')) {
+            net = net.substr(1, net.size() - 2);
+        }
+        out.make("net").assign(Tree::of_text(std::string(net)));
+    }
+    out.make("port").assign(is_json_number(parts.back()) ? Tree::of_number(std::string(parts.back()))
+                                                         : Tree::of_text(std::string(parts.back())));
+    return out;
+}
+
+Tree list_tree(const model::TypeInfo& element, std::string_view value) {
+    Tree out{.type = Tree::Type::list};
+    if (value.empty() || model::same_letters(value, "none")) {
+        return out;
+    }
+    for (const std::string_view item : split(value, ',')) {
+        out.children.push_back(element.shape == Shape::scalar ? scalar_tree(*element.scalar, item)
+                                                              : failsafe_tree(item));
+    }
+    return out;
+}
+
+bool is_readable_from_text(const model::TypeInfo& type, std::string_view name) {
+    const model::TypeInfo& element = *type.element;
+    return element.shape == Shape::scalar ||
+           (element.shape == Shape::list && (element.element->shape == Shape::scalar || name.starts_with("failsafe")));
+}
+
+}  // namespace
+
+model::FelixConfigurationSpec felix_defaults() {
+    model::FelixConfigurationSpec spec;
+    model::Findings findings;
+    for (const Field& field : model::felix_table().fields) {
+        if (!field.default_text.empty()) {
+            decode_value(*field.type, field.member(&spec), default_tree(field), "", Mode::strict, findings);
+        }
+    }
+    return spec;
+}
+
+void overlay(model::FelixConfigurationSpec& base, const model::FelixConfigurationSpec& top) {
+    for (const Field& field : model::felix_table().fields) {
+        const void* value = member_of(field, top);
+        if (field.type->get(value) != nullptr) {
+            field.type->assign(field.member(&base), value);
+        }
+    }
+}
+
+Result<void> set_from_environment(model::FelixConfigurationSpec& spec, std::string_view name, std::string_view value) {
+    const auto fields = model::felix_table().fields;
+    const auto found =
+        std::ranges::find_if(fields, [&](const Field& field) { return model::same_letters(field.name, name); });
+    if (found == fields.end()) {
+        return fail("unknown setting");
+    }
+    if (!is_readable_from_text(*found->type, found->name)) {
+        return fail("cannot be set from the environment");
+    }
+    const model::TypeInfo& element = *found->type->element;
+    const Tree tree =
+        element.shape == Shape::scalar ? scalar_tree(*element.scalar, value) : list_tree(*element.element, value);
+    // Through an object with this one field, so that the table's range and allowed texts count.
+    Tree object{.type = Tree::Type::map};
+    object.make(found->name).assign(tree);
+    model::FelixConfigurationSpec read;
+    model::Findings findings;
+    decode_object(model::felix_table(), &read, object, "", Mode::strict, findings);
+    if (model::has_errors(findings)) {
+        return fail(expectation(findings));
+    }
+    found->type->assign(found->member(&spec), found->member(&read));
+    return {};
+}
+
+std::vector<std::string> fields_without_effect(const model::FelixConfigurationSpec& spec) {
+    std::vector<std::string> names;
+    for (const Field& field : model::felix_table().fields) {
+        if (field.is_without_effect && field.type->get(member_of(field, spec)) != nullptr) {
+            names.emplace_back(field.name);
+        }
+    }
+    return names;
+}
+
+}  // namespace manul::codec

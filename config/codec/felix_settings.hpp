@@ -1,0 +1,29 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "config/model/felix_configuration.hpp"
+
+/// Which FelixConfiguration is in force on a node: fields of several objects, laid over each other.
+namespace manul::codec {
+
+/// Every field that has a default, with it; the others absent.
+[[nodiscard]] model::FelixConfigurationSpec felix_defaults();
+
+/// Fields that `top` has replace those of `base`.
+void overlay(model::FelixConfigurationSpec& base, const model::FelixConfigurationSpec& top);
+
+/// Sets one field from the environment: `name` as in FELIX_<NAME> without the prefix, in any letter case. Durations are
+/// seconds or a duration, lists are separated by commas or `none`, failsafe ports are `port`, `proto:port` or
+/// `proto:net:port`. The error says what was expected.
+[[nodiscard]] Result<void> set_from_environment(model::FelixConfigurationSpec& spec, std::string_view name,
+                                                std::string_view value);
+
+/// Names of the fields that are given but have no effect here, sorted as in the table.
+[[nodiscard]] std::vector<std::string> fields_without_effect(const model::FelixConfigurationSpec& spec);
+
+}  // namespace manul::codec
