@@ -84,6 +84,9 @@ void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
             *layer.nftables_filter_deny_action == model::DenyAction::drop ? DenyAction::drop : DenyAction::reject;
     }
     set(config.ipv6, layer.ipv6_support);
+    if (layer.ip_forwarding) {
+        config.ip_forwarding = *layer.ip_forwarding == model::OnOff::enabled;
+    }
     if (layer.disable_conntrack_invalid_check) {
         config.drop_invalid_state = !*layer.disable_conntrack_invalid_check;
     }

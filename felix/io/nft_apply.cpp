@@ -3,10 +3,11 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -272,7 +273,11 @@ Result<std::vector<nft::RuleCounter>> NftSocket::counters() {
 
 // --- monitor --------------------------------------------------------------------------------------------------------
 
-NftMonitor::NftMonitor(UniqueFd fd) : fd_(std::move(fd)), buffer_(kReceiveSize) {}
+NftMonitor::NftMonitor(UniqueFd fd) : fd_(std::move(fd)), buffer_(kReceiveSize) {
+    std::array<char, 16> name{};
+    (void)::prctl(PR_GET_NAME, name.data());
+    own_name_ = name.data();
+}
 
 Result<NftMonitor> NftMonitor::open() {
     MANUL_TRY(UniqueFd fd, open_socket(kMonitorRoom));
@@ -283,27 +288,28 @@ Result<NftMonitor> NftMonitor::open() {
     return NftMonitor(std::move(fd));
 }
 
-std::optional<std::string> NftMonitor::foreign_change() {
-    std::optional<std::string> who;
+NftMonitor::Heard NftMonitor::take() {
+    Heard heard;
     const auto self = static_cast<std::uint32_t>(::getpid());
     for (;;) {
         const auto count = receive_now(fd_.get(), buffer_);
         if (!count) {
-            // Our own large commits overflow the buffer too; only reading back can tell.
             ours_touched_ = false;
-            who = "somebody";
+            heard.lost = true;
             continue;
         }
         if (!*count) {
-            return who;
+            return heard;
         }
         netlink::MessageWalk walk(std::span<const std::uint8_t>(buffer_).first(**count));
         while (const auto message = walk.next()) {
             const nft::Notice notice = nft::decode_notice(*message);
             ours_touched_ = ours_touched_ || notice.ours.has_value();
             if (notice.generation) {
-                if (std::exchange(ours_touched_, false) && notice.process != self) {
-                    who = fmt::format("{} (process {})", notice.process_name, notice.process);
+                // The kernel tells the number outside of process namespaces: in a container the name decides.
+                const bool own = notice.process == self || notice.process_name == own_name_;
+                if (std::exchange(ours_touched_, false) && !own) {
+                    heard.who = fmt::format("{} (process {})", notice.process_name, notice.process);
                 }
             }
         }

@@ -73,14 +73,19 @@ public:
     [[nodiscard]] static Result<NftMonitor> open();
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
 
-    /// Reads what is there, never blocks. Says who changed our tables; "somebody" when notices were lost.
-    [[nodiscard]] std::optional<std::string> foreign_change();
+    struct Heard {
+        std::string who;    ///< changed our tables: program and process; empty when nobody did
+        bool lost = false;  ///< some notices did not fit into the buffer
+    };
+    /// Reads what is there, never blocks.
+    [[nodiscard]] Heard take();
 
 private:
     explicit NftMonitor(UniqueFd fd);
 
     UniqueFd fd_;
     std::vector<std::uint8_t> buffer_;
+    std::string own_name_;
     bool ours_touched_ = false;
 };
 

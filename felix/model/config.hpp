@@ -38,6 +38,7 @@ struct Config {
     EndpointToHost endpoint_to_host = EndpointToHost::drop;
     DenyAction deny_action = DenyAction::drop;
     bool ipv6 = true;
+    bool ip_forwarding = true;  ///< felix switches the node's forwarding on
     bool drop_invalid_state = true;
     bool allow_vxlan_from_workloads = false;
     bool allow_ipip_from_workloads = false;

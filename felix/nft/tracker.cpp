@@ -251,7 +251,7 @@ void Tracker::plan_set(const TableKey& key, const std::string& set, Scope scope,
     AddElements add{key, set, wanted->type, {}};
     if (wanted->type.shape != SetType::Shape::members) {
         static const std::map<ElementKey, Element> kNone;
-        const auto& now = applied == nullptr ? kNone : applied->elements;
+        const auto& now = applied == nullptr || applied->unknown ? kNone : applied->elements;
         for (const auto& [element_key, element] : now) {
             const auto other = wanted->elements.find(element_key);
             const bool unused = other == wanted->elements.end();

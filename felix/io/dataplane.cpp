@@ -1,0 +1,392 @@
+#include "felix/io/dataplane.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <utility>
+
+#include <fmt/ranges.h>
+
+#include "base/overloaded.hpp"
+#include "base/try.hpp"
+#include "felix/io/messages.hpp"
+#include "felix/render/names.hpp"
+#include "felix/render/skeleton.hpp"
+
+namespace manul::felix::io {
+
+namespace {
+
+std::int64_t now_us() {
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+/// Pairs of class chains that an earlier run gave groups to.
+void reserve_groups(const nft::KernelState& kernel, render::Renderer& renderer) {
+    const auto classes = [&kernel](render::TableId table) {
+        std::map<std::uint32_t, std::string> chains;
+        const auto found = kernel.find({net::Family::v4, table});
+        if (found == kernel.end()) {
+            return chains;
+        }
+        const auto map = found->second.sets.find(render::names::kClassMap);
+        if (map == found->second.sets.end()) {
+            return chains;
+        }
+        for (const auto& [key, verdict] : map->second.verdicts) {
+            chains[key.group_number()] = verdict.chain;
+        }
+        return chains;
+    };
+    const auto egress = classes(render::TableId::egress);
+    const auto ingress = classes(render::TableId::ingress);
+    for (const auto& [group, chain] : egress) {
+        if (const auto other = ingress.find(group); other != ingress.end()) {
+            renderer.reserve_group({chain, other->second}, group);
+        }
+    }
+}
+
+}  // namespace
+
+Dataplane::Dataplane(boost::asio::io_context& io, Options options, NftSocket nft, NftMonitor nft_monitor,
+                     InterfaceWatch links, RouteSync routes, EndpointMarks marks)
+    : options_(std::move(options)),
+      nft_(std::move(nft)),
+      nft_monitor_(std::move(nft_monitor)),
+      links_(std::move(links)),
+      routes_(std::move(routes)),
+      marks_(std::move(marks)),
+      retry_us_(options_.retry_first_us),
+      started_us_(now_us()),
+      retry_(io, [this] { synchronize(); }),
+      watch_rules_(io, nft_monitor_.fd(), [this] { on_rules_changed(); }),
+      watch_links_(io, links_.fd(), [this] { on_links_changed(); }) {}
+
+Result<std::unique_ptr<Dataplane>> Dataplane::open(boost::asio::io_context& io, Options options) {
+    MANUL_TRY(NftSocket nft, NftSocket::open());
+    MANUL_TRY(NftMonitor monitor, NftMonitor::open());
+    MANUL_TRY(InterfaceWatch links, InterfaceWatch::open());
+    MANUL_TRY(RouteSync routes, RouteSync::open());
+    MANUL_TRY(EndpointMarks marks, EndpointMarks::open(options.run_dir));
+    return std::unique_ptr<Dataplane>(new Dataplane(io, std::move(options), std::move(nft), std::move(monitor),
+                                                    std::move(links), std::move(routes), std::move(marks)));
+}
+
+Result<void> Dataplane::start() {
+    marks_.clear();
+    MANUL_TRY(const auto snapshot, nft_.read());
+    generation_ = snapshot.generation;
+    reserve_groups(snapshot.state, renderer_);
+    tracker_.adopt(snapshot.state);
+    MANUL_CHECK(routes_.list());
+    MANUL_TRY(const auto changes, links_.list());
+    links_changed(changes);
+    return {};
+}
+
+void Dataplane::apply(const Batch& batch) {
+    bool configured = false;
+    for (const Update& update : batch) {
+        std::visit(overloaded{
+                       [&](const ConfigChanged& u) {
+                           routes_.configure(*u.config);
+                           configured = true;
+                       },
+                       [&](const EndpointUpdated& u) { note_endpoint(*u.endpoint); },
+                       [&](const EndpointRemoved& u) { forget_endpoint(u.key); },
+                       [&](const RouteUpdated& u) { routes_.want(u.route); },
+                       [&](const RouteRemoved& u) { routes_.forget(u.prefix); },
+                       [&](const InSync&) {
+                           in_sync_ = true;
+                           routes_.sweep();
+                       },
+                       [](const auto&) {},
+                   },
+                   update);
+    }
+    const render::Output output = renderer_.apply(batch);
+    for (const render::Change& change : output.changes) {
+        tracker_.change(change);
+    }
+    for (const render::LinkGroup& link : output.links) {
+        dirty_links_.insert(link.interface);
+    }
+    if (configured) {
+        if (const auto listed = routes_.list(); !listed) {
+            log::emit(kListFailed, "routes", listed.error().message);
+        }
+        if (status_.in_sync) {
+            enable_forwarding();
+        }
+    }
+    synchronize();
+}
+
+void Dataplane::note_endpoint(const Endpoint& endpoint) {
+    if (const auto known = interface_of_.find(endpoint.key);
+        known != interface_of_.end() && known->second != endpoint.interface) {
+        forget_endpoint(endpoint.key);
+    }
+    interface_of_[endpoint.key] = endpoint.interface;
+    workloads_[endpoint.interface] = {endpoint.key, endpoint.container_id, endpoint.resource_version,
+                                      endpoint.addresses, false};
+    unmarked_.insert(endpoint.interface);
+    dirty_links_.insert(endpoint.interface);
+}
+
+void Dataplane::forget_endpoint(const EndpointKey& key) {
+    const auto known = interface_of_.find(key);
+    if (known == interface_of_.end()) {
+        return;
+    }
+    const std::string interface = known->second;
+    interface_of_.erase(known);
+    if (const auto workload = workloads_.find(interface);
+        workload != workloads_.end() && workload->second.key == key) {
+        workloads_.erase(workload);
+        unmarked_.erase(interface);
+        marks_.remove(interface);
+        dirty_links_.insert(interface);
+    }
+}
+
+/// Brings the kernel to what is wanted, as far as that is known and possible now.
+void Dataplane::synchronize() {
+    if (!in_sync_) {
+        return;
+    }
+    if (!status_.in_sync) {
+        enable_forwarding();
+    }
+    if (must_read_back_ && !read_back()) {
+        return;
+    }
+    if (!commit(nft::Scope::keep_unused)) {
+        return;
+    }
+    move_links();
+    routes_.program();
+    renderer_.settle();
+    if (!commit(nft::Scope::everything)) {
+        return;
+    }
+    retry_us_ = options_.retry_first_us;
+    write_marks();
+    if (!std::exchange(status_.in_sync, true)) {
+        log::emit(kInSync, workloads_.size(), (now_us() - started_us_) / 1000);
+    }
+    if (routes_.has_failures() || !dirty_links_.empty()) {
+        retry_.after_us(static_cast<std::int64_t>(options_.retry_last_us / 10));
+    }
+}
+
+bool Dataplane::commit(nft::Scope scope) {
+    const nft::Transaction transaction = tracker_.plan(scope);
+    if (transaction.empty()) {
+        commit_pending_ = false;
+        return true;
+    }
+    const std::int64_t before = now_us();
+    CommitResult result = nft_.commit(transaction);
+    if (result.outcome == CommitResult::Outcome::done) {
+        tracker_.committed(transaction);
+        ++status_.commits;
+        status_.last_commit_us = static_cast<std::uint64_t>(now_us() - before);
+        status_.problems.clear();
+        commit_pending_ = false;
+        if (const auto generation = nft_.generation()) {
+            generation_ = *generation;
+        }
+        return true;
+    }
+    commit_pending_ = true;
+    must_read_back_ = true;
+    status_.problems = std::move(result.problems);
+    if (result.outcome == CommitResult::Outcome::unknown) {
+        log::emit(kCommitUnknown);
+    }
+    retry_later([&](std::uint64_t pause_ms) {
+        if (result.outcome == CommitResult::Outcome::refused) {
+            constexpr std::size_t kShown = 3;
+            status_.problems.resize(std::min(status_.problems.size(), kShown));
+            log::emit(kCommitRefused, pause_ms, fmt::format("{}", fmt::join(status_.problems, "; ")));
+        }
+    });
+    return false;
+}
+
+/// Compares everything with what the kernel really holds.
+bool Dataplane::read_back() {
+    const auto snapshot = nft_.read();
+    if (!snapshot) {
+        retry_later([&](std::uint64_t pause_ms) { log::emit(kReadBackFailed, pause_ms, snapshot.error().message); });
+        return false;
+    }
+    generation_ = snapshot->generation;
+    tracker_.adopt(snapshot->state);
+    must_read_back_ = false;
+    return true;
+}
+
+void Dataplane::retry_later(const std::function<void(std::uint64_t)>& report) {
+    report(retry_us_ / 1000);
+    retry_.after_us(static_cast<std::int64_t>(retry_us_));
+    retry_us_ = std::min(retry_us_ * 2, options_.retry_last_us);
+}
+
+// --- links, marks ---------------------------------------------------------------------------------------------------
+
+bool Dataplane::is_workload_name(const std::string& name) const {
+    const auto& prefixes = renderer_.config().interface_prefixes;
+    return std::ranges::any_of(prefixes, [&name](const std::string& prefix) { return name.starts_with(prefix); });
+}
+
+/// The group that the link must be put into; nothing when it is right or not ours to change.
+std::optional<std::uint32_t> Dataplane::wanted_group(const netlink::Link& link) const {
+    if (link.group == render::kClosedGroup) {
+        return std::nullopt;  // on its way out
+    }
+    const auto workload = workloads_.find(link.name);
+    const auto group = renderer_.group_of(link.name);
+    if (workload != workloads_.end() && group) {
+        // A link of an earlier container of that name is not the one that the endpoint speaks of.
+        const std::string& container = workload->second.container_id;
+        const bool other = !container.empty() && !link.alias.empty() && link.alias != container;
+        return other || link.group == *group ? std::nullopt : group;
+    }
+    const bool ours = link.group >= render::kFirstGroup && link.group < render::kEndGroup;
+    return ours && is_workload_name(link.name) ? std::optional<std::uint32_t>(0) : std::nullopt;
+}
+
+void Dataplane::move_links() {
+    std::vector<std::pair<std::string, std::uint32_t>> groups;
+    for (const std::string& name : std::exchange(dirty_links_, {})) {
+        if (const netlink::Link* link = links_.find(name)) {
+            if (const auto group = wanted_group(*link)) {
+                groups.emplace_back(name, *group);
+            }
+        }
+    }
+    for (const InterfaceWatch::Failure& failure : links_.set_groups(groups)) {
+        log::emit(kLinkRefused, failure.name, failure.reason);
+        dirty_links_.insert(failure.name);
+    }
+}
+
+void Dataplane::write_marks() {
+    for (auto name = unmarked_.begin(); name != unmarked_.end();) {
+        Workload& workload = workloads_.at(*name);
+        const netlink::Link* link = links_.find(*name);
+        const auto group = renderer_.group_of(*name);
+        const bool in_group = link != nullptr && group && link->group == *group &&
+                              (workload.container_id.empty() || link->alias.empty() ||
+                               link->alias == workload.container_id);
+        if (in_group && routes_.complete(*name)) {
+            marks_.write(*name, workload.container_id, workload.resource_version);
+            workload.programmed = true;
+            name = unmarked_.erase(name);
+        } else {
+            ++name;
+        }
+    }
+}
+
+void Dataplane::on_links_changed() {
+    const auto changes = links_.take();
+    if (!changes) {
+        log::emit(kListFailed, "network interfaces", changes.error().message);
+        return;
+    }
+    links_changed(*changes);
+    // Rules do not depend on links: with an unfinished commit the next attempt takes care of these too.
+    if (in_sync_ && !commit_pending_) {
+        synchronize();
+    }
+}
+
+void Dataplane::links_changed(const std::vector<InterfaceWatch::Change>& changes) {
+    for (const InterfaceWatch::Change& change : changes) {
+        if (change.interrupted) {
+            routes_.link_changed(change.name, std::nullopt);
+        }
+        const netlink::Link* link = links_.find(change.name);
+        if (link != nullptr && link->is_up()) {
+            routes_.link_changed(change.name, link->index);
+        }
+        dirty_links_.insert(change.name);
+        if (workloads_.contains(change.name)) {
+            workloads_.at(change.name).programmed = false;
+            unmarked_.insert(change.name);
+        }
+        const bool foreign = link != nullptr && !is_workload_name(change.name) && link->group > render::kClosedGroup &&
+                             link->group < render::kEndGroup && !change.name.starts_with("mxl");
+        if (foreign && reported_groups_.insert(change.name).second) {
+            log::emit(kForeignGroup, change.name, link->group, change.name);
+        }
+    }
+}
+
+void Dataplane::on_rules_changed() {
+    const NftMonitor::Heard heard = nft_monitor_.take();
+    std::string who = heard.who;
+    if (heard.lost && who.empty()) {
+        // Our own large commits overflow the buffer as well; the generation tells whether that was all.
+        const auto generation = nft_.generation();
+        if (generation && *generation == generation_) {
+            return;
+        }
+        who = "somebody";
+    }
+    if (who.empty() || !in_sync_) {
+        return;
+    }
+    log::emit(kForeignChange, who);
+    must_read_back_ = true;
+    synchronize();
+}
+
+void Dataplane::enable_forwarding() {
+    if (!renderer_.config().ip_forwarding) {
+        return;
+    }
+    for (const char* path : {"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"}) {
+        std::string value;
+        std::ifstream(path) >> value;
+        if (value.empty() || value == "1") {
+            continue;  // a kernel without IPv6 has no such file
+        }
+        std::ofstream file(path);
+        file << "1" << std::flush;
+        if (!file) {
+            log::emit(kSysctlFailed, path, std::strerror(errno));
+        }
+    }
+}
+
+// --- status ---------------------------------------------------------------------------------------------------------
+
+Dataplane::Status Dataplane::status() const {
+    Status status = status_;
+    status.commit_pending = commit_pending_;
+    status.endpoints = workloads_.size();
+    status.routes = routes_.wanted();
+    return status;
+}
+
+std::vector<Dataplane::EndpointStatus> Dataplane::endpoints() const {
+    std::vector<EndpointStatus> list;
+    for (const auto& [interface, workload] : workloads_) {
+        EndpointStatus entry{workload.key.ns, workload.key.name, interface, {}, renderer_.group_of(interface),
+                             workload.programmed};
+        for (const net::Ip& address : workload.addresses) {
+            entry.addresses.push_back(address.to_string());
+        }
+        list.push_back(std::move(entry));
+    }
+    return list;
+}
+
+}  // namespace manul::felix::io

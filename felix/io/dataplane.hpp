@@ -1,0 +1,128 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/daemon.hpp"
+#include "base/error.hpp"
+#include "felix/io/endpoint_mark.hpp"
+#include "felix/io/interface_watch.hpp"
+#include "felix/io/nft_apply.hpp"
+#include "felix/io/route_sync.hpp"
+#include "felix/model/update.hpp"
+#include "felix/nft/tracker.hpp"
+#include "felix/render/renderer.hpp"
+
+/// The kernel's side of felix: batches of the calculation in; rules, link groups, host routes and programmed marks out.
+///
+///   Batch --> Renderer --> Tracker --> NftSocket (commit: additions and edits)
+///                |                         |
+///                |  link groups            v  only after the commit:
+///                +-----------------> InterfaceWatch (links into their groups)
+///   routes --------------------------> RouteSync
+///                                          |
+///                                          v  only then: NftSocket (commit: what nobody uses any more)
+///                                             EndpointMarks (interfaces that have all three)
+///
+/// Until the store was listed nothing is written: the rules of an earlier run stay in force. The first commit then
+/// turns them into the wanted ones. Whatever fails is tried again, with growing pauses; what others change in our
+/// tables is read back and put right.
+namespace manul::felix::io {
+
+class Dataplane {
+public:
+    struct Options {
+        std::string run_dir;
+        std::uint64_t retry_first_us = 100'000;
+        std::uint64_t retry_last_us = 10'000'000;
+    };
+    [[nodiscard]] static Result<std::unique_ptr<Dataplane>> open(boost::asio::io_context& io, Options options);
+
+    /// Call once before the first batch: reads what the kernel holds.
+    [[nodiscard]] Result<void> start();
+    void apply(const Batch& batch);
+
+    struct EndpointStatus {
+        std::string ns;
+        std::string name;
+        std::string interface;
+        std::vector<std::string> addresses;
+        std::optional<std::uint32_t> group;
+        bool programmed = false;
+    };
+    struct Status {
+        bool in_sync = false;
+        bool commit_pending = false;  ///< the last attempt failed and will be repeated
+        std::vector<std::string> problems;
+        std::uint64_t commits = 0;
+        std::uint64_t last_commit_us = 0;
+        std::size_t endpoints = 0;
+        std::size_t routes = 0;
+    };
+    [[nodiscard]] Status status() const;
+    [[nodiscard]] std::vector<EndpointStatus> endpoints() const;
+    [[nodiscard]] Result<std::vector<nft::RuleCounter>> counters() { return nft_.counters(); }
+    [[nodiscard]] const render::Renderer& renderer() const noexcept { return renderer_; }
+
+private:
+    Dataplane(boost::asio::io_context& io, Options options, NftSocket nft, NftMonitor nft_monitor, InterfaceWatch links,
+              RouteSync routes, EndpointMarks marks);
+
+    struct Workload {
+        EndpointKey key;
+        std::string container_id;
+        std::string resource_version;
+        std::vector<net::Ip> addresses;
+        bool programmed = false;
+    };
+
+    void note_endpoint(const Endpoint& endpoint);
+    void forget_endpoint(const EndpointKey& key);
+    void synchronize();
+    [[nodiscard]] bool commit(nft::Scope scope);
+    [[nodiscard]] bool read_back();
+    void retry_later(const std::function<void(std::uint64_t)>& report);
+    void move_links();
+    void write_marks();
+    void enable_forwarding();
+
+    void on_rules_changed();
+    void on_links_changed();
+    void links_changed(const std::vector<InterfaceWatch::Change>& changes);
+    [[nodiscard]] bool is_workload_name(const std::string& name) const;
+    [[nodiscard]] std::optional<std::uint32_t> wanted_group(const netlink::Link& link) const;
+
+    Options options_;
+    NftSocket nft_;
+    NftMonitor nft_monitor_;
+    InterfaceWatch links_;
+    RouteSync routes_;
+    EndpointMarks marks_;
+    render::Renderer renderer_;
+    nft::Tracker tracker_;
+
+    bool in_sync_ = false;
+    bool commit_pending_ = false;
+    bool must_read_back_ = false;
+    std::uint32_t generation_ = 0;
+    std::uint64_t retry_us_;
+    std::map<std::string, Workload> workloads_;  ///< by interface
+    std::map<EndpointKey, std::string> interface_of_;
+    std::set<std::string> dirty_links_;
+    std::set<std::string> unmarked_;
+    std::set<std::string> reported_groups_;
+    Status status_;
+    std::int64_t started_us_;
+
+    Timer retry_;
+    ReadableWatch watch_rules_;
+    ReadableWatch watch_links_;
+};
+
+}  // namespace manul::felix::io

@@ -1,0 +1,92 @@
+#include "felix/io/endpoint_mark.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include "felix/io/messages.hpp"
+
+namespace manul::felix::io {
+
+EndpointMarks::EndpointMarks(std::string endpoints, std::string wait, UniqueFd socket)
+    : endpoints_(std::move(endpoints)), wait_(std::move(wait)), socket_(std::move(socket)) {}
+
+Result<EndpointMarks> EndpointMarks::open(const std::string& run_dir) {
+    const std::string endpoints = run_dir + "/endpoints";
+    const std::string wait = run_dir + "/wait";
+    for (const std::string& directory : {endpoints, wait}) {
+        std::error_code error;
+        std::filesystem::create_directories(directory, error);
+        if (error) {
+            return fail(fmt::format("cannot make {}: {}", directory, error.message()));
+        }
+    }
+    UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!socket) {
+        return fail(fmt::format("cannot open a datagram socket: {}", std::strerror(errno)));
+    }
+    return EndpointMarks(endpoints, wait, std::move(socket));
+}
+
+void EndpointMarks::clear() {
+    written_.clear();
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(endpoints_, error)) {
+        std::error_code ignored;
+        std::filesystem::remove(entry.path(), ignored);
+    }
+}
+
+void EndpointMarks::write(const std::string& interface, const std::string& container_id,
+                          const std::string& resource_version) {
+    const std::string text = boost::json::serialize(
+        boost::json::object{{"containerID", container_id}, {"resourceVersion", resource_version}});
+    std::string& written = written_[interface];
+    if (written == text) {
+        return;
+    }
+    const std::string path = endpoints_ + "/" + interface;
+    const std::string temporary = endpoints_ + "/." + interface;
+    const UniqueFd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+        std::rename(temporary.c_str(), path.c_str()) != 0) {
+        log::emit(kMarkFailed, path, std::strerror(errno));
+        return;
+    }
+    written = text;
+    wake(interface);
+}
+
+void EndpointMarks::remove(const std::string& interface) {
+    if (written_.erase(interface) != 0) {
+        (void)::unlink((endpoints_ + "/" + interface).c_str());
+    }
+}
+
+void EndpointMarks::wake(const std::string& interface) {
+    const std::string path = wait_ + "/" + interface;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof(address.sun_path)) {
+        return;
+    }
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    const char byte = 1;
+    // Nobody may be waiting, which is no failure.
+    (void)::sendto(socket_.get(), &byte, 1, MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+}
+
+}  // namespace manul::felix::io

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "base/error.hpp"
+#include "base/unique_fd.hpp"
+
+namespace manul::felix::io {
+
+/// What the CNI plugin waits for: `<run_dir>/endpoints/<interface>` says which container and version of its endpoint
+/// has its rules, link group and host routes in the kernel; a byte to the datagram socket `<run_dir>/wait/<interface>`
+/// wakes the plugin up. Directories are made when they are missing.
+class EndpointMarks {
+public:
+    [[nodiscard]] static Result<EndpointMarks> open(const std::string& run_dir);
+
+    /// Removes every mark, those of earlier runs too.
+    void clear();
+    void write(const std::string& interface, const std::string& container_id, const std::string& resource_version);
+    void remove(const std::string& interface);
+
+private:
+    EndpointMarks(std::string endpoints, std::string wait, UniqueFd socket);
+    void wake(const std::string& interface);
+
+    std::string endpoints_;
+    std::string wait_;
+    UniqueFd socket_;
+    std::map<std::string, std::string> written_;  ///< text by interface
+};
+
+}  // namespace manul::felix::io

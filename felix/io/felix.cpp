@@ -1,0 +1,191 @@
+#include "felix/io/felix.hpp"
+
+#include <charconv>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/daemon.hpp"
+#include "base/try.hpp"
+#include "config/own_node.hpp"
+#include "config/settings.hpp"
+#include "config/store/open.hpp"
+#include "felix/calc/graph.hpp"
+#include "felix/io/dataplane.hpp"
+#include "felix/io/datastore.hpp"
+#include "felix/io/flow_log.hpp"
+#include "felix/io/last_good_journal.hpp"
+#include "felix/io/messages.hpp"
+#include "felix/io/node_report.hpp"
+#include "felix/io/show.hpp"
+
+namespace manul::felix::io {
+
+namespace {
+
+model::NotInForce not_in_force(const Report& report) {
+    return {model::reported_kind(report.key.kind), report.key.ns, report.key.name, report.reason,
+            report.refused_revision, report.revision_in_force};
+}
+
+void replace_all(std::string& text, std::string_view what, std::string_view with) {
+    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size())) {
+        text.replace(at, what.size(), with);
+    }
+}
+
+/// logPrefix with its placeholders filled in: %t tier, %k kind, %n name, %p kind and name.
+std::string log_prefix(std::string text, const render::RuleOrigin& origin) {
+    const std::string_view owner = origin.owner;  // kind/namespace/name
+    const std::size_t kind_end = owner.find('/');
+    const std::size_t ns_end = owner.find('/', kind_end + 1);
+    const std::string_view ns = owner.substr(kind_end + 1, ns_end - kind_end - 1);
+    std::string name(ns);
+    name += ns.empty() ? "" : "/";
+    name += owner.substr(ns_end + 1);
+    replace_all(text, "%t", origin.tier);
+    replace_all(text, "%k", owner.substr(0, kind_end));
+    replace_all(text, "%n", name);
+    replace_all(text, "%p", owner);
+    return text;
+}
+
+class Felix {
+public:
+    explicit Felix(const config::Settings& settings)
+        : settings_(settings),
+          daemon_("manul-felix"),
+          graph_({settings.node_name, {}}),
+          journal_(settings.state_dir) {}
+
+    Result<void> start() {
+        MANUL_TRY(auto reading, store::open(settings_));
+        MANUL_TRY(auto writing, store::open(settings_));
+        MANUL_TRY(dataplane_, Dataplane::open(daemon_.io(), {.run_dir = settings_.run_dir}));
+        MANUL_CHECK(dataplane_->start());
+        for (const model::ResourcePtr& last_good : journal_.load()) {
+            graph_.restore(last_good);
+        }
+        worker_ = std::make_unique<Worker>(daemon_.io());
+        report_ = std::make_unique<ReportWriter>(daemon_.io(), *worker_, std::move(writing));
+        datastore_ = std::make_unique<Datastore>(daemon_.io(), std::move(reading),
+                                                 [this](const StoreChanges& changes) { on_store_changes(changes); });
+        MANUL_TRY(show_, serve_show(daemon_.io(), settings_.run_dir, *dataplane_, *datastore_));
+        if (auto flow_log = FlowLog::open(daemon_.io(), [this](const FlowLog::Packet& p) { on_packet(p); })) {
+            flow_log_ = std::move(*flow_log);
+        } else {
+            log::emit(kFlowLogFailed, flow_log.error().message);
+        }
+        datastore_->start();
+        return {};
+    }
+
+    int run() {
+        daemon_.ready();
+        return daemon_.run();
+    }
+
+private:
+    void on_store_changes(const StoreChanges& changes) {
+        for (const Event& event : changes.events) {
+            graph_.handle(event);
+        }
+        dataplane_->apply(graph_.flush());
+        log_refused();
+        write_journal(changes);
+        write_report();
+    }
+
+    void log_refused() {
+        std::map<model::Key, std::string> now;
+        for (const Report& report : graph_.reports()) {
+            const std::string text = report.refused_revision + report.reason;
+            const auto known = refused_.find(report.key);
+            if (known == refused_.end() || known->second != text) {
+                log::emit(kObjectRefused, report.key.to_string(), report.reason);
+            }
+            now.emplace(report.key, text);
+        }
+        refused_ = std::move(now);
+    }
+
+    void write_journal(const StoreChanges& changes) {
+        std::vector<LastGoodJournal::Entry> entries;
+        for (const JournalChange& change : graph_.take_journal_changes()) {
+            const auto document = changes.documents.find(change.key);
+            if (!change.revision) {
+                entries.push_back({change.key, nullptr});
+            } else if (document != changes.documents.end()) {
+                entries.push_back({change.key, document->second});
+            }
+        }
+        if (!entries.empty()) {
+            worker_->submit([this, entries = std::move(entries)]() -> std::move_only_function<void()> {
+                journal_.write(entries);
+                return [] {};
+            });
+        }
+    }
+
+    void write_report() {
+        const Dataplane::Status status = dataplane_->status();
+        if (status.commit_pending) {
+            return;  // the tokens are not in force yet
+        }
+        model::NodeReportSpec spec;
+        spec.daemon = model::ReportDaemon::felix;
+        spec.node = settings_.node_name;
+        spec.version = MANUL_VERSION;
+        spec.in_sync = status.in_sync;
+        spec.last_tokens = datastore_->tokens();
+        for (const Report& report : graph_.reports()) {
+            spec.not_in_force.push_back(not_in_force(report));
+        }
+        report_->want(std::move(spec), datastore_->count(model::Kind::node));
+    }
+
+    void on_packet(const FlowLog::Packet& packet) {
+        constexpr std::size_t kIdAt = 4;  // behind "L|i|"
+        std::uint64_t id = 0;
+        if (packet.prefix.size() != kIdAt + 16) {
+            return;
+        }
+        std::from_chars(packet.prefix.data() + kIdAt, packet.prefix.data() + packet.prefix.size(), id, 16);
+        const auto origin = dataplane_->renderer().origin(id);
+        const std::string prefix =
+            log_prefix(dataplane_->renderer().config().log_prefix, origin.value_or(render::RuleOrigin{}));
+        log::emit(kPacketLogged, prefix,
+                  fmt::format("IN={} OUT={} {}", packet.in_interface, packet.out_interface,
+                              describe_packet(packet.payload)));
+    }
+
+    const config::Settings& settings_;
+    Daemon daemon_;
+    Graph graph_;
+    LastGoodJournal journal_;
+    std::unique_ptr<Dataplane> dataplane_;
+    std::unique_ptr<ReportWriter> report_;
+    std::unique_ptr<Datastore> datastore_;
+    std::unique_ptr<control::Server> show_;
+    std::unique_ptr<FlowLog> flow_log_;
+    std::map<model::Key, std::string> refused_;
+    std::unique_ptr<Worker> worker_;  // last: its job at hand uses the others
+};
+
+}  // namespace
+
+int run(const config::Settings& settings) {
+    Felix felix(settings);
+    if (const auto started = felix.start(); !started) {
+        log::emit(kCannotStart, started.error().message);
+        return 1;
+    }
+    return felix.run();
+}
+
+}  // namespace manul::felix::io

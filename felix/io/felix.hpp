@@ -1,0 +1,13 @@
+#pragma once
+
+namespace manul::config {
+struct Settings;
+}
+
+/// The daemon: store -> calculation -> dataplane, and what is told about it.
+namespace manul::felix::io {
+
+/// Runs until asked to stop; returns the exit code. The kernel's rules, routes and groups stay when it ends.
+[[nodiscard]] int run(const config::Settings& settings);
+
+}  // namespace manul::felix::io

@@ -1,0 +1,146 @@
+#include "felix/io/interface_watch.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <set>
+#include <utility>
+
+#include "base/overloaded.hpp"
+
+namespace manul::felix::io {
+
+InterfaceWatch::InterfaceWatch(netlink::Monitor monitor, netlink::Socket socket)
+    : monitor_(std::move(monitor)), socket_(std::move(socket)) {}
+
+Result<InterfaceWatch> InterfaceWatch::open() {
+    netlink::Monitor::Options options;
+    options.links = true;
+    auto monitor = netlink::Monitor::open(options);
+    if (!monitor) {
+        return fail(monitor.error().message());
+    }
+    auto socket = netlink::Socket::open();
+    if (!socket) {
+        return fail(socket.error().message());
+    }
+    return InterfaceWatch(std::move(*monitor), std::move(*socket));
+}
+
+Result<std::vector<InterfaceWatch::Change>> InterfaceWatch::list() {
+    const auto found = socket_.links();
+    if (!found) {
+        return fail(found.error().message());
+    }
+    std::vector<Change> changed;
+    std::set<std::uint32_t> present;
+    for (const netlink::Link& link : *found) {
+        present.insert(link.index);
+        learn(link, changed);
+    }
+    std::vector<std::uint32_t> gone;
+    for (const auto& [index, name] : names_) {
+        if (!present.contains(index)) {
+            gone.push_back(index);
+        }
+    }
+    for (const std::uint32_t index : gone) {
+        forget(index, changed);
+    }
+    return changed;
+}
+
+Result<std::vector<InterfaceWatch::Change>> InterfaceWatch::take() {
+    std::vector<Change> changed;
+    auto events = monitor_.take();
+    if (!events) {
+        return fail(events.error().message());
+    }
+    bool lost = false;
+    for (const netlink::Event& event : *events) {
+        std::visit(overloaded{
+                       [&](const netlink::Changed<netlink::Link>& e) { learn(e.value, changed); },
+                       [&](const netlink::Removed<netlink::Link>& e) { forget(e.value.index, changed); },
+                       [&](const netlink::Overrun&) { lost = true; },
+                       [](const auto&) {},
+                   },
+                   event);
+    }
+    return lost ? list() : std::move(changed);
+}
+
+const netlink::Link* InterfaceWatch::find(const std::string& name) const {
+    const auto found = links_.find(name);
+    return found == links_.end() ? nullptr : &found->second;
+}
+
+void InterfaceWatch::learn(const netlink::Link& link, std::vector<Change>& changed) {
+    const auto known = names_.find(link.index);
+    if (known != names_.end() && known->second != link.name) {
+        forget(link.index, changed);  // renamed
+    }
+    const auto [entry, is_new] = links_.try_emplace(link.name, link);
+    bool interrupted = !link.is_up();
+    if (!is_new) {
+        const netlink::Link& before = entry->second;
+        if (before.index == link.index && before.group == link.group && before.alias == link.alias &&
+            before.is_up() == link.is_up()) {
+            return;
+        }
+        interrupted = interrupted || before.index != link.index;
+        names_.erase(before.index);
+        entry->second = link;
+    }
+    names_[link.index] = link.name;
+    changed.push_back({link.name, interrupted});
+}
+
+void InterfaceWatch::forget(std::uint32_t index, std::vector<Change>& changed) {
+    const auto known = names_.find(index);
+    if (known == names_.end()) {
+        return;
+    }
+    changed.push_back({known->second, true});
+    links_.erase(known->second);
+    names_.erase(known);
+}
+
+std::vector<InterfaceWatch::Failure> InterfaceWatch::set_groups(
+    const std::vector<std::pair<std::string, std::uint32_t>>& groups) {
+    std::vector<Failure> failures;
+    netlink::RequestBuffer requests;
+    std::vector<std::size_t> sent;
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+        if (const netlink::Link* link = find(groups[i].first)) {
+            netlink::LinkChange change;
+            change.index = link->index;
+            change.group = groups[i].second;
+            netlink::change_link(requests, change);
+            sent.push_back(i);
+        }
+    }
+    if (sent.empty()) {
+        return failures;
+    }
+    const auto refused = socket_.batch(requests);
+    if (!refused) {
+        for (const std::size_t i : sent) {
+            failures.push_back({groups[i].first, refused.error().message()});
+        }
+        return failures;
+    }
+    for (const netlink::RefusedRequest& refusal : *refused) {
+        const std::size_t i = sent[refusal.index];
+        sent[refusal.index] = groups.size();
+        if (refusal.code != ENODEV) {
+            failures.push_back({groups[i].first, std::strerror(refusal.code)});
+        }
+    }
+    for (const std::size_t i : sent) {
+        if (i < groups.size()) {
+            links_.at(groups[i].first).group = groups[i].second;
+        }
+    }
+    return failures;
+}
+
+}  // namespace manul::felix::io

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "net/netlink/monitor.hpp"
+#include "net/netlink/socket.hpp"
+
+namespace manul::felix::io {
+
+/// The links of the namespace, kept up to date, and the one change that felix makes to them: their group.
+class InterfaceWatch {
+public:
+    [[nodiscard]] static Result<InterfaceWatch> open();
+
+    [[nodiscard]] int fd() const noexcept { return monitor_.fd(); }
+    struct Change {
+        std::string name;
+        bool interrupted = false;  ///< it was down or away at some point, so that its routes may be gone
+    };
+    /// Reads all links. Those that changed since they were last known, vanished ones included.
+    [[nodiscard]] Result<std::vector<Change>> list();
+    /// Takes what the monitor has; never blocks. Links that changed, vanished ones included, in order of events.
+    [[nodiscard]] Result<std::vector<Change>> take();
+
+    /// Null when there is no link of that name.
+    [[nodiscard]] const netlink::Link* find(const std::string& name) const;
+    [[nodiscard]] const std::map<std::string, netlink::Link>& links() const noexcept { return links_; }
+
+    struct Failure {
+        std::string name;
+        std::string reason;
+    };
+    /// Puts links into groups, all in one go. A link that vanished meanwhile is no failure.
+    [[nodiscard]] std::vector<Failure> set_groups(const std::vector<std::pair<std::string, std::uint32_t>>& groups);
+
+private:
+    InterfaceWatch(netlink::Monitor monitor, netlink::Socket socket);
+    void learn(const netlink::Link& link, std::vector<Change>& changed);
+    void forget(std::uint32_t index, std::vector<Change>& changed);
+
+    netlink::Monitor monitor_;
+    netlink::Socket socket_;
+    std::map<std::string, netlink::Link> links_;
+    std::map<std::uint32_t, std::string> names_;
+};
+
+}  // namespace manul::felix::io

@@ -1,0 +1,66 @@
+#pragma once
+
+#include "base/log.hpp"
+
+namespace manul::felix::io {
+
+using log::Level;
+
+inline constexpr log::Message kInSync{"FELIX_IN_SYNC", Level::info,
+                                      "the dataplane is in sync with the store: {} endpoints, {} ms after the start",
+                                      "No action needed."};
+inline constexpr log::Message kCommitRefused{
+    "FELIX_COMMIT_REFUSED", Level::error, "the kernel refused a change of the rules, trying again in {} ms: {}",
+    "Rules in force stay as they were. Report this with the text if it does not go away by itself."};
+inline constexpr log::Message kCommitUnknown{
+    "FELIX_COMMIT_UNKNOWN", Level::warning,
+    "the kernel's answer to a change of the rules was lost; reading the rules back", "No action needed."};
+inline constexpr log::Message kForeignChange{
+    "FELIX_RULES_CHANGED_BY_OTHERS", Level::warning, "{} changed the rules of tables manul_*; putting them right",
+    "Find out why that program touches tables that it does not own."};
+inline constexpr log::Message kReadBackFailed{"FELIX_READ_BACK_FAILED", Level::error,
+                                              "cannot read the rules back, trying again in {} ms: {}",
+                                              "Look at the kernel log; felix needs the capability CAP_NET_ADMIN."};
+inline constexpr log::Message kLinkRefused{"FELIX_LINK_REFUSED", Level::error,
+                                           "cannot put interface {} into its group: {}",
+                                           "The workload stays closed until this works. Look at the kernel log."};
+inline constexpr log::Message kForeignGroup{
+    "FELIX_FOREIGN_LINK_GROUP", Level::warning,
+    "interface {} is in link group {:#x}, which belongs to workloads: it would be policed as one",
+    "Give the interface another group: `ip link set {} group 0`."};
+inline constexpr log::Message kRouteRefused{"FELIX_ROUTE_REFUSED", Level::error,
+                                            "cannot write the route to {} over {}: {}",
+                                            "Look for another owner of the same route with `ip route show table all`."};
+inline constexpr log::Message kRouteTaken{
+    "FELIX_ROUTE_TAKEN", Level::warning, "the route to {} with metric {} belongs to somebody else; it is left alone",
+    "Remove the other route; the workload is not reachable from its node until then."};
+inline constexpr log::Message kListFailed{"FELIX_KERNEL_LIST_FAILED", Level::error, "cannot list {}: {}",
+                                          "Look at the kernel log; felix needs the capability CAP_NET_ADMIN."};
+inline constexpr log::Message kMarkFailed{"FELIX_MARK_FAILED", Level::error,
+                                          "cannot write the programmed mark {}: {}",
+                                          "New pods wait until this works: look at space and rights of the run directory."};
+inline constexpr log::Message kStoreAway{"FELIX_STORE_UNAVAILABLE", Level::warning,
+                                         "cannot read the datastore, trying again in {} ms: {}",
+                                         "Rules in force stay. Look at the datastore."};
+inline constexpr log::Message kStoreBack{"FELIX_STORE_AVAILABLE", Level::info, "the datastore can be read again",
+                                         "No action needed."};
+inline constexpr log::Message kObjectRefused{"FELIX_OBJECT_REFUSED", Level::warning,
+                                             "{} is not in force as stored: {}",
+                                             "Correct the object; `manulctl validate` names every error in it."};
+inline constexpr log::Message kReportFailed{"FELIX_REPORT_FAILED", Level::warning, "cannot write the node report: {}",
+                                            "Policy is enforced all the same; `manulctl node status` is out of date."};
+inline constexpr log::Message kJournalFailed{
+    "FELIX_JOURNAL_FAILED", Level::warning, "cannot write {}: {}",
+    "After a restart an object that is invalid by then has no last good version. Look at space and rights."};
+inline constexpr log::Message kSysctlFailed{"FELIX_SYSCTL_FAILED", Level::error, "cannot write {}: {}",
+                                            "Pods reach nothing beyond their node until forwarding is on."};
+inline constexpr log::Message kFlowLogFailed{"FELIX_LOG_RULES_FAILED", Level::warning,
+                                             "packets of Log rules cannot be received: {}",
+                                             "Another program may be bound to NFLOG group 77."};
+inline constexpr log::Message kPacketLogged{"FELIX_PACKET_LOGGED", Level::info, "{}: {}", "No action needed."};
+inline constexpr log::Message kBadSettings{"FELIX_SETTINGS_INVALID", Level::error, "{}",
+                                           "Correct the settings file or the environment."};
+inline constexpr log::Message kCannotStart{"FELIX_CANNOT_START", Level::error, "cannot start: {}",
+                                           "Felix needs root (CAP_NET_ADMIN) and a kernel with nf_tables."};
+
+}  // namespace manul::felix::io
