@@ -30,8 +30,10 @@ struct NodeAddresses {
 /// Detection as the settings say, on the current network namespace.
 [[nodiscard]] Result<NodeAddresses> detect_node_addresses(const Settings& settings);
 
-/// The Node document that a daemon creates: name, spec.bgp addresses and spec.addresses where one was found.
-[[nodiscard]] std::string own_node_document(const std::string& node_name, const NodeAddresses& addresses);
+/// The Node document that a daemon creates: name, spec.bgp addresses and spec.addresses where one was found. `detected`
+/// adds the annotation, also when nothing was found yet: bgpd fills in what it finds later.
+[[nodiscard]] std::string own_node_document(const std::string& node_name, const NodeAddresses& addresses,
+                                            bool detected);
 
 /// Returns this node's Node, created with detected addresses when it was absent. Blocks.
 [[nodiscard]] store::StoreResult<store::Object> ensure_own_node(store::Store& store, const Settings& settings);

@@ -1,37 +1,50 @@
 #include "config/store/admission.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <expected>
+#include <memory>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
 #include "base/try.hpp"
+#include "config/codec/json.hpp"
+#include "config/model/finding.hpp"
+#include "config/model/global_network_policy.hpp"
+#include "config/model/ip_pool.hpp"
+#include "config/model/ipam_block.hpp"
 #include "config/model/kind.hpp"
+#include "config/model/network_policy.hpp"
 #include "config/model/policy.hpp"
+#include "config/model/resource.hpp"
 #include "config/model/tier.hpp"
+#include "config/model/validate.hpp"
 #include "config/store/backend.hpp"
 #include "config/store/document.hpp"
 #include "config/store/store.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::store {
 
 namespace json = boost::json;
 using model::Kind;
+using Code = StoreError::Code;
 
 namespace {
 
-constexpr std::string_view kTierLabel = "projectcalico.org/tier";
+/// Kubernetes' API server writes it on every Namespace, and policies rely on it.
 constexpr std::string_view kNamespaceNameLabel = "kubernetes.io/metadata.name";
+constexpr std::size_t kNamedAtMost = 5;
 
-bool is_policy(Kind kind) { return kind == Kind::network_policy || kind == Kind::global_network_policy; }
-
-/// Labels that the store maintains: what they say is always true, whatever the writer put there.
 void set_label(json::object& document, std::string_view label, std::string_view value) {
     json::value& labels = document["metadata"].get_object()["labels"];
     if (!labels.is_object()) {
@@ -40,35 +53,234 @@ void set_label(json::object& document, std::string_view label, std::string_view 
     labels.get_object()[label] = value;
 }
 
-std::string_view tier_of(const json::object& document) {
-    const json::value* spec = document.if_contains("spec");
-    const json::value* tier = spec != nullptr && spec->is_object() ? spec->get_object().if_contains("tier") : nullptr;
-    return tier != nullptr && tier->is_string() && !tier->get_string().empty() ? std::string_view(tier->get_string())
-                                                                               : model::kDefaultTier;
+void add_errors(const model::Key& key, const model::Findings& findings, std::vector<std::string>& out) {
+    for (const model::Finding& finding : findings) {
+        if (finding.severity == model::Finding::Severity::error) {
+            out.push_back(key.to_string() + ": " + finding.to_string());
+        }
+    }
 }
+
+/// The tier of a policy; null for other kinds.
+const std::string* tier_of(const model::ResourcePtr& resource) {
+    if (const auto policy = model::as<model::NetworkPolicy>(resource)) {
+        return &policy->spec.tier;
+    }
+    if (const auto policy = model::as<model::GlobalNetworkPolicy>(resource)) {
+        return &policy->spec.tier;
+    }
+    return nullptr;
+}
+
+model::ResourcePtr decode_stored(Kind kind, std::string_view body) {
+    return body.empty() ? nullptr : codec::decode(kind, body, codec::Mode::lenient).resource;
+}
+
+/// The store as the transaction would leave it, and the checks on that.
+class TransactionChecks {
+public:
+    TransactionChecks(Backend& backend, std::span<const PlannedWrite> writes) : backend_(backend), writes_(writes) {}
+
+    StoreResult<Dependencies> run() {
+        for (const PlannedWrite& write : writes_) {
+            MANUL_CHECK(check_write(write));
+        }
+        MANUL_CHECK(check_removed_tiers());
+        MANUL_CHECK(check_new_pools());
+        if (!findings_.empty()) {
+            return std::unexpected(invalid(std::move(findings_)));
+        }
+        return std::move(dependencies_);
+    }
+
+private:
+    StoreResult<void> check_write(const PlannedWrite& write) {
+        const model::Key& key = write.key;
+        if (!write.after) {
+            if (key.kind == Kind::tier && model::built_in_tier(key.name) != nullptr) {
+                return std::unexpected(
+                    error(Code::unsupported, fmt::format("{} is built in and cannot be deleted", key.to_string())));
+            }
+            return {};
+        }
+        if (write.before) {
+            if (const model::ResourcePtr before = decode_stored(key.kind, *write.before)) {
+                add_errors(key, model::validate_update(*before, *write.after), findings_);
+            }
+        }
+        if (const std::string* tier = tier_of(write.after)) {
+            return check_tier_exists(key, *tier);
+        }
+        return {};
+    }
+
+    /// What the transaction itself does to a key.
+    const PlannedWrite* planned(const model::Key& key) const {
+        const auto found = std::ranges::find(writes_, key, &PlannedWrite::key);
+        return found == writes_.end() ? nullptr : &*found;
+    }
+
+    StoreResult<void> check_tier_exists(const model::Key& policy, const std::string& name) {
+        const model::Key tier{Kind::tier, {}, name};
+        if (model::built_in_tier(name) != nullptr) {
+            return {};  // exists also where it is not stored
+        }
+        bool exists = false;
+        if (const PlannedWrite* write = planned(tier)) {
+            exists = write->after != nullptr;
+        } else {
+            MANUL_TRY(const Snapshot snapshot, backend_.read(std::span(&tier, 1)));
+            exists = snapshot.rows.front().has_value();
+            if (exists && seen_tiers_.insert(name).second) {
+                dependencies_.keys.push_back(
+                    {Mutation::Type::check, tier, {}, Precondition{false, snapshot.rows.front()->revision}});
+            }
+        }
+        if (!exists) {
+            findings_.push_back(fmt::format("{}: spec.tier: tier \"{}\" does not exist", policy.to_string(), name));
+        }
+        return {};
+    }
+
+    /// Every object of a kind after the transaction that is not itself written by it.
+    StoreResult<std::vector<Row>> others(Kind kind) {
+        MANUL_TRY(RowListing listing, backend_.scan({kind, {}, {}}));
+        dependencies_.kinds.push_back({kind, std::move(listing.revision)});
+        std::erase_if(listing.rows, [&](const Row& row) { return !row.body || planned(row.key) != nullptr; });
+        return std::move(listing.rows);
+    }
+
+    StoreResult<void> check_removed_tiers() {
+        std::vector<std::string> removed;
+        for (const PlannedWrite& write : writes_) {
+            if (write.key.kind == Kind::tier && !write.after) {
+                removed.push_back(write.key.name);
+            }
+        }
+        if (removed.empty()) {
+            return {};
+        }
+        std::vector<std::string> holders;
+        const auto check = [&](const model::Key& key, const model::ResourcePtr& resource) {
+            const std::string* tier = resource ? tier_of(resource) : nullptr;
+            if (tier != nullptr && std::ranges::find(removed, *tier) != removed.end()) {
+                holders.push_back(key.to_string());
+            }
+        };
+        for (const Kind kind : {Kind::network_policy, Kind::global_network_policy}) {
+            MANUL_TRY(const std::vector<Row> rows, others(kind));
+            for (const Row& row : rows) {
+                check(row.key, decode_stored(kind, *row.body));
+            }
+        }
+        if (!holders.empty()) {
+            const std::size_t named = std::min(holders.size(), kNamedAtMost);
+            return std::unexpected(error(
+                Code::unsupported,
+                fmt::format("non-empty tier: {} still holds {} {}: {}{}", fmt::join(removed, ", "), holders.size(),
+                            holders.size() == 1 ? "policy" : "policies",
+                            fmt::join(holders.begin(), holders.begin() + static_cast<std::ptrdiff_t>(named), ", "),
+                            named < holders.size() ? ", ..." : "")));
+        }
+        return {};
+    }
+
+    StoreResult<void> check_new_pools() {
+        std::vector<std::shared_ptr<const model::IpPool>> created;
+        std::vector<std::shared_ptr<const model::IpPool>> pools;  // those that the transaction writes
+        for (const PlannedWrite& write : writes_) {
+            if (auto pool = model::as<model::IpPool>(write.after)) {
+                if (!write.before) {
+                    created.push_back(pool);
+                }
+                pools.push_back(std::move(pool));
+            }
+        }
+        if (created.empty()) {
+            return {};
+        }
+        MANUL_TRY(const std::vector<Row> rows, others(Kind::ip_pool));
+        for (const Row& row : rows) {
+            if (auto pool = model::as<model::IpPool>(decode_stored(Kind::ip_pool, *row.body))) {
+                pools.push_back(std::move(pool));
+            }
+        }
+        for (const auto& pool : created) {
+            for (const auto& other : pools) {
+                // Of two new pools that overlap, the one named later is reported.
+                const bool compare =
+                    other->metadata.name != pool->metadata.name &&
+                    (std::ranges::find(created, other) == created.end() || other->metadata.name < pool->metadata.name);
+                if (compare && other->spec.cidr.overlaps(pool->spec.cidr)) {
+                    findings_.push_back(fmt::format("{}: spec.cidr: {} overlaps {} of IPPool({})",
+                                                    pool->key().to_string(), pool->spec.cidr.to_string(),
+                                                    other->spec.cidr.to_string(), other->metadata.name));
+                }
+            }
+        }
+        return check_blocks(created);
+    }
+
+    /// Blocks that an earlier pool of the range left behind. No precondition: without a pool nobody makes new ones.
+    StoreResult<void> check_blocks(std::span<const std::shared_ptr<const model::IpPool>> created) {
+        MANUL_TRY(const RowListing listing, backend_.scan({Kind::ipam_block, {}, {}}));
+        for (const Row& row : listing.rows) {
+            const auto block =
+                row.body ? model::as<model::IpamBlock>(decode_stored(Kind::ipam_block, *row.body)) : nullptr;
+            for (const auto& pool : created) {
+                if (block && pool->spec.cidr.overlaps(block->spec.cidr) &&
+                    pool->spec.effective_block_size() != block->spec.cidr.length()) {
+                    findings_.push_back(
+                        fmt::format("{}: spec.blockSize: addresses of block {} are in use; only blockSize {} fits it",
+                                    pool->key().to_string(), block->spec.cidr.to_string(), block->spec.cidr.length()));
+                }
+            }
+        }
+        return {};
+    }
+
+    Backend& backend_;
+    std::span<const PlannedWrite> writes_;
+    Dependencies dependencies_;
+    std::set<std::string> seen_tiers_;
+    std::vector<std::string> findings_;
+};
 
 }  // namespace
 
-StoreResult<json::object> admit_document(const model::Key& key, std::string_view text, Checks checks) {
-    MANUL_TRY(json::object document, parse_document(key, text));
-    if (checks == Checks::full && is_policy(key.kind)) {
-        set_label(document, kTierLabel, std::string(tier_of(document)));
-    } else if (checks == Checks::full && key.kind == Kind::namespace_) {
-        set_label(document, kNamespaceNameLabel, key.name);
+StoreError invalid(std::vector<std::string> findings) {
+    if (findings.size() == 1) {
+        return error(Code::invalid, std::move(findings.front()));
     }
-    return document;
+    std::string message = fmt::format("{} errors", findings.size());
+    return StoreError{Code::invalid, std::move(message), std::move(findings)};
 }
 
-StoreResult<Dependencies> admit_writes(Backend&, std::span<const PlannedWrite> writes) {
-    for (const PlannedWrite& write : writes) {
-        if (write.after.empty() && write.key.kind == Kind::tier &&
-            std::ranges::find(model::kBuiltInTiers, write.key.name, &model::BuiltInTier::name) !=
-                model::kBuiltInTiers.end()) {
-            return std::unexpected(error(StoreError::Code::unsupported,
-                                         fmt::format("tier {} is built in and cannot be deleted", write.key.name)));
-        }
+StoreResult<Admitted> admit_document(const model::Key& key, std::string_view text, Checks checks) {
+    if (checks == Checks::own_fields_only) {
+        MANUL_TRY(json::object document, parse_document(key, text));
+        return Admitted{std::move(document), nullptr};
     }
-    return Dependencies{};
+    // On updates too: a file without these fields, applied again, must change nothing.
+    const auto completed = codec::with_creation_defaults(key.kind, text);
+    if (!completed) {
+        return std::unexpected(error(Code::invalid, key.to_string() + ": " + completed.error().message));
+    }
+    MANUL_TRY(json::object document, parse_document(key, *completed));
+    codec::Decoded decoded = codec::decode_and_validate(key.kind, *completed, codec::Mode::strict);
+    if (!decoded.ok()) {
+        std::vector<std::string> findings;
+        add_errors(key, decoded.findings, findings);
+        return std::unexpected(invalid(std::move(findings)));
+    }
+    if (key.kind == Kind::namespace_) {
+        set_label(document, kNamespaceNameLabel, key.name);
+    }
+    return Admitted{std::move(document), std::move(decoded.resource)};
+}
+
+StoreResult<Dependencies> admit_writes(Backend& backend, std::span<const PlannedWrite> writes) {
+    return TransactionChecks(backend, writes).run();
 }
 
 }  // namespace manul::store

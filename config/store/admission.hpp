@@ -1,24 +1,36 @@
 #pragma once
 
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include <boost/json/object.hpp>
 
 #include "config/model/kind.hpp"
+#include "config/model/resource.hpp"
 #include "config/store/backend.hpp"
 #include "config/store/store.hpp"
 
-/// What may be written: the object's own fields, then the rules against other objects.
+/// What may be written: first each object for itself, then the transaction against what else is stored.
 namespace manul::store {
 
-/// One write of a transaction; both texts without metadata.resourceVersion. Empty `before`: the object is new. Empty
-/// `after`: it is removed.
+/// A document that may be written, as far as its own fields go.
+struct Admitted {
+    boost::json::object document;
+    model::ResourcePtr resource;  ///< null without `Checks::full`
+};
+
+/// Parses a document and checks its envelope; with `Checks::full` also completes it by the defaults that are stored and
+/// the labels that the store maintains, and validates it. All findings are in the error's details.
+[[nodiscard]] StoreResult<Admitted> admit_document(const model::Key& key, std::string_view text, Checks checks);
+
+/// One write of a transaction. Without `after` it is a removal.
 struct PlannedWrite {
     model::Key key;
-    std::string_view before;
-    std::string_view after;
+    std::optional<std::string_view> before;  ///< as stored; empty text when it is damaged
+    model::ResourcePtr after;
 };
 
 /// What the checks relied on. It becomes part of the transaction, so that a commit proves that it still holds.
@@ -27,14 +39,12 @@ struct Dependencies {
     std::vector<KindUnchanged> kinds;
 };
 
-/// The document as it would be stored: parsed, and with `Checks::full` completed by the defaults that are stored and by
-/// the labels that the store maintains.
-[[nodiscard]] StoreResult<boost::json::object> admit_document(const model::Key& key, std::string_view text,
-                                                              Checks checks);
-
-/// Validates every written object and checks the transaction as a whole against what else is stored: a policy's tier
-/// exists, a removed tier is empty, built-in tiers stay, pools neither overlap nor change what is immutable. All
-/// findings are reported at once.
+/// Checks the transaction as a whole, as it would leave the store: nothing immutable changes, a policy's tier exists, a
+/// removed tier is empty and not built in, a new pool overlaps no other pool nor blocks of another size. All findings
+/// are reported at once.
 [[nodiscard]] StoreResult<Dependencies> admit_writes(Backend& backend, std::span<const PlannedWrite> writes);
+
+/// Several findings as one `invalid` error.
+[[nodiscard]] StoreError invalid(std::vector<std::string> findings);
 
 }  // namespace manul::store

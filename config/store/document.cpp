@@ -170,18 +170,12 @@ StoreResult<json::object> parse_document(const model::Key& key, std::string_view
     if (metadata == nullptr || !metadata->is_object()) {
         return std::unexpected(error(StoreError::Code::invalid, key.to_string() + ": metadata is missing"));
     }
-    json::object& meta = metadata->get_object();
+    const json::object& meta = metadata->get_object();
     if (const auto found = text_or_empty(meta.if_contains("name")); found != key.name) {
         return std::unexpected(wrong_field(key, "metadata.name", found, key.name));
     }
-    const json::value* ns = meta.if_contains("namespace");
-    if (const auto found = text_or_empty(ns); !found.empty() && found != key.ns) {
+    if (const auto found = text_or_empty(meta.if_contains("namespace")); found != key.ns) {
         return std::unexpected(wrong_field(key, "metadata.namespace", found, key.ns));
-    }
-    if (key.ns.empty()) {
-        meta.erase("namespace");
-    } else {
-        meta["namespace"] = key.ns;
     }
     return std::move(object);
 }

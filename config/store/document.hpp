@@ -17,8 +17,7 @@ namespace manul::store {
 /// walks to the place, so it costs a copy and not a parse.
 [[nodiscard]] std::optional<std::string> with_resource_version(std::string_view document, std::string_view revision);
 
-/// Parses and checks the envelope: apiVersion, kind, metadata.name and namespace are those of `key` (an absent
-/// namespace is filled in).
+/// Parses and checks the envelope: apiVersion, kind, metadata.name and metadata.namespace are those of `key`.
 [[nodiscard]] StoreResult<boost::json::object> parse_document(const model::Key& key, std::string_view text);
 
 /// What a new object gets.

@@ -92,7 +92,7 @@ struct ObjectStore::Plan {
     Snapshot before;
     std::vector<std::string> after;  ///< new body of each change; empty: nothing is written
     std::vector<Mutation> mutations;
-    std::vector<PlannedWrite> writes;  ///< views into `before` and `after`
+    std::vector<PlannedWrite> writes;  ///< with views into `before`
     Revision revision;
 
     [[nodiscard]] bool changes_nothing() const {
@@ -269,6 +269,7 @@ StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes
     plan.before = std::move(snapshot);
     plan.after.resize(changes.size());
     plan.mutations.reserve(changes.size());
+    std::vector<std::string> findings;
     for (std::size_t i = 0; i < changes.size(); ++i) {
         const Change& change = changes[i];
         const std::optional<Row>& row = plan.before.rows[i];
@@ -276,7 +277,7 @@ StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes
         Mutation mutation{Mutation::Type::check, change.key, {}, observed(row)};
         if (change.type == Mutation::Type::remove && row) {
             mutation.type = Mutation::Type::remove;
-            plan.writes.push_back({change.key, row->body ? std::string_view(*row->body) : std::string_view{}, {}});
+            plan.writes.push_back({change.key, row->body ? std::string_view(*row->body) : std::string_view{}, nullptr});
         } else if (change.type == Mutation::Type::put) {
             if (row && !row->body) {
                 return std::unexpected(damaged(change.key));
@@ -285,17 +286,29 @@ StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes
             if (row) {
                 MANUL_TRY(before, parse_document(change.key, *row->body));
             }
-            MANUL_TRY(json::object document, admit_document(change.key, change.document, checks));
+            auto admitted = admit_document(change.key, change.document, checks);
+            if (!admitted) {
+                std::vector<std::string>& details = admitted.error().details;
+                std::ranges::move(details, std::back_inserter(findings));
+                if (details.empty()) {
+                    findings.push_back(std::move(admitted.error().message));
+                }
+                continue;
+            }
+            json::object& document = admitted->document;
             MANUL_CHECK(stamp(change.key, document, before ? &*before : nullptr, change.birth));
             if (!before || document != *before) {
                 mutation.type = Mutation::Type::put;
                 plan.after[i] = json::serialize(document);
                 mutation.body = plan.after[i];
                 plan.writes.push_back(
-                    {change.key, row ? std::string_view(*row->body) : std::string_view{}, plan.after[i]});
+                    {change.key, row ? std::optional<std::string_view>(*row->body) : std::nullopt, admitted->resource});
             }
         }
         plan.mutations.push_back(std::move(mutation));
+    }
+    if (!findings.empty()) {
+        return std::unexpected(invalid(std::move(findings)));
     }
     return plan;
 }

@@ -60,6 +60,11 @@ inline std::vector<store::Event> take(store::Watch& watch, std::size_t wanted) {
 
 }  // namespace manul::test
 
+/// Runs the rest of a test case once over each backend.
+#define FOR_EACH_STORE                                                   \
+    const StoreFixture fixture = GENERATE(from_range(store_fixtures())); \
+    CAPTURE(fixture.name);
+
 /// A failed result shows its reason.
 template <class T>
 struct Catch::StringMaker<manul::store::StoreResult<T>> {

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "base/log.hpp"
+
+namespace manul::config {
+
+inline constexpr log::Message kReportNotWritten{
+    "REPORT_NOT_WRITTEN", log::Level::warning, "NodeReport {} could not be written: {}",
+    "See why the datastore refuses writes; the report is written again by itself, until then `node status` is old."};
+
+}  // namespace manul::config

@@ -1,0 +1,197 @@
+#include <catch2/catch.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include "config/model/kind.hpp"
+#include "config/store/memory.hpp"
+#include "config/store/store.hpp"
+#include "test/config/store_contract.hpp"
+
+namespace json = boost::json;
+using namespace manul::test;
+using manul::model::Key;
+using manul::model::Kind;
+using namespace manul::store;
+using Code = StoreError::Code;
+
+namespace {
+
+Key policy_key(const std::string& name) { return {Kind::network_policy, "prod", name}; }
+Key global_key(const std::string& name) { return {Kind::global_network_policy, "", name}; }
+Key tier_key(const std::string& name) { return {Kind::tier, "", name}; }
+Key pool_key(const std::string& name) { return {Kind::ip_pool, "", name}; }
+
+json::value stored(Store& store, const Key& key) {
+    const auto object = store.get(key);
+    REQUIRE(object);
+    return json::parse(*object->document);
+}
+
+StoreResult<Object> create(Store& store, const Key& key, const std::string& spec) {
+    return store.create(key, document(key, spec));
+}
+
+std::string all_text(const StoreError& error) {
+    std::string text = error.message;
+    for (const std::string& detail : error.details) {
+        text += "\n" + detail;
+    }
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("defaults that are written on create are stored, and the same file applied again changes nothing") {
+    FOR_EACH_STORE
+    const auto store = fixture.open();
+    struct Row {
+        Key key;
+        std::string spec;
+        std::string stored;
+    };
+    const std::vector<Row> rows{
+        {tier_key("security"), "{}", R"({"order":1000000})"},
+        {pool_key("p"), R"({"cidr":"10.0.0.0/16"})", R"({"blockSize":26,"ipipMode":"Never","vxlanMode":"Never"})"},
+        {policy_key("x"), R"({"egress":[{"action":"Allow"}]})", R"({"tier":"default","types":["Egress"]})"},
+        {global_key("y"), R"({"tier":"security","order":5})", R"({"tier":"security","types":["Ingress"],"order":5})"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.key.to_string());
+        const auto created = create(*store, row.key, row.spec);
+        REQUIRE(created);
+        const json::value object = json::parse(*created->document);
+        const json::object& spec = object.at("spec").as_object();
+        const json::value wanted = json::parse(row.stored);
+        for (const auto& field : wanted.as_object()) {
+            CAPTURE(std::string(field.key()));
+            REQUIRE(spec.contains(field.key()));
+            CHECK(json::serialize(spec.at(field.key())) == json::serialize(field.value()));
+        }
+        const auto again = store->update(row.key, document(row.key, row.spec), std::nullopt);
+        REQUIRE(again);
+        CHECK(again->revision == created->revision);
+    }
+    CHECK(stored(*store, policy_key("x")).at("metadata").at("labels").at("projectcalico.org/tier").as_string() ==
+          "default");
+    CHECK(stored(*store, global_key("y")).at("metadata").at("labels").at("projectcalico.org/tier").as_string() ==
+          "security");
+    const Key ns{Kind::namespace_, "", "prod"};
+    REQUIRE(create(*store, ns, "{}"));
+    CHECK(stored(*store, ns).at("metadata").at("labels").at("kubernetes.io/metadata.name").as_string() == "prod");
+}
+
+TEST_CASE("an invalid object is refused with every finding at once, and bulk writes of daemons are not looked at") {
+    FOR_EACH_STORE
+    const auto store = fixture.open();
+    const std::vector<Op> ops{
+        Put{set_key("a"), document(set_key("a"), R"({"nets":["10.0.0.0/99"],"nots":[]})"), {}},
+        Put{global_key("b"), document(global_key("b"), R"({"selector":"a ==","ingress":[{"action":"Alow"}]})"), {}}};
+    const auto refused = store->transact(ops, Checks::full);
+    REQUIRE(!refused);
+    CHECK(refused.error().code == Code::invalid);
+    const std::string text = all_text(refused.error());
+    CAPTURE(text);
+    for (const char* part : {"GlobalNetworkSet(a): spec.nets[0]", "spec.nots", "GlobalNetworkPolicy(b): spec.selector",
+                             "spec.ingress[0].action", "did you mean"}) {
+        CHECK(text.find(part) != std::string::npos);
+    }
+    CHECK(refused.error().details.size() == 4);
+    CHECK(store->transact(ops, Checks::own_fields_only));
+}
+
+TEST_CASE("a policy needs its tier, also when both change in one transaction") {
+    FOR_EACH_STORE
+    const auto store = fixture.open();
+    const std::string in_security = R"({"tier":"security"})";
+    const auto refused = create(*store, policy_key("a"), in_security);
+    REQUIRE(!refused);
+    CHECK(refused.error().code == Code::invalid);
+    CHECK(refused.error().message.find("tier \"security\" does not exist") != std::string::npos);
+    CHECK(create(*store, policy_key("built-in"), R"({"tier":"kube-admin"})"));
+
+    const std::vector<Op> together{Put{policy_key("a"), document(policy_key("a"), in_security), {}},
+                                   Put{tier_key("security"), document(tier_key("security"), "{}"), {}}};
+    REQUIRE(store->transact(together, Checks::full));
+    CHECK(create(*store, global_key("b"), in_security));
+
+    const auto held = store->remove(tier_key("security"), std::nullopt);
+    REQUIRE(!held);
+    CHECK(held.error().code == Code::unsupported);
+    CHECK(held.error().message.find("NetworkPolicy(prod/a)") != std::string::npos);
+    CHECK(held.error().message.find("GlobalNetworkPolicy(b)") != std::string::npos);
+
+    const std::vector<Op> moved{Remove{tier_key("security"), {}}, Remove{policy_key("a"), {}},
+                                Put{global_key("b"), document(global_key("b"), R"({"tier":"default"})"), {}}};
+    CHECK(store->transact(moved, Checks::full));
+    CHECK(store->get(tier_key("security")).error().code == Code::not_found);
+}
+
+TEST_CASE("built-in tiers keep their order and action") {
+    FOR_EACH_STORE
+    const auto store = fixture.open();
+    CHECK(store->update(tier_key("default"), document(tier_key("default"), R"({"order":5})"), {}).error().code ==
+          Code::invalid);
+    CHECK(store->update(tier_key("kube-admin"), document(tier_key("kube-admin"), R"({"defaultAction":"Deny"})"), {})
+              .error()
+              .code == Code::invalid);
+    const auto before = store->get(tier_key("default"));
+    const auto same = store->update(tier_key("default"), document(tier_key("default"), "{}"), {});
+    REQUIRE(same);
+    CHECK(same->revision == before->revision);
+}
+
+TEST_CASE("pools do not overlap and do not change their range") {
+    FOR_EACH_STORE
+    const auto store = fixture.open();
+    REQUIRE(create(*store, pool_key("a"), R"({"cidr":"10.0.0.0/16"})"));
+    struct Row {
+        std::string cidr;
+        bool accepted;
+    };
+    const std::vector<Row> rows{{"10.0.0.0/16", false}, {"10.0.128.0/20", false}, {"10.0.0.0/8", false},
+                                {"10.1.0.0/16", true},  {"fd00::/48", true},      {"fd00:0:0:1::/64", false}};
+    for (const Row& row : rows) {
+        CAPTURE(row.cidr);
+        std::string name = "p";
+        for (const char c : row.cidr) {
+            name += c == '.' || c == '/' || c == ':' ? '-' : c;
+        }
+        name += 'x';
+        const auto created = create(*store, pool_key(name), R"({"cidr":")" + row.cidr + "\"}");
+        CHECK(created.has_value() == row.accepted);
+        if (!created) {
+            CHECK(created.error().code == Code::invalid);
+            CHECK(created.error().message.find("overlaps") != std::string::npos);
+        }
+    }
+    const std::vector<Op> two{Put{pool_key("x"), document(pool_key("x"), R"({"cidr":"10.9.0.0/16"})"), {}},
+                              Put{pool_key("y"), document(pool_key("y"), R"({"cidr":"10.9.0.0/20"})"), {}}};
+    const auto refused = store->transact(two, Checks::full);
+    REQUIRE(!refused);
+    CHECK(refused.error().details.empty());  // one finding, not one for each of the two
+
+    const auto update = [&](const std::string& spec) {
+        return store->update(pool_key("a"), document(pool_key("a"), spec), std::nullopt);
+    };
+    CHECK(update(R"({"cidr":"10.0.0.0/17"})").error().code == Code::invalid);
+    CHECK(update(R"({"cidr":"10.0.0.0/16","blockSize":28})").error().code == Code::invalid);
+    CHECK(update(R"({"cidr":"10.0.0.0/16","natOutgoing":true})"));
+}
+
+TEST_CASE("a new pool must fit the blocks that are in use in its range") {
+    FOR_EACH_STORE
+    const auto store = fixture.open();
+    const Key block{Kind::ipam_block, "", "10-0-0-0-28"};
+    const std::vector<Op> ops{Put{block, document(block, R"({"cidr":"10.0.0.0/28"})"), {}}};
+    REQUIRE(store->transact(ops, Checks::own_fields_only));
+    const auto refused = create(*store, pool_key("a"), R"({"cidr":"10.0.0.0/16"})");
+    REQUIRE(!refused);
+    CHECK(refused.error().message.find("10.0.0.0/28") != std::string::npos);
+    CHECK(create(*store, pool_key("a"), R"({"cidr":"10.0.0.0/16","blockSize":28})"));
+}
