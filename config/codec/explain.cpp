@@ -80,9 +80,10 @@ std::string below(const std::string& path, std::string_view name) {
 
 void list_object(const ObjectInfo& object, const std::string& path, std::vector<FieldDoc>& out) {
     for (const Field* field : fields_of(object)) {
-        out.push_back(describe_field(*field, below(path, field->name)));
+        const std::string field_path = below(path, field->name);
+        out.push_back(describe_field(*field, field_path));
         if (const ObjectInfo* inner = object_of(*field->type)) {
-            list_object(*inner, out.back().path, out);
+            list_object(*inner, field_path, out);
         }
     }
 }
@@ -188,7 +189,7 @@ std::vector<FieldDoc> list_fields(model::Kind kind) {
     for (const Field* field : top_fields(kind)) {
         out.push_back(describe_field(*field, std::string(field->name)));
         if (const ObjectInfo* inner = object_of(*field->type)) {
-            list_object(*inner, out.back().path, out);
+            list_object(*inner, std::string(field->name), out);
         }
     }
     return out;
