@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <expected>
 #include <set>
 #include <string>
 #include <utility>
@@ -20,6 +21,7 @@
 #include "ipam/protocol.hpp"
 #include "net/ip.hpp"
 #include "net/mac.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::cni {
 

@@ -1,14 +1,13 @@
 #include "cni/del.hpp"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <string>
-#include <utility>
 
 #include "base/sha1.hpp"
 #include "base/try.hpp"

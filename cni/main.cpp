@@ -1,9 +1,9 @@
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <string>
@@ -16,7 +16,7 @@ namespace {
 
 /// Standard input to its end. It is the runtime's, so its size is not limited here.
 bool read_input(std::string& out) {
-    std::array<char, 65536> chunk;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by read
+    std::array<char, 65536> chunk;
     for (;;) {
         const ssize_t count = ::read(STDIN_FILENO, chunk.data(), chunk.size());
         if (count > 0) {
@@ -31,7 +31,7 @@ bool read_input(std::string& out) {
 
 int main() {
     ::umask(077);
-    (void)std::signal(SIGPIPE, SIG_IGN);
+    (void)::signal(SIGPIPE, SIG_IGN);
     std::string input;
     manul::cni::Outcome outcome;
     if (read_input(input)) {

@@ -53,7 +53,7 @@ bool is_ifname(std::string_view text) {
 }
 
 std::string environment_variable(const char* name) {
-    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): read at start, before any thread
+    const char* value = std::getenv(name);
     return value == nullptr ? std::string() : std::string(value);
 }
 

@@ -11,9 +11,11 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
@@ -72,7 +74,6 @@ bool ReadyWait::bind() {
     std::ranges::copy(socket_path_, std::begin(address.sun_path));
     (void)::unlink(socket_path_.c_str());  // of a plugin that was killed
     struct stat status{};
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket interface
     if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         ::stat(socket_path_.c_str(), &status) != 0) {
         return false;

@@ -1,6 +1,7 @@
 #include "cni/status.hpp"
 
 #include <cstdint>
+#include <expected>
 #include <utility>
 
 #include "base/try.hpp"

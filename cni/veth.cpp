@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <expected>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,7 @@
 #include "net/ip.hpp"
 #include "net/netlink/decode.hpp"
 #include "net/netlink/encode.hpp"
+#include "net/netlink/message.hpp"
 #include "net/netlink/netns.hpp"
 #include "net/netlink/socket.hpp"
 #include "net/prefix.hpp"
@@ -251,7 +253,8 @@ void Veth::remove() noexcept {
     if (host_index_ != 0) {
         requests_.clear();
         netlink::delete_link(requests_, host_index_);
-        (void)host_.request(requests_);  // gone already is just as well
+        const auto deleted = host_.request(requests_);
+        (void)deleted;  // gone already is just as well
         host_index_ = 0;
     }
 }

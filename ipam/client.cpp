@@ -85,7 +85,6 @@ std::expected<Client, ClientError> Client::connect(const std::string& socket_pat
         return error(ClientError::Kind::unreachable, std::string("cannot make a socket: ") + std::strerror(errno));
     }
     for (;;) {
-        // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket interface
         if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
             return Client(std::move(fd), deadline);
         }

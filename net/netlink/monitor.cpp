@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <initializer_list>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -78,7 +79,6 @@ SocketResult<Monitor> Monitor::open(const Options& options) {
     }
     sockaddr_nl own{};
     own.nl_family = AF_NETLINK;
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket interface
     if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0 ||
         !join(fd.get(), options.links, {RTNLGRP_LINK}) ||
         !join(fd.get(), options.addresses, {RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR}) ||

@@ -13,8 +13,10 @@
 #include <cstring>
 #include <expected>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,6 +25,7 @@
 #include "base/bytes.hpp"
 #include "base/try.hpp"
 #include "base/unique_fd.hpp"
+#include "net/ip.hpp"
 #include "net/netlink/decode.hpp"
 #include "net/netlink/encode.hpp"
 #include "net/netlink/message.hpp"
@@ -87,7 +90,6 @@ SocketResult<Socket> Socket::open(const Options& options) {
     }
     sockaddr_nl own{};
     own.nl_family = AF_NETLINK;
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket interface
     if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) {
         return std::unexpected(io_error("cannot bind a netlink socket"));
     }
