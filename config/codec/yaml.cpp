@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <iterator>
+#include <span>
 #include <utility>
 
 #include "config/codec/document.hpp"
@@ -156,10 +157,11 @@ private:
         set_namespace(*kind, tree);
         Decoded decoded = decode_tree(*kind, tree, Mode::strict);
         std::ranges::move(decoded.findings, std::back_inserter(findings));
+        const std::size_t decoding_findings = findings.size();
         if (decoded.resource) {
             for (Finding& finding : model::validate(*decoded.resource)) {
                 finding.line = nearest(tree, finding.path).line;
-                if (!is_repeated(findings, finding)) {
+                if (!is_repeated(std::span(findings).first(decoding_findings), finding)) {
                     findings.push_back(std::move(finding));
                 }
             }
@@ -175,7 +177,7 @@ private:
     }
 
     /// What could not be decoded holds a default, about which validation has nothing new to say.
-    static bool is_repeated(const Findings& findings, const Finding& finding) {
+    static bool is_repeated(std::span<const Finding> findings, const Finding& finding) {
         return std::ranges::any_of(findings, [&](const Finding& other) {
             return other.severity == Finding::Severity::error && !other.path.empty() &&
                    (finding.path == other.path || finding.path.starts_with(other.path + "[") ||
