@@ -87,6 +87,24 @@ TEST_CASE("a pod cannot pose as another namespace or account by its own labels")
     CHECK(world.order(liar, Direction::ingress).empty());
 }
 
+TEST_CASE("accounts and namespaces have their names as labels, with or without an object") {
+    const auto by_account = global_policy({.name = "a", .account_selector = "projectcalico.org/name == 'default'"});
+    const auto by_namespace = global_policy({.name = "n", .namespace_selector = "projectcalico.org/name == 'ns1'"});
+    World world{kWeb, by_account, by_namespace};
+    CHECK(world.order(kWeb, Direction::ingress) == "default: a n");
+    world.put(account("ns1", "default")).put(namespace_("ns1"));
+    CHECK(world.flush().empty());
+    world.remove(account("ns1", "default")).remove(namespace_("ns1"));
+    CHECK(world.flush().empty());
+
+    // An account of a namespace with nothing in it does not exist.
+    const auto stranger = pod({.name = "x", .ips = {"10.0.0.2"}, .profiles = {{"ksa.ns7.default"}}});
+    world.put(stranger);
+    CHECK(world.order(stranger, Direction::ingress).empty());
+    world.put(namespace_("ns7"));
+    CHECK(world.order(stranger, Direction::ingress) == "default: a");
+}
+
 TEST_CASE("an endpoint follows its labels and those it inherits at once") {
     World world{kWeb, namespace_("ns1"), policy("ns1", {.name = "p", .selector = "app == 'web'"}),
                 global_policy({.name = "g", .namespace_selector = "team == 'a'"}),
@@ -326,6 +344,24 @@ TEST_CASE("endpoints without an address or interface, and those of other nodes, 
     CHECK(world.state().endpoints.empty());
     CHECK(world.state().routes.empty());
     CHECK(world.state().profiles.empty());
+}
+
+TEST_CASE("of two endpoints with one interface or address the lower key counts until it goes") {
+    const auto first = pod({.name = "a", .ips = {"10.0.0.1"}, .interface = "cali0"});
+    const auto second = pod({.name = "b", .ips = {"10.0.0.2"}, .interface = "cali0"});
+    const auto third = pod({.name = "c", .ips = {"10.0.0.1"}, .interface = "cali1"});
+    World world{second, third, first};
+    CHECK(world.state().endpoints.size() == 2);
+    CHECK(world.state().routes.at(cidr("10.0.0.1/32")).interface == "cali0");
+    const std::vector<Report> reports = world.graph().reports();
+    REQUIRE(reports.size() == 2);
+    CHECK(reports[0].key == second->key());
+    CHECK(reports[0].reason == "interface cali0 belongs to " + first->key().to_string());
+    CHECK(reports[1].reason == "address 10.0.0.1/32 belongs to another endpoint of this node");
+    world.remove(first);
+    CHECK(world.endpoint(second).interface == "cali0");
+    CHECK(world.state().routes.at(cidr("10.0.0.1/32")).interface == "cali1");
+    CHECK(world.graph().reports().empty());
 }
 
 TEST_CASE("an evaluation tells every tier, policy and rule that was looked at") {
