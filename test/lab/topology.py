@@ -74,7 +74,8 @@ class Node:
             "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAMESPACE={pod.k8s_namespace};K8S_POD_NAME={pod.name}",
         }
         request = {"cniVersion": version, "name": "manul", "type": "manul", "run_dir": str(self.run_dir),
-                   "state_dir": str(self.state_dir), **(extra or {})}
+                   "state_dir": str(self.state_dir), "ipam": {"assign_ipv4": "true", "assign_ipv6": "true"},
+                   **(extra or {})}
         started = time.monotonic()
         done = self.namespace.exec(BUILD / "cni/manul", env=environment, stdin=json.dumps(request), check=False,
                                    timeout=timeout)

@@ -8,7 +8,7 @@ import socket
 import struct
 import time
 
-TCP_PORTS = (80, 8080, 5432)
+TCP_PORTS = (53, 80, 8080, 5432)
 UDP_PORTS = (53,)
 
 

@@ -1,0 +1,225 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <functional>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "base/log.hpp"
+#include "config/settings.hpp"
+#include "config/store/open.hpp"
+#include "ctl/context.hpp"
+#include "ctl/ipam/show.hpp"
+#include "ctl/node/status.hpp"
+#include "ctl/node/supervisor.hpp"
+#include "ctl/verbs/verbs.hpp"
+
+// Arguments and exit codes only: each verb is a function elsewhere.
+
+namespace {
+
+using namespace manul;
+using ctl::Context;
+using ctl::ExitCode;
+
+/// What a chosen subcommand will run, and whether it needs the datastore.
+struct Chosen {
+    std::function<ExitCode(const Context&)> run;
+    bool needs_store = true;
+};
+
+/// Options of every verb that reads files.
+void add_input(CLI::App& verb, ctl::InputOptions& input, bool required) {
+    auto* file = verb.add_option("-f,--filename", input.paths, "file, directory or - for standard input (repeatable)");
+    file->required(required)->type_name("FILE");
+    verb.add_flag("-R,--recursive", input.recursive, "with a directory: also those below it");
+    verb.add_option("-n,--namespace", input.ns,
+                    "namespace of namespaced objects (default: the file's, else 'default')");
+}
+
+void add_write_verbs(CLI::App& app, Chosen& chosen) {
+    struct Row {
+        const char* name;
+        const char* help;
+        ctl::WriteVerb verb;
+    };
+    for (const Row& row : {Row{"create", "Create objects; refuse those that exist", ctl::WriteVerb::create},
+                           Row{"apply", "Create objects, or update those that exist", ctl::WriteVerb::apply},
+                           Row{"replace", "Replace objects that exist", ctl::WriteVerb::replace}}) {
+        CLI::App* verb = app.add_subcommand(row.name, row.help);
+        const auto options = std::make_shared<ctl::WriteOptions>();
+        add_input(*verb, options->input, true);
+        verb->add_flag("--skip-empty", options->skip_empty, "an empty input is not an error");
+        if (row.verb == ctl::WriteVerb::create) {
+            verb->add_flag("--skip-exists", options->skip_exists, "leave objects that exist alone");
+        }
+        verb->callback([&chosen, options, which = row.verb] {
+            chosen.run = [options, which](const Context& context) { return write_objects(context, which, *options); };
+        });
+    }
+}
+
+void add_delete(CLI::App& app, Chosen& chosen) {
+    CLI::App* verb = app.add_subcommand("delete", "Delete objects by file, or by kind and name");
+    const auto options = std::make_shared<ctl::DeleteOptions>();
+    add_input(*verb, options->input, false);
+    verb->add_option("words", options->words, "KIND NAME...")->type_name("");
+    verb->add_flag("-s,--skip-not-exists", options->skip_not_exists, "an object that does not exist is not an error");
+    verb->add_flag("--skip-empty", options->skip_empty, "an empty input is not an error");
+    verb->callback([&chosen, options] {
+        if (options->words.empty() == options->input.paths.empty()) {
+            throw CLI::ValidationError("delete", "give either -f FILE or KIND NAME...");
+        }
+        chosen.run = [options](const Context& context) { return delete_objects(context, *options); };
+    });
+}
+
+void add_get(CLI::App& app, Chosen& chosen) {
+    CLI::App* verb = app.add_subcommand("get", "Show objects");
+    const auto options = std::make_shared<ctl::GetOptions>();
+    add_input(*verb, options->input, false);
+    verb->add_option("words", options->words, "KIND [NAME...]; several kinds as ippools,nodes")->type_name("");
+    verb->add_option("-o,--output", options->format, "ps, wide, yaml, json, name or custom-columns=A,B");
+    verb->add_flag("-A,--all-namespaces,-a", options->all_namespaces, "objects of every namespace");
+    verb->add_flag("--export", options->export_, "without what only this store knows (uid, resourceVersion ...)");
+    verb->callback([&chosen, options] {
+        if (options->words.empty() == options->input.paths.empty()) {
+            throw CLI::ValidationError("get", "give either KIND [NAME...] or -f FILE");
+        }
+        chosen.run = [options](const Context& context) { return get_objects(context, *options); };
+    });
+}
+
+void add_offline_verbs(CLI::App& app, Chosen& chosen) {
+    CLI::App* validate = app.add_subcommand("validate", "Check files without a datastore: syntax, fields, rules");
+    const auto input = std::make_shared<ctl::InputOptions>();
+    const auto skip_empty = std::make_shared<bool>(false);
+    add_input(*validate, *input, true);
+    validate->add_flag("--skip-empty", *skip_empty, "an empty input is not an error");
+    validate->callback([&chosen, input, skip_empty] {
+        chosen = {[input, skip_empty](const Context& context) { return validate_files(context, *input, *skip_empty); },
+                  false};
+    });
+
+    CLI::App* explain = app.add_subcommand("explain", "Describe a kind or one of its fields");
+    const auto path = std::make_shared<std::string>();
+    explain->add_option("path", *path, "KIND or KIND.FIELD..., for example networkpolicy.spec.ingress")
+        ->required()
+        ->type_name("");
+    explain->callback(
+        [&chosen, path] { chosen = {[path](const Context& context) { return explain_kind(context, *path); }, false}; });
+
+    CLI::App* version = app.add_subcommand("version", "Show the versions of this program and of the cluster");
+    const auto client = std::make_shared<bool>(false);
+    version->add_flag("--client", *client, "only this program's");
+    version->callback([&chosen, client] {
+        chosen = {[client](const Context& context) { return print_version(context, *client); }, !*client};
+    });
+}
+
+ExitCode run_node(const Context& context, const std::optional<std::string>& config) {
+    std::vector<ctl::SupervisedProgram> programs;
+    for (const char* name : {"manul-felix", "manul-bgpd", "manul-ipamd"}) {
+        const auto path = ctl::find_program(name);
+        if (!path) {
+            return context.fail(std::string(name) + " is not beside this program; install it or build it");
+        }
+        ctl::SupervisedProgram& program = programs.emplace_back(ctl::SupervisedProgram{name, {*path}});
+        if (config) {
+            program.arguments.insert(program.arguments.end(), {"--config", *config});
+        }
+    }
+    log::configure({.level = context.settings.log_level,
+                    .format = context.settings.log_format,
+                    .program = "manulctl",
+                    .node = context.settings.node_name});
+    return static_cast<ExitCode>(ctl::supervise(programs));
+}
+
+void add_node(CLI::App& app, Chosen& chosen, const std::optional<std::string>& config) {
+    CLI::App* node = app.add_subcommand("node", "This node and its daemons")->require_subcommand(1);
+    CLI::App* status = node->add_subcommand("status", "BGP sessions of this node, of named nodes, or of all");
+    const auto options = std::make_shared<ctl::StatusOptions>();
+    status->add_option("nodes", options->nodes, "names of nodes, from their reports")->type_name("");
+    status->add_flag("--all", options->all, "every node, from their reports");
+    status->add_option("-o,--output", options->format, "json or yaml");
+    status->callback([&chosen, options] {
+        chosen = {[options](const Context& context) { return node_status(context, *options); },
+                  options->all || !options->nodes.empty()};
+    });
+    CLI::App* run = node->add_subcommand("run", "Run the three daemons in the foreground and keep them running");
+    run->callback([&chosen, &config] {
+        chosen = {[&config](const Context& context) { return run_node(context, config); }, false};
+    });
+}
+
+void add_ipam(CLI::App& app, Chosen& chosen) {
+    CLI::App* ipam = app.add_subcommand("ipam", "Address pools, blocks and addresses")->require_subcommand(1);
+    CLI::App* show = ipam->add_subcommand("show", "Use of pools, blocks and single addresses");
+    const auto options = std::make_shared<ctl::IpamShowOptions>();
+    show->add_flag("--show-blocks", options->blocks, "also a row for each block");
+    show->add_flag("--show-borrowed", options->borrowed, "addresses that a node took out of another node's block");
+    show->add_flag("--show-configuration", options->configuration, "the settings of IPAM");
+    show->add_option("--ip", options->ip, "who has this address");
+    show->callback([&chosen, options] {
+        chosen.run = [options](const Context& context) { return ipam_show(context, *options); };
+    });
+}
+
+std::string standard_input() { return {std::istreambuf_iterator<char>(std::cin), {}}; }
+
+int run(const Chosen& chosen, const std::optional<std::string>& config) {
+    auto settings = config::load_settings(config);
+    Context context{.settings = {},
+                    .store = nullptr,
+                    .out = [](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); },
+                    .err = [](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); },
+                    .read_standard_input = standard_input,
+                    .out_is_terminal = ::isatty(STDOUT_FILENO) != 0};
+    if (!settings) {
+        return static_cast<int>(context.fail(settings.error().message));
+    }
+    context.settings = *std::move(settings);
+    log::configure({.level = log::Level::error, .format = log::Format::text, .program = "manulctl", .node = {}});
+    std::unique_ptr<store::Store> store;
+    if (chosen.needs_store) {
+        auto opened = store::open_for_command(context.settings);
+        if (!opened) {
+            return static_cast<int>(context.fail(opened.error().message));
+        }
+        store = *std::move(opened);
+        context.store = store.get();
+    }
+    return static_cast<int>(chosen.run(context));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"manulctl: resources, addresses, sessions and policies of a Manul cluster"};
+    app.require_subcommand(1);
+    app.fallthrough();
+    std::optional<std::string> config;
+    app.add_option("-c,--config", config, "settings file (default: $MANUL_CONFIG, then /etc/manul/manul.yaml)");
+
+    Chosen chosen;
+    add_write_verbs(app, chosen);
+    add_delete(app, chosen);
+    add_get(app, chosen);
+    add_offline_verbs(app, chosen);
+    add_node(app, chosen, config);
+    add_ipam(app, chosen);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+    }
+    return run(chosen, config);
+}

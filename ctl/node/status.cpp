@@ -1,0 +1,184 @@
+#include "ctl/node/status.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <expected>
+#include <string_view>
+#include <utility>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include "base/control.hpp"
+#include "base/error.hpp"
+#include "base/try.hpp"
+#include "config/codec/json.hpp"
+#include "config/codec/yaml.hpp"
+#include "config/model/enum_names.hpp"
+#include "ctl/output/json.hpp"
+#include "ctl/output/table.hpp"
+
+namespace manul::ctl {
+
+namespace {
+
+namespace json = boost::json;
+using model::ReportedSession;
+using model::SessionState;
+using model::SessionType;
+using model::text_of;
+
+constexpr std::chrono::seconds kPatience{5};
+
+struct NodeSessions {
+    std::string node;
+    std::vector<ReportedSession> sessions;
+};
+
+std::string_view type_text(SessionType type) {
+    switch (type) {
+        case SessionType::mesh:
+            return "node-to-node mesh";
+        case SessionType::node:
+            return "node specific";
+        case SessionType::global:
+            break;
+    }
+    return "global";
+}
+
+/// calicoctl's words: `up` is established, `start` is on its way.
+std::string_view progress(SessionState state) {
+    if (state == SessionState::established) {
+        return "up";
+    }
+    return state == SessionState::idle ? "down" : "start";
+}
+
+std::string info_text(const ReportedSession& session) {
+    std::string text(text_of(session.state));
+    if (session.state != SessionState::established && !session.last_error.empty()) {
+        text += " (" + session.last_error + ")";
+    }
+    return text;
+}
+
+std::string table_of(std::string_view family, const std::vector<ReportedSession>& sessions) {
+    Table table({"PEER ADDRESS", "PEER TYPE", "STATE", "SINCE", "INFO"});
+    for (const ReportedSession& session : sessions) {
+        if (session.family.find(family) != std::string::npos) {
+            table.add({session.peer, std::string(type_text(session.type)), std::string(progress(session.state)),
+                       session.since, info_text(session)});
+        }
+    }
+    if (table.empty()) {
+        return "No " + std::string(family) + " peers found.\n";
+    }
+    return std::string(family) + " BGP status\n" + table.boxed();
+}
+
+/// The report as the daemon itself gives it now: the same JSON as the spec of its NodeReport.
+Result<NodeSessions> ask_daemon(const Context& context) {
+    MANUL_TRY(const json::value answer,
+              control::call(context.settings.run_dir + "/bgpd.sock", {{"op", "report"}}, kPatience));
+    const json::object document{{"apiVersion", "manul.io/v1"},
+                                {"kind", "NodeReport"},
+                                {"metadata", {{"name", context.settings.node_name + ".bgpd"}}},
+                                {"spec", answer}};
+    const auto decoded = codec::decode(model::Kind::node_report, json::serialize(document), codec::Mode::lenient);
+    const auto report = model::as<model::NodeReport>(decoded.resource);
+    if (!report) {
+        return fail("manul-bgpd gave an answer that this manulctl does not understand");
+    }
+    return NodeSessions{context.settings.node_name, report->spec.sessions};
+}
+
+std::expected<std::vector<NodeSessions>, store::StoreError> read_reports(const Context& context,
+                                                                         const StatusOptions& options) {
+    MANUL_TRY(const store::Listing listing,
+              context.store->list({.kind = model::Kind::node_report, .ns = std::nullopt, .name_prefix = {}}));
+    std::vector<NodeSessions> nodes;
+    for (const store::Object& object : listing.items) {
+        const auto decoded = codec::decode(model::Kind::node_report, *object.document, codec::Mode::lenient);
+        const auto report = model::as<model::NodeReport>(decoded.resource);
+        if (!report || report->spec.daemon != model::ReportDaemon::bgpd) {
+            continue;
+        }
+        if (options.all || std::ranges::find(options.nodes, report->spec.node) != options.nodes.end()) {
+            nodes.push_back({report->spec.node, report->spec.sessions});
+        }
+    }
+    std::ranges::sort(nodes, {}, &NodeSessions::node);
+    return nodes;
+}
+
+std::string as_json(const std::vector<NodeSessions>& nodes) {
+    json::array list;
+    for (const NodeSessions& node : nodes) {
+        json::array sessions;
+        for (const ReportedSession& session : node.sessions) {
+            json::object row{{"peer", session.peer},
+                             {"family", session.family},
+                             {"type", text_of(session.type)},
+                             {"state", text_of(session.state)},
+                             {"since", session.since}};
+            if (session.as_number) {
+                row["asNumber"] = session.as_number->number();
+            }
+            if (!session.last_error.empty()) {
+                row["lastError"] = session.last_error;
+            }
+            sessions.emplace_back(std::move(row));
+        }
+        list.emplace_back(json::object{{"node", node.node}, {"sessions", std::move(sessions)}});
+    }
+    return json::serialize(list);
+}
+
+ExitCode print(const Context& context, const std::vector<NodeSessions>& nodes, const StatusOptions& options) {
+    if (options.format == "json" || options.format == "yaml") {
+        const auto text = options.format == "json" ? pretty_json(as_json(nodes)) : codec::to_yaml(as_json(nodes));
+        if (!text) {
+            return context.fail(text.error().message);
+        }
+        context.print(*text);
+        return ExitCode::ok;
+    }
+    if (!options.format.empty()) {
+        return context.fail("unknown output format '" + options.format + "'; there are json and yaml");
+    }
+    for (const NodeSessions& node : nodes) {
+        context.print("Node " + node.node + "\n" + session_tables(node.sessions) + "\n");
+    }
+    return ExitCode::ok;
+}
+
+}  // namespace
+
+std::string session_tables(const std::vector<ReportedSession>& sessions) {
+    return table_of("IPv4", sessions) + table_of("IPv6", sessions);
+}
+
+ExitCode node_status(const Context& context, const StatusOptions& options) {
+    if (!options.all && options.nodes.empty()) {
+        const auto local = ask_daemon(context);
+        if (!local) {
+            return context.fail("manul-bgpd is not running on this node: " + local.error().message);
+        }
+        return print(context, {*local}, options);
+    }
+    const auto nodes = read_reports(context, options);
+    if (!nodes) {
+        return context.fail(describe(nodes.error()));
+    }
+    for (const std::string& wanted : options.nodes) {
+        if (std::ranges::find(*nodes, wanted, &NodeSessions::node) == nodes->end()) {
+            return context.fail("node '" + wanted + "' has not reported its sessions");
+        }
+    }
+    return print(context, *nodes, options);
+}
+
+}  // namespace manul::ctl

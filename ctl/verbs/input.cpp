@@ -1,0 +1,159 @@
+#include "ctl/verbs/input.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+#include <utility>
+
+#include "base/error.hpp"
+#include "config/codec/json.hpp"
+#include "config/model/finding.hpp"
+
+namespace manul::ctl {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uintmax_t kLargestFile = std::uintmax_t{64} << 20U;
+
+bool is_manifest(const fs::path& path) {
+    const std::string extension = path.extension().string();
+    return extension == ".yaml" || extension == ".yml" || extension == ".json";
+}
+
+template <class Iterator>
+void collect(const fs::path& directory, std::vector<std::string>& files, std::error_code& ec) {
+    for (auto entry = Iterator(directory, ec); !ec && entry != Iterator(); entry.increment(ec)) {
+        std::error_code type;
+        if (entry->is_regular_file(type) && is_manifest(entry->path())) {
+            files.push_back(entry->path().string());
+        }
+    }
+}
+
+Result<std::vector<std::string>> files_of(const std::string& path, bool recursive) {
+    std::error_code ec;
+    if (path == "-" || !fs::is_directory(path, ec)) {
+        return std::vector{path};
+    }
+    std::vector<std::string> files;
+    if (recursive) {
+        collect<fs::recursive_directory_iterator>(path, files, ec);
+    } else {
+        collect<fs::directory_iterator>(path, files, ec);
+    }
+    if (ec) {
+        return fail(path + ": " + ec.message());
+    }
+    std::ranges::sort(files);
+    return files;
+}
+
+Result<std::string> text_of(const Context& context, const std::string& path) {
+    if (path == "-") {
+        return context.read_standard_input();
+    }
+    std::error_code ec;
+    const auto size = fs::file_size(path, ec);
+    if (ec) {
+        return fail(path + ": " + ec.message());
+    }
+    if (size > kLargestFile) {
+        return fail(path + ": larger than 64 MiB");
+    }
+    std::ifstream file(path, std::ios::binary);
+    if (!file) {
+        return fail(path + ": cannot be opened for reading");
+    }
+    return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+/// What `-n` contradicts, in words; nothing when it does not.
+std::optional<std::string> contradiction(const model::KindInfo& kind, const codec::Header& header,
+                                         const std::optional<std::string>& wanted) {
+    if (!wanted || header.ns == *wanted) {
+        return std::nullopt;
+    }
+    if (!kind.namespaced) {
+        return std::string(kind.name) + " is not namespaced: leave out -n";
+    }
+    return "metadata.namespace is '" + header.ns + "' but -n says '" + *wanted + "'";
+}
+
+void add_object(Input& input, codec::LoadedObject object, const std::string& path, const InputOptions& options) {
+    const std::string origin = path + ":" + std::to_string(object.line);
+    const auto header = codec::read_header(object.document);
+    if (!header) {
+        input.errors.push_back(origin + ": " + header.error().message);
+        return;
+    }
+    if (const auto problem = contradiction(model::info(object.kind), *header, options.ns)) {
+        input.errors.push_back(origin + ": " + *problem);
+        return;
+    }
+    input.objects.push_back(InputObject{.key = model::Key{object.kind, header->ns, header->name},
+                                        .document = std::move(object.document),
+                                        .resource_version = header->resource_version,
+                                        .origin = origin});
+}
+
+}  // namespace
+
+Input read_input(const Context& context, const InputOptions& options) {
+    Input input;
+    for (const std::string& path : options.paths) {
+        auto files = files_of(path, options.recursive);
+        if (!files) {
+            input.errors.push_back(files.error().message);
+            continue;
+        }
+        for (const std::string& file : *files) {
+            auto text = text_of(context, file);
+            if (!text) {
+                input.errors.push_back(text.error().message);
+                continue;
+            }
+            codec::LoadResult loaded =
+                codec::load_yaml(*text, file == "-" ? "standard input" : file, options.ns.value_or("default"));
+            for (const model::Finding& finding : loaded.all_findings()) {
+                const bool error = finding.severity == model::Finding::Severity::error;
+                (error ? input.errors : input.warnings).push_back(finding.to_string());
+            }
+            for (codec::LoadedObject& object : loaded.objects) {
+                if (object.ok()) {
+                    add_object(input, std::move(object), file == "-" ? "standard input" : file, options);
+                }
+            }
+        }
+    }
+    return input;
+}
+
+int dependency_rank(model::Kind kind) noexcept {
+    switch (kind) {
+        case model::Kind::namespace_:
+            return 0;
+        case model::Kind::cluster_information:
+        case model::Kind::felix_configuration:
+        case model::Kind::bgp_configuration:
+        case model::Kind::ipam_configuration:
+        case model::Kind::node:
+        case model::Kind::ip_pool:
+        case model::Kind::ip_reservation:
+        case model::Kind::profile:
+        case model::Kind::service_account:
+        case model::Kind::tier:
+            return 1;
+        case model::Kind::network_set:
+        case model::Kind::global_network_set:
+        case model::Kind::pod:
+            return 2;
+        default:
+            return 3;
+    }
+}
+
+}  // namespace manul::ctl

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/codec/yaml.hpp"
+#include "config/model/kind.hpp"
+#include "ctl/context.hpp"
+
+namespace manul::ctl {
+
+/// `-f`: files, directories (`*.yaml`, `*.yml`, `*.json`, in name order; below them with `recursive`), `-` for standard
+/// input.
+struct InputOptions {
+    std::vector<std::string> paths;
+    bool recursive = false;
+    std::optional<std::string> ns;  ///< `-n`
+};
+
+/// One object to work on; `key` has its namespace filled in.
+struct InputObject {
+    model::Key key;
+    std::string document;
+    std::string resource_version;  ///< as written in the file; empty: none
+    std::string origin;            ///< file:line
+};
+
+struct Input {
+    std::vector<InputObject> objects;  ///< in the order of the files
+    std::vector<std::string> errors;  ///< one line each, with file and line; when there are any, nothing may be written
+    std::vector<std::string> warnings;
+};
+
+/// Reads, decodes and validates everything before anything is done: a file with one error changes nothing.
+[[nodiscard]] Input read_input(const Context& context, const InputOptions& options);
+
+/// Rank of a kind for writing: what others refer to comes first (tiers before policies, pools before blocks).
+[[nodiscard]] int dependency_rank(model::Kind kind) noexcept;
+
+}  // namespace manul::ctl

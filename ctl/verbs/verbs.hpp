@@ -1,0 +1,44 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ctl/context.hpp"
+#include "ctl/verbs/input.hpp"
+
+namespace manul::ctl {
+
+enum class WriteVerb { create, apply, replace };
+
+struct WriteOptions {
+    InputOptions input;
+    bool skip_empty = false;
+    bool skip_exists = false;  ///< create only
+};
+/// create, apply, replace. All input is checked first; then apply and create go on after an object that fails, replace
+/// stops there.
+[[nodiscard]] ExitCode write_objects(const Context& context, WriteVerb verb, const WriteOptions& options);
+
+struct DeleteOptions {
+    InputOptions input;
+    std::vector<std::string> words;  ///< KIND NAME...
+    bool skip_not_exists = false;
+    bool skip_empty = false;
+};
+[[nodiscard]] ExitCode delete_objects(const Context& context, const DeleteOptions& options);
+
+struct GetOptions {
+    InputOptions input;
+    std::vector<std::string> words;  ///< KIND [NAME...]; several kinds as "pools,nodes"
+    bool all_namespaces = false;
+    bool export_ = false;
+    std::string format;  ///< "", ps, wide, yaml, json, name, custom-columns=A,B
+};
+[[nodiscard]] ExitCode get_objects(const Context& context, const GetOptions& options);
+
+[[nodiscard]] ExitCode validate_files(const Context& context, const InputOptions& options, bool skip_empty);
+[[nodiscard]] ExitCode explain_kind(const Context& context, const std::string& path);
+[[nodiscard]] ExitCode print_version(const Context& context, bool client_only);
+
+}  // namespace manul::ctl

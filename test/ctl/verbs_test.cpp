@@ -1,0 +1,219 @@
+#include "ctl/verbs/verbs.hpp"
+
+#include <catch2/catch.hpp>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "config/store/memory.hpp"
+#include "ctl/output/json.hpp"
+
+using namespace manul::ctl;
+
+namespace {
+
+/// A manulctl over a store in memory; what it prints is kept.
+struct Tool {
+    std::unique_ptr<manul::store::Store> store = manul::store::make_memory();
+    std::string input;
+    std::string out;
+    std::string err;
+
+    Context context() {
+        return Context{.settings = {},
+                       .store = store.get(),
+                       .out = [this](std::string_view text) { out += text; },
+                       .err = [this](std::string_view text) { err += text; },
+                       .read_standard_input = [this] { return input; },
+                       .out_is_terminal = false};
+    }
+
+    void clear() {
+        out.clear();
+        err.clear();
+    }
+
+    ExitCode write(WriteVerb verb, std::string text) {
+        clear();
+        input = std::move(text);
+        return write_objects(context(), verb, WriteOptions{.input = {.paths = {"-"}}});
+    }
+
+    ExitCode get(GetOptions options) {
+        clear();
+        return get_objects(context(), options);
+    }
+
+    ExitCode remove(DeleteOptions options) {
+        clear();
+        return delete_objects(context(), options);
+    }
+};
+
+constexpr const char* kPolicy = R"(
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: deny-all}
+spec: {order: 100, selector: all(), types: [Ingress]}
+)";
+
+constexpr const char* kPools = R"(
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: b}
+spec: {cidr: 10.1.0.0/16, natOutgoing: true}
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: a}
+spec: {cidr: 10.0.0.0/16, nodeSelector: rack == 'one'}
+)";
+
+}  // namespace
+
+TEST_CASE("create, apply and replace report in calicoctl's words") {
+    Tool tool;
+    CHECK(tool.write(WriteVerb::replace, kPolicy) == ExitCode::failed);
+    CHECK(tool.err.find("GlobalNetworkPolicy(deny-all)") != std::string::npos);
+    CHECK(tool.write(WriteVerb::create, kPolicy) == ExitCode::ok);
+    CHECK(tool.out == "Successfully created 1 'GlobalNetworkPolicy' resource(s)\n");
+    CHECK(tool.write(WriteVerb::create, kPolicy) == ExitCode::failed);
+    CHECK(tool.write(WriteVerb::apply, kPolicy) == ExitCode::ok);
+    CHECK(tool.write(WriteVerb::apply, std::string(kPolicy) + "---" + kPools) == ExitCode::ok);
+    CHECK(tool.out == "Successfully applied 3 resource(s)\n");
+    CHECK(tool.write(WriteVerb::replace, kPools) == ExitCode::ok);
+    CHECK(tool.out == "Successfully replaced 2 'IPPool' resource(s)\n");
+}
+
+TEST_CASE("one error anywhere in the input writes nothing, and every error is named with its line") {
+    Tool tool;
+    const std::string bad = std::string(kPolicy) + R"(---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: bad}
+spec:
+  selectr: all()
+  ingress:
+  - action: Alow
+)";
+    CHECK(tool.write(WriteVerb::apply, bad) == ExitCode::failed);
+    CHECK(tool.err.find("nothing was changed") != std::string::npos);
+    CHECK(tool.err.find("standard input:11: spec.selectr") != std::string::npos);
+    CHECK(tool.err.find("did you mean") != std::string::npos);
+    CHECK(tool.err.find("spec.ingress[0].action") != std::string::npos);
+    CHECK(tool.get({.input = {}, .words = {"gnp", "deny-all"}}) == ExitCode::failed);
+}
+
+TEST_CASE("an empty input is an error unless it may be") {
+    Tool tool;
+    CHECK(tool.write(WriteVerb::apply, "# nothing\n") == ExitCode::failed);
+    tool.clear();
+    CHECK(write_objects(tool.context(), WriteVerb::apply,
+                        WriteOptions{.input = {.paths = {"-"}}, .skip_empty = true}) == ExitCode::ok);
+    CHECK(tool.out == "No resources specified\n");
+}
+
+TEST_CASE("namespaces come from the file, from -n, or are `default`") {
+    Tool tool;
+    constexpr const char* kPolicyIn =
+        "apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\nmetadata: {name: p%}\nspec: {selector: all()}\n";
+    const auto text = [&](const std::string& ns) {
+        std::string policy = kPolicyIn;
+        return policy.replace(policy.find('%'), 1, ns.empty() ? "" : ", namespace: " + ns);
+    };
+    CHECK(tool.write(WriteVerb::create, text("")) == ExitCode::ok);
+    CHECK(tool.write(WriteVerb::create, text("shop")) == ExitCode::ok);
+    tool.clear();
+    tool.input = text("shop");
+    CHECK(write_objects(tool.context(), WriteVerb::apply, WriteOptions{.input = {.paths = {"-"}, .ns = "bank"}}) ==
+          ExitCode::failed);
+    CHECK(tool.err.find("-n says 'bank'") != std::string::npos);
+    CHECK(tool.get({.input = {}, .words = {"np"}, .all_namespaces = true}) == ExitCode::ok);
+    CHECK(tool.out == "NAMESPACE   NAME   TIER\ndefault     p      default\nshop        p      default\n\n");
+    CHECK(tool.get({.input = {}, .words = {"np"}}) == ExitCode::ok);
+    CHECK(tool.out == "NAME   TIER\np      default\n\n");
+    CHECK(tool.get({.input = {.ns = "shop"}, .words = {"pools"}}) == ExitCode::failed);
+    CHECK(tool.err.find("IPPool is not namespaced") != std::string::npos);
+}
+
+TEST_CASE("get prints calicoctl's columns, objects and names") {
+    Tool tool;
+    REQUIRE(tool.write(WriteVerb::create, kPools) == ExitCode::ok);
+    CHECK(tool.get({.input = {}, .words = {"ippools"}}) == ExitCode::ok);
+    CHECK(tool.out ==
+          "NAME   CIDR          SELECTOR\na      10.0.0.0/16   rack == 'one'\nb      10.1.0.0/16   all()\n\n");
+    CHECK(tool.get({.input = {}, .words = {"pool", "b"}, .format = "wide"}) == ExitCode::ok);
+    CHECK(tool.out ==
+          "NAME   CIDR          NAT    IPIPMODE   VXLANMODE   DISABLED   DISABLEBGPEXPORT   SELECTOR   ASSIGNMENTMODE\n"
+          "b      10.1.0.0/16   true   Never      Never       false      false              all()      Automatic\n\n");
+    CHECK(tool.get({.input = {}, .words = {"ippools"}, .format = "name"}) == ExitCode::ok);
+    CHECK(tool.out == "ippool.projectcalico.org/a\nippool.projectcalico.org/b\n");
+    CHECK(tool.get({.input = {}, .words = {"ippool", "a"}, .format = "yaml"}) == ExitCode::ok);
+    CHECK(tool.out.find("kind: IPPool\n") != std::string::npos);
+    CHECK(tool.out.find("blockSize: 26\n") != std::string::npos);
+    CHECK(tool.get({.input = {}, .words = {"ippool"}, .format = "json"}) == ExitCode::ok);
+    CHECK(tool.out.find("\"kind\": \"IPPoolList\"") != std::string::npos);
+    CHECK(tool.get({.input = {}, .words = {"ippool"}, .format = "custom-columns=name,colour"}) == ExitCode::failed);
+    CHECK(tool.err.find("unknown column 'COLOUR'") != std::string::npos);
+    CHECK(tool.get({.input = {}, .words = {"ippool"}, .format = "xml"}) == ExitCode::failed);
+    CHECK(tool.get({.input = {}, .words = {"ippool", "zzz"}}) == ExitCode::failed);
+    CHECK(tool.get({.input = {}, .words = {"gadgets"}}) == ExitCode::failed);
+}
+
+TEST_CASE("what get prints can be applied again") {
+    Tool tool;
+    REQUIRE(tool.write(WriteVerb::create, kPools) == ExitCode::ok);
+    for (const char* format : {"yaml", "json"}) {
+        CAPTURE(format);
+        REQUIRE(tool.get({.input = {}, .words = {"ippools"}, .format = format}) == ExitCode::ok);
+        CHECK(tool.write(WriteVerb::apply, tool.out) == ExitCode::ok);
+    }
+    REQUIRE(tool.get({.input = {}, .words = {"ippool", "a"}, .export_ = true, .format = "yaml"}) == ExitCode::ok);
+    CHECK(tool.out.find("uid") == std::string::npos);
+    CHECK(tool.out.find("resourceVersion") == std::string::npos);
+}
+
+TEST_CASE("delete works by name and by file, tiers after their policies") {
+    Tool tool;
+    const std::string tiered = R"(
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: security.x}
+spec: {tier: security, selector: all()}
+---
+apiVersion: projectcalico.org/v3
+kind: Tier
+metadata: {name: security}
+spec: {order: 5}
+)";
+    REQUIRE(tool.write(WriteVerb::apply, tiered) == ExitCode::ok);
+    CHECK(tool.remove({.input = {}, .words = {"tier", "security"}}) == ExitCode::failed);
+    tool.input = tiered;
+    CHECK(tool.remove({.input = {.paths = {"-"}}, .words = {}}) == ExitCode::ok);
+    CHECK(tool.out == "Successfully deleted 2 resource(s)\n");
+    CHECK(tool.remove({.input = {}, .words = {"tier", "security"}}) == ExitCode::failed);
+    CHECK(tool.remove({.input = {}, .words = {"tier", "security"}, .skip_not_exists = true}) == ExitCode::ok);
+    CHECK(tool.remove({.input = {}, .words = {"tier", "default"}}) == ExitCode::failed);
+}
+
+TEST_CASE("explain and validate need no datastore") {
+    Tool tool;
+    Context context = tool.context();
+    context.store = nullptr;
+    CHECK(explain_kind(context, "networkpolicy.spec.ingress.action") == ExitCode::ok);
+    CHECK(tool.out.find("Allow") != std::string::npos);
+    CHECK(explain_kind(context, "networkpolicies.networking.k8s.io") == ExitCode::ok);
+    CHECK(explain_kind(context, "networkpolicy.spec.ingres") == ExitCode::failed);
+    CHECK(explain_kind(context, "gadget") == ExitCode::failed);
+    tool.clear();
+    tool.input = kPools;
+    CHECK(validate_files(context, {.paths = {"-"}}, false) == ExitCode::ok);
+    CHECK(tool.out == "Successfully validated 2 'IPPool' resource(s)\n");
+    CHECK(validate_files(context, {.paths = {"/nonexistent/file.yaml"}}, false) == ExitCode::failed);
+}
+
+TEST_CASE("JSON is printed for people") {
+    CHECK(pretty_json(R"({"a":[1,2.0,1e3],"b":{},"c":[],"d":"x\"y"})") ==
+          "{\n  \"a\": [\n    1,\n    2,\n    1000\n  ],\n  \"b\": {},\n  \"c\": [],\n  \"d\": \"x\\\"y\"\n}\n");
+    CHECK_FALSE(pretty_json("{"));
+}
