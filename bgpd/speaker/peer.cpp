@@ -71,6 +71,13 @@ std::string obstacle(const PeerConfig& config) {
     return {};
 }
 
+void Peer::remember_end() {
+    const auto& end = machine.last_end();
+    if (end && (end->cause != fsm::SessionEnd::Cause::connection_lost || last_error.empty())) {
+        last_error = end->to_string();
+    }
+}
+
 PeerStatus Peer::status(const rib::SourceTable& sources) const {
     PeerStatus status;
     status.address = config.address;
@@ -84,8 +91,8 @@ PeerStatus Peer::status(const rib::SourceTable& sources) const {
         status.last_error = held_down;
     } else if (shut_down) {
         status.last_error = "shut down by the operator";
-    } else if (machine.last_end()) {
-        status.last_error = machine.last_end()->to_string();
+    } else {
+        status.last_error = last_error;
     }
     if (session == nullptr) {
         return status;

@@ -50,6 +50,10 @@ struct Peer {
     std::string held_down;   ///< why it is not started, if so
     bool shut_down = false;  ///< by the operator
     std::optional<fsm::State> reported;
+    std::string last_error;  ///< failed attempts to connect do not replace a better reason
+
+    /// Takes what the machine says about the end of a connection.
+    void remember_end();
 
     [[nodiscard]] std::optional<Link>& link(fsm::Direction direction) noexcept {
         return links[static_cast<std::size_t>(direction)];

@@ -110,7 +110,10 @@ void Speaker::Impl::carry_out(Peer& peer, const fsm::Action& action) {
                        }
                    },
                    [&](const fsm::action::SessionUp& up) { session_up(peer, up); },
-                   [&](const fsm::action::SessionDown&) { session_down(peer); },
+                   [&](const fsm::action::SessionDown& down) {
+                       peer.last_error = down.end.to_string();
+                       session_down(peer);
+                   },
                },
                action);
 }
@@ -121,6 +124,7 @@ void Speaker::Impl::send_bytes(ConnectionId connection, Bytes bytes) {
 }
 
 void Speaker::Impl::report(Peer& peer, bool removed) {
+    peer.remember_end();
     peer.reported = peer.machine.state();
     actions.emplace_back(PeerChanged{peer.status(core.sources), removed});
 }

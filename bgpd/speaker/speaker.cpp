@@ -64,7 +64,11 @@ void Speaker::Impl::on(const Tick& /*event*/) {
             }
         }
     }
-    complete_fib();
+    if (fib_deadline && *fib_deadline <= now) {
+        fib_deadline.reset();
+        fib_wait_over = true;
+        complete_fib();
+    }
 }
 
 void Speaker::Impl::on(const Backlog& event) {
@@ -180,7 +184,7 @@ void Speaker::Impl::complete_fib() {
     const bool loaded = std::ranges::all_of(peers, [](const auto& peer) {
         return !peer->wanted_up() || (peer->session != nullptr && peer->session->loaded());
     });
-    if (loaded || now >= *fib_deadline) {
+    if (loaded || fib_wait_over) {
         fib_complete = true;
         fib_deadline.reset();
         actions.emplace_back(FibComplete{});

@@ -98,6 +98,7 @@ struct Speaker::Impl {
     bool unfinished = false;  ///< something happened since the last TurnEnd
     bool originated = false;
     bool fib_complete = false;
+    bool fib_wait_over = false;
     std::optional<Time> fib_deadline;
 };
 
