@@ -144,8 +144,7 @@ void Dataplane::forget_endpoint(const EndpointKey& key) {
     }
     const std::string interface = known->second;
     interface_of_.erase(known);
-    if (const auto workload = workloads_.find(interface);
-        workload != workloads_.end() && workload->second.key == key) {
+    if (const auto workload = workloads_.find(interface); workload != workloads_.end() && workload->second.key == key) {
         workloads_.erase(workload);
         unmarked_.erase(interface);
         marks_.remove(interface);
@@ -281,9 +280,9 @@ void Dataplane::write_marks() {
         Workload& workload = workloads_.at(*name);
         const netlink::Link* link = links_.find(*name);
         const auto group = renderer_.group_of(*name);
-        const bool in_group = link != nullptr && group && link->group == *group &&
-                              (workload.container_id.empty() || link->alias.empty() ||
-                               link->alias == workload.container_id);
+        const bool in_group =
+            link != nullptr && group && link->group == *group &&
+            (workload.container_id.empty() || link->alias.empty() || link->alias == workload.container_id);
         if (in_group && routes_.complete(*name)) {
             marks_.write(*name, workload.container_id, workload.resource_version);
             workload.programmed = true;
@@ -379,7 +378,7 @@ Dataplane::Status Dataplane::status() const {
 std::vector<Dataplane::EndpointStatus> Dataplane::endpoints() const {
     std::vector<EndpointStatus> list;
     for (const auto& [interface, workload] : workloads_) {
-        EndpointStatus entry{workload.key.ns, workload.key.name, interface, {}, renderer_.group_of(interface),
+        EndpointStatus entry{workload.key.ns,    workload.key.name, interface, {}, renderer_.group_of(interface),
                              workload.programmed};
         for (const net::Ip& address : workload.addresses) {
             entry.addresses.push_back(address.to_string());

@@ -13,9 +13,9 @@
 #include <system_error>
 #include <utility>
 
+#include <fmt/format.h>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 #include "felix/io/messages.hpp"
 

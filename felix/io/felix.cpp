@@ -13,6 +13,7 @@
 #include "base/daemon.hpp"
 #include "base/try.hpp"
 #include "config/own_node.hpp"
+#include "config/report.hpp"
 #include "config/settings.hpp"
 #include "config/store/open.hpp"
 #include "felix/calc/graph.hpp"
@@ -21,16 +22,21 @@
 #include "felix/io/flow_log.hpp"
 #include "felix/io/last_good_journal.hpp"
 #include "felix/io/messages.hpp"
-#include "felix/io/node_report.hpp"
 #include "felix/io/show.hpp"
 
 namespace manul::felix::io {
 
 namespace {
 
+constexpr std::int64_t kOwnNodeRetryUs = 10'000'000;
+
 model::NotInForce not_in_force(const Report& report) {
-    return {model::reported_kind(report.key.kind), report.key.ns, report.key.name, report.reason,
-            report.refused_revision, report.revision_in_force};
+    return {model::reported_kind(report.key.kind),
+            report.key.ns,
+            report.key.name,
+            report.reason,
+            report.refused_revision,
+            report.revision_in_force};
 }
 
 void replace_all(std::string& text, std::string_view what, std::string_view with) {
@@ -61,18 +67,20 @@ public:
         : settings_(settings),
           daemon_("manul-felix"),
           graph_({settings.node_name, {}}),
-          journal_(settings.state_dir) {}
+          journal_(settings.state_dir),
+          own_node_retry_(daemon_.io(), [this] { ensure_own_node(); }) {}
 
     Result<void> start() {
         MANUL_TRY(auto reading, store::open(settings_));
-        MANUL_TRY(auto writing, store::open(settings_));
+        MANUL_TRY(writing_store_, store::open(settings_));
         MANUL_TRY(dataplane_, Dataplane::open(daemon_.io(), {.run_dir = settings_.run_dir}));
         MANUL_CHECK(dataplane_->start());
         for (const model::ResourcePtr& last_good : journal_.load()) {
             graph_.restore(last_good);
         }
         worker_ = std::make_unique<Worker>(daemon_.io());
-        report_ = std::make_unique<ReportWriter>(daemon_.io(), *worker_, std::move(writing));
+        report_ = std::make_unique<config::ReportWriter>(daemon_.io(), *worker_, *writing_store_);
+        ensure_own_node();
         datastore_ = std::make_unique<Datastore>(daemon_.io(), std::move(reading),
                                                  [this](const StoreChanges& changes) { on_store_changes(changes); });
         MANUL_TRY(show_, serve_show(daemon_.io(), settings_.run_dir, *dataplane_, *datastore_));
@@ -91,6 +99,18 @@ public:
     }
 
 private:
+    void ensure_own_node() {
+        worker_->submit([this]() -> std::move_only_function<void()> {
+            const auto node = config::ensure_own_node(*writing_store_, settings_);
+            return [this, problem = node ? std::string{} : node.error().message] {
+                if (!problem.empty()) {
+                    log::emit(kOwnNodeFailed, problem);
+                    own_node_retry_.after_us(kOwnNodeRetryUs);
+                }
+            };
+        });
+    }
+
     void on_store_changes(const StoreChanges& changes) {
         for (const Event& event : changes.events) {
             graph_.handle(event);
@@ -146,7 +166,8 @@ private:
         for (const Report& report : graph_.reports()) {
             spec.not_in_force.push_back(not_in_force(report));
         }
-        report_->want(std::move(spec), datastore_->count(model::Kind::node));
+        report_->set_node_count(datastore_->count(model::Kind::node));
+        report_->update(std::move(spec));
     }
 
     void on_packet(const FlowLog::Packet& packet) {
@@ -159,9 +180,9 @@ private:
         const auto origin = dataplane_->renderer().origin(id);
         const std::string prefix =
             log_prefix(dataplane_->renderer().config().log_prefix, origin.value_or(render::RuleOrigin{}));
-        log::emit(kPacketLogged, prefix,
-                  fmt::format("IN={} OUT={} {}", packet.in_interface, packet.out_interface,
-                              describe_packet(packet.payload)));
+        log::emit(
+            kPacketLogged, prefix,
+            fmt::format("IN={} OUT={} {}", packet.in_interface, packet.out_interface, describe_packet(packet.payload)));
     }
 
     const config::Settings& settings_;
@@ -169,12 +190,14 @@ private:
     Graph graph_;
     LastGoodJournal journal_;
     std::unique_ptr<Dataplane> dataplane_;
-    std::unique_ptr<ReportWriter> report_;
+    std::unique_ptr<store::Store> writing_store_;  // used on the worker's thread alone
+    Timer own_node_retry_;
     std::unique_ptr<Datastore> datastore_;
     std::unique_ptr<control::Server> show_;
     std::unique_ptr<FlowLog> flow_log_;
     std::map<model::Key, std::string> refused_;
-    std::unique_ptr<Worker> worker_;  // last: its job at hand uses the others
+    std::unique_ptr<Worker> worker_;  // its job at hand uses what stands above
+    std::unique_ptr<config::ReportWriter> report_;
 };
 
 }  // namespace

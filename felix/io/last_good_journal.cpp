@@ -64,9 +64,8 @@ std::vector<model::ResourcePtr> LastGoodJournal::load() {
         boost::system::error_code error;
         const auto parsed = boost::json::parse(text, error);
         const auto* line = error ? nullptr : parsed.if_object();
-        const auto kind = line == nullptr
-                              ? std::nullopt
-                              : model::find_kind(text_of(*line, "apiVersion"), text_of(*line, "kind"));
+        const auto kind =
+            line == nullptr ? std::nullopt : model::find_kind(text_of(*line, "apiVersion"), text_of(*line, "kind"));
         if (!kind) {
             continue;
         }

@@ -15,9 +15,9 @@ inline constexpr log::Message kCommitRefused{
 inline constexpr log::Message kCommitUnknown{
     "FELIX_COMMIT_UNKNOWN", Level::warning,
     "the kernel's answer to a change of the rules was lost; reading the rules back", "No action needed."};
-inline constexpr log::Message kForeignChange{
-    "FELIX_RULES_CHANGED_BY_OTHERS", Level::warning, "{} changed the rules of tables manul_*; putting them right",
-    "Find out why that program touches tables that it does not own."};
+inline constexpr log::Message kForeignChange{"FELIX_RULES_CHANGED_BY_OTHERS", Level::warning,
+                                             "{} changed the rules of tables manul_*; putting them right",
+                                             "Find out why that program touches tables that it does not own."};
 inline constexpr log::Message kReadBackFailed{"FELIX_READ_BACK_FAILED", Level::error,
                                               "cannot read the rules back, trying again in {} ms: {}",
                                               "Look at the kernel log; felix needs the capability CAP_NET_ADMIN."};
@@ -36,19 +36,19 @@ inline constexpr log::Message kRouteTaken{
     "Remove the other route; the workload is not reachable from its node until then."};
 inline constexpr log::Message kListFailed{"FELIX_KERNEL_LIST_FAILED", Level::error, "cannot list {}: {}",
                                           "Look at the kernel log; felix needs the capability CAP_NET_ADMIN."};
-inline constexpr log::Message kMarkFailed{"FELIX_MARK_FAILED", Level::error,
-                                          "cannot write the programmed mark {}: {}",
-                                          "New pods wait until this works: look at space and rights of the run directory."};
+inline constexpr log::Message kMarkFailed{
+    "FELIX_MARK_FAILED", Level::error, "cannot write the programmed mark {}: {}",
+    "New pods wait until this works: look at space and rights of the run directory."};
 inline constexpr log::Message kStoreAway{"FELIX_STORE_UNAVAILABLE", Level::warning,
                                          "cannot read the datastore, trying again in {} ms: {}",
                                          "Rules in force stay. Look at the datastore."};
 inline constexpr log::Message kStoreBack{"FELIX_STORE_AVAILABLE", Level::info, "the datastore can be read again",
                                          "No action needed."};
-inline constexpr log::Message kObjectRefused{"FELIX_OBJECT_REFUSED", Level::warning,
-                                             "{} is not in force as stored: {}",
+inline constexpr log::Message kObjectRefused{"FELIX_OBJECT_REFUSED", Level::warning, "{} is not in force as stored: {}",
                                              "Correct the object; `manulctl validate` names every error in it."};
-inline constexpr log::Message kReportFailed{"FELIX_REPORT_FAILED", Level::warning, "cannot write the node report: {}",
-                                            "Policy is enforced all the same; `manulctl node status` is out of date."};
+inline constexpr log::Message kOwnNodeFailed{"FELIX_OWN_NODE_FAILED", Level::warning,
+                                             "cannot create this node's Node object: {}",
+                                             "It is tried again each 10 s. Look at the datastore."};
 inline constexpr log::Message kJournalFailed{
     "FELIX_JOURNAL_FAILED", Level::warning, "cannot write {}: {}",
     "After a restart an object that is invalid by then has no last good version. Look at space and rights."};

@@ -150,8 +150,9 @@ void NftSocket::collect(const nft::Batch& batch, const nft::Transaction& transac
                 continue;
             }
             stale = stale || ack->code == ERESTART;
-            const std::size_t command =
-                message->sequence < batch.command_of.size() ? batch.command_of[message->sequence] : nft::Batch::kNoCommand;
+            const std::size_t command = message->sequence < batch.command_of.size()
+                                            ? batch.command_of[message->sequence]
+                                            : nft::Batch::kNoCommand;
             const std::string what =
                 command < transaction.size() ? nft::describe(transaction[command]) : std::string("commit");
             result.problems.push_back(fmt::format("cannot {}: {}{}{}", what, std::strerror(ack->code),
@@ -161,8 +162,7 @@ void NftSocket::collect(const nft::Batch& batch, const nft::Transaction& transac
     if (!result.problems.empty()) {
         result.outcome = stale ? CommitResult::Outcome::stale : CommitResult::Outcome::refused;
     } else {
-        result.outcome =
-            acknowledged && !lost ? CommitResult::Outcome::done : CommitResult::Outcome::unknown;
+        result.outcome = acknowledged && !lost ? CommitResult::Outcome::done : CommitResult::Outcome::unknown;
     }
 }
 
@@ -188,8 +188,8 @@ Result<bool> NftSocket::dump(nft::DumpKind kind, const render::TableKey& table, 
                 if (ack && ack->code == ENOENT) {
                     return false;  // the table went away meanwhile
                 }
-                return fail(fmt::format("nf_tables refused a dump: {}",
-                                        ack ? std::strerror(ack->code) : "damaged answer"));
+                return fail(
+                    fmt::format("nf_tables refused a dump: {}", ack ? std::strerror(ack->code) : "damaged answer"));
             }
             on_message(*message);
         }

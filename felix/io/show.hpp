@@ -10,7 +10,8 @@
 namespace manul::felix::io {
 
 /// Answers on `<run_dir>/felix.sock`: `{"op": "status" | "endpoints" | "counters"}`.
-[[nodiscard]] Result<std::unique_ptr<control::Server>> serve_show(boost::asio::io_context& io, const std::string& run_dir,
-                                                                  Dataplane& dataplane, const Datastore& datastore);
+[[nodiscard]] Result<std::unique_ptr<control::Server>> serve_show(boost::asio::io_context& io,
+                                                                  const std::string& run_dir, Dataplane& dataplane,
+                                                                  const Datastore& datastore);
 
 }  // namespace manul::felix::io

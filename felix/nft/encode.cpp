@@ -163,7 +163,7 @@ private:
 
     void add(const AddSet& c) {
         const bool map = c.type.shape == SetType::Shape::verdicts;
-        const std::uint32_t flags = map                                         ? std::uint32_t{NFT_SET_MAP}
+        const std::uint32_t flags = map                                      ? std::uint32_t{NFT_SET_MAP}
                                     : c.type.shape == SetType::Shape::ranges ? std::uint32_t{NFT_SET_INTERVAL}
                                                                              : 0U;
         begin_set(c.table, c.name, ++set_id_, flags, key_type(c.table.family, c.type.fields),
@@ -227,7 +227,8 @@ private:
         if (type.shape != SetType::Shape::ranges) {
             return;
         }
-        // A range is two elements: its first key, and the key after its last with a flag; no second one at the very end.
+        // A range is two elements: its first key, and the key after its last with a flag; no second one at the very
+        // end.
         if (const auto after = element.end.next()) {
             const auto end = out_.open(NFTA_LIST_ELEM);
             put_value(out_, NFTA_SET_ELEM_KEY, after->bytes());
@@ -266,22 +267,21 @@ Batch encode(const Transaction& transaction, std::optional<std::uint32_t> genera
 }
 
 std::string describe(const Command& command) {
-    return std::visit(overloaded{
-                          [](const AddTable& c) { return "create " + object(c.table, {}, {}); },
-                          [](const DeleteTable& c) { return "delete " + object(c.table, {}, {}); },
-                          [](const AddChain& c) { return "create " + object(c.table, "chain", c.name); },
-                          [](const DeleteChain& c) { return "delete " + object(c.table, "chain", c.name); },
-                          [](const FlushChain& c) { return "empty " + object(c.table, "chain", c.name); },
-                          [](const FillChain& c) { return "fill " + object(c.table, "chain", c.name); },
-                          [](const AddSet& c) { return "create " + object(c.table, "set", c.name); },
-                          [](const DeleteSet& c) { return "delete " + object(c.table, "set", c.name); },
-                          [](const FlushSet& c) { return "empty " + object(c.table, "set", c.name); },
-                          [](const AddElements& c) { return "add elements to " + object(c.table, "set", c.set); },
-                          [](const DeleteElements& c) {
-                              return "remove elements from " + object(c.table, "set", c.set);
-                          },
-                      },
-                      command);
+    return std::visit(
+        overloaded{
+            [](const AddTable& c) { return "create " + object(c.table, {}, {}); },
+            [](const DeleteTable& c) { return "delete " + object(c.table, {}, {}); },
+            [](const AddChain& c) { return "create " + object(c.table, "chain", c.name); },
+            [](const DeleteChain& c) { return "delete " + object(c.table, "chain", c.name); },
+            [](const FlushChain& c) { return "empty " + object(c.table, "chain", c.name); },
+            [](const FillChain& c) { return "fill " + object(c.table, "chain", c.name); },
+            [](const AddSet& c) { return "create " + object(c.table, "set", c.name); },
+            [](const DeleteSet& c) { return "delete " + object(c.table, "set", c.name); },
+            [](const FlushSet& c) { return "empty " + object(c.table, "set", c.name); },
+            [](const AddElements& c) { return "add elements to " + object(c.table, "set", c.set); },
+            [](const DeleteElements& c) { return "remove elements from " + object(c.table, "set", c.set); },
+        },
+        command);
 }
 
 }  // namespace manul::felix::nft

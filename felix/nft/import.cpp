@@ -136,8 +136,7 @@ void add_elements(const Message& message, KernelTable& table) {
 
 std::uint64_t find_u64(ByteView attributes, std::uint16_t type) {
     const ByteView bytes = find_nest(attributes, type);
-    return bytes.size() < 8 ? 0
-                            : std::uint64_t{big_endian_u32(bytes)} << 32U | big_endian_u32(bytes.subspan(4));
+    return bytes.size() < 8 ? 0 : std::uint64_t{big_endian_u32(bytes)} << 32U | big_endian_u32(bytes.subspan(4));
 }
 
 }  // namespace
@@ -153,8 +152,8 @@ void request_dump(netlink::RequestBuffer& out, DumpKind kind, const TableKey& ta
                                                 {NFT_MSG_GETSET, NFTA_SET_TABLE},
                                                 {NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE}}};
     const Request& request = kRequests[static_cast<std::size_t>(kind)];
-    const nfgenmsg fixed{
-        static_cast<std::uint8_t>(table.family == net::Family::v4 ? NFPROTO_IPV4 : NFPROTO_IPV6), NFNETLINK_V0, 0};
+    const nfgenmsg fixed{static_cast<std::uint8_t>(table.family == net::Family::v4 ? NFPROTO_IPV4 : NFPROTO_IPV6),
+                         NFNETLINK_V0, 0};
     out.begin(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8U | request.message), NLM_F_REQUEST | NLM_F_DUMP,
               fixed);
     if (request.table_attribute != 0) {

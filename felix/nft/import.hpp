@@ -30,7 +30,7 @@ void decode_object(const netlink::MessageView& message, KernelState& state);
 struct Notice {
     std::optional<TableKey> ours;  ///< an object in one of our tables
     std::optional<std::uint32_t> generation;
-    std::uint32_t process = 0;     ///< of a generation
+    std::uint32_t process = 0;  ///< of a generation
     std::string process_name;
 };
 [[nodiscard]] Notice decode_notice(const netlink::MessageView& message);

@@ -26,9 +26,9 @@ struct Tracker::Steps {
 
     [[nodiscard]] Transaction joined() && {
         Transaction all;
-        for (Transaction* part : {&remove_tables_first, &add_tables, &remove_base_chains, &add_sets, &add_chains,
-                                  &members, &rules, &verdicts, &flush_chains, &remove_chains, &remove_sets,
-                                  &remove_tables}) {
+        for (Transaction* part :
+             {&remove_tables_first, &add_tables, &remove_base_chains, &add_sets, &add_chains, &members, &rules,
+              &verdicts, &flush_chains, &remove_chains, &remove_sets, &remove_tables}) {
             std::ranges::move(*part, std::back_inserter(all));
         }
         return all;
@@ -205,8 +205,7 @@ void Tracker::plan_table(const TableKey& key, const DirtyTable& dirty, Scope sco
 
 void Tracker::plan_chain(const TableKey& key, const std::string& chain, Scope scope, Steps& steps) const {
     const AppliedTable* table = applied_table(key);
-    const KernelChain* applied =
-        table == nullptr || table->replace ? nullptr : find_value(table->chains, chain);
+    const KernelChain* applied = table == nullptr || table->replace ? nullptr : find_value(table->chains, chain);
     const ChainPtr* wanted = find_value(wanted_table(key)->chains, chain);
     if (wanted == nullptr) {
         if (applied != nullptr && scope == Scope::everything) {
@@ -304,9 +303,9 @@ void Tracker::clean(const TableKey& key, DirtyTable& dirty) const {
     std::erase_if(dirty.chains, [&](const std::string& chain) {
         const ChainPtr* want = wanted == nullptr ? nullptr : find_value(wanted->chains, chain);
         const KernelChain* have = applied == nullptr ? nullptr : find_value(applied->chains, chain);
-        return want == nullptr ? have == nullptr
-                               : have != nullptr && have->hook == (*want)->hook() &&
-                                     have->fingerprints == (*want)->fingerprints();
+        return want == nullptr
+                   ? have == nullptr
+                   : have != nullptr && have->hook == (*want)->hook() && have->fingerprints == (*want)->fingerprints();
     });
     std::erase_if(dirty.sets, [&](const std::string& set) {
         const render::Set* want = wanted == nullptr ? nullptr : find_value(wanted->sets, set);
@@ -325,9 +324,7 @@ void Tracker::note(const AddChain& c) {
 }
 void Tracker::note(const DeleteChain& c) { applied_[c.table].chains.erase(c.name); }
 void Tracker::note(const FlushChain& c) { applied_[c.table].chains[c.name].fingerprints.clear(); }
-void Tracker::note(const FillChain& c) {
-    applied_[c.table].chains[c.name].fingerprints = c.chain->fingerprints();
-}
+void Tracker::note(const FillChain& c) { applied_[c.table].chains[c.name].fingerprints = c.chain->fingerprints(); }
 void Tracker::note(const AddSet& c) {
     AppliedSet set;
     set.shape = c.type.shape;

@@ -22,7 +22,7 @@ struct KernelChain {
 };
 struct KernelSet {
     SetType::Shape shape = SetType::Shape::members;
-    std::uint32_t key_type = 0;                ///< nft(8)'s number, see wire.hpp
+    std::uint32_t key_type = 0;              ///< nft(8)'s number, see wire.hpp
     std::map<ElementKey, Verdict> verdicts;  ///< of verdict maps
 
     bool operator==(const KernelSet&) const = default;

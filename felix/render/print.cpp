@@ -203,10 +203,12 @@ private:
     void add(const MatchSpoofed& /*match*/, bool /*implied*/) { put("fib saddr . iif oif missing"); }
 
     void add(const Count& /*action*/) { put("counter"); }
-    void add(const Log& action) { put(fmt::format("log prefix \"{}\" group {} snaplen {}", action.prefix, action.group, kLogSnapLength)); }
+    void add(const Log& action) {
+        put(fmt::format("log prefix \"{}\" group {} snaplen {}", action.prefix, action.group, kLogSnapLength));
+    }
     void add(const Limit& action) {
-        const std::string_view unit = action.seconds == 1    ? "second"
-                                      : action.seconds == 60 ? "minute"
+        const std::string_view unit = action.seconds == 1      ? "second"
+                                      : action.seconds == 60   ? "minute"
                                       : action.seconds == 3600 ? "hour"
                                                                : "day";
         put(fmt::format("limit rate {}/{} burst {} packets", action.packets, unit, action.burst));

@@ -5,8 +5,8 @@
 
 #include "felix/render/ruleset.hpp"
 
-/// Ruleset values as text that `nft -f` loads: for golden files, for people and for fingerprints. The text is canonical:
-/// equal values print alike, different values differ.
+/// Ruleset values as text that `nft -f` loads: for golden files, for people and for fingerprints. The text is
+/// canonical: equal values print alike, different values differ.
 namespace manul::felix::render {
 
 [[nodiscard]] std::string print(net::Family family, const Rule& rule);

@@ -48,8 +48,9 @@ bool names_set(const EntityMatch& match, const SetId& id) {
 }
 
 bool names_set(const std::vector<felix::Rule>& rules, const SetId& id) {
-    return std::ranges::any_of(
-        rules, [&id](const felix::Rule& rule) { return names_set(rule.source, id) || names_set(rule.destination, id); });
+    return std::ranges::any_of(rules, [&id](const felix::Rule& rule) {
+        return names_set(rule.source, id) || names_set(rule.destination, id);
+    });
 }
 
 }  // namespace
@@ -292,8 +293,8 @@ void Renderer::release_pair(const Groups::Pair& pair) {
             changes_.emplace_back(ChangeElements{{family, table}, std::string(names::kClassMap), {key}, {}});
         }
     }
-    for (const auto& [direction, chain] : {std::pair{Direction::egress, &pair.first},
-                                           std::pair{Direction::ingress, &pair.second}}) {
+    for (const auto& [direction, chain] :
+         {std::pair{Direction::egress, &pair.first}, std::pair{Direction::ingress, &pair.second}}) {
         if (--classes_[at(direction)].at(*chain).users == 0) {
             idle_classes_[at(direction)].insert(*chain);
         }
@@ -353,8 +354,7 @@ std::optional<RuleOrigin> Renderer::origin(std::uint64_t rule_id) const {
     const auto search = [rule_id](const std::vector<felix::Rule>& rules) -> std::optional<std::size_t> {
         const auto found =
             std::ranges::find_if(rules, [rule_id](const felix::Rule& rule) { return rule.id.value() == rule_id; });
-        return found == rules.end() ? std::nullopt
-                                    : std::optional(static_cast<std::size_t>(found - rules.begin()));
+        return found == rules.end() ? std::nullopt : std::optional(static_cast<std::size_t>(found - rules.begin()));
     };
     for (const Direction direction : kDirections) {
         for (const auto& [id, state] : policies_) {

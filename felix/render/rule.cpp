@@ -99,8 +99,7 @@ std::vector<net::PortRange> normalized(std::vector<net::PortRange> ports) {
     std::vector<net::PortRange> result;
     for (const net::PortRange& range : ports) {
         if (!result.empty() && range.first() <= std::uint32_t{result.back().last()} + 1) {
-            result.back() =
-                *net::PortRange::make(result.back().first(), std::max(result.back().last(), range.last()));
+            result.back() = *net::PortRange::make(result.back().first(), std::max(result.back().last(), range.last()));
         } else {
             result.push_back(range);
         }
@@ -260,9 +259,9 @@ private:
         if (const auto limit = log_limit(*context_.config)) {
             list.emplace_back(*limit);
         }
-        list.emplace_back(Log{kLogGroup, fmt::format("L|{}|{:016x}",
-                                                     context_.direction == Direction::ingress ? 'i' : 'e',
-                                                     rule_.id.value())});
+        list.emplace_back(
+            Log{kLogGroup,
+                fmt::format("L|{}|{:016x}", context_.direction == Direction::ingress ? 'i' : 'e', rule_.id.value())});
         return list;
     }
 
@@ -277,8 +276,7 @@ private:
             {{"/second", 1}, {"/minute", 60}, {"/hour", 3600}, {"/day", 86400}}};
         const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
         const auto* found = std::ranges::find(kUnits, unit, &std::pair<std::string_view, std::uint32_t>::first);
-        return found == kUnits.end() ? std::nullopt
-                                     : std::optional(Limit{count, found->second, config.log_rate_burst});
+        return found == kUnits.end() ? std::nullopt : std::optional(Limit{count, found->second, config.log_rate_burst});
     }
 
     const felix::Rule& rule_;

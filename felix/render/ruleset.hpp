@@ -285,7 +285,8 @@ struct Element {
 /// Prefixes (sorted) as the ranges that they cover together.
 [[nodiscard]] std::vector<Element> ranges_of(const std::vector<net::Prefix>& prefixes);
 
-/// A set or verdict map with its content: `members` for plain sets (they may be huge), `elements` by key for the others.
+/// A set or verdict map with its content: `members` for plain sets (they may be huge), `elements` by key for the
+/// others.
 struct Set {
     SetType type;
     std::unordered_set<ElementKey, ElementKeyHash> members;

@@ -24,8 +24,7 @@ SetType type_of(const std::string& name) {
     if (name.starts_with("p_")) {
         return {{Field::destination_address, Field::protocol, Field::destination_port}, SetType::Shape::members};
     }
-    return {{Field::source_address},
-            names::is_prefix_set(name) ? SetType::Shape::ranges : SetType::Shape::members};
+    return {{Field::source_address}, names::is_prefix_set(name) ? SetType::Shape::ranges : SetType::Shape::members};
 }
 
 /// From the ranges of before to those of now. A range that changed its end is removed and added.

@@ -42,10 +42,10 @@ NamedChain spoofing(net::Family family, const Config& config) {
         if (family == net::Family::v6) {
             // Duplicate address detection and multicast reports come from the unspecified address, which has no route.
             const auto unspecified = net::Prefix::host(net::Ip6{});
-            rules.push_back({{from, MatchAddress{Side::source, {unspecified}}, MatchProtocol{kIcmpv6},
-                              MatchIcmpTypes{{kMldReport, kMldDone, kRouterSolicitation, kNeighbourSolicitation,
-                                              kMldReport2}}},
-                             {accept()}});
+            rules.push_back(
+                {{from, MatchAddress{Side::source, {unspecified}}, MatchProtocol{kIcmpv6},
+                  MatchIcmpTypes{{kMldReport, kMldDone, kRouterSolicitation, kNeighbourSolicitation, kMldReport2}}},
+                 {accept()}});
         }
         rules.push_back({{from, MatchSpoofed{}}, {Count{}, drop()}});
     }
@@ -56,9 +56,8 @@ NamedChain spoofing(net::Family family, const Config& config) {
 NamedChain egress_hook(net::Family family, const Config& config) {
     std::vector<Rule> rules{established()};
     if (family == net::Family::v6) {
-        const std::vector<std::uint8_t> types{kMldQuery,           kMldReport,
-                                              kMldDone,            kRouterSolicitation,
-                                              kNeighbourSolicitation, kNeighbourAdvertisement};
+        const std::vector<std::uint8_t> types{
+            kMldQuery, kMldReport, kMldDone, kRouterSolicitation, kNeighbourSolicitation, kNeighbourAdvertisement};
         const MatchProtocol icmp{kIcmpv6};
         const std::vector<net::Prefix> on_link{*net::Prefix::parse("fe80::/10"), *net::Prefix::parse("ff00::/8")};
         rules.push_back({{icmp, MatchIcmpTypes{types}, MatchAddress{Side::destination, on_link}}, {accept()}});

@@ -6,8 +6,8 @@
 #include <regex>
 #include <string>
 
-#include <catch2/catch.hpp>
 #include <unistd.h>
+#include <catch2/catch.hpp>
 
 #include "felix/io/nft_apply.hpp"
 #include "felix/render/print.hpp"

@@ -199,7 +199,8 @@ private:
     }
     render::Set* set(const render::TableKey& key, const std::string& name) {
         render::Table* t = table(key);
-        const auto found = t == nullptr ? std::map<std::string, render::Set, std::less<>>::iterator{} : t->sets.find(name);
+        const auto found =
+            t == nullptr ? std::map<std::string, render::Set, std::less<>>::iterator{} : t->sets.find(name);
         return t == nullptr || found == t->sets.end() ? nullptr : &found->second;
     }
     std::string run(const nft::FlushSet& c) {
@@ -226,8 +227,8 @@ private:
             }
             for (const auto& [key, other] : s->elements) {
                 const bool same_key = key == element.key;
-                const bool overlaps = s->type.shape == render::SetType::Shape::ranges && key <= element.end &&
-                                      element.key <= other.end;
+                const bool overlaps =
+                    s->type.shape == render::SetType::Shape::ranges && key <= element.end && element.key <= other.end;
                 if ((same_key || overlaps) && other != element) {
                     return "element exists";
                 }

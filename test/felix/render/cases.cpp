@@ -117,8 +117,7 @@ Case profile_only() {
             {{PoolsChanged{{{"blue", net("10.65.0.0/16"), true},
                             {"green", net("10.66.0.0/16"), false},
                             {"six", net("fd65::/64"), true}}},
-              allow_all_profile("kns.default"),
-              EndpointBuilder("a", "10.65.0.2").profile("kns.default").update(),
+              allow_all_profile("kns.default"), EndpointBuilder("a", "10.65.0.2").profile("kns.default").update(),
               EndpointBuilder("b", "10.65.0.3").profile("kns.default").update(), InSync{}}}};
 }
 
@@ -150,12 +149,12 @@ Case selectors() {
                             .in(Action::log, [](auto& r) { r.source.sets = {selector("partners")}; })
                             .in(Action::deny, [](auto& r) { r.source.sets = {selector("partners")}; })
                             .in(Action::allow, [](auto& r) { r.source.not_sets = {selector("partners")}; });
-    return {"selectors",
-            {{SetAdded{address_set("app == 'api'", {"10.65.0.7", "10.65.1.9", "fd65::7"})},
-              SetAdded{address_set("has(team)", {"10.65.0.7"})},
-              SetAdded{address_set("partners", {"198.51.100.0/24", "198.51.100.128/25", "203.0.113.9", "198.51.101.0/24"})},
-              policy.update(), EndpointBuilder("a", "10.65.0.2").in({tier("default", {policy.id()})}).update(),
-              InSync{}}}};
+    return {
+        "selectors",
+        {{SetAdded{address_set("app == 'api'", {"10.65.0.7", "10.65.1.9", "fd65::7"})},
+          SetAdded{address_set("has(team)", {"10.65.0.7"})},
+          SetAdded{address_set("partners", {"198.51.100.0/24", "198.51.100.128/25", "203.0.113.9", "198.51.101.0/24"})},
+          policy.update(), EndpointBuilder("a", "10.65.0.2").in({tier("default", {policy.id()})}).update(), InSync{}}}};
 }
 
 Case tiers_and_pass() {

@@ -132,8 +132,8 @@ RandomModel::State RandomModel::in_use() const {
                 for (const auto& sets : {rule.source.sets, rule.source.not_sets}) {
                     for (const SetId& set : sets) {
                         const auto known = all_.sets.find(set);
-                        used.sets[set] = known == all_.sets.end() ? AddressSet{set, SetKind::addresses, {}, {}}
-                                                                  : known->second;
+                        used.sets[set] =
+                            known == all_.sets.end() ? AddressSet{set, SetKind::addresses, {}, {}} : known->second;
                     }
                 }
             }

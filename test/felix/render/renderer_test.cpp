@@ -170,8 +170,7 @@ TEST_CASE("an interface that passes from one endpoint to another in one batch be
     auto new_endpoint = EndpointBuilder("b", "10.65.0.3").profile("p");
     new_endpoint.endpoint.interface = "calia";
     (void)renderer.apply({old_endpoint.update(), InSync{}});
-    const render::Output output =
-        renderer.apply({EndpointRemoved{old_endpoint.endpoint.key}, new_endpoint.update()});
+    const render::Output output = renderer.apply({EndpointRemoved{old_endpoint.endpoint.key}, new_endpoint.update()});
     CHECK(output.links == std::vector<render::LinkGroup>{{"calia", renderer.group_of("calia")}});
     CHECK(renderer.group_of("calia").has_value());
 }

@@ -1,0 +1,458 @@
+#!/usr/bin/env python3
+"""The real manul-felix with an SQLite store on a node of network namespaces, judged by real packets.
+
+usage: packet_test.py MANUL_FELIX STORE_TOOL    (root)
+
+A node has pods a, b and c (c without an endpoint at first), and an outside host x behind an uplink. Objects go into the
+store as people write them; after each change the verdicts of TCP, UDP and ICMP packets of both families are checked.
+Everything is made in namespaces named after this process and removed at the end.
+"""
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+FELIX, STORE_TOOL = sys.argv[1:3]
+PREFIX = f"mfp{os.getpid()}"
+NODE = f"{PREFIX}-n"
+WORK = tempfile.mkdtemp(prefix="mfp")
+RUN, STATE, STORE = f"{WORK}/run", f"{WORK}/state", f"{WORK}/store.db"
+PODS = {"a": 2, "b": 3, "c": 4}
+processes = []
+failures = 0
+checks = 0
+
+
+def sh(command, text=None, check=True):
+    result = subprocess.run(command, shell=isinstance(command, str), input=text, text=True, capture_output=True)
+    if check and result.returncode:
+        raise SystemExit(f"{command}: {result.stdout}{result.stderr}")
+    return result
+
+
+def namespaces():
+    return [f"{PREFIX}-{n}" for n in ("n", "x", *PODS)]
+
+
+def address(pod, family):
+    return f"10.65.0.{PODS[pod]}" if family == 4 else f"fd65::{PODS[pod]}"
+
+
+OUTSIDE = {4: "192.0.9.2", 6: "fd09::2"}
+NODE_ADDRESS = {4: "192.0.9.1", 6: "fd09::1"}
+
+SERVER = """
+import select, socket
+def sockets(kind):
+    for port in (80, 81, 5353):
+        s = socket.socket(socket.AF_INET6, kind)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("::", port))
+        if kind == socket.SOCK_STREAM:
+            s.listen(64)
+        yield s
+tcp, udp = list(sockets(socket.SOCK_STREAM)), list(sockets(socket.SOCK_DGRAM))
+kept = []
+while True:
+    for s in select.select(tcp + udp + kept, [], [])[0]:
+        if s in udp:
+            data, peer = s.recvfrom(2048)
+            s.sendto(data, peer)
+        elif s in tcp:
+            kept.append(s.accept()[0])
+        else:
+            data = s.recv(2048)
+            if data:
+                s.sendall(data)
+            else:
+                kept.remove(s)
+                s.close()
+"""
+
+
+def add_link(pod, alias):
+    """What the CNI plugin does for a pod, apart from the host route and the link group."""
+    ns, host = f"{PREFIX}-{pod}", f"cali{pod}"
+    sh(f"ip -n {NODE} link add {host} address ee:ee:ee:ee:ee:ee type veth peer name eth0 netns {ns}"
+       f" && ip -n {NODE} link set {host} alias {alias} up"
+       f" && ip -n {NODE} addr add fe80::ecee:eeff:feee:eeee/64 dev {host} nodad"
+       f" && ip -n {ns} link set eth0 up"
+       f" && ip -n {ns} addr add {address(pod, 4)}/32 dev eth0"
+       f" && ip -n {ns} addr add {address(pod, 6)}/128 dev eth0 nodad"
+       f" && ip -n {ns} route add 169.254.1.1 dev eth0"
+       f" && ip -n {ns} route add default via 169.254.1.1 dev eth0"
+       f" && ip -n {ns} -6 route add default via fe80::ecee:eeff:feee:eeee dev eth0"
+       f" && ip -n {ns} neigh replace 169.254.1.1 lladdr ee:ee:ee:ee:ee:ee dev eth0 nud permanent"
+       f" && ip -n {ns} neigh replace fe80::ecee:eeff:feee:eeee lladdr ee:ee:ee:ee:ee:ee dev eth0 nud permanent")
+
+
+def up():
+    for ns in namespaces():
+        sh(f"ip netns add {ns} && ip -n {ns} link set lo up")
+    sh(f"ip netns exec {NODE} sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv6.conf.default.accept_dad=0")
+    sh(f"ip -n {NODE} link add eth9 type veth peer name eth0 netns {PREFIX}-x"
+       f" && ip -n {NODE} addr add {NODE_ADDRESS[4]}/24 dev eth9"
+       f" && ip -n {NODE} addr add {NODE_ADDRESS[6]}/64 dev eth9 nodad && ip -n {NODE} link set eth9 up"
+       f" && ip -n {PREFIX}-x addr add {OUTSIDE[4]}/24 dev eth0"
+       f" && ip -n {PREFIX}-x addr add {OUTSIDE[6]}/64 dev eth0 nodad && ip -n {PREFIX}-x link set eth0 up"
+       f" && ip -n {PREFIX}-x route add default via {NODE_ADDRESS[4]}"
+       f" && ip -n {PREFIX}-x -6 route add default via {NODE_ADDRESS[6]}")
+    for pod in PODS:
+        add_link(pod, f"{pod}1")
+    for ns in namespaces():
+        processes.append(subprocess.Popen(["ip", "netns", "exec", ns, sys.executable, "-c", SERVER]))
+
+
+def down():
+    for process in processes:
+        process.kill()
+        process.wait()
+    for ns in namespaces():
+        sh(f"ip netns del {ns}", check=False)
+    shutil.rmtree(WORK, ignore_errors=True)
+
+
+def start_felix():
+    with open(f"{WORK}/manul.yaml", "w", encoding="utf-8") as settings:
+        settings.write(f"node:\n  name: node1\nrun_dir: {RUN}\nstate_dir: {STATE}\ndatastore:\n  path: {STORE}\n")
+    log = open(f"{WORK}/felix.log", "a", encoding="utf-8")
+    process = subprocess.Popen(["ip", "netns", "exec", NODE, FELIX, "--config", f"{WORK}/manul.yaml"], stderr=log)
+    processes.append(process)
+    wait_until("felix is in sync", lambda: ask("status").get("inSync"))
+    return process
+
+
+def stop_felix(process):
+    process.terminate()
+    assert process.wait(10) == 0
+    processes.remove(process)
+
+
+def ask(op):
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.connect(f"{RUN}/felix.sock")
+            request = json.dumps({"op": op}).encode()
+            s.sendall(len(request).to_bytes(4, "big") + request)
+            answer = b""
+            while chunk := s.recv(65536):
+                answer += chunk
+            return json.loads(answer[4:])
+    except OSError:
+        return {}
+
+
+def wait_until(what, condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            with open(f"{WORK}/felix.log", encoding="utf-8") as log:
+                raise SystemExit(f"waited in vain until {what}\n{log.read()}")
+        time.sleep(0.01)
+
+
+def apply(text):
+    sh([STORE_TOOL, STORE, "apply"], text)
+    settle()
+
+
+def delete(text):
+    sh([STORE_TOOL, STORE, "delete"], text)
+    settle()
+
+
+serial = 0
+
+
+def settle():
+    """Waits until felix has taken in everything that was written so far: a rule that is new each time tells."""
+    global serial
+    serial += 1
+    sh([STORE_TOOL, STORE, "apply"], f"""
+apiVersion: projectcalico.org/v3
+kind: Tier
+metadata: {{name: zz}}
+spec: {{order: 5000000, defaultAction: Pass}}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {{name: zz.serial}}
+spec:
+  tier: zz
+  namespaceSelector: all()
+  types: [Egress]
+  egress: [{{action: Deny, protocol: TCP, destination: {{ports: [{serial}]}}}}]
+""")
+    wait_until(f"change {serial} is in the kernel", lambda: f"tcp dport {serial} " in sh(
+        f"ip netns exec {NODE} nft list table ip manul_e").stdout)
+
+
+def endpoint(pod, labels, container=None):
+    listed = "".join(f"\n    {k}: {v}" for k, v in {**labels, "projectcalico.org/orchestrator": "k8s"}.items())
+    return f"""
+---
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata:
+  name: node1-k8s-{pod}-eth0
+  namespace: default
+  labels:{listed}
+spec:
+  orchestrator: k8s
+  node: node1
+  pod: {pod}
+  endpoint: eth0
+  containerID: {container or pod + "1"}
+  interfaceName: cali{pod}
+  ipNetworks: [{address(pod, 4)}/32, "{address(pod, 6)}/128"]
+  profiles: [kns.default]
+"""
+
+
+CLIENT = """
+import socket, sys
+kind, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET,
+                  socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+s.settimeout(0.7)
+try:
+    s.connect((host, port))
+    s.send(b"x")
+    sys.exit(0 if s.recv(10) == b"x" else 1)
+except OSError:
+    sys.exit(1)
+"""
+
+
+def reaches(source, host, kind, port=0):
+    ns = f"{PREFIX}-{source}"
+    if kind == "icmp":
+        return sh(["ip", "netns", "exec", ns, "ping", "-c1", "-W1", "-q", host], check=False).returncode == 0
+    return sh(["ip", "netns", "exec", ns, sys.executable, "-c", CLIENT, kind, host, str(port)],
+              check=False).returncode == 0
+
+
+def expect(what, passes, source, target, kind, port=0, families=(4, 6)):
+    global failures, checks
+    for family in families:
+        host = {"x": OUTSIDE[family], "n": NODE_ADDRESS[family]}.get(target) or address(target, family)
+        got = reaches(source, host, kind, port)
+        checks += 1
+        if got != passes:
+            failures += 1
+            print(f"DIFFERENT: {what}: {source} -> {target} {kind} {port or ''} IPv{family} "
+                  f"{'passes' if got else 'is dropped'}", flush=True)
+
+
+def policy(name, spec, kind="NetworkPolicy"):
+    namespace = ", namespace: default" if kind == "NetworkPolicy" else ""
+    return f"---\napiVersion: projectcalico.org/v3\nkind: {kind}\nmetadata: {{name: {name}{namespace}}}\nspec:{spec}\n"
+
+
+def marks():
+    return sorted(name for name in os.listdir(f"{RUN}/endpoints") if not name.startswith("."))
+
+
+def scenario():
+    sh([STORE_TOOL, STORE, "apply"], """
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: four}
+spec: {cidr: 10.65.0.0/16, natOutgoing: true}
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: six}
+spec: {cidr: "fd65::/64", natOutgoing: true}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: default, labels: {team: blue}}
+""" + endpoint("a", {"app": "web"}) + endpoint("b", {"app": "db"}))
+    felix = start_felix()
+    wait_until("marks of a and b", lambda: marks() == ["calia", "calib"])
+    settle()
+
+    for kind, port in (("tcp", 80), ("udp", 5353), ("icmp", 0)):
+        expect("no policy", True, "a", "b", kind, port)
+        expect("no policy, outwards (masqueraded)", True, "a", "x", kind, port)
+        expect("no policy, inwards", True, "x", "b", kind, port)
+        expect("node to its own pod", True, "n", "b", kind, port)
+        expect("unknown interface, outwards", False, "c", "b", kind, port)
+        expect("unknown interface, inwards", False, "a", "c", kind, port)
+        expect("pod to its own node", False, "a", "n", kind, port)
+
+    apply(policy("db", """
+  selector: app == 'db'
+  types: [Ingress]
+  ingress:
+  - {action: Allow, protocol: TCP, source: {selector: app == 'web'}, destination: {ports: [80, '5000:6000']}}
+  - {action: Allow, protocol: UDP, source: {nets: [192.0.9.0/24]}, destination: {ports: [5353]}}
+  - {action: Allow, protocol: UDP, source: {nets: ['fd09::/64']}, destination: {ports: [5353]}}"""))
+    expect("allowed by selector and port", True, "a", "b", "tcp", 80)
+    expect("allowed by selector and port range", True, "a", "b", "tcp", 5353)
+    expect("other port", False, "a", "b", "tcp", 81)
+    expect("other protocol", False, "a", "b", "udp", 5353)
+    expect("other source", False, "x", "b", "tcp", 80)
+    expect("allowed by net", True, "x", "b", "udp", 5353)
+    expect("not allowed", False, "a", "b", "icmp")
+    expect("other direction is untouched", True, "b", "a", "tcp", 80)
+    expect("the node reaches its pod all the same", True, "n", "b", "tcp", 81)
+
+    apply(endpoint("c", {"app": "web"}))
+    wait_until("mark of c", lambda: "calic" in marks())
+    expect("a new pod with the label", True, "c", "b", "tcp", 80)
+    apply(endpoint("c", {"app": "other"}))
+    expect("the label is gone", False, "c", "b", "tcp", 80)
+
+    apply(policy("out", """
+  selector: app == 'web'
+  types: [Egress]
+  egress:
+  - {action: Deny, protocol: ICMP, icmp: {type: 8}}
+  - {action: Deny, protocol: ICMPv6, icmp: {type: 128}}
+  - {action: Allow, destination: {selector: app == 'db'}}
+  - {action: Allow, protocol: TCP, destination: {notNets: [10.65.0.0/16], notPorts: [81]}}"""))
+    expect("egress to selector", True, "a", "b", "tcp", 80)
+    expect("egress ICMP denied", False, "a", "x", "icmp")
+    expect("egress notNets", True, "a", "x", "tcp", 80, families=(4,))
+    expect("a rule of IPv4 nets opens nothing in IPv6", False, "a", "x", "tcp", 80, families=(6,))
+    expect("egress notPorts", False, "a", "x", "tcp", 81)
+    expect("established answers", True, "x", "a", "tcp", 80)
+
+    apply("""
+apiVersion: projectcalico.org/v3
+kind: Tier
+metadata: {name: security}
+spec: {order: 10}
+""")
+    apply(policy("security.stop", """
+  tier: security
+  namespaceSelector: all()
+  types: [Ingress]
+  ingress:
+  - {action: Deny, protocol: TCP, destination: {ports: [5353]}}
+  - {action: Log, protocol: TCP, destination: {ports: [80]}}
+  - {action: Pass}""", "GlobalNetworkPolicy"))
+    expect("denied by an earlier tier", False, "a", "b", "tcp", 5353)
+    expect("passed on to the next tier", True, "a", "b", "tcp", 80)
+    expect("passed on, denied there", False, "a", "b", "tcp", 81)
+    expect("passed on to the profile", True, "b", "c", "udp", 5353)
+    wait_until("a line of the Log rule", lambda: "DPT=80" in open(f"{WORK}/felix.log", encoding="utf-8").read())
+
+    apply("""
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkSet
+metadata: {name: outside, labels: {where: outside}}
+spec: {nets: [192.0.9.0/25, 'fd09::/64']}
+""" + policy("sets", """
+  order: 1
+  selector: app == 'other'
+  types: [Ingress]
+  ingress:
+  - {action: Deny, source: {selector: where == 'outside', namespaceSelector: global()}}
+  - {action: Allow}"""))
+    expect("a member of a network set", False, "x", "c", "tcp", 80)
+    expect("no member of it", True, "b", "c", "tcp", 80)
+
+    apply("""
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: kube, namespace: default}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  policyTypes: [Ingress]
+  ingress:
+  - from: [{podSelector: {matchLabels: {app: db}}}]
+    ports: [{protocol: UDP, port: 5353}]
+""")
+    expect("allowed by a Kubernetes policy", True, "b", "a", "udp", 5353)
+    expect("not allowed by it", False, "b", "a", "tcp", 80)
+    expect("not allowed by it, from outside", False, "x", "a", "udp", 5353)
+
+    restart(felix)
+
+
+def restart(felix):
+    """Established connections and the rules outlive a restart; what changed meanwhile holds afterwards."""
+    probe = subprocess.Popen(
+        ["ip", "netns", "exec", f"{PREFIX}-a", sys.executable, "-c", f"""
+import socket, sys
+s = socket.create_connection(("{address('b', 4)}", 80), 2)
+s.settimeout(2)
+for line in sys.stdin:
+    s.sendall(b"y")
+    print(s.recv(10), flush=True)
+"""], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    processes.append(probe)
+
+    def connection_lives():
+        probe.stdin.write("\n")
+        probe.stdin.flush()
+        return probe.stdout.readline().strip() == "b'y'"
+
+    assert connection_lives()
+    generation = rules()
+    stop_felix(felix)
+    expect("felix is away, the rules are not: allowed", True, "a", "b", "tcp", 80)
+    expect("felix is away, the rules are not: denied", False, "a", "b", "tcp", 81)
+    sh([STORE_TOOL, STORE, "delete"], policy("db", "\n  selector: app == 'db'"))
+    felix = start_felix()
+    settle()
+    expect("deleted while felix was away", True, "a", "b", "tcp", 81)
+    expect("a tier's denial still holds", False, "a", "b", "tcp", 5353)
+    assert connection_lives()
+    assert generation != rules()
+
+    # A commit by somebody else is undone.
+    sh(f"ip netns exec {NODE} nft flush chain ip manul_i fwd_hook")
+    wait_until("the tampered chain is right again",
+               lambda: "oifgroup vmap @class" in sh(f"ip netns exec {NODE} nft list chain ip manul_i fwd_hook").stdout)
+    sh(f"ip netns exec {NODE} nft delete table ip6 manul_e")
+    wait_until("the deleted table is back",
+               lambda: "iifgroup vmap @class" in sh(f"ip netns exec {NODE} nft list table ip6 manul_e", check=False).stdout)
+    expect("after tampering", False, "a", "b", "tcp", 5353)
+    expect("after tampering", True, "a", "b", "tcp", 80)
+
+    # A pod that goes: route, group and mark go with it.
+    delete(endpoint("c", {}))
+    wait_until("the mark of c is gone", lambda: "calic" not in marks())
+    assert address("c", 4) not in sh(f"ip -n {NODE} route").stdout
+    expect("an endpoint that was removed", False, "c", "b", "tcp", 80)
+    # Its link is made anew, for a new container.
+    sh(f"ip -n {NODE} link del calic")
+    apply(endpoint("c", {"app": "other"}, "c2"))
+    assert "calic" not in marks()
+    add_link("c", "c2")
+    wait_until("the mark of the new c", lambda: "calic" in marks())
+    with open(f"{RUN}/endpoints/calic", encoding="utf-8") as mark:
+        assert json.load(mark)["containerID"] == "c2"
+    expect("the new container", True, "c", "a", "udp", 80, families=()) or True
+    expect("the new container", True, "c", "b", "tcp", 80)
+    # A link that flaps loses its IPv4 route without a word from the kernel.
+    sh(f"ip -n {NODE} link set calic down && ip -n {NODE} link set calic up")
+    wait_until("the route is back", lambda: address("c", 4) in sh(f"ip -n {NODE} route").stdout)
+    counters = ask("counters")["counters"]
+    assert any(c.get("owner") == "GlobalNetworkPolicy//security.stop" and c["packets"] > 0 for c in counters), counters
+    assert {e["name"] for e in ask("endpoints")["endpoints"] if e["programmed"]} >= {"node1-k8s-c-eth0"}
+    stop_felix(felix)
+
+
+def rules():
+    return sh(f"ip netns exec {NODE} nft -s list ruleset").stdout
+
+
+try:
+    up()
+    time.sleep(0.3)
+    scenario()
+finally:
+    if failures and os.environ.get("KEEP_LOG"):
+        print(open(f"{WORK}/felix.log", encoding="utf-8").read())
+    down()
+print(f"{checks - failures} verdicts as expected, {failures} different")
+sys.exit(1 if failures else 0)
