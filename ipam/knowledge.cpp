@@ -49,7 +49,7 @@ void Knowledge::replace(model::Kind kind, const store::Listing& listing) {
     for (const store::Object& object : listing.items) {
         put(object);
     }
-    tokens_[model::reported_kind(kind)] = listing.revision;
+    note_token(kind, listing.revision);
     rebuild();
 }
 
@@ -61,7 +61,7 @@ void Knowledge::apply(const store::Event& event) {
     } else {
         return;
     }
-    tokens_[model::reported_kind(event.object.key.kind)] = event.object.revision;
+    note_token(event.object.key.kind, event.object.revision);
     rebuild();
 }
 
@@ -83,8 +83,11 @@ void Knowledge::put(const store::Object& object) {
 
 std::optional<std::string> Knowledge::take(const store::Object& object) {
     const std::string& name = object.key.name;
-    if (object.key.kind == model::Kind::node && name != world_.node) {
-        return std::nullopt;
+    if (object.key.kind == model::Kind::node) {
+        nodes_.insert(name);
+        if (name != world_.node) {
+            return std::nullopt;
+        }
     }
     const codec::Decoded decoded = codec::decode(object.key.kind, *object.document, codec::Mode::lenient);
     if (!decoded.ok()) {
@@ -125,6 +128,9 @@ void Knowledge::remove(const model::Key& key) {
     } else if (key.kind == model::Kind::cluster_information && key.name == kDefaultName) {
         datastore_ready_ = true;
     }
+    if (key.kind == model::Kind::node) {
+        nodes_.erase(key.name);
+    }
     // A Node that was deleted is written back by this daemon: its labels stay meanwhile.
     in_force_.erase(key);
     refused_.erase(key);
@@ -140,6 +146,23 @@ void Knowledge::rebuild() {
         reserved.insert(reserved.end(), cidrs.begin(), cidrs.end());
     }
     world_.reservations = Reservations(std::move(reserved));
+}
+
+void Knowledge::note_token(model::Kind kind, const store::Revision& revision) {
+    // Nodes are written by daemons: reporting their tokens would answer each such write with another.
+    if (kind != model::Kind::node) {
+        tokens_[model::reported_kind(kind)] = revision;
+    }
+}
+
+model::NodeReportSpec Knowledge::report() const {
+    model::NodeReportSpec report;
+    report.daemon = model::ReportDaemon::ipamd;
+    report.node = world_.node;
+    report.version = MANUL_VERSION;
+    report.last_tokens = tokens_;
+    report.not_in_force = not_in_force();
+    return report;
 }
 
 std::vector<model::NotInForce> Knowledge::not_in_force() const {

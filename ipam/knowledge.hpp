@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,9 @@ public:
     /// False: an administrator has locked the datastore (ClusterInformation datastoreReady).
     [[nodiscard]] bool datastore_ready() const noexcept { return datastore_ready_; }
     [[nodiscard]] std::vector<model::NotInForce> not_in_force() const;
-    /// By kind, as NodeReport names them: the last token in force.
-    [[nodiscard]] const std::map<std::string, std::string>& tokens() const noexcept { return tokens_; }
+    /// What this daemon has in force, for its NodeReport.
+    [[nodiscard]] model::NodeReportSpec report() const;
+    [[nodiscard]] std::size_t node_count() const noexcept { return nodes_.size(); }
 
 private:
     void put(const store::Object& object);
@@ -38,6 +40,7 @@ private:
     /// Nothing when it was applied, else why not.
     [[nodiscard]] std::optional<std::string> take(const store::Object& object);
     void rebuild();
+    void note_token(model::Kind kind, const store::Revision& revision);
 
     World world_;
     bool datastore_ready_ = true;
@@ -45,7 +48,8 @@ private:
     std::map<std::string, std::vector<net::Prefix>> reservations_;
     std::map<model::Key, store::Revision> in_force_;
     std::map<model::Key, model::NotInForce> refused_;
-    std::map<std::string, std::string> tokens_;
+    std::map<std::string, std::string> tokens_;  ///< by kind, as NodeReport names them
+    std::set<std::string> nodes_;
 };
 
 }  // namespace manul::ipam

@@ -1,0 +1,493 @@
+#include "ipam/daemon.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include "base/log.hpp"
+#include "base/try.hpp"
+#include "base/unique_fd.hpp"
+#include "config/own_node.hpp"
+#include "ipam/messages.hpp"
+#include "ipam/names.hpp"
+#include "ipam/status.hpp"
+
+namespace manul::ipam {
+
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::int64_t kSecondUs = 1'000'000;
+constexpr std::int64_t kJournalUs = 5 * kSecondUs;
+constexpr std::int64_t kPresenceUs = 5 * kSecondUs;
+constexpr std::int64_t kTidyUs = 60 * kSecondUs;
+constexpr std::uint64_t kLookEverywhereEach = 60;  // runs of tidy(): hourly
+
+WallTime wall_now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
+
+void send(control::Reply& reply, const Answer& answer) { reply(json::parse(encode(answer))); }
+
+Result<void> make_directory(const std::string& path, mode_t mode) {
+    if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
+        return fail(path + ": cannot create: " + std::strerror(errno));  // NOLINT(concurrency-mt-unsafe)
+    }
+    return {};
+}
+
+}  // namespace
+
+std::string read_boot_id() {
+    const UniqueFd file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+    std::array<char, 64> buffer{};
+    const ssize_t count = file ? ::read(file.get(), buffer.data(), buffer.size()) : 0;
+    std::string id(buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    while (!id.empty() && id.back() == '\n') {
+        id.pop_back();
+    }
+    return id;
+}
+
+Ipamd::Ipamd(Daemon& daemon, const config::Settings& settings, std::unique_ptr<store::Store> store)
+    : daemon_(daemon),
+      settings_(settings),
+      host_{settings.node_name, read_boot_id()},
+      store_(std::move(store)),
+      service_(*store_, host_),
+      connect_timer_(daemon.io(), [this] { connect(); }),
+      journal_timer_(daemon.io(), [this] { read_journal(); }),
+      presence_timer_(daemon.io(), [this] { check_presence(); }),
+      tidy_timer_(daemon.io(), [this] { tidy(); }),
+      store_worker_(daemon.io()),
+      link_worker_(daemon.io()),
+      journal_worker_(daemon.io()),
+      report_(daemon.io(), store_worker_, *store_) {}
+
+Ipamd::~Ipamd() = default;
+
+Result<void> Ipamd::open() {
+    MANUL_CHECK(make_directory(settings_.run_dir, 0755));
+    MANUL_CHECK(make_directory(settings_.state_dir, 0755));
+    MANUL_TRY(auto links, HostLinks::open());
+    links_ = std::make_unique<HostLinks>(std::move(links));
+    MANUL_TRY(auto log, DeleteLog::open(settings_.state_dir + "/ipamd-deletes.log"));
+    log_ = std::make_unique<DeleteLog>(std::move(log));
+    deleter_ = std::make_unique<Deleter>(
+        daemon_.io(), Deleter::Parts{store_worker_, service_, link_worker_, *links_, journal_worker_, *log_},
+        [this] { return std::set<std::string>(awaited_.begin(), awaited_.end()); }, wall_now);
+    for (const auto& [id, request] : log_->pending()) {
+        deleter_->add(id, request);
+    }
+    // What was put aside before a restart: its attachment is freed by its DEL or as a leak.
+    MANUL_TRY(const auto present, links_->list());
+    std::vector<std::uint32_t> doomed;
+    for (const netlink::Link& link : present) {
+        if (link.group == kDoomedGroup) {
+            doomed.push_back(link.index);
+        }
+    }
+    MANUL_CHECK(links_->remove(doomed));
+    MANUL_TRY(plugin_server_, control::Server::listen(daemon_.io(), settings_.run_dir + "/cni.sock",
+                                                      [this](json::object request, Reply reply) {
+                                                          on_plugin_request(request, std::move(reply));
+                                                      }));
+    MANUL_TRY(control_server_, control::Server::listen(daemon_.io(), settings_.run_dir + "/ipamd.sock",
+                                                       [this](json::object request, Reply reply) {
+                                                           on_control_request(request, std::move(reply));
+                                                       }));
+    read_journal();
+    connect();
+    return {};
+}
+
+// ---- requests of the plugin
+
+void Ipamd::on_plugin_request(const json::object& object, Reply reply) {
+    auto request = decode_request(json::serialize(object));
+    if (!request) {
+        log::emit(kPluginRequestRefused, request.error().message);
+        send(reply, failure(ErrorCode::cannot_decode, request.error().message));
+        return;
+    }
+    switch (request->op) {
+        case Op::add:
+            awaited_.insert(request->host_interface);
+            adds_.push_back(std::make_shared<WaitingAdd>(WaitingAdd{*std::move(request), std::move(reply)}));
+            run_adds();
+            return;
+        case Op::del: {
+            auto shared = std::make_shared<Reply>(std::move(reply));
+            dels_.push_back({*std::move(request), [shared](const Answer& answer) { send(*shared, answer); }, {}});
+            log_dels();
+            return;
+        }
+        case Op::gc:
+            on_gc(*request, std::move(reply));
+            return;
+        case Op::check:
+        case Op::status:
+            on_question(*std::move(request), std::move(reply));
+            return;
+    }
+}
+
+void Ipamd::run_adds() {
+    if (adds_running_ || adds_.empty()) {
+        return;
+    }
+    adds_running_ = true;
+    store_worker_.submit([this, batch = std::exchange(adds_, {})] {
+        auto changes = service_.take_changes();  // what was applied before the request counts
+        std::vector<std::pair<std::shared_ptr<WaitingAdd>, KnownAttachment>> blocked;
+        std::vector<std::shared_ptr<WaitingAdd>> clear;
+        std::vector<Request> requests;
+        for (const auto& add : batch) {
+            const auto old =
+                add->way_is_clear ? std::nullopt : service_.predecessor_of(add->request).value_or(std::nullopt);
+            if (old && old->of_this_boot) {
+                blocked.emplace_back(add, *old);
+            } else {
+                clear.push_back(add);
+                requests.push_back(add->request);
+            }
+        }
+        auto results = service_.add(requests, wall_now());
+        return [this, changes = std::move(changes), blocked = std::move(blocked), clear = std::move(clear),
+                results = std::move(results)]() mutable {
+            adds_running_ = false;
+            if (started_) {
+                on_changes(changes);
+            }
+            for (std::size_t i = 0; i < clear.size(); ++i) {
+                const Request& request = clear[i]->request;
+                const Answer& answer = results[i].answer;
+                send(clear[i]->reply, answer);
+                if (const auto at = awaited_.find(request.host_interface); at != awaited_.end()) {
+                    awaited_.erase(at);
+                }
+                if (answer.error) {
+                    log::emit(kAddFailed, request.attachment.container_id, request.attachment.ifname, request.network,
+                              answer.error->msg);
+                } else {
+                    log::emit(kAdded, answer.endpoint, answer.ips.empty() ? "" : answer.ips.front().to_string());
+                }
+                if (results[i].replaced_handle) {
+                    deleter_->add_aside(0, {}, *results[i].replaced_handle);
+                }
+            }
+            for (auto& [add, old] : blocked) {
+                clear_way(std::move(add), old);
+            }
+            run_adds();
+        };
+    });
+}
+
+void Ipamd::clear_way(std::shared_ptr<WaitingAdd> add, const KnownAttachment& old) {
+    link_worker_.submit([this, add = std::move(add), old] {
+        std::uint32_t aside = 0;
+        std::string problem;
+        auto link = links_->find(old.interface_name);
+        if (!link) {
+            problem = link.error().message;
+        } else if (*link && may_put_aside(**link, old.attachment)) {
+            aside = (*link)->index;
+            if (auto renamed = links_->put_aside(aside); !renamed) {
+                problem = renamed.error().message;
+            }
+        }
+        return [this, add, old, aside, problem = std::move(problem)] {
+            if (!problem.empty()) {
+                send(add->reply,
+                     failure(ErrorCode::try_again, "the older link of the same pod is in the way: " + problem));
+                if (const auto at = awaited_.find(add->request.host_interface); at != awaited_.end()) {
+                    awaited_.erase(at);
+                }
+                return;
+            }
+            if (aside != 0) {
+                log::emit(kTakenOver, old.interface_name, old.attachment.container_id,
+                          add->request.attachment.container_id);
+                deleter_->add_aside(
+                    aside, old.attachment.container_id,
+                    handle_id(old.network.empty() ? add->request.network : old.network, old.attachment));
+            }
+            add->way_is_clear = true;
+            adds_.push_back(add);
+            run_adds();
+        };
+    });
+}
+
+void Ipamd::on_gc(const Request& request, Reply reply) {
+    auto shared = std::make_shared<Reply>(std::move(reply));
+    store_worker_.submit([this, request, shared] {
+        auto known = service_.attachments();
+        return [this, request, shared, known = std::move(known)] {
+            if (!known) {
+                Answer answer;
+                answer.error = known.error();
+                send(*shared, answer);
+                return;
+            }
+            const std::set<Attachment> valid(request.valid_attachments.begin(), request.valid_attachments.end());
+            auto left = std::make_shared<std::size_t>(1);
+            auto worst = std::make_shared<Answer>();
+            const auto finish_one = [shared, left, worst](const Answer& answer) {
+                if (answer.error) {
+                    *worst = answer;
+                }
+                if (--*left == 0) {
+                    send(*shared, *worst);
+                }
+            };
+            for (const KnownAttachment& one : *known) {
+                if (one.network == request.network && !valid.contains(one.attachment)) {
+                    Request del;
+                    del.op = Op::del;
+                    del.network = one.network;
+                    del.attachment = one.attachment;
+                    del.host_interface = one.interface_name;
+                    ++*left;
+                    dels_.push_back({std::move(del), finish_one, {}});
+                }
+            }
+            log_dels();
+            finish_one({});
+        };
+    });
+}
+
+void Ipamd::on_question(Request request, Reply reply) {
+    auto shared = std::make_shared<Reply>(std::move(reply));
+    store_worker_.submit([this, request = std::move(request), shared] {
+        Answer answer = request.op == Op::check ? service_.check(request) : service_.status(request, wall_now());
+        return [shared, answer = std::move(answer)] { send(*shared, answer); };
+    });
+}
+
+void Ipamd::log_dels() {
+    if (dels_running_ || dels_.empty()) {
+        return;
+    }
+    dels_running_ = true;
+    auto batch = std::make_shared<std::vector<WaitingDel>>(std::exchange(dels_, {}));
+    journal_worker_.submit([this, batch] {
+        std::vector<Request> requests;
+        for (const WaitingDel& del : *batch) {
+            requests.push_back(del.request);
+        }
+        auto ids = log_->append(requests);
+        for (const WaitingDel& del : *batch) {
+            if (ids && !del.journal_file.empty()) {
+                remove_journal_file({del.journal_file, {}});
+            }
+        }
+        return [this, batch, ids = std::move(ids)] {
+            dels_running_ = false;
+            if (!ids) {
+                log::emit(kJournalFailed, ids.error().message);
+            }
+            for (std::size_t i = 0; i < batch->size(); ++i) {
+                const WaitingDel& del = (*batch)[i];
+                if (ids) {
+                    deleter_->add((*ids)[i], del.request);
+                }
+                if (del.answer) {
+                    del.answer(ids ? Answer{} : failure(ErrorCode::try_again, ids.error().message));
+                }
+            }
+            log_dels();
+        };
+    });
+}
+
+// ---- requests of manulctl
+
+void Ipamd::on_control_request(const json::object& request, Reply reply) {
+    const json::value* op = request.if_contains("op");
+    const std::string name = op != nullptr && op->is_string() ? std::string(op->get_string()) : std::string();
+    if (name != "status" && name != "show") {
+        reply(json::object{{"error", "unknown op \"" + name + "\"; known are status and show"}});
+        return;
+    }
+    DaemonState state{.node = settings_.node_name,
+                      .in_sync = started_,
+                      .problem = last_problem_,
+                      .waiting_adds = awaited_.size(),
+                      .waiting_deletes = deleter_->waiting()};
+    auto shared = std::make_shared<Reply>(std::move(reply));
+    store_worker_.submit([this, name, state = std::move(state), shared] {
+        json::value answer = name == "status" ? status_json(service_, state) : show_json(service_);
+        return [shared, answer = std::move(answer)] { (*shared)(answer); };
+    });
+}
+
+// ---- the datastore
+
+void Ipamd::connect() {
+    store_worker_.submit([this] {
+        std::string problem;
+        std::size_t pools = 0;
+        std::size_t endpoints = 0;
+        if (const auto node = config::ensure_own_node(*store_, settings_); !node) {
+            problem = node.error().message;
+        } else if (const auto done = service_.start(); !done) {
+            problem = done.error().msg;
+        } else {
+            pools = service_.knowledge().world().pools.size();
+            const auto known = service_.attachments();
+            endpoints = known ? known->size() : 0;
+        }
+        return [this, problem = std::move(problem), pools, endpoints] {
+            if (!problem.empty()) {
+                if (problem != last_problem_) {
+                    log::emit(kStoreUnreachable, problem);
+                }
+                last_problem_ = problem;
+                connect_timer_.after_us(kSecondUs);
+                return;
+            }
+            last_problem_.clear();
+            started_ = true;
+            log::emit(kStoreReached, pools, endpoints);
+            watch_store();
+            take_changes();
+            if (!presence_timer_.armed()) {
+                presence_timer_.after_us(0);
+                tidy_timer_.after_us(kTidyUs);
+            }
+            update_report();
+        };
+    });
+}
+
+void Ipamd::watch_store() {
+    store_watch_ = std::make_unique<ReadableWatch>(daemon_.io(), service_.watch_fd(), [this] { take_changes(); });
+}
+
+void Ipamd::take_changes() {
+    if (taking_changes_) {
+        return;
+    }
+    taking_changes_ = true;
+    store_worker_.submit([this] {
+        auto changes = service_.take_changes();
+        return [this, changes = std::move(changes)] {
+            taking_changes_ = false;
+            on_changes(changes);
+        };
+    });
+}
+
+void Ipamd::on_changes(const Outcome<Service::Changes>& changes) {
+    if (!changes) {
+        if (changes.error().msg != last_problem_) {
+            log::emit(kStoreUnreachable, changes.error().msg);
+        }
+        last_problem_ = changes.error().msg;
+        started_ = false;
+        store_watch_.reset();
+        connect_timer_.after_us(kSecondUs);
+        return;
+    }
+    if (changes->restarted) {
+        watch_store();
+    }
+    if (changes->own_node_removed) {
+        log::emit(kNodeRestored, settings_.node_name);
+        connect();
+    }
+    if (changes->any) {
+        update_report();
+    }
+}
+
+// ---- periodic work
+
+void Ipamd::read_journal() {
+    journal_worker_.submit([this] {
+        JournalScan scan = scan_journal(settings_.state_dir + "/cni-journal");
+        return [this, scan = std::move(scan)] {
+            for (const std::string& refused : scan.refused) {
+                log::emit(kJournalRefused, refused);
+            }
+            for (const JournalFile& file : scan.files) {
+                dels_.push_back({file.request, nullptr, file.path});
+            }
+            log_dels();
+            journal_timer_.after_us(kJournalUs);
+        };
+    });
+}
+
+void Ipamd::check_presence() {
+    link_worker_.submit([this] {
+        auto links = links_->list();
+        return [this, links = std::move(links)] {
+            presence_timer_.after_us(kPresenceUs);
+            if (!links || !started_) {
+                return;
+            }
+            store_worker_.submit([this, links = *links] {
+                const auto known = service_.attachments();
+                const auto dead =
+                    known ? presence_.observe(*known, links, std::chrono::steady_clock::now()) : std::vector<Release>{};
+                const auto results = service_.release(dead, wall_now());
+                for (std::size_t i = 0; i < dead.size(); ++i) {
+                    if (results[i] && *results[i]) {
+                        log::emit(kInterfaceGone, dead[i].attachment.container_id, dead[i].attachment.ifname);
+                    }
+                }
+                return [] {};
+            });
+        };
+    });
+}
+
+void Ipamd::tidy() {
+    tidy_timer_.after_us(kTidyUs);
+    const bool everywhere = ++tidy_runs_ % kLookEverywhereEach == 0;
+    store_worker_.submit([this, everywhere, busy = deleter_->busy_handles()] {
+        const auto done = service_.tidy(busy, everywhere, std::chrono::steady_clock::now(), wall_now());
+        if (done && (done->blocks > 0 || done->handles > 0)) {
+            log::emit(kTidied, done->blocks, done->handles);
+        }
+        return [] {};
+    });
+}
+
+void Ipamd::update_report() {
+    store_worker_.submit([this, in_sync = started_] {
+        model::NodeReportSpec content = service_.knowledge().report();
+        content.in_sync = in_sync;
+        return [this, content = std::move(content), nodes = service_.knowledge().node_count()]() mutable {
+            report(std::move(content), nodes);
+        };
+    });
+}
+
+void Ipamd::report(model::NodeReportSpec content, std::size_t nodes) {
+    for (const model::NotInForce& refusal : content.not_in_force) {
+        if (std::ranges::find(known_refusals_, refusal) == known_refusals_.end()) {
+            log::emit(kObjectRefused, refusal.kind, refusal.name, refusal.reason);
+        }
+    }
+    known_refusals_ = content.not_in_force;
+    report_.set_node_count(nodes);
+    report_.update(std::move(content));
+}
+
+}  // namespace manul::ipam

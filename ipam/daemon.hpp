@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <boost/json/value.hpp>
+
+#include "base/control.hpp"
+#include "base/daemon.hpp"
+#include "base/error.hpp"
+#include "config/report.hpp"
+#include "config/settings.hpp"
+#include "config/store/store.hpp"
+#include "ipam/deleter.hpp"
+#include "ipam/host_links.hpp"
+#include "ipam/journal.hpp"
+#include "ipam/service.hpp"
+#include "ipam/teardown.hpp"
+
+/// manul-ipamd: the CNI plugin's requests on one side, the datastore and this node's links on the other.
+///
+/// The io_context's thread only moves requests and answers. Three workers do what blocks: one owns the store, one the
+/// netlink socket (deleting links waits tens of milliseconds), one the log of DELs. While the store worker commits,
+/// requests gather, and the next job takes all of them: group commit without a timer.
+namespace manul::ipam {
+
+class Ipamd {
+public:
+    /// `daemon` and `settings` outlive this object.
+    Ipamd(Daemon& daemon, const config::Settings& settings, std::unique_ptr<store::Store> store);
+    ~Ipamd();
+    Ipamd(const Ipamd&) = delete;
+    Ipamd& operator=(const Ipamd&) = delete;
+
+    /// Opens sockets and files, then begins to reach for the datastore.
+    [[nodiscard]] Result<void> open();
+
+private:
+    using Reply = control::Reply;
+    struct WaitingAdd {
+        Request request;
+        Reply reply;
+        bool way_is_clear = false;  ///< a link that had its name was dealt with
+    };
+    struct WaitingDel {
+        Request request;
+        std::function<void(const Answer&)> answer;
+        std::string journal_file;  ///< removed once the request is in the log
+    };
+
+    // Requests of the plugin.
+    void on_plugin_request(const boost::json::object& object, Reply reply);
+    void run_adds();
+    void clear_way(std::shared_ptr<WaitingAdd> add, const KnownAttachment& old);
+    void on_gc(const Request& request, Reply reply);
+    void on_question(Request request, Reply reply);
+    void log_dels();
+    // Requests of manulctl.
+    void on_control_request(const boost::json::object& request, Reply reply);
+
+    // The datastore.
+    void connect();
+    void watch_store();
+    void take_changes();
+    void on_changes(const Outcome<Service::Changes>& changes);
+    // Periodic work.
+    void read_journal();
+    void check_presence();
+    void tidy();
+    void update_report();
+    void report(model::NodeReportSpec content, std::size_t nodes);
+
+    Daemon& daemon_;
+    const config::Settings& settings_;
+    HostIdentity host_;
+    std::unique_ptr<store::Store> store_;
+    Service service_;
+    std::unique_ptr<HostLinks> links_;
+    std::unique_ptr<DeleteLog> log_;
+    Presence presence_;
+
+    std::vector<std::shared_ptr<WaitingAdd>> adds_;
+    std::multiset<std::string> awaited_;  ///< host ends of ADDs under way
+    bool adds_running_ = false;
+    std::vector<WaitingDel> dels_;
+    bool dels_running_ = false;
+    bool taking_changes_ = false;
+    bool started_ = false;
+    std::uint64_t tidy_runs_ = 0;
+    std::string last_problem_;
+    std::vector<model::NotInForce> known_refusals_;
+
+    std::unique_ptr<ReadableWatch> store_watch_;
+    std::unique_ptr<Deleter> deleter_;
+    std::unique_ptr<control::Server> plugin_server_;
+    std::unique_ptr<control::Server> control_server_;
+    Timer connect_timer_;
+    Timer journal_timer_;
+    Timer presence_timer_;
+    Timer tidy_timer_;
+    // Last: their threads end before what they work on.
+    Worker store_worker_;
+    Worker link_worker_;
+    Worker journal_worker_;
+    config::ReportWriter report_;
+};
+
+/// Of the running kernel; empty when it cannot be read.
+[[nodiscard]] std::string read_boot_id();
+
+}  // namespace manul::ipam

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "net/netlink/decode.hpp"
+#include "net/netlink/socket.hpp"
+
+namespace manul::ipam {
+
+/// Host ends of pods in the network namespace in which this was opened. Blocking: deleting waits for the kernel's
+/// grace period (tens of milliseconds), hence many at once. One thread at a time.
+class HostLinks {
+public:
+    [[nodiscard]] static Result<HostLinks> open();
+
+    [[nodiscard]] Result<std::vector<netlink::Link>> list();
+    [[nodiscard]] Result<std::optional<netlink::Link>> find(const std::string& name);
+    /// Takes the links down, puts them into the group of doomed links and deletes that group with one message. Links
+    /// that are gone already are no error; whether all are gone is for list() to say.
+    [[nodiscard]] Result<void> remove(std::span<const std::uint32_t> indexes);
+    /// Renames a link out of the way, down and doomed.
+    [[nodiscard]] Result<void> put_aside(std::uint32_t index);
+
+private:
+    explicit HostLinks(netlink::Socket socket) : socket_(std::move(socket)) {}
+
+    netlink::Socket socket_;
+};
+
+}  // namespace manul::ipam

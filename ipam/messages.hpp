@@ -1,0 +1,49 @@
+#pragma once
+
+#include "base/log.hpp"
+
+namespace manul::ipam {
+
+inline constexpr log::Message kStoreUnreachable{
+    "IPAMD_STORE_UNREACHABLE", log::Level::warning, "cannot work yet: {}",
+    "Check the datastore named in the settings; manul-ipamd tries again each second, and pods are refused meanwhile."};
+inline constexpr log::Message kStoreReached{"IPAMD_STORE_REACHED", log::Level::info,
+                                            "in sync with the datastore: {} pools, {} endpoints on this node",
+                                            "No action needed."};
+inline constexpr log::Message kAddFailed{"IPAMD_ADD_FAILED", log::Level::warning, "ADD of {} {} in {}: {}",
+                                         "The reason says what is missing; the runtime tries again."};
+inline constexpr log::Message kAdded{"IPAMD_ADDED", log::Level::debug, "{} has {}", "No action needed."};
+inline constexpr log::Message kReleased{"IPAMD_RELEASED", log::Level::debug, "container {} {} released",
+                                        "No action needed."};
+inline constexpr log::Message kReleaseDelayed{
+    "IPAMD_RELEASE_DELAYED", log::Level::warning, "{} releases wait: {}",
+    "Addresses stay allocated until it works; manul-ipamd tries again each second."};
+inline constexpr log::Message kLinkStays{
+    "IPAMD_LINK_STAYS", log::Level::warning,
+    "link {} of container {} could not be deleted; its address stays allocated",
+    "Look at `ip link show`; something holds the link. manul-ipamd tries again each second."};
+inline constexpr log::Message kInterfaceGone{"IPAMD_INTERFACE_GONE", log::Level::info,
+                                             "container {} {}: its host interface is gone and no DEL came; released",
+                                             "No action needed. Many of these mean that the runtime loses DELs."};
+inline constexpr log::Message kTakenOver{"IPAMD_TAKEN_OVER", log::Level::info,
+                                         "{}: the link of container {} was put aside for container {}",
+                                         "No action needed."};
+inline constexpr log::Message kJournalRefused{
+    "IPAMD_JOURNAL_REFUSED", log::Level::warning, "{}",
+    "The file was put aside as *.refused. Its attachment is released when its host interface has been gone for 60 s."};
+inline constexpr log::Message kJournalFailed{"IPAMD_JOURNAL_FAILED", log::Level::error, "{}",
+                                             "Check that the state directory is writable and not full."};
+inline constexpr log::Message kTidied{"IPAMD_TIDIED", log::Level::info,
+                                      "gave up {} empty blocks, freed {} leaked handles",
+                                      "Handles that leak steadily point to attachments lost by a crash or by hand."};
+inline constexpr log::Message kNodeRestored{"IPAMD_NODE_RESTORED", log::Level::info,
+                                            "the Node {} was deleted while this node lives; written back",
+                                            "Stop the daemons of a node before deleting it."};
+inline constexpr log::Message kObjectRefused{"IPAMD_OBJECT_REFUSED", log::Level::warning,
+                                             "{} {} is not in force as stored: {}",
+                                             "Correct the object; its last good version stays in force."};
+inline constexpr log::Message kPluginRequestRefused{"IPAMD_REQUEST_REFUSED", log::Level::warning,
+                                                    "a plugin request cannot be read: {}",
+                                                    "Plugin and daemon must be of matching versions."};
+
+}  // namespace manul::ipam

@@ -1,0 +1,358 @@
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <fmt/core.h>
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <catch2/catch.hpp>
+
+#include "base/control.hpp"
+#include "config/codec/json.hpp"
+#include "config/model/workload_endpoint.hpp"
+#include "config/store/open.hpp"
+#include "ipam/client.hpp"
+#include "ipam/teardown.hpp"
+#include "net/netlink/encode.hpp"
+#include "net/netlink/netns.hpp"
+#include "net/netlink/socket.hpp"
+
+// The program itself, over its real sockets, with real links in a network namespace of this test.
+
+namespace manul::ipam {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+bool eventually(const std::function<bool()>& wanted) {
+    const auto deadline = Clock::now() + 20s;
+    while (!wanted()) {
+        if (Clock::now() > deadline) {
+            return false;
+        }
+        std::this_thread::sleep_for(5ms);
+    }
+    return true;
+}
+
+/// One node: directories, a store file, a network namespace, and manul-ipamd in it.
+class Node {
+public:
+    Node() {
+        static int count = 0;
+        directory_ = std::filesystem::temp_directory_path() / fmt::format("manul-ipamd-{}-{}", ::getpid(), ++count);
+        std::filesystem::create_directories(directory_);
+        auto scope = netlink::NetnsScope::create();
+        REQUIRE(scope);
+        scope_.emplace(*std::move(scope));
+        auto socket = netlink::Socket::open();
+        REQUIRE(socket);
+        links.emplace(*std::move(socket));
+        store = store::open_sqlite((directory_ / "store.db").string());
+    }
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
+    ~Node() {
+        stop(SIGKILL);
+        std::filesystem::remove_all(directory_);
+    }
+
+    void start(const std::string& store_path = {}) {
+        const char* program = std::getenv("MANUL_IPAMD");
+        REQUIRE(program != nullptr);
+        pid_ = ::fork();
+        REQUIRE(pid_ >= 0);
+        if (pid_ == 0) {
+            const std::string path = store_path.empty() ? (directory_ / "store.db").string() : store_path;
+            ::setenv("MANUL_NODE_NAME", "n1", 1);
+            ::setenv("MANUL_DATASTORE_TYPE", "sqlite", 1);
+            ::setenv("MANUL_DATASTORE_PATH", path.c_str(), 1);
+            ::setenv("MANUL_RUN_DIR", (directory_ / "run").c_str(), 1);
+            ::setenv("MANUL_STATE_DIR", (directory_ / "state").c_str(), 1);
+            ::setenv("MANUL_NODE_ADDRESS_DETECTION_IPV4", "none", 1);
+            ::setenv("MANUL_NODE_ADDRESS_DETECTION_IPV6", "none", 1);
+            ::setenv("MANUL_LOG_LEVEL", "info", 1);
+            ::execl(program, program, nullptr);
+            std::_Exit(127);
+        }
+        if (store_path.empty()) {
+            REQUIRE(eventually([&] { return status_of("inSync") == boost::json::value(true); }));
+        }
+    }
+    /// The exit status.
+    int stop(int signal) {
+        if (pid_ <= 0) {
+            return 0;
+        }
+        ::kill(pid_, signal);
+        int status = 0;
+        ::waitpid(std::exchange(pid_, 0), &status, 0);
+        return status;
+    }
+
+    void put(model::Kind kind, const std::string& ns, const std::string& name, const std::string& document) const {
+        const model::Key key{kind, ns, name};
+        if (!store->update(key, document, std::nullopt)) {
+            REQUIRE(store->create(key, document));
+        }
+    }
+    void put_pool(const std::string& cidr = "10.0.0.0/24") const {
+        put(model::Kind::ip_pool, "", "p",
+            fmt::format(
+                R"({{"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":{{"name":"p"}},"spec":{{"cidr":"{}"}}}})",
+                cidr));
+    }
+    std::size_t count(model::Kind kind) const {
+        const auto listing = store->list({.kind = kind, .ns = std::nullopt, .name_prefix = {}});
+        REQUIRE(listing);
+        return listing->items.size();
+    }
+    std::optional<model::WorkloadEndpointSpec> endpoint(const std::string& ns, const std::string& name) const {
+        const auto object = store->get({model::Kind::workload_endpoint, ns, name});
+        if (!object) {
+            return std::nullopt;
+        }
+        const auto decoded = codec::decode(model::Kind::workload_endpoint, *object->document, codec::Mode::strict);
+        REQUIRE(decoded.ok());
+        return model::as<model::WorkloadEndpoint>(*decoded.resource)->spec;
+    }
+
+    Answer ask(const Request& request) const {
+        const auto now = Clock::now();
+        auto client = Client::connect((directory_ / "run" / "cni.sock").string(), now + 20s, now + 30s);
+        REQUIRE(client);
+        REQUIRE(client->send(request));
+        auto answer = client->receive();
+        REQUIRE(answer);
+        return *std::move(answer);
+    }
+    boost::json::value status_of(std::string_view field) const {
+        const auto answer = control::call((directory_ / "run" / "ipamd.sock").string(), {{"op", "status"}}, 5s);
+        const auto* object = answer ? answer->if_object() : nullptr;
+        const auto* value = object != nullptr ? object->if_contains(field) : nullptr;
+        return value != nullptr ? *value : boost::json::value(nullptr);
+    }
+
+    void make_link(const std::string& name, const std::string& alias) {
+        netlink::RequestBuffer requests;
+        netlink::VethPair pair;
+        pair.local.name = name;
+        pair.peer.name = fmt::format("peer{}", ++peers_);  // a pod's would be in its own namespace
+        netlink::create_veth(requests, pair);
+        std::uint32_t index = 0;
+        REQUIRE(links->request(requests, [&](const netlink::MessageView& message) {
+            if (const auto event = netlink::decode_event(message)) {
+                if (const auto* changed = std::get_if<netlink::Changed<netlink::Link>>(&*event)) {
+                    index = changed->value.index;
+                }
+            }
+        }));
+        netlink::RequestBuffer change;
+        netlink::LinkChange up;
+        up.index = index;
+        up.up = true;
+        up.alias = alias;
+        netlink::change_link(change, up);
+        REQUIRE(links->request(change));
+    }
+    bool has_link(const std::string& name) {
+        const auto link = links->link(name);
+        REQUIRE(link);
+        return link->has_value();
+    }
+    [[nodiscard]] std::filesystem::path state() const { return directory_ / "state"; }
+
+    std::unique_ptr<store::Store> store;
+    std::optional<netlink::Socket> links;
+
+private:
+    std::filesystem::path directory_;
+    std::optional<netlink::NetnsScope> scope_;
+    pid_t pid_ = 0;
+    int peers_ = 0;
+};
+
+Request pod_request(Op op, const std::string& container, const std::string& pod) {
+    Request request;
+    request.op = op;
+    request.network = "net";
+    request.attachment = {container, "eth0"};
+    request.args = {{"K8S_POD_NAMESPACE", "prod"}, {"K8S_POD_NAME", pod}};
+    request.host_interface = "cali" + pod;
+    return request;
+}
+
+TEST_CASE("a pod's life: ADD, CHECK, labels, DEL with its link") {
+    Node node;
+    node.put_pool();
+    node.start();
+    CHECK(node.count(model::Kind::node) == 1);
+    const Answer added = node.ask(pod_request(Op::add, "c1", "web"));
+    REQUIRE_FALSE(added.error);
+    REQUIRE(added.ips.size() == 1);
+    node.make_link("caliweb", "c1");
+
+    Request check = pod_request(Op::check, "c1", "web");
+    check.ips = added.ips;
+    CHECK_FALSE(node.ask(check).error);
+    CHECK_FALSE(node.ask(pod_request(Op::status, "", "")).error);
+
+    node.put(
+        model::Kind::pod, "prod", "web",
+        R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"web","namespace":"prod"},"spec":{"serviceAccountName":"robot","containers":[{"name":"c"}]}})");
+    CHECK(eventually([&] { return node.endpoint("prod", "n1-k8s-web-eth0")->service_account_name == "robot"; }));
+
+    CHECK_FALSE(node.ask(pod_request(Op::del, "c1", "web")).error);
+    CHECK_FALSE(node.ask(pod_request(Op::del, "c1", "web")).error);
+    CHECK(eventually([&] { return node.count(model::Kind::ipam_handle) == 0; }));
+    CHECK_FALSE(node.has_link("caliweb"));
+    CHECK_FALSE(node.endpoint("prod", "n1-k8s-web-eth0"));
+    CHECK(eventually([&] { return node.count(model::Kind::node_report) == 1; }));
+    CHECK(WEXITSTATUS(node.stop(SIGTERM)) == 0);
+}
+
+TEST_CASE("a new sandbox gets its name although the old link is still there") {
+    Node node;
+    node.put_pool();
+    node.start();
+    const Answer old = node.ask(pod_request(Op::add, "old", "web"));
+    REQUIRE_FALSE(old.error);
+    node.make_link("caliweb", "old");
+    const Answer taken = node.ask(pod_request(Op::add, "new", "web"));
+    REQUIRE_FALSE(taken.error);
+    CHECK_FALSE(node.has_link("caliweb"));  // the plugin can make its own now
+    node.make_link("caliweb", "new");
+    CHECK(eventually([&] { return node.count(model::Kind::ipam_handle) == 1; }));
+    CHECK_FALSE(node.ask(pod_request(Op::del, "old", "web")).error);
+    CHECK(eventually([&] { return node.status_of("waitingDeletes") == boost::json::value(0); }));
+    CHECK(node.has_link("caliweb"));
+    CHECK(node.endpoint("prod", "n1-k8s-web-eth0")->container_id == "new");
+}
+
+TEST_CASE("a DEL that was answered is carried out although the daemon is killed") {
+    Node node;
+    node.put_pool();
+    node.start();
+    for (int i = 0; i < 5; ++i) {
+        const std::string pod = fmt::format("pod{}", i);
+        REQUIRE_FALSE(node.ask(pod_request(Op::add, "c" + pod, pod)).error);
+        node.make_link("cali" + pod, "c" + pod);
+    }
+    for (int i = 0; i < 5; ++i) {
+        const std::string pod = fmt::format("pod{}", i);
+        REQUIRE_FALSE(node.ask(pod_request(Op::del, "c" + pod, pod)).error);
+    }
+    node.stop(SIGKILL);
+    node.start();
+    CHECK(eventually([&] { return node.count(model::Kind::ipam_handle) == 0; }));
+    CHECK(node.count(model::Kind::workload_endpoint) == 0);
+    CHECK_FALSE(node.has_link("calipod3"));
+}
+
+TEST_CASE("what the plugin journaled while the daemon was away is released") {
+    Node node;
+    node.put_pool();
+    node.start();
+    REQUIRE_FALSE(node.ask(pod_request(Op::add, "c1", "web")).error);
+    node.stop(SIGTERM);
+    const auto journal = node.state() / "cni-journal";
+    std::filesystem::create_directories(journal);
+    std::ofstream(journal / "one.json") << encode(pod_request(Op::del, "c1", "web"));
+    std::ofstream(journal / "two.json") << "{";
+    std::ofstream(journal / ".three.json.17") << "{";
+    node.start();
+    CHECK(eventually([&] { return node.count(model::Kind::ipam_handle) == 0; }));
+    CHECK_FALSE(std::filesystem::exists(journal / "one.json"));
+    CHECK(std::filesystem::exists(journal / "two.json.refused"));
+    CHECK(std::filesystem::exists(journal / ".three.json.17"));
+}
+
+TEST_CASE("a DEL of an unknown container removes its link and nobody else's") {
+    Node node;
+    node.put_pool();
+    node.start();
+    REQUIRE_FALSE(node.ask(pod_request(Op::add, "c1", "web")).error);
+    node.make_link("caliweb", "c1");
+    node.make_link("calileft", "c2");
+    CHECK_FALSE(node.ask(pod_request(Op::del, "c2", "left")).error);
+    CHECK(eventually([&] { return !node.has_link("calileft"); }));
+    CHECK(node.has_link("caliweb"));
+    CHECK(node.count(model::Kind::ipam_handle) == 1);
+}
+
+TEST_CASE("GC releases what the runtime does not know") {
+    Node node;
+    node.put_pool();
+    node.start();
+    for (const char* pod : {"a", "b", "c"}) {
+        REQUIRE_FALSE(node.ask(pod_request(Op::add, std::string("c") + pod, pod)).error);
+    }
+    Request gc;
+    gc.op = Op::gc;
+    gc.network = "net";
+    gc.valid_attachments = {{"cb", "eth0"}};
+    CHECK_FALSE(node.ask(gc).error);
+    CHECK(eventually([&] { return node.count(model::Kind::workload_endpoint) == 1; }));
+    CHECK(node.endpoint("prod", "n1-k8s-b-eth0"));
+}
+
+TEST_CASE("many plugins at once get different addresses") {
+    Node node;
+    node.put_pool("10.0.0.0/22");
+    node.start();
+    std::vector<std::vector<net::Ip>> got(8);
+    {
+        std::vector<std::jthread> threads;
+        for (std::size_t t = 0; t < got.size(); ++t) {
+            threads.emplace_back([&, t] {
+                for (int i = 0; i < 10; ++i) {
+                    const std::string pod = fmt::format("p{}x{}", t, i);
+                    const Answer answer = node.ask(pod_request(Op::add, "c" + pod, pod));
+                    got[t].insert(got[t].end(), answer.ips.begin(), answer.ips.end());
+                }
+            });
+        }
+    }
+    std::set<net::Ip> all;
+    for (const auto& one : got) {
+        all.insert(one.begin(), one.end());
+    }
+    CHECK(all.size() == 80);
+}
+
+TEST_CASE("without a datastore pods are refused with the reason, and DELs are still taken") {
+    Node node;
+    node.start("/proc/nowhere/store.db");
+    const Answer answer = node.ask(pod_request(Op::add, "c1", "web"));
+    REQUIRE(answer.error);
+    CHECK(answer.error->code == 11);
+    CHECK_FALSE(node.ask(pod_request(Op::del, "c1", "web")).error);
+    CHECK(node.status_of("inSync") == boost::json::value(false));
+    CHECK(eventually([&] { return node.status_of("problem").is_string(); }));
+}
+
+TEST_CASE("a Node that is deleted under a living daemon comes back") {
+    Node node;
+    node.put_pool();
+    node.start();
+    REQUIRE(node.store->remove({model::Kind::node, "", "n1"}, std::nullopt));
+    CHECK(eventually([&] { return node.count(model::Kind::node) == 1; }));
+}
+
+}  // namespace
+}  // namespace manul::ipam

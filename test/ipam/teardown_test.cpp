@@ -1,0 +1,160 @@
+#include "ipam/teardown.hpp"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/core.h>
+#include <catch2/catch.hpp>
+
+#include "ipam/journal.hpp"
+
+namespace manul::ipam {
+namespace {
+
+netlink::Link link(std::uint32_t index, std::string name, std::string alias) {
+    netlink::Link out;
+    out.index = index;
+    out.name = std::move(name);
+    out.alias = std::move(alias);
+    return out;
+}
+
+std::vector<std::uint32_t> indexes(const std::vector<netlink::Link>& links) {
+    std::vector<std::uint32_t> out;
+    for (const netlink::Link& one : links) {
+        out.push_back(one.index);
+    }
+    return out;
+}
+
+TEST_CASE("a deletion takes the links of its container and no other") {
+    struct Row {
+        std::string name;
+        Deletion deletion;
+        LinkClaims claims;
+        std::vector<std::uint32_t> wanted;
+    };
+    const std::vector<netlink::Link> links{link(1, "lo", ""),        link(2, "caliaaa", "c1"), link(3, "calibbb", "c2"),
+                                           link(4, "calibare", ""),  link(5, "mxl5", "c1"),    link(6, "eth0", "c1"),
+                                           link(7, "calieth1", "c1")};
+    const auto of = [](std::string container, std::string interface_name, bool known) {
+        return Deletion{{"net", {std::move(container), "eth0"}}, std::move(interface_name), known};
+    };
+    const auto row = GENERATE_COPY(values<Row>({
+        {"its own, and what was put aside", of("c1", "caliaaa", true), {{"caliaaa", "calieth1"}, {}}, {2, 5}},
+        {"name now used by a newer container",
+         of("c1", "calibbb", false),
+         {{"calibbb", "calieth1", "caliaaa"}, {}},
+         {5}},
+        {"by alias alone", of("c2", "", false), {}, {3}},
+        {"unknown, without alias, nobody's", of("c9", "calibare", false), {}, {4}},
+        {"without alias, but another's", of("c9", "calibare", false), {{"calibare"}, {}}, {}},
+        {"without alias, but an ADD waits for it", of("c9", "calibare", false), {{}, {"calibare"}}, {}},
+        {"known, without alias", of("c9", "calibare", true), {{"calibare"}, {}}, {4}},
+        {"nothing there", of("c9", "caliccc", true), {}, {}},
+        {"no name and no container", of("", "", false), {}, {}},
+    }));
+    CAPTURE(row.name);
+    CHECK(indexes(links_of(row.deletion, links, row.claims)) == row.wanted);
+}
+
+TEST_CASE("only the predecessor's link is put aside") {
+    CHECK(may_put_aside(link(2, "caliaaa", "old"), {"old", "eth0"}));
+    CHECK_FALSE(may_put_aside(link(2, "caliaaa", "other"), {"old", "eth0"}));
+    CHECK_FALSE(may_put_aside(link(2, "caliaaa", ""), {"old", "eth0"}));
+    CHECK(aside_name(4294967295U).size() <= 15);
+}
+
+TEST_CASE("an attachment dies with its link after the grace period, or at once with its boot") {
+    Presence presence;
+    const SteadyTime start{};
+    const KnownAttachment here{"net", {"c1", "eth0"}, "caliaaa", true};
+    const KnownAttachment gone{"net", {"c2", "eth0"}, "calibbb", true};
+    const KnownAttachment replaced{"net", {"c3", "eth0"}, "caliccc", true};
+    const KnownAttachment old_boot{"net", {"c4", "eth0"}, "caliddd", false};
+    const std::vector<KnownAttachment> all{here, gone, replaced, old_boot};
+    const std::vector<netlink::Link> links{link(2, "caliaaa", "c1"), link(3, "caliccc", "newer"),
+                                           link(4, "caliddd", "c4")};
+    CHECK(presence.observe(all, links, start) == std::vector<Release>{{"net", {"c4", "eth0"}}});
+    const std::vector<KnownAttachment> left{here, gone, replaced};
+    CHECK(presence.observe(left, links, start + Presence::kGrace - std::chrono::seconds{1}).empty());
+    CHECK(presence.observe(left, links, start + Presence::kGrace) ==
+          std::vector<Release>{{"net", {"c2", "eth0"}}, {"net", {"c3", "eth0"}}});
+}
+
+TEST_CASE("a link that comes back in time starts the grace period anew") {
+    Presence presence;
+    const SteadyTime start{};
+    const std::vector<KnownAttachment> all{{"net", {"c1", "eth0"}, "caliaaa", true}};
+    const std::vector<netlink::Link> links{link(2, "caliaaa", "")};
+    CHECK(presence.observe(all, {}, start).empty());
+    CHECK(presence.observe(all, links, start + std::chrono::seconds{30}).empty());
+    CHECK(presence.observe(all, {}, start + Presence::kGrace).empty());
+}
+
+struct TemporaryDirectory {
+    std::filesystem::path path =
+        std::filesystem::temp_directory_path() / fmt::format("manul-ipam-journal-{}", ::getpid());
+    TemporaryDirectory() { std::filesystem::create_directories(path); }
+    TemporaryDirectory(const TemporaryDirectory&) = delete;
+    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+    ~TemporaryDirectory() { std::filesystem::remove_all(path); }
+};
+
+Request del(const std::string& container) {
+    Request request;
+    request.op = Op::del;
+    request.network = "net";
+    request.attachment = {container, "eth0"};
+    return request;
+}
+
+TEST_CASE("the log of DELs holds what is not done, over restarts and torn writes") {
+    const TemporaryDirectory directory;
+    const std::string path = directory.path / "log";
+    {
+        auto log = DeleteLog::open(path);
+        REQUIRE(log);
+        const std::vector<Request> requests{del("a"), del("b"), del("c")};
+        const auto ids = log->append(requests);
+        REQUIRE(ids);
+        REQUIRE(ids->size() == 3);
+        log->done(std::vector<std::uint64_t>{(*ids)[1]});
+    }
+    std::ofstream(path, std::ios::app) << "D 17 {\"version\":1,\"op\":\"d";  // the power failed here
+    auto log = DeleteLog::open(path);
+    REQUIRE(log);
+    REQUIRE(log->pending().size() == 2);
+    CHECK(log->pending().begin()->second == del("a"));
+    const auto more = log->append(std::vector<Request>{del("d")});
+    REQUIRE(more);
+    const auto again = DeleteLog::open(path);
+    REQUIRE(again);
+    REQUIRE(again->pending().size() == 3);
+    CHECK(again->pending().rbegin()->second == del("d"));
+}
+
+TEST_CASE("a log that grew is replaced by what is pending") {
+    const TemporaryDirectory directory;
+    const std::string path = directory.path / "log";
+    auto log = DeleteLog::open(path);
+    REQUIRE(log);
+    REQUIRE(log->append(std::vector<Request>{del("stays")}));
+    const std::vector<Request> many(2000, del(std::string(200, 'x')));
+    for (int i = 0; i < 4; ++i) {
+        const auto ids = log->append(many);
+        REQUIRE(ids);
+        log->done(*ids);
+    }
+    REQUIRE(log->append(std::vector<Request>{del("last")}));
+    CHECK(std::filesystem::file_size(path) < 10'000);
+    const auto again = DeleteLog::open(path);
+    REQUIRE(again);
+    REQUIRE(again->pending().size() == 2);
+    CHECK(again->pending().begin()->second == del("stays"));
+}
+
+}  // namespace
+}  // namespace manul::ipam
