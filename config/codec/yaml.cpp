@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <iterator>
+#include <map>
 #include <span>
 #include <utility>
 
@@ -208,11 +209,20 @@ bool LoadResult::ok() const noexcept {
 }
 
 Findings LoadResult::all_findings() const {
-    Findings all = findings;
+    std::multimap<std::uint32_t, const Finding*> by_line;  // keeps the order of equal lines
+    const auto add = [&](const Findings& some) {
+        for (const Finding& finding : some) {
+            by_line.emplace(finding.line, &finding);
+        }
+    };
+    add(findings);
     for (const LoadedObject& object : objects) {
-        all.insert(all.end(), object.findings.begin(), object.findings.end());
+        add(object.findings);
     }
-    std::ranges::stable_sort(all, {}, &Finding::line);
+    Findings all;
+    for (const auto& [line, finding] : by_line) {
+        all.push_back(*finding);
+    }
     return all;
 }
 

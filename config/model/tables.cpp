@@ -6,6 +6,7 @@
 #include "config/model/bgp_peer.hpp"
 #include "config/model/block_affinity.hpp"
 #include "config/model/cluster_information.hpp"
+#include "config/model/described.hpp"
 #include "config/model/felix_configuration.hpp"
 #include "config/model/global_network_policy.hpp"
 #include "config/model/host_endpoint.hpp"

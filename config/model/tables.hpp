@@ -3,7 +3,6 @@
 #include <memory>
 
 #include "config/model/field.hpp"
-#include "config/model/policy.hpp"
 #include "config/model/resource.hpp"
 
 /// The field tables of every kind.
@@ -23,9 +22,5 @@ struct KindTable {
 [[nodiscard]] const ObjectInfo& metadata_table() noexcept;
 /// FelixConfigurationSpec's, whose defaults and overrides are merged by field.
 [[nodiscard]] const ObjectInfo& felix_table() noexcept;
-
-// Tables that more than one file of tables refers to.
-template <>
-const ObjectInfo Described<Rule>::kInfo;
 
 }  // namespace manul::model

@@ -1,5 +1,6 @@
 #include "config/model/bgp_configuration.hpp"
 #include "config/model/bgp_peer.hpp"
+#include "config/model/described.hpp"
 #include "config/model/field.hpp"
 
 namespace manul::model {

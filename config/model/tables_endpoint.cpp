@@ -1,3 +1,4 @@
+#include "config/model/described.hpp"
 #include "config/model/field.hpp"
 #include "config/model/host_endpoint.hpp"
 #include "config/model/workload_endpoint.hpp"

@@ -1,6 +1,7 @@
 #include <array>
 #include <string_view>
 
+#include "config/model/described.hpp"
 #include "config/model/felix_configuration.hpp"
 #include "config/model/field.hpp"
 #include "config/model/tables.hpp"

@@ -1,4 +1,5 @@
 #include "config/model/block_affinity.hpp"
+#include "config/model/described.hpp"
 #include "config/model/field.hpp"
 #include "config/model/ip_pool.hpp"
 #include "config/model/ip_reservation.hpp"

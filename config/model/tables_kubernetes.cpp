@@ -1,3 +1,4 @@
+#include "config/model/described.hpp"
 #include "config/model/field.hpp"
 #include "config/model/kubernetes.hpp"
 

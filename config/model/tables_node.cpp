@@ -1,4 +1,5 @@
 #include "config/model/cluster_information.hpp"
+#include "config/model/described.hpp"
 #include "config/model/field.hpp"
 #include "config/model/node.hpp"
 #include "config/model/node_report.hpp"

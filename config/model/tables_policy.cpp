@@ -1,3 +1,4 @@
+#include "config/model/described.hpp"
 #include "config/model/field.hpp"
 #include "config/model/global_network_policy.hpp"
 #include "config/model/network_set.hpp"
