@@ -8,6 +8,8 @@ import ipaddress
 import json
 import os
 import pathlib
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -145,7 +147,7 @@ class SystemTest:
         route = self.lab.nodes[0].namespace.ip("route", "get", pod.address4).stdout
         assert f"via {self.lab.nodes[1].address4} dev eth0" in route, route
         table = self.lab.nodes[0].namespace.ip("route", "show", "proto", "176").stdout
-        assert "default via 10.99.0.1" in table and "blackhole" in table, table
+        assert re.search(r"^default .*via 10\.99\.0\.1 ", table, re.M) and "blackhole" in table, table
 
     def test_every_pod_reaches_every_other_over_tcp_udp_and_ipv6(self):
         names = [p.name for p in self.lab.pods if p.labels.get("app") in ("client", "server")]
@@ -241,19 +243,23 @@ class SystemTest:
                               t.count("Established") == 18 and t, 20)
         assert "Node node3" in everywhere
 
+    def kill(self, node, *names):
+        for pid in run("ip", "netns", "pids", node.namespace.name).stdout.split():
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() in names:
+                os.kill(int(pid), signal.SIGKILL)
+
     def test_killed_daemons_come_back_and_policy_stays_meanwhile(self):
         node = self.lab.nodes[1]
         self.ctl("apply", "-f", MANIFESTS / "deny-clients.yaml")
         rows = [("client1", "server2", "tcp", 8080, False), ("client2", "client1", "tcp", 8080, True), ("server2", "client2", "tcp", 8080, True)]
         self.expect(rows, "the deny before the kill")
-        for pid in run("ip", "netns", "pids", node.namespace.name).stdout.split():
-            name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-            if name in ("manul-felix", "manul-bgpd", "manul-ipamd"):
-                os.kill(int(pid), 9)
+        self.kill(node, "manul-felix", "manul-ipamd")
         results = probe([(self.lab.pod(s).namespace, self.target(t), proto, port) for s, t, proto, port, _ in rows], 0.8)
         assert results == [want for *_, want in rows], results
         self.ctl("delete", "gnp", "deny-clients")
         self.expect([(s, t, p, n, True) for s, t, p, n, _ in rows], "felix works again after kill -9", 30)
+        self.kill(node, "manul-bgpd")
+        self.expect([(s, t, p, n, True) for s, t, p, n, _ in rows], "routes are back after kill -9 of bgpd", 30)
         self.lab.wait_for_sessions()
 
     def test_every_example_has_the_effect_that_its_readme_states(self):
@@ -319,7 +325,7 @@ class SystemTest:
     def print_logs(self):
         for node in self.lab.nodes:
             for log in sorted(node.log_dir.glob("*.log")):
-                print(f"--- last lines of {log}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-25:]))
+                print(f"--- last lines of {log}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-60:]))
 
 
 if __name__ == "__main__":

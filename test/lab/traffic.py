@@ -128,7 +128,7 @@ def matrix(pods, protocol="tcp", port=8080, family=4, timeout=1.5):
 
 def print_matrix(pods, verdicts, out):
     """Rows are sources, columns are targets, as the people who read it think: from the left to the top."""
-    width = max(len(p.name) for p in pods)
+    width = max(len("from \\ to"), *(len(p.name) for p in pods))
     out("  " + "from \\ to".ljust(width + 2) + "  ".join(p.name.ljust(6) for p in pods))
     for a in pods:
         cells = []
