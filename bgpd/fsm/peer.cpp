@@ -62,7 +62,12 @@ std::optional<TimePoint> Peer::next_deadline() const noexcept {
     return next;
 }
 
-State Peer::state() const noexcept { return std::max(outgoing_.state(), incoming_.state()); }
+State Peer::state() const noexcept {
+    if (incoming_.state() == State::active && outgoing_.state() != State::idle) {
+        return outgoing_.state();  // we listen all the time; what we do besides says more
+    }
+    return std::max(outgoing_.state(), incoming_.state());
+}
 
 State Peer::state(Direction direction) const noexcept { return connection(direction).state(); }
 

@@ -146,7 +146,9 @@ PathAttributes decode_attributes(ByteView canonical) {
                 }
                 break;
             default:
-                result.others.push_back({attribute.flags, attribute.type, Bytes(value.begin(), value.end())});
+                result.others.push_back(
+                    {static_cast<std::uint8_t>(attribute.flags & ~attribute_flag::kExtendedLength), attribute.type,
+                     Bytes(value.begin(), value.end())});
                 break;
         }
     }

@@ -24,7 +24,7 @@ struct Aggregator {
 
 /// One that we do not interpret but may have to pass on.
 struct OpaqueAttribute {
-    std::uint8_t flags = 0;
+    std::uint8_t flags = 0;  ///< without the extended length bit
     std::uint8_t type = 0;
     Bytes value;
     bool operator==(const OpaqueAttribute&) const = default;

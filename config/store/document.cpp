@@ -1,12 +1,13 @@
 #include "config/store/document.hpp"
 
+#include <sys/random.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
 #include <expected>
 #include <optional>
-#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -219,12 +220,9 @@ StoreResult<void> stamp(const model::Key& key, json::object& document, const jso
 }
 
 std::string make_uid() {
-    static_assert(sizeof(std::random_device::result_type) == 4);
-    std::random_device source;  // the kernel's generator
     std::array<std::uint32_t, 4> words{};
-    for (std::uint32_t& word : words) {
-        word = source();
-    }
+    static_assert(sizeof(words) <= 256, "up to here the kernel gives everything at once");
+    static_cast<void>(::getrandom(words.data(), sizeof(words), 0));
     words[1] = (words[1] & 0xffff0fffU) | 0x4000U;
     words[2] = (words[2] & 0x3fffffffU) | 0x80000000U;
     return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:04x}{:08x}", words[0], words[1] >> 16U, words[1] & 0xffffU,

@@ -4,7 +4,9 @@
 #include <vector>
 
 #include "config/store/memory.hpp"
+#include "config/store/memory_backend.hpp"
 #include "config/store/open.hpp"
+#include "config/store/sqlite/sqlite_backend.hpp"
 #include "test/config/store_contract.hpp"
 
 namespace manul::test {
@@ -15,9 +17,24 @@ std::vector<StoreFixture> store_fixtures() {
     const auto directory = std::make_shared<ScratchDirectory>();
     const store::SqliteOptions small_log{.change_log_limit = 20, .change_log_trim = 5};
     return {
-        {"memory", [database] { return store::make_memory(database); }, [small] { return store::make_memory(small); }},
-        {"sqlite", [directory] { return store::open_sqlite(directory->database()); },
-         [directory, small_log] { return store::open_sqlite(directory->path() + "/small/store.db", small_log); }}};
+        {
+            .name = "memory",
+            .open = [database] { return store::make_memory(database); },
+            .open_small_log = [small] { return store::make_memory(small); },
+            .backend = [] { return std::make_unique<store::MemoryBackend>(store::make_memory_database()); },
+        },
+        {
+            .name = "sqlite",
+            .open = [directory] { return store::open_sqlite(directory->database()); },
+            .open_small_log =
+                [directory, small_log] { return store::open_sqlite(directory->path() + "/small/store.db", small_log); },
+            .backend =
+                [directory] {
+                    return std::make_unique<store::sqlite::SqliteBackend>(directory->path() + "/bare.db",
+                                                                          store::SqliteOptions{});
+                },
+        },
+    };
 }
 
 }  // namespace manul::test

@@ -5,14 +5,18 @@
 #include <string>
 #include <system_error>
 
+#include <unistd.h>
+
 #include <stdlib.h>  // NOLINT(modernize-deprecated-headers): mkdtemp
 
 namespace manul::test {
 
-/// A directory of its own, removed with everything in it.
+/// A directory of its own, removed with everything in it. In memory where possible: what is tested does not depend on
+/// how long a disk takes to flush.
 class ScratchDirectory {
 public:
-    ScratchDirectory() : path_("/tmp/manul-store-test-XXXXXX") {
+    ScratchDirectory()
+        : path_((::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") + std::string("/manul-store-test-XXXXXX")) {
         if (::mkdtemp(path_.data()) == nullptr) {
             path_.clear();
         }

@@ -9,7 +9,7 @@
 #include <boost/json/value.hpp>
 
 #include "config/model/kind.hpp"
-#include "config/store/memory.hpp"
+#include "config/store/backend.hpp"
 #include "config/store/store.hpp"
 #include "test/config/store_contract.hpp"
 
@@ -194,4 +194,27 @@ TEST_CASE("a new pool must fit the blocks that are in use in its range") {
     REQUIRE(!refused);
     CHECK(refused.error().message.find("10.0.0.0/28") != std::string::npos);
     CHECK(create(*store, pool_key("a"), R"({"cidr":"10.0.0.0/16","blockSize":28})"));
+}
+
+TEST_CASE("a commit proves that no object of a kind came or changed since it was read") {
+    FOR_EACH_STORE
+    const auto backend = fixture.backend();
+    const auto put = [&](const Key& key, const Precondition& precondition, const std::vector<KindUnchanged>& kinds) {
+        const std::vector<Mutation> mutations{{Mutation::Type::put, key, "{}", precondition}};
+        return backend->commit(mutations, kinds);
+    };
+    const auto first = put(policy_key("a"), {true, {}}, {});
+    REQUIRE(first);
+    const std::vector<KindUnchanged> unchanged{{Kind::network_policy, *first}};
+    REQUIRE(put(tier_key("t"), {true, {}}, unchanged));  // another kind
+    const auto updated = put(policy_key("a"), {false, *first}, {});
+    REQUIRE(updated);
+    CHECK(put(tier_key("u"), {true, {}}, unchanged).error().code == Code::conflict);
+    const auto snapshot = backend->read(std::vector{tier_key("u")});
+    REQUIRE(snapshot);
+    CHECK(!snapshot->rows.front());
+    CHECK(snapshot->revision == *updated);  // a refused commit leaves no trace
+    CHECK(put(tier_key("u"), {true, {}}, {{Kind::network_policy, *updated}}));
+    // What the log no longer knows cannot be proved.
+    CHECK(put(tier_key("v"), {true, {}}, {{Kind::network_policy, "x"}}).error().code == Code::conflict);
 }

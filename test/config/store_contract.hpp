@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/model/kind.hpp"
+#include "config/store/backend.hpp"
 #include "config/store/store.hpp"
 
 /// What every backend must do the same way, and small documents to do it with.
@@ -22,6 +23,8 @@ struct StoreFixture {
     std::function<std::unique_ptr<store::Store>()> open;
     /// A Store of a datastore whose change log keeps 20 entries.
     std::function<std::unique_ptr<store::Store>()> open_small_log;
+    /// The bare backend of a third, empty datastore.
+    std::function<std::unique_ptr<store::Backend>()> backend;
 };
 
 /// Each call gives fresh, empty datastores.

@@ -1,0 +1,270 @@
+#include "bgpd/io/datastore.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/daemon.hpp"
+#include "base/log.hpp"
+#include "bgpd/io/messages.hpp"
+#include "bgpd/speaker/originate.hpp"
+#include "bgpd/speaker/peers.hpp"
+#include "config/codec/json.hpp"
+#include "config/model/bgp_configuration.hpp"
+#include "config/model/bgp_peer.hpp"
+#include "config/model/block_affinity.hpp"
+#include "config/model/finding.hpp"
+#include "config/model/ip_pool.hpp"
+#include "config/model/kind.hpp"
+#include "config/model/node.hpp"
+#include "config/model/node_report.hpp"
+#include "config/model/resource.hpp"
+#include "config/model/workload_endpoint.hpp"
+#include "config/store/store.hpp"
+
+namespace manul::bgp::io {
+namespace {
+
+using model::Kind;
+
+constexpr std::int64_t kFirstPauseUs = 200'000;
+constexpr std::int64_t kLastPauseUs = 10'000'000;
+
+constexpr std::array kKinds = {Kind::node,    Kind::bgp_configuration, Kind::bgp_peer,
+                               Kind::ip_pool, Kind::block_affinity,    Kind::workload_endpoint};
+
+/// The others change by themselves all the time: reporting their tokens would make idle nodes write for ever.
+bool applied_by_people(Kind kind) {
+    return kind == Kind::bgp_configuration || kind == Kind::bgp_peer || kind == Kind::ip_pool;
+}
+
+std::string errors_of(const model::Findings& findings) {
+    std::string text;
+    for (const model::Finding& finding : findings) {
+        if (finding.severity == model::Finding::Severity::error) {
+            text += (text.empty() ? "" : "; ") + finding.to_string();
+        }
+    }
+    return text;
+}
+
+}  // namespace
+
+/// What a job on the worker brings back.
+struct Datastore::Snapshot {
+    std::vector<Listed> kinds;
+    std::unique_ptr<store::Watch> watch;
+};
+
+Datastore::Datastore(boost::asio::io_context& io, Worker& worker, std::unique_ptr<store::Store> store,
+                     std::string node_name, std::function<void()> on_change)
+    : io_(io),
+      worker_(worker),
+      store_(std::move(store)),
+      node_name_(std::move(node_name)),
+      on_change_(std::move(on_change)),
+      pause_us_(kFirstPauseUs),
+      retry_(io, [this] { connect(); }) {}
+
+void Datastore::connect() {
+    readable_.reset();
+    watch_.reset();
+    // From here to the answer the store belongs to the worker's thread.
+    worker_.submit([this, store = store_]() -> std::move_only_function<void()> {
+        Snapshot snapshot;
+        std::vector<store::WatchStart> starts;
+        for (const Kind kind : kKinds) {
+            auto listing = store->list({kind, std::nullopt, {}});
+            if (!listing) {
+                return [this, error = listing.error()] { failed(error); };
+            }
+            Listed& listed = snapshot.kinds.emplace_back(Listed{kind, listing->revision, {}, {}});
+            for (const store::Object& object : listing->items) {
+                listed.keys.push_back(object.key);
+                listed.items.emplace_back(object.key, decode(object));
+            }
+            for (const store::DamagedObject& object : listing->damaged) {
+                listed.keys.push_back(object.key);
+                listed.items.emplace_back(object.key, Followed{object.revision, {}, nullptr, object.error.message});
+            }
+            starts.push_back({kind, listing->revision});
+        }
+        auto watch = store->watch(starts);
+        if (!watch) {
+            return [this, error = watch.error()] { failed(error); };
+        }
+        snapshot.watch = *std::move(watch);
+        return [this, result = std::move(snapshot)]() mutable { take(std::move(result)); };
+    });
+}
+
+Datastore::Followed Datastore::decode(const store::Object& object) {
+    codec::Decoded decoded = codec::decode_and_validate(object.key.kind, *object.document, codec::Mode::lenient);
+    if (!decoded.ok()) {
+        return {object.revision, {}, nullptr, errors_of(decoded.findings)};
+    }
+    return {object.revision, object.revision, std::move(decoded.resource), {}};
+}
+
+void Datastore::take(Snapshot snapshot) {
+    watch_ = std::move(snapshot.watch);
+    readable_ = std::make_unique<ReadableWatch>(io_, watch_->fd(), [this] { on_readable(); });
+    pause_us_ = kFirstPauseUs;
+    if (std::exchange(away_, false)) {
+        log::emit(kStoreBack);
+    }
+    for (Listed& listed : snapshot.kinds) {
+        const std::unordered_set<model::Key> stored(listed.keys.begin(), listed.keys.end());
+        std::erase_if(objects_[listed.kind], [&](const auto& one) { return !stored.contains(one.first); });
+        for (auto& [key, next] : listed.items) {
+            put(key, std::move(next));
+        }
+        note_token(listed.kind, listed.revision);
+    }
+    in_sync_ = true;
+    on_change_();
+    on_readable();  // what happened between list and watch
+}
+
+void Datastore::on_readable() {
+    auto events = watch_->take();
+    if (!events) {
+        if (!std::exchange(away_, true)) {
+            log::emit(kStoreFailed, events.error().message);
+        }
+        return;  // the watch goes on by itself
+    }
+    if (std::exchange(away_, false)) {
+        log::emit(kStoreBack);
+    }
+    bool list_again = false;
+    for (const store::Event& event : *events) {
+        const model::Key& key = event.object.key;
+        switch (event.type) {
+            case store::Event::Type::put:
+                put(key, decode(event.object));
+                note_token(key.kind, event.object.revision);
+                break;
+            case store::Event::Type::removed:
+                objects_[key.kind].erase(key);
+                note_token(key.kind, event.object.revision);
+                break;
+            case store::Event::Type::resync:
+                list_again = true;
+                break;
+        }
+    }
+    if (!events->empty()) {
+        on_change_();
+    }
+    if (list_again) {
+        connect();
+    }
+}
+
+bool Datastore::concerns(const model::Resource& resource) const {
+    if (const auto* endpoint = model::as<model::WorkloadEndpoint>(resource)) {
+        return endpoint->spec.node == node_name_;
+    }
+    if (const auto* affinity = model::as<model::BlockAffinity>(resource)) {
+        return affinity->spec.node == node_name_;
+    }
+    return true;
+}
+
+void Datastore::put(const model::Key& key, Followed next) {
+    auto& objects = objects_[key.kind];
+    if (next.resource && !concerns(*next.resource)) {
+        objects.erase(key);
+        return;
+    }
+    const auto before = objects.find(key);
+    if (!next.resource) {
+        if (before != objects.end()) {
+            next.resource = before->second.resource;
+            next.in_force_revision = before->second.in_force_revision;
+        }
+        if (before == objects.end() || before->second.revision != next.revision) {
+            log::emit(kBadResource, model::info(key.kind).name, key.name, next.refused);
+        }
+    }
+    objects.insert_or_assign(key, std::move(next));
+}
+
+void Datastore::note_token(Kind kind, const store::Revision& revision) {
+    if (applied_by_people(kind) && !revision.empty()) {
+        tokens_[model::reported_kind(kind)] = revision;
+    }
+}
+
+void Datastore::failed(const store::StoreError& error) {
+    if (!std::exchange(away_, true)) {
+        log::emit(kStoreFailed, error.message);
+    }
+    retry_.after_us(pause_us_);
+    pause_us_ = std::min(pause_us_ * 2, kLastPauseUs);
+}
+
+template <class T>
+std::vector<std::shared_ptr<const T>> Datastore::all() const {
+    std::vector<std::shared_ptr<const T>> result;
+    if (const auto objects = objects_.find(T::kKind); objects != objects_.end()) {
+        for (const auto& [key, followed] : objects->second) {
+            if (auto resource = model::as<T>(followed.resource)) {
+                result.push_back(std::move(resource));
+            }
+        }
+    }
+    return result;
+}
+
+speaker::PeerResources Datastore::peer_resources() const {
+    return {.node_name = node_name_,
+            .nodes = all<model::Node>(),
+            .peers = all<model::BgpPeer>(),
+            .configurations = all<model::BgpConfiguration>(),
+            .pools = all<model::IpPool>()};
+}
+
+speaker::OriginResources Datastore::origin_resources() const {
+    speaker::OriginResources resources{.node_name = node_name_,
+                                       .affinities = all<model::BlockAffinity>(),
+                                       .endpoints = all<model::WorkloadEndpoint>(),
+                                       .pools = all<model::IpPool>(),
+                                       .configuration = nullptr};
+    for (const auto& configuration : all<model::BgpConfiguration>()) {
+        if (configuration->metadata.name == "default") {
+            resources.configuration = configuration;
+        }
+    }
+    return resources;
+}
+
+std::size_t Datastore::node_count() const {
+    const auto nodes = objects_.find(Kind::node);
+    return nodes == objects_.end() ? 0 : nodes->second.size();
+}
+
+std::vector<model::NotInForce> Datastore::not_in_force() const {
+    std::vector<model::NotInForce> result;
+    for (const auto& [kind, objects] : objects_) {
+        for (const auto& [key, followed] : objects) {
+            if (!followed.refused.empty()) {
+                result.push_back({model::reported_kind(kind), key.ns, key.name, followed.refused, followed.revision,
+                                  followed.in_force_revision});
+            }
+        }
+    }
+    std::ranges::sort(result, {}, [](const model::NotInForce& one) { return std::tie(one.kind, one.ns, one.name); });
+    return result;
+}
+
+}  // namespace manul::bgp::io

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/daemon.hpp"
+#include "base/error.hpp"
+#include "bgpd/io/connection_io.hpp"
+#include "bgpd/io/kernel.hpp"
+#include "bgpd/io/listener.hpp"
+#include "bgpd/speaker/action.hpp"
+#include "bgpd/speaker/event.hpp"
+#include "bgpd/speaker/speaker.hpp"
+#include "bgpd/speaker/status.hpp"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace manul::bgp::io {
+
+/// Drives one Speaker: what sockets, kernel, timers and people bring becomes events, its actions become system calls.
+/// One thread. A turn: read a little from every connection that is ready, then TurnEnd, then carry out what follows
+/// from it and send it; while work is left, the next turn comes at once, but after other handlers of the io_context.
+class Engine {
+public:
+    using OnPeer = std::function<void(const speaker::PeerStatus& status, bool removed)>;
+
+    /// `program_kernel` false: routes are neither written nor needed (a pure reflector).
+    Engine(boost::asio::io_context& io, bool program_kernel, OnPeer on_peer);
+
+    /// Reads the kernel's state; the speaker starts with the first configuration.
+    [[nodiscard]] Result<void> start();
+    void configure(std::shared_ptr<const speaker::Configuration> configuration);
+    void originate(std::shared_ptr<const std::vector<speaker::LocalRoute>> routes);
+    void command(speaker::PeerCommand command);
+
+    [[nodiscard]] const speaker::Speaker& speaker() const noexcept { return speaker_; }
+    [[nodiscard]] std::optional<FibSync::Counts> fib() const { return kernel_.counts(); }
+    /// The first tables of all peers are loaded.
+    [[nodiscard]] bool in_sync() const noexcept { return in_sync_; }
+
+private:
+    void add(speaker::Event event) { events_.push_back(std::move(event)); }
+    void accepted(UniqueFd fd, const speaker::Endpoint& remote);
+    [[nodiscard]] std::size_t received(speaker::ConnectionId connection, ByteView data);
+    void on_sockets();
+    /// Hands over every waiting event and those that follow from them.
+    void drain();
+    void carry_out(const speaker::Action& action);
+    /// Ends the turn: TurnEnd, kernel, timer.
+    void turn();
+
+    OnPeer on_peer_;
+    speaker::Speaker speaker_;
+    std::deque<speaker::Event> events_;
+    ConnectionIo connections_;
+    Listener listener_;
+    Kernel kernel_;
+    ReadableWatch sockets_;
+    Timer timer_;
+    std::vector<speaker::Event> from_kernel_;
+    bool in_sync_ = false;
+};
+
+}  // namespace manul::bgp::io

@@ -1,0 +1,471 @@
+#include "bgpd/io/fib_sync.hpp"
+
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/log.hpp"
+#include "base/try.hpp"
+#include "bgpd/io/messages.hpp"
+#include "bgpd/io/next_hop_watch.hpp"
+#include "bgpd/speaker/action.hpp"
+#include "net/ip.hpp"
+#include "net/netlink/decode.hpp"
+#include "net/netlink/encode.hpp"
+#include "net/netlink/socket.hpp"
+#include "net/prefix.hpp"
+
+namespace manul::bgp::io {
+namespace {
+
+constexpr std::uint8_t family_index(net::Family family) { return family == net::Family::v4 ? 0 : 1; }
+
+std::vector<netlink::Hop> hops_of(const speaker::FibGroup& group) {
+    std::vector<netlink::Hop> hops;
+    for (const speaker::FibMember& member : group.members) {
+        netlink::Hop& hop = hops.emplace_back();
+        hop.ifindex = member.via.interface;
+        hop.gateway = member.via.gateway.value_or(member.next_hop);
+    }
+    return hops;
+}
+
+netlink::Nexthop single(std::uint32_t id, const netlink::Hop& hop) {
+    netlink::Nexthop object;
+    object.id = id;
+    object.protocol = kRouteProtocol;
+    object.family = hop.gateway->family();
+    object.hop = hop;
+    return object;
+}
+
+netlink::Nexthop group_of(std::uint32_t id, const std::vector<std::uint32_t>& members) {
+    netlink::Nexthop object;
+    object.id = id;
+    object.protocol = kRouteProtocol;
+    for (const std::uint32_t member : members) {
+        object.group.push_back({member, 1});
+    }
+    return object;
+}
+
+netlink::Route own_route(const net::Prefix& prefix, bool blackhole) {
+    netlink::Route route;
+    route.dst = prefix;
+    route.protocol = kRouteProtocol;
+    route.type = blackhole ? RTN_BLACKHOLE : RTN_UNICAST;
+    route.priority = blackhole ? kBlackholeMetric : kLearnedMetric;
+    return route;
+}
+
+}  // namespace
+
+bool FibSync::run(netlink::RequestBuffer& requests, std::vector<netlink::RefusedRequest>& refused) {
+    if (requests.empty()) {
+        return true;
+    }
+    auto result = socket_.batch(requests);
+    requests.clear();
+    if (!result) {
+        log::emit(kKernelFailed, result.error().message());
+        needs_resync_ = true;
+        return false;
+    }
+    refused = *std::move(result);
+    return true;
+}
+
+// ---- nexthop objects ------------------------------------------------------------------------------------------------
+
+std::uint32_t FibSync::new_object() {
+    do {
+        ++next_object_;
+    } while (stale_objects_.contains(next_object_) || foreign_objects_.contains(next_object_));
+    return next_object_;
+}
+
+std::uint32_t FibSync::member_object(const netlink::Hop& hop) {
+    Member& member = members_[{hop.ifindex, *hop.gateway}];
+    ++member.uses;
+    if (member.object == 0) {
+        member.object = new_object();
+    }
+    return member.object;
+}
+
+void FibSync::program_group(Group& group) {
+    if (group.hops.size() == 1) {
+        netlink::put_nexthop(requests_, single(group.object, group.hops.front()), netlink::Write::replace);
+    } else {
+        for (std::size_t i = 0; i < group.hops.size(); ++i) {
+            netlink::put_nexthop(requests_, single(group.members[i], group.hops[i]), netlink::Write::replace);
+        }
+        netlink::put_nexthop(requests_, group_of(group.object, group.members), netlink::Write::replace);
+    }
+    std::vector<netlink::RefusedRequest> refused;
+    group.failed = !run(requests_, refused) || !refused.empty();
+    if (!refused.empty()) {
+        log::emit(kKernelFailed, "nexthop object: " + netlink::SocketError{netlink::SocketError::Kind::refused,
+                                                                           refused.front().code, refused.front().text}
+                                                          .message());
+    }
+}
+
+void FibSync::retire(const Group& group) {
+    retired_.push_back(group.object);
+    if (group.members.empty()) {
+        return;
+    }
+    for (const netlink::Hop& hop : group.hops) {
+        const auto member = members_.find({hop.ifindex, *hop.gateway});
+        if (--member->second.uses == 0) {
+            retired_.push_back(member->second.object);
+            members_.erase(member);
+        }
+    }
+}
+
+void FibSync::define(const speaker::FibGroup& definition) {
+    const std::uint32_t id = definition.group.value();
+    const auto known = groups_.find(id);
+    if (definition.members.empty()) {
+        if (known != groups_.end()) {
+            retire(known->second);
+            groups_.erase(known);
+        }
+        return;
+    }
+    Group next{hops_of(definition), 0, {}, false};
+    if (known != groups_.end() && known->second.hops == next.hops && !known->second.failed) {
+        return;
+    }
+    if (next.hops.size() > 1) {
+        for (const netlink::Hop& hop : next.hops) {
+            next.members.push_back(member_object(hop));
+        }
+    }
+    // One hop and several are objects of different kinds, which the kernel does not turn into each other.
+    const bool keeps_object = known != groups_.end() && known->second.members.empty() == next.members.empty();
+    if (keeps_object) {
+        next.object = known->second.object;
+    } else {
+        next.object = new_object();
+    }
+    program_group(next);
+    if (known == groups_.end()) {
+        groups_.emplace(id, std::move(next));
+        return;
+    }
+    retire(known->second);
+    if (keeps_object) {
+        std::erase(retired_, next.object);
+    } else {
+        enqueue_users(definition.group);
+    }
+    known->second = std::move(next);
+}
+
+void FibSync::enqueue_users(speaker::FibGroupId group) {
+    for (std::uint8_t family = 0; family < entries_.size(); ++family) {
+        for (std::uint32_t slot = 0; slot < entries_[family].size(); ++slot) {
+            if (entries_[family][slot].wanted == group) {
+                enqueue({family, slot});
+            }
+        }
+    }
+}
+
+void FibSync::drop_retired() {
+    std::vector<std::uint32_t> gone = std::exchange(retired_, {});
+    if (sweeping_ && stale_.empty()) {
+        gone.insert(gone.end(), stale_objects_.begin(), stale_objects_.end());
+        stale_objects_.clear();
+    }
+    for (const std::uint32_t object : gone) {
+        netlink::delete_nexthop(requests_, object);
+    }
+    std::vector<netlink::RefusedRequest> refused;  // what is gone already: fine
+    static_cast<void>(run(requests_, refused));
+}
+
+// ---- routes ---------------------------------------------------------------------------------------------------------
+
+void FibSync::enqueue(SlotRef ref) {
+    Entry& entry = at(ref);
+    refused_.erase(ref);
+    if (!std::exchange(entry.queued, true)) {
+        queue_.push_back(ref);
+    }
+}
+
+void FibSync::change(const speaker::FibBatch& batch) {
+    for (const speaker::FibChange& change : *batch.changes) {
+        const SlotRef ref{family_index(change.prefix.family()), change.slot};
+        auto& entries = entries_[ref.family];
+        if (change.slot >= entries.size()) {
+            entries.resize(std::max<std::size_t>(change.slot + std::size_t{1}, entries.size() + entries.size() / 4));
+        }
+        Entry& entry = entries[change.slot];
+        if (!entry.named || entry.prefix != change.prefix) {
+            if (entry.named && entry.has.any()) {
+                orphans_[entry.prefix] = entry.has;
+            }
+            const bool queued = entry.queued;
+            entry = Entry{.prefix = change.prefix, .queued = queued, .named = true};
+            for (auto* left : {&stale_, &orphans_}) {
+                if (const auto found = left->find(change.prefix); found != left->end()) {
+                    entry.has = found->second;
+                    left->erase(found);
+                }
+            }
+        }
+        entry.wanted = change.group;
+        enqueue(ref);
+    }
+}
+
+void FibSync::complete() { sweeping_ = true; }
+
+void FibSync::put(SlotRef ref, Step step, netlink::Write how, std::uint32_t object) {
+    netlink::Route route = own_route(at(ref).prefix, step == Step::put_blackhole);
+    route.nexthop_id = object;
+    netlink::put_route(requests_, route, how);
+    sent_.push_back({ref, step, how == netlink::Write::add, object});
+}
+
+void FibSync::plan(SlotRef ref) {
+    Entry& entry = at(ref);
+    entry.queued = false;
+    const auto drop = [&](bool present, Step step) {
+        if (present) {
+            netlink::delete_route(requests_, own_route(entry.prefix, step == Step::delete_blackhole));
+            sent_.push_back({ref, step, false, 0});
+        }
+    };
+    if (entry.wanted == speaker::kNoRoute) {
+        drop(entry.has.learned, Step::delete_learned);
+        drop(entry.has.blackhole, Step::delete_blackhole);
+    } else if (entry.wanted == speaker::kBlackhole) {
+        if (!entry.has.blackhole) {
+            put(ref, Step::put_blackhole, netlink::Write::add, 0);
+        }
+        drop(entry.has.learned, Step::delete_learned);
+    } else if (const auto group = groups_.find(entry.wanted.value()); group != groups_.end()) {
+        const std::uint32_t object = group->second.object;
+        if (!entry.has.learned) {
+            put(ref, Step::put_learned, netlink::Write::add, object);
+        } else if (entry.object != object) {
+            put(ref, Step::put_learned, netlink::Write::replace, object);
+        }
+        drop(entry.has.blackhole, Step::delete_blackhole);
+    }
+}
+
+void FibSync::done(const Sent& sent) {
+    Entry& entry = at(sent.ref);
+    const bool before = entry.has.any();
+    switch (sent.step) {
+        case Step::put_learned:
+            entry.has.learned = true;
+            entry.object = sent.object;
+            break;
+        case Step::put_blackhole:
+            entry.has.blackhole = true;
+            break;
+        case Step::delete_learned:
+            entry.has.learned = false;
+            entry.object = 0;
+            break;
+        case Step::delete_blackhole:
+            entry.has.blackhole = false;
+            break;
+    }
+    in_kernel_ += (entry.has.any() ? 1U : 0U) - (before ? 1U : 0U);
+}
+
+/// The exclusive addition found a route of the prefix and metric. If it is ours after all, it goes and the addition is
+/// made again; if it is another owner's, nothing is changed.
+bool FibSync::add_again(const Sent& sent) {
+    const bool blackhole = sent.step == Step::put_blackhole;
+    netlink::Route route = own_route(at(sent.ref).prefix, blackhole);
+    netlink::RequestBuffer one;
+    netlink::delete_route(one, route);
+    if (!socket_.request(one)) {
+        return false;
+    }
+    one.clear();
+    route.nexthop_id = sent.object;
+    netlink::put_route(one, route, netlink::Write::add);
+    return socket_.request(one).has_value();
+}
+
+void FibSync::send_planned() {
+    std::vector<netlink::RefusedRequest> refused;
+    const std::vector<Sent> sent = std::exchange(sent_, {});
+    if (!run(requests_, refused)) {
+        return;  // what took effect is unknown: resync finds out
+    }
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < sent.size(); ++i) {
+        if (next == refused.size() || refused[next].index != i) {
+            done(sent[i]);
+            continue;
+        }
+        const netlink::RefusedRequest& why = refused[next++];
+        const bool deletion = sent[i].step == Step::delete_learned || sent[i].step == Step::delete_blackhole;
+        if ((deletion && (why.code == ESRCH || why.code == ENOENT)) ||
+            (sent[i].exclusive && why.code == EEXIST && add_again(sent[i]))) {
+            done(sent[i]);
+            continue;
+        }
+        refused_.insert(sent[i].ref);
+        if (refusals_++ == 0) {
+            first_refusal_ = at(sent[i].ref).prefix.to_string();
+            first_reason_ = netlink::SocketError{netlink::SocketError::Kind::refused, why.code, why.text}.message();
+        }
+    }
+    planned_ += sent.size();
+}
+
+void FibSync::report_refusals() {
+    if (refusals_ > 0) {
+        log::emit(kRouteRefused, refusals_, planned_, first_refusal_, first_reason_);
+    }
+    refusals_ = 0;
+    planned_ = 0;
+}
+
+void FibSync::delete_left(std::unordered_map<net::Prefix, InKernel>& left, std::size_t budget) {
+    for (std::size_t i = 0; i < budget && !left.empty(); ++i) {
+        const auto first = left.begin();
+        if (first->second.learned) {
+            netlink::delete_route(requests_, own_route(first->first, false));
+        }
+        if (first->second.blackhole) {
+            netlink::delete_route(requests_, own_route(first->first, true));
+        }
+        left.erase(first);
+    }
+    std::vector<netlink::RefusedRequest> refused;  // what is gone already: fine
+    static_cast<void>(run(requests_, refused));
+}
+
+bool FibSync::work(std::size_t budget) {
+    delete_left(orphans_, budget);
+    for (std::size_t i = 0; i < budget && !queue_.empty(); ++i) {
+        plan(queue_.front());
+        queue_.pop_front();
+    }
+    send_planned();
+    if (!queue_.empty() || !orphans_.empty()) {
+        return true;
+    }
+    report_refusals();
+    if (sweeping_ && !stale_.empty()) {
+        const std::size_t before = stale_.size();
+        delete_left(stale_, budget);
+        swept_ += before - stale_.size();
+        if (!stale_.empty()) {
+            return true;
+        }
+        log::emit(kStaleRemoved, std::exchange(swept_, 0));
+    }
+    if (!retired_.empty() || (sweeping_ && !stale_objects_.empty())) {
+        drop_retired();
+    }
+    return false;
+}
+
+void FibSync::retry() {
+    for (auto& [id, group] : groups_) {
+        if (group.failed) {
+            program_group(group);
+        }
+    }
+    for (const SlotRef ref : std::exchange(refused_, {})) {
+        enqueue(ref);
+    }
+}
+
+bool FibSync::uses(std::uint32_t ifindex) const {
+    return std::ranges::any_of(groups_, [&](const auto& one) {
+        return std::ranges::any_of(one.second.hops, [&](const netlink::Hop& hop) { return hop.ifindex == ifindex; });
+    });
+}
+
+netlink::SocketResult<void> FibSync::resync() {
+    needs_resync_ = false;
+    // The objects first, since routes can only lead to what exists.
+    MANUL_TRY(const auto objects, socket_.nexthops());
+    foreign_objects_.clear();
+    for (const netlink::Nexthop& object : objects) {
+        if (object.protocol != kRouteProtocol) {
+            foreign_objects_.insert(object.id);
+        } else if (!loaded_) {
+            stale_objects_.insert(object.id);
+        }
+    }
+    for (auto& [id, group] : groups_) {
+        program_group(group);
+    }
+
+    struct Found {
+        InKernel has;
+        std::uint32_t object = 0;
+    };
+    std::unordered_map<net::Prefix, Found> kernel;
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        MANUL_TRY(const auto routes,
+                  socket_.routes({.family = family, .table = netlink::kMainTable, .protocol = kRouteProtocol}));
+        for (const netlink::Route& route : routes) {
+            Found& found = kernel[route.dst];
+            if (route.type == RTN_BLACKHOLE && route.priority == kBlackholeMetric) {
+                found.has.blackhole = true;
+            } else if (route.type == RTN_UNICAST && route.priority == kLearnedMetric) {
+                found.has.learned = true;
+                found.object = route.nexthop_id;
+            }
+        }
+    }
+    in_kernel_ = 0;
+    for (std::uint8_t family = 0; family < entries_.size(); ++family) {
+        for (std::uint32_t slot = 0; slot < entries_[family].size(); ++slot) {
+            Entry& entry = entries_[family][slot];
+            if (!entry.named) {
+                continue;
+            }
+            const auto found = kernel.find(entry.prefix);
+            entry.has = found == kernel.end() ? InKernel{} : found->second.has;
+            entry.object = found == kernel.end() ? 0 : found->second.object;
+            if (found != kernel.end()) {
+                kernel.erase(found);
+            }
+            in_kernel_ += entry.has.any() ? 1U : 0U;
+            enqueue({family, slot});  // costs nothing when all is as wanted
+        }
+    }
+    // What nobody has named is left over: from an earlier run, or from a deletion that is still waiting.
+    stale_.clear();
+    orphans_.clear();
+    for (const auto& [prefix, found] : kernel) {
+        stale_[prefix] = found.has;
+    }
+    if (!std::exchange(loaded_, true) && !stale_.empty()) {
+        log::emit(kAdopted, stale_.size());
+    }
+    return {};
+}
+
+FibSync::Counts FibSync::counts() const noexcept {
+    return {in_kernel_, queue_.size() + orphans_.size(), refused_.size(), stale_.size()};
+}
+
+}  // namespace manul::bgp::io

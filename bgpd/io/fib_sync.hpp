@@ -1,0 +1,152 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "bgpd/speaker/action.hpp"
+#include "net/netlink/decode.hpp"
+#include "net/netlink/encode.hpp"
+#include "net/netlink/socket.hpp"
+#include "net/prefix.hpp"
+
+/// What the speaker wants to be in the kernel -> netlink batches.
+namespace manul::bgp::io {
+
+inline constexpr std::uint32_t kLearnedMetric = 1024;
+inline constexpr std::uint32_t kBlackholeMetric = 1032;  ///< own blocks: lose against every workload route
+
+/// Keeps the kernel's main table in line with FibGroup and FibBatch actions. Routes carry protocol 176 and lead to
+/// nexthop objects, one a group, so that a group changes in one message however many routes use it. Work is done in
+/// slices; changes to a prefix that still waits replace each other.
+///
+/// Another owner's route is never touched: routes are added exclusively, replaced only when ours is known to be there,
+/// and deleted by protocol and metric. Routes of an earlier run stay until `complete`; those that were named by then
+/// are replaced in place, without a gap.
+///
+/// The kernel drops routes and nexthop objects when a link goes down, and does not say so: `resync` reads back what is
+/// left and programs the rest again.
+class FibSync {
+public:
+    explicit FibSync(netlink::Socket socket) noexcept : socket_(std::move(socket)) {}
+
+    /// Takes the routes and nexthop objects of an earlier run into account, or looks again after the kernel may have
+    /// dropped some. Cost: one dump of own routes.
+    [[nodiscard]] netlink::SocketResult<void> resync();
+
+    void define(const speaker::FibGroup& group);
+    void change(const speaker::FibBatch& batch);
+    /// Everything wanted has been named: what an earlier run left besides may go.
+    void complete();
+
+    /// Sends at most about `budget` routes to the kernel. True when more is waiting that can be done now.
+    bool work(std::size_t budget);
+    /// Routes that the kernel refused are tried again.
+    void retry();
+    [[nodiscard]] bool has_refused() const noexcept { return !refused_.empty(); }
+    /// The connection to the kernel failed in the middle of something.
+    [[nodiscard]] bool needs_resync() const noexcept { return needs_resync_; }
+    /// Routes lead over this interface.
+    [[nodiscard]] bool uses(std::uint32_t ifindex) const;
+
+    struct Counts {
+        std::size_t routes = 0;   ///< in the kernel
+        std::size_t waiting = 0;  ///< to be programmed
+        std::size_t refused = 0;
+        std::size_t stale = 0;  ///< of an earlier run, not named yet
+    };
+    [[nodiscard]] Counts counts() const noexcept;
+
+private:
+    /// What the kernel has of ours for one prefix.
+    struct InKernel {
+        bool learned = false;
+        bool blackhole = false;
+
+        [[nodiscard]] bool any() const noexcept { return learned || blackhole; }
+        bool operator==(const InKernel&) const = default;
+    };
+    struct Entry {
+        net::Prefix prefix;
+        speaker::FibGroupId wanted;
+        InKernel has;
+        std::uint32_t object = 0;  ///< that the learned route in the kernel leads to
+        bool queued = false;
+        bool named = false;  ///< the slot has a prefix
+    };
+    struct Group {
+        std::vector<netlink::Hop> hops;
+        std::uint32_t object = 0;
+        std::vector<std::uint32_t> members;  ///< objects of the hops when the object is a group
+        bool failed = false;                 ///< the kernel refused it
+    };
+    struct SlotRef {
+        std::uint8_t family = 0;
+        std::uint32_t slot = 0;
+        auto operator<=>(const SlotRef&) const = default;
+    };
+    enum class Step : std::uint8_t { put_learned, put_blackhole, delete_learned, delete_blackhole };
+    struct Sent {
+        SlotRef ref;
+        Step step;
+        bool exclusive = false;
+        std::uint32_t object = 0;
+    };
+
+    [[nodiscard]] Entry& at(SlotRef ref) { return entries_[ref.family][ref.slot]; }
+    void enqueue(SlotRef ref);
+    void enqueue_users(speaker::FibGroupId group);
+    void plan(SlotRef ref);
+    void put(SlotRef ref, Step step, netlink::Write how, std::uint32_t object);
+    void send_planned();
+    void done(const Sent& sent);
+    [[nodiscard]] bool add_again(const Sent& sent);
+    void delete_left(std::unordered_map<net::Prefix, InKernel>& left, std::size_t budget);
+    void report_refusals();
+
+    [[nodiscard]] std::uint32_t new_object();
+    [[nodiscard]] std::uint32_t member_object(const netlink::Hop& hop);
+    void program_group(Group& group);
+    void retire(const Group& group);
+    void drop_retired();
+    [[nodiscard]] bool run(netlink::RequestBuffer& requests, std::vector<netlink::RefusedRequest>& refused);
+
+    netlink::Socket socket_;
+    netlink::RequestBuffer requests_;
+    std::vector<Sent> sent_;
+    std::array<std::vector<Entry>, 2> entries_;  ///< by family and slot
+    std::deque<SlotRef> queue_;
+    std::set<SlotRef> refused_;
+    std::size_t in_kernel_ = 0;
+    std::unordered_map<net::Prefix, InKernel> stale_;    ///< of an earlier run, not named yet
+    std::unordered_map<net::Prefix, InKernel> orphans_;  ///< to be deleted; their slots have new prefixes
+    bool loaded_ = false;
+    bool needs_resync_ = false;
+    bool sweeping_ = false;
+    std::size_t swept_ = 0;
+
+    std::unordered_map<std::uint32_t, Group> groups_;
+    struct Member {
+        std::uint32_t object = 0;
+        std::uint32_t uses = 0;
+    };
+    std::map<std::pair<std::uint32_t, net::Ip>, Member> members_;
+    std::vector<std::uint32_t> retired_;     ///< objects that routes may still lead to until the queue is empty
+    std::set<std::uint32_t> stale_objects_;  ///< of an earlier run
+    std::set<std::uint32_t> foreign_objects_;
+    std::uint32_t next_object_ = 0x4d000000;
+    std::size_t refusals_ = 0;  ///< since the queue was last empty
+    std::size_t planned_ = 0;
+    std::string first_refusal_;
+    std::string first_reason_;
+};
+
+}  // namespace manul::bgp::io

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/daemon.hpp"
+#include "base/error.hpp"
+#include "bgpd/io/fib_sync.hpp"
+#include "bgpd/io/next_hop_watch.hpp"
+#include "bgpd/speaker/action.hpp"
+#include "bgpd/speaker/event.hpp"
+#include "net/netlink/monitor.hpp"
+#include "net/netlink/socket.hpp"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace manul::bgp::io {
+
+/// The kernel as bgpd sees it: listens to links, addresses and routes, answers about next hops, and keeps the routes of
+/// FibSync in force, also when links go down and up.
+class Kernel {
+public:
+    /// `program` false: nothing is written (a pure reflector). `on_change`: call `take_changes` and `work`.
+    Kernel(boost::asio::io_context& io, bool program, std::function<void()> on_change);
+
+    /// Opens the sockets and reads everything once.
+    [[nodiscard]] Result<void> start();
+
+    void track(const speaker::TrackNextHop& what);
+    void define(const speaker::FibGroup& group);
+    void change(const speaker::FibBatch& batch);
+    void complete();
+
+    /// Events for the speaker.
+    void take_changes(std::vector<speaker::Event>& events) { watch_.changes(events); }
+    /// A slice of route programming; true when there is more.
+    bool work();
+    [[nodiscard]] std::optional<FibSync::Counts> counts() const;
+
+private:
+    [[nodiscard]] netlink::SocketResult<void> reload();
+    void on_monitor();
+    void look_again();
+
+    boost::asio::io_context& io_;
+    bool program_;
+    std::function<void()> on_change_;
+    NextHopWatch watch_;
+    std::optional<netlink::Monitor> monitor_;
+    std::optional<netlink::Socket> socket_;
+    std::optional<FibSync> fib_;
+    std::unique_ptr<ReadableWatch> readable_;
+    Timer look_again_;  ///< links have changed: programs again what the kernel dropped
+    Timer retry_;       ///< refused routes
+    bool reload_ = false;
+};
+
+}  // namespace manul::bgp::io

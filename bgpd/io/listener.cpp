@@ -1,0 +1,123 @@
+#include "bgpd/io/listener.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "base/daemon.hpp"
+#include "base/log.hpp"
+#include "base/unique_fd.hpp"
+#include "bgpd/io/messages.hpp"
+#include "bgpd/io/tcp.hpp"
+#include "bgpd/speaker/action.hpp"
+#include "bgpd/speaker/event.hpp"
+#include "net/ip.hpp"
+
+namespace manul::bgp::io {
+namespace {
+
+constexpr std::int64_t kRetryMicroseconds = 5'000'000;
+constexpr std::uint8_t kGtsmTtl = 255;
+
+}  // namespace
+
+Listener::Listener(boost::asio::io_context& io, OnAccept on_accept)
+    : io_(io), on_accept_(std::move(on_accept)), retry_(io, [this] { open_missing(); }) {}
+
+void Listener::listen(const speaker::Listen& where) {
+    wanted_.clear();
+    if (where.addresses.empty()) {
+        wanted_ = {{net::Ip4(), where.port}, {net::Ip6(), where.port}};
+    }
+    for (const net::Ip& address : where.addresses) {
+        wanted_.push_back({address, where.port});
+    }
+    std::erase_if(sockets_,
+                  [&](const Socket& socket) { return std::ranges::find(wanted_, socket.endpoint) == wanted_.end(); });
+    open_missing();
+}
+
+void Listener::open_missing() {
+    bool failed = false;
+    for (const speaker::Endpoint& endpoint : wanted_) {
+        if (std::ranges::find(sockets_, endpoint, &Socket::endpoint) != sockets_.end()) {
+            continue;
+        }
+        auto fd = listen_on(endpoint);
+        if (!fd) {
+            log::emit(kListenFailed, fd.error().message);
+            failed = true;
+            continue;
+        }
+        const int number = fd->get();
+        auto watch = std::make_unique<ReadableWatch>(io_, number, [this, number] { accept_all(number); });
+        const Socket& socket = sockets_.emplace_back(Socket{endpoint, *std::move(fd), std::move(watch)});
+        for (const auto& [address, options] : peers_) {
+            apply(socket, address, &options);
+        }
+        log::emit(kListening, endpoint.address.to_string(), endpoint.port);
+    }
+    if (failed) {
+        retry_.after_us(kRetryMicroseconds);
+    } else {
+        retry_.cancel();
+    }
+}
+
+void Listener::apply(const Socket& socket, const net::Ip& address, const speaker::SocketOptions* options) const {
+    if (address.family() != socket.endpoint.address.family()) {
+        return;
+    }
+    const auto key = options != nullptr ? options->md5_key : std::nullopt;
+    if (const auto done = set_md5_key(socket.fd.get(), address, key); !done) {
+        log::emit(kSocketOption, address.to_string(), done.error().message);
+    }
+    if (options != nullptr && options->ttl == kGtsmTtl) {
+        set_listener_ttl(socket.fd.get(), address.family(), kGtsmTtl);
+    }
+}
+
+void Listener::expect(const speaker::ExpectPeer& peer) {
+    peers_[peer.address] = peer.options;
+    for (const Socket& socket : sockets_) {
+        apply(socket, peer.address, &peer.options);
+    }
+}
+
+void Listener::forget(const speaker::ForgetPeer& peer) {
+    peers_.erase(peer.address);
+    for (const Socket& socket : sockets_) {
+        apply(socket, peer.address, nullptr);
+    }
+}
+
+void Listener::accept_all(int fd) {
+    for (;;) {
+        SocketAddress from;
+        from.size = sizeof from.storage;
+        UniqueFd accepted(::accept4(fd, from.get(), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (!accepted) {
+            return;
+        }
+        const speaker::Endpoint remote = to_endpoint(from);
+        const auto peer = peers_.find(remote.address);
+        if (peer == peers_.end()) {
+            log::emit(kUnexpectedPeer, remote.address.to_string());
+            continue;
+        }
+        if (const auto done = set_ttl(accepted.get(), remote.address.family(), peer->second); !done) {
+            log::emit(kSocketOption, remote.address.to_string(), done.error().message);
+            continue;
+        }
+        const int on = 1;
+        static_cast<void>(::setsockopt(accepted.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
+        on_accept_(std::move(accepted), remote);
+    }
+}
+
+}  // namespace manul::bgp::io

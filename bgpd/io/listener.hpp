@@ -1,0 +1,52 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "base/daemon.hpp"
+#include "base/unique_fd.hpp"
+#include "bgpd/speaker/action.hpp"
+#include "bgpd/speaker/event.hpp"
+#include "net/ip.hpp"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace manul::bgp::io {
+
+/// The listening sockets and who may connect to them. A connection from an address that nobody expects is closed at
+/// once. An address that cannot be bound (not there yet, port taken) is tried again every five seconds.
+class Listener {
+public:
+    /// An accepted connection, with its peer's options already set.
+    using OnAccept = std::function<void(UniqueFd fd, const speaker::Endpoint& remote)>;
+
+    Listener(boost::asio::io_context& io, OnAccept on_accept);
+
+    void listen(const speaker::Listen& where);
+    void expect(const speaker::ExpectPeer& peer);
+    void forget(const speaker::ForgetPeer& peer);
+
+private:
+    struct Socket {
+        speaker::Endpoint endpoint;
+        UniqueFd fd;
+        std::unique_ptr<ReadableWatch> watch;  // after the descriptor: stops watching before it is closed
+    };
+
+    void open_missing();
+    void accept_all(int fd);
+    void apply(const Socket& socket, const net::Ip& address, const speaker::SocketOptions* options) const;
+
+    boost::asio::io_context& io_;
+    OnAccept on_accept_;
+    std::vector<speaker::Endpoint> wanted_;
+    std::vector<Socket> sockets_;
+    std::map<net::Ip, speaker::SocketOptions> peers_;
+    Timer retry_;
+};
+
+}  // namespace manul::bgp::io

@@ -1,0 +1,50 @@
+#pragma once
+
+#include "base/log.hpp"
+
+/// What manul-bgpd logs.
+namespace manul::bgp::io {
+
+using log::Level;
+using log::Message;
+
+inline constexpr Message kBadSettings{"BGPD_BAD_SETTINGS", Level::error, "settings: {}",
+                                      "Correct the settings file or the environment; the lines say where."};
+inline constexpr Message kSessionUp{"BGPD_SESSION_UP", Level::info, "session with {} ({}) is up", "No action needed."};
+inline constexpr Message kSessionDown{"BGPD_SESSION_DOWN", Level::warning, "session with {} ({}) is down: {}",
+                                      "Look for the reason at the peer; bgpd keeps trying. Routes learned from it are "
+                                      "withdrawn."};
+inline constexpr Message kListening{"BGPD_LISTENING", Level::info, "listening on {} port {}", "No action needed."};
+inline constexpr Message kListenFailed{"BGPD_LISTEN_FAILED", Level::error, "cannot listen: {}; trying again",
+                                       "Another BGP speaker may hold the port: stop it, or set "
+                                       "BGPConfiguration.spec.listenPort."};
+inline constexpr Message kSocketOption{"BGPD_SOCKET_OPTION", Level::error, "peer {}: {}",
+                                       "The kernel refused an option of the session; check the peer's password and "
+                                       "ttlSecurity."};
+inline constexpr Message kUnexpectedPeer{"BGPD_UNEXPECTED_PEER", Level::debug,
+                                         "closed a connection from {}, which is no peer",
+                                         "Define a BGPPeer for this address if it should be one."};
+inline constexpr Message kRouteRefused{"BGPD_ROUTE_REFUSED", Level::warning,
+                                       "the kernel refused {} of {} routes, the first ({}) with: {}; trying again",
+                                       "If the text is 'File exists', another program owns a route of this prefix and "
+                                       "metric: remove one of the two."};
+inline constexpr Message kKernelFailed{"BGPD_KERNEL_FAILED", Level::error, "kernel: {}",
+                                       "bgpd reads the kernel's state again by itself; if this repeats, check its "
+                                       "privileges (CAP_NET_ADMIN)."};
+inline constexpr Message kStaleRemoved{"BGPD_STALE_REMOVED", Level::info,
+                                       "removed {} routes of an earlier run that nobody announces any more",
+                                       "No action needed."};
+inline constexpr Message kAdopted{"BGPD_ADOPTED", Level::info,
+                                  "found {} routes of an earlier run in the kernel; they stay until peers are in sync",
+                                  "No action needed."};
+inline constexpr Message kStoreFailed{"BGPD_STORE_FAILED", Level::warning, "datastore: {}; trying again",
+                                      "Sessions and routes stay as they are. Check that the datastore can be reached."};
+inline constexpr Message kStoreBack{"BGPD_STORE_BACK", Level::info, "the datastore answers again", "No action needed."};
+inline constexpr Message kBadResource{"BGPD_BAD_RESOURCE", Level::warning,
+                                      "{} {} cannot be used as stored: {}; the version before stays in force",
+                                      "Correct the object (manulctl validate, manulctl apply)."};
+inline constexpr Message kFinding{"BGPD_CONFIGURATION", Level::warning, "{}", "Correct the object that is named."};
+inline constexpr Message kControlFailed{"BGPD_CONTROL_FAILED", Level::error, "control socket: {}",
+                                        "manulctl cannot ask this daemon; check the run directory."};
+
+}  // namespace manul::bgp::io

@@ -1,0 +1,165 @@
+#include "bgpd/io/next_hop_watch.hpp"
+
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <vector>
+
+#include "bgpd/speaker/action.hpp"
+#include "bgpd/speaker/event.hpp"
+#include "net/ip.hpp"
+#include "net/netlink/decode.hpp"
+#include "net/prefix.hpp"
+
+namespace manul::bgp::io {
+namespace {
+
+bool same_place(const netlink::Route& a, const netlink::Route& b) {
+    return a.priority == b.priority && a.protocol == b.protocol && a.type == b.type;
+}
+
+bool counts(const netlink::Route& route) {
+    return route.table == netlink::kMainTable && route.protocol != kRouteProtocol && route.type == RTN_UNICAST;
+}
+
+}  // namespace
+
+void NextHopWatch::clear() {
+    links_.clear();
+    addresses_.clear();
+    routes_.clear();
+    dirty_ = true;
+    addresses_changed_ = true;
+}
+
+void NextHopWatch::take(const netlink::Link& link) {
+    if (!link.is_up()) {
+        drop_routes_over(link.index);
+    }
+    links_[link.index] = link;
+    dirty_ = true;
+}
+
+void NextHopWatch::remove(const netlink::Link& link) {
+    drop_routes_over(link.index);
+    links_.erase(link.index);
+    dirty_ = true;
+}
+
+/// When a link goes down the kernel drops the IPv4 routes over it without a word.
+void NextHopWatch::drop_routes_over(std::uint32_t ifindex) {
+    const auto leads_there = [&](const netlink::Route& route) {
+        return !route.hops.empty() &&
+               std::ranges::all_of(route.hops, [&](const netlink::Hop& hop) { return hop.ifindex == ifindex; });
+    };
+    for (auto entry = routes_.begin(); entry != routes_.end();) {
+        std::erase_if(entry->second, leads_there);
+        entry = entry->second.empty() ? routes_.erase(entry) : std::next(entry);
+    }
+}
+
+void NextHopWatch::take(const netlink::Address& address) {
+    remove(address);
+    addresses_.push_back(address);
+}
+
+void NextHopWatch::remove(const netlink::Address& address) {
+    std::erase_if(addresses_, [&](const netlink::Address& one) {
+        return one.ifindex == address.ifindex && one.address == address.address;
+    });
+    addresses_changed_ = true;
+}
+
+void NextHopWatch::take(const netlink::Route& route) {
+    if (!counts(route)) {
+        return;
+    }
+    std::vector<netlink::Route>& routes = routes_[route.dst];
+    // IPv6 announces each way of a multipath route as a route of its own.
+    const bool adds_a_way = route.dst.address().is_v6() && route.hops.size() == 1;
+    std::erase_if(routes, [&](const netlink::Route& one) {
+        return same_place(one, route) && (!adds_a_way || one.hops == route.hops);
+    });
+    routes.push_back(route);
+    dirty_ = true;
+}
+
+void NextHopWatch::remove(const netlink::Route& route) {
+    const auto found = routes_.find(route.dst);
+    if (!counts(route) || found == routes_.end()) {
+        return;
+    }
+    const bool one_way = route.dst.address().is_v6() && route.hops.size() == 1;
+    std::erase_if(found->second, [&](const netlink::Route& one) {
+        return same_place(one, route) && (!one_way || one.hops == route.hops);
+    });
+    if (found->second.empty()) {
+        routes_.erase(found);
+    }
+    dirty_ = true;
+}
+
+void NextHopWatch::track(const speaker::TrackNextHop& what) {
+    if (what.wanted) {
+        tracked_.try_emplace(what.next_hop);
+        dirty_ = true;
+    } else {
+        tracked_.erase(what.next_hop);
+    }
+}
+
+bool NextHopWatch::usable(const netlink::Hop& hop) const {
+    const auto link = links_.find(hop.ifindex);
+    return link != links_.end() && link->second.is_running();
+}
+
+std::optional<speaker::Resolution> NextHopWatch::resolve(const net::Ip& next_hop) const {
+    for (int length = net::address_bits(next_hop.family()); length >= 0; --length) {
+        const auto found = routes_.find(*net::Prefix::masked(next_hop, static_cast<std::uint8_t>(length)));
+        if (found == routes_.end()) {
+            continue;
+        }
+        std::optional<speaker::Resolution> best;
+        for (const netlink::Route& route : found->second) {
+            for (const netlink::Hop& hop : route.hops) {
+                // Connected prefixes are at distance 0; the kernel gives those of IPv6 a metric of 256.
+                const std::uint32_t metric = route.protocol == RTPROT_KERNEL ? 0 : route.priority;
+                if (usable(hop) && (!best || metric < best->metric)) {
+                    best = speaker::Resolution{hop.ifindex, hop.gateway, metric};
+                }
+            }
+        }
+        if (best) {
+            return best;
+        }
+    }
+    return always_reachable_ ? std::optional(speaker::Resolution{}) : std::nullopt;
+}
+
+void NextHopWatch::changes(std::vector<speaker::Event>& events) {
+    if (addresses_changed_) {
+        addresses_changed_ = false;
+        speaker::LocalAddresses local;
+        for (const netlink::Address& address : addresses_) {
+            local.addresses.push_back(address.address);
+        }
+        events.emplace_back(std::move(local));
+    }
+    if (!dirty_) {
+        return;
+    }
+    dirty_ = false;
+    for (auto& [next_hop, tracked] : tracked_) {
+        auto resolution = resolve(next_hop);
+        if (!tracked.answered || resolution != tracked.resolution) {
+            tracked.answered = true;
+            tracked.resolution = resolution;
+            events.emplace_back(speaker::NextHopChanged{next_hop, resolution});
+        }
+    }
+}
+
+}  // namespace manul::bgp::io

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "bgpd/speaker/action.hpp"
+#include "bgpd/speaker/event.hpp"
+#include "net/ip.hpp"
+#include "net/netlink/decode.hpp"
+#include "net/prefix.hpp"
+
+namespace manul::bgp::io {
+
+/// Route protocol of everything that bgpd puts into the kernel.
+inline constexpr std::uint8_t kRouteProtocol = 176;
+
+/// How next hops are reached: a copy of the kernel's main table without bgpd's own routes (a BGP route never resolves
+/// another one), its links and addresses, and the next hops that the speaker asked about. No system calls: it is fed
+/// with what a dump or the monitor brought, and answers with events for the speaker.
+class NextHopWatch {
+public:
+    /// With `always_reachable` (a pure reflector, which forwards nothing) an unresolved next hop counts as reachable.
+    explicit NextHopWatch(bool always_reachable) noexcept : always_reachable_(always_reachable) {}
+
+    /// Forgets what the kernel said; a new dump follows.
+    void clear();
+    void take(const netlink::Link& link);
+    void take(const netlink::Address& address);
+    void take(const netlink::Route& route);
+    void remove(const netlink::Link& link);
+    void remove(const netlink::Address& address);
+    void remove(const netlink::Route& route);
+
+    /// Starts or ends following a next hop; `changes` brings the first answer.
+    void track(const speaker::TrackNextHop& what);
+    /// Appends what has become different since the last call.
+    void changes(std::vector<speaker::Event>& events);
+
+    [[nodiscard]] std::optional<speaker::Resolution> resolve(const net::Ip& next_hop) const;
+
+private:
+    struct Tracked {
+        bool answered = false;
+        std::optional<speaker::Resolution> resolution;
+    };
+
+    [[nodiscard]] bool usable(const netlink::Hop& hop) const;
+    void drop_routes_over(std::uint32_t ifindex);
+
+    bool always_reachable_;
+    bool dirty_ = false;
+    bool addresses_changed_ = false;
+    std::map<std::uint32_t, netlink::Link> links_;
+    std::vector<netlink::Address> addresses_;
+    std::unordered_map<net::Prefix, std::vector<netlink::Route>> routes_;
+    std::unordered_map<net::Ip, Tracked> tracked_;
+};
+
+}  // namespace manul::bgp::io

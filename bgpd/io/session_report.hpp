@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "bgpd/speaker/status.hpp"
+#include "config/model/node_report.hpp"
+#include "net/ip.hpp"
+
+namespace manul::bgp::io {
+
+/// The sessions as NodeReport shows them. Times of the steady clock become wall-clock text once, when a state begins:
+/// the report changes only when something happened.
+class SessionReport {
+public:
+    void changed(const speaker::PeerStatus& status, bool removed);
+    /// In order of address.
+    [[nodiscard]] std::vector<model::ReportedSession> sessions() const;
+
+private:
+    struct Known {
+        model::ReportedSession session;
+        speaker::Time since{};
+    };
+    std::map<net::Ip, Known> known_;
+};
+
+/// RFC 3339, UTC, seconds: the wall-clock time at which the steady clock showed `time`.
+[[nodiscard]] std::string wall_clock_text(speaker::Time time);
+
+}  // namespace manul::bgp::io

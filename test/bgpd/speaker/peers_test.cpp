@@ -1,0 +1,303 @@
+#include "bgpd/speaker/peers.hpp"
+
+#include <catch2/catch.hpp>
+#include <string>
+
+namespace {
+
+using namespace manul;
+using namespace manul::bgp::speaker;
+using model::BgpPeer;
+
+struct Cluster {
+    PeerResources resources;
+
+    explicit Cluster(const std::string& self) { resources.node_name = self; }
+
+    model::Node& node(const std::string& name, const std::string& v4, const std::string& v6 = "") {
+        auto node = std::make_shared<model::Node>();
+        node->metadata.name = name;
+        node->metadata.labels["name"] = name;
+        node->spec.bgp.emplace();
+        node->spec.bgp->ipv4_address = net::InterfaceAddress::parse(v4);
+        if (!v6.empty()) {
+            node->spec.bgp->ipv6_address = net::InterfaceAddress::parse(v6);
+        }
+        resources.nodes.push_back(node);
+        return *node;
+    }
+    model::BgpPeerSpec& peer(const std::string& name) {
+        auto peer = std::make_shared<BgpPeer>();
+        peer->metadata.name = name;
+        resources.peers.push_back(peer);
+        return peer->spec;
+    }
+    model::BgpConfigurationSpec& configuration(const std::string& name = "default") {
+        auto configuration = std::make_shared<model::BgpConfiguration>();
+        configuration->metadata.name = name;
+        resources.configurations.push_back(configuration);
+        return configuration->spec;
+    }
+    model::IpPoolSpec& pool(const std::string& cidr) {
+        auto pool = std::make_shared<model::IpPool>();
+        pool->metadata.name = "pool-" + std::to_string(resources.pools.size());
+        pool->spec.cidr = *net::Prefix::parse(cidr);
+        resources.pools.push_back(pool);
+        return pool->spec;
+    }
+    void set_reflector(model::Node& node, const char* cluster) const {
+        node.spec.bgp->route_reflector_cluster_id = net::Ip4::parse(cluster);
+    }
+    [[nodiscard]] Configuration make() const { return make_configuration(resources); }
+};
+
+/// "10.0.0.2/64512 10.0.0.3/64512"
+std::string list(const Configuration& configuration) {
+    std::string out;
+    for (const PeerConfig& peer : configuration.peers) {
+        out += (out.empty() ? "" : " ") + peer.address.to_string() + "/" + peer.remote_as.to_string();
+    }
+    return out;
+}
+
+net::Asn as(std::uint32_t number) { return *net::Asn::make(number); }
+
+}  // namespace
+
+TEST_CASE("without anything configured, nodes mesh, once a family that both have") {
+    Cluster cluster("a");
+    cluster.node("c", "10.0.0.3/24", "2001:db8::3/64");
+    cluster.node("a", "10.0.0.1/24", "2001:db8::1/64");
+    cluster.node("b", "10.0.0.2/24");
+    const Configuration configuration = cluster.make();
+    CHECK(list(configuration) == "10.0.0.2/64512 10.0.0.3/64512 2001:db8::3/64512");
+    const PeerConfig& v6 = configuration.peers[2];
+    CHECK((v6.v6 && !v6.v4));
+    CHECK(v6.local_address == net::Ip::parse("2001:db8::1"));
+    CHECK(v6.origin == PeerOrigin::node_mesh);
+    CHECK(v6.is_node);
+    CHECK_FALSE(v6.reflector_client);
+    CHECK(configuration.self.router_id.to_string() == "10.0.0.1");
+    CHECK(configuration.findings.empty());
+}
+
+TEST_CASE("the mesh has the AS numbers, ports and password that resources give") {
+    Cluster cluster("a");
+    cluster.node("a", "10.0.0.1/24");
+    cluster.node("b", "10.0.0.2/24").spec.bgp->as_number = as(65002);
+    cluster.configuration().as_number = as(65000);
+    cluster.configuration("node.b").listen_port = 1790;
+    auto& global = cluster.resources.configurations[0];
+    auto changed = std::make_shared<model::BgpConfiguration>(*global);
+    changed->spec.node_mesh_password = model::BgpPassword{model::SecretKeyRef{"bgp", "mesh"}};
+    global = changed;
+    const Configuration configuration = cluster.make();
+    CHECK(list(configuration) == "10.0.0.2/65002");
+    CHECK(configuration.self.as == as(65000));
+    CHECK(configuration.peers[0].port == 1790);
+    CHECK(configuration.peers[0].external());
+    CHECK(configuration.peers[0].password == Password{"bgp", "mesh", std::nullopt});
+    CHECK(configuration.listen_port == 179);
+}
+
+TEST_CASE("there is no mesh when it is switched off, and no peer at all without an own Node that speaks BGP") {
+    Cluster cluster("a");
+    cluster.node("b", "10.0.0.2/24");
+    CHECK(cluster.make().peers.empty());
+    CHECK(cluster.make().findings.size() == 1);
+    cluster.node("a", "10.0.0.1/24");
+    CHECK(list(cluster.make()) == "10.0.0.2/64512");
+    cluster.configuration().node_to_node_mesh_enabled = false;
+    CHECK(cluster.make().peers.empty());
+}
+
+TEST_CASE("a peer given by address concerns every node, one node, or nodes by label") {
+    for (const auto& [node, selector, wanted] : {std::tuple{"", "", true},
+                                                 {"a", "", true},
+                                                 {"b", "", false},
+                                                 {"", "name == 'a'", true},
+                                                 {"", "name == 'b'", false}}) {
+        CAPTURE(node, selector);
+        Cluster cluster("a");
+        cluster.node("a", "10.0.0.1/24");
+        auto& peer = cluster.peer("router");
+        peer.node = node;
+        peer.node_selector = selector;
+        peer.peer_ip = model::PeerAddress{*net::Ip::parse("10.0.0.254"), std::nullopt};
+        peer.as_number = as(65100);
+        CHECK(list(cluster.make()) == (wanted ? "10.0.0.254/65100" : ""));
+    }
+}
+
+TEST_CASE("fields of a BGPPeer reach the session") {
+    Cluster cluster("a");
+    cluster.node("a", "10.0.0.1/24");
+    auto& peer = cluster.peer("router");
+    peer.peer_ip = model::PeerAddress{*net::Ip::parse("10.0.0.254"), 1179};
+    peer.as_number = as(65100);
+    peer.local_as_number = as(65001);
+    peer.keep_original_next_hop = true;
+    peer.keepalive_time = model::Duration::parse("10s");
+    peer.max_restart_time = model::Duration::parse("300s");
+    peer.num_allowed_local_as_numbers = 2;
+    peer.ttl_security = 1;
+    peer.source_address = model::SourceAddressMode::none;
+    peer.password = model::BgpPassword{model::SecretKeyRef{"s", "k"}};
+    peer.max_prefixes = model::MaxPrefixes{100, 80};
+    peer.families = {model::AddressFamily::ipv4, model::AddressFamily::ipv6};
+    const PeerConfig config = cluster.make().peers.at(0);
+    CHECK(config.name == "BGPPeer(router)");
+    CHECK(config.origin == PeerOrigin::global);
+    CHECK(config.port == 1179);
+    CHECK(config.local_as == as(65001));
+    CHECK(config.next_hop_mode == NextHopMode::keep);
+    CHECK(config.hold_time == std::chrono::seconds(30));
+    CHECK(config.keepalive_time == std::chrono::seconds(10));
+    CHECK(config.restart_seconds == 300);
+    CHECK(config.allowed_own_as == 2);
+    CHECK(config.ttl_security == std::uint8_t{1});
+    CHECK_FALSE(config.local_address);
+    CHECK(config.password->key == "k");
+    CHECK(config.max_prefixes == 100U);
+    CHECK((config.v4 && config.v6));
+    CHECK_FALSE(config.is_node);
+}
+
+TEST_CASE("the first definition of an address stays: mesh, then all nodes, then chosen nodes, each by name") {
+    Cluster cluster("a");
+    cluster.node("a", "10.0.0.1/24");
+    cluster.node("b", "10.0.0.2/24");
+    const auto define = [&](const char* name, const char* address, std::uint32_t number, const char* node) {
+        auto& peer = cluster.peer(name);
+        peer.node = node;
+        peer.peer_ip = model::PeerAddress{*net::Ip::parse(address), std::nullopt};
+        peer.as_number = as(number);
+    };
+    define("1-chosen", "10.0.0.254", 65001, "a");
+    define("3-all", "10.0.0.254", 65003, "");
+    define("2-all", "10.0.0.254", 65002, "");
+    define("4-mesh", "10.0.0.2", 65004, "");
+    const Configuration configuration = cluster.make();
+    CHECK(list(configuration) == "10.0.0.2/64512 10.0.0.254/65002");
+    CHECK(configuration.findings == std::vector<std::string>{
+                                        "BGPPeer(3-all): 10.0.0.254 is defined by BGPPeer(2-all) already",
+                                        "BGPPeer(4-mesh): 10.0.0.2 is defined by Node(b) already",
+                                        "BGPPeer(1-chosen): 10.0.0.254 is defined by BGPPeer(2-all) already",
+                                    });
+}
+
+TEST_CASE("a route reflector is in no mesh; clients and reflector both get the session of one peerSelector") {
+    const auto make = [](const char* self) {
+        Cluster cluster(self);
+        cluster.node("a", "10.0.0.1/24");
+        cluster.node("b", "10.0.0.2/24");
+        for (const char* name : {"r1", "r2"}) {
+            auto& node = cluster.node(name, name[1] == '1' ? "10.0.0.11/24" : "10.0.0.12/24");
+            node.metadata.labels["reflector"] = "yes";
+            cluster.set_reflector(node, "10.9.9.9");
+        }
+        cluster.peer("reflectors").node_selector = "!has(reflector)";
+        auto changed = std::make_shared<BgpPeer>(*cluster.resources.peers[0]);
+        changed->spec.peer_selector = "has(reflector)";
+        cluster.resources.peers[0] = changed;
+        auto& mesh = cluster.peer("reflector-mesh");
+        mesh.node_selector = "has(reflector)";
+        mesh.peer_selector = "has(reflector)";
+        return cluster.make();
+    };
+    CHECK(list(make("a")) == "10.0.0.2/64512 10.0.0.11/64512 10.0.0.12/64512");
+    CHECK_FALSE(make("a").peers[1].reflector_client);
+    const Configuration reflector = make("r1");
+    CHECK(list(reflector) == "10.0.0.12/64512 10.0.0.1/64512 10.0.0.2/64512");
+    CHECK(reflector.self.cluster_id == net::Ip4::parse("10.9.9.9")->value());
+    CHECK_FALSE(reflector.peers[0].reflector_client);  // the same cluster
+    CHECK(reflector.peers[1].reflector_client);
+    CHECK(reflector.peers[2].reflector_client);
+}
+
+TEST_CASE("a reflector of another cluster and a router inside the AS are clients") {
+    Cluster cluster("r1");
+    cluster.set_reflector(cluster.node("r1", "10.0.0.11/24"), "10.9.9.9");
+    cluster.set_reflector(cluster.node("r2", "10.0.0.12/24"), "10.8.8.8");
+    cluster.peer("other").peer_selector = "name == 'r2'";
+    auto& router = cluster.peer("router");
+    router.peer_ip = model::PeerAddress{*net::Ip::parse("10.0.0.254"), std::nullopt};
+    router.as_number = as(64512);
+    auto& outside = cluster.peer("outside");
+    outside.peer_ip = model::PeerAddress{*net::Ip::parse("10.0.0.253"), std::nullopt};
+    outside.as_number = as(65000);
+    const Configuration configuration = cluster.make();
+    REQUIRE(configuration.peers.size() == 3);
+    for (const PeerConfig& peer : configuration.peers) {
+        CAPTURE(peer.name);
+        CHECK(peer.reflector_client == (peer.name != "BGPPeer(outside)"));
+    }
+}
+
+TEST_CASE("a Node that a peer's address leads to gets the session in return unless it is manual") {
+    for (const bool manual : {false, true}) {
+        CAPTURE(manual);
+        Cluster cluster("b");
+        cluster.node("a", "10.0.0.1/24");
+        cluster.node("b", "10.0.0.2/24");
+        cluster.configuration().node_to_node_mesh_enabled = false;
+        auto& peer = cluster.peer("to-b");
+        peer.node = "a";
+        peer.peer_ip = model::PeerAddress{*net::Ip::parse("10.0.0.2"), std::nullopt};
+        peer.as_number = as(64512);
+        peer.reverse_peering = manual ? model::ReversePeering::manual : model::ReversePeering::auto_;
+        CHECK(list(cluster.make()) == (manual ? "" : "10.0.0.1/64512"));
+    }
+}
+
+TEST_CASE("what is not supported is named and has no effect") {
+    Cluster cluster("a");
+    cluster.node("a", "10.0.0.1/24");
+    cluster.peer("workloads").local_workload_selector = "all()";
+    cluster.peer("range").listen_range = net::Prefix::parse("10.0.0.0/8");
+    cluster.peer("broken").peer_selector = "a ==";
+    cluster.peer("v6").peer_ip = model::PeerAddress{*net::Ip::parse("2001:db8::9"), std::nullopt};
+    cluster.peer("nothing");
+    const Configuration configuration = cluster.make();
+    CHECK(configuration.peers.empty());
+    CHECK(configuration.findings.size() == 5);
+}
+
+TEST_CASE("pools and service ranges say what is relayed and what stays out of the kernel") {
+    Cluster cluster("a");
+    cluster.node("a", "10.0.0.1/24");
+    cluster.pool("10.244.0.0/16");
+    cluster.pool("10.245.0.0/16").disable_bgp_export = true;
+    cluster.pool("10.246.0.0/16").vxlan_mode = model::EncapMode::always;
+    auto& global = cluster.configuration();
+    global.service_cluster_ips = {{*net::Prefix::parse("10.96.0.0/12")}};
+    global.service_load_balancer_ips = {{*net::Prefix::parse("192.0.2.0/24")}};
+    const auto texts = [](const std::vector<net::Prefix>& prefixes) {
+        std::string out;
+        for (const net::Prefix& prefix : prefixes) {
+            out += prefix.to_string() + " ";
+        }
+        return out;
+    };
+    CHECK(texts(cluster.make().relayable) == "10.244.0.0/16 10.246.0.0/16 192.0.2.0/24 ");
+    CHECK(texts(cluster.make().kept_from_kernel) == "10.246.0.0/16 192.0.2.0/24 10.96.0.0/12 ");
+    global.program_cluster_routes = model::ProgramClusterRoutes::enabled;
+    CHECK(texts(cluster.make().kept_from_kernel) == "192.0.2.0/24 10.96.0.0/12 ");
+}
+
+TEST_CASE("a priority set anywhere turns LOCAL_PREF into Calico's form") {
+    Cluster cluster("a");
+    cluster.node("a", "10.0.0.1/24");
+    CHECK(cluster.make().local_preference_v4 == 100);
+    cluster.configuration().ipv6_normal_route_priority = 2000;
+    CHECK(cluster.make().local_preference_v4 == 2147482623);
+    CHECK(cluster.make().local_preference_v6 == 2147481647);
+}
+
+TEST_CASE("a node without an IPv4 address takes its router id from its name") {
+    model::NodeBgp bgp;
+    CHECK(router_id("node-1", bgp) == router_id("node-1", bgp));
+    CHECK(router_id("node-1", bgp) != router_id("node-2", bgp));
+    bgp.ipv4_address = net::InterfaceAddress::parse("192.0.2.7/24");
+    CHECK(router_id("node-1", bgp).to_string() == "192.0.2.7");
+}
