@@ -21,7 +21,7 @@ using model::Finding;
 /// million nodes, duplicate keys are seen, and quoted scalars are told from plain ones.
 class TreeBuilder final : public YAML::EventHandler {
 public:
-    void OnDocumentStart(const YAML::Mark&) override {}
+    void OnDocumentStart(const YAML::Mark& mark) override { start_ = mark.pos; }
     void OnDocumentEnd() override {}
 
     void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { add(mark, Tree{}); }
@@ -55,6 +55,7 @@ public:
     void OnMapEnd() override { close(); }
 
     [[nodiscard]] YamlDocument take() { return std::move(document_); }
+    [[nodiscard]] int start() const noexcept { return start_; }
 
 private:
     /// A list or map that is being read. What is put into a skipped one is dropped.
@@ -150,6 +151,7 @@ private:
 
     void close() { levels_.pop_back(); }
 
+    int start_ = -1;
     YamlDocument document_;
     /// Pointers into document_ stay good: a level's children grow only while no deeper level is open.
     std::vector<Level> levels_;
@@ -194,12 +196,19 @@ YamlFile parse_yaml(std::string_view text) {
     std::istream stream(&buffer);
     try {
         YAML::Parser parser(stream);
-        while (true) {
+        for (int last_start = -1;;) {
             TreeBuilder builder;
             if (!parser.HandleNextDocument(builder)) {
                 break;
             }
-            file.documents.push_back(builder.take());
+            YamlDocument document = builder.take();
+            if (builder.start() == last_start) {
+                // At a ',' after a closed bracket the parser gives empty documents for ever without reading on.
+                file.findings.push_back({.message = "not YAML: unexpected ','", .line = document.tree.line});
+                break;
+            }
+            last_start = builder.start();
+            file.documents.push_back(std::move(document));
         }
     } catch (const YAML::Exception& e) {
         file.findings.push_back(
