@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -217,12 +218,14 @@ void FibSync::change(const speaker::FibBatch& batch) {
         if (!entry.named || entry.prefix != change.prefix) {
             if (entry.named && entry.has.any()) {
                 orphans_[entry.prefix] = entry.has;
+                --in_kernel_;
             }
             const bool queued = entry.queued;
             entry = Entry{.prefix = change.prefix, .queued = queued, .named = true};
             for (auto* left : {&stale_, &orphans_}) {
                 if (const auto found = left->find(change.prefix); found != left->end()) {
                     entry.has = found->second;
+                    ++in_kernel_;
                     left->erase(found);
                 }
             }
@@ -288,7 +291,9 @@ void FibSync::done(const Sent& sent) {
             entry.has.blackhole = false;
             break;
     }
-    in_kernel_ += (entry.has.any() ? 1U : 0U) - (before ? 1U : 0U);
+    if (before != entry.has.any()) {
+        before ? --in_kernel_ : ++in_kernel_;
+    }
 }
 
 /// The exclusive addition found a route of the prefix and metric. If it is ours after all, it goes and the addition is
@@ -401,7 +406,7 @@ bool FibSync::uses(std::uint32_t ifindex) const {
     });
 }
 
-netlink::SocketResult<void> FibSync::resync() {
+netlink::SocketResult<void> FibSync::resync(std::span<const netlink::Route> own) {
     needs_resync_ = false;
     // The objects first, since routes can only lead to what exists.
     MANUL_TRY(const auto objects, socket_.nexthops());
@@ -422,17 +427,13 @@ netlink::SocketResult<void> FibSync::resync() {
         std::uint32_t object = 0;
     };
     std::unordered_map<net::Prefix, Found> kernel;
-    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
-        MANUL_TRY(const auto routes,
-                  socket_.routes({.family = family, .table = netlink::kMainTable, .protocol = kRouteProtocol}));
-        for (const netlink::Route& route : routes) {
-            Found& found = kernel[route.dst];
-            if (route.type == RTN_BLACKHOLE && route.priority == kBlackholeMetric) {
-                found.has.blackhole = true;
-            } else if (route.type == RTN_UNICAST && route.priority == kLearnedMetric) {
-                found.has.learned = true;
-                found.object = route.nexthop_id;
-            }
+    for (const netlink::Route& route : own) {
+        Found& found = kernel[route.dst];
+        if (route.type == RTN_BLACKHOLE && route.priority == kBlackholeMetric) {
+            found.has.blackhole = true;
+        } else if (route.type == RTN_UNICAST && route.priority == kLearnedMetric) {
+            found.has.learned = true;
+            found.object = route.nexthop_id;
         }
     }
     in_kernel_ = 0;

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -38,9 +39,9 @@ class FibSync {
 public:
     explicit FibSync(netlink::Socket socket) noexcept : socket_(std::move(socket)) {}
 
-    /// Takes the routes and nexthop objects of an earlier run into account, or looks again after the kernel may have
-    /// dropped some. Cost: one dump of own routes.
-    [[nodiscard]] netlink::SocketResult<void> resync();
+    /// Takes into account which of our routes the kernel has: those of an earlier run, or those that are left after a
+    /// link event. `own` are all routes of protocol 176 in the main table.
+    [[nodiscard]] netlink::SocketResult<void> resync(std::span<const netlink::Route> own);
 
     void define(const speaker::FibGroup& group);
     void change(const speaker::FibBatch& batch);

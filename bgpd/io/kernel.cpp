@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/daemon.hpp"
 #include "base/error.hpp"
@@ -80,13 +81,28 @@ netlink::SocketResult<void> Kernel::reload() {
     for (const netlink::Address& address : addresses) {
         watch_.take(address);
     }
+    std::vector<netlink::Route> own;
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
-        MANUL_TRY(const auto routes, socket_->routes({.family = family, .table = netlink::kMainTable}));
-        for (const netlink::Route& route : routes) {
-            watch_.take(route);
+        MANUL_TRY(auto routes, socket_->routes({.family = family, .table = netlink::kMainTable}));
+        for (netlink::Route& route : routes) {
+            if (route.protocol == kRouteProtocol) {
+                own.push_back(std::move(route));
+            } else {
+                watch_.take(route);
+            }
         }
     }
-    return fib_ ? fib_->resync() : netlink::SocketResult<void>{};
+    return fib_ ? fib_->resync(own) : netlink::SocketResult<void>{};
+}
+
+netlink::SocketResult<void> Kernel::resync() {
+    std::vector<netlink::Route> own;
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        MANUL_TRY(const auto routes,
+                  socket_->routes({.family = family, .table = netlink::kMainTable, .protocol = kRouteProtocol}));
+        own.insert(own.end(), routes.begin(), routes.end());
+    }
+    return fib_->resync(own);
 }
 
 void Kernel::on_monitor() {
@@ -131,7 +147,7 @@ void Kernel::on_monitor() {
 }
 
 void Kernel::look_again() {
-    const auto done = reload_ ? reload() : fib_->resync();
+    const auto done = reload_ ? reload() : resync();
     if (!done) {
         log::emit(kKernelFailed, done.error().message());
         reload_ = true;

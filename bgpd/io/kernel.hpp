@@ -43,7 +43,9 @@ public:
     [[nodiscard]] std::optional<FibSync::Counts> counts() const;
 
 private:
+    /// Reads everything anew, or (cheaper) only what is left of our own routes.
     [[nodiscard]] netlink::SocketResult<void> reload();
+    [[nodiscard]] netlink::SocketResult<void> resync();
     void on_monitor();
     void look_again();
 

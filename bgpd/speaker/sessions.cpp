@@ -44,7 +44,7 @@ void Speaker::Impl::on(const Closed& event) {
     const auto [peer, direction] = known->second;
     connections.erase(known);
     peer->link(direction).reset();
-    feed(*peer, fsm::event::Lost{direction});
+    feed(*peer, fsm::event::Lost{direction, event.reason});
 }
 
 void Speaker::Impl::on(const Received& event) {
