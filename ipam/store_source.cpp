@@ -1,5 +1,6 @@
 #include "ipam/store_source.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <system_error>
@@ -68,6 +69,7 @@ const StoreSource::Stored* StoreSource::stored(const model::Key& key) const {
 const StoreSource::Stored* StoreSource::remember(const store::Object& object) {
     Stored stored{object.revision, object.document, nullptr, {}};
     const codec::Decoded decoded = codec::decode(object.key.kind, *object.document, codec::Mode::lenient);
+    stored.has_unknown_fields = std::ranges::any_of(decoded.findings, &model::Finding::unknown_field);
     if (decoded.ok()) {
         stored.view = decoded.resource;
     } else {
@@ -393,6 +395,8 @@ void StoreSource::forget_all() {
 
 void StoreSource::wrote(const model::Key& key, const store::Revision& revision, std::string document,
                         model::ResourcePtr view) {
+    const Stored* former = stored(key);
+    const bool has_unknown_fields = former != nullptr && former->has_unknown_fields;
     drop(key);
     if (const auto* affinity = view ? model::as<model::BlockAffinity>(*view) : nullptr;
         affinity != nullptr && affinity->spec.node == node_ && own_blocks_) {
@@ -402,7 +406,8 @@ void StoreSource::wrote(const model::Key& key, const store::Revision& revision, 
         index_endpoint(key, view);
     }
     objects_.insert_or_assign(
-        key, Stored{revision, std::make_shared<const std::string>(std::move(document)), std::move(view), {}});
+        key, Stored{revision, std::make_shared<const std::string>(std::move(document)), std::move(view), {},
+                    has_unknown_fields});
     if (!is_own(key)) {
         transient_.insert(key);
     }

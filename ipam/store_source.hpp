@@ -38,6 +38,8 @@ public:
         std::shared_ptr<const std::string> document;
         model::ResourcePtr view;
         std::string problem;  ///< why the view cannot be used
+        /// The document says more than the view: what is written must be merged into it.
+        bool has_unknown_fields = false;
     };
 
     /// `store` outlives this object; all calls on the thread that owns the store.

@@ -45,7 +45,7 @@ public:
         after->metadata.ns = key.ns;
         fill(*after);
         std::string document;
-        if (stored != nullptr && stored->view) {
+        if (stored != nullptr && stored->view && stored->has_unknown_fields) {
             auto merged = codec::merge(*stored->document, *stored->view, *after);
             if (!merged) {
                 return refuse(ErrorCode::internal, fmt::format("{}: {}", key.to_string(), merged.error().message));

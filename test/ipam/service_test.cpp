@@ -380,6 +380,23 @@ TEST_CASE("an invalid pool keeps its last good version in force") {
     }
 }
 
+TEST_CASE("fields that a newer version wrote stay in what is written back") {
+    Fixture f;
+    REQUIRE_FALSE(f.add(bare("c1")).answer.error);
+    const auto listing = f.store->list({.kind = model::Kind::ipam_block, .ns = std::nullopt, .name_prefix = {}});
+    REQUIRE(listing);
+    std::string document = *listing->items.front().document;
+    document.insert(document.find(R"("spec":{)") + 8, R"("novelty":{"a":1},)");
+    const std::vector<store::Op> ops{store::Put{listing->items.front().key, document, std::nullopt}};
+    REQUIRE(f.store->transact(ops, store::Checks::own_fields_only));
+    REQUIRE_FALSE(f.add(bare("c2")).answer.error);  // after a lost race
+    REQUIRE_FALSE(f.add(bare("c3")).answer.error);  // from the cache
+    const auto written = f.store->get(listing->items.front().key);
+    REQUIRE(written);
+    CHECK(written->document->find(R"("novelty":{"a":1})") != std::string::npos);
+    CHECK(f.all<model::IpamHandle>().size() == 3);
+}
+
 TEST_CASE("names that cannot be resource names are replaced, others stay") {
     CHECK(block_name(*net::Prefix::parse("10.0.0.0/26")) == "10-0-0-0-26");
     CHECK(handle_id("Net", {"ABC", "eth0"}) == "net.abc.eth0-" + std::string("2d1ed7ce"));
