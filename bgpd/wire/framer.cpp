@@ -7,6 +7,7 @@
 #include <expected>
 #include <optional>
 
+#include "base/bytes.hpp"
 #include "bgpd/wire/error.hpp"
 #include "bgpd/wire/message.hpp"
 #include "bgpd/wire/notification.hpp"

@@ -1,5 +1,10 @@
 #include "bgpd/wire/message.hpp"
 
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bytes.hpp"
+
 namespace manul::bgp::wire {
 
 std::size_t begin_message(Bytes& out, MessageType type) {

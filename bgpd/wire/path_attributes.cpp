@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -146,9 +147,8 @@ PathAttributes decode_attributes(ByteView canonical) {
                 }
                 break;
             default:
-                result.others.push_back(
-                    {static_cast<std::uint8_t>(attribute.flags & ~attribute_flag::kExtendedLength), attribute.type,
-                     Bytes(value.begin(), value.end())});
+                result.others.push_back({static_cast<std::uint8_t>(attribute.flags & ~attribute_flag::kExtendedLength),
+                                         attribute.type, Bytes(value.begin(), value.end())});
                 break;
         }
     }

@@ -1,7 +1,6 @@
 #include "bgpd/wire/route_refresh.hpp"
 
 #include <cstddef>
-#include <cstdint>
 #include <expected>
 #include <utility>
 

@@ -279,7 +279,7 @@ private:
         if (empty_body && !has_attributes) {
             update_.end_of_rib = net::Family::v4;
         } else if (empty_body && unreach_family_ && !others_than_unreach_ && update_.mp_withdrawn.empty()) {
-            update_.end_of_rib = *unreach_family_;
+            update_.end_of_rib = unreach_family_;
         }
         const bool reachable = body_announces || !update_.mp_announced.empty();
         if (reachable) {
