@@ -1,7 +1,7 @@
 #include "config/own_node.hpp"
 
 #include <ifaddrs.h>
-#include <net/if.h>
+#include <net/if.h>  // NOLINT(misc-include-cleaner): IFF_UP
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <expected>

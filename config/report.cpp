@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,7 +16,6 @@
 #include "base/log.hpp"
 #include "config/codec/json.hpp"
 #include "config/messages.hpp"
-#include "config/model/kind.hpp"
 #include "config/model/node_report.hpp"
 #include "config/store/store.hpp"
 

@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <expected>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -22,11 +21,10 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <yaml-cpp/yaml.h>
+#include <yaml-cpp/yaml.h>  // NOLINT(misc-include-cleaner): stands for all of yaml-cpp
 
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "base/try.hpp"
 #include "config/address_detection.hpp"
 #include "config/model/duration.hpp"
 #include "config/model/names.hpp"
@@ -217,6 +215,7 @@ public:
         : file_name_(file_name), given_(given), errors_(errors) {}
 
     void read(std::string_view text) {
+        // NOLINTBEGIN(misc-include-cleaner): see the include
         std::vector<YAML::Node> documents;
         try {
             documents = YAML::LoadAll(std::string(text));
@@ -224,6 +223,7 @@ public:
             errors_.push_back(fmt::format("{}:{}: {}", file_name_, failure.mark.line + 1, failure.msg));
             return;
         }
+        // NOLINTEND(misc-include-cleaner)
         std::erase_if(documents, [](const YAML::Node& node) { return !node.IsDefined() || node.IsNull(); });
         if (documents.size() > 1) {
             report(documents[1], "", "a settings file has one document");

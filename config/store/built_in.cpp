@@ -1,6 +1,8 @@
 #include "config/store/built_in.hpp"
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,6 +30,7 @@ BuiltInObject make(model::Kind kind, std::string_view name, json::object spec) {
 
 std::vector<BuiltInObject> built_in_objects(const std::string& cluster_guid) {
     std::vector<BuiltInObject> objects;
+    objects.reserve(model::kBuiltInTiers.size() + 2);
     for (const model::BuiltInTier& tier : model::kBuiltInTiers) {
         objects.push_back(make(
             model::Kind::tier, tier.name,

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <expected>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <set>

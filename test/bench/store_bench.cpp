@@ -15,7 +15,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
-#include <new>
+#include <new>  // NOLINT(misc-include-cleaner): placement new
+#include <optional>
+#include <ratio>
 #include <string>
 #include <thread>
 #include <utility>
@@ -121,9 +123,13 @@ void measure_wakeups(const std::string& path) {
     for (std::size_t i = 0; i < kWakeups; ++i) {
         const Key key{Kind::profile, "", "p" + std::to_string(i)};
         shared->committed = now();
-        static_cast<void>(store->create(key, fmt::format(R"({{"apiVersion":"projectcalico.org/v3","kind":"Profile",)"
-                                                         R"("metadata":{{"name":"{}"}},"spec":{{}}}})",
-                                                         key.name)));
+        const auto created = store->create(key, fmt::format(R"({{"apiVersion":"projectcalico.org/v3","kind":"Profile",)"
+                                                            R"("metadata":{{"name":"{}"}},"spec":{{}}}})",
+                                                            key.name));
+        if (!created) {
+            fmt::print("creating {}: {}\n", key.name, created.error().message);
+            std::exit(1);  // NOLINT(concurrency-mt-unsafe): one thread
+        }
         while (shared->seen <= i) {
             std::this_thread::sleep_for(std::chrono::microseconds(50));
         }

@@ -12,6 +12,7 @@
 #include "config/codec/json.hpp"
 #include "config/model/kind.hpp"
 #include "config/model/node.hpp"
+#include "config/model/resource.hpp"
 #include "config/settings.hpp"
 #include "config/store/memory.hpp"
 #include "config/store/store.hpp"

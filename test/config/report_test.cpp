@@ -1,10 +1,11 @@
 #include "config/report.hpp"
 
 #include <catch2/catch.hpp>
-#include <chrono>
+#include <chrono>  // NOLINT(misc-include-cleaner): its literals
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>

@@ -1,5 +1,5 @@
 #include <fcntl.h>
-#include <poll.h>
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): kill
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -11,13 +11,13 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <ios>
 #include <iterator>
-#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -263,7 +263,7 @@ TEST_CASE("a full disk refuses writes, keeps what is there, and is forgotten whe
         WARN("mounting a small file system is not allowed here");
         return;
     }
-    write_file(scratch.path() + "/disk/ballast", std::string(800 << 10, 'b'));
+    write_file(scratch.path() + "/disk/ballast", std::string(std::size_t{800} << 10U, 'b'));
     const auto store = open_sqlite(scratch.path() + "/disk/store.db");
     const auto big = [](const std::string& name) {
         return document(set_key(name), R"({"nets":[]})", R"(,"annotations":{"x":")" + std::string(20000, 'x') + "\"}");

@@ -1,13 +1,12 @@
 #include "test/config/store_contract.hpp"
 
 #include <catch2/catch.hpp>
-#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <random>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -349,11 +348,13 @@ TEST_CASE("following a watch gives the same state as listing, for random writes 
         for (int i = 0; i < 150; ++i) {
             const std::string name = "s" + std::to_string(random() % 8);
             if (random() % 3 == 0) {
-                static_cast<void>(store->remove(set_key(name), std::nullopt));
+                const auto removed = store->remove(set_key(name), std::nullopt);  // may be absent
+                static_cast<void>(removed);
             } else {
                 const std::vector<Op> ops{
                     Put{set_key(name), set_document(name, "10." + std::to_string(random() % 250) + ".0.0/16"), {}}};
-                static_cast<void>(store->transact(ops, Checks::full));
+                const auto written = store->transact(ops, Checks::full);  // may lose against the other writer
+                static_cast<void>(written);
             }
         }
     };
@@ -440,6 +441,7 @@ TEST_CASE("of many writers that read and add one, none overwrites another") {
     constexpr int kRounds = 20;
     {
         std::vector<std::jthread> writers;
+        writers.reserve(kWriters);
         for (int i = 0; i < kWriters; ++i) {
             writers.emplace_back([&] {
                 const auto mine = fixture.open();

@@ -1,12 +1,8 @@
 #include <catch2/catch.hpp>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "config/store/document.hpp"
-#include "config/store/memory.hpp"
-#include "config/store/store.hpp"
-#include "test/config/store_contract.hpp"
 
 using namespace manul::store;
 

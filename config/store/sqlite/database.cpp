@@ -176,7 +176,8 @@ StoreResult<Transaction> Transaction::begin(Connection& connection, Mode mode) {
 
 Transaction::~Transaction() {
     if (connection_ != nullptr && connection_->in_transaction()) {  // SQLite itself rolls back when the disk is full
-        static_cast<void>(connection_->execute("ROLLBACK"));
+        const auto ignored = connection_->execute("ROLLBACK");      // the next call on the connection reports it
+        static_cast<void>(ignored);
     }
 }
 

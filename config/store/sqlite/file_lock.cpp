@@ -1,23 +1,21 @@
 #include "config/store/sqlite/file_lock.hpp"
 
 #include <fcntl.h>
-#include <pthread.h>
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): POSIX's half of it
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>  // NOLINT(modernize-deprecated-headers): POSIX timers
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstring>
-#include <ctime>
 #include <expected>
 #include <mutex>
 #include <system_error>
 
 #include <fmt/format.h>
 
-#include "base/try.hpp"
 #include "config/store/document.hpp"
 #include "config/store/store.hpp"
 

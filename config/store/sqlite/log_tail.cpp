@@ -9,7 +9,9 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <expected>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>

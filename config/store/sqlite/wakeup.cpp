@@ -1,7 +1,6 @@
 #include "config/store/sqlite/wakeup.hpp"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
