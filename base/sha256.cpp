@@ -1,9 +1,13 @@
 #include "base/sha256.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 
 namespace manul {
 

@@ -1,6 +1,5 @@
 #include "felix/calc/active_policy.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <set>
@@ -22,6 +21,7 @@
 #include "felix/calc/policy_source.hpp"
 #include "felix/calc/rule_scanner.hpp"
 #include "felix/calc/sequencer.hpp"
+#include "felix/model/address_set.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 #include "felix/model/rule_id.hpp"

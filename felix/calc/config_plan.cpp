@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/model/bgp_configuration.hpp"
 #include "config/model/felix_configuration.hpp"
 #include "config/model/ip_pool.hpp"
 #include "config/model/policy.hpp"
@@ -61,7 +62,7 @@ EndpointToHost to_felix(model::EndpointToHostAction action) noexcept {
         case model::EndpointToHostAction::drop:
             return EndpointToHost::drop;
         case model::EndpointToHostAction::return_:
-            return EndpointToHost::return_;
+            return EndpointToHost::host_rules;
         case model::EndpointToHostAction::accept:
             return EndpointToHost::accept;
     }
@@ -202,6 +203,7 @@ void ConfigPlan::flush(Sequencer& sequencer) {
     }
     if (std::exchange(pools_dirty_, false)) {
         std::vector<IpPoolInfo> pools;
+        pools.reserve(pools_.size());
         for (const auto& [name, pool] : pools_) {
             pools.push_back(pool);
         }

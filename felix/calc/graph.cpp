@@ -1,6 +1,6 @@
 #include "felix/calc/graph.hpp"
 
-#include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -15,8 +15,6 @@
 #include "config/model/felix_configuration.hpp"
 #include "config/model/ip_pool.hpp"
 #include "config/model/kind.hpp"
-#include "config/model/kubernetes.hpp"
-#include "config/model/node.hpp"
 #include "config/model/profile.hpp"
 #include "config/model/resource.hpp"
 #include "config/model/tier.hpp"
@@ -79,7 +77,9 @@ void Graph::offer(const model::ResourcePtr& resource) {
 void Graph::refuse(const ResourceRefused& event) {
     const LastGood::Verdict verdict = last_good_.refuse(event);
     if (verdict.action == LastGood::Verdict::Action::put) {
-        static_cast<void>(put(verdict.resource));  // its selectors are readable, so it cannot fail
+        if (const auto done = put(verdict.resource); !done) {
+            remove(event.key);  // not readable after all
+        }
     } else if (verdict.action == LastGood::Verdict::Action::remove) {
         remove(event.key);
     }
@@ -244,22 +244,31 @@ Batch Graph::flush() {
 }
 
 std::vector<Report> Graph::reports() const {
-    std::vector<Report> out = last_good_.reports();
-    const auto add_notes = [&out](const model::Key& key, const std::vector<std::string>& notes) {
-        for (const std::string& note : notes) {
-            out.push_back(Report{key, Report::Effect::partly, note, {}, {}});
-        }
+    std::multimap<model::Key, Report> sorted;  // keeps the order of notes about one object
+    const auto add = [&sorted](const model::Key& key, const std::string& reason) {
+        sorted.emplace(key, Report{key, Report::Effect::partly, reason, {}, {}});
     };
+    for (Report& report : last_good_.reports()) {
+        sorted.emplace(report.key, std::move(report));
+    }
     for (const auto& [id, notes] : policies_.notes()) {
-        add_notes(model::Key{resource_kind(id.kind), id.ns, id.name}, notes);
+        for (const std::string& note : notes) {
+            add(model::Key{resource_kind(id.kind), id.ns, id.name}, note);
+        }
     }
     for (const auto& [name, notes] : profiles_.notes()) {
-        add_notes(model::Key{model::Kind::profile, {}, name}, notes);
+        for (const std::string& note : notes) {
+            add(model::Key{model::Kind::profile, {}, name}, note);
+        }
     }
     for (const auto& [key, reason] : endpoints_.conflicts()) {
-        out.push_back(Report{key, Report::Effect::partly, reason, {}, {}});
+        add(key, reason);
     }
-    std::ranges::stable_sort(out, {}, &Report::key);
+    std::vector<Report> out;
+    out.reserve(sorted.size());
+    for (auto& [key, report] : sorted) {
+        out.push_back(std::move(report));
+    }
     return out;
 }
 

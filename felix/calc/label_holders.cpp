@@ -9,6 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "config/model/resource.hpp"
+#include "felix/calc/symbol_table.hpp"
+
 namespace manul::felix {
 
 namespace {
@@ -68,9 +71,9 @@ std::span<const LabelHolders::Holder> LabelHolders::with(SymbolPair label) const
 }
 
 const std::unordered_set<std::uint32_t>& LabelHolders::values_of(Symbol key) const noexcept {
-    static const std::unordered_set<std::uint32_t> kNone;
+    static const std::unordered_set<std::uint32_t> none;
     const auto found = values_.find(key);
-    return found == values_.end() ? kNone : found->second;
+    return found == values_.end() ? none : found->second;
 }
 
 LabelHolders::Label* LabelHolders::find(Holder holder, Symbol key) noexcept {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <limits>
 #include <optional>
 #include <span>
@@ -11,6 +10,11 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "config/model/resource.hpp"
+#include "config/model/selector.hpp"
+#include "felix/calc/label_holders.hpp"
+#include "felix/calc/symbol_table.hpp"
 
 namespace manul::felix {
 

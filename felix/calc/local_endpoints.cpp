@@ -8,6 +8,7 @@
 #include "config/model/kind.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "felix/calc/active_policy.hpp"
+#include "felix/calc/policy_order.hpp"
 #include "felix/calc/sequencer.hpp"
 #include "felix/model/endpoint.hpp"
 #include "felix/model/endpoint_key.hpp"

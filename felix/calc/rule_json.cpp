@@ -1,11 +1,9 @@
 #include "felix/calc/rule_json.hpp"
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
-#include <vector>
 
 #include "base/overloaded.hpp"
 #include "config/model/policy.hpp"

@@ -23,7 +23,7 @@ struct FailsafePort {
 };
 
 /// What happens to traffic from a workload to its own node after the workload's egress policy allowed it.
-enum class EndpointToHost : std::uint8_t { drop, return_, accept };
+enum class EndpointToHost : std::uint8_t { drop, host_rules, accept };
 
 enum class NatExclusions : std::uint8_t { pools_only, pools_and_host_ips };
 

@@ -4,6 +4,10 @@
 #include <variant>
 
 #include "base/overloaded.hpp"
+#include "felix/model/address_set.hpp"
+#include "felix/model/update.hpp"
+#include "net/ip.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::felix {
 
