@@ -287,7 +287,8 @@ void Network::transmit(std::size_t node, ConnectionId connection) {
         nodes_[node]->inbox.emplace_back([this, node, connection] {
             const auto at = nodes_[node]->pipes.find(connection);
             if (at != nodes_[node]->pipes.end()) {
-                handle(node, Backlog{connection, at->second.waiting.size()});
+                const std::size_t times = nodes_[at->second.peer_node]->exaggeration;
+                handle(node, Backlog{connection, at->second.waiting.size() * times});
             }
         });
     }

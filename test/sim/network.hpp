@@ -41,8 +41,12 @@ public:
     void restart(std::size_t node);
     /// Next hop resolution of one router; all addresses are reachable at metric 0 unless told otherwise.
     void resolve(std::size_t node, const std::string& next_hop, std::optional<std::uint32_t> metric);
-    /// The kernel takes no more than so many bytes for each connection of the router, until drained.
-    void set_window(std::size_t node, std::size_t bytes) { nodes_[node]->window = bytes; }
+    /// The kernel takes no more than so many bytes for each connection of the router, until drained; its peers are
+    /// told that `exaggeration` times as many wait as really do, so that a test need not send megabytes.
+    void set_window(std::size_t node, std::size_t bytes, std::size_t exaggeration) {
+        nodes_[node]->window = bytes;
+        nodes_[node]->exaggeration = exaggeration;
+    }
     /// The router reads what waits for it, as often as called.
     void drain(std::size_t node);
 
@@ -84,6 +88,7 @@ private:
         std::map<speaker::FibGroupId, std::vector<speaker::FibMember>> groups;
         std::vector<std::string> reports;
         std::size_t window = SIZE_MAX;
+        std::size_t exaggeration = 1;
         std::uint32_t next_accepted = speaker::kFirstAcceptedConnection;
         bool listening = false;
         bool fib_complete = false;
