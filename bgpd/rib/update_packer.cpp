@@ -1,6 +1,7 @@
 #include "bgpd/rib/update_packer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <utility>
 
@@ -47,6 +48,26 @@ std::size_t cell_of(AttributeId attributes, SourceId source, Chunk::Audience aud
 
 }  // namespace
 
+namespace {
+
+/// Writes the prefix as it stands in an UPDATE; returns its size.
+std::size_t write_key(const net::PrefixKey4& key, std::array<std::uint8_t, 17>& out) noexcept {
+    out[0] = key.length;
+    for (std::size_t i = 0; i < 4; ++i) {
+        out[1 + i] = static_cast<std::uint8_t>(key.address >> (24U - 8U * i));
+    }
+    return 1 + (std::size_t{key.length} + 7) / 8;
+}
+std::size_t write_key(const net::PrefixKey6& key, std::array<std::uint8_t, 17>& out) noexcept {
+    out[0] = key.length;
+    for (std::size_t i = 0; i < 16; ++i) {
+        out[1 + i] = static_cast<std::uint8_t>(key.address[i / 4] >> (24U - 8U * (i % 4)));
+    }
+    return 1 + (std::size_t{key.length} + 7) / 8;
+}
+
+}  // namespace
+
 /// The number of the bucket, made when absent.
 template <class Key>
 std::uint32_t UpdatePacker<Key>::find_bucket(const Bucket& wanted) {
@@ -83,14 +104,15 @@ template <class Key>
 template <class F>
 void UpdatePacker<Key>::each_item(const Bucket& bucket, F&& f) const {
     for (std::uint32_t item = bucket.first; item != 0; item = items_[item - 1].next) {
-        f(rib_[items_[item - 1].slot].key().to_prefix());
+        std::array<std::uint8_t, 17> encoded;  // NOLINT(cppcoreguidelines-pro-type-member-init): written next
+        f(ByteView(encoded).first(write_key(rib_[items_[item - 1].slot].key(), encoded)));
     }
 }
 
 template <class Key>
 void UpdatePacker<Key>::write_withdrawals(wire::UpdateWriter& writer, const Bucket& bucket) {
     writer.withdraw(Key::kFamily);
-    each_item(bucket, [&](const net::Prefix& prefix) { static_cast<void>(writer.add(prefix)); });
+    each_item(bucket, [&](ByteView prefix) { static_cast<void>(writer.add(prefix)); });
     writer.finish();
 }
 
@@ -104,7 +126,7 @@ void UpdatePacker<Key>::write_announcements(wire::UpdateWriter& writer, const Bu
                     policy::export_next_hop(target_, source.traits, core_.next_hops[set.next_hop].next_hop),
                     attributes_);
     bool fits = true;
-    each_item(bucket, [&](const net::Prefix& prefix) { fits = fits && writer.add(prefix); });
+    each_item(bucket, [&](ByteView prefix) { fits = fits && writer.add(prefix); });
     writer.finish();
     if (!fits) {
         write_withdrawals(writer, bucket);  // RFC 4271 section 9.2: what cannot be said must not be left as it was

@@ -1,5 +1,7 @@
 #include "bgpd/wire/update_writer.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -148,9 +150,16 @@ void UpdateWriter::end_update() {
 }
 
 bool UpdateWriter::add(const net::Prefix& prefix) {
+    std::array<std::uint8_t, 17> encoded{prefix.length()};
+    const std::size_t size = encoded_size(prefix);
+    std::copy_n(prefix.address().bytes().begin(), size - 1, encoded.begin() + 1);
+    return add(ByteView(encoded).first(size));
+}
+
+bool UpdateWriter::add(ByteView encoded) {
     // What still follows the prefixes: the attributes behind MP_REACH_NLRI, or the empty attribute section.
     const std::size_t tail = in_body_ ? (run_ == Run::withdraw ? 2 : 0) : path_.size();
-    const std::size_t needed = encoded_size(prefix) + tail;
+    const std::size_t needed = encoded.size() + tail;
     if (open_ && out_.size() - start_ + needed > context_.max_message) {
         end_update();
     }
@@ -162,7 +171,7 @@ bool UpdateWriter::add(const net::Prefix& prefix) {
             return false;
         }
     }
-    encode_prefix(prefix, out_);
+    append(out_, encoded);
     return true;
 }
 

@@ -34,6 +34,8 @@ public:
     /// Adds a prefix of the run's family. False when the attributes leave no room for even one prefix in a message:
     /// then nothing was written and the route cannot be sent to this peer (RFC 4271 section 9.2: withdraw it instead).
     [[nodiscard]] bool add(const net::Prefix& prefix);
+    /// The same for a prefix that is encoded already (length octet, then as few octets as hold it).
+    [[nodiscard]] bool add(ByteView encoded);
     /// Completes the message at hand, if any; ends the run.
     void finish();
 
