@@ -108,7 +108,7 @@ void Network::cut(std::size_t a, std::size_t b) {
         }
         for (const ConnectionId id : lost) {
             nodes_[node]->pipes.erase(id);
-            nodes_[node]->inbox.emplace_back([this, node = node, id] { handle(node, Closed{id, "link cut"}); });
+            nodes_[node]->inbox.emplace_back([this, end = node, id] { handle(end, Closed{id, "link cut"}); });
         }
     }
 }
@@ -326,9 +326,9 @@ void Network::close(std::size_t node, ConnectionId connection, const std::string
     }
     const auto [peer, peer_connection, unread, waiting] = pipe->second;
     nodes_[node]->pipes.erase(pipe);
-    nodes_[peer]->inbox.emplace_back([this, peer = peer, id = peer_connection, reason] {
-        if (nodes_[peer]->pipes.erase(id) > 0) {
-            handle(peer, Closed{id, reason});
+    nodes_[peer]->inbox.emplace_back([this, end = peer, id = peer_connection, reason] {
+        if (nodes_[end]->pipes.erase(id) > 0) {
+            handle(end, Closed{id, reason});
         }
     });
 }
