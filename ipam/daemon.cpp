@@ -86,8 +86,12 @@ Result<void> Ipamd::open() {
     log_ = std::make_unique<DeleteLog>(std::move(log));
     deleter_ = std::make_unique<Deleter>(
         daemon_.io(), Deleter::Parts{store_worker_, service_, link_worker_, *links_, journal_worker_, *log_},
-        [this] { return std::set<std::string>(awaited_.begin(), awaited_.end()); }, wall_now);
+        Deleter::Hooks{
+            [this] { return std::set<std::string>(awaited_.begin(), awaited_.end()); },
+            [this](const Attachment& attachment, const std::string& problem) { on_del_settled(attachment, problem); },
+            wall_now});
     for (const auto& [id, request] : log_->pending()) {
+        ending_.insert(request.attachment);
         deleter_->add(id, request);
     }
     // What was put aside before a restart: its attachment is freed by its DEL or as a leak.
@@ -122,14 +126,20 @@ void Ipamd::on_plugin_request(const json::object& object, Reply reply) {
         return;
     }
     switch (request->op) {
-        case Op::add:
+        case Op::add: {
             awaited_.insert(request->host_interface);
-            adds_.push_back(std::make_shared<WaitingAdd>(WaitingAdd{*std::move(request), std::move(reply)}));
+            auto add = std::make_shared<WaitingAdd>(WaitingAdd{*std::move(request), std::move(reply)});
+            if (ending_.contains(add->request.attachment)) {
+                held_.emplace(add->request.attachment, add);
+                return;
+            }
+            adds_.push_back(std::move(add));
             run_adds();
             return;
+        }
         case Op::del: {
             auto shared = std::make_shared<Reply>(std::move(reply));
-            dels_.push_back({*std::move(request), [shared](const Answer& answer) { send(*shared, answer); }, {}});
+            enqueue_del({*std::move(request), [shared](const Answer& answer) { send(*shared, answer); }, {}});
             log_dels();
             return;
         }
@@ -171,18 +181,7 @@ void Ipamd::run_adds() {
                 on_changes(changes);
             }
             for (std::size_t i = 0; i < clear.size(); ++i) {
-                const Request& request = clear[i]->request;
-                const Answer& answer = results[i].answer;
-                send(clear[i]->reply, answer);
-                if (const auto at = awaited_.find(request.host_interface); at != awaited_.end()) {
-                    awaited_.erase(at);
-                }
-                if (answer.error) {
-                    log::emit(kAddFailed, request.attachment.container_id, request.attachment.ifname, request.network,
-                              answer.error->msg);
-                } else {
-                    log::emit(kAdded, answer.endpoint, answer.ips.empty() ? "" : answer.ips.front().to_string());
-                }
+                answer_add(*clear[i], results[i].answer);
                 if (results[i].replaced_handle) {
                     deleter_->add_aside(0, {}, *results[i].replaced_handle);
                 }
@@ -193,6 +192,19 @@ void Ipamd::run_adds() {
             run_adds();
         };
     });
+}
+
+void Ipamd::answer_add(WaitingAdd& add, const Answer& answer) {
+    send(add.reply, answer);
+    if (const auto at = awaited_.find(add.request.host_interface); at != awaited_.end()) {
+        awaited_.erase(at);
+    }
+    if (answer.error) {
+        log::emit(kAddFailed, add.request.attachment.container_id, add.request.attachment.ifname, add.request.network,
+                  answer.error->msg);
+    } else {
+        log::emit(kAdded, answer.endpoint, answer.ips.empty() ? "" : answer.ips.front().to_string());
+    }
 }
 
 void Ipamd::clear_way(std::shared_ptr<WaitingAdd> add, const KnownAttachment& old) {
@@ -210,11 +222,8 @@ void Ipamd::clear_way(std::shared_ptr<WaitingAdd> add, const KnownAttachment& ol
         }
         return [this, add, old, aside, problem = std::move(problem)] {
             if (!problem.empty()) {
-                send(add->reply,
-                     failure(ErrorCode::try_again, "the older link of the same pod is in the way: " + problem));
-                if (const auto at = awaited_.find(add->request.host_interface); at != awaited_.end()) {
-                    awaited_.erase(at);
-                }
+                answer_add(*add,
+                           failure(ErrorCode::try_again, "the older link of the same pod is in the way: " + problem));
                 return;
             }
             if (aside != 0) {
@@ -261,7 +270,7 @@ void Ipamd::on_gc(const Request& request, Reply reply) {
                     del.attachment = one.attachment;
                     del.host_interface = one.interface_name;
                     ++*left;
-                    dels_.push_back({std::move(del), finish_one, {}});
+                    enqueue_del({std::move(del), finish_one, {}});
                 }
             }
             log_dels();
@@ -276,6 +285,37 @@ void Ipamd::on_question(Request request, Reply reply) {
         Answer answer = request.op == Op::check ? service_.check(request) : service_.status(request, wall_now());
         return [shared, answer = std::move(answer)] { send(*shared, answer); };
     });
+}
+
+void Ipamd::enqueue_del(WaitingDel del) {
+    ending_.insert(del.request.attachment);
+    dels_.push_back(std::move(del));
+}
+
+void Ipamd::on_del_settled(const Attachment& attachment, const std::string& problem) {
+    if (problem.empty()) {
+        if (const auto at = ending_.find(attachment); at != ending_.end()) {
+            ending_.erase(at);
+        }
+        if (ending_.contains(attachment)) {
+            return;
+        }
+    }
+    const auto [first, last] = held_.equal_range(attachment);
+    std::vector<std::shared_ptr<WaitingAdd>> adds;
+    for (auto at = first; at != last; ++at) {
+        adds.push_back(at->second);
+    }
+    held_.erase(first, last);
+    for (auto& add : adds) {
+        if (problem.empty()) {
+            adds_.push_back(std::move(add));
+        } else {
+            answer_add(*add,
+                       failure(ErrorCode::try_again, "the DEL of this container is not carried out yet: " + problem));
+        }
+    }
+    run_adds();
 }
 
 void Ipamd::log_dels() {
@@ -304,6 +344,8 @@ void Ipamd::log_dels() {
                 const WaitingDel& del = (*batch)[i];
                 if (ids) {
                     deleter_->add((*ids)[i], del.request);
+                } else {
+                    on_del_settled(del.request.attachment, {});  // the runtime, or the plugin's file, comes again
                 }
                 if (del.answer) {
                     del.answer(ids ? Answer{} : failure(ErrorCode::try_again, ids.error().message));
@@ -403,6 +445,9 @@ void Ipamd::on_changes(const Outcome<Service::Changes>& changes) {
         connect_timer_.after_us(kSecondUs);
         return;
     }
+    for (const std::string& refused : changes->refused) {
+        log::emit(kPodRefused, refused);
+    }
     if (changes->restarted) {
         watch_store();
     }
@@ -425,7 +470,7 @@ void Ipamd::read_journal() {
                 log::emit(kJournalRefused, refused);
             }
             for (const JournalFile& file : scan.files) {
-                dels_.push_back({file.request, nullptr, file.path});
+                enqueue_del({file.request, nullptr, file.path});
             }
             log_dels();
             journal_timer_.after_us(kJournalUs);

@@ -56,10 +56,13 @@ private:
     // Requests of the plugin.
     void on_plugin_request(const boost::json::object& object, Reply reply);
     void run_adds();
+    void answer_add(WaitingAdd& add, const Answer& answer);
     void clear_way(std::shared_ptr<WaitingAdd> add, const KnownAttachment& old);
     void on_gc(const Request& request, Reply reply);
     void on_question(Request request, Reply reply);
     void log_dels();
+    void enqueue_del(WaitingDel del);
+    void on_del_settled(const Attachment& attachment, const std::string& problem);
     // Requests of manulctl.
     void on_control_request(const boost::json::object& request, Reply reply);
 
@@ -88,6 +91,9 @@ private:
     std::multiset<std::string> awaited_;  ///< host ends of ADDs under way
     bool adds_running_ = false;
     std::vector<WaitingDel> dels_;
+    std::multiset<Attachment> ending_;  ///< attachments whose DEL is not carried out yet
+    /// ADDs of attachments in ending_: runtimes may use an id again.
+    std::multimap<Attachment, std::shared_ptr<WaitingAdd>> held_;
     bool dels_running_ = false;
     bool taking_changes_ = false;
     bool started_ = false;

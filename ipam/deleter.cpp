@@ -9,9 +9,8 @@
 
 namespace manul::ipam {
 
-Deleter::Deleter(boost::asio::io_context& io, Parts parts, std::function<std::set<std::string>()> awaited,
-                 std::function<WallTime()> now)
-    : parts_(parts), awaited_(std::move(awaited)), now_(std::move(now)), timer_(io, [this] { run(); }) {}
+Deleter::Deleter(boost::asio::io_context& io, Parts parts, Hooks hooks)
+    : parts_(parts), hooks_(std::move(hooks)), timer_(io, [this] { run(); }) {}
 
 void Deleter::add(std::uint64_t id, const Request& request) {
     Item item;
@@ -24,7 +23,9 @@ void Deleter::add(std::uint64_t id, const Request& request) {
 }
 
 void Deleter::add_aside(std::uint32_t index, std::string container_id, std::string handle) {
-    busy_.insert(handle);
+    if (!busy_.insert(handle).second) {
+        return;  // waits for its link already
+    }
     Item item;
     item.deletion.release.attachment.container_id = std::move(container_id);
     item.aside_index = index;
@@ -43,7 +44,7 @@ void Deleter::run() {
     }
     auto batch = std::make_shared<Batch>();
     batch->items = std::exchange(queue_, {});
-    batch->claims.awaited = awaited_();
+    batch->claims.awaited = hooks_.awaited();
     under_way_ = batch->items.size();
     parts_.store_worker.submit([this, batch] {
         look_up(*batch);
@@ -157,8 +158,8 @@ void Deleter::free_addresses(Batch& batch) {
             }
         }
     };
-    settle(parts_.service.release(releases, now_()), released);
-    settle(parts_.service.release_handles(handles, now_()), freed);
+    settle(parts_.service.release(releases, hooks_.now()), released);
+    settle(parts_.service.release_handles(handles, hooks_.now()), freed);
 }
 
 void Deleter::finish(const BatchPtr& batch) {
@@ -166,6 +167,10 @@ void Deleter::finish(const BatchPtr& batch) {
     std::vector<std::uint64_t> done;
     std::size_t failed = 0;
     for (Item& item : batch->items) {
+        if (item.log_id) {
+            const std::string problem = batch->problem.empty() ? "its link could not be deleted" : batch->problem;
+            hooks_.settled(item.deletion.release.attachment, item.done ? std::string{} : problem);
+        }
         if (!item.done) {
             item.deletion.known = false;
             item.links_gone = false;

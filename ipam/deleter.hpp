@@ -34,9 +34,14 @@ public:
     static constexpr std::int64_t kGatherUs = 5'000;
     static constexpr std::int64_t kRetryUs = 1'000'000;
 
-    /// `awaited`: names of host ends that ADDs under way are about to make.
-    Deleter(boost::asio::io_context& io, Parts parts, std::function<std::set<std::string>()> awaited,
-            std::function<WallTime()> now);
+    struct Hooks {
+        /// Names of host ends that ADDs under way are about to make.
+        std::function<std::set<std::string>()> awaited;
+        /// A DEL was carried out (empty text), or has to be tried again.
+        std::function<void(const Attachment&, const std::string& problem)> settled;
+        std::function<WallTime()> now;
+    };
+    Deleter(boost::asio::io_context& io, Parts parts, Hooks hooks);
 
     /// A DEL that is in the log under `id`.
     void add(std::uint64_t id, const Request& request);
@@ -71,8 +76,7 @@ private:
     void finish(const BatchPtr& batch);
 
     Parts parts_;
-    std::function<std::set<std::string>()> awaited_;
-    std::function<WallTime()> now_;
+    Hooks hooks_;
     Timer timer_;
     std::vector<Item> queue_;
     std::size_t under_way_ = 0;

@@ -13,6 +13,8 @@
 
 #include "base/sha1.hpp"
 #include "base/try.hpp"
+#include "config/model/finding.hpp"
+#include "config/model/validate.hpp"
 #include "ipam/names.hpp"
 
 namespace manul::ipam {
@@ -238,6 +240,21 @@ bool sync_with_pod(model::WorkloadEndpoint& endpoint, const model::Pod& pod) {
     endpoint.spec.ports = std::move(ports);
     endpoint.spec.profiles = profiles;
     return true;
+}
+
+Outcome<void> check_endpoint(const model::WorkloadEndpoint& endpoint) {
+    std::string first;
+    std::string others;
+    for (const model::Finding& finding : model::validate(endpoint)) {
+        if (finding.severity == model::Finding::Severity::error) {
+            std::string& text = first.empty() ? first : others;
+            text += (text.empty() ? "" : "; ") + finding.to_string();
+        }
+    }
+    if (!first.empty()) {
+        return refuse(ErrorCode::invalid_config, "the endpoint would be invalid: " + first, std::move(others));
+    }
+    return {};
 }
 
 Attachment attachment_of(const model::WorkloadEndpoint& endpoint) {

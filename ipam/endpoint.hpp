@@ -41,6 +41,10 @@ struct HostIdentity {
 /// something changed. Does nothing to endpoints of bare containers.
 bool sync_with_pod(model::WorkloadEndpoint& endpoint, const model::Pod& pod);
 
+/// Refuses an endpoint that breaks the rules of its kind: labels and names come from people, and the store takes this
+/// daemon's writes as they are.
+[[nodiscard]] Outcome<void> check_endpoint(const model::WorkloadEndpoint& endpoint);
+
 /// The attachment that an endpoint stands for.
 [[nodiscard]] Attachment attachment_of(const model::WorkloadEndpoint& endpoint);
 /// From its annotation, empty when absent.

@@ -198,6 +198,9 @@ JournalScan scan_journal(const std::string& directory) {
     for (const std::string& name : names) {
         const std::string path = directory + "/" + name;
         const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+        if (!file && errno == ENOENT) {
+            continue;  // the plugin replaced it meanwhile, or somebody removed it
+        }
         const auto text = file ? read_all(file.get(), kMaxJournalFile) : std::nullopt;
         auto request = text ? decode_request(*text) : Result<Request>(fail("cannot be read"));
         if (request && request->op != Op::del) {
@@ -205,7 +208,7 @@ JournalScan scan_journal(const std::string& directory) {
         }
         if (request) {
             scan.files.push_back({path, *std::move(request)});
-        } else if (errno != ENOENT || file) {
+        } else {
             scan.refused.push_back(path + ": " + request.error().message);
             (void)std::rename(path.c_str(), (path + ".refused").c_str());
         }

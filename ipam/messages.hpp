@@ -42,6 +42,9 @@ inline constexpr log::Message kNodeRestored{"IPAMD_NODE_RESTORED", log::Level::i
 inline constexpr log::Message kObjectRefused{"IPAMD_OBJECT_REFUSED", log::Level::warning,
                                              "{} {} is not in force as stored: {}",
                                              "Correct the object; its last good version stays in force."};
+inline constexpr log::Message kPodRefused{"IPAMD_POD_REFUSED", log::Level::warning,
+                                          "an endpoint cannot follow its Pod and keeps what it had: {}",
+                                          "Correct the Pod object."};
 inline constexpr log::Message kPluginRequestRefused{"IPAMD_REQUEST_REFUSED", log::Level::warning,
                                                     "a plugin request cannot be read: {}",
                                                     "Plugin and daemon must be of matching versions."};

@@ -71,6 +71,9 @@ Service::Service(store::Store& store, HostIdentity host)
 int Service::watch_fd() const noexcept { return watch_ ? watch_->fd() : -1; }
 
 Outcome<void> Service::start() {
+    if (!store_.transactional()) {
+        return refuse(ErrorCode::try_again, "this datastore has no transactions, which addresses need");
+    }
     former_watch_ = std::move(watch_);
     source_.forget_all();
     std::vector<store::WatchStart> starts;
@@ -113,6 +116,7 @@ Outcome<Service::Changes> Service::take_changes() {
         if (event.type == store::Event::Type::resync) {
             MANUL_CHECK(start());
             changes.restarted = true;
+            changes.refused = std::exchange(refused_, {});
             return changes;
         }
         if (event.object.key.kind == model::Kind::pod) {
@@ -128,6 +132,7 @@ Outcome<Service::Changes> Service::take_changes() {
         knowledge_.apply(event);
     }
     MANUL_TRY(changes.endpoints_synced, sync_pods());
+    changes.refused = std::exchange(refused_, {});
     return changes;
 }
 
@@ -168,15 +173,24 @@ Outcome<std::size_t> Service::sync_pods() {
                                             if (!sync_with_pod(*synced, *item.pod)) {
                                                 return false;
                                             }
+                                            MANUL_CHECK(check_endpoint(*synced));
                                             MANUL_CHECK(transaction.put_endpoint(item.key, std::move(synced)));
                                             return true;
                                         });
     std::size_t count = 0;
-    for (const auto& result : results) {
-        if (!result) {
-            return std::unexpected(result.error());
+    std::optional<Failure> unreachable;
+    for (std::size_t i = 0; i < results.size(); ++i) {
+        if (results[i]) {
+            count += *results[i] ? 1U : 0U;
+        } else if (results[i].error().code == static_cast<std::uint16_t>(ErrorCode::try_again)) {
+            unreachable = results[i].error();
+        } else {
+            // This Pod cannot be joined as it is: its endpoint stays as it was, and no other waits for it.
+            refused_.push_back(fmt::format("{}: {}", items[i].pod->key().to_string(), results[i].error().msg));
         }
-        count += *result ? 1U : 0U;
+    }
+    if (unreachable) {
+        return std::unexpected(*std::move(unreachable));
     }
     unsynced_.clear();
     return count;
@@ -231,6 +245,7 @@ Outcome<AddResult> Service::add_one(Transaction& transaction, const Request& req
             endpoint.spec.ip_networks.push_back(net::Prefix::host(one.address));
         }
     }
+    MANUL_CHECK(check_endpoint(endpoint));
     if (!request.is_kubernetes()) {
         MANUL_CHECK(transaction.create_profile(make_network_profile(request.network)));
     }

@@ -64,6 +64,7 @@ public:
         bool restarted = false;         ///< the watch began anew: watch_fd() is another one
         bool own_node_removed = false;  ///< to be written back
         std::size_t endpoints_synced = 0;
+        std::vector<std::string> refused;  ///< Pods whose endpoints could not follow them, and why
     };
     /// Applies what changed in the store; endpoints follow their Pods in one transaction.
     [[nodiscard]] Outcome<Changes> take_changes();
@@ -113,8 +114,9 @@ private:
     std::unique_ptr<store::Watch> watch_;
     std::unique_ptr<store::Watch> former_watch_;  ///< its descriptor stays valid until the next one is known
     EmptyBlocks empty_blocks_;
-    Leaks leaks_;                                                       ///< in own blocks
-    Leaks borrowed_leaks_;                                              ///< in blocks of others
+    Leaks leaks_;           ///< in own blocks
+    Leaks borrowed_leaks_;  ///< in blocks of others
+    std::vector<std::string> refused_;
     std::map<model::Key, std::shared_ptr<const model::Pod>> unsynced_;  ///< whose endpoints may be behind
 };
 

@@ -405,9 +405,11 @@ void StoreSource::wrote(const model::Key& key, const store::Revision& revision, 
     if (key.kind == model::Kind::workload_endpoint && endpoints_) {
         index_endpoint(key, view);
     }
-    objects_.insert_or_assign(
-        key, Stored{revision, std::make_shared<const std::string>(std::move(document)), std::move(view), {},
-                    has_unknown_fields});
+    objects_.insert_or_assign(key, Stored{revision,
+                                          std::make_shared<const std::string>(std::move(document)),
+                                          std::move(view),
+                                          {},
+                                          has_unknown_fields});
     if (!is_own(key)) {
         transient_.insert(key);
     }

@@ -244,6 +244,22 @@ TEST_CASE("a new sandbox gets its name although the old link is still there") {
     CHECK(node.endpoint("prod", "n1-k8s-web-eth0")->container_id == "new");
 }
 
+TEST_CASE("an id that is used again at once gets an attachment of its own") {
+    Node node;
+    node.put_pool();
+    node.start();
+    const Answer first = node.ask(pod_request(Op::add, "c1", "web"));
+    node.make_link("caliweb", "c1");
+    CHECK_FALSE(node.ask(pod_request(Op::del, "c1", "web")).error);
+    const Answer second = node.ask(pod_request(Op::add, "c1", "web"));  // waits for the DEL
+    REQUIRE_FALSE(second.error);
+    CHECK(second.ips != first.ips);
+    CHECK_FALSE(node.has_link("caliweb"));
+    CHECK(node.status_of("waitingDeletes") == boost::json::value(0));
+    CHECK(node.endpoint("prod", "n1-k8s-web-eth0"));
+    CHECK(node.count(model::Kind::ipam_handle) == 1);
+}
+
 TEST_CASE("a DEL that was answered is carried out although the daemon is killed") {
     Node node;
     node.put_pool();

@@ -189,6 +189,22 @@ TEST_CASE("a Pod that comes after its endpoint is joined, also by a restarted se
     CHECK(f.endpoint()->metadata.labels.at("app") == "v1");
 }
 
+TEST_CASE("a Pod that cannot be joined is reported and keeps nobody from working") {
+    Fixture f;
+    REQUIRE_FALSE(f.add(pod_request("c1", "web")).answer.error);
+    // As another writer, without our checks, could do it.
+    const std::vector<store::Op> ops{
+        store::Put{{model::Kind::pod, "prod", "web"}, pod_document("prod", "web", "not a value!"), std::nullopt}};
+    REQUIRE(f.store->transact(ops, store::Checks::own_fields_only));
+    const auto changes = f.service.take_changes();
+    REQUIRE(changes);
+    REQUIRE(changes->refused.size() == 1);
+    CHECK(changes->refused.front().find("Pod(prod/web)") != std::string::npos);
+    CHECK_FALSE(f.endpoint()->metadata.labels.contains("app"));
+    Service again(*f.store, {"n1", kBoot});
+    CHECK(again.start());
+}
+
 TEST_CASE("ADD twice gives the same address, DEL twice is fine, and a later ADD starts afresh") {
     Fixture f;
     const Request request = bare("c1");
@@ -348,6 +364,18 @@ TEST_CASE("annotations of pod and namespace choose pools and addresses") {
     const Answer bad = f.add(pod_request("c3", "bad")).answer;
     REQUIRE(bad.error);
     CHECK(bad.error->code == 7);
+}
+
+TEST_CASE("labels that cannot be labels are refused with the reason, and leave nothing") {
+    Fixture f;
+    Request request = bare("c1");
+    request.labels = {{"not a label!", "x"}};
+    const std::vector<Request> both{request, bare("c2")};
+    const auto results = f.service.add(both, kNow);
+    REQUIRE(results[0].answer.error);
+    CHECK(results[0].answer.error->code == 7);
+    CHECK_FALSE(results[1].answer.error);
+    CHECK(f.all<model::IpamHandle>().size() == 1);
 }
 
 TEST_CASE("a locked datastore refuses pods") {
