@@ -1,11 +1,21 @@
 // Defaults that are stored in the document when an object is created, so that a later change of a default does not
 // change objects that exist. All others are applied on reading, by the initial values of the structs.
 
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/error.hpp"
 #include "base/try.hpp"
-#include "config/codec/document.hpp"
 #include "config/codec/schema.hpp"
+#include "config/codec/tree.hpp"
 #include "config/model/enum_names.hpp"
+#include "config/model/field.hpp"
+#include "config/model/kind.hpp"
+#include "config/model/policy.hpp"
 #include "config/model/tables.hpp"
+#include "config/model/tier.hpp"
 #include "config/model/workload_endpoint.hpp"
 
 namespace manul::codec {

@@ -1,11 +1,19 @@
 #include "config/codec/explain.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/try.hpp"
 #include "config/codec/schema.hpp"
+#include "config/model/field.hpp"
+#include "config/model/kind.hpp"
 #include "config/model/names.hpp"
 #include "config/model/tables.hpp"
 
@@ -89,13 +97,13 @@ void list_object(const ObjectInfo& object, const std::string& path, std::vector<
 }
 
 const Field& metadata_field() {
-    static const Field kField = [] {
-        static const TypeInfo kMetadataType{.shape = Shape::object, .object = &model::metadata_table()};
+    static const Field metadata_row = [] {
+        static const TypeInfo metadata_type{.shape = Shape::object, .object = &model::metadata_table()};
         Field field = model::known("metadata", "Name, namespace, labels and what the store keeps.");
-        field.type = &kMetadataType;
+        field.type = &metadata_type;
         return field;
     }();
-    return kField;
+    return metadata_row;
 }
 
 /// Fields at the top of a kind: metadata, then its own.

@@ -2,12 +2,23 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cmath>
-#include <optional>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
 
-#include "base/try.hpp"
+#include "base/error.hpp"
+#include "config/codec/json.hpp"
 #include "config/codec/schema.hpp"
+#include "config/codec/tree.hpp"
+#include "config/model/felix_configuration.hpp"
+#include "config/model/field.hpp"
+#include "config/model/finding.hpp"
 #include "config/model/names.hpp"
+#include "config/model/scalar.hpp"
 #include "config/model/tables.hpp"
 
 namespace manul::codec {

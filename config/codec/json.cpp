@@ -2,10 +2,21 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
+#include "base/error.hpp"
 #include "base/try.hpp"
 #include "config/codec/document.hpp"
 #include "config/codec/schema.hpp"
+#include "config/codec/tree.hpp"
+#include "config/model/finding.hpp"
+#include "config/model/kind.hpp"
+#include "config/model/resource.hpp"
 #include "config/model/tables.hpp"
 #include "config/model/validate.hpp"
 
@@ -97,7 +108,7 @@ void apply_difference(Tree& document, const Tree& before, const Tree& after) {
         document.assign(after);
         return;
     }
-    static const Tree kNothing{};
+    static const Tree nothing{};
     for (const Tree& old_child : before.children) {
         if (after.find(old_child.key) == nullptr) {
             document.erase(old_child.key);
@@ -106,7 +117,7 @@ void apply_difference(Tree& document, const Tree& before, const Tree& after) {
     for (const Tree& new_child : after.children) {
         const Tree* old_child = before.find(new_child.key);
         if (old_child == nullptr || !old_child->same_value(new_child)) {
-            apply_difference(document.make(new_child.key), old_child == nullptr ? kNothing : *old_child, new_child);
+            apply_difference(document.make(new_child.key), old_child == nullptr ? nothing : *old_child, new_child);
         }
     }
 }
@@ -191,11 +202,11 @@ bool same_spec(std::string_view a, std::string_view b) {
     if (!first || !second) {
         return false;
     }
-    static const Tree kNothing{};
+    static const Tree nothing{};
     const Tree* first_spec = first->find("spec");
     const Tree* second_spec = second->find("spec");
-    return (first_spec == nullptr ? kNothing : *first_spec)
-        .same_value(second_spec == nullptr ? kNothing : *second_spec);
+    return (first_spec == nullptr ? nothing : *first_spec)
+        .same_value(second_spec == nullptr ? nothing : *second_spec);
 }
 
 }  // namespace manul::codec

@@ -2,9 +2,15 @@
 // messages, numbers digit by digit, duplicate keys as errors, and the order of keys.
 
 #include <algorithm>
-#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 
+#include "base/error.hpp"
 #include "base/try.hpp"
 #include "config/codec/tree.hpp"
 

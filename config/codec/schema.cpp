@@ -2,12 +2,24 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
 #include <optional>
-#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "config/codec/json.hpp"
+#include "config/codec/tree.hpp"
+#include "config/model/field.hpp"
+#include "config/model/finding.hpp"
 #include "config/model/names.hpp"
+#include "config/model/scalar.hpp"
 
 namespace manul::codec {
 

@@ -1,6 +1,12 @@
+#include <algorithm>
+#include <cstddef>
+#include <string_view>
 #include <utility>
 
 #include "config/codec/schema.hpp"
+#include "config/codec/tree.hpp"
+#include "config/model/field.hpp"
+#include "config/model/scalar.hpp"
 
 namespace manul::codec {
 

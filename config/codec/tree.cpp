@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace manul::codec {
 

@@ -1,16 +1,24 @@
 #include "config/codec/yaml.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
+#include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <map>
 #include <span>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
+#include "base/error.hpp"
 #include "config/codec/document.hpp"
+#include "config/codec/json.hpp"
 #include "config/codec/schema.hpp"
+#include "config/codec/tree.hpp"
 #include "config/codec/yaml_tree.hpp"
+#include "config/model/finding.hpp"
+#include "config/model/kind.hpp"
 #include "config/model/names.hpp"
 #include "config/model/validate.hpp"
 

@@ -1,8 +1,11 @@
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "base/error.hpp"
 #include "base/try.hpp"
 #include "config/codec/tree.hpp"
 #include "config/codec/yaml.hpp"
@@ -18,7 +21,7 @@ constexpr auto kWords = std::to_array<std::string_view>({"true", "false", "yes",
 
 /// Made of what numbers, dates and times are written with, and not an address.
 bool looks_like_a_number(std::string_view text) {
-    const std::string_view kOfNumbers = "0123456789abcdefABCDEFxXoOtTzZ_+-.: ";
+    constexpr std::string_view kOfNumbers = "0123456789abcdefABCDEFxXoOtTzZ_+-.: ";
     const char first = text.front();
     const bool starts_so = (first >= '0' && first <= '9') || first == '+' || first == '-' || first == '.';
     const bool is_dotted = std::ranges::count(text, '.') >= 2 && text.find_first_not_of("0123456789.") == text.npos;

@@ -1,15 +1,24 @@
 #include "config/codec/yaml_tree.hpp"
 
+#include <yaml-cpp/anchor.h>
+#include <yaml-cpp/emitterstyle.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <istream>
 #include <optional>
 #include <streambuf>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
+
+#include "config/codec/tree.hpp"
+#include "config/model/finding.hpp"
 
 namespace manul::codec {
 

@@ -1,10 +1,21 @@
 #include "config/model/convert_kubernetes.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <map>
+#include <optional>
+#include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
+#include "config/model/finding.hpp"
+#include "config/model/kubernetes.hpp"
+#include "config/model/policy.hpp"
+#include "config/model/selector.hpp"
 #include "config/model/workload_endpoint.hpp"
+#include "net/port_range.hpp"
 
 namespace manul::model {
 

@@ -270,8 +270,8 @@ template <class T>
     info.doc = doc;
     info.fields = fields;
     info.initial = []() -> const void* {
-        static const T kInitial{};
-        return &kInitial;
+        static const T initial{};
+        return &initial;
     };
     if constexpr (requires(T value) { value.has_unknown_fields = true; }) {
         info.mark_unknown = [](void* o) { static_cast<T*>(o)->has_unknown_fields = true; };

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <numeric>
+#include <optional>
+#include <span>
+#include <string_view>
 #include <vector>
 
 namespace manul::model {

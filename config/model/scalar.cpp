@@ -1,10 +1,26 @@
 #include "config/model/scalar.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <charconv>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <variant>
 
+#include "config/model/duration.hpp"
 #include "config/model/names.hpp"
+#include "config/model/policy.hpp"
+#include "net/asn.hpp"
+#include "net/ip.hpp"
+#include "net/port_range.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::model {
 

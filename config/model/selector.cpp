@@ -1,11 +1,21 @@
 #include "config/model/selector.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <expected>
 #include <functional>
+#include <iterator>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
+#include "config/model/resource.hpp"
 #include "config/model/selector_node.hpp"
 
 namespace manul::model {
@@ -247,8 +257,8 @@ std::vector<Node> never() { return negated({Node{Op::all, {}, {}, 1}}); }
 LabelLookup::LabelLookup(const StringMap& labels) noexcept : object_(&labels), call_(&look_up) {}
 
 Selector::Selector() {
-    static const auto kAll = std::make_shared<const Program>(Program{{Node{Op::all, {}, {}, 1}}, "all()"});
-    program_ = kAll;
+    static const auto all = std::make_shared<const Program>(Program{{Node{Op::all, {}, {}, 1}}, "all()"});
+    program_ = all;
 }
 
 Selector::Selector(std::vector<Node> nodes) {

@@ -1,9 +1,15 @@
 #include <algorithm>
+#include <cstddef>
+#include <expected>
 #include <iterator>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/try.hpp"
+#include "config/model/selector.hpp"
 #include "config/model/selector_node.hpp"
 
 namespace manul::model {

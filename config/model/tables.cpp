@@ -1,6 +1,9 @@
 #include "config/model/tables.hpp"
 
 #include <array>
+#include <cstddef>
+#include <memory>
+#include <span>
 
 #include "config/model/bgp_configuration.hpp"
 #include "config/model/bgp_peer.hpp"
@@ -8,6 +11,7 @@
 #include "config/model/cluster_information.hpp"
 #include "config/model/described.hpp"
 #include "config/model/felix_configuration.hpp"
+#include "config/model/field.hpp"
 #include "config/model/global_network_policy.hpp"
 #include "config/model/host_endpoint.hpp"
 #include "config/model/ip_pool.hpp"
@@ -15,12 +19,14 @@
 #include "config/model/ipam_block.hpp"
 #include "config/model/ipam_configuration.hpp"
 #include "config/model/ipam_handle.hpp"
+#include "config/model/kind.hpp"
 #include "config/model/kubernetes.hpp"
 #include "config/model/network_policy.hpp"
 #include "config/model/network_set.hpp"
 #include "config/model/node.hpp"
 #include "config/model/node_report.hpp"
 #include "config/model/profile.hpp"
+#include "config/model/resource.hpp"
 #include "config/model/tier.hpp"
 #include "config/model/workload_endpoint.hpp"
 
@@ -94,8 +100,8 @@ ObjectInfo top(std::span<const Field> fields, bool is_open) {
 
 template <class T>
 KindTable row(std::span<const Field> fields, bool is_open = false) {
-    static const ObjectInfo kTop = top<T>(fields, is_open);
-    return {&kTop, &make<T>, &copy<T>, &self<T>, &const_self<T>};
+    static const ObjectInfo top_info = top<T>(fields, is_open);
+    return {&top_info, &make<T>, &copy<T>, &self<T>, &const_self<T>};
 }
 template <class T>
 KindTable row() {
@@ -104,7 +110,7 @@ KindTable row() {
 
 /// In the order of Kind.
 const std::array<KindTable, 24>& all_tables() {
-    static const std::array<KindTable, 24> kTables{
+    static const std::array<KindTable, 24> tables{
         row<IpPool>(),
         row<IpReservation>(),
         row<BlockAffinity>(),
@@ -130,7 +136,7 @@ const std::array<KindTable, 24>& all_tables() {
         row<ServiceAccount>(kNothing, true),
         row<Pod>(kSpecAndStatus<Pod>, true),
     };
-    return kTables;
+    return tables;
 }
 
 }  // namespace

@@ -2,18 +2,23 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <string>
 #include <string_view>
 
 #include "config/model/checks.hpp"
 #include "config/model/enum_names.hpp"
+#include "config/model/finding.hpp"
 #include "config/model/ip_pool.hpp"
 #include "config/model/ipam_block.hpp"
+#include "config/model/kind.hpp"
 #include "config/model/names.hpp"
 #include "config/model/node_report.hpp"
 #include "config/model/profile.hpp"
+#include "config/model/resource.hpp"
 #include "config/model/selector.hpp"
-#include "config/model/tier.hpp"
 #include "config/model/workload_endpoint.hpp"
+#include "net/port_range.hpp"
 
 namespace manul::model {
 

@@ -2,13 +2,21 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <set>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
 
 #include "config/model/bgp_configuration.hpp"
 #include "config/model/bgp_peer.hpp"
 #include "config/model/checks.hpp"
 #include "config/model/names.hpp"
 #include "config/model/node.hpp"
+#include "config/model/resource.hpp"
 
 namespace manul::model {
 

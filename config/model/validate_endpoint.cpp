@@ -1,9 +1,14 @@
 #include <algorithm>
+#include <cstddef>
 
 #include "config/model/checks.hpp"
 #include "config/model/host_endpoint.hpp"
 #include "config/model/names.hpp"
+#include "config/model/resource.hpp"
 #include "config/model/workload_endpoint.hpp"
+#include "net/ip.hpp"
+#include "net/port_range.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::model {
 

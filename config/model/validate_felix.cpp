@@ -2,11 +2,19 @@
 #include <array>
 #include <bit>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 #include "config/model/checks.hpp"
+#include "config/model/duration.hpp"
 #include "config/model/felix_configuration.hpp"
-#include "config/model/names.hpp"
+#include "config/model/resource.hpp"
+#include "net/ip.hpp"
 
 namespace manul::model {
 

@@ -1,11 +1,13 @@
-#include <algorithm>
 #include <array>
+#include <cstdint>
+#include <string>
 
 #include "config/model/block_affinity.hpp"
 #include "config/model/checks.hpp"
 #include "config/model/ip_pool.hpp"
 #include "config/model/ipam_configuration.hpp"
-#include "config/model/ipam_handle.hpp"
+#include "config/model/resource.hpp"
+#include "net/ip.hpp"
 
 namespace manul::model {
 
@@ -33,8 +35,8 @@ void check_pool(Checks& checks, const IpPoolSpec& spec) {
         checks.check(spec.disabled || spec.cidr.length() <= size, "spec.cidr",
                      "is smaller than one block of /" + std::to_string(size) + "; give a smaller blockSize");
     }
-    const std::array kLinkLocal{*net::Prefix::parse("169.254.0.0/16"), *net::Prefix::parse("fe80::/10")};
-    for (const net::Prefix& range : kLinkLocal) {
+    const std::array link_local{*net::Prefix::parse("169.254.0.0/16"), *net::Prefix::parse("fe80::/10")};
+    for (const net::Prefix& range : link_local) {
         checks.check(!spec.cidr.overlaps(range), "spec.cidr", "overlaps the link-local range " + range.to_string());
     }
     checks.check(v4 || spec.ipip_mode == EncapMode::never, "spec.ipipMode", "IPIP carries IPv4 alone");

@@ -1,6 +1,14 @@
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
 #include "config/model/checks.hpp"
 #include "config/model/kubernetes.hpp"
 #include "config/model/names.hpp"
+#include "config/model/resource.hpp"
+#include "net/port_range.hpp"
 
 namespace manul::model {
 

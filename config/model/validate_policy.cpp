@@ -1,15 +1,25 @@
 #include <algorithm>
-#include <array>
+#include <cstddef>
+#include <optional>
 #include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include "config/model/checks.hpp"
 #include "config/model/enum_names.hpp"
 #include "config/model/global_network_policy.hpp"
 #include "config/model/names.hpp"
 #include "config/model/network_policy.hpp"
+#include "config/model/policy.hpp"
 #include "config/model/profile.hpp"
+#include "config/model/resource.hpp"
 #include "config/model/selector.hpp"
 #include "config/model/tier.hpp"
+#include "net/ip.hpp"
+#include "net/port_range.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::model {
 

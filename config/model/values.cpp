@@ -3,17 +3,25 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <limits>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
 
 #include "base/sha1.hpp"
 #include "config/model/bgp_peer.hpp"
 #include "config/model/finding.hpp"
 #include "config/model/ip_pool.hpp"
+#include "config/model/kind.hpp"
 #include "config/model/names.hpp"
 #include "config/model/node_report.hpp"
 #include "config/model/policy.hpp"
 #include "config/model/tier.hpp"
 #include "config/model/workload_endpoint.hpp"
+#include "net/ip.hpp"
 
 namespace manul::model {
 

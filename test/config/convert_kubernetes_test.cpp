@@ -5,8 +5,10 @@
 
 #include "config/codec/json.hpp"
 #include "config/codec/yaml.hpp"
-#include "config/model/enum_names.hpp"
+#include "config/model/finding.hpp"
+#include "config/model/kubernetes.hpp"
 #include "config/model/network_policy.hpp"
+#include "config/model/resource.hpp"
 
 using namespace manul;
 

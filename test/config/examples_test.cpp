@@ -3,6 +3,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "config/codec/json.hpp"
 #include "config/codec/yaml.hpp"
 
 using namespace manul;

@@ -2,13 +2,17 @@
 
 #include <catch2/catch.hpp>
 #include <string>
+#include <vector>
 
 #include "config/codec/tree.hpp"
-#include "config/model/global_network_policy.hpp"
+#include "config/model/finding.hpp"
 #include "config/model/ip_pool.hpp"
+#include "config/model/kind.hpp"
 #include "config/model/network_policy.hpp"
-#include "config/model/node.hpp"
+#include "config/model/policy.hpp"
+#include "config/model/resource.hpp"
 #include "config/model/tier.hpp"
+#include "net/prefix.hpp"
 
 using namespace manul;
 using codec::Mode;

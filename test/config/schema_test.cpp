@@ -1,14 +1,30 @@
 #include "config/codec/schema.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "config/codec/explain.hpp"
 #include "config/codec/felix_settings.hpp"
 #include "config/codec/json.hpp"
+#include "config/codec/tree.hpp"
+#include "config/model/bgp_configuration.hpp"
+#include "config/model/duration.hpp"
+#include "config/model/felix_configuration.hpp"
+#include "config/model/field.hpp"
+#include "config/model/finding.hpp"
 #include "config/model/kind.hpp"
+#include "config/model/kubernetes.hpp"
+#include "config/model/resource.hpp"
+#include "config/model/scalar.hpp"
 #include "config/model/tables.hpp"
+#include "net/port_range.hpp"
 
 using namespace manul;
 using codec::Mode;

@@ -1,8 +1,15 @@
 #include "config/model/selector.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstddef>
 #include <functional>
+#include <optional>
 #include <random>
+#include <string_view>
+#include <vector>
+
+#include "config/model/resource.hpp"
 
 using manul::model::RequiredLabel;
 using manul::model::Selector;

@@ -2,9 +2,11 @@
 
 #include <catch2/catch.hpp>
 #include <string>
+#include <utility>
 
 #include "config/codec/yaml.hpp"
-#include "config/model/tables.hpp"
+#include "config/model/finding.hpp"
+#include "config/model/kind.hpp"
 
 using namespace manul;
 

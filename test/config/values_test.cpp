@@ -1,10 +1,14 @@
+#include <array>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <string>
+#include <vector>
 
 #include "base/sha1.hpp"
 #include "config/model/bgp_peer.hpp"
 #include "config/model/duration.hpp"
 #include "config/model/ip_pool.hpp"
+#include "config/model/kind.hpp"
 #include "config/model/names.hpp"
 #include "config/model/node_report.hpp"
 #include "config/model/policy.hpp"

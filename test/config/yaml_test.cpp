@@ -4,8 +4,8 @@
 #include <string>
 
 #include "config/model/bgp_peer.hpp"
-#include "config/model/network_policy.hpp"
-#include "config/model/tier.hpp"
+#include "config/model/finding.hpp"
+#include "config/model/resource.hpp"
 
 using namespace manul;
 

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "config/model/resource.hpp"
+
 #include "config/model/selector.hpp"
 
 using manul::model::Selector;
