@@ -119,13 +119,14 @@ private:
             put_value(out_, NFTA_CMP_DATA, value);
         });
     }
-    void mask(ByteView keep, ByteView toggle) {
+    void mask(ByteView keep) {
+        const std::vector<std::uint8_t> no_change(keep.size());
         expression("bitwise", [&] {
             u32(NFTA_BITWISE_SREG, NFT_REG_1);
             u32(NFTA_BITWISE_DREG, NFT_REG_1);
             u32(NFTA_BITWISE_LEN, static_cast<std::uint32_t>(keep.size()));
             put_value(out_, NFTA_BITWISE_MASK, keep);
-            put_value(out_, NFTA_BITWISE_XOR, toggle);
+            put_value(out_, NFTA_BITWISE_XOR, no_change);
         });
     }
     void lookup(std::string_view set, bool negated, std::optional<std::uint32_t> id, bool verdict = false) {
@@ -224,8 +225,7 @@ private:
         for (std::size_t bit = 0; bit < prefix.length(); ++bit) {
             keep[bit / 8] = static_cast<std::uint8_t>(keep[bit / 8] | 0x80U >> bit % 8);
         }
-        const std::array<std::uint8_t, 16> zero{};
-        mask(std::span(keep).first(bytes.size()), std::span(zero).first(bytes.size()));
+        mask(std::span(keep).first(bytes.size()));
         compare(match.negated, bytes);
     }
     void add(const render::MatchProtocol& match) {
@@ -272,7 +272,7 @@ private:
     }
     void add(const render::MatchCtState& match) {
         ct(NFT_CT_STATE);
-        mask(host_bytes(match.bits), host_bytes(std::uint32_t{0}));
+        mask(host_bytes(match.bits));
         compare(true, host_bytes(std::uint32_t{0}));
     }
     void add(const render::MatchLocalDestination& /*match*/) {
@@ -306,8 +306,7 @@ private:
         });
     }
     void add(const render::SetCtMark& action) {
-        ct(NFT_CT_MARK);
-        mask(host_bytes(action.keep), host_bytes(action.value));
+        immediate(NFT_REG_1, host_bytes(action.value));
         expression("ct", [&] {
             u32(NFTA_CT_KEY, NFT_CT_MARK);
             u32(NFTA_CT_SREG, NFT_REG_1);

@@ -214,7 +214,7 @@ private:
         put(fmt::format("limit rate {}/{} burst {} packets", action.packets, unit, action.burst));
     }
     void add(const SetCtMark& action) {
-        put(fmt::format("ct mark set ct mark and {:#010x} or {:#010x}", action.keep, action.value));
+        put(fmt::format("ct mark set {:#010x}", action.value));
     }
     void add(const Masquerade& /*action*/) { put("masquerade fully-random"); }
     void add(const Dnat& action) {

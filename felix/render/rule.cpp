@@ -139,7 +139,7 @@ private:
     bool add_protocol() {
         if (rule_.protocol) {
             ways_.require(MatchProtocol{rule_.protocol->number()});
-            return true;
+            return rule_.protocol != rule_.not_protocol;
         }
         if (rule_.not_protocol) {
             ways_.require(MatchProtocol{rule_.not_protocol->number(), true});
@@ -246,8 +246,7 @@ private:
     [[nodiscard]] std::vector<Action> actions() const {
         switch (rule_.action) {
             case felix::Action::allow:
-                return {Count{}, SetCtMark{kMarkKeep, static_cast<std::uint32_t>(rule_.id.value()) & ~kMarkKeep},
-                        accept()};
+                return {Count{}, SetCtMark{static_cast<std::uint32_t>(rule_.id.value()) & kMarkBits}, accept()};
             case felix::Action::deny:
                 return deny_actions(rule_.deny_action.value_or(context_.config->deny_action));
             case felix::Action::pass:

@@ -12,8 +12,8 @@ namespace manul::felix::render {
 
 /// NFLOG group of everything that felix logs.
 inline constexpr std::uint16_t kLogGroup = 77;
-/// Bit 31 of the connection mark belongs to preDNAT policy; the others hold the id of the rule that allowed.
-inline constexpr std::uint32_t kMarkKeep = 0x80000000;
+/// Bits of the connection mark that hold the end of the id of the rule that allowed.
+inline constexpr std::uint32_t kMarkBits = 0x7fffffff;
 
 struct RuleContext {
     net::Family family = net::Family::v4;

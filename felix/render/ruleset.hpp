@@ -167,9 +167,9 @@ struct Limit {
     std::uint32_t burst;
     bool operator==(const Limit&) const = default;
 };
-/// ct mark = (ct mark & keep) | value; `value` has no bit of `keep`.
+/// Writes the whole connection mark. It is not read, not even to keep some bits: reading ends the rule for packets
+/// without a connection (untracked, or invalid and let through), and an accept behind it would never be reached.
 struct SetCtMark {
-    std::uint32_t keep;
     std::uint32_t value;
     bool operator==(const SetCtMark&) const = default;
 };

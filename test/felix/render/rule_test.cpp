@@ -1,0 +1,44 @@
+#include <algorithm>
+
+#include <catch2/catch.hpp>
+
+#include "felix/render/rule.hpp"
+
+// Properties of single rules that the listings of whole situations do not show at a glance.
+namespace manul::felix::test {
+
+namespace {
+
+std::vector<render::Rule> rendered(const Rule& rule) {
+    const Config config;
+    return render::render_rule(rule, {net::Family::v4, Direction::ingress, &config, [](const SetId&) { return false; }});
+}
+
+Rule allow() {
+    Rule rule;
+    rule.action = Action::allow;
+    return rule;
+}
+
+}  // namespace
+
+TEST_CASE("a rule whose protocol is the one that it excludes is left out") {
+    Rule rule = allow();
+    rule.protocol = net::kTcp;
+    rule.not_protocol = net::kUdp;
+    CHECK(rendered(rule).size() == 1);
+    rule.not_protocol = net::kTcp;
+    CHECK(rendered(rule).empty());
+}
+
+TEST_CASE("an allow writes the connection mark without a look at connections, so it holds for packets that have none") {
+    Rule rule = allow();
+    rule.id = RuleId(0xffff'ffff'ffff'ffff);
+    const auto rules = rendered(rule);
+    REQUIRE(rules.size() == 1);
+    CHECK(rules[0].matches.empty());
+    CHECK(rules[0].actions ==
+          std::vector<render::Action>{render::Count{}, render::SetCtMark{0x7fff'ffff}, render::accept()});
+}
+
+}  // namespace manul::felix::test
