@@ -75,9 +75,11 @@ bool matches_end(const Snapshot& snapshot, const EntityMatch& match, const End& 
     if (match.has_ports() && !any_port(snapshot, match.ports, match.named_ports, end)) {
         return false;
     }
-    const bool excludes_ports = !match.not_ports.empty() || !match.not_named_ports.empty();
-    // A packet without ports (a later fragment) satisfies no criterion about ports, a negative one neither.
-    return !excludes_ports || (end.port && !any_port(snapshot, match.not_ports, match.not_named_ports, end));
+    if ((match.not_ports.empty() && match.not_named_ports.empty()) || !end.protocol.has_ports()) {
+        return true;  // what never has ports has none of those that are excluded
+    }
+    // A packet whose ports are not there (a later fragment) satisfies no criterion about them, a negative one neither.
+    return end.port && !any_port(snapshot, match.not_ports, match.not_named_ports, end);
 }
 
 /// Walks a list of rules; the index of the one that decides, or nothing. Log rules are noted and passed by.

@@ -128,13 +128,6 @@ public:
     }
 
 private:
-    [[nodiscard]] bool needs_ports() const {
-        const auto has = [](const EntityMatch& m) {
-            return m.has_ports() || !m.not_ports.empty() || !m.not_named_ports.empty();
-        };
-        return has(rule_.source) || has(rule_.destination);
-    }
-
     /// False: no packet of this family can match.
     bool add_protocol() {
         if (rule_.protocol) {
@@ -151,7 +144,7 @@ private:
                 protocols.emplace_back(MatchProtocol{protocol});
             }
             ways_.require_any(protocols);
-        } else if (needs_ports() && (!rule_.source.not_ports.empty() || !rule_.destination.not_ports.empty())) {
+        } else {
             // Only packets with ports can fail "none of these ports"; for the others the criterion holds.
             split_by_ports_ = true;
         }
@@ -200,22 +193,31 @@ private:
         if (!any.empty()) {
             ways_.require_any(any);
         }
+        Alternative unlike;
         if (!match.not_ports.empty()) {
-            const MatchPort unlike{side, normalized(match.not_ports), true};
-            if (split_by_ports_) {
-                std::vector<Alternative> ways{{}};
-                for (const std::uint8_t protocol : kPortProtocols) {
-                    ways.front().emplace_back(MatchProtocol{protocol, true});
-                    ways.push_back({MatchProtocol{protocol}, unlike});
-                }
-                ways_.require_one_of(ways);
-            } else {
-                ways_.require(unlike);
-            }
+            unlike.emplace_back(MatchPort{side, normalized(match.not_ports), true});
         }
         for (const SetId& set : match.not_named_ports) {
-            ways_.require(named_port(side, set, true));
+            unlike.emplace_back(named_port(side, set, true));
         }
+        if (!unlike.empty()) {
+            exclude_ports(unlike);
+        }
+    }
+
+    void exclude_ports(const Alternative& unlike) {
+        if (!split_by_ports_) {
+            ways_.require_one_of({unlike});
+            return;
+        }
+        std::vector<Alternative> ways{{}};
+        for (const std::uint8_t protocol : kPortProtocols) {
+            ways.front().emplace_back(MatchProtocol{protocol, true});
+            Alternative of_protocol{MatchProtocol{protocol}};
+            of_protocol.insert(of_protocol.end(), unlike.begin(), unlike.end());
+            ways.push_back(std::move(of_protocol));
+        }
+        ways_.require_one_of(ways);
     }
 
     void add_addresses(Side side, const EntityMatch& match) {
@@ -281,7 +283,7 @@ private:
     const felix::Rule& rule_;
     const RuleContext& context_;
     Alternatives ways_;
-    bool split_by_ports_ = false;
+    bool split_by_ports_ = false;  ///< the protocol is open, so ports are looked at where there are any
 };
 
 }  // namespace

@@ -104,6 +104,12 @@ TEST_CASE("a later fragment satisfies no criterion about ports") {
     CHECK(rule_matches(allow({.protocol = net::kTcp}), fragment));
 }
 
+TEST_CASE("what has no ports has none of those that are excluded") {
+    const Packet echo = icmp("192.0.2.1", "10.0.0.1", 8, 0);
+    CHECK(rule_matches(allow({.destination = {.not_ports = {"http"}}}), echo));
+    CHECK_FALSE(rule_matches(allow({.destination = {.ports = {"http"}}}), echo));
+}
+
 TEST_CASE("ICMP type and code, and their true negation") {
     using Icmp = model::IcmpMatch;
     struct Row {

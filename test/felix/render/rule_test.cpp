@@ -1,4 +1,5 @@
-#include <algorithm>
+#include <variant>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -11,7 +12,8 @@ namespace {
 
 std::vector<render::Rule> rendered(const Rule& rule) {
     const Config config;
-    return render::render_rule(rule, {net::Family::v4, Direction::ingress, &config, [](const SetId&) { return false; }});
+    return render::render_rule(rule,
+                               {net::Family::v4, Direction::ingress, &config, [](const SetId&) { return false; }});
 }
 
 Rule allow() {
@@ -29,6 +31,19 @@ TEST_CASE("a rule whose protocol is the one that it excludes is left out") {
     CHECK(rendered(rule).size() == 1);
     rule.not_protocol = net::kTcp;
     CHECK(rendered(rule).empty());
+}
+
+TEST_CASE("excluded ports of any protocol are looked up only where there are ports") {
+    Rule rule = allow();
+    rule.destination.not_named_ports = {SetId::of_named_port("all()", "", "http")};
+    const auto rules = rendered(rule);
+    REQUIRE(rules.size() == 4);
+    CHECK(rules[0].matches == std::vector<render::Match>{render::MatchProtocol{6, true},
+                                                         render::MatchProtocol{17, true},
+                                                         render::MatchProtocol{132, true}});
+    CHECK(std::holds_alternative<render::MatchSet>(rules[1].matches.back()));
+    rule.protocol = net::kTcp;
+    CHECK(rendered(rule).size() == 1);
 }
 
 TEST_CASE("an allow writes the connection mark without a look at connections, so it holds for packets that have none") {
