@@ -14,7 +14,7 @@
 
 #include "base/log.hpp"
 #include "config/settings.hpp"
-#include "config/store/open.hpp"
+#include "config/open_store.hpp"
 #include "ctl/context.hpp"
 #include "ctl/ipam/show.hpp"
 #include "ctl/node/status.hpp"
@@ -190,7 +190,7 @@ int run(const Chosen& chosen, const std::optional<std::string>& config) {
     log::configure({.level = log::Level::error, .format = log::Format::text, .program = "manulctl", .node = {}});
     std::unique_ptr<store::Store> store;
     if (chosen.needs_store) {
-        auto opened = store::open_for_command(context.settings);
+        auto opened = config::open_store_for_command(context.settings);
         if (!opened) {
             return static_cast<int>(context.fail(opened.error().message));
         }

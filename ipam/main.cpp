@@ -6,7 +6,7 @@
 #include "base/daemon.hpp"
 #include "base/log.hpp"
 #include "config/settings.hpp"
-#include "config/store/open.hpp"
+#include "config/open_store.hpp"
 #include "ipam/daemon.hpp"
 
 namespace {
@@ -39,7 +39,7 @@ int main(int argc, char** argv) {
         return complain(settings.error().message, kUsage);
     }
     manul::log::configure({settings->log_level, settings->log_format, "manul-ipamd", settings->node_name});
-    auto store = manul::store::open(*settings);
+    auto store = manul::config::open_store(*settings);
     if (!store) {
         return complain(store.error().message, 1);
     }

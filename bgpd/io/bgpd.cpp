@@ -29,7 +29,7 @@
 #include "config/model/node_report.hpp"
 #include "config/report.hpp"
 #include "config/settings.hpp"
-#include "config/store/open.hpp"
+#include "config/open_store.hpp"
 #include "config/store/store.hpp"
 #include "net/ip.hpp"
 
@@ -171,8 +171,8 @@ private:
 }  // namespace
 
 int run(const config::Settings& settings) {
-    auto followed = store::open(settings);
-    auto own = store::open(settings);
+    auto followed = config::open_store(settings);
+    auto own = config::open_store(settings);
     if (!followed || !own) {
         log::emit(kStoreFailed, followed ? own.error().message : followed.error().message);
         return 1;

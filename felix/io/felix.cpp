@@ -15,7 +15,7 @@
 #include "config/own_node.hpp"
 #include "config/report.hpp"
 #include "config/settings.hpp"
-#include "config/store/open.hpp"
+#include "config/open_store.hpp"
 #include "felix/calc/graph.hpp"
 #include "felix/io/dataplane.hpp"
 #include "felix/io/datastore.hpp"
@@ -71,8 +71,8 @@ public:
           own_node_retry_(daemon_.io(), [this] { ensure_own_node(); }) {}
 
     Result<void> start() {
-        MANUL_TRY(auto reading, store::open(settings_));
-        MANUL_TRY(writing_store_, store::open(settings_));
+        MANUL_TRY(auto reading, config::open_store(settings_));
+        MANUL_TRY(writing_store_, config::open_store(settings_));
         MANUL_TRY(dataplane_, Dataplane::open(daemon_.io(), {.run_dir = settings_.run_dir}));
         MANUL_CHECK(dataplane_->start());
         for (const model::ResourcePtr& last_good : journal_.load()) {

@@ -14,7 +14,7 @@
 
 #include <fmt/core.h>
 
-#include "config/store/open.hpp"
+#include "config/store/sqlite.hpp"
 #include "ipam/service.hpp"
 
 namespace {

@@ -26,7 +26,7 @@
 #include <fmt/core.h>
 
 #include "config/model/kind.hpp"
-#include "config/store/open.hpp"
+#include "config/store/sqlite.hpp"
 #include "config/store/store.hpp"
 
 namespace {

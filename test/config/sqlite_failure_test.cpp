@@ -29,7 +29,7 @@
 #include <sqlite3.h>
 
 #include "config/model/kind.hpp"
-#include "config/store/open.hpp"
+#include "config/store/sqlite.hpp"
 #include "config/store/store.hpp"
 #include "test/config/sqlite_fixtures.hpp"
 #include "test/config/store_contract.hpp"

@@ -5,7 +5,7 @@
 
 #include "config/store/memory.hpp"
 #include "config/store/memory_backend.hpp"
-#include "config/store/open.hpp"
+#include "config/store/sqlite.hpp"
 #include "config/store/sqlite/sqlite_backend.hpp"
 #include "test/config/store_contract.hpp"
 

@@ -24,7 +24,7 @@
 #include "base/control.hpp"
 #include "config/codec/json.hpp"
 #include "config/model/workload_endpoint.hpp"
-#include "config/store/open.hpp"
+#include "config/store/sqlite.hpp"
 #include "ipam/client.hpp"
 #include "ipam/teardown.hpp"
 #include "net/netlink/encode.hpp"

@@ -15,7 +15,7 @@
 #include "config/codec/json.hpp"
 #include "config/model/ipam_block.hpp"
 #include "config/model/ipam_handle.hpp"
-#include "config/store/open.hpp"
+#include "config/store/sqlite.hpp"
 #include "ipam/service.hpp"
 
 namespace manul::ipam {

@@ -10,7 +10,8 @@
 #include "base/try.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/backend.hpp"
-#include "config/store/open.hpp"
+#include "config/store/object_store.hpp"
+#include "config/store/sqlite.hpp"
 #include "config/store/sqlite/database.hpp"
 #include "config/store/sqlite/log_tail.hpp"
 #include "config/store/sqlite/session.hpp"
@@ -80,3 +81,11 @@ StoreResult<std::unique_ptr<Watch>> SqliteBackend::watch(std::span<const WatchSt
 }
 
 }  // namespace manul::store::sqlite
+
+namespace manul::store {
+
+std::unique_ptr<Store> open_sqlite(std::string path, SqliteOptions options) {
+    return std::make_unique<ObjectStore>(std::make_unique<sqlite::SqliteBackend>(std::move(path), std::move(options)));
+}
+
+}  // namespace manul::store

@@ -7,7 +7,7 @@
 
 #include "config/model/kind.hpp"
 #include "config/store/backend.hpp"
-#include "config/store/open.hpp"
+#include "config/store/sqlite.hpp"
 #include "config/store/sqlite/session.hpp"
 #include "config/store/sqlite/wakeup.hpp"
 #include "config/store/store.hpp"

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "config/codec/yaml.hpp"
-#include "config/store/open.hpp"
+#include "config/store/sqlite.hpp"
 
 // Writes YAML documents into an SQLite store, for tests of felix alone:
 //   felix-store-tool STORE apply < documents

@@ -4,15 +4,11 @@
 #include <memory>
 #include <string>
 
-#include "base/error.hpp"
 #include "config/store/store.hpp"
 
-namespace manul::config {
-struct Settings;
-}
-
-/// How a process gets its Store. Opening never touches the disk or the network: the first call does, and each call
-/// tries again after a failure, so a daemon starts while its datastore is away and works when it comes back.
+/// The embedded store: one file, several processes of one host. Opening never touches the disk: the first call does,
+/// and each call tries again after a failure, so a daemon starts while its datastore is away and works when it comes
+/// back.
 namespace manul::store {
 
 struct SqliteOptions {
@@ -24,11 +20,6 @@ struct SqliteOptions {
     std::int64_t change_log_limit = 100000;  ///< entries kept; a watch that fell behind lists again
     std::int64_t change_log_trim = 1000;     ///< entries removed at a time
 };
-
-/// The store that the settings name. Fails only for a datastore that this build does not have.
-[[nodiscard]] Result<std::unique_ptr<Store>> open(const config::Settings& settings);
-/// The same for command-line programs: does not check the whole file on opening.
-[[nodiscard]] Result<std::unique_ptr<Store>> open_for_command(const config::Settings& settings);
 
 [[nodiscard]] std::unique_ptr<Store> open_sqlite(std::string path, SqliteOptions options = {});
 

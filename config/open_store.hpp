@@ -1,0 +1,17 @@
+#pragma once
+
+#include <memory>
+
+#include "base/error.hpp"
+#include "config/settings.hpp"
+#include "config/store/store.hpp"
+
+namespace manul::config {
+
+/// The store that the settings name. Fails only for a datastore that this build does not have: opening touches neither
+/// disk nor network, the first call does.
+[[nodiscard]] Result<std::unique_ptr<store::Store>> open_store(const Settings& settings);
+/// The same for command-line programs: does not check the whole file on opening.
+[[nodiscard]] Result<std::unique_ptr<store::Store>> open_store_for_command(const Settings& settings);
+
+}  // namespace manul::config
