@@ -13,8 +13,8 @@
 #include <CLI/CLI.hpp>
 
 #include "base/log.hpp"
-#include "config/settings.hpp"
 #include "config/open_store.hpp"
+#include "config/settings.hpp"
 #include "ctl/context.hpp"
 #include "ctl/ipam/show.hpp"
 #include "ctl/node/status.hpp"

@@ -5,8 +5,8 @@
 
 #include "base/daemon.hpp"
 #include "base/log.hpp"
-#include "config/settings.hpp"
 #include "config/open_store.hpp"
+#include "config/settings.hpp"
 #include "ipam/daemon.hpp"
 
 namespace {

@@ -27,9 +27,9 @@
 #include "bgpd/speaker/peers.hpp"
 #include "bgpd/speaker/status.hpp"
 #include "config/model/node_report.hpp"
+#include "config/open_store.hpp"
 #include "config/report.hpp"
 #include "config/settings.hpp"
-#include "config/open_store.hpp"
 #include "config/store/store.hpp"
 #include "net/ip.hpp"
 

@@ -205,8 +205,7 @@ bool same_spec(std::string_view a, std::string_view b) {
     static const Tree nothing{};
     const Tree* first_spec = first->find("spec");
     const Tree* second_spec = second->find("spec");
-    return (first_spec == nullptr ? nothing : *first_spec)
-        .same_value(second_spec == nullptr ? nothing : *second_spec);
+    return (first_spec == nullptr ? nothing : *first_spec).same_value(second_spec == nullptr ? nothing : *second_spec);
 }
 
 }  // namespace manul::codec

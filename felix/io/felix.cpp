@@ -12,10 +12,10 @@
 
 #include "base/daemon.hpp"
 #include "base/try.hpp"
+#include "config/open_store.hpp"
 #include "config/own_node.hpp"
 #include "config/report.hpp"
 #include "config/settings.hpp"
-#include "config/open_store.hpp"
 #include "felix/calc/graph.hpp"
 #include "felix/io/dataplane.hpp"
 #include "felix/io/datastore.hpp"

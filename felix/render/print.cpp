@@ -213,9 +213,7 @@ private:
                                                                : "day";
         put(fmt::format("limit rate {}/{} burst {} packets", action.packets, unit, action.burst));
     }
-    void add(const SetCtMark& action) {
-        put(fmt::format("ct mark set {:#010x}", action.value));
-    }
+    void add(const SetCtMark& action) { put(fmt::format("ct mark set {:#010x}", action.value)); }
     void add(const Masquerade& /*action*/) { put("masquerade fully-random"); }
     void add(const Dnat& action) {
         put(action.address.is_v4() ? fmt::format("dnat to {}:{}", action.address.to_string(), action.port)
