@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "base/log.hpp"
 #include "config/settings.hpp"
 #include "felix/io/felix.hpp"
 #include "felix/io/messages.hpp"

@@ -1,18 +1,34 @@
 #include "felix/io/dataplane.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <fstream>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include <fmt/ranges.h>
 
+#include "base/error.hpp"
+#include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "base/try.hpp"
 #include "felix/io/messages.hpp"
+#include "felix/model/endpoint.hpp"
+#include "felix/model/endpoint_key.hpp"
+#include "felix/model/update.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/skeleton.hpp"
+#include "net/ip.hpp"
 
 namespace manul::felix::io {
 
@@ -97,8 +113,16 @@ void Dataplane::apply(const Batch& batch) {
                        },
                        [&](const EndpointUpdated& u) { note_endpoint(*u.endpoint); },
                        [&](const EndpointRemoved& u) { forget_endpoint(u.key); },
-                       [&](const RouteUpdated& u) { routes_.want(u.route); },
-                       [&](const RouteRemoved& u) { routes_.forget(u.prefix); },
+                       [&](const RouteUpdated& u) {
+                           if (routes_.wants(u.route.prefix)) {
+                               gone_addresses_.insert(u.route.prefix.address());
+                           }
+                           routes_.want(u.route);
+                       },
+                       [&](const RouteRemoved& u) {
+                           gone_addresses_.insert(u.prefix.address());
+                           routes_.forget(u.prefix);
+                       },
                        [&](const InSync&) {
                            in_sync_ = true;
                            routes_.sweep();
@@ -168,7 +192,9 @@ void Dataplane::synchronize() {
     }
     move_links();
     routes_.program();
-    renderer_.settle();
+    if (dirty_links_.empty()) {  // else some link may still be in a group that nobody has any more
+        renderer_.settle();
+    }
     if (!commit(nft::Scope::everything)) {
         return;
     }
@@ -250,14 +276,16 @@ std::optional<std::uint32_t> Dataplane::wanted_group(const netlink::Link& link) 
     }
     const auto workload = workloads_.find(link.name);
     const auto group = renderer_.group_of(link.name);
-    if (workload != workloads_.end() && group) {
-        // A link of an earlier container of that name is not the one that the endpoint speaks of.
-        const std::string& container = workload->second.container_id;
-        const bool other = !container.empty() && !link.alias.empty() && link.alias != container;
-        return other || link.group == *group ? std::nullopt : group;
+    if (workload != workloads_.end() && group && belongs_to(link, workload->second)) {
+        return link.group == *group ? std::nullopt : group;
     }
     const bool ours = link.group >= render::kFirstGroup && link.group < render::kEndGroup;
     return ours && is_workload_name(link.name) ? std::optional<std::uint32_t>(0) : std::nullopt;
+}
+
+/// A link of an earlier container of that name is not the one that the endpoint speaks of.
+bool Dataplane::belongs_to(const netlink::Link& link, const Workload& workload) {
+    return workload.container_id.empty() || link.alias.empty() || link.alias == workload.container_id;
 }
 
 void Dataplane::move_links() {
@@ -280,9 +308,7 @@ void Dataplane::write_marks() {
         Workload& workload = workloads_.at(*name);
         const netlink::Link* link = links_.find(*name);
         const auto group = renderer_.group_of(*name);
-        const bool in_group =
-            link != nullptr && group && link->group == *group &&
-            (workload.container_id.empty() || link->alias.empty() || link->alias == workload.container_id);
+        const bool in_group = link != nullptr && group && link->group == *group && belongs_to(*link, workload);
         if (in_group && routes_.complete(*name)) {
             marks_.write(*name, workload.container_id, workload.resource_version);
             workload.programmed = true;
@@ -321,7 +347,7 @@ void Dataplane::links_changed(const std::vector<InterfaceWatch::Change>& changes
             unmarked_.insert(change.name);
         }
         const bool foreign = link != nullptr && !is_workload_name(change.name) && link->group > render::kClosedGroup &&
-                             link->group < render::kEndGroup && !change.name.starts_with("mxl");
+                             link->group < render::kEndGroup;
         if (foreign && reported_groups_.insert(change.name).second) {
             log::emit(kForeignGroup, change.name, link->group, change.name);
         }
@@ -339,7 +365,7 @@ void Dataplane::on_rules_changed() {
         }
         who = "somebody";
     }
-    if (who.empty() || !in_sync_) {
+    if (who.empty()) {
         return;
     }
     log::emit(kForeignChange, who);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/daemon.hpp"
@@ -69,6 +70,8 @@ public:
     [[nodiscard]] std::vector<EndpointStatus> endpoints() const;
     [[nodiscard]] Result<std::vector<nft::RuleCounter>> counters() { return nft_.counters(); }
     [[nodiscard]] const render::Renderer& renderer() const noexcept { return renderer_; }
+    /// Addresses that left the node, or another interface of it, since the last call: their connections must go.
+    [[nodiscard]] std::set<net::Ip> take_gone_addresses() { return std::exchange(gone_addresses_, {}); }
 
 private:
     Dataplane(boost::asio::io_context& io, Options options, NftSocket nft, NftMonitor nft_monitor, InterfaceWatch links,
@@ -97,6 +100,7 @@ private:
     void links_changed(const std::vector<InterfaceWatch::Change>& changes);
     [[nodiscard]] bool is_workload_name(const std::string& name) const;
     [[nodiscard]] std::optional<std::uint32_t> wanted_group(const netlink::Link& link) const;
+    [[nodiscard]] static bool belongs_to(const netlink::Link& link, const Workload& workload);
 
     Options options_;
     NftSocket nft_;
@@ -116,6 +120,7 @@ private:
     std::map<EndpointKey, std::string> interface_of_;
     std::set<std::string> dirty_links_;
     std::set<std::string> unmarked_;
+    std::set<net::Ip> gone_addresses_;
     std::set<std::string> reported_groups_;
     Status status_;
     std::int64_t started_us_;

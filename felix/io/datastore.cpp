@@ -2,9 +2,17 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
+#include "base/error.hpp"
+#include "base/log.hpp"
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
 #include "config/model/node_report.hpp"

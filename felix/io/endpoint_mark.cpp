@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -17,6 +18,9 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/unique_fd.hpp"
 #include "felix/io/messages.hpp"
 
 namespace manul::felix::io {

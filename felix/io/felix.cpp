@@ -1,6 +1,11 @@
 #include "felix/io/felix.hpp"
 
+#include <unistd.h>
+
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,14 +16,18 @@
 #include <fmt/format.h>
 
 #include "base/daemon.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
 #include "base/try.hpp"
 #include "config/open_store.hpp"
 #include "config/own_node.hpp"
 #include "config/report.hpp"
 #include "config/settings.hpp"
 #include "felix/calc/graph.hpp"
+#include "felix/io/conntrack.hpp"
 #include "felix/io/dataplane.hpp"
 #include "felix/io/datastore.hpp"
+#include "felix/io/environment.hpp"
 #include "felix/io/flow_log.hpp"
 #include "felix/io/last_good_journal.hpp"
 #include "felix/io/messages.hpp"
@@ -66,15 +75,21 @@ public:
     explicit Felix(const config::Settings& settings)
         : settings_(settings),
           daemon_("manul-felix"),
-          graph_({settings.node_name, {}}),
+          environment_(read_environment(environ)),
+          graph_({settings.node_name, environment_.fields}),
           journal_(settings.state_dir),
           own_node_retry_(daemon_.io(), [this] { ensure_own_node(); }) {}
 
     Result<void> start() {
+        for (const model::ReportedCondition& condition : environment_.conditions) {
+            log::emit(kEnvironmentProblem, condition.message);
+        }
         MANUL_TRY(auto reading, config::open_store(settings_));
         MANUL_TRY(writing_store_, config::open_store(settings_));
         MANUL_TRY(dataplane_, Dataplane::open(daemon_.io(), {.run_dir = settings_.run_dir}));
         MANUL_CHECK(dataplane_->start());
+        MANUL_TRY(auto conntrack, ConntrackCleaner::open());
+        conntrack_ = std::make_unique<ConntrackCleaner>(std::move(conntrack));
         for (const model::ResourcePtr& last_good : journal_.load()) {
             graph_.restore(last_good);
         }
@@ -116,9 +131,23 @@ private:
             graph_.handle(event);
         }
         dataplane_->apply(graph_.flush());
+        forget_connections();
         log_refused();
         write_journal(changes);
         write_report();
+    }
+
+    void forget_connections() {
+        auto gone = dataplane_->take_gone_addresses();
+        if (gone.empty()) {
+            return;
+        }
+        worker_->submit([this, gone = std::move(gone)]() -> std::move_only_function<void()> {
+            if (const auto forgotten = conntrack_->forget(gone); !forgotten) {
+                log::emit(kConntrackFailed, forgotten.error().message);
+            }
+            return [] {};
+        });
     }
 
     void log_refused() {
@@ -163,6 +192,8 @@ private:
         spec.version = MANUL_VERSION;
         spec.in_sync = status.in_sync;
         spec.last_tokens = datastore_->tokens();
+        spec.overrides = environment_.overrides;
+        spec.conditions = environment_.conditions;
         for (const Report& report : graph_.reports()) {
             spec.not_in_force.push_back(not_in_force(report));
         }
@@ -187,9 +218,11 @@ private:
 
     const config::Settings& settings_;
     Daemon daemon_;
+    EnvironmentSettings environment_;
     Graph graph_;
     LastGoodJournal journal_;
     std::unique_ptr<Dataplane> dataplane_;
+    std::unique_ptr<ConntrackCleaner> conntrack_;  // used on the worker's thread alone
     std::unique_ptr<store::Store> writing_store_;  // used on the worker's thread alone
     Timer own_node_retry_;
     std::unique_ptr<Datastore> datastore_;

@@ -7,15 +7,23 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/bytes.hpp"
+#include "base/error.hpp"
 #include "base/try.hpp"
+#include "base/unique_fd.hpp"
 #include "felix/render/rule.hpp"
 #include "net/ip.hpp"
 #include "net/netlink/decode.hpp"

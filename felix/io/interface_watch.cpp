@@ -1,11 +1,18 @@
 #include "felix/io/interface_watch.hpp"
 
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <set>
+#include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
+#include "base/error.hpp"
 #include "base/overloaded.hpp"
+#include "net/netlink/message.hpp"
 
 namespace manul::felix::io {
 

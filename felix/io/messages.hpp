@@ -60,6 +60,11 @@ inline constexpr log::Message kFlowLogFailed{"FELIX_LOG_RULES_FAILED", Level::wa
 inline constexpr log::Message kPacketLogged{"FELIX_PACKET_LOGGED", Level::info, "{}: {}", "No action needed."};
 inline constexpr log::Message kBadSettings{"FELIX_SETTINGS_INVALID", Level::error, "{}",
                                            "Correct the settings file or the environment."};
+inline constexpr log::Message kConntrackFailed{
+    "FELIX_CONNECTIONS_KEPT", Level::warning, "connections of addresses that left the node could not be ended: {}",
+    "They end by themselves. Look whether the kernel has nf_conntrack_netlink."};
+inline constexpr log::Message kEnvironmentProblem{"FELIX_ENVIRONMENT_PROBLEM", Level::warning, "{}",
+                                                  "Correct or remove the variable."};
 inline constexpr log::Message kCannotStart{"FELIX_CANNOT_START", Level::error, "cannot start: {}",
                                            "Felix needs root (CAP_NET_ADMIN) and a kernel with nf_tables."};
 

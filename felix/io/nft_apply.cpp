@@ -7,15 +7,27 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
+#include "base/error.hpp"
 #include "base/try.hpp"
+#include "base/unique_fd.hpp"
+#include "net/ip.hpp"
 #include "net/netlink/decode.hpp"
+#include "net/netlink/message.hpp"
 
 namespace manul::felix::io {
 

@@ -3,11 +3,24 @@
 #include <linux/rtnetlink.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <map>
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "base/error.hpp"
+#include "base/log.hpp"
 #include "base/try.hpp"
 #include "felix/io/messages.hpp"
+#include "felix/model/config.hpp"
+#include "felix/model/route.hpp"
+#include "net/ip.hpp"
+#include "net/netlink/message.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::felix::io {
 

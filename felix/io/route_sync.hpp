@@ -30,6 +30,7 @@ public:
 
     void want(const WorkloadRoute& route);
     void forget(const net::Prefix& prefix);
+    [[nodiscard]] bool wants(const net::Prefix& prefix) const { return wanted_.contains(prefix); }
     /// The link of that name is up with this index, or it is not there or down (nothing), also if only for a moment.
     void link_changed(const std::string& interface, std::optional<std::uint32_t> index);
 

@@ -1,12 +1,17 @@
 #include "felix/io/show.hpp"
 
+#include <cstdint>
 #include <map>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+
+#include "base/error.hpp"
 
 namespace manul::felix::io {
 

@@ -7,12 +7,21 @@
 #include <linux/netfilter/nfnetlink.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <variant>
+#include <vector>
 
 #include "base/overloaded.hpp"
 #include "felix/nft/expression.hpp"
 #include "felix/nft/wire.hpp"
+#include "felix/render/ruleset.hpp"
+#include "net/ip.hpp"
+#include "net/netlink/message.hpp"
 
 namespace manul::felix::nft {
 

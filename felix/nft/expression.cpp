@@ -7,9 +7,22 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <span>
 #include <string_view>
+#include <variant>
+#include <vector>
 
+#include "base/bytes.hpp"
 #include "felix/nft/wire.hpp"
+#include "felix/render/ruleset.hpp"
+#include "net/ip.hpp"
+#include "net/netlink/message.hpp"
+#include "net/port_range.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::felix::nft {
 
@@ -312,8 +325,35 @@ private:
             u32(NFTA_CT_SREG, NFT_REG_1);
         });
     }
-    void add(const render::Masquerade& /*action*/) {
-        expression("masq", [&] { u32(NFTA_MASQ_FLAGS, NF_NAT_RANGE_PROTO_RANDOM_FULLY); });
+    void load_ports(const std::optional<net::PortRange>& ports) {
+        if (ports) {
+            immediate(NFT_REG_2, port_bytes(ports->first()));
+            immediate(NFT_REG_3, port_bytes(ports->last()));
+        }
+    }
+    void add(const render::Masquerade& action) {
+        load_ports(action.ports);
+        expression("masq", [&] {
+            u32(NFTA_MASQ_FLAGS, NF_NAT_RANGE_PROTO_RANDOM_FULLY);
+            if (action.ports) {
+                u32(NFTA_MASQ_REG_PROTO_MIN, NFT_REG_2);
+                u32(NFTA_MASQ_REG_PROTO_MAX, NFT_REG_3);
+            }
+        });
+    }
+    void add(const render::Snat& action) {
+        immediate(NFT_REG_1, action.address.bytes());
+        load_ports(action.ports);
+        expression("nat", [&] {
+            u32(NFTA_NAT_TYPE, NFT_NAT_SNAT);
+            u32(NFTA_NAT_FAMILY, family_ == net::Family::v4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
+            u32(NFTA_NAT_REG_ADDR_MIN, NFT_REG_1);
+            if (action.ports) {
+                u32(NFTA_NAT_REG_PROTO_MIN, NFT_REG_2);
+                u32(NFTA_NAT_REG_PROTO_MAX, NFT_REG_3);
+            }
+            u32(NFTA_NAT_FLAGS, NF_NAT_RANGE_PROTO_RANDOM_FULLY);
+        });
     }
     void add(const render::Dnat& action) {
         immediate(NFT_REG_1, action.address.bytes());

@@ -5,8 +5,17 @@
 #include <linux/netfilter/nfnetlink.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
 
+#include "base/bytes.hpp"
 #include "felix/nft/wire.hpp"
+#include "felix/render/ruleset.hpp"
+#include "net/ip.hpp"
+#include "net/netlink/message.hpp"
 
 namespace manul::felix::nft {
 
@@ -111,7 +120,7 @@ Verdict read_verdict(ByteView data) {
         case NF_ACCEPT:
             return render::accept();
         case NFT_RETURN:
-            return render::return_();
+            return render::return_to_caller();
         case NFT_JUMP:
             return render::jump(chain);
         case NFT_GOTO:

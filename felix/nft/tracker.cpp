@@ -1,10 +1,15 @@
 #include "felix/nft/tracker.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
+#include <string>
 #include <utility>
+#include <variant>
 
 #include "base/overloaded.hpp"
 #include "felix/nft/wire.hpp"
+#include "felix/render/ruleset.hpp"
 
 namespace manul::felix::nft {
 

@@ -4,11 +4,24 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
 
 #include <fmt/format.h>
+
+#include "base/bytes.hpp"
+#include "felix/render/ruleset.hpp"
+#include "net/ip.hpp"
+#include "net/netlink/message.hpp"
 
 namespace manul::felix::nft {
 
@@ -30,7 +43,7 @@ std::int32_t verdict_code(Verdict::Kind kind) {
             return NF_ACCEPT;
         case Verdict::Kind::drop:
             return NF_DROP;
-        case Verdict::Kind::return_:
+        case Verdict::Kind::return_to_caller:
             return NFT_RETURN;
         case Verdict::Kind::jump:
             return NFT_JUMP;

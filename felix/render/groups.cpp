@@ -1,6 +1,8 @@
 #include "felix/render/groups.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <functional>
 
 #include "felix/render/skeleton.hpp"
 

@@ -1,6 +1,13 @@
 #include "felix/render/names.hpp"
 
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
 #include "base/sha256.hpp"
+#include "felix/model/address_set.hpp"
+#include "felix/model/policy_id.hpp"
 
 namespace manul::felix::render::names {
 

@@ -1,8 +1,18 @@
 #include "felix/render/nat.hpp"
 
+#include <cstdint>
+#include <optional>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "felix/model/config.hpp"
 #include "felix/render/names.hpp"
+#include "felix/render/ruleset.hpp"
+#include "net/ip.hpp"
+#include "net/port_range.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::felix::render {
 
@@ -15,12 +25,42 @@ net::Prefix loopback(net::Family family) {
     return family == net::Family::v4 ? *net::Prefix::parse("127.0.0.0/8") : *net::Prefix::parse("::1/128");
 }
 
+/// Only through interfaces of this name; a name that ends in + or * stands for all that begin so.
+MatchInterface through(std::string name) {
+    const bool prefix = name.ends_with('+') || name.ends_with('*');
+    if (prefix) {
+        name.pop_back();
+    }
+    return {MatchInterface::Way::out, std::move(name), prefix};
+}
+
+std::vector<Rule> leaving_pools(net::Family family, const Config& config) {
+    std::vector<Match> matches;
+    if (!config.nat_interface_filter.empty()) {
+        matches.emplace_back(through(config.nat_interface_filter));
+    }
+    matches.emplace_back(MatchSet{{Field::source_address}, std::string(names::kNatPools)});
+    matches.emplace_back(MatchSet{{Field::destination_address}, std::string(names::kAllPools), true});
+    const auto translate = [&](const std::optional<net::PortRange>& ports) -> Action {
+        const auto& address = config.nat_outgoing_address;
+        return address && address->family() == family ? Action(Snat{*address, ports}) : Action(Masquerade{ports});
+    };
+    std::vector<Rule> rules;
+    for (const net::Protocol protocol : {net::kTcp, net::kUdp}) {
+        if (config.nat_port_range) {
+            Rule rule{{MatchProtocol{protocol.number()}}, {translate(config.nat_port_range)}};
+            rule.matches.insert(rule.matches.end(), matches.begin(), matches.end());
+            rules.push_back(std::move(rule));
+        }
+    }
+    rules.push_back({std::move(matches), {translate(std::nullopt)}});
+    return rules;
+}
+
 }  // namespace
 
-ChainPtr nat_postrouting(net::Family family, const std::vector<PortForward>& forwards) {
-    std::vector<Rule> rules{{{MatchSet{{Field::source_address}, std::string(names::kNatPools)},
-                              MatchSet{{Field::destination_address}, std::string(names::kAllPools), true}},
-                             {Masquerade{}}}};
+ChainPtr nat_postrouting(net::Family family, const Config& config, const std::vector<PortForward>& forwards) {
+    std::vector<Rule> rules = leaving_pools(family, config);
     // A pod that reaches itself through its node's port would else see an answer from its own address.
     std::set<net::Ip> targets;
     for (const PortForward& forward : forwards) {

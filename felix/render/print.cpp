@@ -1,13 +1,25 @@
 #include "felix/render/print.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
 #include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "base/overloaded.hpp"
+#include "felix/render/ruleset.hpp"
+#include "net/ip.hpp"
+#include "net/port_range.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::felix::render {
 
@@ -78,10 +90,8 @@ std::string_view field_type(net::Family family, Field field) {
 }
 
 std::string fields_text(net::Family family, const std::vector<Field>& fields) {
-    std::vector<std::string> parts;
-    for (const Field field : fields) {
-        parts.push_back(field_text(family, field));
-    }
+    std::vector<std::string> parts(fields.size());
+    std::ranges::transform(fields, parts.begin(), [family](Field field) { return field_text(family, field); });
     return fmt::format("{}", fmt::join(parts, " . "));
 }
 
@@ -156,6 +166,10 @@ private:
         text_ += word;
     }
 
+    static std::string target_ports(const std::optional<net::PortRange>& ports) {
+        return ports ? ":" + port_text(*ports) : std::string{};
+    }
+
     static bool names_protocol(const Match& match) {
         return std::holds_alternative<MatchPort>(match) || std::holds_alternative<MatchIcmpTypes>(match) ||
                (std::holds_alternative<MatchIcmp>(match) && !std::get<MatchIcmp>(match).code);
@@ -214,7 +228,14 @@ private:
         put(fmt::format("limit rate {}/{} burst {} packets", action.packets, unit, action.burst));
     }
     void add(const SetCtMark& action) { put(fmt::format("ct mark set {:#010x}", action.value)); }
-    void add(const Masquerade& /*action*/) { put("masquerade fully-random"); }
+    void add(const Masquerade& action) {
+        put(fmt::format("masquerade{}{} fully-random", action.ports ? " to " : "", target_ports(action.ports)));
+    }
+    void add(const Snat& action) {
+        const bool brackets = action.address.is_v6() && action.ports;
+        put(fmt::format("snat to {}{}{}{} fully-random", brackets ? "[" : "", action.address.to_string(),
+                        brackets ? "]" : "", target_ports(action.ports)));
+    }
     void add(const Dnat& action) {
         put(action.address.is_v4() ? fmt::format("dnat to {}:{}", action.address.to_string(), action.port)
                                    : fmt::format("dnat to [{}]:{}", action.address.to_string(), action.port));
@@ -288,19 +309,18 @@ std::string element_text(net::Family family, const SetType& type, const Element&
 }
 
 std::string print_set(net::Family family, const std::string& set_name, const Set& set) {
-    std::vector<std::string_view> types;
-    for (const Field field : set.type.fields) {
-        types.push_back(field_type(family, field));
-    }
+    std::vector<std::string_view> types(set.type.fields.size());
+    std::ranges::transform(set.type.fields, types.begin(), [family](Field field) { return field_type(family, field); });
     const bool map = set.type.shape == SetType::Shape::verdicts;
     std::string text = fmt::format("  {} {} {{\n    type {}{}\n", map ? "map" : "set", set_name,
                                    fmt::join(types, " . "), map ? " : verdict" : "");
     if (set.type.shape == SetType::Shape::ranges) {
         text += "    flags interval\n";
     }
-    std::vector<std::string> elements;
     std::vector<ElementKey> members(set.members.begin(), set.members.end());
     std::ranges::sort(members);
+    std::vector<std::string> elements;
+    elements.reserve(members.size() + set.elements.size());
     for (const ElementKey& key : members) {
         elements.push_back(element_text(family, set.type, Element{key, {}, {}}));
     }
@@ -337,7 +357,7 @@ std::string print(const Verdict& verdict) {
             return "accept";
         case Verdict::Kind::drop:
             return "drop";
-        case Verdict::Kind::return_:
+        case Verdict::Kind::return_to_caller:
             return "return";
         case Verdict::Kind::jump:
             return "jump " + verdict.chain;

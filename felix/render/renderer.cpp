@@ -1,10 +1,27 @@
 #include "felix/render/renderer.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
+#include "felix/model/address_set.hpp"
+#include "felix/model/endpoint.hpp"
+#include "felix/model/policy.hpp"
+#include "felix/model/policy_id.hpp"
+#include "felix/model/route.hpp"
+#include "felix/model/update.hpp"
 #include "felix/render/names.hpp"
+#include "felix/render/ruleset.hpp"
 #include "felix/render/skeleton.hpp"
+#include "net/ip.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::felix::render {
 
@@ -211,6 +228,11 @@ void Renderer::update(const EndpointUpdated& u) {
         with_host_ports_.insert(endpoint.key);
     }
     nat_dirty_ = nat_dirty_ || had_ports || !endpoint.host_ports.empty();
+    const bool was_exempt = with_spoofing_.erase(endpoint.key) != 0;
+    if (!endpoint.allowed_source_prefixes.empty()) {
+        with_spoofing_.insert(endpoint.key);
+    }
+    spoofing_dirty_ = spoofing_dirty_ || was_exempt || !endpoint.allowed_source_prefixes.empty();
     endpoints_.insert_or_assign(endpoint.key, EndpointState{u.endpoint, std::move(classes)});
 }
 
@@ -225,6 +247,7 @@ void Renderer::update(const EndpointRemoved& u) {
         interfaces_.erase(owner);
     }
     nat_dirty_ = with_host_ports_.erase(u.key) != 0 || nat_dirty_;
+    spoofing_dirty_ = with_spoofing_.erase(u.key) != 0 || spoofing_dirty_;
     release_pair(known->second.classes);
     endpoints_.erase(known);
 }

@@ -128,6 +128,7 @@ private:
     void render_tier(Direction direction, const std::string& chain);
     void render_class(Direction direction, const std::string& chain);
     void render_skeleton();
+    void render_spoofing();
     void render_nat();
     [[nodiscard]] std::vector<Rule> rules_of(const std::vector<felix::Rule>& rules, net::Family family,
                                              Direction direction) const;
@@ -150,6 +151,7 @@ private:
     std::map<EndpointKey, EndpointState> endpoints_;
     std::map<std::string, EndpointKey> interfaces_;
     std::set<EndpointKey> with_host_ports_;
+    std::set<EndpointKey> with_spoofing_;  ///< endpoints that may use foreign source addresses
     std::map<std::pair<TableKey, std::string>, ChainState> chains_;
 
     // Work of the batch at hand.
@@ -161,6 +163,7 @@ private:
     PerDirection<std::set<std::string>> dirty_classes_;
     PerDirection<std::set<std::string>> idle_classes_;
     bool nat_dirty_ = false;
+    bool spoofing_dirty_ = false;
     std::set<PolicyId> gone_policies_;
     std::set<std::string> gone_profiles_;
     std::vector<SetId> gone_sets_;

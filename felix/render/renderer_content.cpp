@@ -1,11 +1,27 @@
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <set>
+#include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "base/overloaded.hpp"
+#include "felix/model/address_set.hpp"
+#include "felix/model/endpoint.hpp"
+#include "felix/model/endpoint_key.hpp"
+#include "felix/model/policy.hpp"
+#include "felix/model/policy_id.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/nat.hpp"
 #include "felix/render/renderer.hpp"
+#include "felix/render/ruleset.hpp"
 #include "felix/render/skeleton.hpp"
+#include "net/ip.hpp"
+#include "net/port_range.hpp"
 
 // The contents of the chains; renderer.cpp decides which chains there are.
 namespace manul::felix::render {
@@ -60,6 +76,9 @@ void Renderer::render_dirty() {
     }
     if (std::exchange(nat_dirty_, false)) {
         render_nat();
+    }
+    if (std::exchange(spoofing_dirty_, false)) {
+        render_spoofing();
     }
 }
 
@@ -199,6 +218,20 @@ void Renderer::render_skeleton() {
             put_chain({family, named.table}, named.name, named.chain);
         }
     }
+    render_spoofing();
+}
+
+void Renderer::render_spoofing() {
+    std::vector<SpoofExemption> exemptions;
+    if (config_->allow_spoofed_sources) {
+        for (const EndpointKey& key : with_spoofing_) {
+            const Endpoint& endpoint = *endpoints_.at(key).endpoint;
+            exemptions.push_back({endpoint.interface, endpoint.allowed_source_prefixes});
+        }
+    }
+    for (const net::Family family : kFamilies) {
+        put_chain({family, TableId::raw}, "pre", spoofing_chain(family, *config_, exemptions));
+    }
 }
 
 void Renderer::render_nat() {
@@ -213,7 +246,7 @@ void Renderer::render_nat() {
     }
     for (const net::Family family : kFamilies) {
         const TableKey table{family, TableId::nat};
-        put_chain(table, "post", nat_postrouting(family, forwards));
+        put_chain(table, "post", nat_postrouting(family, *config_, forwards));
         const bool any = std::ranges::any_of(forwards, [family](const auto& f) { return f.target.family() == family; });
         const std::array<std::pair<const char*, Hook::Point>, 2> bases{
             {{"dnat_pre", Hook::Point::prerouting}, {"dnat_out", Hook::Point::output}}};

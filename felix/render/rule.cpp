@@ -1,13 +1,29 @@
 #include "felix/render/rule.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
 #include <string_view>
+#include <system_error>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include <fmt/format.h>
 
+#include "felix/model/address_set.hpp"
+#include "felix/model/config.hpp"
+#include "felix/model/policy.hpp"
+#include "felix/model/policy_id.hpp"
 #include "felix/render/names.hpp"
+#include "felix/render/ruleset.hpp"
+#include "net/ip.hpp"
+#include "net/port_range.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::felix::render {
 
@@ -79,22 +95,8 @@ std::uint8_t icmp_protocol(net::Family family) { return family == net::Family::v
 Field address_field(Side side) { return side == Side::source ? Field::source_address : Field::destination_address; }
 Field port_field(Side side) { return side == Side::source ? Field::source_port : Field::destination_port; }
 
-/// Sorted, without those that lie inside others.
-std::vector<net::Prefix> normalized(const std::vector<net::Prefix>& nets, net::Family family) {
-    std::vector<net::Prefix> own;
-    std::ranges::copy_if(nets, std::back_inserter(own), [family](const auto& net) { return net.family() == family; });
-    std::ranges::sort(own);
-    std::vector<net::Prefix> result;
-    for (const net::Prefix& net : own) {
-        if (result.empty() || !result.back().contains(net)) {
-            result.push_back(net);
-        }
-    }
-    return result;
-}
-
 /// Sorted, overlapping and adjacent ranges joined.
-std::vector<net::PortRange> normalized(std::vector<net::PortRange> ports) {
+std::vector<net::PortRange> joined(std::vector<net::PortRange> ports) {
     std::ranges::sort(ports);
     std::vector<net::PortRange> result;
     for (const net::PortRange& range : ports) {
@@ -185,7 +187,7 @@ private:
     void add_ports(Side side, const EntityMatch& match) {
         std::vector<Match> any;
         if (!match.ports.empty()) {
-            any.emplace_back(MatchPort{side, normalized(match.ports)});
+            any.emplace_back(MatchPort{side, joined(match.ports)});
         }
         for (const SetId& set : match.named_ports) {
             any.emplace_back(named_port(side, set, false));
@@ -195,7 +197,7 @@ private:
         }
         Alternative unlike;
         if (!match.not_ports.empty()) {
-            unlike.emplace_back(MatchPort{side, normalized(match.not_ports), true});
+            unlike.emplace_back(MatchPort{side, joined(match.not_ports), true});
         }
         for (const SetId& set : match.not_named_ports) {
             unlike.emplace_back(named_port(side, set, true));
@@ -252,7 +254,7 @@ private:
             case felix::Action::deny:
                 return deny_actions(rule_.deny_action.value_or(context_.config->deny_action));
             case felix::Action::pass:
-                return {Count{}, return_()};
+                return {Count{}, return_to_caller()};
             case felix::Action::log:
                 break;
         }
@@ -290,6 +292,19 @@ private:
 
 std::vector<Rule> render_rule(const felix::Rule& rule, const RuleContext& context) {
     return RuleRenderer(rule, context).render();
+}
+
+std::vector<net::Prefix> normalized(const std::vector<net::Prefix>& nets, net::Family family) {
+    std::vector<net::Prefix> own;
+    std::ranges::copy_if(nets, std::back_inserter(own), [family](const auto& net) { return net.family() == family; });
+    std::ranges::sort(own);
+    std::vector<net::Prefix> result;
+    for (const net::Prefix& net : own) {
+        if (result.empty() || !result.back().contains(net)) {
+            result.push_back(net);
+        }
+    }
+    return result;
 }
 
 std::vector<Action> deny_actions(DenyAction action) {

@@ -27,6 +27,9 @@ struct RuleContext {
 /// numbered or named ports) gives one a combination. Nothing when no packet of the family can match.
 [[nodiscard]] std::vector<Rule> render_rule(const felix::Rule& rule, const RuleContext& context);
 
+/// Those of the family, sorted, without those that lie inside others: what a MatchAddress may hold.
+[[nodiscard]] std::vector<net::Prefix> normalized(const std::vector<net::Prefix>& nets, net::Family family);
+
 /// What a denied packet meets, with counter.
 [[nodiscard]] std::vector<Action> deny_actions(DenyAction action);
 

@@ -1,11 +1,22 @@
 #include "felix/render/ruleset.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "base/overloaded.hpp"
 #include "felix/render/print.hpp"
+#include "net/ip.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::felix::render {
 

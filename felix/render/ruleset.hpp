@@ -62,7 +62,7 @@ enum class Side : std::uint8_t { source, destination };
 // --- verdicts -------------------------------------------------------------------------------------------------------
 
 struct Verdict {
-    enum class Kind : std::uint8_t { accept, drop, return_, jump, go_to };
+    enum class Kind : std::uint8_t { accept, drop, return_to_caller, jump, go_to };
     Kind kind = Kind::drop;
     std::string chain;  ///< of jump and go_to
 
@@ -71,7 +71,7 @@ struct Verdict {
 
 [[nodiscard]] inline Verdict accept() { return {Verdict::Kind::accept, {}}; }
 [[nodiscard]] inline Verdict drop() { return {Verdict::Kind::drop, {}}; }
-[[nodiscard]] inline Verdict return_() { return {Verdict::Kind::return_, {}}; }
+[[nodiscard]] inline Verdict return_to_caller() { return {Verdict::Kind::return_to_caller, {}}; }
 [[nodiscard]] inline Verdict jump(std::string chain) { return {Verdict::Kind::jump, std::move(chain)}; }
 [[nodiscard]] inline Verdict go_to(std::string chain) { return {Verdict::Kind::go_to, std::move(chain)}; }
 
@@ -173,8 +173,15 @@ struct SetCtMark {
     std::uint32_t value;
     bool operator==(const SetCtMark&) const = default;
 };
+/// To an address of the outgoing interface; the new source port is random, in `ports` where given.
 struct Masquerade {
+    std::optional<net::PortRange> ports;
     bool operator==(const Masquerade&) const = default;
+};
+struct Snat {
+    net::Ip address;
+    std::optional<net::PortRange> ports;
+    bool operator==(const Snat&) const = default;
 };
 struct Dnat {
     net::Ip address;
@@ -192,7 +199,7 @@ struct LookupVerdict {
     bool operator==(const LookupVerdict&) const = default;
 };
 
-using Action = std::variant<Count, Log, Limit, SetCtMark, Masquerade, Dnat, Reject, LookupVerdict, Verdict>;
+using Action = std::variant<Count, Log, Limit, SetCtMark, Masquerade, Snat, Dnat, Reject, LookupVerdict, Verdict>;
 
 // --- rules, chains --------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,16 @@
 #include "felix/render/sets.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "felix/model/address_set.hpp"
 #include "felix/render/names.hpp"
+#include "felix/render/ruleset.hpp"
+#include "net/ip.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::felix::render {
 

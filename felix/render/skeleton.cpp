@@ -1,7 +1,17 @@
 #include "felix/render/skeleton.hpp"
 
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "felix/model/config.hpp"
 #include "felix/model/rule_id.hpp"
 #include "felix/render/names.hpp"
+#include "felix/render/rule.hpp"
+#include "felix/render/ruleset.hpp"
+#include "net/ip.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::felix::render {
 
@@ -33,24 +43,6 @@ void close_unknown(std::vector<Rule>& rules, MatchInterface::Way way, const Conf
     for (const std::string& prefix : config.interface_prefixes) {
         rules.push_back({{workload(way, prefix)}, {Count{}, drop()}, unknown_interface_id().value()});
     }
-}
-
-NamedChain spoofing(net::Family family, const Config& config) {
-    std::vector<Rule> rules;
-    for (const std::string& prefix : config.interface_prefixes) {
-        const MatchInterface from = workload(MatchInterface::Way::in, prefix);
-        if (family == net::Family::v6) {
-            // Duplicate address detection and multicast reports come from the unspecified address, which has no route.
-            const auto unspecified = net::Prefix::host(net::Ip6{});
-            rules.push_back(
-                {{from, MatchAddress{Side::source, {unspecified}}, MatchProtocol{kIcmpv6},
-                  MatchIcmpTypes{{kMldReport, kMldDone, kRouterSolicitation, kNeighbourSolicitation, kMldReport2}}},
-                 {accept()}});
-        }
-        rules.push_back({{from, MatchSpoofed{}}, {Count{}, drop()}});
-    }
-    return {TableId::raw, "pre",
-            Chain::make(family, std::move(rules), Hook{Hook::Type::filter, Hook::Point::prerouting, kRaw})};
 }
 
 NamedChain egress_hook(net::Family family, const Config& config) {
@@ -99,6 +91,31 @@ NamedChain host_hook(net::Family family, const Config& config) {
 
 }  // namespace
 
+ChainPtr spoofing_chain(net::Family family, const Config& config, const std::vector<SpoofExemption>& exemptions) {
+    std::vector<Rule> rules;
+    for (const SpoofExemption& exemption : exemptions) {
+        const auto prefixes = normalized(exemption.prefixes, family);
+        if (!prefixes.empty()) {
+            rules.push_back(
+                {{MatchInterface{MatchInterface::Way::in, exemption.interface}, MatchAddress{Side::source, prefixes}},
+                 {accept()}});
+        }
+    }
+    for (const std::string& prefix : config.interface_prefixes) {
+        const MatchInterface from = workload(MatchInterface::Way::in, prefix);
+        if (family == net::Family::v6) {
+            // Duplicate address detection and multicast reports come from the unspecified address, which has no route.
+            const auto unspecified = net::Prefix::host(net::Ip6{});
+            rules.push_back(
+                {{from, MatchAddress{Side::source, {unspecified}}, MatchProtocol{kIcmpv6},
+                  MatchIcmpTypes{{kMldReport, kMldDone, kRouterSolicitation, kNeighbourSolicitation, kMldReport2}}},
+                 {accept()}});
+        }
+        rules.push_back({{from, MatchSpoofed{}}, {Count{}, drop()}});
+    }
+    return Chain::make(family, std::move(rules), Hook{Hook::Type::filter, Hook::Point::prerouting, kRaw});
+}
+
 std::vector<NamedSet> skeleton_sets() {
     const SetType ranges{{Field::source_address}, SetType::Shape::ranges};
     return {
@@ -110,8 +127,7 @@ std::vector<NamedSet> skeleton_sets() {
 }
 
 std::vector<NamedChain> skeleton_chains(net::Family family, const Config& config) {
-    return {spoofing(family, config), egress_hook(family, config), ingress_hook(family, config),
-            host_hook(family, config)};
+    return {egress_hook(family, config), ingress_hook(family, config), host_hook(family, config)};
 }
 
 }  // namespace manul::felix::render

@@ -32,7 +32,17 @@ struct NamedSet {
     SetType type;
 };
 
+/// A workload that may send from these addresses besides its own.
+struct SpoofExemption {
+    std::string interface;
+    std::vector<net::Prefix> prefixes;
+};
+
 [[nodiscard]] std::vector<NamedSet> skeleton_sets();
+/// Chain `pre` of the raw table.
+[[nodiscard]] ChainPtr spoofing_chain(net::Family family, const Config& config,
+                                      const std::vector<SpoofExemption>& exemptions);
+/// All base chains but those of the raw and NAT tables.
 [[nodiscard]] std::vector<NamedChain> skeleton_chains(net::Family family, const Config& config);
 
 }  // namespace manul::felix::render

@@ -1,10 +1,12 @@
 #include <array>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <regex>
 #include <string>
+#include <variant>
 
 #include <unistd.h>
 #include <catch2/catch.hpp>

@@ -1,9 +1,28 @@
 #include "test/felix/render/cases.hpp"
 
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
 #include <fmt/format.h>
 
 #include "base/sha256.hpp"
+#include "felix/model/address_set.hpp"
+#include "felix/model/config.hpp"
+#include "felix/model/endpoint.hpp"
+#include "felix/model/endpoint_key.hpp"
+#include "felix/model/policy.hpp"
+#include "felix/model/policy_id.hpp"
+#include "felix/model/update.hpp"
 #include "felix/render/renderer.hpp"
+#include "net/ip.hpp"
+#include "net/port_range.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::felix::test {
 
@@ -234,11 +253,17 @@ Case configured() {
     config.allow_vxlan_from_workloads = true;
     config.allow_ipip_from_workloads = true;
     config.log_rate_limit = "10/minute";
+    config.allow_spoofed_sources = true;
+    config.nat_interface_filter = "eth+";
+    config.nat_outgoing_address = ip("192.0.2.7");
+    config.nat_port_range = ports(30000, 32000);
+    auto spoofer = EndpointBuilder("s", "10.65.0.3");
+    spoofer.endpoint.allowed_source_prefixes = {net("172.16.0.0/12"), net("fd16::/16")};
     const auto policy = PolicyBuilder("p").in(Action::log).in(Action::deny, to_port(kTcp, 9));
     return {"configured",
             {{ConfigChanged{Shared<Config>(config)}, policy.update(), allow_all_profile("kns.default"),
               EndpointBuilder("a", "10.65.0.2").in({tier("default", {policy.id()})}).profile("kns.default").update(),
-              InSync{}}}};
+              spoofer.update(), InSync{}}}};
 }
 
 Case host_ports() {

@@ -1,8 +1,25 @@
 #include "test/felix/render/random_model.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
+
+#include "felix/model/address_set.hpp"
+#include "felix/model/endpoint.hpp"
+#include "felix/model/policy.hpp"
+#include "felix/model/policy_id.hpp"
+#include "felix/model/update.hpp"
+#include "net/ip.hpp"
+#include "net/port_range.hpp"
 
 namespace manul::felix::test {
 

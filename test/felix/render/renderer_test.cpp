@@ -1,13 +1,21 @@
 #include <algorithm>
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
+#include "felix/model/address_set.hpp"
+#include "felix/model/update.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/print.hpp"
 #include "felix/render/renderer.hpp"
 #include "felix/render/skeleton.hpp"
+#include "net/ip.hpp"
 #include "test/felix/nft/fake_kernel.hpp"
 #include "test/felix/render/cases.hpp"
 #include "test/felix/render/random_model.hpp"
