@@ -295,6 +295,20 @@ void Site::remove(const std::vector<std::string>& names) {
     write_documents({}, keys);
 }
 
+model::WorkloadEndpoint Site::endpoint(const std::string& pod) const {
+    for (const auto& [key, document] : documents_) {
+        if (key.kind == model::Kind::workload_endpoint) {
+            const codec::Decoded decoded = codec::decode(key.kind, document, codec::Mode::strict);
+            REQUIRE(decoded.ok());
+            if (const auto* found = model::as<model::WorkloadEndpoint>(*decoded.resource); found->spec.pod == pod) {
+                return *found;
+            }
+        }
+    }
+    FAIL("no pod " << pod);
+    return {};
+}
+
 std::vector<model::Key> Site::own_objects() const {
     std::vector<model::Key> keys;
     for (const auto& [key, document] : documents_) {

@@ -10,6 +10,7 @@
 
 #include "config/model/kind.hpp"
 #include "config/model/resource.hpp"
+#include "config/model/workload_endpoint.hpp"
 #include "config/store/memory.hpp"
 #include "config/store/store.hpp"
 #include "felix/calc/graph.hpp"
@@ -65,6 +66,8 @@ public:
     /// "Kind/name" or "Kind/namespace/name".
     void remove(const std::vector<std::string>& names);
     void write(const std::vector<model::ResourcePtr>& puts, const std::vector<model::Key>& removals);
+    /// The stored endpoint of a pod, to be changed and written back.
+    [[nodiscard]] model::WorkloadEndpoint endpoint(const std::string& pod) const;
     /// A new process over the same store and kernel.
     void restart();
 

@@ -210,6 +210,12 @@ void Situation::check(const std::vector<std::string>& lines, bool ask_evaluator,
     CHECK(different == "");
 }
 
+void Situation::change_pod(const std::string& name, const std::function<void(model::WorkloadEndpoint&)>& edit) {
+    auto endpoint = std::make_shared<model::WorkloadEndpoint>(site_.endpoint(name));
+    edit(*endpoint);
+    site_.write({endpoint}, {});
+}
+
 std::string Situation::text(const std::vector<std::string>& documents) {
     std::string all;
     for (const std::string& document : documents) {

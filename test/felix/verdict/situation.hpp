@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ protected:
     /// Without validation, as another program might have written them.
     void force(const std::vector<std::string>& documents) { site_.apply(text(documents), true); }
     void remove(const std::vector<std::string>& names) { site_.remove(names); }
+    void change_pod(const std::string& name, const std::function<void(model::WorkloadEndpoint&)>& edit);
 
     /// Each line: "rw > rd,gw tcp 80 allow": senders, receivers, what is sent (of both families, or the one that is
     /// named), what is to happen: allow, deny or reject. Kernel and evaluator must both say so.
