@@ -136,8 +136,9 @@ Lab::Lab(std::vector<Place> pods) : scope_(enter_new_node()), netlink_(must(netl
     set_sysctl("ipv6/conf/default/accept_dad", "0");
     set_sysctl("ipv4/conf/all/rp_filter", "0");
     set_sysctl("ipv4/conf/default/rp_filter", "0");
-    set_sysctl("ipv4/icmp_ratelimit", "0");
-    set_sysctl("ipv6/icmp/ratelimit", "0");
+    // Refusals are counted on: no limit for any type, neither the destination's nor the machine's.
+    set_sysctl("ipv4/icmp_ratemask", "0");
+    set_sysctl("ipv6/icmp/ratemask", "255");
     change_up(netlink_, must(netlink_.link("lo"))->index);
 
     std::uint8_t number = 1;

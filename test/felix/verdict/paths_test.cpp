@@ -18,8 +18,8 @@ using Endpoint = model::WorkloadEndpoint;
 }  // namespace
 
 TEST_CASE_METHOD(Situation, "an interface named like a workload's without an endpoint is closed both ways") {
-    expect_of_kernel({"stray > rw,o1 tcp 1 deny", "rw,o1 > stray tcp 1 deny", "stray > node udp 7000 deny",
-                      "stray > rw ping deny"});
+    expect_of_kernel(
+        {"stray > rw,o1 tcp 1 deny", "rw,o1 > stray tcp 1 deny", "stray > node udp 7000 deny", "stray > rw ping deny"});
     remove({"WorkloadEndpoint/green/node1-k8s-gw-eth0"});
     expect({"gw > rw,o1 tcp 1 deny"});
     site_.reset();
@@ -43,8 +43,9 @@ TEST_CASE_METHOD(Situation, "a pod reaches its own node as configured, if its eg
         apply({felix_config(std::string("defaultEndpointToHostAction: ") + action)});
         expect_of_kernel({"rw,gw > node udp 7000 allow", "rw > o1 udp 7000 allow"});
     }
-    apply({np("red", "p", "selector: app == 'web', types: [Egress], egress: [{action: Deny, protocol: UDP},"
-                          " {action: Allow}]")});
+    apply({np("red", "p",
+              "selector: app == 'web', types: [Egress], egress: [{action: Deny, protocol: UDP},"
+              " {action: Allow}]")});
     expect_of_kernel({"rw > node udp 7000 deny", "gw > node udp 7000 allow"});
     apply({felix_config("defaultEndpointToHostAction: Drop")});
     expect_of_kernel({"gw > node udp 7000 deny"});
@@ -74,11 +75,13 @@ TEST_CASE_METHOD(Situation, "answers of a connection pass, whatever policy says 
 TEST_CASE_METHOD(Situation, "packets that connection tracking leaves alone are judged like others") {
     // Neighbour solicitations are untracked; one towards another pod is no business of the link.
     expect({"rw > rd,o1 icmp6 135 allow", "o1 > rw icmp6 135 allow"});
-    apply({np("red", "p", "types: [Ingress, Egress], ingress: [{action: Allow, protocol: ICMPv6, icmp: {type: 135}}],"
-                          " egress: [{action: Allow, protocol: ICMPv6}]")});
+    apply({np("red", "p",
+              "types: [Ingress, Egress], ingress: [{action: Allow, protocol: ICMPv6, icmp: {type: 135}}],"
+              " egress: [{action: Allow, protocol: ICMPv6}]")});
     expect({"rw > rd,o1 icmp6 135 allow", "o1 > rw icmp6 135 allow", "o1 > rw icmp6 133 deny"});
-    apply({np("red", "p", "types: [Ingress, Egress], ingress: [{action: Allow, protocol: TCP}],"
-                          " egress: [{action: Allow, protocol: TCP}]")});
+    apply({np("red", "p",
+              "types: [Ingress, Egress], ingress: [{action: Allow, protocol: TCP}],"
+              " egress: [{action: Allow, protocol: TCP}]")});
     expect({"rw > o1 icmp6 135 deny", "o1 > rw icmp6 135 deny", "gw > rw icmp6 135 deny", "gw > o1 icmp6 135 allow"});
 }
 
@@ -87,8 +90,9 @@ TEST_CASE_METHOD(Situation, "packets that connection tracking leaves alone are j
 TEST_CASE_METHOD(Situation, "an endpoint without profiles and policies neither sends nor receives") {
     change_pod("rw", [](Endpoint& e) { e.spec.profiles = {}; });
     expect({"rw > o1,rd tcp 1 deny", "o1,rd > rw tcp 1 deny"});
-    apply({np("red", "p", "selector: app == 'web', types: [Egress], egress: [{action: Allow, protocol: TCP},"
-                          " {action: Pass}]")});
+    apply({np("red", "p",
+              "selector: app == 'web', types: [Egress], egress: [{action: Allow, protocol: TCP},"
+              " {action: Pass}]")});
     expect({"rw > o1,rd tcp 1 allow", "rw > o1 udp 1 deny", "o1,rd > rw tcp 1 deny"});
 }
 
@@ -120,8 +124,9 @@ TEST_CASE_METHOD(Situation, "rules of profiles decide in the order of the list; 
 
 TEST_CASE_METHOD(Situation, "labels of a profile are inherited, and the endpoint's own win") {
     apply({object("Profile", "name: one", "spec: {labelsToApply: {app: api, extra: 'yes'}}"),
-           gnp("p", "selector: extra == 'yes' && app == 'web', types: [Ingress], ingress: [{action: Allow, source:"
-                    " {selector: extra == 'yes'}}]")});
+           gnp("p",
+               "selector: extra == 'yes' && app == 'web', types: [Ingress], ingress: [{action: Allow, source:"
+               " {selector: extra == 'yes'}}]")});
     expect({"rd > rw tcp 1 allow"});
     change_pod("rw", [](Endpoint& e) { e.spec.profiles.emplace_back("one"); });
     expect({"rd,gw > rw tcp 1 deny", "rd > gw tcp 1 allow"});
@@ -134,9 +139,10 @@ TEST_CASE_METHOD(Situation, "labels of a profile are inherited, and the endpoint
 // --- changes --------------------------------------------------------------------------------------------------------
 
 TEST_CASE_METHOD(Situation, "labels of pods, namespaces and accounts move pods in and out of policies and sets") {
-    apply({gnp("p", "namespaceSelector: env == 'prod', serviceAccountSelector: role == 'front', selector: app == 'web',"
-                    " types: [Ingress], ingress: [{action: Allow, source: {namespaceSelector: team == 'blue',"
-                    " selector: app == 'db'}}, {action: Allow, source: {serviceAccounts: {selector: role == 'x'}}}]")});
+    apply({gnp("p",
+               "namespaceSelector: env == 'prod', serviceAccountSelector: role == 'front', selector: app == 'web',"
+               " types: [Ingress], ingress: [{action: Allow, source: {namespaceSelector: team == 'blue',"
+               " selector: app == 'db'}}, {action: Allow, source: {serviceAccounts: {selector: role == 'x'}}}]")});
     expect({"bd > rw tcp 1 allow", "bx,ga,o1 > rw tcp 1 deny", "o1 > rd tcp 1 allow"});
     change_pod("bx", [](Endpoint& e) { e.metadata.labels["app"] = "db"; });
     change_pod("rd", [](Endpoint& e) { e.metadata.labels["app"] = "web"; });
@@ -160,8 +166,9 @@ TEST_CASE_METHOD(Situation, "an address that passes from one pod to another belo
         spec.node = "node2";
         return pod(spec);
     };
-    apply({np("red", "p", "selector: app == 'web', types: [Ingress], ingress: [{action: Allow, source: {selector:"
-                          " app == 'job'}}]")});
+    apply({np("red", "p",
+              "selector: app == 'web', types: [Ingress], ingress: [{action: Allow, source: {selector:"
+              " app == 'job'}}]")});
     const model::ResourcePtr first = other("first", "job");
     const model::ResourcePtr second = other("second", "job");
     site_.write({first}, {});
@@ -174,8 +181,9 @@ TEST_CASE_METHOD(Situation, "an address that passes from one pod to another belo
 }
 
 TEST_CASE_METHOD(Situation, "named ports follow the pods that declare them") {
-    apply({gnp("p", "selector: app == 'db', types: [Ingress], ingress: [{action: Allow, protocol: TCP, destination:"
-                    " {ports: [http]}}]")});
+    apply({gnp("p",
+               "selector: app == 'db', types: [Ingress], ingress: [{action: Allow, protocol: TCP, destination:"
+               " {ports: [http]}}]")});
     expect({"o2 > rd,bd tcp 80 allow", "o2 > rd tcp 81 deny"});
     change_pod("rd", [](Endpoint& e) { e.spec.ports = {port("http", 81)}; });
     expect({"o2 > rd tcp 81 allow", "o2 > rd tcp 80 deny", "o2 > bd tcp 80 allow"});
@@ -191,7 +199,7 @@ TEST_CASE_METHOD(Situation, "a restart changes no verdict, and what changed mean
     apply({np("red", "p", "selector: app == 'web', types: [Ingress], ingress: [{action: Allow, protocol: TCP}]"),
            knp("blue", "q", "podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}]")});
     const std::vector<std::string> verdicts{"o1 > rw tcp 1 allow", "gw > rw udp 1 deny", "o1 > bd tcp 1 v4 allow",
-                                            "o3 > bx tcp 1 deny", "gw > bx tcp 1 deny", "gw > rd tcp 1 allow"};
+                                            "o3 > bx tcp 1 deny",  "gw > bx tcp 1 deny", "gw > rd tcp 1 allow"};
     expect(verdicts);
     site_.restart();
     expect(verdicts);

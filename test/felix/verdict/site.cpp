@@ -329,6 +329,19 @@ std::string Site::describe() const {
     return text;
 }
 
+std::string Site::document(const model::Key& key) const {
+    const auto found = documents_.find(key);
+    return found == documents_.end() ? "" : found->second;
+}
+
+void Site::revert(const model::Key& key) {
+    if (const auto base = base_.find(key); base != base_.end()) {
+        write_documents({{key, base->second}}, {});
+    } else {
+        write_documents({}, {key});
+    }
+}
+
 void Site::reset() {
     std::map<model::Key, std::string> puts;
     std::vector<model::Key> removals;

@@ -78,7 +78,10 @@ public:
     /// Stored objects besides those of the cluster, or changed ones, as YAML.
     [[nodiscard]] std::string describe() const;
     [[nodiscard]] std::vector<model::Key> own_objects() const;
-    [[nodiscard]] std::string document(const model::Key& key) const { return documents_.at(key); }
+    /// The text of an object; empty when it is not stored.
+    [[nodiscard]] std::string document(const model::Key& key) const;
+    /// Makes an object what it is in the cluster above, or removes it.
+    void revert(const model::Key& key);
     void write_documents(const std::map<model::Key, std::string>& puts, const std::vector<model::Key>& removals,
                          store::Checks checks = store::Checks::full);
 

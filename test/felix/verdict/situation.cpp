@@ -7,8 +7,6 @@
 
 namespace manul::felix::test {
 
-std::size_t packets_judged = 0;
-
 namespace {
 
 /// What one line asks for.
@@ -135,18 +133,21 @@ std::uint16_t fresh_port() {
     return next;
 }
 
+Fate fate_of(const Shot& shot) { return shot.arrived ? Fate::arrives : shot.refused ? Fate::refused : Fate::vanishes; }
+
+}  // namespace
+
 std::string describe(const Packet& packet) {
     std::string text =
         packet.source.to_string() + " > " + packet.destination.to_string() + " " + packet.protocol.to_string();
     if (packet.destination_port) {
         text += " " + std::to_string(packet.source_port.value_or(0)) + ">" + std::to_string(*packet.destination_port);
     }
+    if (packet.icmp_type) {
+        text += " " + std::to_string(*packet.icmp_type) + "/" + std::to_string(packet.icmp_code.value_or(0));
+    }
     return text;
 }
-
-Fate fate_of(const Shot& shot) { return shot.arrived ? Fate::arrives : shot.refused ? Fate::refused : Fate::vanishes; }
-
-}  // namespace
 
 void Situation::check(const std::vector<std::string>& lines, bool ask_evaluator, bool kept) {
     std::vector<Probe> probes;
@@ -188,7 +189,6 @@ void Situation::check(const std::vector<std::string>& lines, bool ask_evaluator,
         }
     }
     site_.lab().fire(shots, kept);
-    packets_judged += shots.size();
     std::string different;
     for (std::size_t i = 0; i < probes.size(); ++i) {
         const Probe& probe = probes[i];

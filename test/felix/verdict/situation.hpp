@@ -45,8 +45,8 @@ private:
     void check(const std::vector<std::string>& lines, bool ask_evaluator, bool kept);
 };
 
-/// Number of packets sent so far, for the summary.
-extern std::size_t packets_judged;
+/// "10.65.0.1 > 10.65.0.2 TCP 20000>80".
+[[nodiscard]] std::string describe(const Packet& packet);
 
 // YAML documents; `spec` is in flow style.
 [[nodiscard]] std::string np(const std::string& ns, const std::string& name, const std::string& spec);

@@ -1,0 +1,148 @@
+#include <iostream>
+#include <memory>
+
+#include <catch2/catch.hpp>
+
+#include "config/model/felix_configuration.hpp"
+#include "test/felix/verdict/random_policies.hpp"
+#include "test/felix/verdict/situation.hpp"
+
+// One long walk: each step changes a few objects, then the kernel must do with many packets what the evaluator says.
+namespace manul::felix::test {
+
+namespace {
+
+constexpr std::uint32_t kSeed = 20260731;
+constexpr std::size_t kSteps = 300;
+constexpr std::size_t kPackets = 60;
+constexpr std::size_t kMaxPolicies = 12;
+constexpr std::size_t kStepsOfAProcess = 60;
+
+bool is_policy(const model::Key& key) {
+    return key.kind == model::Kind::network_policy || key.kind == model::Kind::global_network_policy ||
+           key.kind == model::Kind::kubernetes_network_policy;
+}
+
+class Walk {
+public:
+    void run() {
+        site_.reset();
+        site_.write(random_.first(), {});
+        for (step_ = 0; step_ < kSteps; ++step_) {
+            change();
+            check();
+        }
+        std::cout << "random walk: " << kSteps << " steps, " << packets_ << " packets, " << arrived_ << " arrived\n";
+        site_.reset();
+    }
+
+private:
+    void change() {
+        if (step_ % kStepsOfAProcess == kStepsOfAProcess - 1) {
+            site_.restart();
+        }
+        if (random_.one_in(20)) {
+            let_invalid_pass_ = !let_invalid_pass_;
+            auto config = std::make_shared<model::FelixConfiguration>();
+            config->metadata.name = "default";
+            config->spec.disable_conntrack_invalid_check = let_invalid_pass_;
+            if (random_.one_in(2)) {
+                config->spec.nftables_filter_deny_action = model::DenyAction::reject;
+            }
+            site_.write({config}, {});
+        }
+        std::vector<model::Key> policies;
+        for (const model::Key& key : site_.own_objects()) {
+            if (is_policy(key)) {
+                policies.push_back(key);
+            }
+        }
+        std::vector<model::Key> removals;
+        if (policies.size() > random_.below(kMaxPolicies)) {
+            removals.push_back(policies[random_.below(policies.size())]);
+        }
+        std::map<model::Key, model::ResourcePtr> puts;
+        for (std::size_t n = 1 + random_.below(3); n > 0; --n) {
+            const model::ResourcePtr resource = random_.change(site_);
+            if (std::ranges::find(removals, resource->key()) == removals.end()) {
+                puts[resource->key()] = resource;
+            }
+        }
+        std::vector<model::ResourcePtr> resources;
+        for (const auto& [key, resource] : puts) {
+            resources.push_back(resource);
+        }
+        site_.write(resources, removals);
+    }
+
+    /// Refusals are compared where every stack may send them.
+    [[nodiscard]] static bool agrees(const Shot& shot, Fate wanted) {
+        if (wanted == Fate::arrives || shot.arrived) {
+            return shot.arrived == (wanted == Fate::arrives);
+        }
+        const bool answered = shot.packet.protocol == net::kTcp || shot.packet.protocol == net::kUdp;
+        return !answered || shot.refused == (wanted == Fate::refused);
+    }
+
+    void check() {
+        const auto probes = random_.probes(site_, kPackets, let_invalid_pass_);
+        std::vector<Shot> shots;
+        for (const auto& probe : probes) {
+            shots.push_back(probe.shot);
+        }
+        site_.lab().fire(shots);
+        packets_ += shots.size();
+        for (std::size_t i = 0; i < shots.size(); ++i) {
+            arrived_ += shots[i].arrived ? 1U : 0U;
+            const Site::Judgement judgement = site_.judge(*probes[i].from, *probes[i].to, shots[i].packet);
+            if (!agrees(shots[i], judgement.fate)) {
+                fail(probes[i]);
+            }
+        }
+    }
+
+    /// Whether kernel and evaluator still differ about the packet.
+    bool differs(const RandomPolicies::Probe& probe) {
+        std::vector<Shot> one{probe.shot};
+        site_.lab().fire(one);
+        return !agrees(one[0], site_.judge(*probe.from, *probe.to, one[0].packet).fate);
+    }
+
+    /// Takes away what is not needed for the difference, and tells what is left.
+    void fail(const RandomPolicies::Probe& probe) {
+        const bool lasting = differs(probe);
+        for (const model::Key& key : site_.own_objects()) {
+            const std::string document = site_.document(key);
+            if (!lasting || key.kind == model::Kind::tier) {
+                continue;  // a tier with policies stays
+            }
+            site_.revert(key);
+            if (!differs(probe)) {
+                site_.write_documents({{key, document}}, {});
+            }
+        }
+        std::vector<Shot> one{probe.shot};
+        site_.lab().fire(one);
+        const Site::Judgement judgement = site_.judge(*probe.from, *probe.to, probe.shot.packet);
+        FAIL("step " << step_ << (lasting ? "" : " (gone when tried again)") << ": " << describe(probe.shot.packet)
+                     << ": the kernel says "
+                     << (one[0].arrived   ? "allow"
+                         : one[0].refused ? "reject"
+                                          : "deny")
+                     << ", the evaluator " << to_string(judgement.fate) << ":\n"
+                     << judgement.trace << site_.describe());
+    }
+
+    Site& site_ = Site::instance();
+    RandomPolicies random_{kSeed};
+    bool let_invalid_pass_ = false;
+    std::size_t step_ = 0;
+    std::size_t packets_ = 0;
+    std::size_t arrived_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("on a random walk through policies the kernel does what the evaluator says") { Walk().run(); }
+
+}  // namespace manul::felix::test
