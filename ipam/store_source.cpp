@@ -26,7 +26,8 @@ std::string name_prefix_of(const net::Prefix& range) {
         return {};
     }
     std::string prefix;
-    const auto bytes = range.address().bytes();
+    const net::Ip first = range.address();  // bytes() is a view: the address must outlive it
+    const auto bytes = first.bytes();
     for (std::size_t i = 0; i < range.length() / 8U; ++i) {
         prefix += std::to_string(bytes[i]) + "-";
     }
