@@ -23,7 +23,8 @@ class Steps:
     def run(self, title, function):
         self.done += 1
         label = f"[{self.done}/{self.total}] {title}"
-        print(f"{label} ...", end="\r" if sys.stdout.isatty() else "", flush=True)
+        if sys.stdout.isatty():
+            print(f"{label} ...", end="\r", flush=True)
         started = time.monotonic()
         try:
             result = function()
