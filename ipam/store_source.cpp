@@ -270,6 +270,8 @@ Outcome<Versioned<model::WorkloadEndpoint>> StoreSource::endpoint(const model::K
     if (found != nullptr) {
         out = {model::as<model::WorkloadEndpoint>(found->view), found->revision, found->problem};
         index_endpoint(key, found->view);
+    } else {
+        index_endpoint(key, nullptr);
     }
     return out;
 }
@@ -373,13 +375,10 @@ void StoreSource::drop(const model::Key& key) {
         objects_.erase(at);
     }
     transient_.erase(key);
-    if (key.kind == model::Kind::workload_endpoint && endpoints_) {
-        index_endpoint(key, nullptr);
-    }
 }
 
 void StoreSource::forget(const model::Key& key) {
-    drop(key);
+    drop(key);  // an endpoint stays in the index: the next transaction must find its key to read it again
     if (key.kind == model::Kind::block_affinity || key.kind == model::Kind::ipam_block) {
         own_blocks_.reset();  // somebody may have taken a block away
     }
@@ -428,6 +427,9 @@ void StoreSource::removed(const model::Key& key) {
         own_blocks_->erase(affinity->spec.cidr);
     }
     drop(key);
+    if (key.kind == model::Kind::workload_endpoint && endpoints_) {
+        index_endpoint(key, nullptr);
+    }
 }
 
 void StoreSource::end() {

@@ -97,6 +97,19 @@ struct Fixture {
     }
 };
 
+TEST_CASE("a DEL that loses a race to another writer still removes the endpoint with its address") {
+    Fixture f;
+    const Request request = bare("c1");
+    REQUIRE_FALSE(f.add(request).answer.error);
+    const auto endpoint = f.endpoint();
+    model::WorkloadEndpoint relabelled = *endpoint;
+    relabelled.metadata.labels["touched"] = "behind-the-cache";
+    f.put(model::Kind::workload_endpoint, endpoint->metadata.ns, endpoint->metadata.name, codec::encode(relabelled));
+    CHECK(f.release(request));
+    CHECK(f.all<model::WorkloadEndpoint>().empty());
+    CHECK(f.all<model::IpamHandle>().empty());
+}
+
 TEST_CASE("an ADD writes addresses, handle, endpoint and the network's profile at once") {
     Fixture f;
     Request request = bare("c1");
