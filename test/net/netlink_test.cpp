@@ -105,6 +105,14 @@ std::vector<T> only(const std::vector<Event>& events) {
     return out;
 }
 
+/// Route events of Manul's protocols: the kernel's own routes of a fresh link come whenever its timers say so.
+template <class T>
+std::vector<T> ours(const std::vector<Event>& events) {
+    std::vector<T> routes = only<T>(events);
+    std::erase_if(routes, [](const T& event) { return event.value.protocol != 176 && event.value.protocol != 177; });
+    return routes;
+}
+
 }  // namespace
 
 TEST_CASE("a namespace scope comes back, and refuses what is no namespace") {
@@ -393,8 +401,8 @@ TEST_CASE("the monitor tells links, addresses, routes, neighbours and nexthops, 
     delete_route(requests, own);
     all(ns.socket.batch(requests));
     const auto more = events_of(monitor);
-    CHECK(only<Changed<Route>>(more) == std::vector{Changed<Route>{own}});
-    CHECK(only<Removed<Route>>(more) == std::vector{Removed<Route>{own}});
+    CHECK(ours<Changed<Route>>(more) == std::vector{Changed<Route>{own}});
+    CHECK(ours<Removed<Route>>(more) == std::vector{Removed<Route>{own}});
     CHECK(std::ranges::any_of(only<Changed<Neighbour>>(more),
                               [](const auto& e) { return e.value.address == ip("10.9.0.9"); }));
     CHECK(only<Changed<Nexthop>>(more).size() == 1);
@@ -419,9 +427,9 @@ TEST_CASE("the monitor can leave new routes of one protocol in the kernel") {
     change_link(requests, {.index = index, .alias = "seen"});
     all(ns.socket.batch(requests));
     const auto events = events_of(monitor);
-    CHECK(only<Changed<Route>>(events) == std::vector{Changed<Route>{other}});
-    CHECK(only<Removed<Route>>(events) == std::vector{Removed<Route>{own}});
-    CHECK(only<Changed<Link>>(events).size() == 1);
+    CHECK(ours<Changed<Route>>(events) == std::vector{Changed<Route>{other}});
+    CHECK(ours<Removed<Route>>(events) == std::vector{Removed<Route>{own}});
+    CHECK_FALSE(only<Changed<Link>>(events).empty());
 }
 
 TEST_CASE("a monitor that was not read in time says so, and a new list is complete") {
