@@ -29,7 +29,9 @@ public:
     /// `address/length` with host bits cleared, or a bare address as /32 or /128.
     [[nodiscard]] static std::optional<Prefix> parse_loose(std::string_view text) noexcept;
 
-    [[nodiscard]] constexpr Ip address() const noexcept { return address_; }
+    /// A reference, so that a view of its bytes lives as long as the prefix; of a temporary prefix, a value.
+    [[nodiscard]] constexpr const Ip& address() const& noexcept { return address_; }
+    [[nodiscard]] constexpr Ip address() const&& noexcept { return address_; }
     [[nodiscard]] constexpr std::uint8_t length() const noexcept { return length_; }
     [[nodiscard]] constexpr Family family() const noexcept { return address_.family(); }
     [[nodiscard]] constexpr bool is_host() const noexcept { return length_ == address_bits(family()); }
