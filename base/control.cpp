@@ -23,6 +23,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "base/accept_loop.hpp"
 #include "base/try.hpp"
 
 namespace manul::control {
@@ -143,51 +144,19 @@ private:
     std::string out_;
 };
 
-/// Accept loop, shared so that a pending accept outlives the Server harmlessly.
-struct Acceptor : std::enable_shared_from_this<Acceptor> {
-    Acceptor(asio::io_context& io, Handler h)
-        : acceptor(io), retry(io), handler(std::make_shared<const Handler>(std::move(h))) {}
-
-    void accept() {
-        acceptor.async_accept([self = shared_from_this()](const error_code& ec, stream_protocol::socket socket) {
-            if (ec == asio::error::operation_aborted) {
-                return;
-            }
-            if (!ec) {
-                std::make_shared<Session>(std::move(socket), self->handler)->start();
-                self->accept();
-                return;
-            }
-            // Out of descriptors, for example: wait, do not spin.
-            self->retry.expires_after(std::chrono::milliseconds(100));
-            self->retry.async_wait([self](const error_code& stopped) {
-                if (!stopped) {
-                    self->accept();
-                }
-            });
-        });
-    }
-
-    stream_protocol::acceptor acceptor;
-    asio::steady_timer retry;
-    std::shared_ptr<const Handler> handler;
-};
-
 class Listening final : public Server {
 public:
-    Listening(std::shared_ptr<Acceptor> acceptor, std::string path)
-        : acceptor_(std::move(acceptor)), path_(std::move(path)) {}
+    Listening(std::shared_ptr<AcceptLoop<stream_protocol>> loop, std::string path)
+        : loop_(std::move(loop)), path_(std::move(path)) {}
     Listening(const Listening&) = delete;
     Listening& operator=(const Listening&) = delete;
     ~Listening() override {
-        error_code ignored;
-        acceptor_->retry.cancel();
-        acceptor_->acceptor.close(ignored);  // NOLINT(bugprone-unused-return-value)
+        loop_->close();
         ::unlink(path_.c_str());
     }
 
 private:
-    std::shared_ptr<Acceptor> acceptor_;
+    std::shared_ptr<AcceptLoop<stream_protocol>> loop_;
     std::string path_;
 };
 
@@ -243,15 +212,18 @@ Result<std::unique_ptr<Server>> Server::listen(asio::io_context& io, const std::
         ::close(fd);
         return system_failure(path + ": cannot listen", number);
     }
-    auto acceptor = std::make_shared<Acceptor>(io, std::move(handler));
+    auto loop = std::make_shared<AcceptLoop<stream_protocol>>(
+        io, [shared = std::make_shared<const Handler>(std::move(handler))](stream_protocol::socket socket) {
+            std::make_shared<Session>(std::move(socket), shared)->start();
+        });
     error_code ec;
-    acceptor->acceptor.assign(stream_protocol(), fd, ec);
+    loop->acceptor().assign(stream_protocol(), fd, ec);
     if (ec) {
         ::close(fd);
         return fail(path + ": cannot listen: " + ec.message());
     }
-    acceptor->accept();
-    return std::make_unique<Listening>(std::move(acceptor), path);
+    loop->start();
+    return std::make_unique<Listening>(std::move(loop), path);
 }
 
 Result<json::value> call(const std::string& path, const json::object& request, std::chrono::milliseconds timeout) {
