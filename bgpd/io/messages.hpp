@@ -44,6 +44,8 @@ inline constexpr Message kBadResource{"BGPD_BAD_RESOURCE", Level::warning,
                                       "{} {} cannot be used as stored: {}; the version before stays in force",
                                       "Correct the object (manulctl validate, manulctl apply)."};
 inline constexpr Message kFinding{"BGPD_CONFIGURATION", Level::warning, "{}", "Correct the object that is named."};
+inline constexpr Message kBfdSocket{"BGPD_BFD_SOCKET", Level::error, "{}; BFD sessions stay down, trying again",
+                                    "Another BFD daemon may hold the port: stop it, or take bfd out of the BGPPeers."};
 inline constexpr Message kControlFailed{"BGPD_CONTROL_FAILED", Level::error, "control socket: {}",
                                         "manulctl cannot ask this daemon; check the run directory."};
 

@@ -1,0 +1,165 @@
+#include "bgpd/bfd/sessions.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "bgpd/bfd/packet.hpp"
+#include "bgpd/bfd/session.hpp"
+#include "net/ip.hpp"
+
+namespace manul::bgp::bfd {
+namespace {
+
+/// RFC 5881 section 5: a datagram that was forwarded even once is not from a neighbour on the link.
+constexpr std::uint8_t kSingleHopTtl = 255;
+
+bool same_path(const SessionConfig& a, const SessionConfig& b) {
+    return a.local == b.local && a.interface == b.interface && a.single_hop == b.single_hop;
+}
+
+}  // namespace
+
+Sessions::Sessions(std::uint32_t seed) : random_(seed == 0 ? 0x9e3779b9U : seed) {}
+
+std::uint32_t Sessions::random() {
+    random_ ^= random_ << 13U;  // xorshift32
+    random_ ^= random_ >> 17U;
+    random_ ^= random_ << 5U;
+    return random_;
+}
+
+std::uint32_t Sessions::new_discriminator() {
+    std::uint32_t discriminator = random();
+    while (discriminator == 0 || by_discriminator_.contains(discriminator)) {
+        discriminator = random();
+    }
+    return discriminator;
+}
+
+SessionStatus Sessions::status(const Entry& entry) {
+    return {
+        .remote = entry.config.remote,
+        .single_hop = entry.config.single_hop,
+        .state = entry.session.state(),
+        .diagnostic = entry.session.diagnostic(),
+        .transmit_interval = entry.session.transmit_interval(),
+        .detection_time = entry.session.detection_time(),
+        .packets_in = entry.packets_in,
+        .packets_out = entry.packets_out,
+    };
+}
+
+void Sessions::send(Entry& entry, const std::optional<ControlPacket>& packet, Actions& actions) {
+    if (packet) {
+        ++entry.packets_out;
+        actions.emplace_back(Send{entry.config.remote, encode(*packet)});
+    }
+}
+
+void Sessions::report(const Entry& entry, State before, Actions& actions) {
+    const State state = entry.session.state();
+    if (state != before && (state == State::up || before == State::up)) {
+        const bool failure = state != State::up && entry.session.remote_state() != State::admin_down;
+        actions.emplace_back(Changed{status(entry), failure});
+    }
+}
+
+void Sessions::configure(std::span<const SessionConfig> wanted, Time now, Actions& actions) {
+    for (auto it = sessions_.begin(); it != sessions_.end();) {
+        const auto same = std::ranges::find_if(wanted, [&](const SessionConfig& config) {
+            return config.remote == it->first && same_path(config, it->second.config);
+        });
+        if (same != wanted.end()) {
+            ++it;
+            continue;
+        }
+        send(it->second, it->second.session.farewell(), actions);
+        actions.emplace_back(Close{it->first});
+        by_discriminator_.erase(it->second.session.discriminator());
+        it = sessions_.erase(it);
+    }
+    for (const SessionConfig& config : wanted) {
+        if (const auto known = sessions_.find(config.remote); known != sessions_.end()) {
+            known->second.config = config;
+            known->second.session.set_settings(config.settings, now);
+            continue;
+        }
+        const std::uint32_t discriminator = new_discriminator();
+        by_discriminator_.emplace(discriminator, config.remote);
+        sessions_.emplace(config.remote, Entry{config, Session(config.settings, discriminator, random(), now)});
+        actions.emplace_back(Open{config});
+    }
+}
+
+Sessions::Entry* Sessions::find(const Arrival& arrival, const ControlPacket& packet) {
+    // RFC 5880 section 6.3: by our discriminator once the neighbour knows it, until then by where it comes from.
+    net::Ip remote = arrival.source;
+    if (packet.your_discriminator != 0) {
+        const auto known = by_discriminator_.find(packet.your_discriminator);
+        if (known == by_discriminator_.end() || known->second != arrival.source) {
+            return nullptr;
+        }
+        remote = known->second;
+    }
+    const auto found = sessions_.find(remote);
+    if (found == sessions_.end()) {
+        return nullptr;
+    }
+    const SessionConfig& config = found->second.config;
+    const bool other_link = config.interface != 0 && config.interface != arrival.interface;
+    return config.single_hop == arrival.single_hop && !other_link ? &found->second : nullptr;
+}
+
+void Sessions::receive(const Arrival& arrival, Time now, Actions& actions) {
+    const auto packet = parse(arrival.data);
+    Entry* entry = packet && (!arrival.single_hop || arrival.ttl == kSingleHopTtl) ? find(arrival, *packet) : nullptr;
+    if (entry == nullptr) {
+        ++discarded_;
+        return;
+    }
+    ++entry->packets_in;
+    const State before = entry->session.state();
+    send(*entry, entry->session.receive(*packet, now), actions);
+    report(*entry, before, actions);
+}
+
+void Sessions::tick(Time now, Actions& actions) {
+    for (auto& [remote, entry] : sessions_) {
+        if (entry.session.next_deadline() <= now) {
+            const State before = entry.session.state();
+            send(entry, entry.session.tick(now), actions);
+            report(entry, before, actions);
+        }
+    }
+}
+
+void Sessions::stop(Actions& actions) {
+    for (auto& [remote, entry] : sessions_) {
+        send(entry, entry.session.farewell(), actions);
+    }
+}
+
+std::optional<Time> Sessions::next_deadline() const {
+    std::optional<Time> next;
+    for (const auto& [remote, entry] : sessions_) {
+        const Time due = entry.session.next_deadline();
+        if (!next || due < *next) {
+            next = due;
+        }
+    }
+    return next;
+}
+
+std::vector<SessionStatus> Sessions::status() const {
+    std::vector<SessionStatus> all;
+    all.reserve(sessions_.size());
+    for (const auto& [remote, entry] : sessions_) {
+        all.push_back(status(entry));
+    }
+    return all;
+}
+
+}  // namespace manul::bgp::bfd
