@@ -209,15 +209,17 @@ void Dataplane::synchronize() {
 }
 
 bool Dataplane::commit(nft::Scope scope) {
-    const nft::Transaction transaction = tracker_.plan(scope);
+    nft::Transaction transaction = tracker_.plan(scope);
     if (transaction.empty()) {
         commit_pending_ = false;
         return true;
     }
+    carry_counters(transaction);
     const std::int64_t before = now_us();
     CommitResult result = nft_.commit(transaction);
     if (result.outcome == CommitResult::Outcome::done) {
         tracker_.committed(transaction);
+        counters_.committed();
         ++status_.commits;
         status_.last_commit_us = static_cast<std::uint64_t>(now_us() - before);
         status_.problems.clear();
@@ -241,6 +243,19 @@ bool Dataplane::commit(nft::Scope scope) {
         }
     });
     return false;
+}
+
+/// A count that cannot be read is no reason to hold back a change of policy: it starts again then.
+void Dataplane::carry_counters(nft::Transaction& transaction) {
+    std::vector<std::pair<render::TableKey, nft::RuleCounter>> read;
+    for (const auto& place : nft::CounterLedger::doomed(transaction)) {
+        if (auto counters = nft_.counters(place.table, place.chain)) {
+            for (nft::RuleCounter& counter : *counters) {
+                read.emplace_back(place.table, std::move(counter));
+            }
+        }
+    }
+    counters_.carry(transaction, read);
 }
 
 /// Compares everything with what the kernel really holds.
@@ -399,6 +414,13 @@ Dataplane::Status Dataplane::status() const {
     status.endpoints = workloads_.size();
     status.routes = routes_.wanted();
     return status;
+}
+
+Result<std::vector<nft::RuleCounter>> Dataplane::counters() {
+    MANUL_TRY(auto counters, nft_.counters());
+    const auto kept = counters_.kept();
+    counters.insert(counters.end(), kept.begin(), kept.end());
+    return counters;
 }
 
 std::vector<Dataplane::EndpointStatus> Dataplane::endpoints() const {

@@ -17,6 +17,7 @@
 #include "felix/io/nft_apply.hpp"
 #include "felix/io/route_sync.hpp"
 #include "felix/model/update.hpp"
+#include "felix/nft/counters.hpp"
 #include "felix/nft/tracker.hpp"
 #include "felix/render/renderer.hpp"
 
@@ -68,7 +69,8 @@ public:
     };
     [[nodiscard]] Status status() const;
     [[nodiscard]] std::vector<EndpointStatus> endpoints() const;
-    [[nodiscard]] Result<std::vector<nft::RuleCounter>> counters() { return nft_.counters(); }
+    /// Of every rule that has an id, once for each place where it stands; counts survive edits of the rules around it.
+    [[nodiscard]] Result<std::vector<nft::RuleCounter>> counters();
     [[nodiscard]] const render::Renderer& renderer() const noexcept { return renderer_; }
     /// Addresses that left the node, or another interface of it, since the last call: their connections must go.
     [[nodiscard]] std::set<net::Ip> take_gone_addresses() { return std::exchange(gone_addresses_, {}); }
@@ -89,6 +91,7 @@ private:
     void forget_endpoint(const EndpointKey& key);
     void synchronize();
     [[nodiscard]] bool commit(nft::Scope scope);
+    void carry_counters(nft::Transaction& transaction);
     [[nodiscard]] bool read_back();
     void retry_later(const std::function<void(std::uint64_t)>& report);
     void move_links();
@@ -110,6 +113,7 @@ private:
     EndpointMarks marks_;
     render::Renderer renderer_;
     nft::Tracker tracker_;
+    nft::CounterLedger counters_;
 
     bool in_sync_ = false;
     bool commit_pending_ = false;

@@ -181,10 +181,10 @@ void NftSocket::collect(const nft::Batch& batch, const nft::Transaction& transac
 // --- reading back ---------------------------------------------------------------------------------------------------
 
 template <class OnMessage>
-Result<bool> NftSocket::dump(nft::DumpKind kind, const render::TableKey& table, const std::string& set,
+Result<bool> NftSocket::dump(nft::DumpKind kind, const render::TableKey& table, const std::string& object,
                              OnMessage on_message) {
     netlink::RequestBuffer request;
-    nft::request_dump(request, kind, table, set);
+    nft::request_dump(request, kind, table, object);
     MANUL_CHECK(send(request.view()));
     bool consistent = true;
     for (;;) {
@@ -271,15 +271,22 @@ Result<std::uint32_t> NftSocket::generation() {
 Result<std::vector<nft::RuleCounter>> NftSocket::counters() {
     std::vector<nft::RuleCounter> found;
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
-        for (const render::TableId table : {render::TableId::egress, render::TableId::ingress}) {
-            MANUL_TRY([[maybe_unused]] const bool consistent,
-                      dump(nft::DumpKind::rules, {family, table}, {}, [&](const auto& message) {
-                          if (const auto counter = nft::decode_counter(message)) {
-                              found.push_back(*counter);
-                          }
-                      }));
+        for (const render::TableId table : render::kAllTables) {
+            MANUL_TRY(const auto of_table, counters({family, table}, {}));
+            found.insert(found.end(), of_table.begin(), of_table.end());
         }
     }
+    return found;
+}
+
+Result<std::vector<nft::RuleCounter>> NftSocket::counters(const render::TableKey& table, const std::string& chain) {
+    std::vector<nft::RuleCounter> found;
+    MANUL_TRY([[maybe_unused]] const bool consistent,
+              dump(nft::DumpKind::rules, table, chain, [&](const auto& message) {
+                  if (auto counter = nft::decode_counter(message)) {
+                      found.push_back(std::move(*counter));
+                  }
+              }));
     return found;
 }
 

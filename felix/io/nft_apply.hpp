@@ -48,13 +48,16 @@ public:
     [[nodiscard]] Result<std::uint32_t> generation();
     /// Counters of all rules that have an id.
     [[nodiscard]] Result<std::vector<nft::RuleCounter>> counters();
+    /// Counters of one chain, or of a whole table when `chain` is empty; none when it is not there.
+    [[nodiscard]] Result<std::vector<nft::RuleCounter>> counters(const render::TableKey& table,
+                                                                 const std::string& chain);
 
 private:
     explicit NftSocket(UniqueFd fd);
 
     /// False: the dump changed under our feet.
     template <class OnMessage>
-    [[nodiscard]] Result<bool> dump(nft::DumpKind kind, const render::TableKey& table, const std::string& set,
+    [[nodiscard]] Result<bool> dump(nft::DumpKind kind, const render::TableKey& table, const std::string& object,
                                     OnMessage on_message);
     [[nodiscard]] Result<bool> read_once(Snapshot& snapshot);
     [[nodiscard]] Result<void> send(std::span<const std::uint8_t> bytes);

@@ -123,11 +123,11 @@ private:
     void add(const FillChain& c) {
         const auto& rules = c.chain->rules();
         for (std::size_t i = 0; i < rules.size(); ++i) {
-            add_rule(c, rules[i], c.chain->fingerprints()[i]);
+            add_rule(c, rules[i], c.chain->fingerprints()[i], c.counters.empty() ? CounterValue{} : c.counters[i]);
         }
     }
 
-    void add_rule(const FillChain& c, const Rule& rule, std::uint64_t fingerprint) {
+    void add_rule(const FillChain& c, const Rule& rule, std::uint64_t fingerprint, const CounterValue& counted) {
         // Lists of values become sets of their own, which live and die with the rule. They come first in the batch.
         std::vector<std::uint32_t> anonymous;
         for (const render::Match& match : rule.matches) {
@@ -139,7 +139,7 @@ private:
         out_.text(NFTA_RULE_TABLE, name(c.table.id));
         out_.text(NFTA_RULE_CHAIN, c.name);
         const auto expressions = out_.open(NFTA_RULE_EXPRESSIONS);
-        write_expressions(out_, c.table.family, rule, anonymous);
+        write_expressions(out_, c.table.family, rule, anonymous, counted);
         out_.close(expressions);
         out_.bytes(NFTA_RULE_USERDATA, comment_userdata(rule.id, fingerprint));
         out_.end();

@@ -89,8 +89,9 @@ ValueList icmp_list(net::Family family, const render::MatchIcmpTypes& match) {
 /// concatenation through the four-byte registers that overlay it.
 class Writer {
 public:
-    Writer(RequestBuffer& out, net::Family family, std::span<const std::uint32_t> anonymous)
-        : out_(out), family_(family), anonymous_(anonymous) {}
+    Writer(RequestBuffer& out, net::Family family, std::span<const std::uint32_t> anonymous,
+           const CounterValue& counted)
+        : out_(out), family_(family), anonymous_(anonymous), counted_(counted) {}
 
     void write(const Match& match) {
         std::visit([this](const auto& m) { add(m); }, match);
@@ -299,7 +300,12 @@ private:
     }
 
     void add(const render::Count& /*action*/) {
-        expression("counter", [] {});
+        expression("counter", [&] {
+            if (counted_ != CounterValue{}) {
+                put_u64(out_, NFTA_COUNTER_BYTES, counted_.bytes);
+                put_u64(out_, NFTA_COUNTER_PACKETS, counted_.packets);
+            }
+        });
     }
     void add(const render::Log& action) {
         expression("log", [&] {
@@ -389,6 +395,7 @@ private:
     RequestBuffer& out_;
     net::Family family_;
     std::span<const std::uint32_t> anonymous_;
+    CounterValue counted_;
 };
 
 }  // namespace
@@ -407,8 +414,8 @@ std::optional<ValueList> value_list(net::Family family, const Match& match) {
 }
 
 void write_expressions(RequestBuffer& out, net::Family family, const render::Rule& rule,
-                       std::span<const std::uint32_t> anonymous) {
-    Writer writer(out, family, anonymous);
+                       std::span<const std::uint32_t> anonymous, const CounterValue& counted) {
+    Writer writer(out, family, anonymous, counted);
     for (const Match& match : rule.matches) {
         writer.write(match);
     }

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "felix/nft/transaction.hpp"
 #include "felix/render/ruleset.hpp"
 #include "net/netlink/message.hpp"
 
@@ -22,8 +23,9 @@ struct ValueList {
 /// What `match` needs as an anonymous set; nothing when a comparison does.
 [[nodiscard]] std::optional<ValueList> value_list(net::Family family, const render::Match& match);
 
-/// Appends the rule's expressions. `anonymous` holds the set ids of those matches that need a set, in order.
+/// Appends the rule's expressions. `anonymous` holds the set ids of those matches that need a set, in order. Its
+/// counter begins with `counted`.
 void write_expressions(netlink::RequestBuffer& out, net::Family family, const render::Rule& rule,
-                       std::span<const std::uint32_t> anonymous);
+                       std::span<const std::uint32_t> anonymous, const CounterValue& counted);
 
 }  // namespace manul::felix::nft

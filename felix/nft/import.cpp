@@ -150,7 +150,7 @@ std::uint64_t find_u64(ByteView attributes, std::uint16_t type) {
 
 }  // namespace
 
-void request_dump(netlink::RequestBuffer& out, DumpKind kind, const TableKey& table, const std::string& set) {
+void request_dump(netlink::RequestBuffer& out, DumpKind kind, const TableKey& table, const std::string& object) {
     struct Request {
         std::uint8_t message;
         std::uint16_t table_attribute;
@@ -169,7 +169,9 @@ void request_dump(netlink::RequestBuffer& out, DumpKind kind, const TableKey& ta
         out.text(request.table_attribute, name(table.id));
     }
     if (kind == DumpKind::elements) {
-        out.text(NFTA_SET_ELEM_LIST_SET, set);
+        out.text(NFTA_SET_ELEM_LIST_SET, object);
+    } else if (kind == DumpKind::rules && !object.empty()) {
+        out.text(NFTA_RULE_CHAIN, object);
     }
     out.end();
 }
@@ -243,7 +245,8 @@ std::optional<RuleCounter> decode_counter(const MessageView& view) {
     while (const auto expression = expressions.next()) {
         if (find_text(expression->payload, NFTA_EXPR_NAME) == "counter") {
             const ByteView data = find_nest(expression->payload, NFTA_EXPR_DATA);
-            return RuleCounter{mark->id, find_u64(data, NFTA_COUNTER_PACKETS), find_u64(data, NFTA_COUNTER_BYTES)};
+            return RuleCounter{mark->id, find_u64(data, NFTA_COUNTER_PACKETS), find_u64(data, NFTA_COUNTER_BYTES),
+                               find_text(message->attributes, NFTA_RULE_CHAIN)};
         }
     }
     return std::nullopt;

@@ -14,8 +14,9 @@ namespace manul::felix::nft {
 
 enum class DumpKind : std::uint8_t { tables, chains, rules, sets, elements };
 
-/// One dump request; `table` is unused for tables, `set` only used for elements.
-void request_dump(netlink::RequestBuffer& out, DumpKind kind, const TableKey& table, const std::string& set);
+/// One dump request; `table` is unused for tables. `object` is the set of elements, or the one chain whose rules are
+/// asked for (empty: all of the table).
+void request_dump(netlink::RequestBuffer& out, DumpKind kind, const TableKey& table, const std::string& object);
 /// Asks for the generation of the namespace's ruleset.
 void request_generation(netlink::RequestBuffer& out);
 
@@ -40,6 +41,7 @@ struct RuleCounter {
     std::uint64_t id = 0;
     std::uint64_t packets = 0;
     std::uint64_t bytes = 0;
+    std::string chain;
 };
 /// Of a dumped rule; nothing when it has no id or no counter.
 [[nodiscard]] std::optional<RuleCounter> decode_counter(const netlink::MessageView& message);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
@@ -39,11 +40,18 @@ struct FlushChain {
     TableKey table;
     std::string name;
 };
-/// Appends all rules of the chain.
+/// What a rule has counted.
+struct CounterValue {
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+    bool operator==(const CounterValue&) const = default;
+};
+/// Appends all rules of the chain. Their counters begin with `counters`, one a rule, or all at zero where it is empty.
 struct FillChain {
     TableKey table;
     std::string name;
     ChainPtr chain;
+    std::vector<CounterValue> counters{};
 };
 struct AddSet {
     TableKey table;

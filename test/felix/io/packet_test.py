@@ -345,6 +345,19 @@ spec: {order: 10}
     expect("passed on to the next tier", True, "a", "b", "tcp", 80)
     expect("passed on, denied there", False, "a", "b", "tcp", 81)
     expect("passed on to the profile", True, "b", "c", "udp", 5353)
+    before = counted("GlobalNetworkPolicy//security.stop", 0)
+    assert before > 0
+    apply(policy("security.stop", """
+  tier: security
+  namespaceSelector: all()
+  types: [Ingress]
+  ingress:
+  - {action: Deny, protocol: TCP, destination: {ports: [5353]}}
+  - {action: Deny, protocol: TCP, destination: {ports: [5355]}}
+  - {action: Log, protocol: TCP, destination: {ports: [80]}}
+  - {action: Pass}""", "GlobalNetworkPolicy"))
+    after = counted("GlobalNetworkPolicy//security.stop", 0)
+    assert after >= before, f"a rule beside it was edited: {before} packets became {after}"
     wait_until("a line of the Log rule", lambda: "DPT=80" in open(f"{WORK}/felix.log", encoding="utf-8").read())
 
     apply("""
@@ -447,6 +460,12 @@ for line in sys.stdin:
     assert any(c.get("owner") == "GlobalNetworkPolicy//security.stop" and c["packets"] > 0 for c in counters), counters
     assert {e["name"] for e in ask("endpoints")["endpoints"] if e["programmed"]} >= {"node1-k8s-c-eth0"}
     stop_felix(felix)
+
+
+def counted(owner, rule):
+    """Packets that a rule has matched."""
+    return sum(c["packets"] for c in ask("counters")["counters"]
+               if c.get("owner") == owner and c["rule"] == rule and c["direction"] in ("ingress", "Ingress"))
 
 
 def connections(host):
