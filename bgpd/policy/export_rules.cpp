@@ -12,11 +12,12 @@ namespace flag = wire::attribute_flag;
 bool ExportTarget::same_group(const ExportTarget& other) const noexcept {
     return external == other.external && reflector_client == other.reflector_client && is_node == other.is_node &&
            next_hop_mode == other.next_hop_mode && local_as == other.local_as && cluster_id == other.cluster_id &&
-           self == other.self && shared_link == other.shared_link;
+           self == other.self && shared_link == other.shared_link && filters == other.filters;
 }
 
 bool ExportTarget::operator==(const ExportTarget& other) const noexcept {
-    return same_group(other) && (relayable == other.relayable || *relayable == *other.relayable);
+    return same_group(other) && (relayable == other.relayable || *relayable == *other.relayable) &&
+           same_rules(filter, other.filter);
 }
 
 Permission permission(const ExportTarget& target, const SourceTraits& source, const RouteMarks& marks) noexcept {
@@ -38,7 +39,10 @@ Permission permission(const ExportTarget& target, const SourceTraits& source, co
                 return Permission::inside_ranges;
             }
             return target.cluster_id && source.is_node && target.is_node ? Permission::inside_ranges
-                                                                         : Permission::never;
+                                                                         : Permission::by_filter;
+        case SourceKind::connected:
+        case SourceKind::kernel:
+            return Permission::by_filter;
     }
     return Permission::never;
 }
@@ -46,7 +50,7 @@ Permission permission(const ExportTarget& target, const SourceTraits& source, co
 wire::NextHop export_next_hop(const ExportTarget& target, const SourceTraits& source,
                               const wire::NextHop& received) noexcept {
     const wire::NextHop self{target.self, std::nullopt};
-    if (source.kind == SourceKind::local || target.next_hop_mode == NextHopMode::self ||
+    if (source.kind == SourceKind::local || is_host_route(source.kind) || target.next_hop_mode == NextHopMode::self ||
         received.address.family() != target.self.family()) {
         return self;
     }
@@ -86,7 +90,8 @@ void append_transitive(const wire::Attribute& attribute, Bytes& out) {
 }
 
 void export_external(const ExportTarget& target, const SourceTraits& source, ByteView received, Bytes& out) {
-    const std::uint32_t med = source.kind == SourceKind::local ? kMedOwn : kMedRelayed;
+    const bool own = source.kind == SourceKind::local || is_host_route(source.kind);
+    const std::uint32_t med = own ? kMedOwn : kMedRelayed;
     bool med_written = false;
     for (const wire::Attribute attribute : wire::AttributeRange(received)) {
         if (!med_written && attribute.type >= type::kMed) {

@@ -3,8 +3,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/bytes.hpp"
+#include "bgpd/policy/filter.hpp"
 #include "bgpd/policy/route.hpp"
 #include "bgpd/wire/attribute.hpp"
 #include "bgpd/wire/update.hpp"
@@ -20,6 +23,10 @@
 /// a router's default route stays on its node. Between external peers only a route reflector relays, and only from Node
 /// to Node: a node is not transit between its routers. This is the policy that RFC 8212 asks for.
 ///
+/// A peer's export filters stand before this policy, but behind what the protocol itself forbids (reflection, NO_EXPORT
+/// and its kind). They alone can let out the host's own routes (connected prefixes, other programs' kernel routes) and
+/// routes from one external peer to another.
+///
 /// Split horizon (never to the peer that a route came from) is not decided here: routes are encoded once for all peers
 /// that share a target, and parts of the result are marked as not for that peer (rib/chunk.hpp).
 namespace manul::bgp::policy {
@@ -34,34 +41,64 @@ struct ExportTarget {
     bool is_node = false;
     NextHopMode next_hop_mode = NextHopMode::automatic;
     net::Asn local_as = *net::Asn::make(1);
-    std::optional<std::uint32_t> cluster_id;             ///< set: this node is a route reflector
-    net::Ip self;                                        ///< our address as next hop, in the family of the routes
-    std::optional<net::Prefix> shared_link;              ///< the subnet that we share with the peer
-    std::shared_ptr<const net::PrefixRanges> relayable;  ///< never null in use; compared by value
+    std::optional<std::uint32_t> cluster_id;  ///< set: this node is a route reflector
+    net::Ip self;                             ///< our address as next hop, in the family of the routes
+    std::optional<net::Prefix> shared_link;   ///< the subnet that we share with the peer
+    std::vector<std::string> filters;         ///< names of the BGPFilters
+    // What may change during a session; compared by value.
+    std::shared_ptr<const net::PrefixRanges> relayable;  ///< never null in use
+    FilterPtr filter;                                    ///< what `filters` say now; null: nothing
 
     bool operator==(const ExportTarget& other) const noexcept;
 
-    /// Members of one group: all but `relayable`, which may change during a session.
+    /// Members of one group: all but `relayable` and `filter`, which may change during a session.
     [[nodiscard]] bool same_group(const ExportTarget& other) const noexcept;
 };
 
 /// The part of the answer that needs no prefix.
-enum class Permission : std::uint8_t { never, inside_ranges, always };
+enum class Permission : std::uint8_t { never, by_filter, inside_ranges, always };
 [[nodiscard]] Permission permission(const ExportTarget& target, const SourceTraits& source,
                                     const RouteMarks& marks) noexcept;
 
+/// Whether a route is sent, and what decided.
+struct ExportVerdict {
+    bool accepted = false;
+    std::uint32_t rule = 0;  ///< of the target's filter, plus 1; 0: no filter decided
+
+    bool operator==(const ExportVerdict&) const = default;
+};
+
 template <class Key>
-[[nodiscard]] bool may_export(const ExportTarget& target, const SourceTraits& source, const RouteMarks& marks,
-                              const Key& key) noexcept {
-    switch (permission(target, source, marks)) {
-        case Permission::never:
-            return false;
-        case Permission::inside_ranges:
-            return target.relayable->contains(key);
-        case Permission::always:
-            return true;
+[[nodiscard]] bool built_in_export(const ExportTarget& target, Permission permission, const Key& key) noexcept {
+    return permission == Permission::always ||
+           (permission == Permission::inside_ranges && target.relayable->contains(key));
+}
+
+/// `route` gives the route as filters see it; called only when a filter is asked.
+template <class Key, class Route>
+[[nodiscard]] ExportVerdict judge_export(const ExportTarget& target, const SourceTraits& source,
+                                         const RouteMarks& marks, const Key& key, Route&& route) {
+    const Permission allowed = permission(target, source, marks);
+    if (allowed == Permission::never) {
+        return {};
     }
-    return false;
+    if (target.filter) {
+        const auto rule = target.filter->match(key, target.external ? PeerType::external : PeerType::internal, route());
+        if (rule != FilterProgram::kNoMatch) {
+            return {(*target.filter)[rule].action == FilterAction::accept, static_cast<std::uint32_t>(rule + 1)};
+        }
+    }
+    return {built_in_export(target, allowed, key), 0};
+}
+
+/// What the accepting rule does to the attributes; null: nothing.
+[[nodiscard]] inline const std::vector<FilterOperation>* operations_of(const ExportTarget& target,
+                                                                       std::uint32_t rule) noexcept {
+    if (rule == 0 || !target.filter) {
+        return nullptr;
+    }
+    const auto& operations = (*target.filter)[rule - 1].operations;
+    return operations.empty() ? nullptr : &operations;
 }
 
 /// The next hop to send (RFC 4271 section 5.1.3, RFC 4456 section 10). `received` is meaningless for local routes.

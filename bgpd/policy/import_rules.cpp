@@ -24,6 +24,8 @@ const char* to_string(Refusal refusal) noexcept {
             return "next hop is an own address";
         case Refusal::invalid_next_hop:
             return "invalid next hop";
+        case Refusal::filtered:
+            return "rejected by an import filter";
     }
     return "refused";
 }

@@ -4,8 +4,18 @@
 
 namespace manul::bgp::policy {
 
-/// Where a path was learned.
-enum class SourceKind : std::uint8_t { local, external, internal };
+/// Where a path was learned. `connected` and `kernel` are the host's own routes, which are there for export filters
+/// alone: nobody is told about them unless a filter accepts them.
+enum class SourceKind : std::uint8_t {
+    local,
+    external,
+    internal,
+    connected,  ///< the prefix of an interface
+    kernel,     ///< the main table's routes that other programs made
+};
+[[nodiscard]] constexpr bool is_host_route(SourceKind kind) noexcept {
+    return kind == SourceKind::connected || kind == SourceKind::kernel;
+}
 
 /// What rules ask about the origin of a path.
 struct SourceTraits {
@@ -33,6 +43,7 @@ enum class Refusal : std::uint8_t {
     wrong_first_as,    ///< an external peer's AS is not the first of the path (RFC 4271 section 6.3)
     own_next_hop,      ///< the next hop is this host (RFC 4271 section 6.3)
     invalid_next_hop,  ///< not an address that packets can be sent to
+    filtered,          ///< an import filter says so
 };
 
 [[nodiscard]] const char* to_string(Refusal refusal) noexcept;

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "bgpd/policy/import_rules.hpp"
+#include "bgpd/rib/import_run.hpp"
 #include "bgpd/rib/loc_rib.hpp"
 #include "bgpd/wire/nlri.hpp"
 
@@ -71,13 +71,11 @@ void withdraw_all(LocRib<Key>& rib, SourceId source, const wire::NlriView& prefi
     each_key<Key>(prefixes, rib, [&](const Key& key) { rib.withdraw(key, source); });
 }
 
-/// `refusal` is what the import rules say about the attributes.
 template <class Key>
-void announce_all(LocRib<Key>& rib, SourceId source, const wire::NlriView& prefixes, AttributeId attributes,
-                  policy::Refusal refusal, const policy::OwnAddresses& own) {
+void announce_all(LocRib<Key>& rib, SourceId source, const wire::NlriView& prefixes, ImportRun& run) {
     each_key<Key>(prefixes, rib, [&](const Key& key) {
-        const policy::Refusal verdict = refusal != policy::Refusal::none ? refusal : policy::judge_prefix(key, own);
-        rib.announce(key, source, attributes, PathFlags::received(verdict));
+        const ImportRun::Verdict verdict = run.judge(key);
+        rib.announce(key, source, verdict.attributes, PathFlags::received(verdict.refusal));
     });
 }
 

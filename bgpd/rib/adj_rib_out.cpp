@@ -6,21 +6,43 @@
 
 namespace manul::bgp::rib {
 
+namespace {
+
+bool same_operations(const std::vector<policy::FilterOperation>* a, const std::vector<policy::FilterOperation>* b) {
+    return a == b || (a != nullptr && b != nullptr && *a == *b);
+}
+
+}  // namespace
+
 template <class Key>
 AdjRibOut<Key>::AdjRibOut(const RibCore& core, const LocRib<Key>& rib, UpdatePacker<Key>& packer, GroupId group,
                           policy::ExportTarget target, const wire::WriteContext& context)
     : core_(core), rib_(rib), packer_(packer), group_(group), target_(std::move(target)), context_(context) {}
 
 template <class Key>
-bool AdjRibOut<Key>::exported(AttributeId attributes, SourceId source, const Key& key,
-                              const policy::ExportTarget& target) const noexcept {
-    return attributes != kNoAttributes &&
-           policy::may_export(target, core_.sources[source].traits, core_.attributes[attributes].marks, key);
+policy::ExportVerdict AdjRibOut<Key>::judge(AttributeId attributes, SourceId source, const Key& key,
+                                            const policy::ExportTarget& target) const {
+    if (attributes == kNoAttributes) {
+        return {};
+    }
+    return policy::judge_export(target, core_.sources[source].traits, core_.attributes[attributes].marks, key,
+                                [&] { return core_.filter_route(attributes, source); });
 }
 
 template <class Key>
-bool AdjRibOut<Key>::may_have_been_exported(AttributeId attributes, SourceId source, const Key& key) const noexcept {
-    return exported(attributes, source, key, target_) || (before_ && exported(attributes, source, key, *before_));
+bool AdjRibOut<Key>::may_have_been_exported(AttributeId attributes, SourceId source, const Key& key) const {
+    if (attributes == kNoAttributes) {
+        return false;
+    }
+    // An interface that a filter asks for can have been another one when the route was told.
+    return before_unknown_ || (target_.filter && target_.filter->asks_for_interface()) ||
+           judge(attributes, source, key, target_).accepted ||
+           (before_ && judge(attributes, source, key, *before_).accepted);
+}
+
+template <class Key>
+void AdjRibOut<Key>::announce(Slot slot, AttributeId attributes, SourceId source, policy::ExportVerdict verdict) {
+    packer_.announce(slot, attributes, source, policy::operations_of(target_, verdict.rule) ? verdict.rule : 0);
 }
 
 template <class Key>
@@ -30,7 +52,8 @@ ChunkPtr AdjRibOut<Key>::turn(std::span<const Change> changes) {
         const Key key = rib_[change.slot].key();
         const bool told = may_have_been_exported(change.old_attributes, change.old_source, key);
         const bool not_told_to_source = is_reader(change.old_source);  // split horizon, then
-        if (!exported(change.new_attributes, change.new_source, key, target_)) {
+        const auto verdict = judge(change.new_attributes, change.new_source, key, target_);
+        if (!verdict.accepted) {
             if (told) {
                 packer_.withdraw(change.slot,
                                  not_told_to_source ? Chunk::Audience::all_but : Chunk::Audience::everybody,
@@ -38,7 +61,7 @@ ChunkPtr AdjRibOut<Key>::turn(std::span<const Change> changes) {
             }
             continue;
         }
-        packer_.announce(change.slot, change.new_attributes, change.new_source);
+        announce(change.slot, change.new_attributes, change.new_source, verdict);
         if (told && change.new_source != change.old_source && is_reader(change.new_source)) {
             // Its own path is never announced to it, but the one before was.
             packer_.withdraw(change.slot, Chunk::Audience::only, change.new_source);
@@ -53,9 +76,11 @@ ChunkPtr AdjRibOut<Key>::dump(Slot from, Slot count, bool end_of_rib) {
     const Slot last = std::min(from + count, rib_.end());
     for (Slot slot = from; slot < last; ++slot) {
         const auto& entry = rib_[slot];
-        if (!entry.is_unused() && entry.has_selected() &&
-            exported(entry.attributes, entry.source, entry.key(), target_)) {
-            packer_.announce(slot, entry.attributes, entry.source);
+        if (entry.is_unused() || !entry.has_selected()) {
+            continue;
+        }
+        if (const auto now = verdict(entry.attributes, entry.source, entry.key()); now.accepted) {
+            announce(slot, entry.attributes, entry.source, now);
         }
     }
     return packer_.finish(end_of_rib);
@@ -69,9 +94,12 @@ ChunkPtr AdjRibOut<Key>::state(SourceId reader, std::span<const Slot> slots, boo
         if (entry.is_unused()) {
             continue;
         }
-        if (entry.has_selected() && entry.source != reader &&
-            exported(entry.attributes, entry.source, entry.key(), target_)) {
-            packer_.announce(slot, entry.attributes, entry.source);
+        policy::ExportVerdict now;
+        if (entry.has_selected() && entry.source != reader) {
+            now = verdict(entry.attributes, entry.source, entry.key());
+        }
+        if (now.accepted) {
+            announce(slot, entry.attributes, entry.source, now);
         } else {
             packer_.withdraw(slot, Chunk::Audience::everybody, kLocalSource);
         }
@@ -80,14 +108,22 @@ ChunkPtr AdjRibOut<Key>::state(SourceId reader, std::span<const Slot> slots, boo
 }
 
 template <class Key>
-void AdjRibOut<Key>::retarget(std::shared_ptr<const net::PrefixRanges> relayable) {
+void AdjRibOut<Key>::retarget(std::shared_ptr<const net::PrefixRanges> relayable, policy::FilterPtr filter) {
     if (!before_) {
         before_ = std::make_unique<policy::ExportTarget>(target_);
     } else {
-        // Changed again before all was said: what was allowed at any time since may have been told.
-        before_->relayable = std::make_shared<const net::PrefixRanges>(before_->relayable->joined(*target_.relayable));
+        before_unknown_ = true;  // changed again before all was said
     }
     target_.relayable = std::move(relayable);
+    target_.filter = std::move(filter);
+}
+
+template <class Key>
+void AdjRibOut<Key>::judge_again() {
+    if (!before_) {
+        before_ = std::make_unique<policy::ExportTarget>(target_);
+    }
+    before_unknown_ = true;
 }
 
 template <class Key>
@@ -99,11 +135,16 @@ ChunkPtr AdjRibOut<Key>::retargeted(Slot from, Slot count) {
         if (entry.is_unused() || !entry.has_selected()) {
             continue;
         }
-        const bool before = exported(entry.attributes, entry.source, entry.key(), *before_);
-        const bool now = exported(entry.attributes, entry.source, entry.key(), target_);
-        if (now) {
-            packer_.announce(slot, entry.attributes, entry.source);
-        } else if (before) {
+        const auto before = judge(entry.attributes, entry.source, entry.key(), *before_);
+        const auto now = verdict(entry.attributes, entry.source, entry.key());
+        if (now.accepted) {
+            const bool same =
+                before.accepted && !before_unknown_ &&
+                same_operations(policy::operations_of(*before_, before.rule), policy::operations_of(target_, now.rule));
+            if (!same) {
+                announce(slot, entry.attributes, entry.source, now);
+            }
+        } else if (before.accepted || before_unknown_) {
             packer_.withdraw(slot, Chunk::Audience::everybody, kLocalSource);
         }
     }

@@ -30,18 +30,28 @@ public:
     /// The present state of these prefixes, for one reader that may have been told anything about them.
     [[nodiscard]] ChunkPtr state(SourceId reader, std::span<const Slot> slots, bool end_of_rib);
 
-    /// Other ranges may be relayed now. Until retargeted() has gone over all slots, and finish_retarget(), readers may
-    /// have been told what was allowed before.
-    void retarget(std::shared_ptr<const net::PrefixRanges> relayable);
-    /// What the new ranges change for the slots; null: nothing.
+    /// Other ranges may be relayed, or the filter says something else, now. Until retargeted() has gone over all slots,
+    /// and finish_retarget(), readers may have been told what was allowed before.
+    void retarget(std::shared_ptr<const net::PrefixRanges> relayable, policy::FilterPtr filter);
+    /// The ways to next hops have changed, and the filter asks for interfaces: as after retarget().
+    void judge_again();
+    /// What the new rules change for the slots; null: nothing.
     [[nodiscard]] ChunkPtr retargeted(Slot from, Slot count);
-    void finish_retarget() noexcept { before_.reset(); }
+    void finish_retarget() noexcept {
+        before_.reset();
+        before_unknown_ = false;
+    }
     [[nodiscard]] bool retargeting() const noexcept { return before_ != nullptr; }
+    /// What the rules say about a path now, for people, too.
+    [[nodiscard]] policy::ExportVerdict verdict(AttributeId attributes, SourceId source, const Key& key) const {
+        return judge(attributes, source, key, target_);
+    }
 
 private:
-    [[nodiscard]] bool exported(AttributeId attributes, SourceId source, const Key& key,
-                                const policy::ExportTarget& target) const noexcept;
-    [[nodiscard]] bool may_have_been_exported(AttributeId attributes, SourceId source, const Key& key) const noexcept;
+    [[nodiscard]] policy::ExportVerdict judge(AttributeId attributes, SourceId source, const Key& key,
+                                              const policy::ExportTarget& target) const;
+    [[nodiscard]] bool may_have_been_exported(AttributeId attributes, SourceId source, const Key& key) const;
+    void announce(Slot slot, AttributeId attributes, SourceId source, policy::ExportVerdict verdict);
     [[nodiscard]] bool is_reader(SourceId source) const noexcept {
         return core_.sources[source].groups[family_index(Key::kFamily)] == group_;
     }
@@ -53,6 +63,7 @@ private:
     policy::ExportTarget target_;
     wire::WriteContext context_;
     std::unique_ptr<policy::ExportTarget> before_;  ///< while retargeting
+    bool before_unknown_ = false;                   ///< readers may have been told anything
 };
 
 extern template class AdjRibOut<net::PrefixKey4>;

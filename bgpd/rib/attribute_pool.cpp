@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 #include "bgpd/policy/export_rules.hpp"
 
@@ -33,20 +34,39 @@ std::uint16_t saturated(std::size_t value) noexcept {
 }  // namespace
 
 AttributeId AttributePool::intern(ByteView canonical, const wire::NextHop& next_hop) {
-    return intern_with(canonical, next_hops_.acquire(next_hop));
+    return intern_with(canonical, {.next_hop = next_hops_.acquire(next_hop)});
 }
 
-AttributeId AttributePool::intern_local(ByteView canonical) { return intern_with(canonical, kSelfNextHop); }
+AttributeId AttributePool::intern_local(ByteView canonical) {
+    return intern_with(canonical, {.next_hop = kSelfNextHop});
+}
 
-AttributeId AttributePool::intern_with(ByteView canonical, NextHopId next_hop) {
-    const std::uint64_t hash = hash_bytes(canonical, next_hop.value());
+AttributeId AttributePool::intern_filtered(ByteView canonical, AttributeId received) {
+    const NextHopId next_hop = record(received.value()).next_hop;
+    next_hops_.add_reference(next_hop);
+    add_reference(received);
+    return intern_with(canonical, {.next_hop = next_hop, .received = received});
+}
+
+AttributeId AttributePool::intern_host(ByteView canonical, std::uint32_t priority, InterfaceId interface) {
+    return intern_with(canonical, {.next_hop = kSelfNextHop, .host_priority = priority, .host_interface = interface});
+}
+
+AttributeId AttributePool::intern_with(ByteView canonical, const Beside& beside) {
+    const std::uint64_t seed = std::uint64_t{beside.received.value()} << 32U | beside.next_hop.value();
+    const std::uint64_t hash =
+        hash_bytes(canonical, seed ^ std::uint64_t{beside.host_priority} << 20U ^ beside.host_interface.value());
     const std::uint32_t found = index_.find(hash, [&](std::uint32_t number) {
         const AttributeSet& set = record(number);
-        return set.hash == hash && set.next_hop == next_hop && set.size == canonical.size() &&
-               std::memcmp(set.bytes.get(), canonical.data(), canonical.size()) == 0;
+        return set.hash == hash && set.next_hop == beside.next_hop && set.received == beside.received &&
+               set.host_priority == beside.host_priority && set.host_interface == beside.host_interface &&
+               set.size == canonical.size() && std::memcmp(set.bytes.get(), canonical.data(), canonical.size()) == 0;
     });
     if (found != decltype(index_)::kNone) {
-        next_hops_.release(next_hop);  // the set holds a reference already
+        next_hops_.release(beside.next_hop);  // the set holds a reference already
+        if (beside.received != kNoAttributes) {
+            release(beside.received);
+        }
         ++record(found).references;
         return AttributeId(found);
     }
@@ -57,7 +77,10 @@ AttributeId AttributePool::intern_with(ByteView canonical, NextHopId next_hop) {
     std::copy(canonical.begin(), canonical.end(), set.bytes.get());
     set.size = static_cast<std::uint32_t>(canonical.size());
     set.references = 1;
-    set.next_hop = next_hop;
+    set.next_hop = beside.next_hop;
+    set.received = beside.received;
+    set.host_priority = beside.host_priority;
+    set.host_interface = beside.host_interface;
     const wire::AttributeFacts facts = wire::attribute_facts(canonical);
     set.local_pref = facts.local_pref.value_or(policy::kDefaultLocalPref);
     set.med = facts.med.value_or(0);
@@ -84,12 +107,16 @@ void AttributePool::release(AttributeId id) {
     bytes_held_ -= set.size;
     set.bytes.reset();
     set.size = 0;
+    const AttributeId received = std::exchange(set.received, kNoAttributes);
     if (index_.size() == 0) {
         pages_.clear();
         free_.clear();
         end_ = 1;
     } else {
         free_.push_back(id.value());
+    }
+    if (received != kNoAttributes) {
+        release(received);
     }
 }
 

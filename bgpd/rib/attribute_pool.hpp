@@ -26,9 +26,12 @@ struct AttributeSet {
     std::uint32_t size = 0;
     std::uint32_t references = 0;
     NextHopId next_hop;
-    std::uint32_t local_pref = 0;    ///< 100 when there was none
-    std::uint32_t med = 0;           ///< 0 when there was none
-    std::uint32_t neighbour_as = 0;  ///< 0 when the path is empty or begins with a set
+    AttributeId received;             ///< the set that an import filter made this one of; kNoAttributes: none did
+    std::uint32_t host_priority = 0;  ///< of the host's own routes: kernel metric; 0 = none
+    InterfaceId host_interface;       ///< of the host's own routes
+    std::uint32_t local_pref = 0;     ///< 100 when there was none
+    std::uint32_t med = 0;            ///< 0 when there was none
+    std::uint32_t neighbour_as = 0;   ///< 0 when the path is empty or begins with a set
     std::uint32_t originator_id = 0;
     std::uint16_t as_path_length = 0;
     std::uint16_t cluster_list_length = 0;
@@ -50,6 +53,15 @@ public:
     [[nodiscard]] AttributeId intern(ByteView canonical, const wire::NextHop& next_hop);
     /// Attributes of a route that starts here.
     [[nodiscard]] AttributeId intern_local(ByteView canonical);
+    /// What an import filter made of `received`; the next hop stays. The set holds a reference to the received one.
+    [[nodiscard]] AttributeId intern_filtered(ByteView canonical, AttributeId received);
+    /// Attributes of one of the host's own routes.
+    [[nodiscard]] AttributeId intern_host(ByteView canonical, std::uint32_t priority, InterfaceId interface);
+    /// The set as the peer sent it.
+    [[nodiscard]] AttributeId as_received(AttributeId id) const noexcept {
+        const AttributeId received = record(id.value()).received;
+        return received == kNoAttributes ? id : received;
+    }
 
     void add_reference(AttributeId id) noexcept { ++record(id.value()).references; }
     void release(AttributeId id);
@@ -65,7 +77,14 @@ private:
     [[nodiscard]] const AttributeSet& record(std::uint32_t number) const noexcept {
         return pages_[number / kPage][number % kPage];
     }
-    [[nodiscard]] AttributeId intern_with(ByteView canonical, NextHopId next_hop);
+    /// What makes a set another one besides its bytes.
+    struct Beside {
+        NextHopId next_hop;
+        AttributeId received;
+        std::uint32_t host_priority = 0;
+        InterfaceId host_interface;
+    };
+    [[nodiscard]] AttributeId intern_with(ByteView canonical, const Beside& beside);
     [[nodiscard]] std::uint32_t take_number();
 
     NextHopTable& next_hops_;

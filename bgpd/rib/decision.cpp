@@ -9,8 +9,8 @@ const char* to_string(Step step) noexcept {
     switch (step) {
         case Step::none:
             return "equal";
-        case Step::locally_originated:
-            return "not originated here";
+        case Step::origination:
+            return "the best is this node's own";
         case Step::local_preference:
             return "lower local preference";
         case Step::as_path_length:
@@ -40,15 +40,31 @@ std::uint32_t identifier(const Candidate& path) noexcept {
 }
 
 bool is_external(const Candidate& path) noexcept { return path.source->traits.kind == policy::SourceKind::external; }
-bool is_local(const Candidate& path) noexcept { return path.source->traits.kind == policy::SourceKind::local; }
+
+/// Lower is better.
+int origination(const Candidate& path) noexcept {
+    switch (path.source->traits.kind) {
+        case policy::SourceKind::local:
+            return 0;
+        case policy::SourceKind::connected:
+            return 1;
+        case policy::SourceKind::external:
+        case policy::SourceKind::internal:
+            return 2;
+        case policy::SourceKind::kernel:
+            return 3;
+    }
+    return 3;
+}
+bool is_learned(const Candidate& path) noexcept { return origination(path) == 2; }
 
 /// Tie-breakers up to the metric of the next hop.
 Comparison compare_cost(const Candidate& a, const Candidate& b) noexcept {
     const AttributeSet& left = *a.attributes;
     const AttributeSet& right = *b.attributes;
     // 1. A route that starts here.
-    if (const auto order = is_local(b) <=> is_local(a); order != 0) {
-        return {order, Step::locally_originated};
+    if (const auto order = origination(a) <=> origination(b); order != 0) {
+        return {order, Step::origination};
     }
     // 2. Higher LOCAL_PREF (9.1.1).
     if (const auto order = right.local_pref <=> left.local_pref; order != 0) {
@@ -131,7 +147,7 @@ std::size_t select(std::span<const Candidate> candidates, std::vector<std::size_
 }
 
 bool shares_traffic(const Candidate& best, const Candidate& other, const DecisionOptions& options) noexcept {
-    if (is_local(best) || is_local(other) || compare_cost(best, other).order != 0) {
+    if (!is_learned(best) || !is_learned(other) || compare_cost(best, other).order != 0) {
         return false;
     }
     if (options.multipath_relax) {

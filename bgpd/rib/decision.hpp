@@ -22,7 +22,8 @@ namespace manul::bgp::rib {
 /// The tie-breakers, in order.
 enum class Step : std::uint8_t {
     none,                 ///< nothing differs
-    locally_originated,   ///< a route that starts here (all speakers have this; RFC 4271 does not speak of it)
+    origination,          ///< starts here, then a connected prefix, then learned ones, then other kernel routes (all
+                          ///< speakers have such an order; RFC 4271 does not speak of it)
     local_preference,     ///< higher LOCAL_PREF, RFC 4271 section 9.1.1
     as_path_length,       ///< shorter AS_PATH, 9.1.2.2 a
     origin,               ///< lower ORIGIN, b

@@ -5,6 +5,34 @@
 
 namespace manul::bgp::rib {
 
+policy::FilterRoute RibCore::filter_route(AttributeId id, SourceId source) const noexcept {
+    const AttributeSet& set = attributes[id];
+    const policy::SourceKind kind = sources[source].traits.kind;
+    if (policy::is_host_route(kind)) {
+        return {set.canonical(), false, interfaces[set.host_interface], set.host_priority};
+    }
+    const bool learned = kind != policy::SourceKind::local;
+    return {set.canonical(), learned, learned ? interfaces[next_hops[set.next_hop].interface] : std::string_view(),
+            policy::priority_of(set.local_pref)};
+}
+
+template <class Key>
+std::optional<Path> LocRib<Key>::path_of(Slot slot, SourceId source) const noexcept {
+    const Entry& entry = table_[slot];
+    if (!entry.has_path()) {
+        return std::nullopt;
+    }
+    if (entry.source == source) {
+        return entry.first();
+    }
+    for (std::uint32_t at = entry.more; at != 0; at = nodes_[at].next) {
+        if (nodes_[at].source == source) {
+            return Path{nodes_[at].attributes, nodes_[at].source, nodes_[at].flags};
+        }
+    }
+    return std::nullopt;
+}
+
 template <class Key>
 void LocRib<Key>::touch(Slot slot) {
     const std::size_t word = slot / 64;

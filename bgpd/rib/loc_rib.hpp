@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "bgpd/policy/filter.hpp"
 #include "bgpd/rib/attribute_pool.hpp"
 #include "bgpd/rib/decision.hpp"
 #include "bgpd/rib/path.hpp"
@@ -39,6 +41,10 @@ struct RibCore {
     AttributePool attributes{next_hops};
     SourceTable sources;
     DecisionOptions options;
+    InterfaceNames interfaces;
+
+    /// The route as export filters see it.
+    [[nodiscard]] policy::FilterRoute filter_route(AttributeId attributes, SourceId source) const noexcept;
 };
 
 template <class Key>
@@ -50,6 +56,8 @@ public:
 
     /// The source has this path to the prefix now; replaces what it had. The table takes a reference of its own.
     void announce(const Key& key, SourceId source, AttributeId attributes, PathFlags flags);
+    /// The path of this source, if it has one.
+    [[nodiscard]] std::optional<Path> path_of(Slot slot, SourceId source) const noexcept;
     /// The source has no path to the prefix any more.
     void withdraw(const Key& key, SourceId source);
     /// Starts loading what announce() or withdraw() will need.

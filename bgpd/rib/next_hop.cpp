@@ -5,6 +5,14 @@
 
 namespace manul::bgp::rib {
 
+InterfaceId InterfaceNames::id(std::string_view name) {
+    auto known = std::ranges::find(names_, name);
+    if (known == names_.end() && names_.size() < UINT16_MAX) {
+        known = names_.insert(names_.end(), std::string(name));
+    }
+    return known == names_.end() ? kNoInterface : InterfaceId(static_cast<std::uint16_t>(known - names_.begin()));
+}
+
 std::size_t NextHopTable::Hash::operator()(const wire::NextHop& next_hop) const noexcept {
     const std::size_t first = std::hash<net::Ip>{}(next_hop.address);
     return next_hop.link_local ? first ^ (std::hash<net::Ip6>{}(*next_hop.link_local) << 1U) : first;
@@ -35,6 +43,7 @@ NextHopId NextHopTable::acquire(const wire::NextHop& next_hop) {
         entry.next_hop = next_hop;
         entry.reachable = address.metric.has_value();
         entry.metric = address.metric.value_or(0);
+        entry.interface = address.interface;
         entry.fresh = true;
         fresh_.push_back(at->second);
         entries_[at->second] = entry;
@@ -45,6 +54,12 @@ NextHopId NextHopTable::acquire(const wire::NextHop& next_hop) {
     last_ = at->second;
     ++entries_[last_].references;
     return NextHopId(last_);
+}
+
+void NextHopTable::add_reference(NextHopId id) noexcept {
+    if (id != kSelfNextHop) {
+        ++entries_[id.value()].references;
+    }
 }
 
 void NextHopTable::release(NextHopId id) {
@@ -64,19 +79,22 @@ void NextHopTable::release(NextHopId id) {
     free_.push_back(id.value());
 }
 
-bool NextHopTable::resolve(const net::Ip& address, std::optional<std::uint32_t> metric) {
+bool NextHopTable::resolve(const net::Ip& address, std::optional<std::uint32_t> metric, InterfaceId interface) {
     const auto known = addresses_.find(address);
-    if (known == addresses_.end() || known->second.metric == metric) {
+    if (known == addresses_.end() || (known->second.metric == metric && known->second.interface == interface)) {
         return false;
     }
+    const bool same_metric = known->second.metric == metric;
     known->second.metric = metric;
+    known->second.interface = interface;
     bool any = false;
     for (std::size_t i = 1; i < entries_.size(); ++i) {
         Entry& entry = entries_[i];
         if (entry.references > 0 && entry.next_hop.address == address) {
             entry.reachable = metric.has_value();
             entry.metric = metric.value_or(0);
-            entry.changed = entry.changed || !entry.fresh;
+            entry.interface = interface;
+            entry.changed = entry.changed || (!entry.fresh && !same_metric);
             any = any || entry.changed;
         }
     }

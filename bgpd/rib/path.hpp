@@ -32,6 +32,11 @@ public:
     [[nodiscard]] constexpr bool multipath() const noexcept { return (bits_ & kMultipathBit) != 0; }
     [[nodiscard]] constexpr bool blackhole() const noexcept { return (bits_ & kBlackholeBit) != 0; }
 
+    /// Another verdict; what the decision made of the path is to be found out anew.
+    constexpr void set_refusal(policy::Refusal refusal) noexcept {
+        bits_ = static_cast<std::uint8_t>((bits_ & ~(kRefusalMask | kSelectedBit | kMultipathBit)) |
+                                          static_cast<std::uint8_t>(refusal));
+    }
     constexpr void set_selected(bool on) noexcept { set(kSelectedBit, on); }
     constexpr void set_multipath(bool on) noexcept { set(kMultipathBit, on); }
 

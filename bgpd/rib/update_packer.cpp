@@ -15,9 +15,9 @@ void UpdatePacker<Key>::begin(const policy::ExportTarget& target, const wire::Wr
 }
 
 template <class Key>
-void UpdatePacker<Key>::announce(Slot slot, AttributeId attributes, SourceId source) {
+void UpdatePacker<Key>::announce(Slot slot, AttributeId attributes, SourceId source, std::uint32_t rule) {
     const bool reads_itself = group_ != 0 && core_.sources[source].groups[family_index(Key::kFamily)] == group_;
-    add(slot, {attributes, source, reads_itself ? Chunk::Audience::all_but : Chunk::Audience::everybody});
+    add(slot, {attributes, source, reads_itself ? Chunk::Audience::all_but : Chunk::Audience::everybody, rule});
 }
 
 template <class Key>
@@ -27,8 +27,7 @@ void UpdatePacker<Key>::withdraw(Slot slot, Chunk::Audience audience, SourceId p
 
 template <class Key>
 void UpdatePacker<Key>::add(Slot slot, const Bucket& wanted) {
-    if (last_bucket_ >= buckets_.size() || buckets_[last_bucket_].attributes != wanted.attributes ||
-        buckets_[last_bucket_].source != wanted.source || buckets_[last_bucket_].audience != wanted.audience) {
+    if (last_bucket_ >= buckets_.size() || !same(buckets_[last_bucket_], wanted)) {
         last_bucket_ = find_bucket(wanted);
     }
     Bucket& bucket = buckets_[last_bucket_];
@@ -40,10 +39,12 @@ void UpdatePacker<Key>::add(Slot slot, const Bucket& wanted) {
 
 namespace {
 
-std::size_t cell_of(AttributeId attributes, SourceId source, Chunk::Audience audience, std::size_t cells) noexcept {
+std::size_t cell_of(AttributeId attributes, SourceId source, Chunk::Audience audience, std::uint32_t rule,
+                    std::size_t cells) noexcept {
     const std::uint64_t key = std::uint64_t{attributes.value()} << 32U | std::uint64_t{source.value()} << 8U |
                               static_cast<std::uint64_t>(audience);
-    return static_cast<std::size_t>(net::mix(key ^ 0x9e37'79b9'7f4a'7c15U, 0xd6e8'feb8'6659'fd93U)) & (cells - 1);
+    return static_cast<std::size_t>(net::mix(key ^ 0x9e37'79b9'7f4a'7c15U ^ rule, 0xd6e8'feb8'6659'fd93U)) &
+           (cells - 1);
 }
 
 }  // namespace
@@ -74,11 +75,9 @@ std::uint32_t UpdatePacker<Key>::find_bucket(const Bucket& wanted) {
     if ((buckets_.size() + 1) * 2 > cells_.size()) {
         grow_cells();
     }
-    std::size_t at = cell_of(wanted.attributes, wanted.source, wanted.audience, cells_.size());
+    std::size_t at = cell_of(wanted.attributes, wanted.source, wanted.audience, wanted.rule, cells_.size());
     for (; cells_[at] != 0; at = (at + 1) & (cells_.size() - 1)) {
-        const Bucket& bucket = buckets_[cells_[at] - 1];
-        if (bucket.attributes == wanted.attributes && bucket.source == wanted.source &&
-            bucket.audience == wanted.audience) {
+        if (same(buckets_[cells_[at] - 1], wanted)) {
             return cells_[at] - 1;
         }
     }
@@ -92,7 +91,7 @@ void UpdatePacker<Key>::grow_cells() {
     cells_.assign(std::max<std::size_t>(16, cells_.size() * 2), 0);
     for (std::size_t i = 0; i < buckets_.size(); ++i) {
         const Bucket& bucket = buckets_[i];
-        std::size_t at = cell_of(bucket.attributes, bucket.source, bucket.audience, cells_.size());
+        std::size_t at = cell_of(bucket.attributes, bucket.source, bucket.audience, bucket.rule, cells_.size());
         while (cells_[at] != 0) {
             at = (at + 1) & (cells_.size() - 1);
         }
@@ -121,7 +120,12 @@ void UpdatePacker<Key>::write_announcements(wire::UpdateWriter& writer, const Bu
     const AttributeSet& set = core_.attributes[bucket.attributes];
     const Source& source = core_.sources[bucket.source];
     attributes_.clear();
-    policy::export_attributes(target_, source.traits, source.router_id, set.canonical(), attributes_);
+    if (const auto* operations = policy::operations_of(target_, bucket.rule)) {
+        policy::export_attributes(target_, source.traits, source.router_id,
+                                  policy::with_operations(*operations, set.canonical()), attributes_);
+    } else {
+        policy::export_attributes(target_, source.traits, source.router_id, set.canonical(), attributes_);
+    }
     writer.announce(Key::kFamily,
                     policy::export_next_hop(target_, source.traits, core_.next_hops[set.next_hop].next_hop),
                     attributes_);

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "bgpd/policy/export_rules.hpp"
+#include "bgpd/policy/filter.hpp"
+#include "bgpd/wire/community.hpp"
 #include "net/asn.hpp"
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
@@ -52,6 +54,9 @@ struct PeerConfig {
     std::optional<std::uint8_t> ttl_security;            ///< GTSM hop count (RFC 5082)
     std::optional<Password> password;
     std::optional<std::uint32_t> max_prefixes;
+    std::vector<std::string> filters;  ///< names of BGPFilters, in order
+    policy::PeerFilters rules;         ///< what they say
+    std::string problem;               ///< why the session cannot be started as defined; empty: it can
 
     [[nodiscard]] bool external() const noexcept { return remote_as != local_as; }
     bool operator==(const PeerConfig&) const = default;
@@ -76,6 +81,15 @@ struct Self {
     bool operator==(const Self&) const = default;
 };
 
+/// Communities for what this node announces inside a prefix (BGPConfiguration prefixAdvertisements).
+struct Tagging {
+    net::Prefix within;
+    std::vector<wire::Community> communities;
+    std::vector<wire::LargeCommunity> large_communities;
+
+    bool operator==(const Tagging&) const = default;
+};
+
 struct Configuration {
     Self self;
     std::vector<PeerConfig> peers;  ///< in order of definition, each address once
@@ -86,10 +100,22 @@ struct Configuration {
     std::uint32_t local_preference_v6 = 100;
     std::vector<net::Prefix> relayable;         ///< learned routes inside may be passed on: pools, service ranges
     std::vector<net::Prefix> kept_from_kernel;  ///< service ranges, and pools whose routes felix programs
-    bool program_kernel = true;                 ///< false: a pure reflector, no FibBatch at all
-    std::vector<std::string> findings;          ///< definitions without effect, and why
+    std::vector<Tagging> tagging;
+    bool program_kernel = true;         ///< false: a pure reflector, no FibBatch at all
+    std::vector<std::string> findings;  ///< definitions without effect, and why
 
     bool operator==(const Configuration&) const = default;
+};
+
+/// A route of the kernel's main table that bgpd did not make.
+struct HostRoute {
+    net::Prefix prefix;
+    bool connected = false;  ///< the prefix of an interface
+    std::uint32_t metric = 0;
+    std::string interface;  ///< name; empty: none
+    bool workload = false;  ///< felix's route to a workload: of normal priority whatever its metric
+
+    auto operator<=>(const HostRoute&) const = default;
 };
 
 /// A route that starts at this node.

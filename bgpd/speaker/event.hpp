@@ -83,11 +83,17 @@ struct Originate {
     std::shared_ptr<const std::vector<LocalRoute>> routes;
 };
 
+/// All routes of the host that export filters may ask for; compared with those before.
+struct HostRoutes {
+    std::shared_ptr<const std::vector<HostRoute>> routes;
+};
+
 /// Where packets for a next hop leave this node. `gateway` is absent when the next hop itself is on the link.
 struct Resolution {
     std::uint32_t interface = 0;  ///< index
     std::optional<net::Ip> gateway;
     std::uint32_t metric = 0;  ///< of the route used; decision step "IGP metric"
+    std::string interface_name;
 
     bool operator==(const Resolution&) const = default;
 };
@@ -119,6 +125,6 @@ struct PeerCommand {
 };
 
 using Event = std::variant<Received, TurnEnd, Tick, Backlog, Connected, Accepted, Closed, Configure, Originate,
-                           NextHopChanged, LocalAddresses, PeerCommand>;
+                           HostRoutes, NextHopChanged, LocalAddresses, PeerCommand>;
 
 }  // namespace manul::bgp::speaker

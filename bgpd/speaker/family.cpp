@@ -13,7 +13,7 @@ constexpr rib::Slot kSweepSlots = 4 * kSlotsPerTurn;
 }  // namespace
 
 template <class Key>
-UpdateGroup<Key>* Family<Key>::find(rib::GroupId number) noexcept {
+UpdateGroup<Key>* Family<Key>::find(rib::GroupId number) const noexcept {
     const auto at = std::ranges::find_if(groups_, [&](const Numbered& each) { return each.number == number; });
     return at == groups_.end() ? nullptr : at->group.get();
 }
@@ -28,7 +28,8 @@ rib::GroupId Family<Key>::unused_number() const noexcept {
 }
 
 template <class Key>
-void Family<Key>::join(Outlet& outlet, const policy::ExportTarget& target, const wire::WriteContext& context) {
+void Family<Key>::join(Outlet& outlet, const policy::ExportTarget& target, const wire::WriteContext& context,
+                       bool told) {
     auto at = std::ranges::find_if(groups_, [&](const Numbered& each) {
         const auto& out = each.group->out();
         return out.target().same_group(target) && out.context().four_octet_as == context.four_octet_as &&
@@ -40,7 +41,7 @@ void Family<Key>::join(Outlet& outlet, const policy::ExportTarget& target, const
         at = groups_.end() - 1;
     }
     core_.sources[outlet.source].groups[rib::family_index(Key::kFamily)] = at->number;
-    at->group->join(outlet);
+    at->group->join(outlet, told);
 }
 
 template <class Key>
@@ -60,9 +61,24 @@ void Family<Key>::repeat(const Outlet& outlet) {
 }
 
 template <class Key>
-void Family<Key>::retarget(const std::shared_ptr<const net::PrefixRanges>& relayable) {
+void Family<Key>::retarget(const std::shared_ptr<const net::PrefixRanges>& relayable,
+                           const std::function<policy::FilterPtr(const std::vector<std::string>&)>& rules_of) {
     for (Numbered& each : groups_) {
-        each.group->retarget(relayable);
+        const policy::ExportTarget& target = each.group->out().target();
+        auto rules = rules_of(target.filters);
+        if (!policy::same_rules(target.filter, rules) || *target.relayable != *relayable) {
+            each.group->retarget(relayable, std::move(rules));
+        }
+    }
+}
+
+template <class Key>
+void Family<Key>::judge_exports_again() {
+    for (Numbered& each : groups_) {
+        const auto& filter = each.group->out().target().filter;
+        if (filter && filter->asks_for_interface()) {
+            each.group->judge_again();
+        }
     }
 }
 

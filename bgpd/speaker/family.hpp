@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "bgpd/rib/loc_rib.hpp"
@@ -24,10 +26,19 @@ public:
     [[nodiscard]] const rib::LocRib<Key>& rib() const noexcept { return rib_; }
 
     /// Adds a session's outlet to the group with this target, which is made when there is none.
-    void join(Outlet& outlet, const policy::ExportTarget& target, const wire::WriteContext& context);
+    /// `told`: it may have been told anything before, so it is also told what it must not have.
+    void join(Outlet& outlet, const policy::ExportTarget& target, const wire::WriteContext& context, bool told);
     void leave(const Outlet& outlet);
     void repeat(const Outlet& outlet);
-    void retarget(const std::shared_ptr<const net::PrefixRanges>& relayable);
+    /// Gives every group the ranges and what `rules_of` (its filters' names) says, where that differs.
+    void retarget(const std::shared_ptr<const net::PrefixRanges>& relayable,
+                  const std::function<policy::FilterPtr(const std::vector<std::string>&)>& rules_of);
+    /// For groups whose filters ask for interfaces.
+    void judge_exports_again();
+    /// The group that the source is a reader of; null: none.
+    [[nodiscard]] const UpdateGroup<Key>* group_of(rib::SourceId source) const noexcept {
+        return find(core_.sources[source].groups[rib::family_index(Key::kFamily)]);
+    }
     void set_kernel(bool program, net::PrefixRanges kept) {
         program_kernel_ = program;
         kept_from_kernel_ = std::move(kept);
@@ -53,7 +64,7 @@ private:
         std::unique_ptr<UpdateGroup<Key>> group;
     };
 
-    [[nodiscard]] UpdateGroup<Key>* find(rib::GroupId number) noexcept;
+    [[nodiscard]] UpdateGroup<Key>* find(rib::GroupId number) const noexcept;
     [[nodiscard]] rib::GroupId unused_number() const noexcept;
     void sweep_slice();
 

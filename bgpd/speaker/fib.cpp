@@ -111,6 +111,9 @@ FibGroupId FibTable<Key>::wanted(rib::Slot slot, const net::PrefixRanges& kept_f
     if (entry.source == rib::kLocalSource) {
         return entry.flags.blackhole() ? kBlackhole : kNoRoute;
     }
+    if (policy::is_host_route(core_.sources[entry.source].traits.kind)) {
+        return kNoRoute;  // the kernel has it from somebody else
+    }
     if (kept_from_kernel.contains(entry.key())) {
         return kNoRoute;
     }

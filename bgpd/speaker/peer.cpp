@@ -65,6 +65,9 @@ SocketOptions socket_options(const PeerConfig& config) {
 }
 
 std::string obstacle(const PeerConfig& config) {
+    if (!config.problem.empty()) {
+        return config.problem;
+    }
     if (config.password && !config.password->value) {
         return "no password found: secret " + config.password->secret + ", key " + config.password->key;
     }

@@ -25,9 +25,11 @@ struct Session {
     wire::FamilySet families;
     wire::UpdateContext update_context;
     policy::ImportContext import;
-    std::array<bool, 2> end_of_rib{};  ///< received, by family_index
-    bool sends_end_of_rib = false;     ///< the peer announced graceful restart, so it will
-    bool heard_keepalive = false;      ///< since the session is up: without End-of-RIB the best sign of a whole table
+    policy::PeerFilters rules;
+    std::optional<std::array<rib::Slot, 2>> judged_to;  ///< while kept paths are judged again, by family_index
+    std::array<bool, 2> end_of_rib{};                   ///< received, by family_index
+    bool sends_end_of_rib = false;                      ///< the peer announced graceful restart, so it will
+    bool heard_keepalive = false;  ///< since the session is up: without End-of-RIB the best sign of a whole table
     std::uint64_t updates_in = 0;
 
     [[nodiscard]] bool loaded() const noexcept;

@@ -14,6 +14,8 @@ bool same_session(PeerConfig a, const PeerConfig& b) {
     a.name = b.name;
     a.origin = b.origin;
     a.max_prefixes = b.max_prefixes;
+    a.filters = b.filters;
+    a.rules = b.rules;
     return a == b;
 }
 
@@ -65,6 +67,8 @@ void Speaker::Impl::on(const Configure& event) {
         actions.emplace_back(ExpectPeer{wanted.address, socket_options(wanted)});
         start(*peers.back());
     }
+    apply_filters();
+    apply_host_routes();
     unfinished = true;
 }
 
@@ -81,11 +85,9 @@ void Speaker::Impl::apply_routing(const Configuration& before) {
     }
     if (before.relayable != wanted.relayable) {
         relayable = std::make_shared<const net::PrefixRanges>(wanted.relayable);
-        v4.retarget(relayable);
-        v6.retarget(relayable);
     }
     if (before.local_preference_v4 != wanted.local_preference_v4 ||
-        before.local_preference_v6 != wanted.local_preference_v6) {
+        before.local_preference_v6 != wanted.local_preference_v6 || before.tagging != wanted.tagging) {
         for (const LocalRoute& route : local_routes) {
             announce_local(route);
         }
@@ -109,6 +111,7 @@ void Speaker::Impl::stop(Peer& peer, std::uint8_t cease, std::string_view text) 
 void Speaker::Impl::change_peer(Peer& peer, const PeerConfig& wanted, bool restart) {
     restart = restart || !same_session(peer.config, wanted);
     if (!restart) {
+        change_filters(peer, wanted);
         peer.config = wanted;
         return;
     }
@@ -143,7 +146,7 @@ void Speaker::Impl::set_local_routes(const std::vector<LocalRoute>& wanted) {
     for (const LocalRoute& route : local_routes) {
         const auto same = std::ranges::lower_bound(sorted, route.prefix, {}, &LocalRoute::prefix);
         if (same == sorted.end() || same->prefix != route.prefix) {
-            withdraw_local(route);
+            withdraw(route.prefix, rib::kLocalSource);
         }
     }
     for (const LocalRoute& route : sorted) {
@@ -152,33 +155,50 @@ void Speaker::Impl::set_local_routes(const std::vector<LocalRoute>& wanted) {
     local_routes = std::move(sorted);
 }
 
-void Speaker::Impl::announce_local(const LocalRoute& route) {
-    const bool is_v4 = route.prefix.family() == net::Family::v4;
+/// Of a route that starts at this host.
+Bytes Speaker::Impl::own_attributes(const net::Prefix& prefix, bool advertise) const {
+    const bool is_v4 = prefix.family() == net::Family::v4;
     wire::PathAttributes attributes;
     attributes.origin = wire::Origin::igp;
     attributes.local_pref = configuration
                                 ? (is_v4 ? configuration->local_preference_v4 : configuration->local_preference_v6)
                                 : policy::kDefaultLocalPref;
-    if (!route.advertise) {
+    if (!advertise) {
         attributes.add(wire::kNoAdvertise);
+    }
+    if (configuration) {
+        for (const Tagging& tagging : configuration->tagging) {
+            if (tagging.within.contains(prefix)) {
+                std::ranges::for_each(tagging.communities, [&](auto community) { attributes.add(community); });
+                std::ranges::for_each(tagging.large_communities, [&](auto community) { attributes.add(community); });
+            }
+        }
     }
     Bytes canonical;
     wire::encode_attributes(attributes, canonical);
-    const rib::AttributeId id = core.attributes.intern_local(canonical);
-    const rib::PathFlags flags = rib::PathFlags::local(route.blackhole);
-    if (is_v4) {
-        v4.rib().announce(net::PrefixKey4::from(route.prefix), rib::kLocalSource, id, flags);
-    } else {
-        v6.rib().announce(net::PrefixKey6::from(route.prefix), rib::kLocalSource, id, flags);
-    }
+    return canonical;
+}
+
+void Speaker::Impl::announce_local(const LocalRoute& route) {
+    const rib::AttributeId id = core.attributes.intern_local(own_attributes(route.prefix, route.advertise));
+    announce(route.prefix, rib::kLocalSource, id, rib::PathFlags::local(route.blackhole));
     core.attributes.release(id);
 }
 
-void Speaker::Impl::withdraw_local(const LocalRoute& route) {
-    if (route.prefix.family() == net::Family::v4) {
-        v4.rib().withdraw(net::PrefixKey4::from(route.prefix), rib::kLocalSource);
+void Speaker::Impl::announce(const net::Prefix& prefix, rib::SourceId source, rib::AttributeId attributes,
+                             rib::PathFlags flags) {
+    if (prefix.family() == net::Family::v4) {
+        v4.rib().announce(net::PrefixKey4::from(prefix), source, attributes, flags);
     } else {
-        v6.rib().withdraw(net::PrefixKey6::from(route.prefix), rib::kLocalSource);
+        v6.rib().announce(net::PrefixKey6::from(prefix), source, attributes, flags);
+    }
+}
+
+void Speaker::Impl::withdraw(const net::Prefix& prefix, rib::SourceId source) {
+    if (prefix.family() == net::Family::v4) {
+        v4.rib().withdraw(net::PrefixKey4::from(prefix), source);
+    } else {
+        v6.rib().withdraw(net::PrefixKey6::from(prefix), source);
     }
 }
 

@@ -156,9 +156,10 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
                        .router_id = configuration->self.router_id,
                        .cluster_id = configuration->self.cluster_id,
                        .allowed_own_as = peer.config.allowed_own_as};
+    session->rules = peer.config.rules;
     session->sends_end_of_rib = up.negotiated.peer_graceful_restart.has_value();
     peer.session = std::move(session);
-    join_groups(peer, up.negotiated);
+    join_groups(peer, up.negotiated, false);
     unfinished = true;
 }
 
@@ -187,7 +188,8 @@ std::optional<net::Prefix> Speaker::Impl::shared_link(const net::Ip& peer) const
     return std::nullopt;
 }
 
-void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated) {
+/// `told`: the peer was in other groups before.
+void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, bool told) {
     Session& session = *peer.session;
     const wire::WriteContext context{negotiated.four_octet_as, negotiated.max_send};
     for (const net::Family family : wire::kFamilies) {
@@ -204,13 +206,15 @@ void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated) 
         target.cluster_id = configuration->self.cluster_id;
         target.self = *next_hop;
         target.relayable = relayable;
+        target.filters = peer.config.filters;
+        target.filter = peer.config.rules.export_rules[rib::family_index(family)];
         if (target.external && peer.config.address.family() == family) {
             target.shared_link = shared_link(peer.config.address);
         }
         if (family == net::Family::v4) {
-            v4.join(session.outlet, target, context);
+            v4.join(session.outlet, target, context, told);
         } else {
-            v6.join(session.outlet, target, context);
+            v6.join(session.outlet, target, context, told);
         }
     }
 }
@@ -299,14 +303,13 @@ void Speaker::Impl::announce(Session& session, const wire::NlriView& prefixes, B
         return;
     }
     const rib::AttributeId id = core.attributes.intern(attributes, next_hop);
-    const policy::Refusal refusal =
-        policy::judge_attributes(session.import, wire::attribute_facts(attributes), next_hop, own_addresses);
+    rib::ImportRun run = import_run(session, id, rib::family_index(prefixes.family()));
+    core.attributes.release(id);  // the run holds it
     if (prefixes.family() == net::Family::v4) {
-        rib::announce_all(v4.rib(), session.outlet.source, prefixes, id, refusal, own_addresses);
+        rib::announce_all(v4.rib(), session.outlet.source, prefixes, run);
     } else {
-        rib::announce_all(v6.rib(), session.outlet.source, prefixes, id, refusal, own_addresses);
+        rib::announce_all(v6.rib(), session.outlet.source, prefixes, run);
     }
-    core.attributes.release(id);
 }
 
 void Speaker::Impl::withdraw(const Session& session, const wire::NlriView& prefixes) {

@@ -13,7 +13,8 @@ RouteView view_of(const rib::RibCore& core, const net::Prefix& prefix, const rib
     const rib::AttributeSet& set = core.attributes[path.attributes];
     RouteView view;
     view.prefix = prefix;
-    if (path.source != rib::kLocalSource) {
+    const policy::SourceKind kind = core.sources[path.source].traits.kind;
+    if (kind != policy::SourceKind::local && !policy::is_host_route(kind)) {
         view.peer = core.sources[path.source].address;
         view.next_hop = core.next_hops[set.next_hop].next_hop.address;
         view.next_hop_reachable = core.next_hops.reachable(set.next_hop);

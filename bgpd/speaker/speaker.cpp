@@ -10,6 +10,15 @@
 namespace manul::bgp::speaker {
 
 Speaker::Speaker() : impl_(std::make_unique<Impl>()) {}
+
+Speaker::Impl::Impl() {
+    rib::Source source;
+    source.traits.kind = policy::SourceKind::connected;
+    connected_source = *core.sources.add(source);
+    source.traits.kind = policy::SourceKind::kernel;
+    kernel_source = *core.sources.add(source);
+}
+
 Speaker::~Speaker() = default;
 
 Speaker::Outcome Speaker::handle(const Event& event, Time now) {
@@ -35,6 +44,7 @@ Peer* Speaker::Impl::find_peer(const net::Ip& address) noexcept {
 
 void Speaker::Impl::on(const TurnEnd& /*event*/) {
     unfinished = false;
+    judge_slice();
     auto fib = std::make_shared<std::vector<FibChange>>();
     v4.decide(*fib);
     v6.decide(*fib);
@@ -45,7 +55,7 @@ void Speaker::Impl::on(const TurnEnd& /*event*/) {
     fib_groups.take_removals(actions);
     const bool more4 = v4.send(actions);
     const bool more6 = v6.send(actions);
-    more_work = more4 || more6;
+    more_work = more4 || more6 || judging;
     core.next_hops.end_turn();
     end_sweep();
     watch_next_hops();
@@ -89,8 +99,14 @@ void Speaker::Impl::on(const NextHopChanged& event) {
     fib_groups.resolve(event.next_hop, event.resolution);
     const auto metric =
         event.resolution ? std::optional<std::uint32_t>(event.resolution->metric) : std::optional<std::uint32_t>{};
-    if (core.next_hops.resolve(event.next_hop, metric)) {
+    const rib::InterfaceId interface =
+        event.resolution ? core.interfaces.id(event.resolution->interface_name) : rib::kNoInterface;
+    const bool other_interface = core.next_hops.interface_of(event.next_hop) != interface;
+    if (core.next_hops.resolve(event.next_hop, metric, interface)) {
         start_sweep(false);
+    }
+    if (other_interface) {
+        interface_changed();
     }
     unfinished = true;
 }
@@ -102,7 +118,16 @@ void Speaker::Impl::on(const LocalAddresses& event) {
     for (const net::InterfaceAddress& address : event.addresses) {
         addresses.push_back(address.address);
     }
-    own_addresses = policy::OwnAddresses(std::move(addresses));
+    policy::OwnAddresses current(std::move(addresses));
+    if (current == own_addresses) {
+        return;
+    }
+    own_addresses = std::move(current);
+    for (const auto& peer : peers) {
+        if (peer->session != nullptr) {
+            judge_again(*peer->session);
+        }
+    }
 }
 
 void Speaker::Impl::on(const PeerCommand& event) {

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "bgpd/rib/import_run.hpp"
 #include "bgpd/speaker/family.hpp"
 #include "bgpd/speaker/peer.hpp"
 #include "bgpd/speaker/speaker.hpp"
@@ -18,6 +19,8 @@ namespace manul::bgp::speaker {
 inline constexpr std::chrono::seconds kFibCompleteWait{120};
 
 struct Speaker::Impl {
+    Impl();
+
     // Events; one function each.
     void on(const Received& event);
     void on(const TurnEnd& event);
@@ -28,6 +31,7 @@ struct Speaker::Impl {
     void on(const Closed& event);
     void on(const Configure& event);
     void on(const Originate& event);
+    void on(const HostRoutes& event);
     void on(const NextHopChanged& event);
     void on(const LocalAddresses& event);
     void on(const PeerCommand& event);
@@ -37,7 +41,7 @@ struct Speaker::Impl {
     void carry_out(Peer& peer, const fsm::Action& action);
     void session_up(Peer& peer, const fsm::action::SessionUp& up);
     void session_down(Peer& peer);
-    void join_groups(Peer& peer, const wire::Negotiated& negotiated);
+    void join_groups(Peer& peer, const wire::Negotiated& negotiated, bool told);
     [[nodiscard]] std::optional<net::Ip> own_next_hop(const Session& session, net::Family family) const;
     [[nodiscard]] std::optional<net::Prefix> shared_link(const net::Ip& peer) const;
     std::size_t read_messages(Peer& peer, fsm::Direction direction, ByteView data);
@@ -57,7 +61,20 @@ struct Speaker::Impl {
     void apply_routing(const Configuration& before);
     void set_local_routes(const std::vector<LocalRoute>& wanted);
     void announce_local(const LocalRoute& route);
-    void withdraw_local(const LocalRoute& route);
+    [[nodiscard]] Bytes own_attributes(const net::Prefix& prefix, bool advertise) const;
+    void announce(const net::Prefix& prefix, rib::SourceId source, rib::AttributeId attributes, rib::PathFlags flags);
+    void withdraw(const net::Prefix& prefix, rib::SourceId source);
+
+    // Filters and the host's own routes (filtering.cpp).
+    void change_filters(Peer& peer, const PeerConfig& wanted);
+    void apply_filters();
+    void judge_again(Session& session);
+    void judge_slice();
+    template <class Key>
+    void judge_slice(Session& session, Family<Key>& family, std::size_t index);
+    [[nodiscard]] rib::ImportRun import_run(const Session& session, rib::AttributeId received, std::size_t family);
+    void interface_changed();
+    void apply_host_routes();
 
     [[nodiscard]] Peer* find_peer(const net::Ip& address) noexcept;
     void start_sweep(bool all);
@@ -77,6 +94,10 @@ struct Speaker::Impl {
     std::shared_ptr<const Configuration> configuration;
     std::shared_ptr<const net::PrefixRanges> relayable = std::make_shared<const net::PrefixRanges>();
     std::vector<LocalRoute> local_routes;  ///< sorted
+    std::shared_ptr<const std::vector<HostRoute>> host_routes;
+    std::vector<HostRoute> host_routes_in_force;  ///< sorted, each prefix and kind once
+    rib::SourceId connected_source;
+    rib::SourceId kernel_source;
     std::vector<net::InterfaceAddress> local_addresses;
     policy::OwnAddresses own_addresses;
 
@@ -95,6 +116,7 @@ struct Speaker::Impl {
 
     std::optional<Time> earliest;  ///< no timer is due before; nothing when none runs
     bool more_work = false;
+    bool judging = false;     ///< kept paths of a session are to be judged again
     bool unfinished = false;  ///< something happened since the last TurnEnd
     bool originated = false;
     bool fib_complete = false;

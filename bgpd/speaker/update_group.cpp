@@ -14,9 +14,14 @@ typename UpdateGroup<Key>::Reader* UpdateGroup<Key>::find(rib::SourceId source) 
 }
 
 template <class Key>
-void UpdateGroup<Key>::join(Outlet& outlet) {
+void UpdateGroup<Key>::join(Outlet& outlet, bool told) {
     readers_.push_back({.outlet = &outlet, .missed = {}});
-    joining_.push_back(outlet.source);
+    if (told) {
+        detach(readers_.back());
+        miss_rest(readers_.back(), 0);
+    } else {
+        joining_.push_back(outlet.source);
+    }
 }
 
 template <class Key>
@@ -42,8 +47,14 @@ void UpdateGroup<Key>::repeat(const Outlet& outlet) {
 }
 
 template <class Key>
-void UpdateGroup<Key>::retarget(std::shared_ptr<const net::PrefixRanges> relayable) {
-    out_.retarget(std::move(relayable));
+void UpdateGroup<Key>::retarget(std::shared_ptr<const net::PrefixRanges> relayable, policy::FilterPtr filter) {
+    out_.retarget(std::move(relayable), std::move(filter));
+    retarget_next_ = 0;
+}
+
+template <class Key>
+void UpdateGroup<Key>::judge_again() {
+    out_.judge_again();
     retarget_next_ = 0;
 }
 

@@ -39,12 +39,15 @@ public:
     [[nodiscard]] const rib::AdjRibOut<Key>& out() const noexcept { return out_; }
     [[nodiscard]] bool empty() const noexcept { return readers_.empty(); }
 
-    /// Adds a reader and gives it the whole table, with End-of-RIB behind it.
-    void join(Outlet& outlet);
+    /// Adds a reader and gives it the whole table, with End-of-RIB behind it. `told`: it may have been told anything
+    /// before; then it gets the state of every prefix, withdrawals too.
+    void join(Outlet& outlet, bool told);
     void leave(const Outlet& outlet);
     /// Gives the reader the whole table again (route refresh).
     void repeat(const Outlet& outlet);
-    void retarget(std::shared_ptr<const net::PrefixRanges> relayable);
+    void retarget(std::shared_ptr<const net::PrefixRanges> relayable, policy::FilterPtr filter);
+    /// The ways to next hops have changed, and the filter asks for them.
+    void judge_again();
 
     /// Tells the readers what a turn changed.
     void turn(std::span<const rib::Change> changes, std::vector<Action>& actions);

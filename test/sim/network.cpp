@@ -38,6 +38,10 @@ void Network::originate(std::size_t node, const std::vector<std::string>& blocks
     handle(node, Originate{nodes_[node]->routes});
 }
 
+void Network::host_routes(std::size_t node, std::vector<HostRoute> routes) {
+    handle(node, HostRoutes{std::make_shared<const std::vector<HostRoute>>(std::move(routes))});
+}
+
 void Network::command(std::size_t node, PeerCommand command) { handle(node, command); }
 
 void Network::handle(std::size_t node, const Event& event) {

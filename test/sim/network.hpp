@@ -25,6 +25,7 @@ public:
 
     void configure(std::size_t node, speaker::Configuration configuration);
     void originate(std::size_t node, const std::vector<std::string>& blocks);
+    void host_routes(std::size_t node, std::vector<speaker::HostRoute> routes);
     void command(std::size_t node, speaker::PeerCommand command);
 
     /// Delivers until nothing is under way. Time stands still.

@@ -34,6 +34,11 @@ wire::PathAttributes exported(const ExportTarget& to, const SourceTraits& from, 
     return decoded;
 }
 
+bool exported_at_all(const ExportTarget& to, const SourceTraits& from, const RouteMarks& marks,
+                     net::PrefixKey4 prefix) {
+    return judge_export(to, from, marks, prefix, [] { return FilterRoute{}; }).accepted;
+}
+
 wire::PathAttributes route() {
     wire::PathAttributes attributes;
     attributes.prepend(as(65001));
@@ -46,6 +51,8 @@ constexpr SourceTraits kLocal{SourceKind::local, false, false};
 constexpr SourceTraits kExternal{SourceKind::external, false, false};
 constexpr SourceTraits kExternalNode{SourceKind::external, false, true};
 constexpr SourceTraits kInternal{SourceKind::internal, false, true};
+constexpr SourceTraits kConnected{SourceKind::connected, false, false};
+constexpr SourceTraits kKernel{SourceKind::kernel, false, false};
 constexpr SourceTraits kClient{SourceKind::internal, true, true};
 
 }  // namespace
@@ -71,10 +78,12 @@ TEST_CASE("who may be told what") {
         {"non-client to non-client", kInternal, false, false, true, true, Permission::never},
         {"internal to a router: pools", kInternal, true, false, false, false, Permission::inside_ranges},
         {"a router's routes to nodes: pools", kExternal, false, false, true, false, Permission::inside_ranges},
-        {"between routers", kExternal, true, false, false, false, Permission::never},
-        {"between routers at a reflector", kExternal, true, false, false, true, Permission::never},
+        {"between routers", kExternal, true, false, false, false, Permission::by_filter},
+        {"between routers at a reflector", kExternal, true, false, false, true, Permission::by_filter},
         {"external nodes through a reflector", kExternalNode, true, false, true, true, Permission::inside_ranges},
-        {"external nodes without a reflector", kExternalNode, true, false, true, false, Permission::never},
+        {"external nodes without a reflector", kExternalNode, true, false, true, false, Permission::by_filter},
+        {"connected prefixes", kConnected, true, false, false, false, Permission::by_filter},
+        {"other programs' routes to a node", kKernel, false, false, true, true, Permission::by_filter},
     }));
     CAPTURE(row.name);
     ExportTarget to = target(row.external);
@@ -90,10 +99,10 @@ TEST_CASE("who may be told what") {
 }
 
 TEST_CASE("a default route of a router stays on its node") {
-    CHECK_FALSE(may_export(target(false), kExternal, {}, key("0.0.0.0/0")));
-    CHECK(may_export(target(false), kExternal, {}, key("10.244.3.0/26")));
-    CHECK_FALSE(may_export(target(true), kInternal, {}, key("192.168.0.0/24")));
-    CHECK(may_export(target(true), kInternal, {}, key("10.244.3.0/26")));
+    CHECK_FALSE(exported_at_all(target(false), kExternal, {}, key("0.0.0.0/0")));
+    CHECK(exported_at_all(target(false), kExternal, {}, key("10.244.3.0/26")));
+    CHECK_FALSE(exported_at_all(target(true), kInternal, {}, key("192.168.0.0/24")));
+    CHECK(exported_at_all(target(true), kInternal, {}, key("10.244.3.0/26")));
 }
 
 TEST_CASE("external peers get our AS in front, a MED of ours, and nothing internal") {
@@ -250,4 +259,25 @@ TEST_CASE("martians and own addresses are refused, a default route and longer pr
     const net::Prefix prefix = *net::Prefix::parse(row.prefix);
     CHECK((prefix.family() == net::Family::v4 ? judge_prefix(net::PrefixKey4::from(prefix), own)
                                               : judge_prefix(net::PrefixKey6::from(prefix), own)) == row.refusal);
+}
+
+TEST_CASE("an export filter decides before the built-in rules, but not against the protocol") {
+    FilterRule accept;
+    accept.remote_peers_only = false;
+    FilterRule reject;
+    reject.action = FilterAction::reject;
+    reject.cidr_match = CidrMatch::in;
+    reject.cidr = *net::Prefix::parse("10.244.0.0/17");
+    ExportTarget to = target(true);
+    to.filter = std::make_shared<const FilterProgram>(std::vector{reject, accept});
+    const auto verdict = [&](const SourceTraits& from, const RouteMarks& marks, const char* prefix) {
+        return judge_export(to, from, marks, key(prefix), [] { return FilterRoute{}; });
+    };
+    CHECK(verdict(kLocal, {}, "10.244.1.0/26") == ExportVerdict{false, 1});
+    CHECK(verdict(kLocal, {}, "10.244.128.0/26") == ExportVerdict{true, 2});
+    CHECK(verdict(kExternal, {}, "192.0.2.0/24") == ExportVerdict{true, 2});
+    CHECK(verdict(kConnected, {}, "192.0.2.0/24") == ExportVerdict{true, 2});
+    CHECK(verdict(kExternal, {.no_export = true, .no_advertise = false}, "192.0.2.0/24") == ExportVerdict{});
+    to.external = false;
+    CHECK(verdict(kInternal, {}, "192.0.2.0/24") == ExportVerdict{});  // reflection is not a filter's to allow
 }

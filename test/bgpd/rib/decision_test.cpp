@@ -42,7 +42,7 @@ std::vector<Row> rows() {
     return {
         {"local", SourceKind::local, "0.0.0.0", 9, 0, route(50, {}, Origin::incomplete, 90), Step::none},
         {"higher local preference", SourceKind::internal, "192.0.2.9", 9, 9,
-         route(200, {65009, 65008, 65007}, Origin::incomplete, 90), Step::locally_originated},
+         route(200, {65009, 65008, 65007}, Origin::incomplete, 90), Step::origination},
         {"shorter path", SourceKind::internal, "192.0.2.9", 9, 9, route(100, {65001}, Origin::incomplete, 90),
          Step::local_preference},
         {"lower origin", SourceKind::internal, "192.0.2.9", 9, 9, route(100, {65001, 65001}, Origin::igp, 90),

@@ -1,0 +1,234 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "bgpd/policy/filter.hpp"
+#include "test/sim/topologies.hpp"
+
+using namespace manul;
+using namespace manul::sim;
+using namespace std::chrono_literals;
+using bgp::policy::CidrMatch;
+using bgp::policy::FilterAction;
+using bgp::policy::FilterProgram;
+using bgp::policy::FilterRule;
+
+namespace {
+
+FilterRule rule(FilterAction action, const std::string& within) {
+    FilterRule rule;
+    rule.action = action;
+    if (!within.empty()) {
+        rule.cidr_match = CidrMatch::in;
+        rule.cidr = *net::Prefix::parse(within);
+    }
+    return rule;
+}
+FilterRule accept(const std::string& within = {}) { return rule(FilterAction::accept, within); }
+FilterRule reject(const std::string& within = {}) { return rule(FilterAction::reject, within); }
+
+bgp::policy::FilterPtr rules(std::vector<FilterRule> list) {
+    return list.empty() ? nullptr : std::make_shared<const FilterProgram>(std::move(list));
+}
+
+/// A node (0) between two routers of different AS, and what the test changes about it.
+struct Between {
+    Network net;
+    Configuration node;
+
+    Between() {
+        make_routers(net, 2);
+        node = make_configuration("node", kAs, "10.0.0.1/24", kPools);
+        node.peers = {make_peer(address(1), 65001, kAs), make_peer(address(2), 65002, kAs)};
+        net.originate(1, {"198.51.100.0/24", "203.0.113.0/24", "10.244.7.0/24"});
+        net.settle();
+    }
+    void import_at(std::size_t peer, std::vector<FilterRule> list, const std::string& name = "f") {
+        node.peers[peer].filters = {name};
+        node.peers[peer].rules.import_rules[0] = rules(std::move(list));
+        apply();
+    }
+    void export_at(std::size_t peer, std::vector<FilterRule> list, const std::string& name = "f") {
+        node.peers[peer].filters = {name};
+        node.peers[peer].rules.export_rules[0] = rules(std::move(list));
+        apply();
+    }
+    void apply() {
+        net.configure(0, node);
+        net.settle();
+    }
+    [[nodiscard]] std::set<std::string> at_router_2() const {
+        std::set<std::string> out;
+        for (const auto& [prefix, route] : net.best(2)) {
+            if (route != "local") {
+                out.insert(prefix);
+            }
+        }
+        return out;
+    }
+    [[nodiscard]] std::string path(std::size_t at, const std::string& prefix) const {
+        for (const std::string& line : net.paths(at)) {
+            if (line.starts_with(prefix + " ")) {
+                return line;
+            }
+        }
+        return {};
+    }
+};
+
+}  // namespace
+
+TEST_CASE("an import filter that changes judges again what the peer sent, without a message to it") {
+    Between lab;
+    lab.import_at(0, {});
+    const std::size_t heard = lab.net.updates_received(1);
+    const std::size_t sent = lab.net.updates_received(0);
+    const auto before = lab.net.paths(0);
+    CHECK(lab.net.kernel(0).contains("198.51.100.0/24"));
+
+    lab.import_at(0, {reject("198.51.100.0/24")});
+    CHECK_FALSE(lab.net.kernel(0).contains("198.51.100.0/24"));
+    CHECK(lab.net.kernel(0).contains("203.0.113.0/24"));
+    CHECK(lab.path(0, "198.51.100.0/24").ends_with("rejected by an import filter"));
+
+    FilterRule marked = accept("198.51.100.0/24");
+    marked.operations = {bgp::policy::AddCommunity{*bgp::wire::Community::parse("64512:9")},
+                         bgp::policy::PrependAsPath{{*net::Asn::make(65001)}}, bgp::policy::SetPriority{512}};
+    lab.import_at(0, {marked, reject()});
+    CHECK(lab.path(0, "198.51.100.0/24").find("[65001 65001] med 0 pref 2147483135 64512:9 best") != std::string::npos);
+    CHECK_FALSE(lab.net.kernel(0).contains("203.0.113.0/24"));
+
+    lab.import_at(0, {});
+    CHECK(lab.net.paths(0) == before);
+    CHECK(lab.net.updates_received(0) == sent);
+    CHECK(lab.net.updates_received(1) == heard);
+    CHECK(lab.net.sessions(0) == 2);
+}
+
+TEST_CASE("routes that arrive later meet the filter, too") {
+    Between lab;
+    lab.import_at(0, {reject("192.0.2.0/24")});
+    lab.net.originate(1, {"192.0.2.0/24", "192.0.2.128/25", "198.51.100.0/24"});
+    lab.net.settle();
+    CHECK(lab.net.kernel(0) == Routes{{block(0), "blackhole"}, {"198.51.100.0/24", "10.0.0.2"}});
+}
+
+TEST_CASE("between external peers only what an export filter accepts is passed on, and its changes are told") {
+    Between lab;
+    CHECK(lab.at_router_2() == std::set<std::string>{block(0)});
+    lab.export_at(1, {accept("198.51.100.0/24")});
+    CHECK(lab.at_router_2() == std::set<std::string>{block(0), "198.51.100.0/24"});
+    CHECK(lab.path(2, "198.51.100.0/24").find("[64512 65001]") != std::string::npos);
+
+    FilterRule longer = accept("198.51.100.0/24");
+    longer.operations = {bgp::policy::PrependAsPath{{*net::Asn::make(64512), *net::Asn::make(64512)}}};
+    lab.export_at(1, {longer, reject("10.244.0.0/16")});
+    CHECK(lab.at_router_2() == std::set<std::string>{"198.51.100.0/24"});
+    CHECK(lab.path(2, "198.51.100.0/24").find("[64512 64512 64512 65001]") != std::string::npos);
+
+    lab.export_at(1, {accept("203.0.113.0/24")}, "another");
+    CHECK(lab.at_router_2() == std::set<std::string>{block(0), "203.0.113.0/24"});
+    lab.node.peers[1].filters.clear();
+    lab.node.peers[1].rules = {};
+    lab.apply();
+    CHECK(lab.at_router_2() == std::set<std::string>{block(0)});
+    CHECK(lab.net.sessions(0) == 2);
+}
+
+TEST_CASE("the host's own routes leave by an export filter alone") {
+    Between lab;
+    using bgp::speaker::HostRoute;
+    const HostRoute connected{*net::Prefix::parse("10.0.0.0/24"), true, 0, "eth0", false};
+    const HostRoute alien{*net::Prefix::parse("172.16.0.0/16"), false, 20, "eth1", false};
+    const HostRoute workload{*net::Prefix::parse("10.244.0.5/32"), false, 1023, "cali1", true};
+    lab.net.host_routes(0, {connected, alien, workload});
+    lab.net.settle();
+    CHECK(lab.at_router_2() == std::set<std::string>{block(0)});
+
+    FilterRule over = accept();
+    over.interface = "eth*";
+    lab.export_at(1, {over});
+    CHECK(lab.at_router_2() == std::set<std::string>{block(0), "10.0.0.0/24", "172.16.0.0/16"});
+    CHECK(lab.path(2, "172.16.0.0/16").find("10.0.0.1 [64512] med 0") != std::string::npos);
+    CHECK_FALSE(lab.net.kernel(0).contains("172.16.0.0/16"));
+
+    FilterRule normal = accept("10.244.0.0/24");
+    normal.priority = 1024;
+    lab.export_at(1, {normal});
+    CHECK(lab.at_router_2() == std::set<std::string>{block(0), "10.244.0.5/32"});
+
+    lab.net.host_routes(0, {connected});
+    lab.net.settle();
+    CHECK(lab.at_router_2() == std::set<std::string>{block(0)});
+    lab.node.peers[1].rules = {};
+    lab.apply();
+    CHECK(lab.net.paths(0).size() == 4);  // the block and three routes of the router: nothing of the host's own
+}
+
+TEST_CASE("a learned route is preferred to another program's kernel route, and gives way to a connected prefix") {
+    Between lab;
+    lab.net.host_routes(0, {{*net::Prefix::parse("198.51.100.0/24"), false, 20, "eth1", false},
+                            {*net::Prefix::parse("203.0.113.0/24"), true, 0, "eth2", false}});
+    FilterRule over = accept();
+    over.interface = "eth2";
+    lab.export_at(1, {over});
+    CHECK(lab.net.kernel(0).contains("198.51.100.0/24"));
+    CHECK_FALSE(lab.net.kernel(0).contains("203.0.113.0/24"));
+    CHECK(lab.at_router_2() == std::set<std::string>{block(0), "203.0.113.0/24"});
+}
+
+TEST_CASE("a random walk of filters ends where a start with the last ones would have ended") {
+    std::mt19937 engine(4711);
+    const auto below = [&](std::size_t n) { return std::uniform_int_distribution<std::size_t>(0, n - 1)(engine); };
+    const std::vector<std::string> ranges{"198.51.100.0/24", "10.244.0.0/16", "203.0.113.0/24", "0.0.0.0/0"};
+    const auto random_rules = [&] {
+        std::vector<FilterRule> list;
+        for (std::size_t n = below(4); n > 0; --n) {
+            FilterRule one = below(2) == 0 ? accept(ranges[below(4)]) : reject(ranges[below(4)]);
+            one.remote_peers_only = below(3) == 0;
+            if (one.action == FilterAction::accept && below(2) == 0) {
+                one.operations = {
+                    bgp::policy::AddCommunity{bgp::wire::Community{static_cast<std::uint32_t>(below(3))}}};
+            }
+            if (below(4) == 0) {
+                one.community = bgp::wire::Community{static_cast<std::uint32_t>(below(3))};
+            }
+            list.push_back(std::move(one));
+        }
+        return list;
+    };
+    for (int walk = 0; walk < 30; ++walk) {
+        Between lab;
+        for (std::size_t step = 1 + below(8); step > 0; --step) {
+            auto& peer = lab.node.peers[below(2)];
+            peer.filters = {"f" + std::to_string(below(2))};
+            // One name says one thing: the other peer with it changes along.
+            auto& side = below(2) == 0 ? peer.rules.import_rules : peer.rules.export_rules;
+            side[0] = rules(random_rules());
+            for (auto& other : lab.node.peers) {
+                if (other.filters == peer.filters) {
+                    other.rules = peer.rules;
+                }
+            }
+            lab.net.configure(0, lab.node);
+            if (below(2) == 0) {
+                lab.net.settle();
+            }
+        }
+        lab.net.settle();
+        Between fresh;
+        fresh.node = lab.node;
+        fresh.net.restart(0);
+        fresh.apply();
+        fresh.net.advance(150s);
+        INFO("walk " << walk);
+        REQUIRE(fresh.net.sessions(0) == 2);
+        CHECK(lab.net.paths(0) == fresh.net.paths(0));
+        CHECK(lab.net.paths(1) == fresh.net.paths(1));
+        CHECK(lab.net.paths(2) == fresh.net.paths(2));
+    }
+}
