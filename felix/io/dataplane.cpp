@@ -75,6 +75,7 @@ Dataplane::Dataplane(boost::asio::io_context& io, Options options, NftSocket nft
       links_(std::move(links)),
       routes_(std::move(routes)),
       marks_(std::move(marks)),
+      renderer_(options_.dispatch),
       retry_us_(options_.retry_first_us),
       started_us_(now_us()),
       retry_(io, [this] { synchronize(); }),
@@ -222,6 +223,7 @@ bool Dataplane::commit(nft::Scope scope) {
         counters_.committed();
         ++status_.commits;
         status_.last_commit_us = static_cast<std::uint64_t>(now_us() - before);
+        status_.commit_us_total += status_.last_commit_us;
         status_.problems.clear();
         commit_pending_ = false;
         if (const auto generation = nft_.generation()) {

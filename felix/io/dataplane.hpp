@@ -41,6 +41,7 @@ class Dataplane {
 public:
     struct Options {
         std::string run_dir;
+        render::DispatchLimits dispatch{};
         std::uint64_t retry_first_us = 100'000;
         std::uint64_t retry_last_us = 10'000'000;
     };
@@ -64,6 +65,7 @@ public:
         std::vector<std::string> problems;
         std::uint64_t commits = 0;
         std::uint64_t last_commit_us = 0;
+        std::uint64_t commit_us_total = 0;
         std::size_t endpoints = 0;
         std::size_t routes = 0;
     };

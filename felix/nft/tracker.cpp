@@ -25,15 +25,15 @@ struct Tracker::Steps {
     Transaction rules;
     Transaction verdicts;
     Transaction flush_chains;
+    Transaction remove_sets;  // before chains: maps name these
     Transaction remove_chains;
-    Transaction remove_sets;
     Transaction remove_tables;
 
     [[nodiscard]] Transaction joined() && {
         Transaction all;
         for (Transaction* part :
              {&remove_tables_first, &add_tables, &remove_base_chains, &add_sets, &add_chains, &members, &rules,
-              &verdicts, &flush_chains, &remove_chains, &remove_sets, &remove_tables}) {
+              &verdicts, &flush_chains, &remove_sets, &remove_chains, &remove_tables}) {
             std::ranges::move(*part, std::back_inserter(all));
         }
         return all;
@@ -41,6 +41,12 @@ struct Tracker::Steps {
 };
 
 namespace {
+
+/// Links on their way to another class still need the element of the old one. Elements for ports have no such users.
+bool is_class_map(const SetType& type) {
+    return type.shape == SetType::Shape::verdicts &&
+           (type.fields.front() == render::Field::in_group || type.fields.front() == render::Field::out_group);
+}
 
 template <class Map>
 auto find_value(Map& map, const std::string& key) -> decltype(&map.begin()->second) {
@@ -259,7 +265,7 @@ void Tracker::plan_set(const TableKey& key, const std::string& set, Scope scope,
         for (const auto& [element_key, element] : now) {
             const auto other = wanted->elements.find(element_key);
             const bool unused = other == wanted->elements.end();
-            const bool may_wait = unused && wanted->type.shape == SetType::Shape::verdicts;
+            const bool may_wait = unused && is_class_map(wanted->type);
             if (unused ? !may_wait || scope == Scope::everything : other->second != element) {
                 remove.elements.push_back(element);
             }

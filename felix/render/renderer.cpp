@@ -349,7 +349,7 @@ void Renderer::drop_tier(Direction direction, const std::string& chain) {
     }
     tiers_[at(direction)].erase(state);
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
-        remove_chain({family, direction == Direction::egress ? TableId::egress : TableId::ingress}, chain);
+        put_list({family, direction == Direction::egress ? TableId::egress : TableId::ingress}, chain, {});
     }
 }
 

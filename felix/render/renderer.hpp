@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "felix/model/update.hpp"
+#include "felix/render/dispatch.hpp"
 #include "felix/render/groups.hpp"
 #include "felix/render/rule.hpp"
 #include "felix/render/ruleset.hpp"
@@ -51,6 +52,8 @@ struct RuleOrigin {
 
 class Renderer {
 public:
+    explicit Renderer(DispatchLimits limits = {}) : limits_(limits) {}
+
     /// A group that an earlier run gave to a pair of class chains. Before the first batch.
     void reserve_group(const Groups::Pair& pair, std::uint32_t group) { groups_.reserve(pair, group); }
 
@@ -73,6 +76,7 @@ private:
         std::optional<Shared<Policy>> policy;
         PerDirection<std::set<std::string>> users;  ///< tier chains that list it
         PerDirection<bool> inlined{};
+        PerDirection<std::array<Reach, 2>> reach;  ///< of its rules, by family
     };
     struct ProfileState {
         std::optional<Shared<Profile>> profile;
@@ -94,6 +98,11 @@ private:
     struct ChainState {
         ChainPtr chain;
         std::set<std::string> sets;
+    };
+    /// What a long list needs besides its chain.
+    struct ListParts {
+        std::set<std::string> chains;
+        std::map<std::string, std::vector<Element>> maps;
     };
 
     void start();
@@ -132,13 +141,19 @@ private:
     void render_nat();
     [[nodiscard]] std::vector<Rule> rules_of(const std::vector<felix::Rule>& rules, net::Family family,
                                              Direction direction) const;
-    [[nodiscard]] std::vector<Rule> tier_rules(const TierPolicies& tier, net::Family family, Direction direction) const;
+    [[nodiscard]] Dispatched tier_list(const std::string& chain, const TierPolicies& tier, net::Family family,
+                                       Direction direction) const;
     [[nodiscard]] std::vector<Rule> class_rules(const ClassState& state, net::Family family, Direction direction) const;
 
     void put_chain(const TableKey& table, const std::string& name, const ChainPtr& chain);
     void remove_chain(const TableKey& table, const std::string& name);
     void put_or_remove(const TableKey& table, const std::string& name, std::vector<Rule> rules);
+    /// The chain `name` with its cells and maps; nothing of it when it has no rules.
+    void put_list(const TableKey& table, const std::string& name, Dispatched list);
+    void put_map(const TableKey& table, const std::string& map, const std::vector<Element>& before,
+                 const std::vector<Element>& now, bool is_new);
 
+    DispatchLimits limits_;
     bool started_ = false;
     Shared<Config> config_;
     std::vector<IpPoolInfo> pools_;
@@ -153,6 +168,7 @@ private:
     std::set<EndpointKey> with_host_ports_;
     std::set<EndpointKey> with_spoofing_;  ///< endpoints that may use foreign source addresses
     std::map<std::pair<TableKey, std::string>, ChainState> chains_;
+    std::map<std::pair<TableKey, std::string>, ListParts> lists_;
 
     // Work of the batch at hand.
     std::vector<Change> changes_;

@@ -2,6 +2,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <iterator>
 #include <set>
 #include <string>
@@ -34,6 +35,7 @@ constexpr std::uint8_t kUdp = 17;
 constexpr std::uint8_t kIpInIp = 4;
 
 std::size_t at(Direction direction) { return static_cast<std::size_t>(direction); }
+std::size_t at(net::Family family) { return family == net::Family::v4 ? 0 : 1; }
 
 TableKey policy_table(net::Family family, Direction direction) {
     return {family, direction == Direction::egress ? TableId::egress : TableId::ingress};
@@ -101,8 +103,11 @@ void Renderer::render_policy(Direction direction, const PolicyId& id) {
         if (used && !inlined) {
             rules = rules_of((*state.policy)->rules(direction), family, direction);
         }
-        tiers_change = tiers_change || had_chain != !rules.empty();
-        put_or_remove(table, name, std::move(rules));
+        Reach& reach = state.reach[at(direction)][at(family)];
+        Reach now = Reach::of(rules);
+        tiers_change = tiers_change || had_chain != !rules.empty() || reach != now;
+        reach = std::move(now);
+        put_list(table, name, dispatch_rules(name, std::move(rules), limits_));
     }
     if (tiers_change) {
         dirty_tiers_[at(direction)].insert(state.users[at(direction)].begin(), state.users[at(direction)].end());
@@ -134,8 +139,14 @@ void Renderer::render_tier(Direction direction, const std::string& chain) {
         return;
     }
     for (const net::Family family : kFamilies) {
-        put_chain(policy_table(family, direction), chain,
-                  Chain::make(family, tier_rules(state->second.value, family, direction)));
+        const TableKey table = policy_table(family, direction);
+        Dispatched list = tier_list(chain, state->second.value, family, direction);
+        if (list.rules.empty()) {  // class chains name it in any case
+            put_list(table, chain, {});
+            put_chain(table, chain, Chain::make(family, {}));
+        } else {
+            put_list(table, chain, std::move(list));
+        }
     }
 }
 
@@ -161,27 +172,32 @@ std::vector<Rule> Renderer::rules_of(const std::vector<felix::Rule>& rules, net:
     return result;
 }
 
-std::vector<Rule> Renderer::tier_rules(const TierPolicies& tier, net::Family family, Direction direction) const {
-    std::vector<Rule> rules;
+Dispatched Renderer::tier_list(const std::string& chain, const TierPolicies& tier, net::Family family,
+                               Direction direction) const {
+    std::vector<ListEntry> entries;
+    std::deque<Reach> own_reach;  // entries point into it
     for (const PolicyId& id : tier.policies) {
         const auto state = policies_.find(id);
         if (state == policies_.end() || !state->second.policy) {
             continue;
         }
         if (state->second.inlined[at(direction)]) {
-            std::ranges::move(rules_of((*state->second.policy)->rules(direction), family, direction),
-                              std::back_inserter(rules));
+            for (Rule& rule : rules_of((*state->second.policy)->rules(direction), family, direction)) {
+                own_reach.push_back(Reach::of(rule));
+                entries.push_back({&own_reach.back(), {}, std::move(rule)});
+            }
         } else if (const std::string name = names::policy_chain(id);
                    chains_.contains({policy_table(family, direction), name})) {
-            rules.push_back({{}, {jump(name)}});
+            entries.push_back({&state->second.reach[at(direction)][at(family)], name, {}});
         }
     }
+    std::vector<Rule> end;
     if (tier.end == TierEnd::deny) {
-        rules.push_back({{},
-                         deny_actions(tier.deny_action.value_or(config_->deny_action)),
-                         tier_end_id(tier.tier, direction).value()});
+        end.push_back({{},
+                       deny_actions(tier.deny_action.value_or(config_->deny_action)),
+                       tier_end_id(tier.tier, direction).value()});
     }
-    return rules;
+    return dispatch_tier(chain, entries, end, limits_);
 }
 
 std::vector<Rule> Renderer::class_rules(const ClassState& state, net::Family family, Direction direction) const {
@@ -306,6 +322,53 @@ void Renderer::put_or_remove(const TableKey& table, const std::string& name, std
         remove_chain(table, name);
     } else {
         put_chain(table, name, Chain::make(table.family, std::move(rules)));
+    }
+}
+
+void Renderer::put_list(const TableKey& table, const std::string& name, Dispatched list) {
+    const auto known = lists_.find({table, name});
+    const ListParts before = known == lists_.end() ? ListParts{} : std::exchange(known->second, {});
+    ListParts now;
+    for (auto& [map, elements] : list.maps) {
+        const auto old = before.maps.find(map);
+        put_map(table, map, old == before.maps.end() ? std::vector<Element>{} : old->second, elements,
+                old == before.maps.end());
+        now.maps.emplace(map, std::move(elements));
+    }
+    for (auto& [chain, rules] : list.chains) {
+        put_chain(table, chain, Chain::make(table.family, std::move(rules)));
+        now.chains.insert(chain);
+    }
+    put_or_remove(table, name, std::move(list.rules));
+    for (const auto& [map, elements] : before.maps) {
+        if (!now.maps.contains(map)) {
+            changes_.emplace_back(RemoveSet{table, map});
+        }
+    }
+    for (const std::string& chain : before.chains) {
+        if (!now.chains.contains(chain)) {
+            remove_chain(table, chain);
+        }
+    }
+    if (!now.chains.empty() || !now.maps.empty()) {
+        lists_.insert_or_assign({table, name}, std::move(now));
+    } else if (known != lists_.end()) {
+        lists_.erase(known);
+    }
+}
+
+void Renderer::put_map(const TableKey& table, const std::string& map, const std::vector<Element>& before,
+                       const std::vector<Element>& now, bool is_new) {
+    if (is_new) {
+        changes_.emplace_back(PutSet{table, map, port_map_type()});
+    }
+    ChangeElements change{table, map, {}, {}};
+    std::vector<Element> gone;
+    std::ranges::set_difference(before, now, std::back_inserter(gone));
+    std::ranges::transform(gone, std::back_inserter(change.remove), &Element::key);
+    std::ranges::set_difference(now, before, std::back_inserter(change.add));
+    if (!change.remove.empty() || !change.add.empty()) {
+        changes_.emplace_back(std::move(change));
     }
 }
 

@@ -81,8 +81,13 @@ ElementKey::ElementKey(const net::Ip& address) noexcept { append(address.bytes()
 
 ElementKey::ElementKey(const net::Ip& address, std::uint8_t protocol, std::uint16_t port) noexcept {
     append(address.bytes());
-    append(std::array<std::uint8_t, 4>{protocol, 0, 0, 0});
-    append(std::array<std::uint8_t, 4>{static_cast<std::uint8_t>(port >> 8U), static_cast<std::uint8_t>(port), 0, 0});
+    append_port(protocol, port);
+}
+
+ElementKey ElementKey::port(std::uint8_t protocol, std::uint16_t port) noexcept {
+    ElementKey key;
+    key.append_port(protocol, port);
+    return key;
 }
 
 ElementKey ElementKey::group(std::uint32_t number) noexcept {
@@ -118,6 +123,11 @@ std::optional<ElementKey> ElementKey::next() const noexcept {
 void ElementKey::append(std::span<const std::uint8_t> bytes) noexcept {
     std::ranges::copy(bytes, bytes_.begin() + size_);
     size_ = static_cast<std::uint8_t>(size_ + bytes.size());
+}
+
+void ElementKey::append_port(std::uint8_t protocol, std::uint16_t port) noexcept {
+    append(std::array<std::uint8_t, 4>{protocol, 0, 0, 0});
+    append(std::array<std::uint8_t, 4>{static_cast<std::uint8_t>(port >> 8U), static_cast<std::uint8_t>(port), 0, 0});
 }
 
 std::vector<Element> join_ranges(const std::vector<Element>& ranges) {

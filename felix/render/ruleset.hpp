@@ -252,6 +252,7 @@ public:
     explicit ElementKey(const net::Ip& address) noexcept;
     ElementKey(const net::Ip& address, std::uint8_t protocol, std::uint16_t port) noexcept;
     [[nodiscard]] static ElementKey group(std::uint32_t number) noexcept;
+    [[nodiscard]] static ElementKey port(std::uint8_t protocol, std::uint16_t port) noexcept;
     [[nodiscard]] static ElementKey from_bytes(std::span<const std::uint8_t> bytes) noexcept;
 
     [[nodiscard]] std::span<const std::uint8_t> bytes() const noexcept { return std::span(bytes_).first(size_); }
@@ -263,6 +264,7 @@ public:
 
 private:
     void append(std::span<const std::uint8_t> bytes) noexcept;
+    void append_port(std::uint8_t protocol, std::uint16_t port) noexcept;
 
     std::array<std::uint8_t, kCapacity> bytes_{};
     std::uint8_t size_ = 0;

@@ -194,6 +194,41 @@ Case tiers_and_pass() {
               InSync{}}}};
 }
 
+/// Lists that are long enough for maps: of policies, with and without Pass, and of one policy's rules.
+Case long_lists() {
+    std::vector<PolicyBuilder> plain;
+    std::vector<PolicyId> ids;
+    for (std::uint16_t i = 0; i < 7; ++i) {
+        plain.push_back(PolicyBuilder(fmt::format("p{}", i), "default")
+                            .in(Action::allow, to_port(kTcp, static_cast<std::uint16_t>(8000 + i / 2))));
+    }
+    plain.push_back(
+        PolicyBuilder("portless", "default").in(Action::deny, [](auto& r) { r.source.nets = {net("192.0.2.0/24")}; }));
+    plain.push_back(PolicyBuilder("wide", "default").in(Action::allow, [](auto& r) {
+        r.protocol = kTcp;
+        r.destination.ports = {ports(8002, 9000)};
+    }));
+    PolicyBuilder many("many", "default");
+    for (std::uint16_t i = 0; i < 6; ++i) {
+        many.in(Action::allow, to_port(kUdp, static_cast<std::uint16_t>(100 + i)));
+    }
+    plain.push_back(many.in(Action::deny, [](auto& r) { r.protocol = kUdp; }));
+    PolicyBuilder passing("passing", "", "security");
+    for (std::uint16_t i = 0; i < 9; ++i) {
+        passing.in(i % 2 == 0 ? Action::pass : Action::deny, to_port(kTcp, static_cast<std::uint16_t>(7000 + i)));
+    }
+    Batch batch;
+    for (const PolicyBuilder& policy : plain) {
+        ids.push_back(policy.id());
+        batch.emplace_back(policy.update());
+    }
+    batch.emplace_back(passing.update());
+    batch.emplace_back(
+        EndpointBuilder("a", "10.65.0.2").in({tier("security", {passing.id()}), tier("default", ids)}).update());
+    batch.emplace_back(InSync{});
+    return {"long_lists", {batch}};
+}
+
 Case every_match() {
     const auto policy =
         PolicyBuilder("matches")
@@ -276,8 +311,8 @@ Case host_ports() {
 }  // namespace
 
 std::vector<Case> cases() {
-    return {empty_node(),     profile_only(), no_profile(), deny_and_allow(), selectors(),
-            tiers_and_pass(), every_match(),  configured(), host_ports()};
+    return {empty_node(),     profile_only(), no_profile(),  deny_and_allow(), selectors(),
+            tiers_and_pass(), long_lists(),   every_match(), configured(),     host_ports()};
 }
 
 }  // namespace manul::felix::test

@@ -77,7 +77,8 @@ void RandomModel::change_policy() {
     const auto rule = [&](felix::Rule& r) {
         if (upto(1) == 0) {
             r.protocol = net::kTcp;
-            r.destination.ports = {port(static_cast<std::uint16_t>(80 + upto(3)))};
+            const auto first = static_cast<std::uint16_t>(80 + upto(3));
+            r.destination.ports = {ports(first, static_cast<std::uint16_t>(first + (upto(5) == 0 ? 100 : 0)))};
         }
         if (upto(1) == 0) {
             r.source.sets = {selector(set_name(upto(kSets - 1)))};

@@ -39,7 +39,9 @@ public:
 private:
     void change() {
         if (step_ % kStepsOfAProcess == kStepsOfAProcess - 1) {
-            site_.restart();
+            // Also with maps where lists are short.
+            long_lists_ = !long_lists_;
+            site_.restart(long_lists_ ? render::DispatchLimits{1, 0} : render::DispatchLimits{});
         }
         if (random_.one_in(20)) {
             let_invalid_pass_ = !let_invalid_pass_;
@@ -136,6 +138,7 @@ private:
     Site& site_ = Site::instance();
     RandomPolicies random_{kSeed};
     bool let_invalid_pass_ = false;
+    bool long_lists_ = false;
     std::size_t step_ = 0;
     std::size_t packets_ = 0;
     std::size_t arrived_ = 0;

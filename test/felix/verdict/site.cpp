@@ -122,9 +122,10 @@ std::string_view to_string(Fate fate) noexcept {
 
 // --- the process ----------------------------------------------------------------------------------------------------
 
-Site::Process::Process(boost::asio::io_context& io, const std::string& run_dir, std::unique_ptr<store::Store> store)
+Site::Process::Process(boost::asio::io_context& io, const std::string& run_dir, std::unique_ptr<store::Store> store,
+                       render::DispatchLimits limits)
     : graph({kNode, {}}) {
-    auto opened = io::Dataplane::open(io, {.run_dir = run_dir});
+    auto opened = io::Dataplane::open(io, {.run_dir = run_dir, .dispatch = limits});
     if (!opened) {
         FAIL(opened.error().message);
     }
@@ -207,11 +208,12 @@ void Site::add_party(const std::string& name, const std::string& place, const st
 }
 
 void Site::start() {
-    daemon_ = std::make_unique<Process>(io_, run_dir_, store::make_memory(database_));
+    daemon_ = std::make_unique<Process>(io_, run_dir_, store::make_memory(database_), limits_);
     settle();
 }
 
-void Site::restart() {
+void Site::restart(render::DispatchLimits limits) {
+    limits_ = limits;
     daemon_.reset();
     io_.restart();
     io_.poll();  // handlers of the old one

@@ -69,7 +69,7 @@ public:
     /// The stored endpoint of a pod, to be changed and written back.
     [[nodiscard]] model::WorkloadEndpoint endpoint(const std::string& pod) const;
     /// A new process over the same store and kernel.
-    void restart();
+    void restart(render::DispatchLimits limits = {});
 
     [[nodiscard]] Lab& lab() noexcept { return lab_; }
     [[nodiscard]] const Party& party(const std::string& name) const;
@@ -97,7 +97,8 @@ private:
 
     /// What lives and ends with a process of felix.
     struct Process {
-        Process(boost::asio::io_context& io, const std::string& run_dir, std::unique_ptr<store::Store> store);
+        Process(boost::asio::io_context& io, const std::string& run_dir, std::unique_ptr<store::Store> store,
+                render::DispatchLimits limits);
 
         Graph graph;
         Snapshot snapshot;
@@ -114,6 +115,7 @@ private:
     std::map<std::string, Party> parties_;
     Lab lab_;
     std::string run_dir_;
+    render::DispatchLimits limits_;
     boost::asio::io_context io_;
     std::shared_ptr<store::MemoryDatabase> database_;
     std::unique_ptr<store::Store> store_;
