@@ -14,6 +14,7 @@
 #include "config/model/field.hpp"
 #include "config/model/kind.hpp"
 #include "config/model/policy.hpp"
+#include "config/model/staged_policy.hpp"
 #include "config/model/tables.hpp"
 #include "config/model/tier.hpp"
 #include "config/model/workload_endpoint.hpp"
@@ -66,7 +67,15 @@ void set_policy_types(Tree& spec) {
     set_if_absent(spec, "types", std::move(types));
 }
 
-bool is_policy(Kind kind) { return kind == Kind::network_policy || kind == Kind::global_network_policy; }
+bool is_policy(Kind kind) {
+    return kind == Kind::network_policy || kind == Kind::global_network_policy || kind == Kind::staged_network_policy ||
+           kind == Kind::staged_global_network_policy;
+}
+
+/// A staged deletion has no types: it has no rules.
+bool has_types(const Tree& spec) {
+    return spec.text_at("stagedAction") != model::text_of(model::StagedAction::delete_);
+}
 
 void set_tier_label(Tree& document, Tree& spec) {
     set_if_absent(spec, "tier", Tree::of_text(model::kDefaultTier));
@@ -104,7 +113,9 @@ Result<std::string> with_creation_defaults(Kind kind, std::string_view document)
     }
     set_table_defaults(spec, spec_table(kind));
     if (is_policy(kind)) {
-        set_policy_types(spec);
+        if (has_types(spec)) {
+            set_policy_types(spec);
+        }
         set_tier_label(tree, spec);
     }
     tree.make("spec").assign(std::move(spec));

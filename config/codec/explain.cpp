@@ -140,9 +140,13 @@ std::string field_lines(const std::vector<const Field*>& fields) {
     return text;
 }
 
-/// What a kind is about: the text of its spec.
+/// What a kind is about: its own text, else that of its spec.
 std::string_view kind_doc(model::Kind kind) {
-    const Field& first = model::table(kind).object->fields.front();
+    const ObjectInfo& top = *model::table(kind).object;
+    if (!top.doc.empty()) {
+        return top.doc;
+    }
+    const Field& first = top.fields.front();
     const ObjectInfo* spec = object_of(*first.type);
     return spec == nullptr ? "" : spec->doc;
 }

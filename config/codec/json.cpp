@@ -83,7 +83,8 @@ Tree encode_tree(const Resource& resource) {
     out.make("kind").assign(Tree::of_text(std::string(model::info(resource.kind()).name)));
     out.make("metadata").assign(encode_object(model::metadata_table(), &resource.metadata));
     Tree fields = encode_object(*table.object, table.const_self(resource));
-    if (fields.find("spec") == nullptr && table.object->fields.front().member != nullptr) {
+    if (fields.find("spec") == nullptr && table.object->fields.front().name == "spec" &&
+        table.object->fields.front().member != nullptr) {
         out.make("spec").assign(Tree{.type = Tree::Type::map});
     }
     std::ranges::move(fields.children, std::back_inserter(out.children));

@@ -239,8 +239,12 @@ private:
             const std::string child_path = path + "[" + std::to_string(i) + "]";
             void* item = type.emplace(out);
             if (type.element->shape == Shape::scalar) {
+                const std::size_t known = findings_.size();
                 if (!scalar(*type.element->scalar, item, child, child_path, field)) {
                     type.drop(out);
+                    if (findings_.size() == known) {  // means "absent", which an item cannot be
+                        mismatch(expected_text(*type.element->scalar, field), child, child_path);
+                    }
                 }
             } else if (type.element->shape != Shape::optional || child.type != Tree::Type::null) {
                 unknown |= value(*type.element, item, child, child_path, field);

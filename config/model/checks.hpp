@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/model/finding.hpp"
+#include "config/model/kubernetes.hpp"
 #include "config/model/policy.hpp"
 #include "config/model/resource.hpp"
 #include "net/port_range.hpp"
@@ -56,5 +57,16 @@ void check_bgp_kinds(Checks& checks, const Resource& resource);
 void check_endpoint_kinds(Checks& checks, const Resource& resource);
 void check_felix_configuration(Checks& checks, const Resource& resource);
 void check_kubernetes_kinds(Checks& checks, const Resource& resource);
+void check_admin_policy_kinds(Checks& checks, const Resource& resource);
+void check_bgp_filter(Checks& checks, const Resource& resource);
+void check_core_kinds(Checks& checks, const Resource& resource);
+void check_cluster_kinds(Checks& checks, const Resource& resource);
+
+// Shared by several of them.
+void check_label_selector(Checks& checks, const LabelSelector& selector, const std::string& path);
+/// "aa:nn" of 16 bits each, or "aa:nn:mm" of 32 bits each (RFC 1997, RFC 8092).
+[[nodiscard]] bool is_community(std::string_view text);
+/// `[a-zA-Z0-9_.*-]{1,15}`.
+[[nodiscard]] bool is_interface_glob(std::string text);
 
 }  // namespace manul::model

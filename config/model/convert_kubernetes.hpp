@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "config/model/finding.hpp"
 #include "config/model/kubernetes.hpp"
 #include "config/model/policy.hpp"
@@ -19,9 +21,12 @@ struct ConvertedPolicy {
     Findings dropped;
 };
 
-[[nodiscard]] ConvertedPolicy convert(const KubernetesNetworkPolicy& policy);
+[[nodiscard]] ConvertedPolicy convert(const KubernetesNetworkPolicySpec& policy);
+[[nodiscard]] inline ConvertedPolicy convert(const KubernetesNetworkPolicy& policy) { return convert(policy.spec); }
 
 /// The selector of a Kubernetes label selector, without the orchestrator term. Empty is all().
 [[nodiscard]] Selector to_selector(const LabelSelector& selector);
+/// The selector of pods with these labels, the orchestrator term included: nothing but pods matches.
+[[nodiscard]] std::string kubernetes_pods(const LabelSelector& selector);
 
 }  // namespace manul::model

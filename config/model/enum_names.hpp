@@ -4,16 +4,23 @@
 #include <cstddef>
 #include <string_view>
 
+#include "config/model/admin_policy.hpp"
 #include "config/model/bgp_configuration.hpp"
+#include "config/model/bgp_filter.hpp"
 #include "config/model/bgp_peer.hpp"
 #include "config/model/block_affinity.hpp"
+#include "config/model/calico_node_status.hpp"
 #include "config/model/felix_configuration.hpp"
 #include "config/model/ip_pool.hpp"
 #include "config/model/ipam_configuration.hpp"
+#include "config/model/kube_controllers_configuration.hpp"
 #include "config/model/kubernetes.hpp"
 #include "config/model/node.hpp"
 #include "config/model/node_report.hpp"
 #include "config/model/policy.hpp"
+#include "config/model/rbac.hpp"
+#include "config/model/service.hpp"
+#include "config/model/staged_policy.hpp"
 #include "config/model/tier.hpp"
 
 namespace manul::model {
@@ -67,6 +74,27 @@ MANUL_ENUM_NAMES(NatOutgoingExclusions, "IPPoolsOnly", "IPPoolsAndHostIPs");
 MANUL_ENUM_NAMES(ServiceLoopPrevention, "Drop", "Reject", "Disabled");
 MANUL_ENUM_NAMES(WorkloadSourceSpoofing, "Disabled", "Any");
 MANUL_ENUM_NAMES(RouteSource, "CalicoIPAM", "WorkloadIPs");
+MANUL_ENUM_NAMES(FilterAction, "Accept", "Reject");
+MANUL_ENUM_NAMES(MatchOperator, "Equal", "NotEqual", "In", "NotIn");
+MANUL_ENUM_NAMES(FilterSource, "RemotePeers");
+MANUL_ENUM_NAMES(FilterPeerType, "eBGP", "iBGP");
+MANUL_ENUM_NAMES(StagedAction, "Set", "Delete", "Learn", "Ignore");
+MANUL_ENUM_NAMES(AdminAction, "Allow", "Deny", "Pass");
+MANUL_ENUM_NAMES(ClusterPolicyTier, "Admin", "Baseline");
+MANUL_ENUM_NAMES(ClusterAction, "Accept", "Deny", "Pass");
+MANUL_ENUM_NAMES(NodeStatusClass, "Agent", "BGP", "Routes");
+MANUL_ENUM_NAMES(SpeakerState, "Ready", "NotReady");
+MANUL_ENUM_NAMES(BgpPeerType, "NodeMesh", "NodePeer", "GlobalPeer");
+MANUL_ENUM_NAMES(BgpSessionState, "Idle", "Connect", "Active", "OpenSent", "OpenConfirm", "Established", "Close");
+MANUL_ENUM_NAMES(RouteKind, "FIB", "RIB");
+MANUL_ENUM_NAMES(RouteSourceType, "Kernel", "Static", "Direct", "NodeMesh", "BGPPeer");
+MANUL_ENUM_NAMES(ControllersLogSeverity, "None", "Debug", "Info", "Warning", "Error", "Fatal", "Panic");
+MANUL_ENUM_NAMES(AssignIps, "AllServices", "RequestedServicesOnly");
+MANUL_ENUM_NAMES(ServiceType, "ClusterIP", "NodePort", "LoadBalancer", "ExternalName");
+MANUL_ENUM_NAMES(TrafficPolicy, "Cluster", "Local");
+MANUL_ENUM_NAMES(SliceAddressType, "IPv4", "IPv6", "FQDN");
+MANUL_ENUM_NAMES(RbacSubjectKind, "User", "Group", "ServiceAccount");
+MANUL_ENUM_NAMES(RoleRefKind, "Role", "ClusterRole");
 #undef MANUL_ENUM_NAMES
 
 template <>

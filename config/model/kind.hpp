@@ -37,7 +37,26 @@ enum class Kind : std::uint8_t {
     namespace_,
     service_account,
     pod,
+    bgp_filter,
+    staged_network_policy,
+    staged_global_network_policy,
+    staged_kubernetes_network_policy,
+    calico_node_status,
+    kube_controllers_configuration,
+    admin_network_policy,
+    baseline_admin_network_policy,
+    cluster_network_policy,
+    service,
+    secret,
+    endpoint_slice,
+    lease,
+    role,
+    cluster_role,
+    role_binding,
+    cluster_role_binding,
 };
+
+inline constexpr std::size_t kKindCount = static_cast<std::size_t>(Kind::cluster_role_binding) + 1;
 
 /// Names of a kind. `group` is empty for core `v1`.
 struct KindInfo {

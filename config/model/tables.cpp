@@ -4,10 +4,14 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string_view>
 
+#include "config/model/admin_policy.hpp"
 #include "config/model/bgp_configuration.hpp"
+#include "config/model/bgp_filter.hpp"
 #include "config/model/bgp_peer.hpp"
 #include "config/model/block_affinity.hpp"
+#include "config/model/calico_node_status.hpp"
 #include "config/model/cluster_information.hpp"
 #include "config/model/described.hpp"
 #include "config/model/felix_configuration.hpp"
@@ -20,13 +24,19 @@
 #include "config/model/ipam_configuration.hpp"
 #include "config/model/ipam_handle.hpp"
 #include "config/model/kind.hpp"
+#include "config/model/kube_controllers_configuration.hpp"
 #include "config/model/kubernetes.hpp"
+#include "config/model/lease.hpp"
 #include "config/model/network_policy.hpp"
 #include "config/model/network_set.hpp"
 #include "config/model/node.hpp"
 #include "config/model/node_report.hpp"
 #include "config/model/profile.hpp"
+#include "config/model/rbac.hpp"
 #include "config/model/resource.hpp"
+#include "config/model/secret.hpp"
+#include "config/model/service.hpp"
+#include "config/model/staged_policy.hpp"
 #include "config/model/tier.hpp"
 #include "config/model/workload_endpoint.hpp"
 
@@ -72,6 +82,27 @@ constexpr auto kSpecAndStatus = std::to_array<Field>({
     field<&T::spec>("spec", "What is wanted."),
     field<&T::status>("status", "What was found."),
 });
+// Kinds whose fields stand beside the metadata.
+constexpr auto kSecret = std::to_array<Field>({
+    field<&Secret::data>("data", "The values, in base64."),
+    field<&Secret::string_data>("stringData", "Values as plain texts; stored in data."),
+    field<&Secret::type>("type", "What the secret is for."),
+});
+constexpr auto kEndpointSlice = std::to_array<Field>({
+    field<&EndpointSlice::address_type>("addressType", "What the addresses are.").required(),
+    field<&EndpointSlice::endpoints>("endpoints", "The endpoints.").items(1000),
+    field<&EndpointSlice::ports>("ports", "Their ports.").items(20000),
+});
+constexpr auto kRole = std::to_array<Field>({field<&Role::rules>("rules", "What is allowed.")});
+constexpr auto kClusterRole = std::to_array<Field>({
+    field<&ClusterRole::rules>("rules", "What is allowed."),
+    field<&ClusterRole::aggregation_rule>("aggregationRule", "Other roles whose rules are added."),
+});
+template <class T>
+constexpr auto kBinding = std::to_array<Field>({
+    field<&T::subjects>("subjects", "Who gets the rights."),
+    field<&T::role_ref>("roleRef", "The role; it cannot change.").immutable().required(),
+});
 constexpr auto kNothing = std::to_array<Field>({known("spec", "Not read."), known("status", "Not read.")});
 
 template <class T>
@@ -92,15 +123,15 @@ std::shared_ptr<Resource> copy(const Resource& resource) {
 }
 
 template <class T>
-ObjectInfo top(std::span<const Field> fields, bool is_open) {
-    ObjectInfo object_info = object<T>(info(T::kKind).name, "", fields);
+ObjectInfo top(std::span<const Field> fields, bool is_open, std::string_view doc) {
+    ObjectInfo object_info = object<T>(info(T::kKind).name, doc, fields);
     object_info.is_open = is_open;
     return object_info;
 }
 
 template <class T>
-KindTable row(std::span<const Field> fields, bool is_open = false) {
-    static const ObjectInfo top_info = top<T>(fields, is_open);
+KindTable row(std::span<const Field> fields, bool is_open = false, std::string_view doc = {}) {
+    static const ObjectInfo top_info = top<T>(fields, is_open, doc);
     return {&top_info, &make<T>, &copy<T>, &self<T>, &const_self<T>};
 }
 template <class T>
@@ -109,8 +140,8 @@ KindTable row() {
 }
 
 /// In the order of Kind.
-const std::array<KindTable, 24>& all_tables() {
-    static const std::array<KindTable, 24> tables{
+const std::array<KindTable, kKindCount>& all_tables() {
+    static const std::array<KindTable, kKindCount> tables{
         row<IpPool>(),
         row<IpReservation>(),
         row<BlockAffinity>(),
@@ -135,6 +166,23 @@ const std::array<KindTable, 24>& all_tables() {
         row<Namespace>(kNothing, true),
         row<ServiceAccount>(kNothing, true),
         row<Pod>(kSpecAndStatus<Pod>, true),
+        row<BgpFilter>(),
+        row<StagedNetworkPolicy>(),
+        row<StagedGlobalNetworkPolicy>(),
+        row<StagedKubernetesNetworkPolicy>(),
+        row<CalicoNodeStatus>(kSpecAndStatus<CalicoNodeStatus>),
+        row<KubeControllersConfiguration>(),
+        row<AdminNetworkPolicy>(),
+        row<BaselineAdminNetworkPolicy>(),
+        row<ClusterNetworkPolicy>(),
+        row<Service>(kSpecAndStatus<Service>, true),
+        row<Secret>(kSecret, true, "Passwords and keys."),
+        row<EndpointSlice>(kEndpointSlice, true, "Some endpoints of a service."),
+        row<Lease>(kSpecOnly<Lease>, true),
+        row<Role>(kRole, false, "Rights in one namespace."),
+        row<ClusterRole>(kClusterRole, false, "Rights in all namespaces."),
+        row<RoleBinding>(kBinding<RoleBinding>, false, "Who has the rights of a role, in one namespace."),
+        row<ClusterRoleBinding>(kBinding<ClusterRoleBinding>, false, "Who has the rights of a role, everywhere."),
     };
     return tables;
 }

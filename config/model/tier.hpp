@@ -30,10 +30,12 @@ struct BuiltInTier {
     double order;
     TierDefaultAction default_action;
 };
+inline constexpr const char* kAdminTier = "kube-admin";
+inline constexpr const char* kBaselineTier = "kube-baseline";
 inline constexpr std::array<BuiltInTier, 3> kBuiltInTiers{{
-    {"kube-admin", 1'000, TierDefaultAction::pass},
-    {"default", 1'000'000, TierDefaultAction::deny},
-    {"kube-baseline", 10'000'000, TierDefaultAction::pass},
+    {kAdminTier, 1'000, TierDefaultAction::pass},
+    {kDefaultTier, 1'000'000, TierDefaultAction::deny},
+    {kBaselineTier, 10'000'000, TierDefaultAction::pass},
 }};
 /// The built-in tier of that name, or null.
 [[nodiscard]] const BuiltInTier* built_in_tier(std::string_view name) noexcept;

@@ -15,8 +15,10 @@
 #include "config/model/names.hpp"
 #include "config/model/node_report.hpp"
 #include "config/model/profile.hpp"
+#include "config/model/rbac.hpp"
 #include "config/model/resource.hpp"
 #include "config/model/selector.hpp"
+#include "config/model/service.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "net/port_range.hpp"
 
@@ -72,6 +74,8 @@ constexpr std::string_view kSubdomainText =
 constexpr std::string_view kLabelText =
     "expected lower-case letters, digits and '-', at most 63, beginning and ending with a letter or digit";
 
+constexpr std::string_view kRoleRefFixed = "cannot change; delete the binding and make it again";
+
 bool is_policy_name(std::string_view name, bool namespaced) {
     if (name.size() > 253) {
         return false;
@@ -93,7 +97,7 @@ void check_policy_name(Checks& checks, const Resource& resource) {
             return;
         }
     }
-    checks.check(is_policy_name(name, resource.kind() == Kind::network_policy), "metadata.name",
+    checks.check(is_policy_name(name, info(resource.kind()).namespaced), "metadata.name",
                  "expected one or two parts joined by '.', each of lower-case letters, digits and '-', at most 63");
 }
 
@@ -125,12 +129,26 @@ void check_name(Checks& checks, const Resource& resource) {
     switch (resource.kind()) {
         case Kind::network_policy:
         case Kind::global_network_policy:
+        case Kind::staged_network_policy:
+        case Kind::staged_global_network_policy:
             return check_policy_name(checks, resource);
+        case Kind::staged_kubernetes_network_policy:
+            return checks.check(name.size() <= 253 && name.find('/') == std::string::npos, "metadata.name",
+                                "expected at most 253 characters without '/'");
+        case Kind::role:
+        case Kind::cluster_role:
+        case Kind::role_binding:
+        case Kind::cluster_role_binding:  // "system:node" is a name there
+            return checks.check(name != "." && name != ".." && name.find_first_of("/%") == std::string::npos,
+                                "metadata.name", "must contain no '/' and '%', and not be '.' or '..'");
         case Kind::tier:
         case Kind::namespace_:
+        case Kind::service:
             return checks.check(is_dns_label(name), "metadata.name", kLabelText);
         case Kind::ipam_configuration:
         case Kind::cluster_information:
+        case Kind::kube_controllers_configuration:
+        case Kind::baseline_admin_network_policy:
             return checks.check(name == "default", "metadata.name", "there is only one object, called \"default\"");
         case Kind::bgp_configuration:
             return check_configuration_name(checks, name, false);
@@ -183,6 +201,10 @@ Findings validate(const Resource& resource) {
     check_endpoint_kinds(checks, resource);
     check_felix_configuration(checks, resource);
     check_kubernetes_kinds(checks, resource);
+    check_admin_policy_kinds(checks, resource);
+    check_bgp_filter(checks, resource);
+    check_core_kinds(checks, resource);
+    check_cluster_kinds(checks, resource);
     return checks.take();
 }
 
@@ -201,15 +223,23 @@ Findings validate_update(const Resource& before, const Resource& after) {
     } else if (const auto* old_block = as<IpamBlock>(before)) {
         checks.check(old_block->spec.cidr == static_cast<const IpamBlock&>(after).spec.cidr, "spec.cidr",
                      "cannot change");
+    } else if (const auto* binding = as<RoleBinding>(before)) {
+        checks.check(binding->role_ref == static_cast<const RoleBinding&>(after).role_ref, "roleRef", kRoleRefFixed);
+    } else if (const auto* cluster_binding = as<ClusterRoleBinding>(before)) {
+        checks.check(cluster_binding->role_ref == static_cast<const ClusterRoleBinding&>(after).role_ref, "roleRef",
+                     kRoleRefFixed);
+    } else if (const auto* slice = as<EndpointSlice>(before)) {
+        checks.check(slice->address_type == static_cast<const EndpointSlice&>(after).address_type, "addressType",
+                     "cannot change");
     }
     return checks.take();
 }
 
 bool policy_scope_is_readable(const Findings& findings) noexcept {
-    constexpr auto kScope = std::to_array<std::string_view>({"spec.tier", "spec.order", "spec.selector", "spec.types",
-                                                             "spec.serviceAccountSelector", "spec.namespaceSelector",
-                                                             "spec.podSelector", "spec.policyTypes", "spec.doNotTrack",
-                                                             "spec.preDNAT", "spec.applyOnForward", "metadata"});
+    constexpr auto kScope = std::to_array<std::string_view>(
+        {"spec.tier", "spec.order", "spec.selector", "spec.types", "spec.serviceAccountSelector",
+         "spec.namespaceSelector", "spec.podSelector", "spec.policyTypes", "spec.doNotTrack", "spec.preDNAT",
+         "spec.applyOnForward", "spec.subject", "spec.priority", "spec.stagedAction", "metadata"});
     return std::ranges::none_of(findings, [&](const Finding& finding) {
         const bool whole = finding.path.empty() || finding.path == "spec";
         return finding.severity == Finding::Severity::error &&

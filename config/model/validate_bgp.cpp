@@ -22,27 +22,6 @@ namespace manul::model {
 
 namespace {
 
-/// "aa:nn" of 16 bits each, or "aa:nn:mm" of 32 bits each (RFC 1997, RFC 8092).
-bool is_community(std::string_view text) {
-    std::array<std::uint64_t, 3> parts{};
-    std::size_t count = 0;
-    while (count < parts.size()) {
-        const std::size_t colon = text.find(':');
-        const std::string_view digits = text.substr(0, colon);
-        const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), parts[count]);
-        if (ec != std::errc{} || end != digits.data() + digits.size()) {
-            return false;
-        }
-        ++count;
-        if (colon == std::string_view::npos) {
-            const std::uint64_t limit = count == 2 ? 0xffff : 0xffffffff;
-            return count >= 2 && *std::ranges::max_element(parts) <= limit;
-        }
-        text.remove_prefix(colon + 1);
-    }
-    return false;
-}
-
 void check_communities(Checks& checks, const BgpConfigurationSpec& spec) {
     checks.check(spec.communities.empty() || !spec.prefix_advertisements.empty(), "spec.communities",
                  "needs prefixAdvertisements that use them");
@@ -60,15 +39,6 @@ void check_communities(Checks& checks, const BgpConfigurationSpec& spec) {
                          "expected aa:nn, aa:nn:mm or a name from spec.communities");
         }
     }
-}
-
-/// `[a-zA-Z0-9_.*-]{1,15}`, but not a `*` alone.
-bool is_interface_glob(std::string text) {
-    if (text == "*") {
-        return false;
-    }
-    std::ranges::replace(text, '*', '-');
-    return is_interface_name(text);
 }
 
 void check_configuration(Checks& checks, const BgpConfiguration& configuration) {
@@ -92,7 +62,8 @@ void check_configuration(Checks& checks, const BgpConfiguration& configuration) 
     }
     check_communities(checks, spec);
     for (std::size_t i = 0; i < spec.ignored_interfaces.size(); ++i) {
-        checks.check(is_interface_glob(spec.ignored_interfaces[i]), indexed("spec.ignoredInterfaces", i),
+        checks.check(spec.ignored_interfaces[i] != "*" && is_interface_glob(spec.ignored_interfaces[i]),
+                     indexed("spec.ignoredInterfaces", i),
                      "expected the name of an interface, where * stands for any text, but not * alone");
     }
 }
@@ -168,6 +139,31 @@ void check_node(Checks& checks, const NodeSpec& spec) {
 }
 
 }  // namespace
+
+bool is_community(std::string_view text) {
+    std::array<std::uint64_t, 3> parts{};
+    std::size_t count = 0;
+    while (count < parts.size()) {
+        const std::size_t colon = text.find(':');
+        const std::string_view digits = text.substr(0, colon);
+        const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), parts[count]);
+        if (ec != std::errc{} || end != digits.data() + digits.size()) {
+            return false;
+        }
+        ++count;
+        if (colon == std::string_view::npos) {
+            const std::uint64_t limit = count == 2 ? 0xffff : 0xffffffff;
+            return count >= 2 && *std::ranges::max_element(parts) <= limit;
+        }
+        text.remove_prefix(colon + 1);
+    }
+    return false;
+}
+
+bool is_interface_glob(std::string text) {
+    std::ranges::replace(text, '*', '-');
+    return is_interface_name(text);
+}
 
 void check_bgp_kinds(Checks& checks, const Resource& resource) {
     if (const auto* configuration = as<BgpConfiguration>(resource)) {

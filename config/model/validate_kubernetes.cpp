@@ -8,26 +8,12 @@
 #include "config/model/kubernetes.hpp"
 #include "config/model/names.hpp"
 #include "config/model/resource.hpp"
+#include "config/model/staged_policy.hpp"
 #include "net/port_range.hpp"
 
 namespace manul::model {
 
 namespace {
-
-void check_label_selector(Checks& checks, const LabelSelector& selector, const std::string& path) {
-    checks.labels(path + ".matchLabels", selector.match_labels);
-    for (std::size_t i = 0; i < selector.match_expressions.size(); ++i) {
-        const LabelRequirement& requirement = selector.match_expressions[i];
-        const std::string at = indexed(path + ".matchExpressions", i);
-        const bool is_set = requirement.op == LabelOperator::in || requirement.op == LabelOperator::not_in;
-        checks.check(is_label_key(requirement.key), at + ".key", "expected a label key");
-        checks.check(!is_set || !requirement.values.empty(), at + ".values", "required with In and NotIn");
-        checks.check(is_set || requirement.values.empty(), at + ".values", "not with Exists and DoesNotExist");
-        for (std::size_t k = 0; k < requirement.values.size(); ++k) {
-            checks.check(is_label_value(requirement.values[k]), indexed(at + ".values", k), "expected a label value");
-        }
-    }
-}
 
 void check_ip_block(Checks& checks, const IpBlock& block, const std::string& path) {
     for (std::size_t i = 0; i < block.except.size(); ++i) {
@@ -86,11 +72,36 @@ void check_policy(Checks& checks, const KubernetesNetworkPolicySpec& spec) {
                  "a type is given twice");
 }
 
+/// A staged deletion names the policy that would be gone, and says nothing else.
+void check_staged(Checks& checks, const StagedKubernetesNetworkPolicySpec& spec) {
+    const KubernetesNetworkPolicySpec& policy = spec;
+    checks.check(spec.staged_action != StagedAction::delete_ || policy == KubernetesNetworkPolicySpec{}, "spec",
+                 "must have no other field when stagedAction is Delete");
+    check_policy(checks, policy);
+}
+
 }  // namespace
+
+void check_label_selector(Checks& checks, const LabelSelector& selector, const std::string& path) {
+    checks.labels(path + ".matchLabels", selector.match_labels);
+    for (std::size_t i = 0; i < selector.match_expressions.size(); ++i) {
+        const LabelRequirement& requirement = selector.match_expressions[i];
+        const std::string at = indexed(path + ".matchExpressions", i);
+        const bool is_set = requirement.op == LabelOperator::in || requirement.op == LabelOperator::not_in;
+        checks.check(is_label_key(requirement.key), at + ".key", "expected a label key");
+        checks.check(!is_set || !requirement.values.empty(), at + ".values", "required with In and NotIn");
+        checks.check(is_set || requirement.values.empty(), at + ".values", "not with Exists and DoesNotExist");
+        for (std::size_t k = 0; k < requirement.values.size(); ++k) {
+            checks.check(is_label_value(requirement.values[k]), indexed(at + ".values", k), "expected a label value");
+        }
+    }
+}
 
 void check_kubernetes_kinds(Checks& checks, const Resource& resource) {
     if (const auto* policy = as<KubernetesNetworkPolicy>(resource)) {
         check_policy(checks, policy->spec);
+    } else if (const auto* staged = as<StagedKubernetesNetworkPolicy>(resource)) {
+        check_staged(checks, staged->spec);
     }
 }
 

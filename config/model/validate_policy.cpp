@@ -16,6 +16,7 @@
 #include "config/model/profile.hpp"
 #include "config/model/resource.hpp"
 #include "config/model/selector.hpp"
+#include "config/model/staged_policy.hpp"
 #include "config/model/tier.hpp"
 #include "net/ip.hpp"
 #include "net/port_range.hpp"
@@ -197,6 +198,15 @@ void check_global(Checks& checks, const GlobalNetworkPolicySpec& spec) {
                  "must be true with doNotTrack or preDNAT");
 }
 
+/// A staged deletion names the policy that would be gone, and says nothing else but its tier.
+template <class Spec>
+void check_staged_delete(Checks& checks, const Spec& policy, StagedAction action) {
+    Spec empty;
+    empty.tier = policy.tier;
+    checks.check(action != StagedAction::delete_ || policy == empty, "spec",
+                 "must have no other field but tier when stagedAction is Delete");
+}
+
 void check_tier(Checks& checks, const Tier& tier) {
     const BuiltInTier* built_in = built_in_tier(tier.metadata.name);
     if (built_in == nullptr) {
@@ -224,6 +234,13 @@ void check_policy_kinds(Checks& checks, const Resource& resource) {
     } else if (const auto* global = as<GlobalNetworkPolicy>(resource)) {
         check_policy(checks, global->spec, RuleScope::global);
         check_global(checks, global->spec);
+    } else if (const auto* staged = as<StagedNetworkPolicy>(resource)) {
+        check_policy(checks, staged->spec, RuleScope::namespaced);
+        check_staged_delete<PolicySpec>(checks, staged->spec, staged->spec.staged_action);
+    } else if (const auto* staged_global = as<StagedGlobalNetworkPolicy>(resource)) {
+        check_policy(checks, staged_global->spec, RuleScope::global);
+        check_global(checks, staged_global->spec);
+        check_staged_delete<GlobalNetworkPolicySpec>(checks, staged_global->spec, staged_global->spec.staged_action);
     } else if (const auto* tier = as<Tier>(resource)) {
         check_tier(checks, *tier);
     } else if (const auto* profile = as<Profile>(resource)) {

@@ -18,6 +18,7 @@
 
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
+#include "config/model/bgp_peer.hpp"
 #include "config/model/finding.hpp"
 #include "config/model/global_network_policy.hpp"
 #include "config/model/ip_pool.hpp"
@@ -26,6 +27,7 @@
 #include "config/model/network_policy.hpp"
 #include "config/model/policy.hpp"
 #include "config/model/resource.hpp"
+#include "config/model/staged_policy.hpp"
 #include "config/model/tier.hpp"
 #include "config/model/validate.hpp"
 #include "config/store/backend.hpp"
@@ -67,6 +69,12 @@ const std::string* tier_of(const model::ResourcePtr& resource) {
         return &policy->spec.tier;
     }
     if (const auto policy = model::as<model::GlobalNetworkPolicy>(resource)) {
+        return &policy->spec.tier;
+    }
+    if (const auto policy = model::as<model::StagedNetworkPolicy>(resource)) {
+        return &policy->spec.tier;
+    }
+    if (const auto policy = model::as<model::StagedGlobalNetworkPolicy>(resource)) {
         return &policy->spec.tier;
     }
     return nullptr;
@@ -111,6 +119,9 @@ private:
         if (const std::string* tier = tier_of(write.after)) {
             return check_tier_exists(key, *tier);
         }
+        if (const auto peer = model::as<model::BgpPeer>(write.after)) {
+            return check_filters_exist(*peer);
+        }
         return {};
     }
 
@@ -125,21 +136,35 @@ private:
         if (model::built_in_tier(name) != nullptr) {
             return {};  // exists also where it is not stored
         }
-        bool exists = false;
-        if (const PlannedWrite* write = planned(tier)) {
-            exists = write->after != nullptr;
-        } else {
-            MANUL_TRY(const Snapshot snapshot, backend_.read(std::span(&tier, 1)));
-            exists = snapshot.rows.front().has_value();
-            if (exists && seen_tiers_.insert(name).second) {
-                dependencies_.keys.push_back(
-                    {Mutation::Type::check, tier, {}, Precondition{false, snapshot.rows.front()->revision}});
-            }
-        }
+        MANUL_TRY(const bool exists, will_exist(tier));
         if (!exists) {
             findings_.push_back(fmt::format("{}: spec.tier: tier \"{}\" does not exist", policy.to_string(), name));
         }
         return {};
+    }
+
+    StoreResult<void> check_filters_exist(const model::BgpPeer& peer) {
+        for (std::size_t i = 0; i < peer.spec.filters.size(); ++i) {
+            MANUL_TRY(const bool exists, will_exist({Kind::bgp_filter, {}, peer.spec.filters[i]}));
+            if (!exists) {
+                findings_.push_back(fmt::format("{}: spec.filters[{}]: BGPFilter \"{}\" does not exist",
+                                                peer.key().to_string(), i, peer.spec.filters[i]));
+            }
+        }
+        return {};
+    }
+
+    /// Whether there is an object of that key after the transaction. What is stored becomes a precondition.
+    StoreResult<bool> will_exist(const model::Key& key) {
+        if (const PlannedWrite* write = planned(key)) {
+            return write->after != nullptr;
+        }
+        MANUL_TRY(const Snapshot snapshot, backend_.read(std::span(&key, 1)));
+        const std::optional<Row>& row = snapshot.rows.front();
+        if (row && needed_.insert(key).second) {
+            dependencies_.keys.push_back({Mutation::Type::check, key, {}, Precondition{false, row->revision}});
+        }
+        return row.has_value();
     }
 
     /// Every object of a kind after the transaction that is not itself written by it.
@@ -167,7 +192,8 @@ private:
                 holders.push_back(key.to_string());
             }
         };
-        for (const Kind kind : {Kind::network_policy, Kind::global_network_policy}) {
+        for (const Kind kind : {Kind::network_policy, Kind::global_network_policy, Kind::staged_network_policy,
+                                Kind::staged_global_network_policy}) {
             MANUL_TRY(const std::vector<Row> rows, others(kind));
             for (const Row& row : rows) {
                 check(row.key, decode_stored(kind, *row.body));
@@ -242,7 +268,7 @@ private:
     Backend& backend_;
     std::span<const PlannedWrite> writes_;
     Dependencies dependencies_;
-    std::set<std::string> seen_tiers_;
+    std::set<model::Key> needed_;
     std::vector<std::string> findings_;
 };
 

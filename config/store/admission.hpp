@@ -39,9 +39,9 @@ struct Dependencies {
     std::vector<KindUnchanged> kinds;
 };
 
-/// Checks the transaction as a whole, as it would leave the store: nothing immutable changes, a policy's tier exists, a
-/// removed tier is empty and not built in, a new pool overlaps no other pool nor blocks of another size. All findings
-/// are reported at once.
+/// Checks the transaction as a whole, as it would leave the store: nothing immutable changes, a policy's tier and a
+/// peer's filters exist, a removed tier is empty and not built in, a new pool overlaps no other pool nor blocks of
+/// another size. All findings are reported at once.
 [[nodiscard]] StoreResult<Dependencies> admit_writes(Backend& backend, std::span<const PlannedWrite> writes);
 
 /// Several findings as one `invalid` error.

@@ -22,6 +22,7 @@
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "base/try.hpp"
+#include "config/codec/secret.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/admission.hpp"
 #include "config/store/backend.hpp"
@@ -287,7 +288,17 @@ StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes
             if (row) {
                 MANUL_TRY(before, parse_document(change.key, *row->body));
             }
-            auto admitted = admit_document(change.key, change.document, checks);
+            std::string text = change.document;
+            if (change.key.kind == model::Kind::secret) {
+                auto completed =
+                    codec::completed_secret(text, row ? std::optional<std::string_view>(*row->body) : std::nullopt);
+                if (!completed) {
+                    findings.push_back(change.key.to_string() + ": " + completed.error().message);
+                    continue;
+                }
+                text = *std::move(completed);
+            }
+            auto admitted = admit_document(change.key, text, checks);
             if (!admitted) {
                 std::vector<std::string>& details = admitted.error().details;
                 std::ranges::move(details, std::back_inserter(findings));

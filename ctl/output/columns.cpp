@@ -3,11 +3,16 @@
 #include <array>
 #include <charconv>
 #include <cstddef>
+#include <cstdint>
 
+#include "config/model/admin_policy.hpp"
 #include "config/model/bgp_configuration.hpp"
+#include "config/model/bgp_filter.hpp"
 #include "config/model/bgp_peer.hpp"
 #include "config/model/block_affinity.hpp"
+#include "config/model/calico_node_status.hpp"
 #include "config/model/cluster_information.hpp"
+#include "config/model/convert_kubernetes.hpp"
 #include "config/model/enum_names.hpp"
 #include "config/model/global_network_policy.hpp"
 #include "config/model/host_endpoint.hpp"
@@ -17,11 +22,16 @@
 #include "config/model/ipam_configuration.hpp"
 #include "config/model/ipam_handle.hpp"
 #include "config/model/kubernetes.hpp"
+#include "config/model/lease.hpp"
 #include "config/model/network_policy.hpp"
 #include "config/model/network_set.hpp"
 #include "config/model/node.hpp"
 #include "config/model/node_report.hpp"
 #include "config/model/profile.hpp"
+#include "config/model/rbac.hpp"
+#include "config/model/secret.hpp"
+#include "config/model/service.hpp"
+#include "config/model/staged_policy.hpp"
 #include "config/model/tier.hpp"
 #include "config/model/workload_endpoint.hpp"
 
@@ -300,6 +310,90 @@ constexpr std::array kPod{kName, Column{"NODE", true, true, [](R r, C) { return 
 constexpr std::array kNamespace{kName,
                                 Column{"LABELS", false, true, [](R r, C) { return labels_text(r.metadata.labels); }}};
 
+constexpr std::array kFilter{
+    kName,
+    Column{"NUMEXPORTV4", true, true, [](R r, C) { return std::to_string(view<BgpFilter>(r).spec.export_v4.size()); }},
+    Column{"NUMIMPORTV4", true, true, [](R r, C) { return std::to_string(view<BgpFilter>(r).spec.import_v4.size()); }},
+    Column{"NUMEXPORTV6", true, true, [](R r, C) { return std::to_string(view<BgpFilter>(r).spec.export_v6.size()); }},
+    Column{"NUMIMPORTV6", true, true, [](R r, C) { return std::to_string(view<BgpFilter>(r).spec.import_v6.size()); }},
+};
+
+constexpr std::array kNodeStatus{
+    kName,
+    Column{"NODE", true, true, [](R r, C) { return view<CalicoNodeStatus>(r).spec.node; }},
+    Column{"CLASSES", false, true,
+           [](R r, C) {
+               std::string text;
+               for (const NodeStatusClass class_ : view<CalicoNodeStatus>(r).spec.classes) {
+                   text += text.empty() ? "" : ",";
+                   text += text_of(class_);
+               }
+               return text;
+           }},
+};
+
+constexpr std::array kStagedKubernetes{
+    kName,
+    Column{"PODSELECTOR", false, true,
+           [](R r, C) {
+               const LabelSelector& pods = view<StagedKubernetesNetworkPolicy>(r).spec.pod_selector;
+               return pods == LabelSelector{} ? std::string() : to_selector(pods).to_string();
+           }},
+};
+
+std::string priority_text(std::int32_t priority) { return std::to_string(priority); }
+
+constexpr std::array kAdminPolicy{kName, Column{"PRIORITY", true, true, [](R r, C) {
+                                                    return priority_text(view<AdminNetworkPolicy>(r).spec.priority);
+                                                }}};
+
+constexpr std::array kClusterPolicy{
+    kName,
+    Column{"TIER", true, true, [](R r, C) { return std::string(text_of(view<ClusterNetworkPolicy>(r).spec.tier)); }},
+    Column{"PRIORITY", true, true, [](R r, C) { return priority_text(view<ClusterNetworkPolicy>(r).spec.priority); }},
+};
+
+constexpr std::array kService{
+    kName,
+    Column{"TYPE", true, true, [](R r, C) { return std::string(text_of(view<Service>(r).spec.type)); }},
+    Column{"CLUSTERIP", true, true, [](R r, C) { return view<Service>(r).spec.cluster_ip; }},
+    Column{"EXTERNALIPS", true, true, [](R r, C) { return joined(view<Service>(r).spec.external_ips); }},
+};
+
+constexpr std::array kSecret{
+    kName,
+    Column{"TYPE", true, true, [](R r, C) { return view<Secret>(r).type; }},
+    Column{"DATA", true, true, [](R r, C) { return std::to_string(view<Secret>(r).data.size()); }},
+};
+
+constexpr std::array kEndpointSlice{
+    kName,
+    Column{"ADDRESSTYPE", true, true, [](R r, C) { return std::string(text_of(view<EndpointSlice>(r).address_type)); }},
+    Column{"ENDPOINTS", true, true, [](R r, C) { return std::to_string(view<EndpointSlice>(r).endpoints.size()); }},
+};
+
+constexpr std::array kLease{
+    kName,
+    Column{"HOLDER", true, true, [](R r, C) { return view<Lease>(r).spec.holder_identity; }},
+    Column{"RENEWED", false, true, [](R r, C) { return view<Lease>(r).spec.renew_time; }},
+};
+
+template <class Binding>
+constexpr std::array kBinding{kName,
+                              Column{"ROLE", true, true,
+                                     [](R r, C) {
+                                         const RoleRef& ref = view<Binding>(r).role_ref;
+                                         return std::string(text_of(ref.kind)) + "/" + ref.name;
+                                     }},
+                              Column{"SUBJECTS", false, true, [](R r, C) {
+                                         std::string text;
+                                         for (const RbacSubject& subject : view<Binding>(r).subjects) {
+                                             text += text.empty() ? "" : ",";
+                                             text += subject.name;
+                                         }
+                                         return text;
+                                     }}};
+
 }  // namespace
 
 std::span<const Column> columns_of(Kind kind) noexcept {
@@ -346,7 +440,37 @@ std::span<const Column> columns_of(Kind kind) noexcept {
             return kPod;
         case Kind::namespace_:
             return kNamespace;
+        case Kind::bgp_filter:
+            return kFilter;
+        case Kind::staged_network_policy:
+            return kPolicy<StagedNetworkPolicy>;
+        case Kind::staged_global_network_policy:
+            return kPolicy<StagedGlobalNetworkPolicy>;
+        case Kind::staged_kubernetes_network_policy:
+            return kStagedKubernetes;
+        case Kind::calico_node_status:
+            return kNodeStatus;
+        case Kind::admin_network_policy:
+            return kAdminPolicy;
+        case Kind::cluster_network_policy:
+            return kClusterPolicy;
+        case Kind::service:
+            return kService;
+        case Kind::secret:
+            return kSecret;
+        case Kind::endpoint_slice:
+            return kEndpointSlice;
+        case Kind::lease:
+            return kLease;
+        case Kind::role_binding:
+            return kBinding<RoleBinding>;
+        case Kind::cluster_role_binding:
+            return kBinding<ClusterRoleBinding>;
         case Kind::felix_configuration:
+        case Kind::kube_controllers_configuration:
+        case Kind::baseline_admin_network_policy:
+        case Kind::role:
+        case Kind::cluster_role:
         case Kind::kubernetes_network_policy:
         case Kind::service_account:
             break;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -11,6 +12,7 @@
 #include "base/error.hpp"
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
+#include "config/codec/secret.hpp"
 #include "config/codec/yaml.hpp"
 #include "config/model/bgp_configuration.hpp"
 #include "ctl/output/columns.hpp"
@@ -97,6 +99,20 @@ Answer fetch_words(const Context& context, const GetOptions& options) {
         }
     }
     return answer;
+}
+
+/// Values of secrets are never shown.
+Result<void> mask_secrets(Answer& answer) {
+    for (Found& found : answer.found) {
+        if (found.kind != Kind::secret) {
+            continue;
+        }
+        for (store::Object& object : found.objects) {
+            MANUL_TRY(std::string masked, codec::masked_secret(*object.document));
+            object.document = std::make_shared<const std::string>(std::move(masked));
+        }
+    }
+    return {};
 }
 
 Answer fetch_files(const Context& context, const GetOptions& options) {
@@ -254,7 +270,10 @@ ExitCode get_objects(const Context& context, const GetOptions& options) {
     if (options.all_namespaces && options.input.ns) {
         return context.fail("-n and -A exclude each other");
     }
-    const Answer answer = options.words.empty() ? fetch_files(context, options) : fetch_words(context, options);
+    Answer answer = options.words.empty() ? fetch_files(context, options) : fetch_words(context, options);
+    if (const auto masked = mask_secrets(answer); !masked) {
+        return context.fail(masked.error().message);
+    }
     const bool any = std::ranges::any_of(answer.found, [](const Found& f) { return !f.objects.empty() || !f.by_name; });
     if (any) {
         const auto text = formatted(context, answer, options);

@@ -139,11 +139,15 @@ int dependency_rank(model::Kind kind) noexcept {
         case model::Kind::cluster_information:
         case model::Kind::felix_configuration:
         case model::Kind::bgp_configuration:
+        case model::Kind::bgp_filter:
         case model::Kind::ipam_configuration:
         case model::Kind::node:
         case model::Kind::ip_pool:
         case model::Kind::ip_reservation:
         case model::Kind::profile:
+        case model::Kind::role:
+        case model::Kind::cluster_role:
+        case model::Kind::secret:
         case model::Kind::service_account:
         case model::Kind::tier:
             return 1;

@@ -132,6 +132,56 @@ TEST_CASE("a policy needs its tier, also when both change in one transaction") {
     CHECK(store->get(tier_key("security")).error().code == Code::not_found);
 }
 
+TEST_CASE("a staged policy needs its tier and holds it, and a staged deletion gets no rules") {
+    FOR_EACH_STORE
+    const auto store = fixture.open();
+    const Key staged{Kind::staged_network_policy, "prod", "a"};
+    const Key staged_global{Kind::staged_global_network_policy, "", "b"};
+    CHECK(create(*store, staged, R"({"tier":"security"})").error().message.find("\"security\" does not exist") !=
+          std::string::npos);
+    REQUIRE(create(*store, tier_key("security"), "{}"));
+    REQUIRE(create(*store, staged, R"({"tier":"security"})"));
+    REQUIRE(create(*store, staged_global, R"({"stagedAction":"Delete"})"));
+    CHECK(stored(*store, staged).at("metadata").at("labels").at("projectcalico.org/tier").as_string() == "security");
+    CHECK(json::serialize(stored(*store, staged_global).at("spec")) == R"({"stagedAction":"Delete","tier":"default"})");
+    CHECK(store->remove(tier_key("security"), std::nullopt).error().message.find("StagedNetworkPolicy(prod/a)") !=
+          std::string::npos);
+}
+
+TEST_CASE("a BGP peer needs its filters") {
+    FOR_EACH_STORE
+    const auto store = fixture.open();
+    const Key peer{Kind::bgp_peer, "", "p"};
+    const Key filter{Kind::bgp_filter, "", "f"};
+    const std::string spec = R"({"peerIP":"192.0.2.1","asNumber":65000,"filters":["f","g"]})";
+    const auto refused = create(*store, peer, spec);
+    REQUIRE_FALSE(refused);
+    CHECK(all_text(refused.error()).find("BGPPeer(p): spec.filters[1]: BGPFilter \"g\" does not exist") !=
+          std::string::npos);
+    const Key other{Kind::bgp_filter, "", "g"};
+    REQUIRE(create(*store, filter, R"({"exportV4":[{"action":"Accept"}]})"));
+    CHECK(store->transact(std::vector<Op>{Put{peer, document(peer, spec), {}}, Put{other, document(other, "{}"), {}}},
+                          Checks::full));
+}
+
+TEST_CASE("secrets are stored with their values, and a mask that is written keeps the value") {
+    FOR_EACH_STORE
+    const auto store = fixture.open();
+    const Key key{Kind::secret, "prod", "s"};
+    const auto secret = [](const std::string& rest) {
+        return R"({"apiVersion":"v1","kind":"Secret","metadata":{"name":"s","namespace":"prod"},)" + rest + "}";
+    };
+    CHECK(store->create(key, secret(R"("data":{"a":"Kioq"})")).error().code == Code::invalid);
+    REQUIRE(store->create(key, secret(R"("stringData":{"a":"secret"})")));
+    CHECK(json::serialize(stored(*store, key).at("data")) == R"({"a":"c2VjcmV0"})");
+    const auto before = store->get(key);
+    const auto same = store->update(key, secret(R"("data":{"a":"Kioq"})"), std::nullopt);
+    REQUIRE(same);
+    CHECK(same->revision == before->revision);
+    REQUIRE(store->update(key, secret(R"("data":{"a":"Kioq","b":"eA=="})"), std::nullopt));
+    CHECK(json::serialize(stored(*store, key).at("data")) == R"({"a":"c2VjcmV0","b":"eA=="})");
+}
+
 TEST_CASE("built-in tiers keep their order and action") {
     FOR_EACH_STORE
     const auto store = fixture.open();

@@ -2,54 +2,12 @@
 
 #include <catch2/catch.hpp>
 #include <string>
-#include <utility>
 
-#include "config/codec/yaml.hpp"
-#include "config/model/finding.hpp"
-#include "config/model/kind.hpp"
+#include "test/config/finding_rows.hpp"
 
 using namespace manul;
 
-namespace {
-
-/// A document of `kind` with this metadata and spec; "" for the usual metadata.
-codec::LoadedObject load(const std::string& kind, const std::string& metadata, const std::string& spec) {
-    const auto found = model::find_kind_by_alias(kind);
-    const std::string text = "apiVersion: " + model::api_version(*found) +
-                             "\nkind: " + std::string(model::info(*found).name) + "\nmetadata: {" + metadata +
-                             "}\nspec: {" + spec + "}\n";
-    auto loaded = codec::load_yaml(text, "", "n");
-    REQUIRE(loaded.objects.size() == 1);
-    REQUIRE(loaded.findings.empty());
-    return std::move(loaded.objects.front());
-}
-
-std::string findings(const codec::LoadedObject& object) {
-    std::string text;
-    for (const model::Finding& finding : object.findings) {
-        text += finding.path + ": " + finding.message + "\n";
-    }
-    return text;
-}
-
-struct Row {
-    const char* kind;
-    const char* metadata;
-    const char* spec;
-    const char* finding;  ///< "" when the object is right; else what must be among the findings
-};
-
-void check(const Row& row) {
-    CAPTURE(row.kind, row.metadata, row.spec);
-    const auto object = load(row.kind, row.metadata, row.spec);
-    if (std::string_view(row.finding).empty()) {
-        CHECK(findings(object).empty());
-    } else {
-        CHECK_THAT(findings(object), Catch::Contains(row.finding));
-    }
-}
-
-}  // namespace
+using namespace manul::test;
 
 TEST_CASE("names, namespaces, labels and annotations") {
     static const std::string kLong(64, 'a');
