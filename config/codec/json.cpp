@@ -83,9 +83,10 @@ Tree encode_tree(const Resource& resource) {
     out.make("kind").assign(Tree::of_text(std::string(model::info(resource.kind()).name)));
     out.make("metadata").assign(encode_object(model::metadata_table(), &resource.metadata));
     Tree fields = encode_object(*table.object, table.const_self(resource));
-    if (fields.find("spec") == nullptr && table.object->fields.front().name == "spec" &&
-        table.object->fields.front().member != nullptr) {
-        out.make("spec").assign(Tree{.type = Tree::Type::map});
+    const model::Field& first = table.object->fields.front();
+    if (fields.find("spec") == nullptr && first.name == "spec" && first.member != nullptr) {
+        // All of it is as in a new object, but fields that are required must stand there.
+        out.make("spec").assign(encode_value(*first.type, first.member(const_cast<void*>(table.const_self(resource)))));
     }
     std::ranges::move(fields.children, std::back_inserter(out.children));
     return out;

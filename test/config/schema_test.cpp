@@ -216,7 +216,7 @@ TEST_CASE("a value of the wrong type is refused in every field, by name") {
     for (const model::KindInfo& kind : model::all_kinds()) {
         const ObjectInfo& top = *model::table(kind.kind).object;
         const ObjectInfo* spec = codec::object_of(*top.fields.front().type);
-        if (spec == nullptr) {
+        if (spec == nullptr || top.fields.front().name != "spec") {
             continue;
         }
         for (const Field& field : spec->fields) {

@@ -85,7 +85,7 @@ TEST_CASE("admin policies of Kubernetes") {
         {"anp", "name: a.b", "priority: 5, subject: {namespaces: {}}", ""},
         {"anp", "name: x", "subject: {namespaces: {}}", "spec.priority: required, but missing"},
         {"anp", "name: x", "priority: 1001, subject: {namespaces: {}}", "expected an integer from 0 to 1000"},
-        {"anp", "name: x", "priority: 1", "spec.subject: expected exactly one of namespaces and pods"},
+        {"anp", "name: x", "priority: 1", "spec.subject: required, but missing"},
         {"anp", "name: x", "priority: 1, subject: {pods: {podSelector: {}}}",
          "spec.subject.pods.namespaceSelector: required"},
         {"anp", "name: x", "priority: 1, subject: {namespaces: {matchLabels: {'a b': c}}}", "expected a label key"},
