@@ -1,23 +1,31 @@
 #include "cni/check.hpp"
 
+#include <linux/neighbour.h>
+
 #include <algorithm>
-#include <chrono>
-#include <cstddef>
+#include <cstdint>
 #include <expected>
+#include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/try.hpp"
 #include "cni/error.hpp"
+#include "cni/ipamd.hpp"
 #include "cni/net_conf.hpp"
+#include "cni/prev_result.hpp"
 #include "cni/ready_wait.hpp"
-#include "cni/status.hpp"
 #include "cni/veth.hpp"
 #include "ipam/protocol.hpp"
 #include "net/ip.hpp"
+#include "net/mac.hpp"
 #include "net/netlink/decode.hpp"
+#include "net/netlink/encode.hpp"
 #include "net/netlink/socket.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::cni {
 
@@ -25,81 +33,195 @@ namespace {
 
 std::unexpected<CniError> missing(std::string what) { return refuse(Code::check_failed, std::move(what)); }
 
-/// The pod's addresses of the remembered result that are on this interface.
-std::vector<net::Ip> remembered_ips(const PrevResult& previous, const std::string& ifname) {
-    std::vector<net::Ip> out;
-    for (const PrevResult::Ip& ip : previous.ips) {
-        const std::size_t at = ip.interface.value_or(previous.interfaces.size());
-        if (at < previous.interfaces.size() && previous.interfaces[at].name == ifname &&
-            !previous.interfaces[at].sandbox.empty()) {
-            out.push_back(ip.address.address);
-        }
+/// A list of the kernel's, or the failure to read it.
+template <class T>
+CniResult<T> read(netlink::SocketResult<T> from_kernel, std::string_view what) {
+    if (!from_kernel) {
+        return refuse(Code::internal, "cannot list " + std::string(what) + ": " + from_kernel.error().message());
     }
-    return out;
+    return *std::move(from_kernel);
 }
 
-CniResult<void> check_pod(Veth& veth, const netlink::Link& link, const std::vector<net::Ip>& ips) {
-    const auto addresses = veth.pod().addresses(link.index);
-    if (!addresses) {
-        return refuse(Code::internal, "cannot list the pod's addresses: " + addresses.error().message());
-    }
-    for (const net::Ip& ip : ips) {
-        if (std::ranges::none_of(*addresses, [&ip](const auto& have) { return have.address.address == ip; })) {
-            return missing(link.name + " in the pod has lost its address " + ip.to_string());
-        }
-        const net::Ip gateway = gateway_of(ip.family());
-        const auto routes = veth.pod().routes({.family = ip.family(), .ifindex = link.index});
-        const auto neighbours = veth.pod().neighbours(ip.family(), link.index);
-        if (!routes || !neighbours) {
-            return refuse(Code::internal, "cannot list the pod's routes and neighbours");
-        }
-        const auto uses_gateway = [&gateway](const netlink::Route& route) {
-            return std::ranges::any_of(route.hops, [&gateway](const auto& hop) { return hop.gateway == gateway; });
-        };
-        if (std::ranges::none_of(*routes, uses_gateway)) {
-            return missing("the pod has no route by " + gateway.to_string());
-        }
-        if (std::ranges::none_of(*neighbours, [&gateway](const auto& have) {
-                return have.address == gateway && have.mac == kHostMac;
-            })) {
-            return missing("the pod has lost the neighbour entry of its gateway " + gateway.to_string());
-        }
-    }
-    return {};
+bool leads_by(const netlink::Route& route, const net::Prefix& dst, const std::optional<net::Ip>& gateway) {
+    return route.dst == dst && (!gateway || std::ranges::any_of(route.hops, [&gateway](const netlink::Hop& hop) {
+               return hop.gateway == gateway;
+           }));
 }
+
+bool has_neighbour(const std::vector<netlink::Neighbour>& list, const net::Ip& address,
+                   const std::optional<net::Mac>& mac) {
+    return std::ranges::any_of(list, [&](const netlink::Neighbour& have) {
+        return have.address == address && have.mac == mac && have.state == NUD_PERMANENT;
+    });
+}
+
+/// One CHECK. What the result does not speak of is compared where this plugin made the link itself.
+class Check {
+public:
+    Check(const NetConf& conf, const PrevResult::Interface& remembered, Veth veth, netlink::Link pod,
+          netlink::Link host)
+        : conf_(conf),
+          remembered_(remembered),
+          ips_(conf.prev_result->ips_of(remembered.name)),
+          veth_(std::move(veth)),
+          pod_(std::move(pod)),
+          host_(std::move(host)) {}
+
+    CniResult<void> links(bool own) const {
+        if (!pod_.is_up() || !host_.is_up()) {
+            return missing((pod_.is_up() ? "host interface " + host_.name : pod_.name + " in the pod") + " is down");
+        }
+        if (pod_.lower != host_.index || host_.lower != pod_.index) {
+            return missing(host_.name + " is not the other end of " + pod_.name);
+        }
+        if (remembered_.mac && pod_.mac != remembered_.mac) {
+            return missing(pod_.name + " in the pod has lost its MAC address " + remembered_.mac->to_string());
+        }
+        if (own && host_.mac != kHostMac) {
+            return missing("host interface " + host_.name + " has lost its MAC address " + kHostMac.to_string());
+        }
+        // Both ends are made with one MTU.
+        const std::uint32_t mtu = remembered_.mtu != 0 ? remembered_.mtu : conf_.mtu != 0 ? conf_.mtu : host_.mtu;
+        if (own && (pod_.mtu != mtu || host_.mtu != mtu)) {
+            return missing((pod_.mtu != mtu ? pod_.name + " in the pod" : host_.name) + " has MTU " +
+                           std::to_string(pod_.mtu != mtu ? pod_.mtu : host_.mtu) + ", should be " +
+                           std::to_string(mtu));
+        }
+        return {};
+    }
+
+    CniResult<void> addresses() {
+        MANUL_TRY(const auto have, read(veth_.pod().addresses(pod_.index), "the pod's addresses"));
+        for (const net::InterfaceAddress& ip : ips_) {
+            if (std::ranges::none_of(have, [&ip](const netlink::Address& one) { return one.address == ip; })) {
+                return missing(pod_.name + " in the pod has lost its address " + ip.to_string());
+            }
+        }
+        return {};
+    }
+
+    CniResult<void> routes() {
+        for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+            MANUL_TRY(const auto have,
+                      read(veth_.pod().routes({.family = family, .ifindex = pod_.index}), "the pod's routes"));
+            for (const PrevResult::Route& wanted : conf_.prev_result->routes) {
+                if (wanted.dst.family() == family && std::ranges::none_of(have, [&wanted](const netlink::Route& one) {
+                        return leads_by(one, wanted.dst, wanted.gateway);
+                    })) {
+                    return missing("the pod has lost its route to " + wanted.dst.to_string());
+                }
+            }
+            if (family == net::Family::v4 && families().contains(family) &&
+                std::ranges::none_of(have, [](const netlink::Route& one) {
+                    return leads_by(one, net::Prefix::host(kGateway4), std::nullopt);
+                })) {
+                return missing("the pod has lost its route to its gateway " + gateway_of(family).to_string());
+            }
+        }
+        return {};
+    }
+
+    CniResult<void> neighbours() {
+        for (const net::Family family : families()) {
+            MANUL_TRY(const auto in_pod, read(veth_.pod().neighbours(family, pod_.index), "the pod's neighbours"));
+            MANUL_TRY(const auto on_host, read(veth_.host().neighbours(family, host_.index), "the host's neighbours"));
+            if (!has_neighbour(in_pod, gateway_of(family), kHostMac)) {
+                return missing("the pod has lost the neighbour entry of its gateway " + gateway_of(family).to_string());
+            }
+            for (const net::InterfaceAddress& ip : ips_) {
+                if (ip.address.family() == family && !has_neighbour(on_host, ip.address, pod_.mac)) {
+                    return missing("the host has lost its neighbour entry of " + ip.address.to_string());
+                }
+            }
+        }
+        if (families().contains(net::Family::v6)) {
+            MANUL_TRY(const auto have, read(veth_.host().addresses(host_.index), "the host's addresses"));
+            if (std::ranges::none_of(have,
+                                     [](const netlink::Address& one) { return one.address.address == kGateway6; })) {
+                return missing("host interface " + host_.name + " has lost its address " +
+                               net::Ip(kGateway6).to_string());
+            }
+        }
+        return {};
+    }
+
+    /// Felix's part.
+    CniResult<void> host_routes() {
+        for (const net::Family family : families()) {
+            MANUL_TRY(const auto have,
+                      read(veth_.host().routes({.family = family, .ifindex = host_.index}), "the host's routes"));
+            for (const net::InterfaceAddress& ip : ips_) {
+                if (ip.address.family() == family && std::ranges::none_of(have, [&ip](const netlink::Route& one) {
+                        return leads_by(one, net::Prefix::host(ip.address), std::nullopt);
+                    })) {
+                    return missing("the host has no route to " + ip.address.to_string());
+                }
+            }
+        }
+        return {};
+    }
+
+private:
+    [[nodiscard]] std::set<net::Family> families() const {
+        std::set<net::Family> out;
+        for (const net::InterfaceAddress& ip : ips_) {
+            out.insert(ip.address.family());
+        }
+        return out;
+    }
+
+    const NetConf& conf_;
+    const PrevResult::Interface& remembered_;
+    std::vector<net::InterfaceAddress> ips_;
+    Veth veth_;
+    netlink::Link pod_;
+    netlink::Link host_;
+};
 
 }  // namespace
 
 CniResult<void> check(const Environment& environment, const NetConf& conf) {
     MANUL_CHECK(check_attachment(environment, true));
     MANUL_TRY(ipam::Request request, make_request(ipam::Op::check, environment, conf));
-    request.ips = remembered_ips(*conf.prev_result, environment.ifname);
-    if (request.ips.empty()) {
-        return refuse(Code::invalid_config, "prevResult has no address of " + environment.ifname);
+    const PrevResult::Interface* remembered = conf.prev_result->pod_interface(environment.ifname);
+    request.ips.clear();
+    for (const net::InterfaceAddress& ip : conf.prev_result->ips_of(environment.ifname)) {
+        request.ips.push_back(ip.address);
+    }
+    if (remembered == nullptr || request.ips.empty()) {
+        return refuse(Code::invalid_config, "prevResult has no address of " + environment.ifname + " in a pod");
     }
     MANUL_TRY(Veth veth, Veth::open(environment.netns, environment.netns_override));
     request.netns_inode = veth.netns_inode();
-    MANUL_TRY(const auto pod_link, veth.pod_link(environment.ifname));
-    if (!pod_link || !pod_link->is_up()) {
-        return missing(environment.ifname + (pod_link ? " in the pod is down" : " is missing in the pod"));
+    MANUL_TRY(auto pod, veth.pod_link(environment.ifname));
+    if (!pod) {
+        return missing(environment.ifname + " is missing in the pod");
     }
-    MANUL_CHECK(check_pod(veth, *pod_link, request.ips));
-    MANUL_TRY(const auto host_link, veth.host_link(request.host_interface));
-    if (!host_link || host_link->alias != environment.container_id || !host_link->is_up()) {
-        return missing("host interface " + request.host_interface +
-                       (!host_link           ? " is missing"
-                        : host_link->is_up() ? " belongs to another container"
-                                             : " is down"));
+    MANUL_TRY(const ipam::Answer known, ask_ipamd(request, conf));
+    const std::string& host_name = known.host_interface.empty() ? request.host_interface : known.host_interface;
+    MANUL_TRY(auto host, veth.host_link(host_name));
+    if (!host) {
+        return missing("host interface " + host_name + " is missing");
     }
-    request.host_ifindex = host_link->index;
-    MANUL_CHECK(ask_ipamd(request, conf));
+    if (!known.policy_only && host->alias != environment.container_id) {
+        return missing("host interface " + host_name + " belongs to another container");
+    }
+    Check check(conf, *remembered, std::move(veth), *std::move(pod), *std::move(host));
+    MANUL_CHECK(check.links(!known.policy_only));
+    MANUL_CHECK(check.addresses());
+    if (!known.policy_only) {
+        MANUL_CHECK(check.routes());
+        MANUL_CHECK(check.neighbours());
+    }
+    if (conf.policy_timeout.count() == 0) {
+        return {};
+    }
     // Felix removes its marks when it starts and sets them again: allow for that.
-    if (conf.policy_timeout.count() != 0 &&
-        !ReadyWait(conf.run_dir, request.host_interface)
+    if (!ReadyWait(conf.run_dir, host_name)
              .wait(environment.container_id, ReadyWait::Clock::now() + conf.policy_timeout)) {
-        return missing("the rules of " + request.host_interface + " are not in force: is manul-felix running?");
+        return missing("the rules of " + host_name + " are not in force: is manul-felix running?");
     }
-    return {};
+    return check.host_routes();
 }
 
 }  // namespace manul::cni

@@ -5,8 +5,9 @@
 
 namespace manul::cni {
 
-/// Is everything there that ADD made: link, addresses, routes and gateway in the pod, the host end, ipamd's record, and
-/// the endpoint's rules? What later plugins of the list added does not matter. Code 100 names what is missing.
+/// Is everything there that ADD made, and as it made it? In the pod link, MAC, MTU, addresses, routes and the gateway's
+/// neighbour entry; on the host the other end, its MAC and MTU, the neighbours and the routes to the pod; ipamd's
+/// record; the endpoint's rules. What later plugins of the list added does not matter. Code 100 names what is missing.
 [[nodiscard]] CniResult<void> check(const Environment& environment, const NetConf& conf);
 
 }  // namespace manul::cni

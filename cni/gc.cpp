@@ -2,15 +2,16 @@
 
 #include "base/try.hpp"
 #include "cni/error.hpp"
+#include "cni/ipamd.hpp"
 #include "cni/net_conf.hpp"
-#include "cni/status.hpp"
 #include "ipam/protocol.hpp"
 
 namespace manul::cni {
 
 CniResult<void> gc(const Environment& environment, const NetConf& conf) {
     MANUL_TRY(const ipam::Request request, make_request(ipam::Op::gc, environment, conf));
-    return ask_ipamd(request, conf);
+    MANUL_CHECK(ask_ipamd(request, conf));
+    return {};
 }
 
 }  // namespace manul::cni

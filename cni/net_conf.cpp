@@ -21,6 +21,7 @@
 #include "base/json_fields.hpp"
 #include "base/try.hpp"
 #include "cni/error.hpp"
+#include "cni/prev_result.hpp"
 #include "ipam/protocol.hpp"
 #include "net/ip.hpp"
 #include "net/mac.hpp"
@@ -37,6 +38,8 @@ constexpr std::size_t kMaxRunDir = 60;       // "<run_dir>/wait/<interface>" mus
 constexpr std::uint32_t kMinMtu = 68;        // RFC 791
 constexpr std::uint32_t kMinMtuIpv6 = 1280;  // RFC 8200 section 5
 constexpr std::uint32_t kMaxMtu = 65535;
+constexpr const char* kHwAddr = "cni.projectcalico.org/hwAddr";
+constexpr std::string_view kUnicastMac = "a MAC address that one interface can have";
 
 bool is_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
@@ -57,7 +60,11 @@ std::string environment_variable(const char* name) {
     return value == nullptr ? std::string() : std::string(value);
 }
 
-std::optional<net::InterfaceAddress> parse_address(std::string_view text) { return net::InterfaceAddress::parse(text); }
+/// What a link can have as its address: not all zero, not for a group.
+std::optional<net::Mac> parse_wanted_mac(std::string_view text) {
+    const auto mac = net::Mac::parse(text);
+    return mac && (mac->bytes()[0] & 1U) == 0 && *mac != net::Mac() ? mac : std::nullopt;
+}
 
 std::optional<net::Ip> parse_wanted_ip(std::string_view text) {
     const auto address = net::InterfaceAddress::parse(text);
@@ -78,8 +85,28 @@ CniResult<json::object> parse_input(std::string_view input) {
 
 void read_capabilities(const JsonFields& fields, NetConf& out) {
     fields.read_texts("ips", out.ips, "an IP address", parse_wanted_ip);
-    fields.read_text("mac", out.mac, "a MAC address", net::Mac::parse);
+    fields.read_text("mac", out.mac, kUnicastMac, parse_wanted_mac);
     fields.read("io.kubernetes.cri.pod-annotations", out.annotations);
+    if (const auto wanted = out.annotations.find(kHwAddr); wanted != out.annotations.end() && !out.mac) {
+        out.mac = parse_wanted_mac(wanted->second);
+        if (!out.mac) {
+            fields.wrong("io.kubernetes.cri.pod-annotations." + wanted->first, json::value(wanted->second),
+                         kUnicastMac);
+        }
+    }
+    // What the pod asks for counts more than what the configuration says, item by item.
+    fields.read_object("dns", [&out](const JsonFields& dns) {
+        const auto replace = [&dns](std::string_view key, std::vector<std::string>& list) {
+            std::vector<std::string> wanted;
+            dns.read(key, wanted);
+            if (!wanted.empty()) {
+                list = std::move(wanted);
+            }
+        };
+        replace("servers", out.dns.nameservers);
+        replace("searches", out.dns.search);
+        replace("options", out.dns.options);
+    });
     fields.read_objects("portMappings", [&out](const JsonFields& item) {
         ipam::PortMapping& mapping = out.port_mappings.emplace_back();
         item.read("hostPort", mapping.host_port);
@@ -113,29 +140,6 @@ void read_convention_args(const JsonFields& fields, NetConf& out) {
             label.read("key", key);
             label.read("value", value);
             out.labels.insert_or_assign(key, value);
-        });
-    });
-}
-
-/// Required: without it there is nothing to compare with.
-void read_prev_result(const JsonFields& fields, NetConf& out) {
-    if (fields.find("prevResult") == nullptr) {
-        fields.wrong("prevResult", nullptr, "the result of ADD");
-    }
-    fields.read_object("prevResult", [&out](const JsonFields& previous) {
-        PrevResult& result = out.prev_result.emplace();
-        previous.read_objects("interfaces", [&result](const JsonFields& item) {
-            PrevResult::Interface& interface = result.interfaces.emplace_back();
-            item.read("name", interface.name);
-            item.read("mac", interface.mac);
-            item.read("sandbox", interface.sandbox);
-        });
-        previous.read_objects("ips", [&result](const JsonFields& item) {
-            PrevResult::Ip& ip = result.ips.emplace_back();
-            item.read_text("address", ip.address, "an address such as 10.0.0.1/32", parse_address);
-            if (item.find("interface") != nullptr) {
-                item.read("interface", ip.interface.emplace());
-            }
         });
     });
 }
@@ -182,7 +186,12 @@ void read_settings(const JsonFields& fields, NetConf& out) {
         ipam.read("ipv4_pools", out.ipv4_pools);
         ipam.read("ipv6_pools", out.ipv6_pools);
     });
-    fields.read_object("dns", [&out](const JsonFields& dns) { out.dns = dns.object(); });
+    fields.read_object("dns", [&out](const JsonFields& dns) {
+        dns.read("nameservers", out.dns.nameservers);
+        dns.read("domain", out.dns.domain);
+        dns.read("search", out.dns.search);
+        dns.read("options", out.dns.options);
+    });
     fields.read_object("runtimeConfig", [&out](const JsonFields& inner) { read_capabilities(inner, out); });
     fields.read_object("args", [&out](const JsonFields& inner) { read_convention_args(inner, out); });
 }
@@ -292,10 +301,11 @@ CniResult<NetConf> parse_net_conf(std::string_view input, Verb verb) {
     if (verb != Verb::del) {
         read_settings(fields, out);
     }
-    if (verb == Verb::add && fields.find("prevResult") != nullptr) {
-        error = "prevResult: manul makes the pod's interface and must be the first plugin of its list";
-    } else if (verb == Verb::check) {
-        read_prev_result(fields, out);
+    if (verb == Verb::add || verb == Verb::check) {
+        out.prev_result = read_prev_result(fields);
+    }
+    if (verb == Verb::check && !out.prev_result) {  // there is nothing to compare with
+        fields.wrong("prevResult", nullptr, "the result of ADD");
     } else if (verb == Verb::gc) {
         read_valid_attachments(fields, out);
     }
@@ -325,6 +335,25 @@ CniResult<std::map<std::string, std::string>> parse_args(std::string_view args) 
     return out;
 }
 
+CniResult<void> check_args(const std::map<std::string, std::string>& args) {
+    constexpr std::array<std::string_view, 7> kKnown{
+        "IP", "IgnoreUnknown", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_NAME", "K8S_POD_NAMESPACE", "K8S_POD_UID", "MAC"};
+    const auto ignore = args.find("IgnoreUnknown");
+    if (ignore != args.end() && (ignore->second == "1" || ignore->second == "true")) {
+        return {};
+    }
+    std::string unknown;
+    for (const auto& [key, value] : args) {
+        if (std::ranges::find(kKnown, key) == kKnown.end()) {
+            unknown += (unknown.empty() ? "" : ", ") + key;
+        }
+    }
+    if (!unknown.empty()) {
+        return refuse(Code::invalid_environment, "CNI_ARGS: unknown: " + unknown, "IgnoreUnknown=1 permits them");
+    }
+    return {};
+}
+
 CniResult<void> check_attachment(const Environment& environment, bool netns_needed) {
     if (environment.container_id.empty()) {
         return refuse(Code::invalid_environment, "CNI_CONTAINERID is missing");
@@ -348,22 +377,10 @@ CniResult<void> check_attachment(const Environment& environment, bool netns_need
     return {};
 }
 
-CniResult<ipam::Request> make_request(ipam::Op op, const Environment& environment, const NetConf& conf) {
-    ipam::Request out;
-    out.op = op;
-    out.network = conf.name;
-    out.cni_version = conf.cni_version;
-    if (op == ipam::Op::gc) {
-        out.valid_attachments = conf.valid_attachments.value_or(std::vector<ipam::Attachment>());
-        return out;
-    }
-    if (op == ipam::Op::status) {
-        return out;
-    }
-    out.attachment = {environment.container_id, environment.ifname};
-    out.netns = environment.netns;
-    MANUL_TRY(out.args, parse_args(environment.args));
-    out.args.erase("IgnoreUnknown");
+namespace {
+
+/// Addresses asked for by name.
+CniResult<void> read_wishes(const NetConf& conf, ipam::Request& out) {
     out.ips = conf.ips;
     out.mac = conf.mac;
     if (const std::string wanted(out.arg("IP")); !wanted.empty() && out.ips.empty()) {
@@ -374,19 +391,48 @@ CniResult<ipam::Request> make_request(ipam::Op op, const Environment& environmen
         out.ips.push_back(*ip);
     }
     if (const std::string wanted(out.arg("MAC")); !wanted.empty() && !out.mac) {
-        out.mac = net::Mac::parse(wanted);
+        out.mac = parse_wanted_mac(wanted);
         if (!out.mac) {
-            return refuse(Code::invalid_environment, "CNI_ARGS: MAC \"" + wanted + "\" is not a MAC address");
+            return refuse(Code::invalid_environment,
+                          "CNI_ARGS: MAC \"" + wanted + "\" is not " + std::string(kUnicastMac));
         }
     }
-    out.args.erase("IP");
-    out.args.erase("MAC");
-    out.labels = conf.labels;
-    out.annotations = conf.annotations;
+    return {};
+}
+
+}  // namespace
+
+CniResult<ipam::Request> make_request(ipam::Op op, const Environment& environment, const NetConf& conf) {
+    ipam::Request out;
+    out.op = op;
+    out.network = conf.name;
+    out.cni_version = conf.cni_version;
+    if (op == ipam::Op::gc) {
+        out.valid_attachments = conf.valid_attachments.value_or(std::vector<ipam::Attachment>());
+        return out;
+    }
     out.assign_ipv4 = conf.assign_ipv4;
     out.assign_ipv6 = conf.assign_ipv6;
     out.ipv4_pools = conf.ipv4_pools;
     out.ipv6_pools = conf.ipv6_pools;
+    if (op == ipam::Op::status) {
+        return out;
+    }
+    out.attachment = {environment.container_id, environment.ifname};
+    out.netns = environment.netns;
+    auto args = parse_args(environment.args);
+    if (op == ipam::Op::del) {
+        out.args = std::move(args).value_or(std::map<std::string, std::string>());
+    } else {
+        MANUL_TRY(out.args, std::move(args));
+        MANUL_CHECK(check_args(out.args));
+        MANUL_CHECK(read_wishes(conf, out));
+    }
+    out.args.erase("IgnoreUnknown");
+    out.args.erase("IP");
+    out.args.erase("MAC");
+    out.labels = conf.labels;
+    out.annotations = conf.annotations;
     out.port_mappings = conf.port_mappings;
     out.bandwidth = conf.bandwidth;
     out.host_interface = ipam::host_interface_name(out);

@@ -9,9 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include <boost/json/object.hpp>
-
 #include "cni/error.hpp"
+#include "cni/prev_result.hpp"
 #include "ipam/protocol.hpp"
 #include "net/ip.hpp"
 #include "net/mac.hpp"
@@ -43,19 +42,14 @@ struct Environment {
     [[nodiscard]] static Environment of_process();
 };
 
-/// What ADD answered for this attachment, as the runtime remembers it.
-struct PrevResult {
-    struct Interface {
-        std::string name;
-        std::string mac;
-        std::string sandbox;
-    };
-    struct Ip {
-        net::InterfaceAddress address;
-        std::optional<std::uint32_t> interface;  ///< index in `interfaces`
-    };
-    std::vector<Interface> interfaces;
-    std::vector<Ip> ips;
+/// Name resolution of the pod: handed back in the result, for the runtime to set up.
+struct Dns {
+    std::vector<std::string> nameservers;
+    std::string domain;
+    std::vector<std::string> search;
+    std::vector<std::string> options;
+
+    bool operator==(const Dns&) const = default;
 };
 
 /// How long the plugin waits for ipamd. Not configurable: runtimes give up after a minute or more, and retry.
@@ -78,7 +72,7 @@ struct NetConf {
     bool assign_ipv6 = false;
     std::vector<std::string> ipv4_pools;
     std::vector<std::string> ipv6_pools;
-    boost::json::object dns;
+    Dns dns;  ///< of the configuration, or by capability
 
     std::vector<net::Ip> ips;  ///< asked for by capability or by args.cni
     std::optional<net::Mac> mac;
@@ -87,7 +81,7 @@ struct NetConf {
     std::vector<ipam::PortMapping> port_mappings;
     std::optional<ipam::Bandwidth> bandwidth;
 
-    std::optional<PrevResult> prev_result;                           ///< CHECK
+    std::optional<PrevResult> prev_result;                           ///< CHECK; ADD behind another plugin
     std::optional<std::vector<ipam::Attachment>> valid_attachments;  ///< GC
 };
 
@@ -100,10 +94,13 @@ struct NetConf {
 
 /// `K=V;K=V`. Code 4 when a pair is none.
 [[nodiscard]] CniResult<std::map<std::string, std::string>> parse_args(std::string_view args);
+/// Code 4 names the keys that mean nothing here, unless `IgnoreUnknown` permits them.
+[[nodiscard]] CniResult<void> check_args(const std::map<std::string, std::string>& args);
 /// CNI_CONTAINERID, CNI_IFNAME and, when `netns_needed`, CNI_NETNS. Code 4 names the variable.
 [[nodiscard]] CniResult<void> check_attachment(const Environment& environment, bool netns_needed);
 
-/// The request to ipamd that says all this. CNI_ARGS `IP=` and `MAC=` count where the configuration has none.
+/// The request to ipamd that says all this. CNI_ARGS `IP=` and `MAC=` count where the configuration has none. A
+/// deletion takes from CNI_ARGS what can be read.
 [[nodiscard]] CniResult<ipam::Request> make_request(ipam::Op op, const Environment& environment, const NetConf& conf);
 
 }  // namespace manul::cni

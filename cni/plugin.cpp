@@ -12,6 +12,7 @@
 #include "cni/error.hpp"
 #include "cni/gc.hpp"
 #include "cni/net_conf.hpp"
+#include "cni/policy_only.hpp"
 #include "cni/result.hpp"
 #include "cni/status.hpp"
 
@@ -29,14 +30,18 @@ CniResult<std::string> call(const Environment& environment, std::string_view inp
                                                   : "CNI_COMMAND: unknown command \"" + environment.command + "\"",
                       "manul is a CNI plugin: container runtimes call it");
     }
-    if (verb == Verb::version) {
-        MANUL_TRY(const std::string version, read_version(input));
+    if (verb == Verb::version) {  // the specification asks for a version in the input; its library sends none at times
+        MANUL_TRY(const std::string version, input.empty() ? std::string() : read_version(input));
         return print_versions(version);
     }
     MANUL_TRY(NetConf conf, parse_net_conf(input, *verb));
     conf.limits = limits;
     switch (*verb) {
         case Verb::add: {
+            if (conf.prev_result) {
+                MANUL_CHECK(add_policy(environment, conf, note));
+                return print_result(*conf.prev_result, conf.cni_version);
+            }
             MANUL_TRY(const AddResult result, add(environment, conf, note));
             return print_result(result, conf.cni_version);
         }

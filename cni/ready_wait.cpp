@@ -1,6 +1,7 @@
 #include "cni/ready_wait.hpp"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -55,7 +56,9 @@ bool mark_names(const std::string& path, const std::string& container_id) {
 }  // namespace
 
 ReadyWait::ReadyWait(const std::string& run_dir, const std::string& interface)
-    : mark_path_(run_dir + "/endpoints/" + interface), socket_path_(run_dir + "/wait/" + interface) {
+    : interface_(interface),
+      mark_path_(run_dir + "/endpoints/" + interface),
+      socket_path_(run_dir + "/wait/" + interface) {
     if (!bind()) {
         // The first pod after a boot may be earlier than the daemons, which own these directories.
         (void)::mkdir(run_dir.c_str(), 0755);
@@ -102,7 +105,11 @@ bool ReadyWait::wait(const std::string& container_id, Clock::time_point deadline
         }
         const auto pause = std::min(std::chrono::ceil<std::chrono::milliseconds>(left), kLookAgain);
         pollfd waiting{socket_.get(), POLLIN, 0};
-        if (::poll(&waiting, 1, static_cast<int>(pause.count())) > 0) {
+        if (::poll(&waiting, 1, static_cast<int>(pause.count())) == 0) {
+            if (::if_nametoindex(interface_.c_str()) == 0) {
+                return false;
+            }
+        } else {
             std::array<char, 8> bytes{};
             while (::recv(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT) >= 0) {
                 // a byte says "look again", however many there are
@@ -110,6 +117,18 @@ bool ReadyWait::wait(const std::string& container_id, Clock::time_point deadline
         }
     }
     return true;
+}
+
+CniResult<void> ReadyWait::wait_for_policy(const std::string& container_id, std::chrono::seconds bound) const {
+    if (bound.count() != 0 && !wait(container_id, Clock::now() + bound)) {
+        if (::if_nametoindex(interface_.c_str()) == 0) {
+            return refuse(Code::try_again, "host interface " + interface_ + " was deleted meanwhile, as by a DEL");
+        }
+        return refuse(Code::try_again,
+                      "policy for " + interface_ + " was not in force within " + std::to_string(bound.count()) + " s",
+                      "is manul-felix running on this node? policy_setup_timeout_seconds sets the bound");
+    }
+    return {};
 }
 
 }  // namespace manul::cni

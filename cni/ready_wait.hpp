@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/unique_fd.hpp"
+#include "cni/error.hpp"
 
 namespace manul::cni {
 
@@ -23,12 +24,17 @@ public:
     ReadyWait& operator=(const ReadyWait&) = delete;
     ~ReadyWait();
 
-    /// True as soon as the mark names this container; false at the deadline.
+    /// True as soon as the mark names this container; false at the deadline, and when the host interface is gone.
     [[nodiscard]] bool wait(const std::string& container_id, Clock::time_point deadline) const;
+
+    /// The same for `bound` from now; code 11 when it is over, or when a DEL took the link meanwhile. Zero: does not
+    /// wait.
+    [[nodiscard]] CniResult<void> wait_for_policy(const std::string& container_id, std::chrono::seconds bound) const;
 
 private:
     bool bind();
 
+    std::string interface_;
     std::string mark_path_;
     std::string socket_path_;
     UniqueFd socket_;

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -10,6 +11,7 @@
 
 #include "cni/error.hpp"
 #include "cni/net_conf.hpp"
+#include "cni/prev_result.hpp"
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
 
@@ -21,7 +23,32 @@ namespace json = boost::json;
 
 std::string_view or_newest(std::string_view version) { return version.empty() ? kSupportedVersions.back() : version; }
 
+json::array list_of(const std::vector<std::string>& texts) { return json::array(texts.begin(), texts.end()); }
+
+json::object dns_object(const Dns& dns) {
+    json::object out;
+    if (!dns.nameservers.empty()) {
+        out["nameservers"] = list_of(dns.nameservers);
+    }
+    if (!dns.domain.empty()) {
+        out["domain"] = dns.domain;
+    }
+    if (!dns.search.empty()) {
+        out["search"] = list_of(dns.search);
+    }
+    if (!dns.options.empty()) {
+        out["options"] = list_of(dns.options);
+    }
+    return out;
+}
+
 }  // namespace
+
+std::string print_result(const PrevResult& unchanged, std::string_view version) {
+    json::object out = unchanged.document;
+    out["cniVersion"] = version;
+    return json::serialize(out);
+}
 
 std::string print_result(const AddResult& result, std::string_view version) {
     const bool names_family = is_older(version, "1.0.0");  // ips[].version went away with 1.0.0
@@ -50,7 +77,7 @@ std::string print_result(const AddResult& result, std::string_view version) {
                                         {"interfaces", json::array{std::move(host), std::move(pod)}},
                                         {"ips", std::move(ips)},
                                         {"routes", std::move(routes)},
-                                        {"dns", result.dns}});
+                                        {"dns", dns_object(result.dns)}});
 }
 
 std::string print_error(const CniError& error, std::string_view version) {

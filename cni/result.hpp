@@ -5,9 +5,9 @@
 #include <string_view>
 #include <vector>
 
-#include <boost/json/object.hpp>
-
 #include "cni/error.hpp"
+#include "cni/net_conf.hpp"
+#include "cni/prev_result.hpp"
 #include "net/ip.hpp"
 #include "net/mac.hpp"
 #include "net/prefix.hpp"
@@ -25,15 +25,17 @@ struct AddResult {
     net::Mac host_mac;
     std::string pod_name;
     net::Mac pod_mac;
-    std::string sandbox;  ///< CNI_NETNS
-    std::uint32_t mtu = 0;
+    std::string sandbox;    ///< CNI_NETNS
+    std::uint32_t mtu = 0;  ///< of both ends
     std::vector<net::Ip> ips;
     std::vector<PodRoute> routes;
-    boost::json::object dns;
+    Dns dns;
 };
 
 /// `version` is a supported one.
 [[nodiscard]] std::string print_result(const AddResult& result, std::string_view version);
+/// What came, as it came: a plugin that changes nothing of a pod's network hands on the result of the one before it.
+[[nodiscard]] std::string print_result(const PrevResult& unchanged, std::string_view version);
 /// Empty `version`: our newest.
 [[nodiscard]] std::string print_error(const CniError& error, std::string_view version);
 [[nodiscard]] std::string print_versions(std::string_view version);

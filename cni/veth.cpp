@@ -4,6 +4,8 @@
 #include <linux/if_addr.h>
 #include <linux/ip.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -38,10 +40,12 @@ std::unexpected<CniError> kernel_refused(std::string_view what, const netlink::S
     return refuse(Code::internal, std::string(what) + ": " + error.message());
 }
 
-/// Writes a kernel setting of the thread's network namespace. A kernel without IPv6 has none of its files.
-bool write_setting(const std::string& path, std::string_view value) {
-    const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-    return file && ::write(file.get(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
+/// Gives a kernel setting of the thread's network namespace this value, one character. Reading comes first: writing
+/// some of them waits for the lock of all links. A kernel without IPv6 has none of its files.
+bool ensure_setting(const std::string& path, char value) {
+    const UniqueFd file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    char now = '\0';
+    return file && ((::read(file.get(), &now, 1) == 1 && now == value) || ::pwrite(file.get(), &value, 1, 0) == 1);
 }
 
 bool kernel_has_ipv6() { return ::access("/proc/sys/net/ipv6", F_OK) == 0; }
@@ -104,18 +108,33 @@ CniResult<Veth> Veth::open(const std::string& netns, bool allow_own_netns) {
     return Veth(*std::move(fd), *id, *std::move(host), *std::move(pod));
 }
 
-CniResult<std::optional<netlink::Link>> Veth::pod_link(const std::string& name) {
-    auto link = pod_.link(name);
+CniResult<bool> Veth::pod_has(const std::string& name) {
+    ifreq request{};
+    if (name.size() >= sizeof request.ifr_name) {
+        return false;
+    }
+    std::ranges::copy(name, std::begin(request.ifr_name));
+    if (::ioctl(pod_.fd(), SIOCGIFINDEX, &request) == 0) {
+        return true;
+    }
+    if (errno != ENODEV) {
+        return refuse(Code::internal, "cannot look for " + name + " in the pod: " + std::strerror(errno));
+    }
+    return false;
+}
+
+CniResult<std::optional<netlink::Link>> Veth::find(netlink::Socket& socket, const std::string& name) {
+    auto link = socket.link(name);
     if (!link) {
-        return kernel_refused("cannot look for " + name + " in the pod", link.error());
+        return kernel_refused("cannot look for " + name, link.error());
     }
     return *std::move(link);
 }
 
-CniResult<std::optional<netlink::Link>> Veth::host_link(const std::string& name) {
-    auto link = host_.link(name);
+CniResult<std::optional<netlink::Link>> Veth::find(netlink::Socket& socket, std::uint32_t index) {
+    auto link = socket.link(index);
     if (!link) {
-        return kernel_refused("cannot look for " + name, link.error());
+        return kernel_refused("cannot look for link " + std::to_string(index), link.error());
     }
     return *std::move(link);
 }
@@ -130,13 +149,14 @@ CniResult<Veth::Made> Veth::make(const VethNames& names) {
         if (const auto link = netlink::decode_link(message.payload)) {
             host_index_ = link->index;
             pod_index_ = link->lower;
+            names_.mtu = link->mtu;
         }
     });
     if (!made) {
         if (!made.error().is(EEXIST)) {
             return kernel_refused("cannot make " + names.host_name + " and " + names.pod_name, made.error());
         }
-        MANUL_TRY(const auto in_pod, pod_link(names.pod_name));
+        MANUL_TRY(const bool in_pod, pod_has(names.pod_name));
         if (in_pod) {
             return refuse(Code::invalid_environment, "CNI_IFNAME: " + names.pod_name + " exists already in the pod");
         }
@@ -144,7 +164,7 @@ CniResult<Veth::Made> Veth::make(const VethNames& names) {
     }
     const bool ipv6 = kernel_has_ipv6();
     if (ipv6) {  // a pod must not become its host's router by an advertisement
-        (void)write_setting("/proc/sys/net/ipv6/conf/" + names.host_name + "/accept_ra", "0");
+        (void)ensure_setting("/proc/sys/net/ipv6/conf/" + names.host_name + "/accept_ra", '0');
     }
     // Its link-local address is written by hand, the same on all links and without the second of waiting (DAD).
     netlink::LinkChange up{.index = host_index_, .up = true, .alias = names.container_id};
@@ -159,6 +179,7 @@ CniResult<Veth::Made> Veth::make(const VethNames& names) {
 }
 
 CniResult<void> Veth::configure(const PodNetwork& network) {
+    names_.pod_mac = network.mac.value_or(names_.pod_mac);
     MANUL_CHECK(prepare_pod_settings(network));
     MANUL_CHECK(configure_pod(network));
     return configure_host(network);
@@ -176,27 +197,30 @@ CniResult<void> Veth::prepare_pod_settings(const PodNetwork& network) {
     }
     if (ipv6) {  // some runtimes make namespaces with IPv6 switched off
         for (const char* which : {"all", "default", "lo"}) {
-            if (!write_setting(std::string("/proc/sys/net/ipv6/conf/") + which + "/disable_ipv6", "0")) {
+            if (!ensure_setting(std::string("/proc/sys/net/ipv6/conf/") + which + "/disable_ipv6", '0')) {
                 return refuse(Code::internal, "the pod has an IPv6 address, but IPv6 cannot be switched on in it: " +
                                                   std::string(std::strerror(errno)));
             }
         }
     }
-    if (network.allow_ip_forwarding && (!write_setting("/proc/sys/net/ipv4/ip_forward", "1") ||
-                                        (ipv6 && !write_setting("/proc/sys/net/ipv6/conf/all/forwarding", "1")))) {
+    if (network.allow_ip_forwarding && (!ensure_setting("/proc/sys/net/ipv4/ip_forward", '1') ||
+                                        (ipv6 && !ensure_setting("/proc/sys/net/ipv6/conf/all/forwarding", '1')))) {
         return refuse(Code::internal, std::string("cannot allow IP forwarding in the pod: ") + std::strerror(errno));
     }
     return {};
 }
+
+bool Veth::new_mtu(const PodNetwork& network) const noexcept { return network.mtu != 0 && network.mtu != names_.mtu; }
 
 CniResult<void> Veth::configure_pod(const PodNetwork& network) {
     requests_.clear();
     netlink::LinkChange up{.index = pod_index_, .up = true};
     // A namespace starts with the host's IPv4 settings, so with forwarding on.
     up.ipv4 = {{IPV4_DEVCONF_FORWARDING, network.allow_ip_forwarding ? 1U : 0U}};
-    if (network.mtu != 0) {
+    if (new_mtu(network)) {
         up.mtu = network.mtu;
     }
+    up.mac = network.mac;
     netlink::change_link(requests_, up);
     for (const net::Ip& ip : network.ips) {
         netlink::put_address(requests_,
@@ -232,8 +256,9 @@ CniResult<void> Veth::configure_pod(const PodNetwork& network) {
 
 CniResult<void> Veth::configure_host(const PodNetwork& network) {
     requests_.clear();
-    if (network.mtu != 0) {
+    if (new_mtu(network)) {
         netlink::change_link(requests_, {.index = host_index_, .mtu = network.mtu});
+        names_.mtu = network.mtu;
     }
     if (has_family(network.ips, net::Family::v6)) {
         netlink::put_address(requests_,

@@ -40,6 +40,7 @@ struct PodNetwork {
     std::vector<net::Ip> ips;
     std::vector<net::Prefix> routes;  ///< via the gateway of their family
     std::uint32_t mtu = 0;            ///< 0 = as made
+    std::optional<net::Mac> mac;      ///< of the pod's end, other than the one it was made with
     bool allow_ip_forwarding = false;
 };
 
@@ -49,22 +50,38 @@ public:
     [[nodiscard]] static CniResult<Veth> open(const std::string& netns, bool allow_own_netns);
 
     [[nodiscard]] std::uint64_t netns_inode() const noexcept { return id_.inode; }
-    [[nodiscard]] CniResult<std::optional<netlink::Link>> pod_link(const std::string& name);
-    [[nodiscard]] CniResult<std::optional<netlink::Link>> host_link(const std::string& name);
+    /// Whether the pod has a link of this name. Waits for no lock, unlike a question by netlink.
+    [[nodiscard]] CniResult<bool> pod_has(const std::string& name);
+    /// Links are found by name or by index; nothing when there is none.
+    template <class Which>
+    [[nodiscard]] CniResult<std::optional<netlink::Link>> pod_link(const Which& which) {
+        return find(pod_, which);
+    }
+    template <class Which>
+    [[nodiscard]] CniResult<std::optional<netlink::Link>> host_link(const Which& which) {
+        return find(host_, which);
+    }
     [[nodiscard]] netlink::Socket& pod() noexcept { return pod_; }
+    [[nodiscard]] netlink::Socket& host() noexcept { return host_; }
 
     enum class Made : std::uint8_t { yes, host_name_taken };
     /// Makes the pair and takes its host end up.
     [[nodiscard]] CniResult<Made> make(const VethNames& names);
     /// Takes the pod's end up and writes addresses, routes and neighbours on both sides.
     [[nodiscard]] CniResult<void> configure(const PodNetwork& network);
+    /// Of both ends, as they are now.
+    [[nodiscard]] std::uint32_t mtu() const noexcept { return names_.mtu; }
+    [[nodiscard]] const net::Mac& pod_mac() const noexcept { return names_.pod_mac; }
     /// Deletes what make() made, if anything.
     void remove() noexcept;
 
 private:
     Veth(UniqueFd netns, netlink::NetnsId id, netlink::Socket host, netlink::Socket pod);
 
+    [[nodiscard]] static CniResult<std::optional<netlink::Link>> find(netlink::Socket& socket, const std::string& name);
+    [[nodiscard]] static CniResult<std::optional<netlink::Link>> find(netlink::Socket& socket, std::uint32_t index);
     [[nodiscard]] CniResult<void> prepare_pod_settings(const PodNetwork& network);
+    [[nodiscard]] bool new_mtu(const PodNetwork& network) const noexcept;
     [[nodiscard]] CniResult<void> configure_pod(const PodNetwork& network);
     [[nodiscard]] CniResult<void> configure_host(const PodNetwork& network);
 

@@ -17,6 +17,7 @@
 #include "config/settings.hpp"
 #include "ctl/context.hpp"
 #include "ctl/ipam/show.hpp"
+#include "ctl/node/install_cni.hpp"
 #include "ctl/node/status.hpp"
 #include "ctl/node/supervisor.hpp"
 #include "ctl/verbs/verbs.hpp"
@@ -143,6 +144,27 @@ ExitCode run_node(const Context& context, const std::optional<std::string>& conf
     return static_cast<ExitCode>(ctl::supervise(programs));
 }
 
+void add_install_cni(CLI::App& node, Chosen& chosen) {
+    CLI::App* install = node.add_subcommand(
+        "install-cni", "Make this node's container runtime use the CNI plugin: the program, then its network list");
+    const auto options = std::make_shared<ctl::InstallCniOptions>();
+    install->add_option("--bin-dir", options->bin_dir, "the runtime's plugin directory")->capture_default_str();
+    install->add_option("--conf-dir", options->conf_dir, "the runtime's network directory")->capture_default_str();
+    install->add_option("--conf-name", options->conf_name, "file name of the list")->capture_default_str();
+    install->add_option("--network", options->network, "name of the network")->capture_default_str();
+    install->add_option("--conf", options->conf, "install this list as it is instead of our own")->type_name("FILE");
+    install->add_option("--plugin", options->plugin, "the plugin's program (default: found beside this program)")
+        ->type_name("FILE");
+    install->add_option("--mtu", options->mtu, "MTU of pods (default: found out by manul-ipamd)");
+    install->add_flag("--ipv6", options->ipv6, "give pods an IPv6 address too");
+    install->add_option("--policy-timeout", options->policy_timeout,
+                        "seconds that a pod's start waits for its policy (default 10; 0 = does not wait)");
+    install->add_flag("--remove", options->remove, "remove list and program again");
+    install->callback([&chosen, options] {
+        chosen = {[options](const Context& context) { return install_cni(context, *options); }, false};
+    });
+}
+
 void add_node(CLI::App& app, Chosen& chosen, const std::optional<std::string>& config) {
     CLI::App* node = app.add_subcommand("node", "This node and its daemons")->require_subcommand(1);
     CLI::App* status = node->add_subcommand("status", "BGP sessions of this node, of named nodes, or of all");
@@ -158,6 +180,7 @@ void add_node(CLI::App& app, Chosen& chosen, const std::optional<std::string>& c
     run->callback([&chosen, &config] {
         chosen = {[&config](const Context& context) { return run_node(context, config); }, false};
     });
+    add_install_cni(*node, chosen);
 }
 
 void add_ipam(CLI::App& app, Chosen& chosen) {

@@ -1,6 +1,7 @@
 #include "ipam/daemon.hpp"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,8 +13,6 @@
 #include <utility>
 
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
 #include "base/log.hpp"
@@ -38,7 +37,18 @@ constexpr std::uint64_t kLookEverywhereEach = 60;  // runs of tidy(): hourly
 
 WallTime wall_now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
 
-void send(control::Reply& reply, const Answer& answer) { reply(json::parse(encode(answer))); }
+void send(control::Reply& reply, const Answer& answer) { reply(to_json(answer)); }
+
+/// All but the pods' own.
+std::vector<Uplink> uplinks_of(const std::vector<netlink::Link>& links) {
+    std::vector<Uplink> out;
+    for (const netlink::Link& link : links) {
+        if (!link.is_loopback() && !is_host_end(link)) {
+            out.push_back({link.name, link.mtu});
+        }
+    }
+    return out;
+}
 
 Result<void> make_directory(const std::string& path, mode_t mode) {
     if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
@@ -92,10 +102,15 @@ Result<void> Ipamd::open() {
             wall_now});
     for (const auto& [id, request] : log_->pending()) {
         ending_.insert(request.attachment);
+        durable_.insert(request.attachment);
         deleter_->add(id, request);
     }
     // What was put aside before a restart: its attachment is freed by its DEL or as a leak.
     MANUL_TRY(const auto present, links_->list());
+    store_worker_.submit([this, uplinks = uplinks_of(present)]() mutable {
+        service_.set_uplinks(std::move(uplinks));
+        return [] {};
+    });
     std::vector<std::uint32_t> doomed;
     for (const netlink::Link& link : present) {
         if (link.group == kDoomedGroup) {
@@ -119,7 +134,7 @@ Result<void> Ipamd::open() {
 // ---- requests of the plugin
 
 void Ipamd::on_plugin_request(const json::object& object, Reply reply) {
-    auto request = decode_request(json::serialize(object));
+    auto request = decode_request(object);
     if (!request) {
         log::emit(kPluginRequestRefused, request.error().message);
         send(reply, failure(ErrorCode::cannot_decode, request.error().message));
@@ -128,6 +143,7 @@ void Ipamd::on_plugin_request(const json::object& object, Reply reply) {
     switch (request->op) {
         case Op::add: {
             awaited_.insert(request->host_interface);
+            adding_.insert(request->attachment);
             auto add = std::make_shared<WaitingAdd>(WaitingAdd{*std::move(request), std::move(reply)});
             if (ending_.contains(add->request.attachment)) {
                 held_.emplace(add->request.attachment, add);
@@ -137,12 +153,9 @@ void Ipamd::on_plugin_request(const json::object& object, Reply reply) {
             run_adds();
             return;
         }
-        case Op::del: {
-            auto shared = std::make_shared<Reply>(std::move(reply));
-            enqueue_del({*std::move(request), [shared](const Answer& answer) { send(*shared, answer); }, {}});
-            log_dels();
+        case Op::del:
+            on_del(*std::move(request), std::move(reply));
             return;
-        }
         case Op::gc:
             on_gc(*request, std::move(reply));
             return;
@@ -198,6 +211,12 @@ void Ipamd::answer_add(WaitingAdd& add, const Answer& answer) {
     send(add.reply, answer);
     if (const auto at = awaited_.find(add.request.host_interface); at != awaited_.end()) {
         awaited_.erase(at);
+    }
+    if (const auto at = adding_.find(add.request.attachment); at != adding_.end()) {
+        adding_.erase(at);
+    }
+    if (!answer.error) {
+        known_.insert(add.request.attachment);
     }
     if (answer.error) {
         log::emit(kAddFailed, add.request.attachment.container_id, add.request.attachment.ifname, add.request.network,
@@ -287,34 +306,70 @@ void Ipamd::on_question(Request request, Reply reply) {
     });
 }
 
+// A DEL that has something to do is flushed to the log before it is answered. Runtimes send most of them twice, and the
+// second one should cost nothing.
+void Ipamd::on_del(Request request, Reply reply) {
+    const Attachment attachment = request.attachment;
+    refuse_held(attachment, "a DEL of this container came while its ADD waited");
+    if (durable_.contains(attachment)) {
+        send(reply, {});
+        return;
+    }
+    auto shared = std::make_shared<Reply>(std::move(reply));
+    const auto answer = [shared](const Answer& it) { send(*shared, it); };
+    if (known_.contains(attachment) || adding_.contains(attachment) || ending_.contains(attachment)) {
+        enqueue_del({std::move(request), answer, {}});
+        log_dels();
+        return;
+    }
+    ending_.insert(attachment);  // an ADD that comes now is a later one
+    store_worker_.submit([this, request = std::move(request), answer]() mutable {
+        const bool anything = !service_.is_unknown({request.network, request.attachment}) ||
+                              ::if_nametoindex(request.host_interface.c_str()) != 0;
+        return [this, request = std::move(request), answer, anything]() mutable {
+            const Attachment of = request.attachment;
+            if (anything) {
+                enqueue_del({std::move(request), answer, {}});
+                log_dels();
+            } else {
+                answer({});
+            }
+            on_del_settled(of, {});  // this question is; the DEL itself, if there is one, counts on its own
+        };
+    });
+}
+
+void Ipamd::refuse_held(const Attachment& attachment, const std::string& why) {
+    const auto [first, last] = held_.equal_range(attachment);
+    for (auto at = first; at != last; ++at) {
+        answer_add(*at->second, failure(ErrorCode::try_again, why));
+    }
+    held_.erase(first, last);
+}
+
 void Ipamd::enqueue_del(WaitingDel del) {
     ending_.insert(del.request.attachment);
     dels_.push_back(std::move(del));
 }
 
 void Ipamd::on_del_settled(const Attachment& attachment, const std::string& problem) {
-    if (problem.empty()) {
-        if (const auto at = ending_.find(attachment); at != ending_.end()) {
-            ending_.erase(at);
-        }
-        if (ending_.contains(attachment)) {
-            return;
-        }
+    if (!problem.empty()) {
+        refuse_held(attachment, "the DEL of this container is not carried out yet: " + problem);
+        return;
     }
+    if (const auto at = ending_.find(attachment); at != ending_.end()) {
+        ending_.erase(at);
+    }
+    if (ending_.contains(attachment)) {
+        return;
+    }
+    durable_.erase(attachment);
+    known_.erase(attachment);
     const auto [first, last] = held_.equal_range(attachment);
-    std::vector<std::shared_ptr<WaitingAdd>> adds;
     for (auto at = first; at != last; ++at) {
-        adds.push_back(at->second);
+        adds_.push_back(at->second);
     }
     held_.erase(first, last);
-    for (auto& add : adds) {
-        if (problem.empty()) {
-            adds_.push_back(std::move(add));
-        } else {
-            answer_add(*add,
-                       failure(ErrorCode::try_again, "the DEL of this container is not carried out yet: " + problem));
-        }
-    }
     run_adds();
 }
 
@@ -343,6 +398,7 @@ void Ipamd::log_dels() {
             for (std::size_t i = 0; i < batch->size(); ++i) {
                 const WaitingDel& del = (*batch)[i];
                 if (ids) {
+                    durable_.insert(del.request.attachment);
                     deleter_->add((*ids)[i], del.request);
                 } else {
                     on_del_settled(del.request.attachment, {});  // the runtime, or the plugin's file, comes again
@@ -487,6 +543,7 @@ void Ipamd::check_presence() {
                 return;
             }
             store_worker_.submit([this, links = *links] {
+                service_.set_uplinks(uplinks_of(links));
                 const auto known = service_.attachments();
                 const auto dead =
                     known ? presence_.observe(*known, links, std::chrono::steady_clock::now()) : std::vector<Release>{};

@@ -60,6 +60,8 @@ private:
     void clear_way(std::shared_ptr<WaitingAdd> add, const KnownAttachment& old);
     void on_gc(const Request& request, Reply reply);
     void on_question(Request request, Reply reply);
+    void on_del(Request request, Reply reply);
+    void refuse_held(const Attachment& attachment, const std::string& why);
     void log_dels();
     void enqueue_del(WaitingDel del);
     void on_del_settled(const Attachment& attachment, const std::string& problem);
@@ -91,7 +93,10 @@ private:
     std::multiset<std::string> awaited_;  ///< host ends of ADDs under way
     bool adds_running_ = false;
     std::vector<WaitingDel> dels_;
+    std::multiset<Attachment> adding_;  ///< attachments of ADDs under way
+    std::set<Attachment> known_;        ///< answered ADDs of this run; others are asked of the store
     std::multiset<Attachment> ending_;  ///< attachments whose DEL is not carried out yet
+    std::set<Attachment> durable_;      ///< those of them whose DEL is in the log
     /// ADDs of attachments in ending_: runtimes may use an id again.
     std::multimap<Attachment, std::shared_ptr<WaitingAdd>> held_;
     bool dels_running_ = false;

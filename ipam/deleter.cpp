@@ -15,7 +15,7 @@ Deleter::Deleter(boost::asio::io_context& io, Parts parts, Hooks hooks)
 void Deleter::add(std::uint64_t id, const Request& request) {
     Item item;
     item.log_id = id;
-    item.deletion = {{request.network, request.attachment}, request.host_interface, false};
+    item.deletion = {{request.network, request.attachment}, request.host_interface};
     queue_.push_back(std::move(item));
     if (under_way_ == 0 && !timer_.armed()) {
         timer_.after_us(kGatherUs);
@@ -76,6 +76,7 @@ void Deleter::look_up(Batch& batch) {
         if (known && *known) {
             item.deletion.known = true;
             item.deletion.interface_name = (*known)->interface_name;
+            item.deletion.policy_only = (*known)->policy_only;
         }
     }
 }
@@ -173,6 +174,7 @@ void Deleter::finish(const BatchPtr& batch) {
         }
         if (!item.done) {
             item.deletion.known = false;
+            item.deletion.policy_only = false;
             item.links_gone = false;
             queue_.push_back(std::move(item));
             ++failed;

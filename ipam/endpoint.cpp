@@ -26,6 +26,7 @@ namespace json = boost::json;
 constexpr std::string_view kKubernetes = "k8s";
 constexpr std::string_view kBare = "cni";
 constexpr std::size_t kMaxLabelName = 63;
+constexpr const char* kHwAddrAnnotation = "cni.projectcalico.org/hwAddr";
 
 /// A pod must not pass for a namespace or service account by its own labels.
 bool is_inherited_key(std::string_view key) noexcept {
@@ -192,6 +193,22 @@ Outcome<model::WorkloadEndpoint> make_endpoint(const Request& request, const Hos
     spec.qos_controls = qos_of(request.bandwidth);
     endpoint.metadata.ns = endpoint_namespace(request);
     endpoint.metadata.annotations = {{kBootIdAnnotation, host.boot_id}, {kNetworkAnnotation, request.network}};
+    if (request.policy_only) {
+        endpoint.metadata.annotations[kPolicyOnlyAnnotation] = "true";
+        for (const net::Ip& ip : request.ips) {
+            spec.ip_networks.push_back(net::Prefix::host(ip));
+        }
+    }
+    if (pod != nullptr && !request.policy_only) {
+        if (const auto wanted = pod->metadata.annotations.find(kHwAddrAnnotation);
+            wanted != pod->metadata.annotations.end()) {
+            spec.mac = net::Mac::parse(wanted->second);
+            if (!spec.mac || (spec.mac->bytes()[0] & 1U) != 0) {
+                return refuse(ErrorCode::invalid_config, fmt::format("annotation {}: {} is no address of an interface",
+                                                                     kHwAddrAnnotation, wanted->second));
+            }
+        }
+    }
     if (request.is_kubernetes()) {
         spec.orchestrator = kKubernetes;
         spec.pod = request.arg("K8S_POD_NAME");
@@ -255,6 +272,10 @@ Outcome<void> check_endpoint(const model::WorkloadEndpoint& endpoint) {
         return refuse(ErrorCode::invalid_config, "the endpoint would be invalid: " + first, std::move(others));
     }
     return {};
+}
+
+bool is_policy_only(const model::WorkloadEndpoint& endpoint) {
+    return endpoint.metadata.annotations.contains(kPolicyOnlyAnnotation);
 }
 
 Attachment attachment_of(const model::WorkloadEndpoint& endpoint) {

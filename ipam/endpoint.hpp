@@ -23,6 +23,9 @@ inline constexpr const char* kBootIdAnnotation = "manul.io/boot-id";
 /// Name of the CNI network that the attachment belongs to: a GC names attachments of one network only.
 inline constexpr const char* kNetworkAnnotation = "manul.io/network";
 
+/// On endpoints whose link another plugin made: policy alone is this project's, so the link is never deleted here.
+inline constexpr const char* kPolicyOnlyAnnotation = "manul.io/policy-only";
+
 /// What is the same for every endpoint of this process.
 struct HostIdentity {
     std::string node;
@@ -44,6 +47,8 @@ bool sync_with_pod(model::WorkloadEndpoint& endpoint, const model::Pod& pod);
 /// Refuses an endpoint that breaks the rules of its kind: labels and names come from people, and the store takes this
 /// daemon's writes as they are.
 [[nodiscard]] Outcome<void> check_endpoint(const model::WorkloadEndpoint& endpoint);
+
+[[nodiscard]] bool is_policy_only(const model::WorkloadEndpoint& endpoint);
 
 /// The attachment that an endpoint stands for.
 [[nodiscard]] Attachment attachment_of(const model::WorkloadEndpoint& endpoint);

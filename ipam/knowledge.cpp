@@ -6,6 +6,7 @@
 
 #include "config/codec/json.hpp"
 #include "config/model/cluster_information.hpp"
+#include "config/model/felix_configuration.hpp"
 #include "config/model/ip_pool.hpp"
 #include "config/model/ip_reservation.hpp"
 #include "config/model/ipam_configuration.hpp"
@@ -27,8 +28,12 @@ IpamSettings settings_of(const model::IpamConfigurationSpec& spec) {
 Knowledge::Knowledge(std::string node) { world_.node = std::move(node); }
 
 std::vector<model::Kind> Knowledge::kinds() {
-    return {model::Kind::ip_pool, model::Kind::ip_reservation, model::Kind::ipam_configuration,
-            model::Kind::cluster_information, model::Kind::node};
+    return {model::Kind::ip_pool,
+            model::Kind::ip_reservation,
+            model::Kind::ipam_configuration,
+            model::Kind::cluster_information,
+            model::Kind::node,
+            model::Kind::felix_configuration};
 }
 
 void Knowledge::replace(model::Kind kind, const store::Listing& listing) {
@@ -114,6 +119,10 @@ std::optional<std::string> Knowledge::take(const store::Object& object) {
         if (name == kDefaultName) {
             datastore_ready_ = cluster->spec.datastore_ready;
         }
+    } else if (const auto* felix = model::as<model::FelixConfiguration>(*decoded.resource)) {
+        if (name == kDefaultName) {
+            mtu_ = MtuSettings::from_model(felix->spec);
+        }
     } else if (const auto* node = model::as<model::Node>(*decoded.resource)) {
         world_.node_labels = node->metadata.labels;
     }
@@ -127,6 +136,8 @@ void Knowledge::remove(const model::Key& key) {
         world_.settings = {};
     } else if (key.kind == model::Kind::cluster_information && key.name == kDefaultName) {
         datastore_ready_ = true;
+    } else if (key.kind == model::Kind::felix_configuration && key.name == kDefaultName) {
+        mtu_ = {};
     }
     if (key.kind == model::Kind::node) {
         nodes_.erase(key.name);

@@ -10,6 +10,7 @@
 #include "config/model/node_report.hpp"
 #include "config/store/store.hpp"
 #include "ipam/affinity.hpp"
+#include "ipam/mtu.hpp"
 
 /// What people configure: pools, reservations, settings, and this node's labels, followed by a watch. An object that
 /// turns invalid is not treated as deleted: its last good version stays in force and is reported.
@@ -29,6 +30,7 @@ public:
     [[nodiscard]] const World& world() const noexcept { return world_; }
     /// False: an administrator has locked the datastore (ClusterInformation datastoreReady).
     [[nodiscard]] bool datastore_ready() const noexcept { return datastore_ready_; }
+    [[nodiscard]] const MtuSettings& mtu_settings() const noexcept { return mtu_; }
     [[nodiscard]] std::vector<model::NotInForce> not_in_force() const;
     /// What this daemon has in force, for its NodeReport.
     [[nodiscard]] model::NodeReportSpec report() const;
@@ -43,6 +45,7 @@ private:
     void note_token(model::Kind kind, const store::Revision& revision);
 
     World world_;
+    MtuSettings mtu_;
     bool datastore_ready_ = true;
     std::map<std::string, Pool> pools_;
     std::map<std::string, std::vector<net::Prefix>> reservations_;

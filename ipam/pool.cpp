@@ -84,6 +84,11 @@ Result<Pool> Pool::from_model(const model::IpPool& pool) {
     }
     out.disabled = pool.spec.disabled;
     out.mode = pool.spec.assignment_mode;
+    if (pool.spec.vxlan_mode != model::EncapMode::never) {
+        out.encapsulation = Encapsulation::vxlan;
+    } else if (pool.spec.ipip_mode != model::EncapMode::never) {
+        out.encapsulation = Encapsulation::ipip;
+    }
     for (const auto use : {model::AllowedUse::workload, model::AllowedUse::tunnel, model::AllowedUse::load_balancer}) {
         if (pool.spec.allows(use)) {
             out.uses.push_back(use);

@@ -23,6 +23,8 @@ struct Pool {
     bool disabled = false;
     model::AssignmentMode mode = model::AssignmentMode::automatic;
     std::vector<model::AllowedUse> uses;
+    enum class Encapsulation : std::uint8_t { none, ipip, vxlan };
+    Encapsulation encapsulation = Encapsulation::none;  ///< between nodes, always or across subnets
     model::Selector node_selector;
     model::Selector namespace_selector;
 

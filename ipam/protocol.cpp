@@ -185,6 +185,9 @@ std::string encode(const Request& request) {
         put(inner, "egressRate", request.bandwidth->egress_rate);
         put(inner, "egressBurst", request.bandwidth->egress_burst);
     }
+    if (request.policy_only) {
+        out["policyOnly"] = true;
+    }
     if (!request.valid_attachments.empty()) {
         json::array& list = out["validAttachments"].emplace_array();
         for (const Attachment& attachment : request.valid_attachments) {
@@ -196,6 +199,10 @@ std::string encode(const Request& request) {
 
 Result<Request> decode_request(std::string_view text) {
     MANUL_TRY(const json::object document, parse_object(text, "request"));
+    return decode_request(document);
+}
+
+Result<Request> decode_request(const json::object& document) {
     std::string error;
     const JsonFields fields(document, error);
     MANUL_CHECK(check_version(fields, "request"));
@@ -236,6 +243,7 @@ Result<Request> decode_request(std::string_view text) {
         inner.read("egressRate", bandwidth.egress_rate);
         inner.read("egressBurst", bandwidth.egress_burst);
     });
+    fields.read("policyOnly", out.policy_only);
     fields.read_objects("validAttachments", [&out](const JsonFields& item) {
         read_attachment(item, out.valid_attachments.emplace_back());
     });
@@ -245,7 +253,9 @@ Result<Request> decode_request(std::string_view text) {
     return out;
 }
 
-std::string encode(const Answer& answer) {
+std::string encode(const Answer& answer) { return json::serialize(to_json(answer)); }
+
+json::object to_json(const Answer& answer) {
     json::object out{{"version", kProtocolVersion}};
     if (answer.error) {
         json::object error{{"code", answer.error->code}, {"msg", answer.error->msg}};
@@ -256,10 +266,16 @@ std::string encode(const Answer& answer) {
     put_texts(out, "routes", answer.routes);
     put(out, "hostInterface", answer.host_interface);
     put(out, "mtu", answer.mtu);
+    if (answer.mac) {
+        out["mac"] = answer.mac->to_string();
+    }
+    if (answer.policy_only) {
+        out["policyOnly"] = true;
+    }
     put(out, "endpoint", answer.endpoint);
     put(out, "resourceVersion", answer.resource_version);
     put(out, "warning", answer.warning);
-    return json::serialize(out);
+    return out;
 }
 
 Result<Answer> decode_answer(std::string_view text) {
@@ -279,6 +295,8 @@ Result<Answer> decode_answer(std::string_view text) {
     fields.read_texts("routes", out.routes, "a prefix", net::Prefix::parse);
     fields.read("hostInterface", out.host_interface);
     fields.read("mtu", out.mtu);
+    fields.read_text("mac", out.mac, "a MAC address", net::Mac::parse);
+    fields.read("policyOnly", out.policy_only);
     fields.read("endpoint", out.endpoint);
     fields.read("resourceVersion", out.resource_version);
     fields.read("warning", out.warning);

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/json/object.hpp>
+
 #include "base/error.hpp"
 #include "net/ip.hpp"
 #include "net/mac.hpp"
@@ -78,6 +80,8 @@ struct Request {
     std::optional<net::Mac> mac;     ///< of the pod end, chosen by the plugin
     std::vector<PortMapping> port_mappings;
     std::optional<Bandwidth> bandwidth;
+    /// Another plugin made the pod's link and gave it `ips`: only the endpoint is wanted, so that policy holds.
+    bool policy_only = false;
     std::vector<Attachment> valid_attachments;  ///< gc
 
     bool operator==(const Request&) const = default;
@@ -119,7 +123,9 @@ struct Answer {
     std::vector<net::Ip> ips;         ///< each is a single address (/32, /128) of the pod
     std::vector<net::Prefix> routes;  ///< what the pod reaches through its gateway; empty = everything, per family
     std::string host_interface;       ///< as stored in the endpoint
-    std::uint32_t mtu = 0;            ///< 0 = the plugin's own setting
+    std::uint32_t mtu = 0;            ///< of this node's pods, where the configuration does not say; 0 = the kernel's
+    std::optional<net::Mac> mac;      ///< the pod's end must have this one, whatever the plugin chose
+    bool policy_only = false;         ///< check: the link is another plugin's
     std::string endpoint;             ///< `<namespace>/<name>` of the WorkloadEndpoint
     std::string resource_version;     ///< of the endpoint
     std::string warning;              ///< to the plugin's standard error
@@ -131,8 +137,10 @@ struct Answer {
 
 [[nodiscard]] std::string encode(const Request& request);
 [[nodiscard]] std::string encode(const Answer& answer);
+[[nodiscard]] boost::json::object to_json(const Answer& answer);
 /// JSON text without the length in front. Unknown keys are skipped; an error names the key that is wrong.
 [[nodiscard]] Result<Request> decode_request(std::string_view json);
+[[nodiscard]] Result<Request> decode_request(const boost::json::object& document);
 [[nodiscard]] Result<Answer> decode_answer(std::string_view json);
 
 }  // namespace manul::ipam

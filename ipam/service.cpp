@@ -75,6 +75,7 @@ Outcome<void> Service::start() {
         return refuse(ErrorCode::try_again, "this datastore has no transactions, which addresses need");
     }
     former_watch_ = std::move(watch_);
+    mtu_.reset();
     source_.forget_all();
     std::vector<store::WatchStart> starts;
     for (const model::Kind kind : Knowledge::kinds()) {
@@ -130,6 +131,7 @@ Outcome<Service::Changes> Service::take_changes() {
                                    (event.type == store::Event::Type::removed &&
                                     event.object.key.kind == model::Kind::node && event.object.key.name == host_.node);
         knowledge_.apply(event);
+        mtu_.reset();
     }
     MANUL_TRY(changes.endpoints_synced, sync_pods());
     changes.refused = std::exchange(refused_, {});
@@ -225,7 +227,7 @@ Outcome<AddResult> Service::add_one(Transaction& transaction, const Request& req
 
     AddResult result;
     const bool same = existing && attachment_of(*existing) == request.attachment && describe(*existing).of_this_boot;
-    if (same && !existing->spec.ip_networks.empty()) {
+    if (same && !existing->spec.ip_networks.empty() && !request.policy_only) {
         // The answer to an earlier try was lost, or its plugin died: the addresses stay.
         endpoint.spec.ip_networks = existing->spec.ip_networks;
     } else {
@@ -240,9 +242,11 @@ Outcome<AddResult> Service::add_one(Transaction& transaction, const Request& req
                 MANUL_CHECK(release_handle(transaction.ipam(), world, old, now));
             }
         }
-        MANUL_TRY(const auto assigned, assign(transaction.ipam(), world, demand, now));
-        for (const Assigned& one : assigned) {
-            endpoint.spec.ip_networks.push_back(net::Prefix::host(one.address));
+        if (!request.policy_only) {
+            MANUL_TRY(const auto assigned, assign(transaction.ipam(), world, demand, now));
+            for (const Assigned& one : assigned) {
+                endpoint.spec.ip_networks.push_back(net::Prefix::host(one.address));
+            }
         }
     }
     MANUL_CHECK(check_endpoint(endpoint));
@@ -253,6 +257,9 @@ Outcome<AddResult> Service::add_one(Transaction& transaction, const Request& req
         result.answer.ips.push_back(network.address());
     }
     result.answer.host_interface = endpoint.spec.interface_name;
+    if (endpoint.spec.mac != request.mac) {
+        result.answer.mac = endpoint.spec.mac;
+    }
     result.answer.endpoint = key.ns + "/" + key.name;
     const bool unchanged = existing && existing->spec == endpoint.spec &&
                            existing->metadata.labels == endpoint.metadata.labels &&
@@ -264,6 +271,11 @@ Outcome<AddResult> Service::add_one(Transaction& transaction, const Request& req
         MANUL_CHECK(transaction.put_endpoint(key, std::make_shared<const model::WorkloadEndpoint>(endpoint)));
     }
     return result;
+}
+
+void Service::set_uplinks(std::vector<Uplink> uplinks) {
+    uplinks_ = std::move(uplinks);
+    mtu_.reset();
 }
 
 std::vector<AddResult> Service::add(std::span<const Request> requests, WallTime now) {
@@ -284,7 +296,11 @@ std::vector<AddResult> Service::add(std::span<const Request> requests, WallTime 
         });
     }
     const auto results = committer_.run(changes);
+    if (!mtu_) {
+        mtu_ = pod_mtu(uplinks_, knowledge_.world().pools, knowledge_.mtu_settings());
+    }
     for (std::size_t i = 0; i < requests.size(); ++i) {
+        out[i].answer.mtu = *mtu_;
         if (!results[i]) {
             out[i] = AddResult{to_answer(results[i].error()), std::nullopt};
         } else if (out[i].answer.resource_version.empty()) {
@@ -309,6 +325,7 @@ Answer Service::check(const Request& request) {
     }
     Transaction transaction(source_);
     Answer answer;
+    answer.policy_only = is_policy_only(**endpoint);
     const std::string handle = handle_id(request.network, request.attachment);
     for (const net::Prefix& network : (*endpoint)->spec.ip_networks) {
         answer.ips.push_back(network.address());
@@ -324,7 +341,7 @@ Answer Service::check(const Request& request) {
     if (!stored) {
         return to_answer(stored.error());
     }
-    if (!*stored) {
+    if (!*stored && !answer.policy_only) {
         return failure(ErrorCode::check_failed, fmt::format("{} has an endpoint, but its addresses are not allocated "
                                                             "(no handle {})",
                                                             name, handle));
@@ -357,6 +374,21 @@ Answer Service::status(const Request& request, WallTime now) {
     }
     source_.end();
     return answer;
+}
+
+bool Service::is_unknown(const Release& release) {
+    const auto endpoint = source_.find(release.attachment.container_id, release.attachment.ifname);
+    if (!watch_ || !endpoint || *endpoint) {
+        return false;
+    }
+    bool unknown = true;
+    for (const std::string& handle : {handle_id(release.network, release.attachment),
+                                      calico_handle_id(release.network, release.attachment.container_id)}) {
+        const auto stored = source_.handle(handle);
+        unknown = unknown && stored && !stored->exists();
+    }
+    source_.end();
+    return unknown;
 }
 
 Outcome<bool> Service::release_one(Transaction& transaction, const Release& release, WallTime now) {
@@ -401,7 +433,7 @@ std::vector<Outcome<bool>> Service::release_handles(std::span<const std::string>
 KnownAttachment Service::describe(const model::WorkloadEndpoint& endpoint) const {
     const auto boot = endpoint.metadata.annotations.find(kBootIdAnnotation);
     return {network_of(endpoint), attachment_of(endpoint), endpoint.spec.interface_name,
-            boot == endpoint.metadata.annotations.end() || boot->second == host_.boot_id};
+            boot == endpoint.metadata.annotations.end() || boot->second == host_.boot_id, is_policy_only(endpoint)};
 }
 
 Outcome<std::vector<KnownAttachment>> Service::attachments() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "ipam/endpoint.hpp"
 #include "ipam/garbage.hpp"
 #include "ipam/knowledge.hpp"
+#include "ipam/mtu.hpp"
 #include "ipam/protocol.hpp"
 #include "ipam/store_source.hpp"
 #include "ipam/transaction.hpp"
@@ -47,6 +49,7 @@ struct KnownAttachment {
     Attachment attachment;
     std::string interface_name;
     bool of_this_boot = true;
+    bool policy_only = false;  ///< its link is another plugin's
 };
 
 class Service {
@@ -69,11 +72,17 @@ public:
     /// Applies what changed in the store; endpoints follow their Pods in one transaction.
     [[nodiscard]] Outcome<Changes> take_changes();
 
+    /// The node's links, for the MTU of pods.
+    void set_uplinks(std::vector<Uplink> uplinks);
+
     /// All requests in as few transactions as possible. `now` is the wall clock, for records.
     [[nodiscard]] std::vector<AddResult> add(std::span<const Request> requests, WallTime now);
     [[nodiscard]] Answer check(const Request& request);
     /// Would an ADD with this configuration get its addresses?
     [[nodiscard]] Answer status(const Request& request, WallTime now);
+
+    /// Neither endpoint nor address of it: a release would do nothing. False also where that cannot be told.
+    [[nodiscard]] bool is_unknown(const Release& release);
 
     /// Removes endpoints and frees their addresses. Each result: true when something was there.
     [[nodiscard]] std::vector<Outcome<bool>> release(std::span<const Release> releases, WallTime now);
@@ -117,6 +126,8 @@ private:
     Leaks leaks_;           ///< in own blocks
     Leaks borrowed_leaks_;  ///< in blocks of others
     std::vector<std::string> refused_;
+    std::vector<Uplink> uplinks_;
+    std::optional<std::uint32_t> mtu_;                                  ///< of pods; nothing: to be worked out again
     std::map<model::Key, std::shared_ptr<const model::Pod>> unsynced_;  ///< whose endpoints may be behind
 };
 

@@ -4,19 +4,17 @@
 
 namespace manul::ipam {
 
-namespace {
-
-/// The names of host ends, this project's and those put aside.
 bool is_host_end(const netlink::Link& link) noexcept {
     return link.name.starts_with("cali") || link.name.starts_with(kAsidePrefix);
 }
-
-}  // namespace
 
 std::vector<netlink::Link> links_of(const Deletion& deletion, std::span<const netlink::Link> links,
                                     const LinkClaims& claims) {
     const std::string& container = deletion.release.attachment.container_id;
     std::vector<netlink::Link> found;
+    if (deletion.policy_only) {
+        return found;
+    }
     for (const netlink::Link& link : links) {
         const bool of_name = link.name == deletion.interface_name && !link.name.empty();
         bool mine = false;

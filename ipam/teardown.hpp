@@ -29,6 +29,7 @@ struct Deletion {
     Release release;
     std::string interface_name;  ///< of the endpoint, else as the plugin worked it out
     bool known = false;          ///< the attachment has an endpoint
+    bool policy_only = false;    ///< whose link is another plugin's: none is deleted
 };
 
 /// What must not be touched.
@@ -36,6 +37,9 @@ struct LinkClaims {
     std::set<std::string> owned;    ///< names of host ends that other endpoints have
     std::set<std::string> awaited;  ///< names that an ADD under way is about to make
 };
+
+/// By its name: this project's host end of a pod, or one that was put aside.
+[[nodiscard]] bool is_host_end(const netlink::Link& link) noexcept;
 
 /// The links of one deletion.
 [[nodiscard]] std::vector<netlink::Link> links_of(const Deletion& deletion, std::span<const netlink::Link> links,

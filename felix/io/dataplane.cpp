@@ -174,6 +174,9 @@ void Dataplane::forget_endpoint(const EndpointKey& key) {
         unmarked_.erase(interface);
         marks_.remove(interface);
         dirty_links_.insert(interface);
+        if (!is_workload_name(interface)) {
+            released_.insert(interface);
+        }
     }
 }
 
@@ -297,7 +300,9 @@ std::optional<std::uint32_t> Dataplane::wanted_group(const netlink::Link& link) 
         return link.group == *group ? std::nullopt : group;
     }
     const bool ours = link.group >= render::kFirstGroup && link.group < render::kEndGroup;
-    return ours && is_workload_name(link.name) ? std::optional<std::uint32_t>(0) : std::nullopt;
+    // A link whose endpoint went before it must not keep another endpoint's class, whatever its name.
+    return ours && (is_workload_name(link.name) || released_.contains(link.name)) ? std::optional<std::uint32_t>(0)
+                                                                                  : std::nullopt;
 }
 
 /// A link of an earlier container of that name is not the one that the endpoint speaks of.
@@ -363,7 +368,11 @@ void Dataplane::links_changed(const std::vector<InterfaceWatch::Change>& changes
             workloads_.at(change.name).programmed = false;
             unmarked_.insert(change.name);
         }
-        const bool foreign = link != nullptr && !is_workload_name(change.name) && link->group > render::kClosedGroup &&
+        if (link == nullptr) {
+            released_.erase(change.name);
+        }
+        const bool foreign = link != nullptr && !is_workload_name(change.name) && !workloads_.contains(change.name) &&
+                             !released_.contains(change.name) && link->group > render::kClosedGroup &&
                              link->group < render::kEndGroup;
         if (foreign && reported_groups_.insert(change.name).second) {
             log::emit(kForeignGroup, change.name, link->group, change.name);

@@ -125,6 +125,7 @@ private:
     std::map<std::string, Workload> workloads_;  ///< by interface
     std::map<EndpointKey, std::string> interface_of_;
     std::set<std::string> dirty_links_;
+    std::set<std::string> released_;  ///< links of ended endpoints that other plugins made and may keep
     std::set<std::string> unmarked_;
     std::set<net::Ip> gone_addresses_;
     std::set<std::string> reported_groups_;

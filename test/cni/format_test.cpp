@@ -58,7 +58,7 @@ TEST_CASE("Calico's keys are read, those about datastore and logging are accepte
     CHECK(conf.policy_timeout == std::chrono::seconds(0));
     CHECK(conf.allow_ip_forwarding);
     CHECK(conf.run_dir == "/run/x");
-    CHECK(conf.dns.contains("nameservers"));
+    CHECK(conf.dns == Dns{.nameservers = {"10.96.0.10"}});
 }
 
 TEST_CASE("what a runtime adds is read in any case of its keys") {
@@ -116,8 +116,19 @@ TEST_CASE("a configuration that cannot be used is refused with its code and the 
          "mac"},
         {R"({"cniVersion":"1.0.0","name":"pods","runtimeConfig":{"portMappings":[{"hostPort":1,"containerPort":1,"protocol":"icmp"}]}})",
          Verb::add, Code::invalid_config, "icmp"},
-        {R"({"cniVersion":"1.0.0","name":"pods","prevResult":{"ips":[]}})", Verb::add, Code::invalid_config,
-         "first plugin"},
+        {R"({"cniVersion":"1.0.0","name":"pods","prevResult":7})", Verb::add, Code::invalid_config, "prevResult: is 7"},
+        {R"({"cniVersion":"1.0.0","name":"pods","prevResult":{"routes":[{"dst":"all"}]}})", Verb::add,
+         Code::invalid_config, "prevResult.routes[0].dst"},
+        {R"({"cniVersion":"1.0.0","name":"pods","prevResult":{"interfaces":[{"mac":"x"}]}})", Verb::add,
+         Code::invalid_config, "prevResult.interfaces[0].mac"},
+        {R"({"cniVersion":"1.0.0","name":"pods","dns":{"nameservers":"10.0.0.1"}})", Verb::add, Code::invalid_config,
+         "dns.nameservers"},
+        {R"({"cniVersion":"1.0.0","name":"pods","runtimeConfig":{"mac":"01:00:00:00:00:01"}})", Verb::add,
+         Code::invalid_config, "that one interface can have"},
+        {R"({"cniVersion":"1.0.0","name":"pods","runtimeConfig":{"mac":"00:00:00:00:00:00"}})", Verb::add,
+         Code::invalid_config, "that one interface can have"},
+        {R"({"cniVersion":"1.0.0","name":"pods","runtimeConfig":{"io.kubernetes.cri.pod-annotations":{"cni.projectcalico.org/hwAddr":"x"}}})",
+         Verb::add, Code::invalid_config, "cni.projectcalico.org/hwAddr"},
         {R"({"cniVersion":"1.0.0","name":"pods"})", Verb::check, Code::invalid_config, "prevResult: is null"},
         {R"({"cniVersion":"1.0.0","name":"pods","prevResult":{"ips":[{"address":"x"}]}})", Verb::check,
          Code::invalid_config, "prevResult.ips[0].address"},
@@ -128,6 +139,54 @@ TEST_CASE("a configuration that cannot be used is refused with its code and the 
     REQUIRE_FALSE(conf);
     CHECK(conf.error().code == static_cast<std::uint16_t>(row.code));
     CHECK_THAT(conf.error().msg, Catch::Contains(row.reason));
+}
+
+TEST_CASE("name resolution comes from the configuration, and what the pod asks for counts more") {
+    const NetConf conf = parsed(R"({"cniVersion":"1.0.0","name":"pods",
+        "DNS":{"Nameservers":["10.0.0.1"],"domain":"d","search":["s"],"options":["o"]},
+        "runtimeConfig":{"dns":{"Servers":["10.96.0.10"],"Searches":["svc.cluster.local"]}}})");
+    CHECK(conf.dns == Dns{{"10.96.0.10"}, "d", {"svc.cluster.local"}, {"o"}});
+    CHECK(json::parse(print_result(AddResult{.dns = conf.dns}, "1.0.0")).at("dns") ==
+          json::parse(R"({"nameservers":["10.96.0.10"],"domain":"d","search":["svc.cluster.local"],"options":["o"]})"));
+}
+
+TEST_CASE("the MAC address comes by capability, else by annotation, else by CNI_ARGS") {
+    const std::string annotation =
+        R"("io.kubernetes.cri.pod-annotations":{"cni.projectcalico.org/hwAddr":"02:00:00:00:00:02"})";
+    const std::string capability = R"("mac":"02:00:00:00:00:01")";
+    const auto mac_of = [](const std::string& runtime_config) {
+        Environment env = environment();
+        env.args = "MAC=02:00:00:00:00:03";
+        const auto request =
+            make_request(ipam::Op::add, env,
+                         parsed(R"({"cniVersion":"1.0.0","name":"pods","runtimeConfig":{)" + runtime_config + "}}"));
+        return request->mac->to_string();
+    };
+    CHECK(mac_of(capability + "," + annotation) == "02:00:00:00:00:01");
+    CHECK(mac_of(annotation) == "02:00:00:00:00:02");
+    CHECK(mac_of("") == "02:00:00:00:00:03");
+}
+
+TEST_CASE("an earlier result tells the pod's interface and its addresses") {
+    const auto previous = [](const std::string& text) {
+        return *parsed(R"({"cniVersion":"1.0.0","name":"pods","prevResult":)" + text + "}").prev_result;
+    };
+    const PrevResult full =
+        previous(R"({"interfaces":[{"name":"eth0"},{"name":"eth0","sandbox":"/n","mac":"02:00:00:00:00:01","mtu":1400},
+        {"name":"net1","sandbox":"/n"}],"ips":[{"address":"10.0.0.5/24","interface":1},{"address":"10.0.0.6/24","interface":2},
+        {"address":"10.0.0.7/24"}],"routes":[{"dst":"10.1.2.3/8","gw":""},{"dst":"::/0","gw":"fe80::1"}]})");
+    REQUIRE(full.pod_interface("eth0") != nullptr);
+    CHECK(full.pod_interface("eth0")->mtu == 1400);
+    CHECK(full.pod_interface("net2") == nullptr);
+    REQUIRE(full.ips_of("eth0").size() == 1);  // the last one names none, and there are two that it may mean
+    CHECK(full.ips_of("eth0")[0].to_string() == "10.0.0.5/24");
+    CHECK(full.routes[0].dst.to_string() == "10.0.0.0/8");
+    CHECK_FALSE(full.routes[0].gateway);
+    CHECK(full.routes[1].gateway == net::Ip::parse("fe80::1"));
+    CHECK(previous(R"({"ips":[{"address":"10.0.0.7/24"}]})").ips_of("eth0").size() == 1);
+    CHECK(previous(R"({"interfaces":[{"name":"x","sandbox":"/n"}],"ips":[{"address":"10.0.0.7/24","interface":9}]})")
+              .ips_of("x")
+              .empty());
 }
 
 TEST_CASE("a deletion looks only at what names the attachment") {
@@ -187,6 +246,11 @@ TEST_CASE("CNI_ARGS are pairs, in any order") {
     CHECK(args->size() == 4);
     CHECK(parse_args("")->empty());
     CHECK(parse_args("a").error().code == 4);
+    CHECK(check_args(*args));
+    CHECK_THAT(check_args(*parse_args("K8S_POD_NAME=a;COLOUR=b")).error().msg, Catch::Contains("COLOUR"));
+    CHECK(check_args(*parse_args("COLOUR=b;IgnoreUnknown=0")).error().code == 4);
+    CHECK(check_args(*parse_args("COLOUR=b;IgnoreUnknown=true")));
+    CHECK(check_args(*parse_args("K8S_POD_NAME=a;K8S_POD_NAMESPACE=b;K8S_POD_UID=c;IP=d;MAC=e")));
     CHECK(parse_args("=a").error().code == 4);
 }
 
@@ -209,6 +273,9 @@ TEST_CASE("the request to ipamd carries identity, wishes and the host interface'
     CHECK(make_request(ipam::Op::add, env, parsed(kMinimal)).error().code == 4);
     env.args = "MAC=x";
     CHECK(make_request(ipam::Op::add, env, parsed(kMinimal)).error().code == 4);
+    env.args = "K8S_POD_NAMESPACE=a;nonsense;COLOUR=red";
+    CHECK(make_request(ipam::Op::check, env, parsed(kMinimal)).error().code == 4);
+    CHECK(make_request(ipam::Op::del, env, parsed(kMinimal)));  // a pod must be able to go
 }
 
 TEST_CASE("a result has the form of the version that was asked for") {

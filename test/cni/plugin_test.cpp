@@ -24,137 +24,15 @@
 #include "net/netlink/netns.hpp"
 #include "net/netlink/socket.hpp"
 #include "test/cni/fake_ipamd.hpp"
+#include "test/cni/rig.hpp"
 
 using namespace manul;
 using namespace manul::cni;
-using manul::test::FakeIpamd;
+using namespace manul::test;
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-namespace {
-
-net::Ip ip(std::string_view text) { return *net::Ip::parse(text); }
-
-struct Directory {
-    explicit Directory(const char* name) : path("/tmp/manul-cni-" + std::string(name) + std::to_string(::getpid())) {
-        fs::remove_all(path);
-        fs::create_directories(path);
-    }
-    ~Directory() { fs::remove_all(path); }
-    std::string path;
-};
-
-struct Netns {
-    UniqueFd fd;
-    std::optional<netlink::Socket> socket;
-
-    Netns() {
-        const auto scope = netlink::NetnsScope::create();
-        REQUIRE(scope);
-        fd = *netlink::current_netns();
-        socket = *netlink::Socket::open();
-    }
-    [[nodiscard]] std::string path() const {
-        return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd.get());
-    }
-    [[nodiscard]] std::optional<netlink::Link> link(std::string_view name) {
-        auto found = socket->link(name);
-        REQUIRE(found);
-        return *found;
-    }
-};
-
-/// A host and a pod namespace, and the directories of a node.
-struct Node {
-    Netns host;
-    Netns pod;
-    Directory run{"run"};
-    Directory state{"state"};
-    Limits limits{.connect = std::chrono::milliseconds(100),
-                  .answer = std::chrono::milliseconds(500),
-                  .release = std::chrono::milliseconds(500)};
-    Environment environment{.command = "ADD", .container_id = "c1", .netns = pod.path(), .ifname = "eth0", .args = {}};
-    std::string version = "1.1.0";
-    std::string more;  ///< further members of the configuration
-
-    Node() {
-        fs::create_directories(run.path + "/endpoints");
-        fs::create_directories(run.path + "/wait");
-    }
-    [[nodiscard]] std::string config() const {
-        return R"({"cniVersion":")" + version + R"(","name":"pods","type":"manul","run_dir":")" + run.path +
-               R"(","state_dir":")" + state.path + "\"" + more + "}";
-    }
-    Outcome call(const std::string& command) {
-        environment.command = command;
-        const auto scope = netlink::NetnsScope::enter(host.fd.get());
-        REQUIRE(scope);
-        return cni::run(environment, config(), limits);
-    }
-    [[nodiscard]] std::string host_name() const {
-        ipam::Request request;
-        request.attachment = {environment.container_id, environment.ifname};
-        return ipam::host_interface_name(request);
-    }
-    /// What felix does when the endpoint is in the kernel.
-    void mark(const std::string& container_id) const {
-        const std::string path = run.path + "/endpoints/" + host_name();
-        std::ofstream(path + ".tmp") << R"({"containerID":")" << container_id << R"(","resourceVersion":"7"})";
-        fs::rename(path + ".tmp", path);
-    }
-    void wake() const {
-        const UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        const std::string path = run.path + "/wait/" + host_name();
-        std::ranges::copy(path, std::begin(address.sun_path));
-        (void)::sendto(fd.get(), "x", 1, MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&address), sizeof address);
-    }
-    [[nodiscard]] std::size_t journaled() const {
-        const fs::path directory = state.path + "/cni-journal";
-        return fs::exists(directory) ? static_cast<std::size_t>(std::distance(fs::directory_iterator(directory), {}))
-                                     : 0;
-    }
-    /// Neither link, nor wait socket.
-    void check_nothing_left() {
-        CHECK_FALSE(host.link(host_name()));
-        CHECK_FALSE(pod.link("eth0"));
-        CHECK(fs::is_empty(run.path + "/wait"));
-    }
-};
-
-ipam::Answer with_ips(std::initializer_list<const char*> ips) {
-    ipam::Answer answer;
-    for (const char* text : ips) {
-        answer.ips.push_back(ip(text));
-    }
-    answer.endpoint = "default/x";
-    answer.resource_version = "7";
-    return answer;
-}
-
-int code_of(const Outcome& outcome) {
-    CAPTURE(outcome.output);
-    REQUIRE(outcome.exit_status == 1);
-    return static_cast<int>(json::parse(outcome.output).at("code").as_int64());
-}
-
-std::string message_of(const Outcome& outcome) { return json::parse(outcome.output).at("msg").as_string().c_str(); }
-
-/// An ipamd that gives both families and says at once that felix is ready.
-FakeIpamd::Handler working(const Node& node) {
-    return [&node](const ipam::Request& request) -> std::optional<ipam::Answer> {
-        if (request.op == ipam::Op::add) {
-            node.mark(request.attachment.container_id);
-            return with_ips({"10.65.0.7", "fd00:65::7"});
-        }
-        return ipam::Answer{};
-    };
-}
-
-}  // namespace
-
-TEST_CASE("ADD connects the pod, CHECK agrees until something is missing, DEL asks ipamd") {
+TEST_CASE("ADD connects the pod, DEL asks ipamd") {
     Node node;
     const FakeIpamd ipamd(node.run.path, working(node));
     const Outcome added = node.call("ADD");
@@ -212,32 +90,6 @@ TEST_CASE("ADD connects the pod, CHECK agrees until something is missing, DEL as
         CHECK(node.host.link(node.host_name()) == host_end);
         CHECK(ipamd.requests().size() == 1);
     }
-    SECTION("CHECK") {
-        node.more = R"(,"policy_setup_timeout_seconds":1,"prevResult":)" + added.output;
-        const Outcome good = node.call("CHECK");
-        CAPTURE(good.output);
-        CHECK(good.exit_status == 0);
-        CHECK(good.output.empty());
-        CHECK(ipamd.requests().back().ips == std::vector<net::Ip>{ip("10.65.0.7"), ip("fd00:65::7")});
-
-        netlink::RequestBuffer requests;
-        SECTION("an address is gone") {
-            netlink::delete_address(requests, {.ifindex = pod_end->index, .address = {ip("10.65.0.7"), 32}});
-        }
-        SECTION("the gateway's neighbour entry is gone") {
-            netlink::delete_neighbour(requests, {.ifindex = pod_end->index, .address = kGateway4});
-        }
-        SECTION("the link is down") { netlink::change_link(requests, {.index = pod_end->index, .up = false}); }
-        if (!requests.empty()) {
-            REQUIRE(node.pod.socket->request(requests));
-            CHECK(code_of(node.call("CHECK")) == 100);
-        }
-    }
-    SECTION("CHECK misses rules that are not in force, and an endpoint of another container") {
-        node.more = R"(,"policy_setup_timeout_seconds":1,"prevResult":)" + added.output;
-        node.mark("another");
-        CHECK_THAT(message_of(node.call("CHECK")), Catch::Contains("not in force"));
-    }
     SECTION("DEL, with and without the namespace") {
         CHECK(node.call("DEL").exit_status == 0);
         node.environment.netns = "";
@@ -262,17 +114,10 @@ TEST_CASE(
     netlink::change_link(requests, {.index = loopback->index, .up = true});
     netlink::put_address(requests, {.ifindex = loopback->index, .address = {ip("10.1.1.1"), 32}}, netlink::Write::add);
     netlink::put_address(requests, {.ifindex = loopback->index, .address = {ip("fd01::1"), 128}}, netlink::Write::add);
-    for (const char* text : {"10.65.0.7", "fd00:65::7"}) {  // felix's part
-        netlink::put_route(requests,
-                           {.dst = net::Prefix::host(ip(text)),
-                            .protocol = 177,
-                            .scope = RT_SCOPE_LINK,
-                            .hops = {{.ifindex = host_end->index}}},
-                           netlink::Write::add);
-    }
     const auto refused = node.host.socket->batch(requests);
     REQUIRE(refused);
     REQUIRE(refused->empty());
+    node.route_to_pod({"10.65.0.7", "fd00:65::7"});
 
     const auto listen_on = [](Netns& ns, int family) {
         const auto scope = netlink::NetnsScope::enter(ns.fd.get());
@@ -313,6 +158,32 @@ TEST_CASE(
         const UniqueFd listener = listen_on(node.pod, family);
         CHECK(connects(node.host, family == AF_INET ? ip("10.65.0.7") : ip("fd00:65::7")));
     }
+}
+
+TEST_CASE("MTU and MAC address are ipamd's to say where the configuration does not, and stand in the result") {
+    Node node;
+    const bool configured = GENERATE(false, true);
+    node.more = configured ? R"(,"mtu":1380)" : "";
+    const FakeIpamd ipamd(node.run.path, [&node](const ipam::Request& request) {
+        node.mark(request.attachment.container_id);
+        ipam::Answer answer = with_ips({"10.65.0.7"});
+        answer.mtu = 1450;
+        answer.mac = net::Mac({2, 0, 0, 0, 0, 9});
+        return answer;
+    });
+    const Outcome added = node.call("ADD");
+    REQUIRE(added.exit_status == 0);
+    const std::uint32_t mtu = configured ? 1380 : 1450;
+    CHECK(node.pod.link("eth0")->mtu == mtu);
+    CHECK(node.host.link(node.host_name())->mtu == mtu);
+    CHECK(node.pod.link("eth0")->mac == net::Mac({2, 0, 0, 0, 0, 9}));
+    const json::value result = json::parse(added.output);
+    CHECK(result.at("interfaces").at(1).at("mac") == "02:00:00:00:00:09");
+    CHECK(result.at("interfaces").at(0).at("mtu") == mtu);
+    CHECK(result.at("interfaces").at(1).at("mtu") == mtu);
+    const auto neighbours = *node.host.socket->neighbours(net::Family::v4);
+    REQUIRE(neighbours.size() == 1);
+    CHECK(neighbours[0].mac == net::Mac({2, 0, 0, 0, 0, 9}));
 }
 
 TEST_CASE("an ADD that ipamd refuses leaves nothing and passes the reason on") {
@@ -471,6 +342,13 @@ TEST_CASE("DEL without ipamd writes one file an attachment and succeeds, however
     node.environment.ifname = "net1";
     CHECK(node.call("DEL").exit_status == 0);
     CHECK(node.journaled() == 2);
+}
+
+TEST_CASE("VERSION answers whatever comes with it, and needs nothing else") {
+    const Environment environment{.command = "VERSION"};
+    CHECK(json::parse(cni::run(environment, R"({"cniVersion":"0.4.0"})").output).at("cniVersion") == "0.4.0");
+    CHECK(json::parse(cni::run(environment, "").output).at("cniVersion") == "1.1.0");
+    CHECK(code_of(cni::run(environment, "{")) == 6);
 }
 
 TEST_CASE("DEL fails with code 5 when not even the file can be written") {
