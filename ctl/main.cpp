@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -16,8 +17,12 @@
 #include "config/open_store.hpp"
 #include "config/settings.hpp"
 #include "ctl/context.hpp"
+<<<<<<< HEAD
 #include "ctl/ipam/show.hpp"
 #include "ctl/node/install_cni.hpp"
+=======
+#include "ctl/ipam/commands.hpp"
+>>>>>>> e7afc2f (ipam: check, repair, release, configure, split, why and explain; addresses without IPAM, floating addresses)
 #include "ctl/node/status.hpp"
 #include "ctl/node/supervisor.hpp"
 #include "ctl/verbs/verbs.hpp"
@@ -183,19 +188,6 @@ void add_node(CLI::App& app, Chosen& chosen, const std::optional<std::string>& c
     add_install_cni(*node, chosen);
 }
 
-void add_ipam(CLI::App& app, Chosen& chosen) {
-    CLI::App* ipam = app.add_subcommand("ipam", "Address pools, blocks and addresses")->require_subcommand(1);
-    CLI::App* show = ipam->add_subcommand("show", "Use of pools, blocks and single addresses");
-    const auto options = std::make_shared<ctl::IpamShowOptions>();
-    show->add_flag("--show-blocks", options->blocks, "also a row for each block");
-    show->add_flag("--show-borrowed", options->borrowed, "addresses that a node took out of another node's block");
-    show->add_flag("--show-configuration", options->configuration, "the settings of IPAM");
-    show->add_option("--ip", options->ip, "who has this address");
-    show->callback([&chosen, options] {
-        chosen.run = [options](const Context& context) { return ipam_show(context, *options); };
-    });
-}
-
 std::string standard_input() { return {std::istreambuf_iterator<char>(std::cin), {}}; }
 
 int run(const Chosen& chosen, const std::optional<std::string>& config) {
@@ -238,7 +230,8 @@ int main(int argc, char** argv) {
     add_get(app, chosen);
     add_offline_verbs(app, chosen);
     add_node(app, chosen, config);
-    add_ipam(app, chosen);
+    ctl::add_ipam_commands(app,
+                           [&chosen](std::function<ExitCode(const Context&)> run) { chosen = {std::move(run), true}; });
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

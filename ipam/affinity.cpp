@@ -72,7 +72,7 @@ private:
 };
 
 /// Takes an empty block away from another node.
-Outcome<std::optional<net::Prefix>> reclaim(Draft& draft, const World& world, const Pool& pool, WallTime now) {
+Outcome<std::optional<Claim>> reclaim(Draft& draft, const World& world, const Pool& pool, WallTime now) {
     MANUL_TRY(const auto cidrs, draft.blocks_in(pool.cidr));
     for (const net::Prefix& cidr : cidrs) {
         MANUL_TRY(const auto stored, draft.block(cidr));
@@ -91,12 +91,17 @@ Outcome<std::optional<net::Prefix>> reclaim(Draft& draft, const World& world, co
         const std::string rival(*owner);
         MANUL_CHECK(adopt(draft, world, block, now));
         MANUL_CHECK(draft.put_affinity(rival, cidr, nullptr));
-        return cidr;
+        return Claim{cidr, ClaimKind::reclaimed};
     }
     return std::nullopt;
 }
 
 }  // namespace
+
+IpamSettings settings_of(const model::IpamConfigurationSpec& spec) {
+    return {spec.strict_affinity, spec.auto_allocate_blocks, spec.max_blocks_per_host,
+            std::chrono::seconds(spec.ip_cooldown_seconds)};
+}
 
 Outcome<bool> settle(Draft& draft, const World& world, const net::Prefix& cidr, WallTime now) {
     MANUL_TRY(const auto affinity, draft.affinity(world.node, cidr));
@@ -129,7 +134,7 @@ Outcome<bool> settle(Draft& draft, const World& world, const net::Prefix& cidr, 
     return false;
 }
 
-Outcome<std::optional<net::Prefix>> claim_block(Draft& draft, const World& world, const Pool& pool, WallTime now) {
+Outcome<std::optional<Claim>> claim_block(Draft& draft, const World& world, const Pool& pool, WallTime now) {
     MANUL_TRY(const auto affinities, draft.affinities_in(pool.cidr));
     const Taken taken(affinities, pool.block_size);
     const std::uint64_t count = pool.block_count();
@@ -144,12 +149,12 @@ Outcome<std::optional<net::Prefix>> claim_block(Draft& draft, const World& world
         if (!exists) {
             MANUL_CHECK(create_block(draft, world, cidr, now));
             MANUL_CHECK(confirm(draft, world.node, cidr));
-            return cidr;
+            return Claim{cidr, ClaimKind::created};
         }
         MANUL_TRY(const auto block, draft.block(cidr));
         if (block && block->affinity().empty() && has_room(*block, world.reservations)) {
             MANUL_CHECK(adopt(draft, world, *block, now));
-            return cidr;
+            return Claim{cidr, ClaimKind::adopted};
         }
     }
     return reclaim(draft, world, pool, now);

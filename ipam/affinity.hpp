@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "config/model/ipam_configuration.hpp"
 #include "ipam/draft.hpp"
 #include "ipam/pool.hpp"
 #include "ipam/timestamp.hpp"
@@ -24,6 +25,7 @@ struct IpamSettings {
 
     bool operator==(const IpamSettings&) const = default;
 };
+[[nodiscard]] IpamSettings settings_of(const model::IpamConfigurationSpec& spec);
 
 /// What changes seldom: this node, the pools and the settings.
 struct World {
@@ -37,6 +39,17 @@ struct World {
 /// An empty block of another node is left alone for this long after its claim: its owner is about to use it.
 inline constexpr std::chrono::seconds kReclaimAge{60};
 
+/// How a block was come by.
+enum class ClaimKind : std::uint8_t {
+    created,    ///< it did not exist
+    adopted,    ///< it had no owner, but room
+    reclaimed,  ///< it stood empty in another node's hands
+};
+struct Claim {
+    net::Prefix cidr;
+    ClaimKind kind = ClaimKind::created;
+};
+
 /// Makes an affinity of this node and its block agree: completes a claim that was interrupted, takes back a release
 /// that was, drops an affinity whose block belongs to somebody else. True when the block is this node's now.
 [[nodiscard]] Outcome<bool> settle(Draft& draft, const World& world, const net::Prefix& cidr, WallTime now);
@@ -44,8 +57,8 @@ inline constexpr std::chrono::seconds kReclaimAge{60};
 /// Claims one more block of the pool for this node: the first that does not exist, walking from a place that depends
 /// on the node's name (so that nodes seldom meet), or one without owner that has room, or an empty one of another
 /// node. Nothing when the pool has none left.
-[[nodiscard]] Outcome<std::optional<net::Prefix>> claim_block(Draft& draft, const World& world, const Pool& pool,
-                                                              WallTime now);
+[[nodiscard]] Outcome<std::optional<Claim>> claim_block(Draft& draft, const World& world, const Pool& pool,
+                                                        WallTime now);
 
 /// Claims this very block if it has no owner yet. False when it belongs to another node.
 [[nodiscard]] Outcome<bool> claim_exact(Draft& draft, const World& world, const net::Prefix& cidr, WallTime now);

@@ -47,24 +47,59 @@ public:
     }
 
 private:
+    template <class... Args>
+    void note(fmt::format_string<const Args&...> format, const Args&... args) {
+        if (demand_.reasons != nullptr) {
+            demand_.reasons->push_back(fmt::format(format, args...));
+        }
+    }
+    Assigned chosen(const net::Ip& address, const net::Prefix& block, const Pool& pool, Choice choice) {
+        note("block {}: gives {}, because {}", block.to_string(), address.to_string(), describe(choice));
+        return {address, block, pool.name, choice == Choice::borrowed, choice};
+    }
+    static Choice choice_of(ClaimKind kind) noexcept {
+        switch (kind) {
+            case ClaimKind::adopted:
+                return Choice::adopted_block;
+            case ClaimKind::reclaimed:
+                return Choice::reclaimed_block;
+            case ClaimKind::created:
+                break;
+        }
+        return Choice::created_block;
+    }
+
     Outcome<Assigned> any(net::Family family) {
         PoolQuery query{.family = family,
                         .use = demand_.use,
                         .wanted = family == net::Family::v4 ? demand_.ipv4_pools : demand_.ipv6_pools,
                         .node_labels = world_.node_labels,
                         .namespace_labels = demand_.namespace_labels};
-        const auto pools = select_pools(world_.pools, query);
+        std::vector<std::string> passed_over;
+        const auto pools = select_pools(world_.pools, query, &passed_over);
+        for (const std::string& pool : passed_over) {
+            note("pool {}: passed over", pool);
+        }
         if (!pools) {
             // Without any usable pool a retry helps once somebody applies one; a named pool is the request's mistake.
             return refuse(query.wanted.empty() ? ErrorCode::try_again : ErrorCode::invalid_config,
                           pools.error().message);
+        }
+        for (const Pool* pool : *pools) {
+            note("pool {} ({}): {}", pool->name, pool->cidr.to_string(),
+                 query.wanted.empty() ? "serves this node, namespace and use" : "asked for by name");
         }
         MANUL_TRY(auto own, from_own_blocks(*pools));
         if (own) {
             return *std::move(own);
         }
         MANUL_TRY(const bool at_limit, block_limit_reached());
-        if (!at_limit && world_.settings.auto_allocate_blocks) {
+        if (at_limit) {
+            note("no new block: this node owns {}, as many as maxBlocksPerHost allows",
+                 world_.settings.max_blocks_per_host);
+        } else if (!world_.settings.auto_allocate_blocks) {
+            note("no new block: autoAllocateBlocks is off");
+        } else {
             MANUL_TRY(auto claimed, from_new_block(*pools));
             if (claimed) {
                 return *std::move(claimed);
@@ -88,12 +123,14 @@ private:
                 }
                 MANUL_TRY(const bool mine, settle(draft_, world_, cidr, now_));
                 if (!mine) {
+                    note("block {}: claimed by this node, but another one's", cidr.to_string());
                     continue;
                 }
                 MANUL_TRY(const auto address, take(cidr));
                 if (address) {
-                    return Assigned{*address, cidr, pool->name};
+                    return chosen(*address, cidr, *pool, Choice::own_block);
                 }
+                note("block {}: this node's, but nothing in it is free", cidr.to_string());
             }
         }
         return std::nullopt;
@@ -101,12 +138,14 @@ private:
 
     Outcome<std::optional<Assigned>> from_new_block(const std::vector<const Pool*>& pools) {
         for (const Pool* pool : pools) {
-            MANUL_TRY(const auto cidr, claim_block(draft_, world_, *pool, now_));
-            if (cidr) {
-                MANUL_TRY(const auto address, take(*cidr));
-                if (address) {
-                    return Assigned{*address, *cidr, pool->name};
-                }
+            MANUL_TRY(const auto claim, claim_block(draft_, world_, *pool, now_));
+            if (!claim) {
+                note("pool {}: has no block left to claim", pool->name);
+                continue;
+            }
+            MANUL_TRY(const auto address, take(claim->cidr));
+            if (address) {
+                return chosen(*address, claim->cidr, *pool, choice_of(claim->kind));
             }
         }
         return std::nullopt;
@@ -125,7 +164,7 @@ private:
                 }
                 MANUL_TRY(const auto address, take(cidr));
                 if (address) {
-                    return Assigned{*address, cidr, pool->name, true};
+                    return chosen(*address, cidr, *pool, Choice::borrowed);
                 }
             }
         }
@@ -186,7 +225,9 @@ private:
         }
         block->allocate_exact(ordinal, owner_);
         MANUL_CHECK(draft_.put_block(cidr, std::move(block)));
-        return Assigned{address, cidr, pool->name, !mine};
+        Assigned assigned = chosen(address, cidr, *pool, Choice::requested);
+        assigned.borrowed = !mine;
+        return assigned;
     }
 
     Outcome<bool> block_limit_reached() {
@@ -201,7 +242,7 @@ private:
         std::vector<std::string> figures;
         bool others_have_room = false;
         for (const Pool* pool : pools) {
-            MANUL_TRY(const PoolUsage usage, usage_of(draft_, world_, *pool));
+            MANUL_TRY(const PoolUsage usage, usage_of(draft_, world_, *pool, now_));
             others_have_room = others_have_room || usage.free_in_others > 0;
             figures.push_back(describe(*pool, usage));
         }
@@ -338,7 +379,25 @@ Outcome<Released> release_address(Draft& draft, const World& world, const net::I
     return all_or_nothing(draft, [&] { return release_one(draft, world, address, block, sequence, now); });
 }
 
-Outcome<PoolUsage> usage_of(Draft& draft, const World& world, const Pool& pool) {
+std::string_view describe(Choice choice) noexcept {
+    switch (choice) {
+        case Choice::own_block:
+            return "the node's own block had room";
+        case Choice::created_block:
+            return "the node's blocks were full and it claimed this new one";
+        case Choice::adopted_block:
+            return "the node's blocks were full and this one had room but no owner";
+        case Choice::reclaimed_block:
+            return "no block was left to claim and this one stood empty with another node";
+        case Choice::borrowed:
+            return "no block was left to claim and another node's had room";
+        case Choice::requested:
+            return "it was asked for by name";
+    }
+    return {};
+}
+
+Outcome<PoolUsage> usage_of(Draft& draft, const World& world, const Pool& pool, WallTime now) {
     PoolUsage usage;
     usage.total = pool.address_count();
     std::set<std::string, std::less<>> nodes;
@@ -357,12 +416,13 @@ Outcome<PoolUsage> usage_of(Draft& draft, const World& world, const Pool& pool) 
         usage.reserved_free += reserved;
         const bool own = block->affinity() == host_affinity(world.node);
         (own ? usage.free_in_own : usage.free_in_others) += block->free_count() - reserved;
-        if (const auto node = affinity_node(block->affinity())) {
-            nodes.emplace(*node);
-        }
         for (std::size_t i = 0; i < block->size(); ++i) {
             const OwnerPtr& owner = block->owner(static_cast<Block::Ordinal>(i));
-            if (owner && !owner->node().empty()) {
+            if (owner && owner->is_cooling()) {
+                const WallTime rested = std::min(*owner->released_at, now) + world.settings.cooldown;
+                usage.first_rested = std::min(usage.first_rested.value_or(rested), rested);
+                usage.last_rested = std::max(usage.last_rested.value_or(rested), rested);
+            } else if (owner && !owner->node().empty()) {
                 nodes.emplace(owner->node());
             }
         }
@@ -378,6 +438,12 @@ std::string describe(const Pool& pool, const PoolUsage& usage) {
                                    usage.nodes == 1 ? "" : "s");
     if (usage.cooling > 0) {
         text += fmt::format(", {} in cool-down", usage.cooling);
+        if (usage.first_rested && usage.last_rested) {
+            text += " until " + print_timestamp(*usage.first_rested);
+            if (*usage.last_rested > *usage.first_rested) {
+                text += fmt::format(" (the last until {})", print_timestamp(*usage.last_rested));
+            }
+        }
     }
     if (usage.reserved_free > 0) {
         text += fmt::format(", {} reserved", usage.reserved_free);

@@ -28,15 +28,25 @@ struct Demand {
     std::vector<net::Ip> addresses;  ///< by name, at most one of a family; the rest is chosen
     std::vector<std::string> ipv4_pools;
     std::vector<std::string> ipv6_pools;
+    /// Addresses outside of every pool that the pod's owner answers for: used as they are, not allocated.
+    std::vector<net::Ip> unmanaged;
     model::AllowedUse use = model::AllowedUse::workload;
     model::StringMap namespace_labels;
+    /// Set: gets a line for each pool and block that was chosen or passed over, and why.
+    std::vector<std::string>* reasons = nullptr;
 };
+
+/// Why an address came out of this block.
+enum class Choice : std::uint8_t { own_block, created_block, adopted_block, reclaimed_block, borrowed, requested };
+/// "the node's own block had room".
+[[nodiscard]] std::string_view describe(Choice choice) noexcept;
 
 struct Assigned {
     net::Ip address;
     net::Prefix block;
     std::string pool;
     bool borrowed = false;  ///< out of another node's block: needs a route of its own
+    Choice choice = Choice::own_block;
 
     bool operator==(const Assigned&) const = default;
 };
@@ -64,10 +74,13 @@ struct PoolUsage {
     std::size_t reserved_free = 0;  ///< free in blocks that exist, but reserved
     std::size_t free_in_own = 0;
     std::size_t free_in_others = 0;
-    std::size_t nodes = 0;  ///< that own blocks or use addresses
+    std::size_t nodes = 0;  ///< that use addresses
+    /// When the first and the last of those in cool-down are free again.
+    std::optional<WallTime> first_rested;
+    std::optional<WallTime> last_rested;
 };
-[[nodiscard]] Outcome<PoolUsage> usage_of(Draft& draft, const World& world, const Pool& pool);
-/// "pool X has 0 free of 256: 200 in use by 12 nodes, 56 in cool-down".
+[[nodiscard]] Outcome<PoolUsage> usage_of(Draft& draft, const World& world, const Pool& pool, WallTime now);
+/// "pool X has 0 free of 256: 200 in use by 12 nodes, 56 in cool-down until 2026-01-31T12:00:00Z".
 [[nodiscard]] std::string describe(const Pool& pool, const PoolUsage& usage);
 
 }  // namespace manul::ipam

@@ -428,7 +428,7 @@ void Ipamd::on_control_request(const json::object& request, Reply reply) {
                       .waiting_deletes = deleter_->waiting()};
     auto shared = std::make_shared<Reply>(std::move(reply));
     store_worker_.submit([this, name, state = std::move(state), shared] {
-        json::value answer = name == "status" ? status_json(service_, state) : show_json(service_);
+        json::value answer = name == "status" ? status_json(service_, state) : show_json(service_, wall_now());
         return [shared, answer = std::move(answer)] { (*shared)(answer); };
     });
 }

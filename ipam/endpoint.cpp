@@ -6,22 +6,17 @@
 #include <utility>
 
 #include <fmt/core.h>
-#include <boost/json/array.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/value.hpp>
-#include <boost/system/error_code.hpp>
 
 #include "base/sha1.hpp"
 #include "base/try.hpp"
 #include "config/model/finding.hpp"
 #include "config/model/validate.hpp"
+#include "ipam/annotations.hpp"
 #include "ipam/names.hpp"
 
 namespace manul::ipam {
 
 namespace {
-
-namespace json = boost::json;
 
 constexpr std::string_view kKubernetes = "k8s";
 constexpr std::string_view kBare = "cni";
@@ -120,54 +115,6 @@ std::optional<model::QosControls> qos_of(const std::optional<Bandwidth>& bandwid
     return qos == model::QosControls{} ? std::nullopt : std::optional(qos);
 }
 
-/// The list of texts in an annotation ("[\"a\", \"b\"]").
-Outcome<std::vector<std::string>> read_list(std::string_view annotation, const std::string& text) {
-    boost::system::error_code failed;
-    const json::value value = json::parse(text, failed);
-    std::vector<std::string> out;
-    bool good = !failed && value.is_array();
-    if (good) {
-        for (const json::value& item : value.get_array()) {
-            good = good && item.is_string();
-            if (item.is_string()) {
-                out.emplace_back(item.get_string());
-            }
-        }
-    }
-    if (!good) {
-        return refuse(ErrorCode::invalid_config,
-                      fmt::format("annotation {} is {}, should be a JSON list of texts", annotation, text));
-    }
-    return out;
-}
-
-/// Annotations in the order in which they win.
-class Annotations {
-public:
-    Annotations(const Request& request, const model::Pod* pod, const model::Namespace* ns) {
-        if (pod != nullptr) {
-            maps_.push_back(pod->metadata.annotations);
-        }
-        maps_.emplace_back(request.annotations.begin(), request.annotations.end());
-        if (ns != nullptr) {
-            maps_.push_back(ns->metadata.annotations);
-        }
-    }
-    [[nodiscard]] Outcome<std::optional<std::vector<std::string>>> list(std::string_view name) const {
-        const std::string key = "cni.projectcalico.org/" + std::string(name);
-        for (const model::StringMap& map : maps_) {
-            if (const auto at = map.find(key); at != map.end()) {
-                MANUL_TRY(auto values, read_list(key, at->second));
-                return values;
-            }
-        }
-        return std::nullopt;
-    }
-
-private:
-    std::vector<model::StringMap> maps_;
-};
-
 model::Rule allow_rule() {
     model::Rule rule;
     rule.action = model::Action::allow;
@@ -234,6 +181,34 @@ Outcome<model::WorkloadEndpoint> make_endpoint(const Request& request, const Hos
                                   spec.node, spec.container_id, spec.pod, spec.endpoint));
     }
     return endpoint;
+}
+
+Outcome<void> add_translations(model::WorkloadEndpoint& endpoint, const Request& request, const model::Pod* pod) {
+    const Annotations annotations(request, pod, nullptr);
+    MANUL_TRY(const auto sources, annotations.prefixes("allowedSourcePrefixes"));
+    if (sources) {
+        endpoint.spec.allow_spoofed_source_prefixes = *sources;
+    }
+    MANUL_TRY(const auto floating, annotations.addresses("floatingIPs"));
+    if (!floating || floating->empty()) {
+        return {};
+    }
+    if (!request.allow_floating_addresses) {
+        return refuse(ErrorCode::invalid_config,
+                      "annotation cni.projectcalico.org/floatingIPs is there, but the network's configuration does "
+                      "not allow it (feature_control.floating_ips)");
+    }
+    for (const net::Ip& external : *floating) {
+        const auto internal = std::ranges::find(endpoint.spec.ip_networks, external.family(), &net::Prefix::family);
+        if (internal == endpoint.spec.ip_networks.end()) {
+            return refuse(ErrorCode::invalid_config,
+                          fmt::format("annotation cni.projectcalico.org/floatingIPs: the pod has no address of the "
+                                      "family of {}",
+                                      external.to_string()));
+        }
+        endpoint.spec.ip_nats.push_back({internal->address(), external});
+    }
+    return {};
 }
 
 bool sync_with_pod(model::WorkloadEndpoint& endpoint, const model::Pod& pod) {
@@ -309,26 +284,32 @@ Outcome<Demand> make_demand(const Request& request, const HostIdentity& host, co
     const Annotations annotations(request, pod, ns);
     MANUL_TRY(auto pools4, annotations.list("ipv4pools"));
     MANUL_TRY(auto pools6, annotations.list("ipv6pools"));
-    MANUL_TRY(const auto addresses, annotations.list("ipAddrs"));
+    MANUL_TRY(const auto addresses, annotations.addresses("ipAddrs"));
     if (pools4) {
         demand.ipv4_pools = *std::move(pools4);
     }
     if (pools6) {
         demand.ipv6_pools = *std::move(pools6);
     }
+    MANUL_TRY(const auto unmanaged, annotations.addresses("ipAddrsNoIpam"));
+    if (addresses && unmanaged) {
+        return refuse(ErrorCode::invalid_config,
+                      "annotations cni.projectcalico.org/ipAddrs and ipAddrsNoIpam exclude each other");
+    }
     if (addresses) {
-        demand.addresses.clear();
-        for (const std::string& text : *addresses) {
-            const auto address = net::Ip::parse(text);
-            if (!address) {
-                return refuse(ErrorCode::invalid_config,
-                              fmt::format("annotation cni.projectcalico.org/ipAddrs: {} is no address", text));
-            }
-            demand.addresses.push_back(*address);
+        demand.addresses = *addresses;
+    }
+    if (unmanaged) {
+        if (!request.allow_addresses_without_ipam) {
+            return refuse(ErrorCode::invalid_config,
+                          "annotation cni.projectcalico.org/ipAddrsNoIpam is there, but the network's configuration "
+                          "does not allow it (feature_control.ip_addrs_no_ipam)");
         }
+        demand.unmanaged = *unmanaged;
     }
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
-        if (std::ranges::count(demand.addresses, family, &net::Ip::family) > 1) {
+        if (std::ranges::count(demand.addresses, family, &net::Ip::family) > 1 ||
+            std::ranges::count(demand.unmanaged, family, &net::Ip::family) > 1) {
             return refuse(ErrorCode::invalid_config, "more than one address of one family was asked for by name");
         }
     }

@@ -22,6 +22,8 @@ namespace manul::ipam {
 inline constexpr const char* kBootIdAnnotation = "manul.io/boot-id";
 /// Name of the CNI network that the attachment belongs to: a GC names attachments of one network only.
 inline constexpr const char* kNetworkAnnotation = "manul.io/network";
+/// The endpoint's addresses were given by its pod's annotation and are no allocations.
+inline constexpr const char* kUnmanagedAnnotation = "manul.io/addresses-without-ipam";
 
 /// On endpoints whose link another plugin made: policy alone is this project's, so the link is never deleted here.
 inline constexpr const char* kPolicyOnlyAnnotation = "manul.io/policy-only";
@@ -39,6 +41,11 @@ struct HostIdentity {
 /// one. `pod` may be null: its labels follow once it appears.
 [[nodiscard]] Outcome<model::WorkloadEndpoint> make_endpoint(const Request& request, const HostIdentity& host,
                                                              const model::Pod* pod);
+
+/// What the pod's annotations add once its addresses are known: floating addresses (allowed by the network's
+/// configuration only) and sources that it may use besides its own.
+[[nodiscard]] Outcome<void> add_translations(model::WorkloadEndpoint& endpoint, const Request& request,
+                                             const model::Pod* pod);
 
 /// Brings labels, service account, profiles and named ports in step with the Pod; published ports stay. True when
 /// something changed. Does nothing to endpoints of bare containers.

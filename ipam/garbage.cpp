@@ -75,4 +75,19 @@ std::vector<std::string> Leaks::observe(const std::vector<BlockPtr>& blocks, con
     return confirmed;
 }
 
+std::vector<std::string> without_users(const std::vector<std::string>& handles, const std::vector<BlockPtr>& blocks,
+                                       const std::set<net::Ip>& used) {
+    std::vector<std::string> out;
+    for (const std::string& handle : handles) {
+        const bool in_use = std::ranges::any_of(blocks, [&](const BlockPtr& block) {
+            return std::ranges::any_of(block->of_handle(handle),
+                                       [&](Block::Ordinal ordinal) { return used.contains(block->address(ordinal)); });
+        });
+        if (!in_use) {
+            out.push_back(handle);
+        }
+    }
+    return out;
+}
+
 }  // namespace manul::ipam

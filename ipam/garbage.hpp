@@ -10,6 +10,7 @@
 
 #include "ipam/affinity.hpp"
 #include "ipam/block.hpp"
+#include "net/ip.hpp"
 #include "net/prefix.hpp"
 
 /// What a node may give back: empty blocks, and addresses whose attachment is gone. Pure: observations in, candidates
@@ -48,5 +49,10 @@ public:
 private:
     std::map<std::string, SteadyTime> suspected_since_;
 };
+
+/// Those of `handles` that have no address in `used`: what any endpoint uses is no leak, whoever wrote it.
+[[nodiscard]] std::vector<std::string> without_users(const std::vector<std::string>& handles,
+                                                     const std::vector<BlockPtr>& blocks,
+                                                     const std::set<net::Ip>& used);
 
 }  // namespace manul::ipam

@@ -18,11 +18,6 @@ namespace {
 
 constexpr const char* kDefaultName = "default";
 
-IpamSettings settings_of(const model::IpamConfigurationSpec& spec) {
-    return {spec.strict_affinity, spec.auto_allocate_blocks, spec.max_blocks_per_host,
-            std::chrono::seconds(spec.ip_cooldown_seconds)};
-}
-
 }  // namespace
 
 Knowledge::Knowledge(std::string node) { world_.node = std::move(node); }

@@ -84,11 +84,16 @@ Result<Pool> Pool::from_model(const model::IpPool& pool) {
     }
     out.disabled = pool.spec.disabled;
     out.mode = pool.spec.assignment_mode;
+<<<<<<< HEAD
     if (pool.spec.vxlan_mode != model::EncapMode::never) {
         out.encapsulation = Encapsulation::vxlan;
     } else if (pool.spec.ipip_mode != model::EncapMode::never) {
         out.encapsulation = Encapsulation::ipip;
     }
+=======
+    out.ipip = pool.spec.ipip_mode != model::EncapMode::never;
+    out.vxlan = pool.spec.vxlan_mode != model::EncapMode::never;
+>>>>>>> e7afc2f (ipam: check, repair, release, configure, split, why and explain; addresses without IPAM, floating addresses)
     for (const auto use : {model::AllowedUse::workload, model::AllowedUse::tunnel, model::AllowedUse::load_balancer}) {
         if (pool.spec.allows(use)) {
             out.uses.push_back(use);
@@ -120,7 +125,8 @@ bool selects_node(const Pool& pool, const model::StringMap& node_labels) {
     return pool.node_selector.matches(node_labels);
 }
 
-Result<std::vector<const Pool*>> select_pools(const std::vector<Pool>& pools, const PoolQuery& query) {
+Result<std::vector<const Pool*>> select_pools(const std::vector<Pool>& pools, const PoolQuery& query,
+                                              std::vector<std::string>* reasons) {
     if (!query.wanted.empty()) {
         return wanted_pools(pools, query);
     }
@@ -155,6 +161,9 @@ Result<std::vector<const Pool*>> select_pools(const std::vector<Pool>& pools, co
                                 fmt::join(passed_over, ", ")));
     }
     std::ranges::sort(found, {}, [](const Pool* pool) -> const std::string& { return pool->name; });
+    if (reasons != nullptr) {
+        *reasons = std::move(passed_over);
+    }
     return found;
 }
 

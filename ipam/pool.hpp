@@ -23,8 +23,13 @@ struct Pool {
     bool disabled = false;
     model::AssignmentMode mode = model::AssignmentMode::automatic;
     std::vector<model::AllowedUse> uses;
+<<<<<<< HEAD
     enum class Encapsulation : std::uint8_t { none, ipip, vxlan };
     Encapsulation encapsulation = Encapsulation::none;  ///< between nodes, always or across subnets
+=======
+    bool ipip = false;   ///< its addresses are reached through IPIP tunnels, always or across subnets
+    bool vxlan = false;  ///< the same with VXLAN
+>>>>>>> e7afc2f (ipam: check, repair, release, configure, split, why and explain; addresses without IPAM, floating addresses)
     model::Selector node_selector;
     model::Selector namespace_selector;
 
@@ -51,8 +56,10 @@ struct PoolQuery {
 };
 
 /// The pools that may serve, in the order in which they are tried (by name, or as wanted). Never empty: the error says
-/// why nothing fits and what to do. The pointers point into `pools`.
-[[nodiscard]] Result<std::vector<const Pool*>> select_pools(const std::vector<Pool>& pools, const PoolQuery& query);
+/// why nothing fits and what to do. The pointers point into `pools`. `passed_over`, when given, gets "NAME (REASON)" of
+/// each other pool of the family.
+[[nodiscard]] Result<std::vector<const Pool*>> select_pools(const std::vector<Pool>& pools, const PoolQuery& query,
+                                                            std::vector<std::string>* passed_over = nullptr);
 
 /// Whether automatic assignment on a node with these labels may use the pool at all.
 [[nodiscard]] bool selects_node(const Pool& pool, const model::StringMap& node_labels);

@@ -160,6 +160,12 @@ std::string encode(const Request& request) {
     json::object ipam{{"assign_ipv4", request.assign_ipv4}, {"assign_ipv6", request.assign_ipv6}};
     put(ipam, "ipv4_pools", request.ipv4_pools);
     put(ipam, "ipv6_pools", request.ipv6_pools);
+    if (request.allow_addresses_without_ipam) {
+        ipam["ip_addrs_no_ipam"] = true;
+    }
+    if (request.allow_floating_addresses) {
+        ipam["floating_ips"] = true;
+    }
     out["ipam"] = std::move(ipam);
     put(out, "hostInterface", request.host_interface);
     put(out, "hostIfindex", request.host_ifindex);
@@ -225,6 +231,8 @@ Result<Request> decode_request(const json::object& document) {
         ipam.read("assign_ipv6", out.assign_ipv6);
         ipam.read("ipv4_pools", out.ipv4_pools);
         ipam.read("ipv6_pools", out.ipv6_pools);
+        ipam.read("ip_addrs_no_ipam", out.allow_addresses_without_ipam);
+        ipam.read("floating_ips", out.allow_floating_addresses);
     });
     fields.read("hostInterface", out.host_interface);
     fields.read("hostIfindex", out.host_ifindex);

@@ -74,6 +74,9 @@ struct Request {
     bool assign_ipv6 = false;
     std::vector<std::string> ipv4_pools;  ///< names or CIDRs; empty = any that the node may use
     std::vector<std::string> ipv6_pools;
+    // Annotations that count only where the network's configuration allows them (feature_control).
+    bool allow_addresses_without_ipam = false;
+    bool allow_floating_addresses = false;
 
     std::string host_interface;      ///< name of the host end, worked out by the plugin
     std::uint32_t host_ifindex = 0;  ///< 0 = not known

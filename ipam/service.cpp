@@ -59,6 +59,23 @@ std::string endpoint_prefix(const std::string& node, const std::string& pod) {
     return name;
 }
 
+bool is_unmanaged(const model::WorkloadEndpoint& endpoint) {
+    return endpoint.metadata.annotations.contains(kUnmanagedAnnotation);
+}
+
+/// An address of a pool that is in use would sooner or later be given to a second pod.
+Outcome<void> check_unmanaged(const World& world, const std::vector<net::Ip>& addresses) {
+    for (const net::Ip& address : addresses) {
+        if (const Pool* pool = pool_of(world.pools, address)) {
+            return refuse(
+                ErrorCode::invalid_config,
+                fmt::format("annotation cni.projectcalico.org/ipAddrsNoIpam: {} lies in IPPool {}; use ipAddrs",
+                            address.to_string(), pool->name));
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 Service::Service(store::Store& store, HostIdentity host)
@@ -230,6 +247,9 @@ Outcome<AddResult> Service::add_one(Transaction& transaction, const Request& req
     if (same && !existing->spec.ip_networks.empty() && !request.policy_only) {
         // The answer to an earlier try was lost, or its plugin died: the addresses stay.
         endpoint.spec.ip_networks = existing->spec.ip_networks;
+        if (is_unmanaged(*existing)) {
+            endpoint.metadata.annotations[kUnmanagedAnnotation] = "true";
+        }
     } else {
         // Addresses without endpoint are what an interrupted writer left behind.
         MANUL_CHECK(release_handle(transaction.ipam(), world, demand.handle, now));
@@ -242,13 +262,24 @@ Outcome<AddResult> Service::add_one(Transaction& transaction, const Request& req
                 MANUL_CHECK(release_handle(transaction.ipam(), world, old, now));
             }
         }
+<<<<<<< HEAD
         if (!request.policy_only) {
+=======
+        if (!demand.unmanaged.empty()) {
+            MANUL_CHECK(check_unmanaged(world, demand.unmanaged));
+            endpoint.metadata.annotations[kUnmanagedAnnotation] = "true";
+            for (const net::Ip& address : demand.unmanaged) {
+                endpoint.spec.ip_networks.push_back(net::Prefix::host(address));
+            }
+        } else {
+>>>>>>> e7afc2f (ipam: check, repair, release, configure, split, why and explain; addresses without IPAM, floating addresses)
             MANUL_TRY(const auto assigned, assign(transaction.ipam(), world, demand, now));
             for (const Assigned& one : assigned) {
                 endpoint.spec.ip_networks.push_back(net::Prefix::host(one.address));
             }
         }
     }
+    MANUL_CHECK(add_translations(endpoint, request, pod.get()));
     MANUL_CHECK(check_endpoint(endpoint));
     if (!request.is_kubernetes()) {
         MANUL_CHECK(transaction.create_profile(make_network_profile(request.network)));
@@ -341,7 +372,11 @@ Answer Service::check(const Request& request) {
     if (!stored) {
         return to_answer(stored.error());
     }
+<<<<<<< HEAD
     if (!*stored && !answer.policy_only) {
+=======
+    if (!*stored && !is_unmanaged(**endpoint)) {
+>>>>>>> e7afc2f (ipam: check, repair, release, configure, split, why and explain; addresses without IPAM, floating addresses)
         return failure(ErrorCode::check_failed, fmt::format("{} has an endpoint, but its addresses are not allocated "
                                                             "(no handle {})",
                                                             name, handle));
@@ -500,6 +535,16 @@ Outcome<Service::Tidied> Service::tidy(const std::set<std::string>& busy, bool e
     auto leaked = leaks_.observe(own, host_.node, alive, steady);
     if (everywhere) {
         std::ranges::copy(borrowed_leaks_.observe(others, host_.node, alive, steady), std::back_inserter(leaked));
+    }
+    if (!leaked.empty()) {
+        MANUL_TRY(const auto used, source_.addresses_in_use());
+        if (!used) {
+            leaked.clear();
+        } else {
+            std::vector<BlockPtr> all = own;
+            all.insert(all.end(), others.begin(), others.end());
+            leaked = without_users(leaked, all, *used);
+        }
     }
     for (const auto& freed : release_handles(leaked, now)) {
         tidied.handles += freed && *freed ? 1U : 0U;

@@ -33,12 +33,12 @@ json::value status_json(Service& service, const DaemonState& state) {
     return out;
 }
 
-json::value show_json(Service& service) {
+json::value show_json(Service& service, WallTime now) {
     json::array pools;
     Draft draft(service.source());  // only read
     for (const Pool& pool : service.knowledge().world().pools) {
         json::object row{{"name", pool.name}, {"cidr", pool.cidr.to_string()}, {"disabled", pool.disabled}};
-        if (const auto usage = usage_of(draft, service.knowledge().world(), pool)) {
+        if (const auto usage = usage_of(draft, service.knowledge().world(), pool, now)) {
             row["total"] = usage->total;
             row["inUse"] = usage->in_use;
             row["coolingDown"] = usage->cooling;

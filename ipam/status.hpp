@@ -21,6 +21,6 @@ struct DaemonState {
 /// {version, node, inSync, problem, pools, endpoints, waitingAdds, waitingDeletes, commits, conflicts, notInForce[]}.
 [[nodiscard]] boost::json::value status_json(Service& service, const DaemonState& state);
 /// {pools: [{name, cidr, total, inUse, coolingDown, reserved, freeInOwnBlocks, nodes}], blocks: [...]} of this node.
-[[nodiscard]] boost::json::value show_json(Service& service);
+[[nodiscard]] boost::json::value show_json(Service& service, WallTime now);
 
 }  // namespace manul::ipam

@@ -349,6 +349,28 @@ Outcome<std::shared_ptr<const model::WorkloadEndpoint>> StoreSource::find(const 
     return found == endpoints->end() ? nullptr : found->second;
 }
 
+Outcome<std::optional<std::set<net::Ip>>> StoreSource::addresses_in_use() {
+    const auto listing = store_.list({.kind = model::Kind::workload_endpoint, .ns = std::nullopt, .name_prefix = {}});
+    if (!listing) {
+        return std::unexpected(store_failure(listing.error()));
+    }
+    if (!listing->damaged.empty()) {
+        return std::nullopt;
+    }
+    std::set<net::Ip> used;
+    for (const store::Object& object : listing->items) {
+        const auto decoded = codec::decode(object.key.kind, *object.document, codec::Mode::lenient);
+        const auto endpoint = decoded.ok() ? model::as<model::WorkloadEndpoint>(decoded.resource) : nullptr;
+        if (!endpoint) {
+            return std::nullopt;
+        }
+        for (const net::Prefix& network : endpoint->spec.ip_networks) {
+            used.insert(network.address());
+        }
+    }
+    return used;
+}
+
 bool StoreSource::is_own(const model::Key& key) const {
     const Stored* found = stored(key);
     if (found == nullptr || !found->view) {

@@ -66,6 +66,10 @@ public:
     [[nodiscard]] Outcome<std::shared_ptr<const model::WorkloadEndpoint>> find(const std::string& container_id,
                                                                                const std::string& ifname);
 
+    /// Every address that any endpoint of the cluster has, read afresh; nothing when one of them cannot be understood:
+    /// then nobody knows what is unused.
+    [[nodiscard]] Outcome<std::optional<std::set<net::Ip>>> addresses_in_use();
+
     /// A transaction begins: `now` is the time of it.
     void begin(WallTime now) { now_ = now; }
     /// As read or written last; null when unknown or absent.

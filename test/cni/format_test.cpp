@@ -50,6 +50,7 @@ TEST_CASE("Calico's keys are read, those about datastore and logging are accepte
         "ipam": {"type": "calico-ipam", "assign_ipv4": "true", "assign_ipv6": true,
                  "ipv4_pools": ["a", "10.0.0.0/16"], "ipv6_pools": ["six"]},
         "policy_setup_timeout_seconds": 0, "container_settings": {"allow_ip_forwarding": true},
+        "feature_control": {"ip_addrs_no_ipam": true, "floating_ips": true, "other": 1},
         "run_dir": "/run/x", "state_dir": "/var/lib/x", "dns": {"nameservers": ["10.96.0.10"]}})");
     CHECK(conf.mtu == 1450);
     CHECK(conf.assign_ipv6);
@@ -57,6 +58,8 @@ TEST_CASE("Calico's keys are read, those about datastore and logging are accepte
     CHECK(conf.ipv6_pools == std::vector<std::string>{"six"});
     CHECK(conf.policy_timeout == std::chrono::seconds(0));
     CHECK(conf.allow_ip_forwarding);
+    CHECK(conf.allow_addresses_without_ipam);
+    CHECK(conf.allow_floating_addresses);
     CHECK(conf.run_dir == "/run/x");
     CHECK(conf.dns == Dns{.nameservers = {"10.96.0.10"}});
 }

@@ -179,9 +179,36 @@ TEST_CASE("an exhausted pool is explained with figures") {
     const auto refused = assign_now(source, world, demand_of("e", "n1"));
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == 11);
-    CHECK(refused.error().msg == "no free address: pool small has 0 free of 4: 3 in use by 2 nodes, 1 in cool-down");
+    CHECK(refused.error().msg ==
+          "no free address: pool small has 0 free of 4: 3 in use by 2 nodes, 1 in cool-down until " +
+              print_timestamp(kNow + std::chrono::seconds{60}));
     CHECK(assign_now(source, world, demand_of("e", "n1"), kNow + std::chrono::seconds{60}));
     check_consistent(source);
+}
+
+TEST_CASE("the reason for every pool and block is told on request") {
+    FakeSource source;
+    Pool off = make_pool("off", "10.9.0.0/24", 26);
+    off.disabled = true;
+    World world = world_of("n1", {off, make_pool("p", "10.0.0.0/30", 31)});
+    const World other = world_of("n2", world.pools);
+    const auto reasons_of = [&](const World& on, const char* handle) {
+        std::vector<std::string> reasons;
+        Demand demand = demand_of(handle, on.node);
+        demand.reasons = &reasons;
+        REQUIRE(assign_now(source, on, demand));
+        return reasons;
+    };
+    const auto first = reasons_of(world, "a");
+    REQUIRE(first.size() == 3);
+    CHECK(first[0] == "pool off (disabled): passed over");
+    CHECK(first[1] == "pool p (10.0.0.0/30): serves this node, namespace and use");
+    CHECK(first[2].ends_with("because the node's blocks were full and it claimed this new one"));
+    CHECK(reasons_of(world, "b").back().ends_with("because the node's own block had room"));
+    CHECK(reasons_of(other, "c").back().ends_with("it claimed this new one"));
+    const auto borrowed = reasons_of(world, "d");
+    CHECK(std::ranges::count(borrowed, "pool p: has no block left to claim") == 1);
+    CHECK(borrowed.back().ends_with("because no block was left to claim and another node's had room"));
 }
 
 TEST_CASE("strict affinity keeps a node to its own blocks, otherwise it borrows") {

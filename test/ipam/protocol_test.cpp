@@ -26,6 +26,8 @@ Request full_request() {
     request.assign_ipv6 = true;
     request.ipv4_pools = {"10.0.0.0/16"};
     request.ipv6_pools = {"six"};
+    request.allow_addresses_without_ipam = true;
+    request.allow_floating_addresses = true;
     request.host_interface = "cali0123456789a";
     request.host_ifindex = 7;
     request.mac = net::Mac::parse("02:00:00:00:00:01");

@@ -11,91 +11,19 @@
 #include "config/model/block_affinity.hpp"
 #include "config/model/ipam_block.hpp"
 #include "config/model/ipam_handle.hpp"
-#include "config/store/memory.hpp"
 #include "ipam/names.hpp"
+#include "test/ipam/service_fixture.hpp"
 
 namespace manul::ipam {
 namespace {
 
-constexpr WallTime kNow{std::chrono::seconds{1'770'000'000}};
-constexpr const char* kBoot = "boot-1";
-
-std::string pool_document(const std::string& name, const std::string& cidr, int block_size) {
-    return fmt::format(
-        R"({{"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":{{"name":"{}"}},"spec":{{"cidr":"{}","blockSize":{}}}}})",
-        name, cidr, block_size);
-}
-
-std::string pod_document(const std::string& ns, const std::string& name, const std::string& label,
-                         const std::string& extra = {}) {
-    return fmt::format(
-        R"({{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"{}","namespace":"{}","labels":{{"app":"{}","pcns.team":"stolen"}}{}}},)"
-        R"("spec":{{"serviceAccountName":"robot","containers":[{{"name":"c","image":"i","ports":[{{"name":"http","containerPort":8080}}]}}]}}}})",
-        name, ns, label, extra);
-}
-
-Request bare(const std::string& container) {
-    Request request;
-    request.op = Op::add;
-    request.network = "net";
-    request.attachment = {container, "eth0"};
-    request.host_interface = "cali" + container;
-    return request;
-}
-
-Request pod_request(const std::string& container, const std::string& pod) {
-    Request request = bare(container);
-    request.host_interface = "cali" + pod;
-    request.args = {{"K8S_POD_NAMESPACE", "prod"}, {"K8S_POD_NAME", pod}};
-    return request;
-}
-
-struct Fixture {
-    std::shared_ptr<store::MemoryDatabase> database = store::make_memory_database();
-    std::unique_ptr<store::Store> store = store::make_memory(database);
-    Service service{*store, {"n1", kBoot}};
-
-    explicit Fixture(const std::string& cidr = "10.0.0.0/24", int block_size = 28) {
-        put(model::Kind::ip_pool, "", "p", pool_document("p", cidr, block_size));
-        REQUIRE(service.start());
-    }
-    void put(model::Kind kind, const std::string& ns, const std::string& name, const std::string& document) const {
-        const model::Key key{kind, ns, name};
-        auto done = store->update(key, document, std::nullopt);
-        if (!done) {
-            done = store->create(key, document);
-        }
-        INFO((done ? "" : done.error().message));
-        REQUIRE(done);
-    }
-    template <class T>
-    std::vector<std::shared_ptr<const T>> all() const {
-        std::vector<std::shared_ptr<const T>> out;
-        const auto listing = store->list({.kind = T::kKind, .ns = std::nullopt, .name_prefix = {}});
-        REQUIRE(listing);
-        for (const store::Object& object : listing->items) {
-            const auto decoded = codec::decode_and_validate(T::kKind, *object.document, codec::Mode::strict);
-            for (const auto& finding : decoded.findings) {
-                UNSCOPED_INFO(finding.to_string());
-            }
-            CHECK(decoded.ok());
-            out.push_back(model::as<T>(decoded.resource));
-        }
-        return out;
-    }
-    std::shared_ptr<const model::WorkloadEndpoint> endpoint() const {
-        const auto endpoints = all<model::WorkloadEndpoint>();
-        REQUIRE(endpoints.size() == 1);
-        return endpoints.front();
-    }
-    AddResult add(const Request& request) { return service.add(std::span(&request, 1), kNow).front(); }
-    bool release(const Request& request) {
-        const Release release{request.network, request.attachment};
-        const auto result = service.release(std::span(&release, 1), kNow).front();
-        REQUIRE(result);
-        return *result;
-    }
-};
+using test::bare;
+using test::Fixture;
+using test::kBoot;
+using test::kNow;
+using test::pod_document;
+using test::pod_request;
+using test::pool_document;
 
 TEST_CASE("a DEL that loses a race to another writer still removes the endpoint with its address") {
     Fixture f;
@@ -359,26 +287,6 @@ TEST_CASE("CHECK compares what the runtime remembers with what is stored") {
     CHECK(f.service.check(request).error->code == 100);
 }
 
-TEST_CASE("annotations of pod and namespace choose pools and addresses") {
-    Fixture f;
-    f.put(model::Kind::ip_pool, "", "q", pool_document("q", "10.5.0.0/24", 28));
-    f.put(model::Kind::pod, "prod", "web",
-          pod_document("prod", "web", "v1", R"(,"annotations":{"cni.projectcalico.org/ipAddrs":"[\"10.5.0.77\"]"})"));
-    f.put(
-        model::Kind::namespace_, "", "prod",
-        R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"prod","annotations":{"cni.projectcalico.org/ipv4pools":"[\"q\"]"}}})");
-    REQUIRE(f.service.take_changes());
-    CHECK(f.add(pod_request("c1", "web")).answer.ips == std::vector{*net::Ip::parse("10.5.0.77")});
-    const Answer other = f.add(pod_request("c2", "other")).answer;
-    REQUIRE_FALSE(other.error);
-    CHECK(net::Prefix::parse("10.5.0.0/24")->contains(other.ips.front()));
-    f.put(model::Kind::pod, "prod", "bad",
-          pod_document("prod", "bad", "v1", R"(,"annotations":{"cni.projectcalico.org/ipAddrs":"10.5.0.77"})"));
-    const Answer bad = f.add(pod_request("c3", "bad")).answer;
-    REQUIRE(bad.error);
-    CHECK(bad.error->code == 7);
-}
-
 TEST_CASE("labels that cannot be labels are refused with the reason, and leave nothing") {
     Fixture f;
     Request request = bare("c1");
@@ -465,31 +373,6 @@ TEST_CASE("containers with names that need care get endpoints that validate") {
     (void)f.all<model::Profile>();
     (void)f.all<model::IpamHandle>();
     CHECK(f.release(request));
-    CHECK(f.all<model::IpamHandle>().empty());
-}
-
-TEST_CASE("empty blocks and leaked handles are given back after their grace periods") {
-    Fixture f("10.0.0.0/24", 31);
-    for (int i = 0; i < 6; ++i) {
-        REQUIRE_FALSE(f.add(bare("c" + std::to_string(i))).answer.error);
-    }
-    CHECK(f.all<model::IpamBlock>().size() == 3);
-    for (int i = 0; i < 5; ++i) {
-        CHECK(f.release(bare("c" + std::to_string(i))));
-    }
-    // An endpoint that vanished without its address.
-    const auto endpoint = f.endpoint();
-    REQUIRE(f.store->remove(endpoint->key(), std::nullopt));
-    f.service.source().forget_all();
-    const SteadyTime start{};
-    REQUIRE(f.service.tidy({}, true, start, kNow));
-    const auto blocks = f.service.tidy({}, true, start + EmptyBlocks::kGrace, kNow);
-    REQUIRE(blocks);
-    CHECK(blocks->blocks == 2);
-    CHECK(f.all<model::BlockAffinity>().size() == 1);
-    const auto handles = f.service.tidy({}, true, start + Leaks::kGrace, kNow);
-    REQUIRE(handles);
-    CHECK(handles->handles == 1);
     CHECK(f.all<model::IpamHandle>().empty());
 }
 

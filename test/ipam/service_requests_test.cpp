@@ -1,0 +1,144 @@
+#include <catch2/catch.hpp>
+
+#include "config/model/block_affinity.hpp"
+#include "config/model/ipam_block.hpp"
+#include "config/model/ipam_handle.hpp"
+#include "test/ipam/service_fixture.hpp"
+
+// What pods ask for by annotations, and what is given back without anybody asking.
+
+namespace manul::ipam {
+namespace {
+
+using test::bare;
+using test::Fixture;
+using test::kNow;
+using test::pod_document;
+using test::pod_request;
+using test::pool_document;
+
+TEST_CASE("annotations of pod and namespace choose pools and addresses") {
+    Fixture f;
+    f.put(model::Kind::ip_pool, "", "q", pool_document("q", "10.5.0.0/24", 28));
+    f.put(model::Kind::pod, "prod", "web",
+          pod_document("prod", "web", "v1", R"(,"annotations":{"cni.projectcalico.org/ipAddrs":"[\"10.5.0.77\"]"})"));
+    f.put(
+        model::Kind::namespace_, "", "prod",
+        R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"prod","annotations":{"cni.projectcalico.org/ipv4pools":"[\"q\"]"}}})");
+    REQUIRE(f.service.take_changes());
+    CHECK(f.add(pod_request("c1", "web")).answer.ips == std::vector{*net::Ip::parse("10.5.0.77")});
+    const Answer other = f.add(pod_request("c2", "other")).answer;
+    REQUIRE_FALSE(other.error);
+    CHECK(net::Prefix::parse("10.5.0.0/24")->contains(other.ips.front()));
+    f.put(model::Kind::pod, "prod", "bad",
+          pod_document("prod", "bad", "v1", R"(,"annotations":{"cni.projectcalico.org/ipAddrs":"10.5.0.77"})"));
+    const Answer bad = f.add(pod_request("c3", "bad")).answer;
+    REQUIRE(bad.error);
+    CHECK(bad.error->code == 7);
+}
+
+TEST_CASE("addresses without IPAM are used as they are, where the network allows it") {
+    Fixture f;
+    f.put(model::Kind::pod, "prod", "fixed",
+          pod_document("prod", "fixed", "v1",
+                       R"(,"annotations":{"cni.projectcalico.org/ipAddrsNoIpam":"[\"192.0.2.7\",\"2001:db8::7\"]"})"));
+    Request request = pod_request("c1", "fixed");
+    const Answer refused = f.add(request).answer;
+    REQUIRE(refused.error);
+    CHECK(refused.error->code == 7);
+    CHECK(refused.error->msg.find("feature_control.ip_addrs_no_ipam") != std::string::npos);
+    request.allow_addresses_without_ipam = true;
+    const std::vector both{*net::Ip::parse("192.0.2.7"), *net::Ip::parse("2001:db8::7")};
+    CHECK(f.add(request).answer.ips == both);
+    CHECK(f.add(request).answer.ips == both);
+    CHECK(f.all<model::IpamBlock>().empty());
+    CHECK(f.all<model::IpamHandle>().empty());
+    CHECK_FALSE(f.service.check(request).error);
+    CHECK(f.release(request));
+    CHECK(f.all<model::WorkloadEndpoint>().empty());
+
+    f.put(model::Kind::pod, "prod", "greedy",
+          pod_document("prod", "greedy", "v1",
+                       R"(,"annotations":{"cni.projectcalico.org/ipAddrsNoIpam":"[\"10.0.0.7\"]"})"));
+    Request greedy = pod_request("c2", "greedy");
+    greedy.allow_addresses_without_ipam = true;
+    const Answer in_pool = f.add(greedy).answer;
+    REQUIRE(in_pool.error);
+    CHECK(in_pool.error->msg.find("10.0.0.7 lies in IPPool p; use ipAddrs") != std::string::npos);
+}
+
+TEST_CASE("floating addresses and allowed sources of a pod stand in its endpoint") {
+    Fixture f;
+    f.put(
+        model::Kind::pod, "prod", "web",
+        pod_document(
+            "prod", "web", "v1",
+            R"(,"annotations":{"cni.projectcalico.org/floatingIPs":"[\"198.51.100.9\"]","cni.projectcalico.org/allowedSourcePrefixes":"[\"203.0.113.0/24\"]"})"));
+    Request request = pod_request("c1", "web");
+    const Answer refused = f.add(request).answer;
+    REQUIRE(refused.error);
+    CHECK(refused.error->msg.find("feature_control.floating_ips") != std::string::npos);
+    CHECK(f.all<model::IpamHandle>().empty());
+    request.allow_floating_addresses = true;
+    const Answer answer = f.add(request).answer;
+    REQUIRE_FALSE(answer.error);
+    const auto endpoint = f.endpoint();
+    REQUIRE(endpoint->spec.ip_nats.size() == 1);
+    CHECK(endpoint->spec.ip_nats[0] == model::IpNat{answer.ips[0], *net::Ip::parse("198.51.100.9")});
+    CHECK(endpoint->spec.allow_spoofed_source_prefixes == std::vector{*net::Prefix::parse("203.0.113.0/24")});
+}
+
+TEST_CASE("an address that some endpoint uses is no leak, and nothing is freed while one cannot be read") {
+    Fixture f;
+    REQUIRE_FALSE(f.add(bare("c1")).answer.error);
+    const auto endpoint = f.endpoint();
+    const std::string document = codec::encode(*endpoint);
+    REQUIRE(f.store->remove(endpoint->key(), std::nullopt));
+    f.service.source().forget_all();
+    const auto freed = [&](SteadyTime at) { return f.service.tidy({}, true, at, kNow)->handles; };
+    const SteadyTime start{};
+    CHECK(freed(start) == 0);
+    // Written by somebody else, so not among those that this process knows to be its own.
+    const store::Put back{endpoint->key(), document, std::nullopt};
+    const std::vector<store::Op> ops{back};
+    REQUIRE(f.store->transact(ops, store::Checks::own_fields_only));
+    CHECK(freed(start + Leaks::kGrace) == 0);
+    const std::string damaged = fmt::format(
+        R"({{"apiVersion":"projectcalico.org/v3","kind":"WorkloadEndpoint","metadata":{{"name":"{}","namespace":"default"}},"spec":{{"ipNetworks":7}}}})",
+        endpoint->metadata.name);
+    const std::vector<store::Op> damage{store::Put{endpoint->key(), damaged, std::nullopt}};
+    const auto done = f.store->transact(damage, store::Checks::own_fields_only);
+    INFO((done ? "" : done.error().message));
+    REQUIRE(done);
+    CHECK(freed(start + Leaks::kGrace) == 0);
+    REQUIRE(f.store->remove(endpoint->key(), std::nullopt));
+    CHECK(freed(start + Leaks::kGrace) == 1);
+}
+
+TEST_CASE("empty blocks and leaked handles are given back after their grace periods") {
+    Fixture f("10.0.0.0/24", 31);
+    for (int i = 0; i < 6; ++i) {
+        REQUIRE_FALSE(f.add(bare("c" + std::to_string(i))).answer.error);
+    }
+    CHECK(f.all<model::IpamBlock>().size() == 3);
+    for (int i = 0; i < 5; ++i) {
+        CHECK(f.release(bare("c" + std::to_string(i))));
+    }
+    // An endpoint that vanished without its address.
+    const auto endpoint = f.endpoint();
+    REQUIRE(f.store->remove(endpoint->key(), std::nullopt));
+    f.service.source().forget_all();
+    const SteadyTime start{};
+    REQUIRE(f.service.tidy({}, true, start, kNow));
+    const auto blocks = f.service.tidy({}, true, start + EmptyBlocks::kGrace, kNow);
+    REQUIRE(blocks);
+    CHECK(blocks->blocks == 2);
+    CHECK(f.all<model::BlockAffinity>().size() == 1);
+    const auto handles = f.service.tidy({}, true, start + Leaks::kGrace, kNow);
+    REQUIRE(handles);
+    CHECK(handles->handles == 1);
+    CHECK(f.all<model::IpamHandle>().empty());
+}
+
+}  // namespace
+}  // namespace manul::ipam
