@@ -16,13 +16,10 @@
 #include "base/log.hpp"
 #include "config/open_store.hpp"
 #include "config/settings.hpp"
+#include "ctl/bgp/control.hpp"
 #include "ctl/context.hpp"
-<<<<<<< HEAD
-#include "ctl/ipam/show.hpp"
-#include "ctl/node/install_cni.hpp"
-=======
 #include "ctl/ipam/commands.hpp"
->>>>>>> e7afc2f (ipam: check, repair, release, configure, split, why and explain; addresses without IPAM, floating addresses)
+#include "ctl/node/install_cni.hpp"
 #include "ctl/node/status.hpp"
 #include "ctl/node/supervisor.hpp"
 #include "ctl/verbs/verbs.hpp"
@@ -188,6 +185,19 @@ void add_node(CLI::App& app, Chosen& chosen, const std::optional<std::string>& c
     add_install_cni(*node, chosen);
 }
 
+void add_bgp(CLI::App& app, Chosen& chosen) {
+    CLI::App* bgp = app.add_subcommand("bgp", "This node's BGP speaker")->require_subcommand(1);
+    CLI::App* shutdown = bgp->add_subcommand(
+        "shutdown", "Leave: end all sessions in order and take all routes back (stopping bgpd alone keeps them)");
+    const auto message = std::make_shared<std::string>();
+    shutdown->add_option("-m,--message", *message, "words for the peers' operators");
+    shutdown->callback([&chosen, message] {
+        chosen = {[message](const Context& context) { return bgp_shutdown(context, *message); }, false};
+    });
+    CLI::App* start = bgp->add_subcommand("start", "End a shutdown");
+    start->callback([&chosen] { chosen = {[](const Context& context) { return bgp_start(context); }, false}; });
+}
+
 std::string standard_input() { return {std::istreambuf_iterator<char>(std::cin), {}}; }
 
 int run(const Chosen& chosen, const std::optional<std::string>& config) {
@@ -230,6 +240,7 @@ int main(int argc, char** argv) {
     add_get(app, chosen);
     add_offline_verbs(app, chosen);
     add_node(app, chosen, config);
+    add_bgp(app, chosen);
     ctl::add_ipam_commands(app,
                            [&chosen](std::function<ExitCode(const Context&)> run) { chosen = {std::move(run), true}; });
     try {

@@ -294,10 +294,10 @@ struct Connection::Machine {
             case Cause::send_hold_timer_expired:
             case Cause::notification_sent:
             case Cause::notification_received:
-                return self.negotiated_->notification_restart &&
-                       !(notification && notification->code == wire::ErrorCode::cease &&
-                         notification->subcode == wire::cease::kHardReset);
             case Cause::stopped:
+                return notification && self.negotiated_->notification_restart &&
+                       !(notification->code == wire::ErrorCode::cease &&
+                         notification->subcode == wire::cease::kHardReset);
             case Cause::collision:
                 return false;
         }

@@ -31,6 +31,16 @@ bool is_disagreement(const SessionEnd& end) {
            !is_cease(end.notification);
 }
 
+/// We sent the peer away because it announced too much: it will again (RFC 4486 section 4).
+bool is_too_many(const SessionEnd& end) {
+    if (end.cause != Cause::notification_sent || !is_cease(end.notification)) {
+        return false;
+    }
+    const auto inner = wire::hard_reset_reason(*end.notification);
+    const wire::Notification& why = inner ? *inner : *end.notification;
+    return why.code == wire::ErrorCode::cease && why.subcode == wire::cease::kMaxPrefixes;
+}
+
 /// Of two connections, the one opened by the side with the larger identifier is kept; the AS decides between equal
 /// identifiers (RFC 4271 section 6.8, RFC 6286).
 Direction kept_of_two(const wire::Open& ours, const wire::Open& peers) {
@@ -277,7 +287,11 @@ void Peer::hold_back(Direction direction, TimePoint now, Actions& actions) {
     if (state(rival) >= State::open_sent) {
         return;  // the other connection goes on; both start again when it ends, too
     }
-    if (is_disagreement(*connection(direction).last_end())) {
+    const bool too_many = is_too_many(*connection(direction).last_end());
+    if (too_many) {
+        idle_hold_ = now + settings_.timing.idle_hold_max;
+    }
+    if (too_many || is_disagreement(*connection(direction).last_end())) {
         feed(rival, connection_event::Stop{{}, true}, now, actions);
     } else if (incoming_.state() == State::idle) {
         // Only what we do ourselves is held back: a peer that restarted should find us listening.

@@ -40,7 +40,8 @@ constexpr std::int64_t kNodeRetryUs = 5'000'000;
 constexpr std::int64_t kNodeRefreshUs = 30'000'000;
 constexpr std::int64_t kSettleUs = 2'000;  // several writes of one change come in several groups
 
-/// SIGTERM means restart: the process ends without a NOTIFICATION and leaves kernel routes in force.
+/// SIGTERM means restart: kernel routes stay in force, and peers are told in a way that lets them keep ours (RFC 4724,
+/// 8538).
 class Bgpd {
 public:
     Bgpd(const config::Settings& settings, std::unique_ptr<store::Store> followed, std::unique_ptr<store::Store> own)
@@ -68,6 +69,7 @@ public:
             log::emit(kControlFailed, server.error().message);
             return 1;
         }
+        daemon_.on_stop([this] { engine_.finish(); });
         refresh_node();
         datastore_.start();
         daemon_.ready();

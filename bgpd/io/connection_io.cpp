@@ -1,5 +1,6 @@
 #include "bgpd/io/connection_io.hpp"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -264,6 +265,19 @@ void ConnectionIo::expire(TimePoint now) {
             connections_.erase(found);
         }
         closing_.pop_front();
+    }
+}
+
+void ConnectionIo::finish(TimePoint until) {
+    const auto closing = [this] {
+        return std::ranges::any_of(connections_, [](const auto& one) { return one.second.phase >= Phase::flushing; });
+    };
+    for (auto now = std::chrono::steady_clock::now(); now < until && closing();
+         now = std::chrono::steady_clock::now()) {
+        pollfd ready{epoll_.get(), POLLIN, 0};
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - now).count();
+        static_cast<void>(::poll(&ready, 1, static_cast<int>(left)));
+        poll();
     }
 }
 

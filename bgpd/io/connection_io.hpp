@@ -47,6 +47,8 @@ public:
     /// Ends connections that were to be flushed and have had their time.
     void expire(TimePoint now);
     [[nodiscard]] std::optional<TimePoint> next_deadline() const;
+    /// Blocks until what was written to closed connections has been taken, or until this time.
+    void finish(TimePoint until);
 
 private:
     enum class Phase : std::uint8_t {

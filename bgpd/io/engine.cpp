@@ -12,8 +12,10 @@
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "base/unique_fd.hpp"
+#include "bgpd/io/messages.hpp"
 #include "bgpd/io/tcp.hpp"
 #include "bgpd/speaker/action.hpp"
 #include "bgpd/speaker/event.hpp"
@@ -22,6 +24,8 @@ namespace manul::bgp::io {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kFinishTime{1};
 
 }  // namespace
 
@@ -37,6 +41,7 @@ Engine::Engine(boost::asio::io_context& io, bool program_kernel, OnPeer on_peer)
 Result<void> Engine::start() {
     auto started = kernel_.start();
     if (started) {
+        report_kernel();
         turn();
     }
     return started;
@@ -55,6 +60,25 @@ void Engine::originate(std::shared_ptr<const std::vector<speaker::LocalRoute>> r
 void Engine::command(speaker::PeerCommand command) {
     add(std::move(command));
     turn();
+}
+
+void Engine::leave(std::string text, std::function<void()> done) {
+    left_ = std::move(done);
+    command({speaker::PeerCommand::What::leave, std::nullopt, std::move(text)});
+}
+
+void Engine::finish() {
+    add(speaker::Finish{});
+    drain();
+    connections_.flush();
+    connections_.finish(Clock::now() + kFinishTime);
+}
+
+void Engine::report_kernel() {
+    if (const wire::FamilySet now = kernel_.families(); now != in_kernel_) {
+        in_kernel_ = now;
+        add(speaker::KernelRoutes{now});
+    }
 }
 
 void Engine::accepted(UniqueFd fd, const speaker::Endpoint& remote) {
@@ -103,6 +127,9 @@ void Engine::carry_out(const speaker::Action& action) {
                    [&](const speaker::ExpectPeer& peer) { listener_.expect(peer); },
                    [&](const speaker::ForgetPeer& peer) { listener_.forget(peer); },
                    [&](const speaker::PeerChanged& peer) { on_peer_(peer.status, peer.removed); },
+                   [&](const speaker::ManyPrefixes& many) {
+                       log::emit(kManyPrefixes, many.peer.to_string(), many.received, many.most);
+                   },
                },
                action);
 }
@@ -132,6 +159,11 @@ void Engine::turn() {
     connections_.flush();
     drain();
     const bool more_routes = kernel_.work();
+    report_kernel();
+    drain();
+    if (left_ && !speaker_.busy() && !more_routes) {
+        std::exchange(left_, nullptr)();
+    }
 
     std::optional<Clock::time_point> next = speaker_.next_deadline();
     if (const auto closing = connections_.next_deadline(); closing && (!next || *closing < *next)) {

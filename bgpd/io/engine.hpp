@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/daemon.hpp"
@@ -38,6 +39,10 @@ public:
     void configure(std::shared_ptr<const speaker::Configuration> configuration);
     void originate(std::shared_ptr<const std::vector<speaker::LocalRoute>> routes);
     void command(speaker::PeerCommand command);
+    /// All sessions end, all routes leave the kernel; `done` is called then. Until command `enable`.
+    void leave(std::string text, std::function<void()> done);
+    /// The process is about to end for a restart: tells the peers. Blocks for a second at most.
+    void finish();
 
     [[nodiscard]] const speaker::Speaker& speaker() const noexcept { return speaker_; }
     [[nodiscard]] std::optional<FibSync::Counts> fib() const { return kernel_.counts(); }
@@ -54,6 +59,7 @@ private:
     void carry_out(const speaker::Action& action);
     /// Ends the turn: TurnEnd, kernel, timer.
     void turn();
+    void report_kernel();
 
     OnPeer on_peer_;
     speaker::Speaker speaker_;
@@ -65,6 +71,8 @@ private:
     Timer timer_;
     std::vector<speaker::Event> from_kernel_;
     bool in_sync_ = false;
+    std::optional<wire::FamilySet> in_kernel_;  ///< families, as last told
+    std::function<void()> left_;
 };
 
 }  // namespace manul::bgp::io

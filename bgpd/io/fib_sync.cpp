@@ -218,14 +218,14 @@ void FibSync::change(const speaker::FibBatch& batch) {
         if (!entry.named || entry.prefix != change.prefix) {
             if (entry.named && entry.has.any()) {
                 orphans_[entry.prefix] = entry.has;
-                --in_kernel_;
+                --in_kernel_[ref.family];
             }
             const bool queued = entry.queued;
             entry = Entry{.prefix = change.prefix, .queued = queued, .named = true};
             for (auto* left : {&stale_, &orphans_}) {
                 if (const auto found = left->find(change.prefix); found != left->end()) {
                     entry.has = found->second;
-                    ++in_kernel_;
+                    ++in_kernel_[ref.family];
                     left->erase(found);
                 }
             }
@@ -292,7 +292,8 @@ void FibSync::done(const Sent& sent) {
             break;
     }
     if (before != entry.has.any()) {
-        before ? --in_kernel_ : ++in_kernel_;
+        std::size_t& count = in_kernel_[sent.ref.family];
+        before ? --count : ++count;
     }
 }
 
@@ -436,7 +437,7 @@ netlink::SocketResult<void> FibSync::resync(std::span<const netlink::Route> own)
             found.object = route.nexthop_id;
         }
     }
-    in_kernel_ = 0;
+    in_kernel_ = {};
     for (std::uint8_t family = 0; family < entries_.size(); ++family) {
         for (std::uint32_t slot = 0; slot < entries_[family].size(); ++slot) {
             Entry& entry = entries_[family][slot];
@@ -449,15 +450,17 @@ netlink::SocketResult<void> FibSync::resync(std::span<const netlink::Route> own)
             if (found != kernel.end()) {
                 kernel.erase(found);
             }
-            in_kernel_ += entry.has.any() ? 1U : 0U;
+            in_kernel_[family] += entry.has.any() ? 1U : 0U;
             enqueue({family, slot});  // costs nothing when all is as wanted
         }
     }
     // What nobody has named is left over: from an earlier run, or from a deletion that is still waiting.
     stale_.clear();
+    stale_families_ = {};
     orphans_.clear();
     for (const auto& [prefix, found] : kernel) {
         stale_[prefix] = found.has;
+        stale_families_.add(prefix.family());
     }
     if (!std::exchange(loaded_, true) && !stale_.empty()) {
         log::emit(kAdopted, stale_.size());
@@ -465,8 +468,18 @@ netlink::SocketResult<void> FibSync::resync(std::span<const netlink::Route> own)
     return {};
 }
 
+wire::FamilySet FibSync::families() const noexcept {
+    wire::FamilySet families = stale_.empty() ? wire::FamilySet() : stale_families_;
+    for (const net::Family family : wire::kFamilies) {
+        if (in_kernel_[family_index(family)] > 0) {
+            families.add(family);
+        }
+    }
+    return families;
+}
+
 FibSync::Counts FibSync::counts() const noexcept {
-    return {in_kernel_, queue_.size() + orphans_.size(), refused_.size(), stale_.size()};
+    return {in_kernel_[0] + in_kernel_[1], queue_.size() + orphans_.size(), refused_.size(), stale_.size()};
 }
 
 }  // namespace manul::bgp::io

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "bgpd/speaker/action.hpp"
+#include "bgpd/wire/message.hpp"
 #include "net/netlink/decode.hpp"
 #include "net/netlink/encode.hpp"
 #include "net/netlink/socket.hpp"
@@ -65,6 +66,8 @@ public:
         std::size_t stale = 0;  ///< of an earlier run, not named yet
     };
     [[nodiscard]] Counts counts() const noexcept;
+    /// Families of which the kernel holds routes of ours, of whichever run.
+    [[nodiscard]] wire::FamilySet families() const noexcept;
 
 private:
     /// What the kernel has of ours for one prefix.
@@ -126,9 +129,10 @@ private:
     std::array<std::vector<Entry>, 2> entries_;  ///< by family and slot
     std::deque<SlotRef> queue_;
     std::set<SlotRef> refused_;
-    std::size_t in_kernel_ = 0;
+    std::array<std::size_t, 2> in_kernel_{};             ///< prefixes by family
     std::unordered_map<net::Prefix, InKernel> stale_;    ///< of an earlier run, not named yet
     std::unordered_map<net::Prefix, InKernel> orphans_;  ///< to be deleted; their slots have new prefixes
+    wire::FamilySet stale_families_;                     ///< of stale_, while it is not empty
     bool loaded_ = false;
     bool needs_resync_ = false;
     bool sweeping_ = false;

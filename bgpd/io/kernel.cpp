@@ -191,6 +191,10 @@ bool Kernel::work() {
     return more;
 }
 
+wire::FamilySet Kernel::families() const {
+    return fib_ ? fib_->families() : wire::FamilySet{net::Family::v4, net::Family::v6};
+}
+
 std::optional<FibSync::Counts> Kernel::counts() const { return fib_ ? std::optional(fib_->counts()) : std::nullopt; }
 
 }  // namespace manul::bgp::io

@@ -41,6 +41,8 @@ public:
     /// A slice of route programming; true when there is more.
     bool work();
     [[nodiscard]] std::optional<FibSync::Counts> counts() const;
+    /// Families of which the kernel holds routes of ours; both where none are ours to hold.
+    [[nodiscard]] wire::FamilySet families() const;
 
 private:
     /// Reads everything anew, or (cheaper) only what is left of our own routes.

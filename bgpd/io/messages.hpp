@@ -14,6 +14,10 @@ inline constexpr Message kSessionUp{"BGPD_SESSION_UP", Level::info, "session wit
 inline constexpr Message kSessionDown{"BGPD_SESSION_DOWN", Level::warning, "session with {} ({}) is down: {}",
                                       "Look for the reason at the peer; bgpd keeps trying. Routes learned from it are "
                                       "withdrawn."};
+inline constexpr Message kManyPrefixes{"BGPD_MANY_PREFIXES", Level::warning,
+                                       "peer {} has announced {} prefixes; at more than {} its session ends",
+                                       "Raise BGPPeer.spec.maxPrefixes.count if that many are right; else look at what "
+                                       "the peer announces."};
 inline constexpr Message kListening{"BGPD_LISTENING", Level::info, "listening on {} port {}", "No action needed."};
 inline constexpr Message kListenFailed{"BGPD_LISTEN_FAILED", Level::error, "cannot listen: {}; trying again",
                                        "Another BGP speaker may hold the port: stop it, or set "

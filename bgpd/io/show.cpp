@@ -60,7 +60,10 @@ json::value report_json(const model::NodeReportSpec& spec) {
 }
 
 json::object counters(const speaker::FamilyCounters& family) {
-    return {{"received", family.received}, {"accepted", family.accepted}, {"endOfRib", family.end_of_rib}};
+    return {{"received", family.received},
+            {"accepted", family.accepted},
+            {"endOfRib", family.end_of_rib},
+            {"stale", family.stale}};
 }
 
 json::value peers(const Engine& engine) {
@@ -74,6 +77,7 @@ json::value peers(const Engine& engine) {
         if (peer.remote_id) {
             entry["identifier"] = peer.remote_id->to_string();
         }
+        // Of a peer that is away but whose routes are kept, too.
         if (peer.v4.negotiated) {
             entry["ipv4"] = counters(peer.v4);
         }
@@ -158,10 +162,21 @@ json::value routes(const Engine& engine, const json::object& request) {
     return json::object{{"routes", std::move(list)}, {"truncated", !address && wanted.size() >= limit}};
 }
 
+void shut_down(Engine& engine, const json::object& request, control::Reply reply) {
+    std::string error;
+    std::string text;
+    JsonFields(request, error).read("text", text);
+    if (!error.empty()) {
+        return reply(failure(error));
+    }
+    const auto waiting = std::make_shared<control::Reply>(std::move(reply));
+    engine.leave(std::move(text), [waiting] { (*waiting)(json::object{}); });
+}
+
 }  // namespace
 
 Result<std::unique_ptr<control::Server>> serve_show(boost::asio::io_context& io, const std::string& run_dir,
-                                                    const Engine& engine, const Datastore& datastore,
+                                                    Engine& engine, const Datastore& datastore,
                                                     std::function<model::NodeReportSpec()> report) {
     return control::Server::listen(
         io, run_dir + "/bgpd.sock",
@@ -176,8 +191,13 @@ Result<std::unique_ptr<control::Server>> serve_show(boost::asio::io_context& io,
                 reply(peers(engine));
             } else if (name == "routes") {
                 reply(routes(engine, request));
+            } else if (name == "shutdown") {
+                shut_down(engine, request, std::move(reply));
+            } else if (name == "start") {
+                engine.command({speaker::PeerCommand::What::enable, std::nullopt, {}});
+                reply(json::object{});
             } else {
-                reply(failure("unknown op; known are status, report, peers and routes"));
+                reply(failure("unknown op; known are status, report, peers, routes, shutdown and start"));
             }
         });
 }

@@ -11,8 +11,9 @@ namespace flag = wire::attribute_flag;
 
 bool ExportTarget::same_group(const ExportTarget& other) const noexcept {
     return external == other.external && reflector_client == other.reflector_client && is_node == other.is_node &&
-           next_hop_mode == other.next_hop_mode && local_as == other.local_as && cluster_id == other.cluster_id &&
-           self == other.self && shared_link == other.shared_link && filters == other.filters;
+           keeps_long == other.keeps_long && next_hop_mode == other.next_hop_mode && local_as == other.local_as &&
+           cluster_id == other.cluster_id && self == other.self && shared_link == other.shared_link &&
+           filters == other.filters;
 }
 
 bool ExportTarget::operator==(const ExportTarget& other) const noexcept {
@@ -20,8 +21,13 @@ bool ExportTarget::operator==(const ExportTarget& other) const noexcept {
            same_rules(filter, other.filter);
 }
 
+std::uint32_t local_preference(const wire::AttributeFacts& facts) noexcept {
+    return facts.local_pref.value_or(facts.graceful_shutdown ? 0 : kDefaultLocalPref);
+}
+
 Permission permission(const ExportTarget& target, const SourceTraits& source, const RouteMarks& marks) noexcept {
-    if (marks.no_advertise || (marks.no_export && target.external)) {
+    // RFC 9494 section 4.3: who does not know the mark would take the route for a fresh one.
+    if (marks.no_advertise || (marks.no_export && target.external) || (marks.llgr_stale && !target.keeps_long)) {
         return Permission::never;
     }
     switch (source.kind) {
@@ -156,7 +162,7 @@ void export_internal(const ExportTarget& target, const SourceTraits& source, std
                      ByteView received, Bytes& out) {
     const bool reflected = source.kind == SourceKind::internal;
     Additions additions;
-    additions.local_pref = kDefaultLocalPref;
+    additions.local_pref = local_preference(wire::attribute_facts(received));
     if (reflected) {
         additions.originator_id = source_router_id;
         additions.cluster_id = target.cluster_id;

@@ -39,6 +39,7 @@ struct ExportTarget {
     bool external = false;
     bool reflector_client = false;
     bool is_node = false;
+    bool keeps_long = false;  ///< the peer knows LLGR_STALE (RFC 9494)
     NextHopMode next_hop_mode = NextHopMode::automatic;
     net::Asn local_as = *net::Asn::make(1);
     std::optional<std::uint32_t> cluster_id;  ///< set: this node is a route reflector
@@ -113,7 +114,9 @@ void export_attributes(const ExportTarget& target, const SourceTraits& source, s
 /// MED towards external peers: a router that hears a block from its node and from a reflector takes the node.
 inline constexpr std::uint32_t kMedOwn = 0;
 inline constexpr std::uint32_t kMedRelayed = 100;
-/// LOCAL_PREF of routes that come without one.
+/// LOCAL_PREF of routes that come without one; 0 when their community says that the sender is about to go away
+/// (RFC 8326 section 4.2).
 inline constexpr std::uint32_t kDefaultLocalPref = 100;
+[[nodiscard]] std::uint32_t local_preference(const wire::AttributeFacts& facts) noexcept;
 
 }  // namespace manul::bgp::policy

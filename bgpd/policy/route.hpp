@@ -26,10 +26,12 @@ struct SourceTraits {
     bool operator==(const SourceTraits&) const = default;
 };
 
-/// Well-known communities of a path (RFC 1997).
+/// Well-known communities of a path (RFC 1997, 9494).
 struct RouteMarks {
     bool no_export = false;  ///< NO_EXPORT or NO_EXPORT_SUBCONFED
     bool no_advertise = false;
+    bool llgr_stale = false;  ///< kept although its origin has been away for long
+    bool no_llgr = false;     ///< not to be kept so long
 };
 
 /// Why a received path is not used; kept with the path for `why`. Fits four bits.

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "bgpd/policy/export_rules.hpp"
+#include "bgpd/wire/community.hpp"
+#include "bgpd/wire/path_attributes.hpp"
 
 namespace manul::bgp::rib {
 
@@ -39,6 +41,19 @@ AttributeId AttributePool::intern(ByteView canonical, const wire::NextHop& next_
 
 AttributeId AttributePool::intern_local(ByteView canonical) {
     return intern_with(canonical, {.next_hop = kSelfNextHop});
+}
+
+AttributeId AttributePool::intern_llgr_stale(AttributeId id) {
+    const AttributeSet& set = (*this)[id];
+    wire::PathAttributes attributes = wire::decode_attributes(set.canonical());
+    attributes.add(wire::kLlgrStale);
+    Bytes canonical;
+    wire::encode_attributes(attributes, canonical);
+    next_hops_.add_reference(set.next_hop);
+    if (set.received != kNoAttributes) {
+        add_reference(set.received);
+    }
+    return intern_with(canonical, {.next_hop = set.next_hop, .received = set.received});
 }
 
 AttributeId AttributePool::intern_filtered(ByteView canonical, AttributeId received) {
@@ -82,7 +97,7 @@ AttributeId AttributePool::intern_with(ByteView canonical, const Beside& beside)
     set.host_priority = beside.host_priority;
     set.host_interface = beside.host_interface;
     const wire::AttributeFacts facts = wire::attribute_facts(canonical);
-    set.local_pref = facts.local_pref.value_or(policy::kDefaultLocalPref);
+    set.local_pref = policy::local_preference(facts);
     set.med = facts.med.value_or(0);
     set.neighbour_as = facts.neighbour_as;
     set.originator_id = facts.originator_id.value_or(0);
@@ -90,7 +105,7 @@ AttributeId AttributePool::intern_with(ByteView canonical, const Beside& beside)
     set.as_path_length = saturated(facts.as_path_length);
     set.cluster_list_length = saturated(facts.cluster_list.size() / 4);
     set.origin = static_cast<std::uint8_t>(facts.origin);
-    set.marks = {facts.no_export, facts.no_advertise};
+    set.marks = {facts.no_export, facts.no_advertise, facts.llgr_stale, facts.no_llgr};
     index_.insert(hash, number, [this](std::uint32_t other) { return record(other).hash; });
     bytes_held_ += canonical.size();
     return AttributeId(number);

@@ -29,7 +29,7 @@ struct AttributeSet {
     AttributeId received;             ///< the set that an import filter made this one of; kNoAttributes: none did
     std::uint32_t host_priority = 0;  ///< of the host's own routes: kernel metric; 0 = none
     InterfaceId host_interface;       ///< of the host's own routes
-    std::uint32_t local_pref = 0;     ///< 100 when there was none
+    std::uint32_t local_pref = 0;     ///< policy::local_preference
     std::uint32_t med = 0;            ///< 0 when there was none
     std::uint32_t neighbour_as = 0;   ///< 0 when the path is empty or begins with a set
     std::uint32_t originator_id = 0;
@@ -51,6 +51,8 @@ public:
     /// The number of the set with these canonical bytes and this next hop, with one more reference. Two calls with
     /// equal arguments give the same number as long as a reference is held.
     [[nodiscard]] AttributeId intern(ByteView canonical, const wire::NextHop& next_hop);
+    /// The same set with LLGR_STALE (RFC 9494 section 4.2), with one more reference.
+    [[nodiscard]] AttributeId intern_llgr_stale(AttributeId id);
     /// Attributes of a route that starts here.
     [[nodiscard]] AttributeId intern_local(ByteView canonical);
     /// What an import filter made of `received`; the next hop stays. The set holds a reference to the received one.

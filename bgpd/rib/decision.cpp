@@ -11,6 +11,8 @@ const char* to_string(Step step) noexcept {
             return "equal";
         case Step::origination:
             return "the best is this node's own";
+        case Step::long_lived_stale:
+            return "kept for long without its origin";
         case Step::local_preference:
             return "lower local preference";
         case Step::as_path_length:
@@ -66,29 +68,33 @@ Comparison compare_cost(const Candidate& a, const Candidate& b) noexcept {
     if (const auto order = origination(a) <=> origination(b); order != 0) {
         return {order, Step::origination};
     }
-    // 2. Higher LOCAL_PREF (9.1.1).
+    // 2. Of an origin that is there before one that has long been away (RFC 9494 section 4.3).
+    if (const auto order = left.marks.llgr_stale <=> right.marks.llgr_stale; order != 0) {
+        return {order, Step::long_lived_stale};
+    }
+    // 3. Higher LOCAL_PREF (9.1.1).
     if (const auto order = right.local_pref <=> left.local_pref; order != 0) {
         return {order, Step::local_preference};
     }
-    // 3. Shorter AS_PATH (9.1.2.2 a); a set counts 1.
+    // 4. Shorter AS_PATH (9.1.2.2 a); a set counts 1.
     if (const auto order = left.as_path_length <=> right.as_path_length; order != 0) {
         return {order, Step::as_path_length};
     }
-    // 4. Lower ORIGIN (b).
+    // 5. Lower ORIGIN (b).
     if (const auto order = left.origin <=> right.origin; order != 0) {
         return {order, Step::origin};
     }
-    // 5. Lower MED, only between paths of one neighbouring AS (c).
+    // 6. Lower MED, only between paths of one neighbouring AS (c).
     if (left.neighbour_as == right.neighbour_as) {
         if (const auto order = left.med <=> right.med; order != 0) {
             return {order, Step::multi_exit_disc};
         }
     }
-    // 6. External before internal (d).
+    // 7. External before internal (d).
     if (const auto order = is_external(b) <=> is_external(a); order != 0) {
         return {order, Step::external_first};
     }
-    // 7. Lower metric to the next hop (e).
+    // 8. Lower metric to the next hop (e).
     if (const auto order = a.metric <=> b.metric; order != 0) {
         return {order, Step::next_hop_metric};
     }
@@ -101,15 +107,15 @@ Comparison compare(const Candidate& a, const Candidate& b) noexcept {
     if (const Comparison cost = compare_cost(a, b); cost.order != 0) {
         return cost;
     }
-    // 8. Lower BGP identifier (f), ORIGINATOR_ID in its place (RFC 4456 section 9).
+    // 9. Lower BGP identifier (f), ORIGINATOR_ID in its place (RFC 4456 section 9).
     if (const auto order = identifier(a) <=> identifier(b); order != 0) {
         return {order, Step::router_id};
     }
-    // 9. Shorter CLUSTER_LIST (RFC 4456 section 9).
+    // 10. Shorter CLUSTER_LIST (RFC 4456 section 9).
     if (const auto order = a.attributes->cluster_list_length <=> b.attributes->cluster_list_length; order != 0) {
         return {order, Step::cluster_list_length};
     }
-    // 10. Lower address of the peer (g).
+    // 11. Lower address of the peer (g).
     if (const auto order = a.source->address <=> b.source->address; order != 0) {
         return {order, Step::peer_address};
     }

@@ -24,6 +24,7 @@ enum class Step : std::uint8_t {
     none,                 ///< nothing differs
     origination,          ///< starts here, then a connected prefix, then learned ones, then other kernel routes (all
                           ///< speakers have such an order; RFC 4271 does not speak of it)
+    long_lived_stale,     ///< not LLGR_STALE, RFC 9494 section 4.3
     local_preference,     ///< higher LOCAL_PREF, RFC 4271 section 9.1.1
     as_path_length,       ///< shorter AS_PATH, 9.1.2.2 a
     origin,               ///< lower ORIGIN, b

@@ -61,6 +61,12 @@ void LocRib<Key>::count(SourceId source, PathFlags flags, std::uint32_t step) no
 
 template <class Key>
 void LocRib<Key>::announce(const Key& key, SourceId source, AttributeId attributes, PathFlags flags) {
+    flags.set_generation(core_.sources[source].generation[family_index(Key::kFamily)]);
+    put(key, source, attributes, flags);
+}
+
+template <class Key>
+void LocRib<Key>::put(const Key& key, SourceId source, AttributeId attributes, PathFlags flags) {
     const auto [slot, added] = table_.insert(key);
     if (slot == decltype(table_)::kNone) {
         return;
@@ -77,6 +83,7 @@ void LocRib<Key>::announce(const Key& key, SourceId source, AttributeId attribut
     }
     if (entry.source == source) {
         if (entry.attributes == attributes && entry.flags.same_path(flags)) {
+            entry.flags.set_generation(flags.generation());
             return;
         }
         touch(slot);
@@ -93,6 +100,7 @@ void LocRib<Key>::announce(const Key& key, SourceId source, AttributeId attribut
             continue;
         }
         if (node.attributes == attributes && node.flags.same_path(flags)) {
+            node.flags.set_generation(flags.generation());
             return;
         }
         touch(slot);
@@ -172,27 +180,77 @@ Slot LocRib<Key>::sweep(Slot from, Slot count) {
     return last;
 }
 
-/// Removes the paths of lost sources; true when a path that stays leads through a changed next hop.
+template <class Key>
+typename LocRib<Key>::Fate LocRib<Key>::fate(const Path& path) const noexcept {
+    const Source& source = core_.sources[path.source];
+    const AttributeSet& set = core_.attributes[path.attributes];
+    if (source.lost) {
+        return Fate::goes;
+    }
+    if (stale(path)) {
+        constexpr std::size_t kFamily = family_index(Key::kFamily);
+        if (source.drop_stale[kFamily] || (source.long_lived[kFamily] && set.marks.no_llgr)) {
+            return Fate::goes;
+        }
+        if (source.long_lived[kFamily] && !set.marks.llgr_stale) {
+            return Fate::long_lived;
+        }
+    }
+    return core_.next_hops[set.next_hop].changed ? Fate::stays_changed : Fate::stays;
+}
+
+/// Removes and marks paths as their fate is; true when a path that stays leads through a changed next hop.
 template <class Key>
 bool LocRib<Key>::sweep_slot(Slot slot) {
     Entry& entry = table_[slot];
     bool changed = false;
+    const auto mark = [&](auto& path) {
+        touch(slot);
+        const AttributeId marked = core_.attributes.intern_llgr_stale(path.attributes);
+        core_.attributes.release(std::exchange(path.attributes, marked));
+    };
     std::uint32_t previous = 0;
     for (std::uint32_t at = entry.more; at != 0;) {
-        const PathNode node = nodes_[at];
-        if (core_.sources[node.source].lost) {
+        PathNode& node = nodes_[at];
+        const std::uint32_t next = node.next;
+        const Fate what = fate({node.attributes, node.source, node.flags});
+        if (what == Fate::goes) {
             remove_path(slot, previous, at);
         } else {
-            changed = changed || core_.next_hops[core_.attributes[node.attributes].next_hop].changed;
+            if (what == Fate::long_lived) {
+                mark(node);
+            }
+            changed = changed || what == Fate::stays_changed;
             previous = at;
         }
-        at = node.next;
+        at = next;
     }
-    if (core_.sources[entry.source].lost) {
-        remove_path(slot, 0, 0);
-        return false;  // touched already
+    switch (fate(entry.first())) {
+        case Fate::goes:
+            remove_path(slot, 0, 0);
+            return false;  // touched already
+        case Fate::long_lived:
+            mark(entry);
+            return false;
+        case Fate::stays_changed:
+            return true;
+        case Fate::stays:
+            break;
     }
-    return changed || core_.next_hops[core_.attributes[entry.attributes].next_hop].changed;
+    return changed;
+}
+
+template <class Key>
+void LocRib<Key>::mark_stale(SourceId source) {
+    constexpr std::size_t kFamily = family_index(Key::kFamily);
+    Source& known = core_.sources[source];
+    if (std::exchange(known.has_stale[kFamily], true)) {
+        known.drop_stale[kFamily] = true;
+        static_cast<void>(sweep(0, table_.end()));
+    }
+    known.drop_stale[kFamily] = false;
+    known.long_lived[kFamily] = false;
+    known.generation[kFamily] = !known.generation[kFamily];
 }
 
 template <class Key>

@@ -58,14 +58,23 @@ public:
     void announce(const Key& key, SourceId source, AttributeId attributes, PathFlags flags);
     /// The path of this source, if it has one.
     [[nodiscard]] std::optional<Path> path_of(Slot slot, SourceId source) const noexcept;
+    /// Another verdict about a path that the source announced before, stale or not: `flags` come from that path.
+    void put(const Key& key, SourceId source, AttributeId attributes, PathFlags flags);
     /// The source has no path to the prefix any more.
     void withdraw(const Key& key, SourceId source);
     /// Starts loading what announce() or withdraw() will need.
     void prefetch(const Key& key) const noexcept { table_.prefetch(key); }
 
-    /// Looks at the slots from `from` on, `count` at most: removes paths of lost sources, and logs prefixes with a path
-    /// through a next hop that changed. Returns where to go on; end() when done.
+    /// Looks at the slots from `from` on, `count` at most: removes paths of lost sources and stale paths that nobody
+    /// waits for any more, marks those kept for long, and logs prefixes with a path through a next hop that changed.
+    /// Returns where to go on; end() when done.
     [[nodiscard]] Slot sweep(Slot from, Slot count);
+    /// Makes all paths of the source stale. Those that are stale already go: they were announced two sessions ago
+    /// (RFC 4724 section 4.2).
+    void mark_stale(SourceId source);
+    [[nodiscard]] bool stale(const Path& path) const noexcept {
+        return path.flags.generation() != core_.sources[path.source].generation[family_index(Key::kFamily)];
+    }
     /// Logs all prefixes in the range, to be decided again.
     void touch_range(Slot from, Slot count);
 
@@ -130,6 +139,9 @@ private:
     void decide_slot(Slot slot);
     void select_among(Entry& entry);
     bool sweep_slot(Slot slot);
+    /// What is to become of a path whose source or next hop changed.
+    enum class Fate : std::uint8_t { stays, stays_changed, goes, long_lived };
+    [[nodiscard]] Fate fate(const Path& path) const noexcept;
     void release_log();
 
     RibCore& core_;

@@ -37,10 +37,14 @@ public:
         bits_ = static_cast<std::uint8_t>((bits_ & ~(kRefusalMask | kSelectedBit | kMultipathBit)) |
                                           static_cast<std::uint8_t>(refusal));
     }
+    /// A path is stale when its generation is another than its source's (rib/source.hpp).
+    [[nodiscard]] constexpr bool generation() const noexcept { return (bits_ & kGenerationBit) != 0; }
+    constexpr void set_generation(bool generation) noexcept { set(kGenerationBit, generation); }
+
     constexpr void set_selected(bool on) noexcept { set(kSelectedBit, on); }
     constexpr void set_multipath(bool on) noexcept { set(kMultipathBit, on); }
 
-    /// Equal but for what the decision wrote.
+    /// Equal but for what the decision wrote, and for the generation.
     [[nodiscard]] constexpr bool same_path(PathFlags other) const noexcept {
         return ((bits_ ^ other.bits_) & (kRefusalMask | kBlackholeBit)) == 0;
     }
@@ -50,7 +54,7 @@ private:
     static constexpr std::uint8_t kSelectedBit = 0x10;
     static constexpr std::uint8_t kMultipathBit = 0x20;
     static constexpr std::uint8_t kBlackholeBit = 0x40;
-    // 0x80 is free for the stale mark of graceful restart (RFC 4724 section 4.2).
+    static constexpr std::uint8_t kGenerationBit = 0x80;
 
     constexpr explicit PathFlags(std::uint8_t bits) noexcept : bits_(bits) {}
     constexpr void set(std::uint8_t bit, bool on) noexcept {

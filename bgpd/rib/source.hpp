@@ -23,6 +23,13 @@ struct Source {
     bool in_use = false;
     bool lost = false;  ///< the session is gone: its paths are being removed
 
+    /// Paths that the peer announced before its generation changed are stale (RFC 4724 section 4.2, RFC 7313 section 4)
+    /// until it announces them again: all paths of a peer become stale in no time. By family_index, as what follows.
+    std::array<bool, 2> generation{};
+    std::array<bool, 2> has_stale{};   ///< there may be stale paths
+    std::array<bool, 2> drop_stale{};  ///< stale paths are being removed
+    std::array<bool, 2> long_lived{};  ///< stale paths are being given LLGR_STALE (RFC 9494 section 4.2)
+
     struct Count {
         std::uint32_t received = 0;
         std::uint32_t accepted = 0;

@@ -110,7 +110,15 @@ struct PeerChanged {
     bool removed = false;  ///< the peer is no longer configured
 };
 
+/// A peer comes near the number of prefixes that it may announce.
+struct ManyPrefixes {
+    net::Ip peer;
+    net::Family family = net::Family::v4;
+    std::uint32_t received = 0;
+    std::uint32_t most = 0;
+};
+
 using Action = std::variant<Write, Connect, Close, FibBatch, FibGroup, FibComplete, TrackNextHop, Listen, ExpectPeer,
-                            ForgetPeer, PeerChanged>;
+                            ForgetPeer, PeerChanged, ManyPrefixes>;
 
 }  // namespace manul::bgp::speaker

@@ -54,9 +54,10 @@ struct PeerConfig {
     std::optional<std::uint8_t> ttl_security;            ///< GTSM hop count (RFC 5082)
     std::optional<Password> password;
     std::optional<std::uint32_t> max_prefixes;
-    std::vector<std::string> filters;  ///< names of BGPFilters, in order
-    policy::PeerFilters rules;         ///< what they say
-    std::string problem;               ///< why the session cannot be started as defined; empty: it can
+    std::uint8_t max_prefixes_warning = 80;  ///< percent
+    std::vector<std::string> filters;        ///< names of BGPFilters, in order
+    policy::PeerFilters rules;               ///< what they say
+    std::string problem;                     ///< why the session cannot be started as defined; empty: it can
 
     [[nodiscard]] bool external() const noexcept { return remote_as != local_as; }
     bool operator==(const PeerConfig&) const = default;

@@ -11,6 +11,7 @@
 #include "base/bytes.hpp"
 #include "base/strong_id.hpp"
 #include "bgpd/speaker/configuration.hpp"
+#include "bgpd/wire/message.hpp"
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
 
@@ -118,13 +119,32 @@ struct PeerCommand {
         enable,       ///< ends a shutdown
         refresh_in,   ///< ask the peer for its routes again (RFC 2918)
         refresh_out,  ///< send all our routes again
+        leave,        ///< Cease/administrative shutdown to all, all kernel routes go; until `enable` for all
     };
     What what;
     std::optional<net::Ip> peer;  ///< absent: all peers
     std::string text;             ///< shutdown communication (RFC 9003)
 };
 
+/// The families of which the kernel holds routes of ours. The first one, before the first Configure, tells what an
+/// earlier run left in force: with any, this start is a restart (RFC 4724 section 4.1).
+struct KernelRoutes {
+    wire::FamilySet families;
+};
+
+/// What BFD (RFC 5880) says about the way to a peer. `graceful`: after a failure the peer's routes are kept for a while
+/// as after a lost connection (RFC 4724); else they go at once.
+struct BfdChanged {
+    net::Ip peer;
+    bool up = false;
+    bool graceful = false;
+};
+
+/// The process is about to end and will be started again: peers and kernel keep our routes. Nothing is done after this
+/// event.
+struct Finish {};
+
 using Event = std::variant<Received, TurnEnd, Tick, Backlog, Connected, Accepted, Closed, Configure, Originate,
-                           HostRoutes, NextHopChanged, LocalAddresses, PeerCommand>;
+                           HostRoutes, NextHopChanged, LocalAddresses, PeerCommand, KernelRoutes, BfdChanged, Finish>;
 
 }  // namespace manul::bgp::speaker

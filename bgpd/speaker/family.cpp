@@ -101,7 +101,7 @@ void Family<Key>::decide(std::vector<FibChange>& fib) {
         sweep_slice();
     }
     changes_.clear();
-    if (!rib_.pending()) {
+    if (held_ || !rib_.pending()) {
         return;
     }
     rib_.decide(changes_);
@@ -115,6 +115,9 @@ void Family<Key>::decide(std::vector<FibChange>& fib) {
 template <class Key>
 bool Family<Key>::send(std::vector<Action>& actions) {
     bool more = sweeping_;
+    if (held_) {
+        return more;
+    }
     for (Numbered& each : groups_) {
         each.group->turn(changes_, actions);
         more = each.group->work(actions) || more;

@@ -44,6 +44,9 @@ public:
         kept_from_kernel_ = std::move(kept);
     }
 
+    /// Routes are neither selected nor told to anybody while held; what arrives is kept (RFC 4724 section 4.1).
+    void hold(bool on) noexcept { held_ = on; }
+
     /// Begins, or begins again, to look at every slot: for paths of lost sources and changed next hops; with `all`,
     /// every prefix is decided again.
     void start_sweep(bool all) noexcept {
@@ -76,6 +79,7 @@ private:
     std::vector<rib::Change> changes_;
     net::PrefixRanges kept_from_kernel_;
     bool program_kernel_ = true;
+    bool held_ = false;
     bool sweeping_ = false;
     bool sweep_all_ = false;
     rib::Slot sweep_next_ = 0;

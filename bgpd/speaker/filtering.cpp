@@ -97,7 +97,14 @@ void Speaker::Impl::judge_slice(Session& session, Family<Key>& family, std::size
         rib::ImportRun run = import_run(session, core.attributes.as_received(path->attributes), index);
         const Key key = table[next].key();
         const auto verdict = run.judge(key);
-        table.announce(key, session.outlet.source, verdict.attributes, flags_of(*path, verdict.refusal));
+        const bool marked = core.attributes[path->attributes].marks.llgr_stale;
+        if (marked && !core.attributes[verdict.attributes].marks.llgr_stale) {
+            const rib::AttributeId kept = core.attributes.intern_llgr_stale(verdict.attributes);
+            table.put(key, session.outlet.source, kept, flags_of(*path, verdict.refusal));
+            core.attributes.release(kept);
+        } else {
+            table.put(key, session.outlet.source, verdict.attributes, flags_of(*path, verdict.refusal));
+        }
     }
 }
 

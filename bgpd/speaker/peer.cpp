@@ -14,10 +14,10 @@ bool Session::loaded() const noexcept {
     });
 }
 
-Peer::Peer(PeerConfig wanted, const Self& self, std::uint32_t seed)
-    : config(std::move(wanted)), machine(peer_settings(config, self), seed), held_down(obstacle(config)) {}
+Peer::Peer(PeerConfig wanted, const Self& self, const RestartState& restart, std::uint32_t seed)
+    : config(std::move(wanted)), machine(peer_settings(config, self, restart), seed), held_down(obstacle(config)) {}
 
-fsm::PeerSettings peer_settings(const PeerConfig& config, const Self& self) {
+fsm::PeerSettings peer_settings(const PeerConfig& config, const Self& self, const RestartState& restart) {
     wire::Capabilities capabilities;
     if (config.v4) {
         capabilities.multiprotocol.push_back(wire::AfiSafi::of(net::Family::v4));
@@ -29,9 +29,15 @@ fsm::PeerSettings peer_settings(const PeerConfig& config, const Self& self) {
     capabilities.extended_message = true;
     capabilities.four_octet_as = config.local_as.number();
     capabilities.fqdn = wire::Fqdn{self.node_name, ""};
-    // No family of ours is kept over a restart; the capability makes the peer send End-of-RIB (RFC 4724 section 3).
-    capabilities.graceful_restart =
-        wire::GracefulRestart{.restarting = false, .notification = false, .seconds = 0, .families = {}};
+    capabilities.enhanced_route_refresh = true;
+    capabilities.software_version = "manul " MANUL_VERSION;
+    wire::GracefulRestart graceful{
+        .restarting = restart.restarting, .notification = true, .seconds = config.restart_seconds, .families = {}};
+    for (const wire::AfiSafi& entry : capabilities.multiprotocol) {
+        graceful.families.push_back({entry, restart.preserved.has(*entry.family())});
+    }
+    capabilities.graceful_restart = std::move(graceful);
+    capabilities.long_lived_restart = wire::LongLivedRestart{};  // we keep others' routes and ask nobody to keep ours
 
     const auto hold_time =
         static_cast<std::uint16_t>(std::clamp<std::int64_t>(config.hold_time.count(), 0, UINT16_MAX));
@@ -98,6 +104,14 @@ PeerStatus Peer::status(const rib::SourceTable& sources) const {
         status.last_error = last_error;
     }
     if (session == nullptr) {
+        for (const net::Family family : wire::kFamilies) {
+            const std::size_t index = rib::family_index(family);
+            if (retained && stale[index].stage != Stale::Stage::none) {
+                const auto& counts = sources[*retained].counts[index];
+                (family == net::Family::v4 ? status.v4 : status.v6) = {true, counts.received, counts.accepted, false,
+                                                                       true};
+            }
+        }
         return status;
     }
     if (const wire::Negotiated* negotiated = machine.negotiated()) {
@@ -108,7 +122,8 @@ PeerStatus Peer::status(const rib::SourceTable& sources) const {
         const std::size_t index = rib::family_index(family);
         const auto& counts = sources[session->outlet.source].counts[index];
         FamilyCounters& shown = family == net::Family::v4 ? status.v4 : status.v6;
-        shown = {session->families.has(family), counts.received, counts.accepted, session->end_of_rib[index]};
+        shown = {session->families.has(family), counts.received, counts.accepted, session->end_of_rib[index],
+                 stale[index].stage != Stale::Stage::none};
     }
     status.updates_in = session->updates_in;
     status.bytes_out = session->outlet.bytes_out;

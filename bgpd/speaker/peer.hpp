@@ -29,15 +29,42 @@ struct Session {
     std::optional<std::array<rib::Slot, 2>> judged_to;  ///< while kept paths are judged again, by family_index
     std::array<bool, 2> end_of_rib{};                   ///< received, by family_index
     bool sends_end_of_rib = false;                      ///< the peer announced graceful restart, so it will
+    bool peer_restarted = false;  ///< R bit: the peer waits for us, so we do not wait for it (RFC 4724 section 4.1)
+    std::optional<wire::GracefulRestart> peer_restart;        ///< if both sides announced it
+    std::optional<wire::LongLivedRestart> peer_long_restart;  ///< if both sides announced it
     bool heard_keepalive = false;  ///< since the session is up: without End-of-RIB the best sign of a whole table
     std::uint64_t updates_in = 0;
+    std::array<bool, 2> warned{};  ///< near the maximum of prefixes, by family_index
 
+    /// All that the peer has to say has been said, as far as one can know.
     [[nodiscard]] bool loaded() const noexcept;
+    /// Selection of routes need not wait for the peer (RFC 4724 section 4.1).
+    [[nodiscard]] bool awaited() const noexcept { return sends_end_of_rib && !peer_restarted && !loaded(); }
+};
+
+/// Why routes of a peer that are not known to be current are in use, in one family.
+struct Stale {
+    enum class Stage : std::uint8_t {
+        none,        ///< there are none
+        absent,      ///< the session is gone and may come back (RFC 4724 section 4.2)
+        returning,   ///< it is back; End-of-RIB has not come
+        long_lived,  ///< it has been away longer than a restart takes (RFC 9494)
+        refreshing,  ///< the peer sends its table again (RFC 7313)
+    };
+    Stage stage = Stage::none;
+    Time until{};                          ///< then the stage ends
+    std::uint32_t long_lived_seconds = 0;  ///< stage absent: what may follow
+};
+
+/// What is behind the graceful restart capability that we send.
+struct RestartState {
+    bool restarting = false;    ///< R bit
+    wire::FamilySet preserved;  ///< F bits
 };
 
 /// One configured peer.
 struct Peer {
-    Peer(PeerConfig wanted, const Self& self, std::uint32_t seed);
+    Peer(PeerConfig wanted, const Self& self, const RestartState& restart, std::uint32_t seed);
 
     struct Link {
         ConnectionId id;
@@ -49,6 +76,10 @@ struct Peer {
     fsm::Peer machine;
     std::array<std::optional<Link>, 2> links;  ///< by fsm::Direction
     std::unique_ptr<Session> session;
+    std::array<Stale, 2> stale;             ///< by family_index
+    std::optional<rib::SourceId> retained;  ///< whose routes are kept while there is no session
+    bool was_up = false;                    ///< a session has been established in this life
+    bool bfd_down = false;
     std::string held_down;   ///< why it is not started, if so
     bool shut_down = false;  ///< by the operator
     std::optional<fsm::State> reported;
@@ -65,7 +96,7 @@ struct Peer {
 };
 
 /// What the session machine must know about a peer.
-[[nodiscard]] fsm::PeerSettings peer_settings(const PeerConfig& config, const Self& self);
+[[nodiscard]] fsm::PeerSettings peer_settings(const PeerConfig& config, const Self& self, const RestartState& restart);
 [[nodiscard]] SocketOptions socket_options(const PeerConfig& config);
 /// Why a peer with this configuration cannot be started; empty: it can.
 [[nodiscard]] std::string obstacle(const PeerConfig& config);

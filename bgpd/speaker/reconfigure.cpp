@@ -9,6 +9,12 @@ namespace manul::bgp::speaker {
 
 namespace {
 
+/// The session is not expected back soon, so neither side keeps routes (RFC 8538 section 5).
+bool is_final(std::uint8_t cease) {
+    return cease == wire::cease::kAdministrativeShutdown || cease == wire::cease::kPeerDeconfigured ||
+           cease == wire::cease::kMaxPrefixes || cease == wire::cease::kBfdDown;
+}
+
 /// Differences that a running session does not notice.
 bool same_session(PeerConfig a, const PeerConfig& b) {
     a.name = b.name;
@@ -16,6 +22,7 @@ bool same_session(PeerConfig a, const PeerConfig& b) {
     a.max_prefixes = b.max_prefixes;
     a.filters = b.filters;
     a.rules = b.rules;
+    a.max_prefixes_warning = b.max_prefixes_warning;
     return a == b;
 }
 
@@ -39,7 +46,7 @@ void Speaker::Impl::on(const Configure& event) {
     const Configuration& before = before_holder ? *before_holder : kNothing;
     const bool first = before_holder == nullptr;
     if (first) {
-        fib_deadline = now + kFibCompleteWait;
+        begin_start();
     }
     if (first || before.listen_port != configuration->listen_port ||
         listen_addresses(before) != listen_addresses(*configuration)) {
@@ -62,8 +69,10 @@ void Speaker::Impl::on(const Configure& event) {
         }
         const auto seed =
             static_cast<std::uint32_t>(std::hash<net::Ip>{}(wanted.address)) ^ configuration->self.router_id.value();
-        peers.push_back(std::make_unique<Peer>(wanted, configuration->self, seed));
+        peers.push_back(std::make_unique<Peer>(wanted, configuration->self,
+                                               RestartState{deferring, preserved_at_start & kernel_routes}, seed));
         peer_by_address[wanted.address] = peers.back().get();
+        peers.back()->shut_down = left;
         actions.emplace_back(ExpectPeer{wanted.address, socket_options(wanted)});
         start(*peers.back());
     }
@@ -104,7 +113,16 @@ void Speaker::Impl::start(Peer& peer) {
 
 void Speaker::Impl::stop(Peer& peer, std::uint8_t cease, std::string_view text) {
     if (peer.machine.running()) {
-        feed(peer, fsm::event::Stop{wire::make_cease(cease, text), false});
+        wire::Notification why = wire::make_cease(cease, text);
+        const wire::Negotiated* negotiated = peer.machine.negotiated();
+        // With RFC 8538 a plain NOTIFICATION lets the peer keep our routes.
+        if (negotiated != nullptr && negotiated->notification_restart && is_final(cease)) {
+            why = wire::make_hard_reset(why);
+        }
+        feed(peer, fsm::event::Stop{std::move(why), false});
+    }
+    if (is_final(cease)) {
+        forget_routes(peer);
     }
 }
 
@@ -118,7 +136,7 @@ void Speaker::Impl::change_peer(Peer& peer, const PeerConfig& wanted, bool resta
     stop(peer, wire::cease::kConfigurationChange);
     peer.config = wanted;
     peer.held_down = obstacle(wanted);
-    peer.machine.set_settings(peer_settings(wanted, configuration->self));
+    offer_restart(peer);
     actions.emplace_back(ExpectPeer{wanted.address, socket_options(wanted)});
     start(peer);
 }
@@ -133,8 +151,8 @@ void Speaker::Impl::remove_peer(std::size_t index) {
 }
 
 void Speaker::Impl::on(const Originate& event) {
-    set_local_routes(*event.routes);
-    originated = true;
+    originated_routes = event.routes;
+    set_local_routes(left ? std::vector<LocalRoute>() : *event.routes);
     unfinished = true;
 }
 

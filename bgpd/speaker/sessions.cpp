@@ -71,8 +71,8 @@ void Speaker::Impl::feed(Peer& peer, const fsm::Event& event) {
     if (peer.machine.state() != peer.reported) {
         report(peer);
     }
-    if (const auto deadline = peer.machine.next_deadline(); deadline && (!earliest || *deadline < *earliest)) {
-        earliest = deadline;
+    if (const auto deadline = peer.machine.next_deadline()) {
+        arm(*deadline);
     }
 }
 
@@ -112,7 +112,7 @@ void Speaker::Impl::carry_out(Peer& peer, const fsm::Action& action) {
                    [&](const fsm::action::SessionUp& up) { session_up(peer, up); },
                    [&](const fsm::action::SessionDown& down) {
                        peer.last_error = down.end.to_string();
-                       session_down(peer);
+                       session_down(peer, down.end);
                    },
                },
                action);
@@ -137,7 +137,10 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
     source.traits.is_node = peer.config.is_node;
     source.router_id = up.negotiated.peer_identifier.value();
     source.address = peer.config.address;
-    const auto number = core.sources.add(source);
+    auto number = resume(peer, source, up.negotiated);
+    if (!number) {
+        number = core.sources.add(source);
+    }
     if (!number || !link) {
         feed(peer, fsm::event::Malformed{up.direction, wire::make_cease(wire::cease::kOutOfResources)});
         return;
@@ -157,8 +160,14 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
                        .cluster_id = configuration->self.cluster_id,
                        .allowed_own_as = peer.config.allowed_own_as};
     session->rules = peer.config.rules;
-    session->sends_end_of_rib = up.negotiated.peer_graceful_restart.has_value();
+    session->peer_restart = up.negotiated.peer_graceful_restart;
+    session->peer_long_restart = up.negotiated.peer_long_lived_restart;
+    session->sends_end_of_rib = session->peer_restart.has_value();
+    session->peer_restarted = session->peer_restart && session->peer_restart->restarting;
+    session->outlet.marks_refresh = up.negotiated.enhanced_route_refresh;
     peer.session = std::move(session);
+    peer.was_up = true;
+    offer_restart(peer);
     join_groups(peer, up.negotiated, false);
     unfinished = true;
 }
@@ -201,6 +210,7 @@ void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, 
         target.external = !negotiated.internal;
         target.reflector_client = negotiated.internal && peer.config.reflector_client;
         target.is_node = target.external && peer.config.is_node;
+        target.keeps_long = negotiated.peer_long_lived_restart.has_value();
         target.next_hop_mode = peer.config.next_hop_mode;
         target.local_as = peer.config.local_as;
         target.cluster_id = configuration->self.cluster_id;
@@ -219,16 +229,17 @@ void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, 
     }
 }
 
-void Speaker::Impl::session_down(Peer& peer) {
+void Speaker::Impl::session_down(Peer& peer, const fsm::SessionEnd& end) {
     if (peer.session == nullptr) {
         return;
     }
     const Outlet& outlet = peer.session->outlet;
     v4.leave(outlet);
     v6.leave(outlet);
-    core.sources[outlet.source].lost = true;
+    retain(peer, end);
     peer.session.reset();
-    start_sweep(false);
+    expire_stale(peer);  // a restart time of 0 is over already
+    unfinished = true;
 }
 
 /// Reads whole messages; returns how many bytes they had. When the connection goes away under way, the rest is of no
@@ -293,7 +304,7 @@ void Speaker::Impl::read_update(Peer& peer, ByteView body) {
         check_prefix_limit(peer);
     }
     if (update.end_of_rib && peer.session != nullptr) {
-        session.end_of_rib[rib::family_index(*update.end_of_rib)] = true;
+        end_of_rib(peer, *update.end_of_rib);
     }
 }
 
@@ -327,9 +338,26 @@ void Speaker::Impl::check_prefix_limit(Peer& peer) {
     if (!peer.config.max_prefixes) {
         return;
     }
-    const auto& counts = core.sources[peer.session->outlet.source].counts;
-    if (counts[0].received + counts[1].received > *peer.config.max_prefixes) {
-        feed(peer, fsm::event::Malformed{peer.session->direction, wire::make_cease(wire::cease::kMaxPrefixes)});
+    for (const net::Family family : wire::kFamilies) {
+        const std::uint32_t most = *peer.config.max_prefixes;
+        const std::uint32_t received =
+            core.sources[peer.session->outlet.source].counts[rib::family_index(family)].received;
+        bool& warned = peer.session->warned[rib::family_index(family)];
+        const bool many = std::uint64_t{received} * 100 > std::uint64_t{most} * peer.config.max_prefixes_warning;
+        if (many != std::exchange(warned, many) && many) {
+            actions.emplace_back(ManyPrefixes{peer.config.address, family, received, most});
+        }
+        if (received > most) {
+            wire::Notification why = wire::make_cease(wire::cease::kMaxPrefixes);
+            ByteWriter data(why.data);  // RFC 4486 section 4
+            data.u16(wire::AfiSafi::of(family).afi);
+            data.u8(wire::AfiSafi::of(family).safi);
+            data.u32(most);
+            if (peer.machine.negotiated()->notification_restart) {
+                why = wire::make_hard_reset(why);  // its routes are to go, so it need not keep ours
+            }
+            return feed(peer, fsm::event::Malformed{peer.session->direction, std::move(why)});
+        }
     }
 }
 
@@ -340,13 +368,30 @@ void Speaker::Impl::read_route_refresh(Peer& peer, ByteView message) {
         return;
     }
     const auto family = refresh->family.family();
-    if (!family || refresh->subtype != static_cast<std::uint8_t>(wire::RouteRefresh::Kind::request)) {
+    if (!family || !peer.session->families.has(*family)) {
         return;
     }
-    if (*family == net::Family::v4) {
-        v4.repeat(peer.session->outlet);
-    } else {
-        v6.repeat(peer.session->outlet);
+    const std::size_t index = rib::family_index(*family);
+    // RFC 7313 section 4: marks before the first table is complete say nothing.
+    const bool heeds_marks =
+        peer.session->outlet.marks_refresh && (!peer.session->sends_end_of_rib || peer.session->end_of_rib[index]);
+    switch (refresh->subtype) {
+        case std::to_underlying(wire::RouteRefresh::Kind::request):
+            *family == net::Family::v4 ? v4.repeat(peer.session->outlet) : v6.repeat(peer.session->outlet);
+            break;
+        case std::to_underlying(wire::RouteRefresh::Kind::begin):
+            if (heeds_marks) {
+                mark_stale(peer.session->outlet.source, *family);
+                set_stage(peer, *family, Stale::Stage::refreshing, kStalePathTime);
+            }
+            break;
+        case std::to_underlying(wire::RouteRefresh::Kind::end):
+            if (peer.stale[index].stage == Stale::Stage::refreshing) {
+                drop_stale(peer, *family);
+            }
+            break;
+        default:
+            break;  // RFC 7313 section 5: other subtypes are ignored
     }
 }
 

@@ -29,13 +29,9 @@ Speaker::Outcome Speaker::handle(const Event& event, Time now) {
     return {impl_->actions, impl_->consumed};
 }
 
-std::optional<Time> Speaker::next_deadline() const {
-    const auto& earliest = impl_->earliest;
-    const auto& fib = impl_->fib_deadline;
-    return earliest && fib ? std::min(*earliest, *fib) : earliest ? earliest : fib;
-}
+std::optional<Time> Speaker::next_deadline() const { return impl_->earliest; }
 
-bool Speaker::busy() const { return impl_->more_work || impl_->unfinished; }
+bool Speaker::busy() const { return !impl_->finished && (impl_->more_work || impl_->unfinished); }
 
 Peer* Speaker::Impl::find_peer(const net::Ip& address) noexcept {
     const auto peer = peer_by_address.find(address);
@@ -43,7 +39,13 @@ Peer* Speaker::Impl::find_peer(const net::Ip& address) noexcept {
 }
 
 void Speaker::Impl::on(const TurnEnd& /*event*/) {
+    if (finished) {
+        return;
+    }
     unfinished = false;
+    if (deferring && selection_ready()) {
+        end_deferral();
+    }
     judge_slice();
     auto fib = std::make_shared<std::vector<FibChange>>();
     v4.decide(*fib);
@@ -69,15 +71,27 @@ void Speaker::Impl::on(const Tick& /*event*/) {
             const auto due = peers[i]->machine.next_deadline();
             if (due && *due <= now) {
                 feed(*peers[i], fsm::event::Tick{});
-            } else if (due && (!earliest || *due < *earliest)) {
-                earliest = due;
+            } else if (due) {
+                arm(*due);
+            }
+            expire_stale(*peers[i]);
+        }
+        for (const std::chrono::seconds wait : {kReconnectWait, kSelectionDeferral}) {
+            if (fib_complete || !configuration) {
+                break;
+            }
+            if (now < started + wait) {
+                arm(started + wait);
+            } else {
+                unfinished = true;  // a wait may be over
             }
         }
     }
-    if (fib_deadline && *fib_deadline <= now) {
-        fib_deadline.reset();
-        fib_wait_over = true;
-        complete_fib();
+}
+
+void Speaker::Impl::arm(Time deadline) noexcept {
+    if (!earliest || deadline < *earliest) {
+        earliest = deadline;
     }
 }
 
@@ -131,6 +145,13 @@ void Speaker::Impl::on(const LocalAddresses& event) {
 }
 
 void Speaker::Impl::on(const PeerCommand& event) {
+    if (event.what == PeerCommand::What::leave) {
+        return leave(event.text);
+    }
+    if (event.what == PeerCommand::What::enable && !event.peer && std::exchange(left, false) && originated_routes) {
+        set_local_routes(*originated_routes);
+        unfinished = true;
+    }
     for (const auto& peer : peers) {
         if (event.peer && *event.peer != peer->config.address) {
             continue;
@@ -144,6 +165,8 @@ void Speaker::Impl::on(const PeerCommand& event) {
                 stop(*peer, wire::cease::kAdministrativeShutdown, event.text);
                 peer->shut_down = true;
                 report(*peer);
+                break;
+            case PeerCommand::What::leave:
                 break;
             case PeerCommand::What::enable:
                 peer->shut_down = false;
@@ -186,7 +209,13 @@ void Speaker::Impl::end_sweep() {
     core.next_hops.clear_changed();
     for (std::size_t i = 1; i < core.sources.size(); ++i) {
         const rib::SourceId id(static_cast<std::uint16_t>(i));
-        if (core.sources[id].lost) {
+        rib::Source& source = core.sources[id];
+        for (std::size_t family = 0; family < source.drop_stale.size(); ++family) {
+            source.has_stale[family] = source.has_stale[family] && !source.drop_stale[family];
+            source.drop_stale[family] = false;
+            source.long_lived[family] = false;
+        }
+        if (source.lost) {
             core.sources.remove(id);
         }
     }
@@ -198,21 +227,6 @@ void Speaker::Impl::watch_next_hops() {
         if (!watch.wanted) {
             fib_groups.resolve(watch.address, std::nullopt);
         }
-    }
-}
-
-/// Tells the outside once that the kernel routes named so far are all there are.
-void Speaker::Impl::complete_fib() {
-    if (fib_complete || !configuration || !originated || more_work || unfinished) {
-        return;
-    }
-    const bool loaded = std::ranges::all_of(peers, [](const auto& peer) {
-        return !peer->wanted_up() || (peer->session != nullptr && peer->session->loaded());
-    });
-    if (loaded || fib_wait_over) {
-        fib_complete = true;
-        fib_deadline.reset();
-        actions.emplace_back(FibComplete{});
     }
 }
 

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -15,8 +16,14 @@
 /// sessions, messages), reconfigure.cpp (configuration, local routes), show.cpp (questions).
 namespace manul::bgp::speaker {
 
-/// How long leftover kernel routes wait for the peers' first tables (selection deferral of RFC 4724 section 4.1).
-inline constexpr std::chrono::seconds kFibCompleteWait{120};
+/// After a restart the selection of routes waits for the tables of all peers, but not longer (RFC 4724 section 4.1,
+/// Selection_Deferral_Timer). Leftover kernel routes wait as long after every start.
+inline constexpr std::chrono::seconds kSelectionDeferral{120};
+/// Selection does not wait for peers that no session came about with in this time: one dead peer must not keep new
+/// routes of this node from all others.
+inline constexpr std::chrono::seconds kReconnectWait{30};
+/// Stale routes wait so long for the end of what replaces them (End-of-RIB, EoRR).
+inline constexpr std::chrono::seconds kStalePathTime{360};
 
 struct Speaker::Impl {
     Impl();
@@ -35,12 +42,15 @@ struct Speaker::Impl {
     void on(const NextHopChanged& event);
     void on(const LocalAddresses& event);
     void on(const PeerCommand& event);
+    void on(const KernelRoutes& event);
+    void on(const BfdChanged& event);
+    void on(const Finish& event);
 
     // Sessions (sessions.cpp).
     void feed(Peer& peer, const fsm::Event& event);
     void carry_out(Peer& peer, const fsm::Action& action);
     void session_up(Peer& peer, const fsm::action::SessionUp& up);
-    void session_down(Peer& peer);
+    void session_down(Peer& peer, const fsm::SessionEnd& end);
     void join_groups(Peer& peer, const wire::Negotiated& negotiated, bool told);
     [[nodiscard]] std::optional<net::Ip> own_next_hop(const Session& session, net::Family family) const;
     [[nodiscard]] std::optional<net::Prefix> shared_link(const net::Ip& peer) const;
@@ -52,6 +62,24 @@ struct Speaker::Impl {
     void check_prefix_limit(Peer& peer);
     void send_bytes(ConnectionId connection, Bytes bytes);
     void report(Peer& peer, bool removed = false);
+
+    // Graceful restart, route refresh: routes that are kept for a while (restart.cpp).
+    void begin_start();
+    void end_deferral();
+    void leave(std::string_view text);
+    [[nodiscard]] bool selection_ready() const;
+    void complete_fib();
+    void offer_restart(Peer& peer);
+    void retain(Peer& peer, const fsm::SessionEnd& end);
+    [[nodiscard]] std::optional<rib::SourceId> resume(Peer& peer, const rib::Source& source,
+                                                      const wire::Negotiated& negotiated);
+    void mark_stale(rib::SourceId source, net::Family family);
+    void set_stage(Peer& peer, net::Family family, Stale::Stage stage, std::chrono::seconds length);
+    void drop_stale(Peer& peer, net::Family family);
+    void forget_routes(Peer& peer);
+    void expire_stale(Peer& peer);
+    void end_of_rib(Peer& peer, net::Family family);
+    void arm(Time deadline) noexcept;
 
     // Configuration (reconfigure.cpp).
     void start(Peer& peer);
@@ -80,7 +108,6 @@ struct Speaker::Impl {
     void start_sweep(bool all);
     void end_sweep();
     void watch_next_hops();
-    void complete_fib();
 
     struct ConnectionRef {
         Peer* peer;
@@ -93,7 +120,8 @@ struct Speaker::Impl {
 
     std::shared_ptr<const Configuration> configuration;
     std::shared_ptr<const net::PrefixRanges> relayable = std::make_shared<const net::PrefixRanges>();
-    std::vector<LocalRoute> local_routes;  ///< sorted
+    std::vector<LocalRoute> local_routes;                              ///< sorted
+    std::shared_ptr<const std::vector<LocalRoute>> originated_routes;  ///< as wanted from outside; null: not told yet
     std::shared_ptr<const std::vector<HostRoute>> host_routes;
     std::vector<HostRoute> host_routes_in_force;  ///< sorted, each prefix and kind once
     rib::SourceId connected_source;
@@ -118,10 +146,15 @@ struct Speaker::Impl {
     bool more_work = false;
     bool judging = false;     ///< kept paths of a session are to be judged again
     bool unfinished = false;  ///< something happened since the last TurnEnd
-    bool originated = false;
+
+    wire::FamilySet preserved_at_start;  ///< kernel routes of an earlier run
+    wire::FamilySet kernel_routes;       ///< now
+    bool heard_kernel = false;
+    bool deferring = false;  ///< selection waits (RFC 4724 section 4.1)
+    Time started{};
     bool fib_complete = false;
-    bool fib_wait_over = false;
-    std::optional<Time> fib_deadline;
+    bool finished = false;  ///< the process ends
+    bool left = false;      ///< by the operator: no sessions, no routes
 };
 
 }  // namespace manul::bgp::speaker

@@ -22,6 +22,7 @@ struct FamilyCounters {
     std::uint32_t received = 0;  ///< paths in our tables
     std::uint32_t accepted = 0;  ///< of these, not refused by import rules
     bool end_of_rib = false;     ///< the peer has sent its whole table
+    bool stale = false;          ///< the peer is away or has just come back; its old routes are kept meanwhile
 
     bool operator==(const FamilyCounters&) const = default;
 };

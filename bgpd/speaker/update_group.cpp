@@ -19,6 +19,8 @@ void UpdateGroup<Key>::join(Outlet& outlet, bool told) {
     if (told) {
         detach(readers_.back());
         miss_rest(readers_.back(), 0);
+        const bool complete = outlet.end_of_rib[rib::family_index(Key::kFamily)];
+        readers_.back().owes = complete ? Ending::none : Ending::end_of_rib;
     } else {
         joining_.push_back(outlet.source);
     }
@@ -33,6 +35,7 @@ void UpdateGroup<Key>::leave(const Outlet& outlet) {
     attach(*reader);
     readers_.erase(reader);
     std::erase(joining_, outlet.source);
+    std::erase(refreshing_, outlet.source);
     for (Dump& dump : dumps_) {
         std::erase(dump.readers, outlet.source);
     }
@@ -41,9 +44,12 @@ void UpdateGroup<Key>::leave(const Outlet& outlet) {
 
 template <class Key>
 void UpdateGroup<Key>::repeat(const Outlet& outlet) {
-    if (std::ranges::find(joining_, outlet.source) == joining_.end()) {
-        joining_.push_back(outlet.source);
+    for (const auto* waiting : {&joining_, &refreshing_}) {
+        if (std::ranges::find(*waiting, outlet.source) != waiting->end()) {
+            return;  // the table is about to be sent anyway
+        }
     }
+    refreshing_.push_back(outlet.source);
 }
 
 template <class Key>
@@ -72,7 +78,7 @@ template <class Key>
 void UpdateGroup<Key>::attach(Reader& reader) {
     if (reader.detached) {
         reader.detached = false;
-        reader.owes_end_of_rib = false;
+        reader.owes = Ending::none;
         reader.missed = {};
         --behind_;
     }
@@ -105,6 +111,15 @@ void UpdateGroup<Key>::send(const rib::ChunkPtr& chunk, Reader& reader, std::vec
 }
 
 template <class Key>
+void UpdateGroup<Key>::send_mark(Reader& reader, wire::RouteRefresh::Kind kind, std::vector<Action>& actions) {
+    if (reader.outlet->marks_refresh) {
+        rib::Chunk chunk;
+        wire::encode_route_refresh(Key::kFamily, kind, chunk.bytes);
+        send(std::make_shared<const rib::Chunk>(std::move(chunk)), reader, actions);
+    }
+}
+
+template <class Key>
 void UpdateGroup<Key>::turn(std::span<const rib::Change> changes, std::vector<Action>& actions) {
     if (changes.empty() || readers_.empty()) {
         return;
@@ -124,7 +139,8 @@ void UpdateGroup<Key>::turn(std::span<const rib::Change> changes, std::vector<Ac
     }
     if (const rib::ChunkPtr chunk = out_.turn(changes)) {
         for (Reader& reader : readers_) {
-            if (!reader.detached) {
+            // Who has just joined gets the whole table next.
+            if (!reader.detached && std::ranges::find(joining_, reader.outlet->source) == joining_.end()) {
                 send(chunk, reader, actions);
             }
         }
@@ -134,7 +150,13 @@ void UpdateGroup<Key>::turn(std::span<const rib::Change> changes, std::vector<Ac
 template <class Key>
 bool UpdateGroup<Key>::work(std::vector<Action>& actions) {
     if (!joining_.empty()) {
-        dumps_.push_back({std::exchange(joining_, {}), 0});
+        dumps_.push_back({std::exchange(joining_, {}), Ending::end_of_rib, 0});
+    }
+    if (!refreshing_.empty()) {
+        for (const rib::SourceId source : refreshing_) {
+            send_mark(*find(source), wire::RouteRefresh::Kind::begin, actions);
+        }
+        dumps_.push_back({std::exchange(refreshing_, {}), Ending::end_of_refresh, 0});
     }
     bool more = false;
     for (Dump& dump : dumps_) {
@@ -164,16 +186,25 @@ bool UpdateGroup<Key>::dump_slice(Dump& dump, std::vector<Action>& actions) {
         }
         detach(reader);
         miss_rest(reader, dump.next);
-        reader.owes_end_of_rib = true;
+        reader.owes = std::max(reader.owes, dump.ending);
         return true;
     });
     if (dump.readers.empty()) {
         return false;
     }
     const bool last = rib_.end() - dump.next <= kSlotsPerTurn;
-    if (const rib::ChunkPtr chunk = out_.dump(dump.next, kSlotsPerTurn, last)) {
+    const bool end_of_rib = last && dump.ending == Ending::end_of_rib;
+    if (const rib::ChunkPtr chunk = out_.dump(dump.next, kSlotsPerTurn, end_of_rib)) {
         for (const rib::SourceId source : dump.readers) {
             send(chunk, *find(source), actions);
+            if (end_of_rib) {
+                find(source)->outlet->end_of_rib[rib::family_index(Key::kFamily)] = true;
+            }
+        }
+    }
+    if (last && dump.ending == Ending::end_of_refresh) {
+        for (const rib::SourceId source : dump.readers) {
+            send_mark(*find(source), wire::RouteRefresh::Kind::end, actions);
         }
     }
     dump.next += kSlotsPerTurn;
@@ -203,10 +234,16 @@ bool UpdateGroup<Key>::catch_up(Reader& reader, std::vector<Action>& actions) {
         reader.cursor = 0;
         done = std::ranges::all_of(reader.missed, [](std::uint64_t word) { return word == 0; });
     }
-    if (const rib::ChunkPtr chunk = out_.state(reader.outlet->source, slots_, done && reader.owes_end_of_rib)) {
+    if (const rib::ChunkPtr chunk =
+            out_.state(reader.outlet->source, slots_, done && reader.owes == Ending::end_of_rib)) {
         send(chunk, reader, actions);
     }
     if (done) {
+        if (reader.owes == Ending::end_of_rib) {
+            reader.outlet->end_of_rib[rib::family_index(Key::kFamily)] = true;
+        } else if (reader.owes == Ending::end_of_refresh) {
+            send_mark(reader, wire::RouteRefresh::Kind::end, actions);
+        }
         attach(reader);
     }
     return !done;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -7,6 +8,7 @@
 
 #include "bgpd/rib/adj_rib_out.hpp"
 #include "bgpd/speaker/action.hpp"
+#include "bgpd/wire/route_refresh.hpp"
 
 /// Peers that are told the same, and how far each has got.
 namespace manul::bgp::speaker {
@@ -15,8 +17,10 @@ namespace manul::bgp::speaker {
 struct Outlet {
     ConnectionId connection;
     rib::SourceId source;
-    std::size_t backlog = 0;      ///< bytes that the kernel has not taken, as last reported
-    std::uint64_t bytes_out = 0;  ///< handed over so far
+    std::size_t backlog = 0;           ///< bytes that the kernel has not taken, as last reported
+    std::uint64_t bytes_out = 0;       ///< handed over so far
+    std::array<bool, 2> end_of_rib{};  ///< handed over, by family_index
+    bool marks_refresh = false;        ///< a repeated table has marks around it (RFC 7313)
 };
 
 /// More bytes than this wait for a peer: it leaves the shared stream, remembers which prefixes it missed (one bit a
@@ -58,16 +62,19 @@ public:
     [[nodiscard]] bool anybody_behind() const noexcept { return behind_ > 0; }
 
 private:
+    /// What stands behind a table.
+    enum class Ending : std::uint8_t { none, end_of_rib, end_of_refresh };
     struct Reader {
         Outlet* outlet = nullptr;
         bool detached = false;
-        bool owes_end_of_rib = false;       ///< while detached
+        Ending owes = Ending::none;         ///< while detached
         std::vector<std::uint64_t> missed;  ///< one bit a slot, while detached
         std::size_t cursor = 0;             ///< word of `missed` to look at next
     };
     /// A walk over the whole table for readers that joined in the same turn.
     struct Dump {
         std::vector<rib::SourceId> readers;
+        Ending ending = Ending::end_of_rib;
         rib::Slot next = 0;
     };
 
@@ -77,6 +84,7 @@ private:
     static void miss(Reader& reader, rib::Slot slot);
     void miss_rest(Reader& reader, rib::Slot from);
     void send(const rib::ChunkPtr& chunk, Reader& reader, std::vector<Action>& actions);
+    void send_mark(Reader& reader, wire::RouteRefresh::Kind kind, std::vector<Action>& actions);
     [[nodiscard]] bool dump_slice(Dump& dump, std::vector<Action>& actions);
     [[nodiscard]] bool catch_up(Reader& reader, std::vector<Action>& actions);
     [[nodiscard]] bool retarget_slice(std::vector<Action>& actions);
@@ -86,6 +94,7 @@ private:
     std::vector<Reader> readers_;
     std::vector<Dump> dumps_;
     std::vector<rib::SourceId> joining_;
+    std::vector<rib::SourceId> refreshing_;
     rib::Slot retarget_next_ = 0;
     std::size_t behind_ = 0;  ///< detached readers
     std::vector<rib::Slot> slots_;

@@ -139,6 +139,9 @@ AttributeFacts attribute_facts(ByteView canonical) noexcept {
                 facts.communities = value;
                 facts.no_export = contains_community(value, kNoExport) || contains_community(value, kNoExportSubconfed);
                 facts.no_advertise = contains_community(value, kNoAdvertise);
+                facts.graceful_shutdown = contains_community(value, kGracefulShutdown);
+                facts.llgr_stale = contains_community(value, kLlgrStale);
+                facts.no_llgr = contains_community(value, kNoLlgr);
                 break;
             case type::kExtendedCommunities:
                 facts.extended_communities = value;

@@ -109,8 +109,11 @@ struct AttributeFacts {
     ByteView communities;   ///< 4 octets each
     ByteView extended_communities;
     ByteView large_communities;
-    bool no_export = false;     ///< NO_EXPORT or NO_EXPORT_SUBCONFED
-    bool no_advertise = false;  ///< NO_ADVERTISE
+    bool no_export = false;          ///< NO_EXPORT or NO_EXPORT_SUBCONFED
+    bool no_advertise = false;       ///< NO_ADVERTISE
+    bool graceful_shutdown = false;  ///< RFC 8326
+    bool llgr_stale = false;         ///< RFC 9494
+    bool no_llgr = false;            ///< RFC 9494
 };
 [[nodiscard]] AttributeFacts attribute_facts(ByteView canonical) noexcept;
 

@@ -1,6 +1,7 @@
 #include "bgpd/wire/capability.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -23,6 +24,7 @@ constexpr std::uint16_t kRestartBit = 0x8000;
 constexpr std::uint16_t kNotificationBit = 0x4000;
 constexpr std::uint16_t kSecondsMask = 0x0fff;
 constexpr std::uint8_t kForwardingBit = 0x80;
+constexpr std::uint32_t kLongestStaleTime = 0xffffff;  // 24 bits
 
 std::unexpected<Notification> broken() {
     return std::unexpected(Notification{ErrorCode::open, open_error::kUnspecific, {}});
@@ -44,6 +46,35 @@ std::optional<GracefulRestart> decode_graceful_restart(ByteView value) {
         restart.families.push_back({{u16_at(value, at), value[at + 2]}, (value[at + 3] & kForwardingBit) != 0});
     }
     return restart;
+}
+
+/// Entries of AFI, SAFI, flags and three octets of seconds (RFC 9494 section 3).
+std::optional<LongLivedRestart> decode_long_lived(ByteView value) {
+    if (value.size() % 7 != 0) {
+        return std::nullopt;
+    }
+    LongLivedRestart restart;
+    for (std::size_t at = 0; at < value.size(); at += 7) {
+        restart.families.push_back(
+            {{u16_at(value, at), value[at + 2]},
+             (value[at + 3] & kForwardingBit) != 0,
+             std::uint32_t{value[at + 4]} << 16U | std::uint32_t{value[at + 5]} << 8U | value[at + 6]});
+    }
+    return restart;
+}
+
+/// Entries of AFI, SAFI and 1 (receive), 2 (send) or 3; those with another value are ignored (RFC 7911 section 4).
+bool decode_add_path(ByteView value, std::vector<AddPath>& into) {
+    if (value.size() % 4 != 0) {
+        return false;
+    }
+    for (std::size_t at = 0; at < value.size(); at += 4) {
+        const std::uint8_t mode = value[at + 3];
+        if (mode >= 1 && mode <= 3) {
+            into.push_back({{u16_at(value, at), value[at + 2]}, (mode & 1U) != 0, (mode & 2U) != 0});
+        }
+    }
+    return true;
 }
 
 /// Two strings with a length octet each; the second may be absent.
@@ -80,6 +111,38 @@ bool GracefulRestart::has(net::Family family) const noexcept {
 bool GracefulRestart::forwarding_kept(net::Family family) const noexcept {
     return std::ranges::any_of(
         families, [&](const Entry& entry) { return entry.family == AfiSafi::of(family) && entry.forwarding_kept; });
+}
+
+const LongLivedRestart::Entry* LongLivedRestart::find(net::Family family) const noexcept {
+    const auto at = std::ranges::find(families, AfiSafi::of(family), &Entry::family);
+    return at == families.end() ? nullptr : &*at;
+}
+
+const char* to_string(Role role) noexcept {
+    switch (role) {
+        case Role::provider:
+            return "provider";
+        case Role::route_server:
+            return "route server";
+        case Role::route_server_client:
+            return "route server client";
+        case Role::customer:
+            return "customer";
+        case Role::peer:
+            return "peer";
+    }
+    return "";
+}
+
+bool roles_match(Role ours, std::uint8_t theirs) noexcept {
+    constexpr std::array<Role, 5> kCounterparts{Role::customer, Role::route_server_client, Role::route_server,
+                                                Role::provider, Role::peer};
+    return theirs < kCounterparts.size() && kCounterparts[theirs] == ours;
+}
+
+AddPath Capabilities::add_path_of(net::Family family) const noexcept {
+    const auto at = std::ranges::find(add_path, AfiSafi::of(family), &AddPath::family);
+    return at == add_path.end() ? AddPath{AfiSafi::of(family), false, false} : *at;
 }
 
 FamilySet Capabilities::families() const noexcept {
@@ -141,6 +204,29 @@ std::expected<void, Notification> decode_capabilities(ByteView parameter, Capabi
                     known = true;
                 }
                 break;
+            case capability_code::kLongLivedGracefulRestart:
+                if (auto restart = decode_long_lived(*value)) {
+                    into.long_lived_restart = std::move(restart);
+                    known = true;
+                }
+                break;
+            case capability_code::kAddPath:
+                known = decode_add_path(*value, into.add_path);
+                break;
+            case capability_code::kRole:
+                if (value->size() == 1) {
+                    if (std::ranges::find(into.roles, value->front()) == into.roles.end()) {
+                        into.roles.push_back(value->front());
+                    }
+                    known = true;
+                }
+                break;
+            case capability_code::kSoftwareVersion:
+                if (!value->empty() && value->front() < value->size()) {
+                    into.software_version = std::string(value->begin() + 1, value->begin() + 1 + value->front());
+                    known = true;
+                }
+                break;
             case capability_code::kFqdn:
                 if (auto name = decode_fqdn(*value)) {
                     into.fqdn = std::move(name);
@@ -173,6 +259,9 @@ void encode_capabilities(const Capabilities& capabilities, Bytes& out) {
     };
     flag(capabilities.route_refresh, capability_code::kRouteRefresh);
     flag(capabilities.extended_message, capability_code::kExtendedMessage);
+    for (const std::uint8_t role : capabilities.roles) {
+        write_capability(out, capability_code::kRole, [&] { writer.u8(role); });
+    }
     if (const auto& restart = capabilities.graceful_restart) {
         write_capability(out, capability_code::kGracefulRestart, [&] {
             const std::uint16_t seconds = std::min(restart->seconds, kSecondsMask);
@@ -188,7 +277,28 @@ void encode_capabilities(const Capabilities& capabilities, Bytes& out) {
     if (const auto as = capabilities.four_octet_as) {
         write_capability(out, capability_code::kFourOctetAs, [&] { writer.u32(*as); });
     }
+    if (!capabilities.add_path.empty()) {
+        write_capability(out, capability_code::kAddPath, [&] {
+            for (const AddPath& entry : capabilities.add_path) {
+                writer.u16(entry.family.afi);
+                writer.u8(entry.family.safi);
+                writer.u8(static_cast<std::uint8_t>((entry.receive ? 1 : 0) | (entry.send ? 2 : 0)));
+            }
+        });
+    }
     flag(capabilities.enhanced_route_refresh, capability_code::kEnhancedRouteRefresh);
+    if (const auto& restart = capabilities.long_lived_restart) {
+        write_capability(out, capability_code::kLongLivedGracefulRestart, [&] {
+            for (const LongLivedRestart::Entry& entry : restart->families) {
+                const std::uint32_t seconds = std::min(entry.seconds, kLongestStaleTime);
+                writer.u16(entry.family.afi);
+                writer.u8(entry.family.safi);
+                writer.u8(entry.forwarding_kept ? kForwardingBit : 0);
+                writer.u8(static_cast<std::uint8_t>(seconds >> 16U));
+                writer.u16(static_cast<std::uint16_t>(seconds));
+            }
+        });
+    }
     if (const auto& name = capabilities.fqdn) {
         write_capability(out, capability_code::kFqdn, [&] {
             for (const std::string* part : {&name->host, &name->domain}) {
@@ -197,6 +307,13 @@ void encode_capabilities(const Capabilities& capabilities, Bytes& out) {
                 writer.u8(length);
                 out.insert(out.end(), part->begin(), part->begin() + length);
             }
+        });
+    }
+    if (const auto& text = capabilities.software_version) {
+        write_capability(out, capability_code::kSoftwareVersion, [&] {
+            const auto length = static_cast<std::uint8_t>(std::min<std::size_t>(text->size(), 64));
+            writer.u8(length);
+            out.insert(out.end(), text->begin(), text->begin() + length);
         });
     }
     for (const UnknownCapability& other : capabilities.others) {
@@ -216,7 +333,7 @@ std::string_view capability_name(std::uint8_t code) noexcept {
             return "extended-next-hop";
         case capability_code::kExtendedMessage:
             return "extended-message";
-        case 9:
+        case capability_code::kRole:
             return "role";
         case capability_code::kGracefulRestart:
             return "graceful-restart";
@@ -224,15 +341,15 @@ std::string_view capability_name(std::uint8_t code) noexcept {
             return "4-octet-as";
         case 67:
             return "dynamic-capability";
-        case 69:
+        case capability_code::kAddPath:
             return "add-path";
         case capability_code::kEnhancedRouteRefresh:
             return "enhanced-route-refresh";
-        case 71:
+        case capability_code::kLongLivedGracefulRestart:
             return "long-lived-graceful-restart";
         case capability_code::kFqdn:
             return "fqdn";
-        case 75:
+        case capability_code::kSoftwareVersion:
             return "software-version";
         case 76:
             return "paths-limit";

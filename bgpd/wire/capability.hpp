@@ -18,10 +18,14 @@ namespace capability_code {
 inline constexpr std::uint8_t kMultiprotocol = 1;
 inline constexpr std::uint8_t kRouteRefresh = 2;
 inline constexpr std::uint8_t kExtendedMessage = 6;
+inline constexpr std::uint8_t kRole = 9;
 inline constexpr std::uint8_t kGracefulRestart = 64;
 inline constexpr std::uint8_t kFourOctetAs = 65;
+inline constexpr std::uint8_t kAddPath = 69;
 inline constexpr std::uint8_t kEnhancedRouteRefresh = 70;
+inline constexpr std::uint8_t kLongLivedGracefulRestart = 71;
 inline constexpr std::uint8_t kFqdn = 73;
+inline constexpr std::uint8_t kSoftwareVersion = 75;
 }  // namespace capability_code
 
 /// RFC 4724, with the NOTIFICATION bit of RFC 8538.
@@ -41,6 +45,36 @@ struct GracefulRestart {
     [[nodiscard]] bool forwarding_kept(net::Family family) const noexcept;
     bool operator==(const GracefulRestart&) const = default;
 };
+
+/// RFC 9494. A side that only keeps the routes of others names no family.
+struct LongLivedRestart {
+    struct Entry {
+        AfiSafi family;
+        bool forwarding_kept = false;  ///< F bit
+        std::uint32_t seconds = 0;     ///< long-lived stale time, 24 bits
+        bool operator==(const Entry&) const = default;
+    };
+
+    std::vector<Entry> families;
+
+    /// The entry of a family; null: the side does not ask for its routes to be kept.
+    [[nodiscard]] const Entry* find(net::Family family) const noexcept;
+    bool operator==(const LongLivedRestart&) const = default;
+};
+
+/// RFC 7911: what a side wants to do with several paths of one prefix.
+struct AddPath {
+    AfiSafi family;
+    bool receive = false;
+    bool send = false;
+    bool operator==(const AddPath&) const = default;
+};
+
+/// What a side is to the other one (RFC 9234); the values are those on the wire.
+enum class Role : std::uint8_t { provider = 0, route_server = 1, route_server_client = 2, customer = 3, peer = 4 };
+[[nodiscard]] const char* to_string(Role role) noexcept;
+/// Provider and customer, route server and its client, peer and peer.
+[[nodiscard]] bool roles_match(Role ours, std::uint8_t theirs) noexcept;
 
 /// Host and domain name for display (draft-walton-bgp-hostname-capability).
 struct Fqdn {
@@ -64,8 +98,14 @@ struct Capabilities {
     bool enhanced_route_refresh = false;
     std::optional<std::uint32_t> four_octet_as;
     std::optional<GracefulRestart> graceful_restart;
+    std::optional<LongLivedRestart> long_lived_restart;
+    std::vector<AddPath> add_path;
+    std::vector<std::uint8_t> roles;  ///< one; a peer that sends several different ones is in error
     std::optional<Fqdn> fqdn;
+    std::optional<std::string> software_version;  ///< draft-ietf-idr-bgp-software-version, for display
     std::vector<UnknownCapability> others;
+
+    [[nodiscard]] AddPath add_path_of(net::Family family) const noexcept;
 
     /// The families of unicast that this side speaks: IPv4 alone when it names none (RFC 4760 section 8).
     [[nodiscard]] FamilySet families() const noexcept;

@@ -17,8 +17,10 @@
 namespace manul::bgp::wire {
 namespace {
 
-constexpr std::array<std::pair<std::uint32_t, std::string_view>, 6> kWellKnown = {{
+constexpr std::array<std::pair<std::uint32_t, std::string_view>, 8> kWellKnown = {{
     {kGracefulShutdown.value, "graceful-shutdown"},
+    {kLlgrStale.value, "llgr-stale"},
+    {kNoLlgr.value, "no-llgr"},
     {kBlackhole.value, "blackhole"},
     {kNoExport.value, "no-export"},
     {kNoAdvertise.value, "no-advertise"},

@@ -25,6 +25,8 @@ struct Community {
 };
 
 inline constexpr Community kGracefulShutdown{0xffff0000};  // RFC 8326
+inline constexpr Community kLlgrStale{0xffff0006};         // RFC 9494
+inline constexpr Community kNoLlgr{0xffff0007};            // RFC 9494
 inline constexpr Community kBlackhole{0xffff029a};         // RFC 7999
 inline constexpr Community kNoExport{0xffffff01};
 inline constexpr Community kNoAdvertise{0xffffff02};

@@ -30,6 +30,7 @@ inline constexpr std::uint8_t kBadIdentifier = 3;
 inline constexpr std::uint8_t kUnsupportedParameter = 4;
 inline constexpr std::uint8_t kUnacceptableHoldTime = 6;
 inline constexpr std::uint8_t kUnsupportedCapability = 7;  // data: the capabilities missed (RFC 5492)
+inline constexpr std::uint8_t kRoleMismatch = 11;          // RFC 9234
 }  // namespace open_error
 
 namespace update_error {

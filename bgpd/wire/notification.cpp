@@ -143,7 +143,11 @@ std::string Notification::to_string() const {
     }
     if (const auto reason = hard_reset_reason(*this)) {
         text += " (" + name(kCodeNames, static_cast<std::uint8_t>(reason->code), "code") + "/" +
-                name(subcode_names(reason->code), reason->subcode, "subcode") + ")";
+                name(subcode_names(reason->code), reason->subcode, "subcode");
+        if (const auto words = reason->shutdown_text()) {
+            text += ": " + *words;
+        }
+        text += ")";
     }
     return text;
 }

@@ -164,6 +164,24 @@ std::expected<Negotiated, Notification> negotiate(const Open& ours, const Open& 
         encode_capabilities(missed, data);
         return refuse(open_error::kUnsupportedCapability, std::move(data));
     }
+    const bool wrong_role =
+        !internal && !mine.roles.empty() && !theirs.roles.empty() &&
+        (theirs.roles.size() > 1 || !roles_match(static_cast<Role>(mine.roles[0]), theirs.roles[0]));
+    if (wrong_role) {
+        return refuse(open_error::kRoleMismatch);
+    }
+    FamilySet several_in;
+    FamilySet several_out;
+    for (const net::Family family : kFamilies) {
+        const AddPath ours_of = mine.add_path_of(family);
+        const AddPath theirs_of = theirs.add_path_of(family);
+        if (common.has(family) && ours_of.receive && theirs_of.send) {
+            several_in.add(family);
+        }
+        if (common.has(family) && ours_of.send && theirs_of.receive) {
+            several_out.add(family);
+        }
+    }
     const bool restart = mine.graceful_restart && theirs.graceful_restart;
     return Negotiated{
         .peer_as = peers.as,
@@ -178,6 +196,9 @@ std::expected<Negotiated, Notification> negotiate(const Open& ours, const Open& 
         .max_receive = mine.extended_message ? kMaxExtendedMessage : kMaxMessage,
         .peer_graceful_restart = restart ? theirs.graceful_restart : std::nullopt,
         .notification_restart = restart && mine.graceful_restart->notification && theirs.graceful_restart->notification,
+        .peer_long_lived_restart = restart && mine.long_lived_restart ? theirs.long_lived_restart : std::nullopt,
+        .several_paths_in = several_in,
+        .several_paths_out = several_out,
     };
 }
 

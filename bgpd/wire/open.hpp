@@ -45,12 +45,17 @@ struct Negotiated {
     /// What the peer announced, if both sides announced graceful restart (RFC 4724).
     std::optional<GracefulRestart> peer_graceful_restart;
     bool notification_restart = false;  ///< N bit on both sides (RFC 8538)
+    /// What the peer announced, if both sides announced it beside graceful restart (RFC 9494).
+    std::optional<LongLivedRestart> peer_long_lived_restart;
+    FamilySet several_paths_in;   ///< the peer's prefixes have path identifiers (RFC 7911)
+    FamilySet several_paths_out;  ///< ours have
 
     bool operator==(const Negotiated&) const = default;
 };
 
 /// Compares the peer's OPEN with ours. `expected_as` empty: any AS is taken. Errors: 2/2 other AS than expected, 2/3
-/// the identifier of an internal peer equals ours (RFC 6286), 2/7 no common family.
+/// the identifier of an internal peer equals ours (RFC 6286), 2/7 no common family, 2/11 roles that do not match
+/// (RFC 9234; a peer without a role is taken).
 [[nodiscard]] std::expected<Negotiated, Notification> negotiate(const Open& ours, const Open& peers,
                                                                 std::optional<net::Asn> expected_as);
 

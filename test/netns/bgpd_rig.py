@@ -91,8 +91,8 @@ debug protocols {{ states, events }};
 router id {self.router_id};
 protocol device {{ scan time 1; }}
 protocol direct {{ ipv4 {{ import none; }}; ipv6 {{ import none; }}; }}
-protocol kernel {{ ipv4 {{ export all; }}; }}
-protocol kernel {{ ipv6 {{ export all; }}; }}
+protocol kernel {{ graceful restart on; ipv4 {{ export all; }}; }}
+protocol kernel {{ graceful restart on; ipv6 {{ export all; }}; }}
 {self.protocols}
 """)
 

@@ -124,8 +124,9 @@ void Network::join(std::size_t a, std::size_t b) {
     silent_.erase({std::min(a, b), std::max(a, b)});
 }
 
-void Network::restart(std::size_t node) {
+void Network::kill(std::size_t node) {
     Node& self = *nodes_[node];
+    self.leftover = kernel(node);
     while (!self.pipes.empty()) {
         close(node, self.pipes.begin()->first, "process ended");
     }
@@ -137,10 +138,46 @@ void Network::restart(std::size_t node) {
     self.groups.clear();
     self.fib_complete = false;
     self.listening = false;
+    self.running = false;
+}
+
+void Network::terminate(std::size_t node) {
+    handle(node, Finish{});
+    settle();
+    kill(node);
+}
+
+void Network::start(std::size_t node) {
+    Node& self = *nodes_[node];
+    self.running = true;
+    self.in_kernel = {};
+    report_kernel(node);
     handle(node, LocalAddresses{self.addresses});
     handle(node, Configure{self.configuration});
     if (self.routes) {
         handle(node, Originate{self.routes});
+    }
+}
+
+void Network::reboot(std::size_t node) {
+    kill(node);
+    nodes_[node]->leftover.clear();
+    start(node);
+}
+
+void Network::bfd(std::size_t node, const std::string& peer, bool up, bool graceful) {
+    handle(node, BfdChanged{*net::Ip::parse(peer), up, graceful});
+}
+
+void Network::report_kernel(std::size_t node) {
+    Node& self = *nodes_[node];
+    bgp::wire::FamilySet families;
+    for (const auto& [prefix, way] : kernel(node)) {
+        families.add(net::Prefix::parse(prefix)->family());
+    }
+    if (families != self.in_kernel) {
+        self.in_kernel = families;
+        handle(node, KernelRoutes{families});
     }
 }
 
@@ -180,12 +217,17 @@ void Network::carry_out(std::size_t node, const Action& action) {
             [&](const Close& request) { close(node, request.connection, "closed by the peer"); },
             [&](const FibBatch& batch) {
                 for (const FibChange& change : *batch.changes) {
+                    self.leftover.erase(change.prefix.to_string());
                     if (change.group == kNoRoute) {
                         self.fib.erase(change.prefix);
                     } else {
                         self.fib[change.prefix] = change.group;
                     }
                 }
+                if (on_kernel) {
+                    on_kernel();
+                }
+                self.inbox.emplace_back([this, node] { report_kernel(node); });
             },
             [&](const FibGroup& group) {
                 if (group.members.empty()) {
@@ -204,6 +246,10 @@ void Network::carry_out(std::size_t node, const Action& action) {
                     throw std::runtime_error("FibComplete twice");
                 }
                 self.fib_complete = true;
+                self.leftover.clear();
+                if (on_kernel) {
+                    on_kernel();
+                }
             },
             [&](const TrackNextHop& request) {
                 if (!request.wanted) {
@@ -220,6 +266,10 @@ void Network::carry_out(std::size_t node, const Action& action) {
                 self.reports.push_back(change.status.address.to_string() + " " +
                                        bgp::fsm::to_string(change.status.state) + (change.removed ? " removed" : "") +
                                        (change.status.last_error.empty() ? "" : ": " + change.status.last_error));
+            },
+            [&](const ManyPrefixes& many) {
+                self.reports.push_back(many.peer.to_string() + " announced " + std::to_string(many.received) + " of " +
+                                       std::to_string(many.most));
             },
         },
         action);
@@ -351,9 +401,10 @@ std::size_t Network::sessions(std::size_t node) const {
 }
 
 std::map<std::string, std::string> Network::kernel(std::size_t node) const {
-    std::map<std::string, std::string> out;
+    std::map<std::string, std::string> out = nodes_[node]->leftover;
     for (const auto& [prefix, group] : nodes_[node]->fib) {
         std::string& text = out[prefix.to_string()];
+        text.clear();
         if (group == kBlackhole) {
             text = "blackhole";
             continue;

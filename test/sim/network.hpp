@@ -38,8 +38,22 @@ public:
     /// Bytes between the two get lost without anybody noticing (hold timers must).
     void silence(std::size_t a, std::size_t b);
     void join(std::size_t a, std::size_t b);
-    /// The process dies and starts again with the same configuration and routes.
-    void restart(std::size_t node);
+    /// The process dies; the kernel keeps its routes.
+    void kill(std::size_t node);
+    /// The process is told to end, and does.
+    void terminate(std::size_t node);
+    /// It starts again with the same configuration and routes.
+    void start(std::size_t node);
+    void restart(std::size_t node) {
+        kill(node);
+        start(node);
+    }
+    /// The machine dies and starts again: nothing is left in the kernel.
+    void reboot(std::size_t node);
+    /// What BFD says about the way to a peer.
+    void bfd(std::size_t node, const std::string& peer, bool up, bool graceful);
+    /// Called whenever a kernel's routes have changed: what the packets of a test see.
+    std::function<void()> on_kernel;
     /// Next hop resolution of one router; all addresses are reachable at metric 0 unless told otherwise.
     void resolve(std::size_t node, const std::string& next_hop, std::optional<std::uint32_t> metric);
     /// The kernel takes no more than so many bytes for each connection of the router, until drained; its peers are
@@ -86,6 +100,9 @@ private:
         std::map<net::Ip, std::optional<std::uint32_t>> metrics;
         std::set<net::Ip> tracked;
         std::map<net::Prefix, speaker::FibGroupId> fib;
+        std::map<std::string, std::string> leftover;  ///< of an earlier run, not named yet
+        bgp::wire::FamilySet in_kernel;               ///< as last told
+        bool running = true;
         std::map<speaker::FibGroupId, std::vector<speaker::FibMember>> groups;
         std::vector<std::string> reports;
         std::size_t window = SIZE_MAX;
@@ -96,6 +113,7 @@ private:
     };
 
     void handle(std::size_t node, const speaker::Event& event);
+    void report_kernel(std::size_t node);
     void deliver(std::size_t node, speaker::ConnectionId connection, ByteView data);
     void carry_out(std::size_t node, const speaker::Action& action);
     void connect(std::size_t node, const speaker::Connect& request);

@@ -309,7 +309,10 @@ TEST_CASE("routes may be kept exactly when graceful restart says so") {
         {"hold timer", true, false, event::HoldExpired{}, false},
         {"hold timer with the N bit", true, true, event::HoldExpired{}, true},
         {"our UPDATE error with the N bit", true, true, event::UpdateError{kUpdateError}, true},
-        {"stopped", true, true, event::Stop{kCease, false}, false},
+        {"stopped", true, false, event::Stop{kCease, false}, false},
+        {"stopped with the N bit", true, true, event::Stop{kCease, false}, true},
+        {"stopped with a hard reset", true, true, event::Stop{hard_reset, false}, false},
+        {"stopped without a word", true, true, event::Stop{kCease, true}, false},
     }));
     CAPTURE(row.name);
     Rig rig;

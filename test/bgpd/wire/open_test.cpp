@@ -49,7 +49,12 @@ TEST_CASE("OPEN round trip with every capability") {
     open.capabilities.graceful_restart = GracefulRestart{
         true, true, 4095, {{AfiSafi::of(net::Family::v4), true}, {AfiSafi::of(net::Family::v6), false}}};
     open.capabilities.fqdn = Fqdn{"node-1", "example.org"};
-    open.capabilities.others = {{69, hex("00010103")}, {77, {}}};
+    open.capabilities.long_lived_restart = LongLivedRestart{{{AfiSafi::of(net::Family::v4), true, 0xabcdef}}};
+    open.capabilities.add_path = {{AfiSafi::of(net::Family::v4), true, false},
+                                  {AfiSafi::of(net::Family::v6), true, true}};
+    open.capabilities.roles = {3};
+    open.capabilities.software_version = "manul 1";
+    open.capabilities.others = {{67, hex("0102")}, {77, {}}};
     const Bytes bytes = encode(open);
     CHECK(bytes[20] == (kAsTrans >> 8));
     CHECK(decode(bytes) == open);
@@ -193,7 +198,8 @@ TEST_CASE("NOTIFICATION round trip and words") {
     CHECK(Notification{ErrorCode::hold_timer_expired, 0, {}}.to_string() == "Hold Timer Expired");
     CHECK(Notification{ErrorCode::update, 11, {}}.to_string() == "UPDATE Message Error/Malformed AS_PATH");
     CHECK(Notification{ErrorCode(77), 5, {}}.to_string() == "code 77/subcode 5");
-    CHECK(make_hard_reset(sent).to_string() == "Cease/Hard Reset (Cease/Administrative Shutdown)");
+    CHECK(make_hard_reset(sent).to_string() ==
+          "Cease/Hard Reset (Cease/Administrative Shutdown: maintenance until 18:00)");
     CHECK(hard_reset_reason(make_hard_reset(sent)) == sent);
 }
 

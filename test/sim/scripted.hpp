@@ -1,0 +1,88 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "bgpd/speaker/speaker.hpp"
+#include "bgpd/wire/open.hpp"
+#include "bgpd/wire/path_attributes.hpp"
+#include "bgpd/wire/update_writer.hpp"
+
+/// One speaker whose peers are scripts: a test says what they send, byte for byte where it must, and reads what they
+/// were sent. Time stands still unless it is told to pass.
+namespace manul::sim {
+
+namespace speaker = bgp::speaker;
+namespace wire = bgp::wire;
+
+class Scripted {
+public:
+    /// Every peer of the configuration is made passive.
+    explicit Scripted(speaker::Configuration configuration, wire::FamilySet in_kernel = {});
+
+    void configure(speaker::Configuration configuration);
+    void originate(const std::vector<std::string>& prefixes);
+    void command(speaker::PeerCommand command) { handle(std::move(command)); }
+    void bfd(const std::string& peer, bool up, bool graceful) {
+        handle(speaker::BfdChanged{*net::Ip::parse(peer), up, graceful});
+    }
+    void finish() { handle(speaker::Finish{}); }
+
+    /// The peer connects and sends this OPEN and a KEEPALIVE.
+    void connect(const std::string& peer, const wire::Open& open);
+    void send(const std::string& peer, const Bytes& bytes);
+    /// The peer's side of the connection ends.
+    void close(const std::string& peer);
+    /// Lets time pass; peers keep their sessions up meanwhile, except those that are silent.
+    void advance(std::chrono::seconds duration);
+    void silence(const std::string& peer) { silent_.insert(peer); }
+
+    /// What the peer was sent since the last call, a line a message or route: "open", "keepalive", "announce
+    /// 10.0.0.0/24 #7 via 192.0.2.1 path 65001 [65000:1]", "withdraw 10.0.0.0/24", "end of rib v4", "refresh begin v4",
+    /// "notification 6/2".
+    [[nodiscard]] std::vector<std::string> heard(const std::string& peer);
+    /// The OPEN that the peer was sent last.
+    [[nodiscard]] const wire::Open& open_of(const std::string& peer) { return *opens_.at(peer); }
+    [[nodiscard]] bool up(const std::string& peer) const;
+    [[nodiscard]] speaker::PeerStatus status(const std::string& peer) const;
+    [[nodiscard]] const speaker::Speaker& speaker() const noexcept { return *speaker_; }
+    /// Kernel routes: prefix -> "next hop next hop" or "blackhole".
+    [[nodiscard]] std::map<std::string, std::string> kernel() const;
+    /// All paths of a prefix: "peer verdict".
+    [[nodiscard]] std::vector<std::string> paths(const std::string& prefix) const;
+    [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+
+private:
+    void handle(const speaker::Event& event);
+    void settle();
+    void pass(speaker::Time target);
+    void carry_out(const speaker::Action& action);
+
+    std::unique_ptr<speaker::Speaker> speaker_;
+    speaker::Time now_{};
+    std::map<std::string, speaker::ConnectionId> connections_;
+    std::set<std::string> silent_;
+    std::map<speaker::ConnectionId, Bytes> sent_;    ///< by the speaker, not yet heard
+    std::map<speaker::ConnectionId, Bytes> unread_;  ///< by scripts, not yet consumed
+    std::map<std::string, std::optional<wire::Open>> opens_;
+    std::map<std::string, wire::UpdateContext> contexts_;
+    std::map<net::Prefix, speaker::FibGroupId> fib_;
+    std::map<speaker::FibGroupId, std::vector<speaker::FibMember>> groups_;
+    std::vector<std::string> warnings_;
+    std::uint32_t next_ = speaker::kFirstAcceptedConnection;
+};
+
+/// An OPEN with multiprotocol IPv4 and four-octet AS numbers, to be added to.
+[[nodiscard]] wire::Open make_open(std::uint32_t as, const std::string& identifier);
+/// One UPDATE that announces the prefixes.
+[[nodiscard]] Bytes announcement(const wire::PathAttributes& attributes, const std::string& next_hop,
+                                 const std::vector<std::string>& prefixes);
+[[nodiscard]] wire::PathAttributes attributes(const std::vector<std::uint32_t>& as_path);
+[[nodiscard]] Bytes withdrawal(const std::vector<std::string>& prefixes);
+[[nodiscard]] Bytes end_of_rib(net::Family family = net::Family::v4);
+[[nodiscard]] Bytes refresh(std::uint8_t subtype, net::Family family = net::Family::v4);
+
+}  // namespace manul::sim
