@@ -186,20 +186,16 @@ void read_settings(const JsonFields& fields, NetConf& out) {
         ipam.read("ipv4_pools", out.ipv4_pools);
         ipam.read("ipv6_pools", out.ipv6_pools);
     });
-<<<<<<< HEAD
     fields.read_object("dns", [&out](const JsonFields& dns) {
         dns.read("nameservers", out.dns.nameservers);
         dns.read("domain", out.dns.domain);
         dns.read("search", out.dns.search);
         dns.read("options", out.dns.options);
     });
-=======
     fields.read_object("feature_control", [&out](const JsonFields& features) {
         features.read("ip_addrs_no_ipam", out.allow_addresses_without_ipam);
         features.read("floating_ips", out.allow_floating_addresses);
     });
-    fields.read_object("dns", [&out](const JsonFields& dns) { out.dns = dns.object(); });
->>>>>>> e7afc2f (ipam: check, repair, release, configure, split, why and explain; addresses without IPAM, floating addresses)
     fields.read_object("runtimeConfig", [&out](const JsonFields& inner) { read_capabilities(inner, out); });
     fields.read_object("args", [&out](const JsonFields& inner) { read_convention_args(inner, out); });
 }
@@ -423,7 +419,6 @@ CniResult<ipam::Request> make_request(ipam::Op op, const Environment& environmen
     out.assign_ipv6 = conf.assign_ipv6;
     out.ipv4_pools = conf.ipv4_pools;
     out.ipv6_pools = conf.ipv6_pools;
-<<<<<<< HEAD
     if (op == ipam::Op::status) {
         return out;
     }
@@ -442,10 +437,8 @@ CniResult<ipam::Request> make_request(ipam::Op op, const Environment& environmen
     out.args.erase("MAC");
     out.labels = conf.labels;
     out.annotations = conf.annotations;
-=======
     out.allow_addresses_without_ipam = conf.allow_addresses_without_ipam;
     out.allow_floating_addresses = conf.allow_floating_addresses;
->>>>>>> e7afc2f (ipam: check, repair, release, configure, split, why and explain; addresses without IPAM, floating addresses)
     out.port_mappings = conf.port_mappings;
     out.bandwidth = conf.bandwidth;
     out.host_interface = ipam::host_interface_name(out);

@@ -72,13 +72,9 @@ struct NetConf {
     bool assign_ipv6 = false;
     std::vector<std::string> ipv4_pools;
     std::vector<std::string> ipv6_pools;
-<<<<<<< HEAD
-    Dns dns;  ///< of the configuration, or by capability
-=======
     bool allow_addresses_without_ipam = false;  ///< feature_control.ip_addrs_no_ipam
     bool allow_floating_addresses = false;      ///< feature_control.floating_ips
-    boost::json::object dns;
->>>>>>> e7afc2f (ipam: check, repair, release, configure, split, why and explain; addresses without IPAM, floating addresses)
+    Dns dns;  ///< of the configuration, or by capability
 
     std::vector<net::Ip> ips;  ///< asked for by capability or by args.cni
     std::optional<net::Mac> mac;

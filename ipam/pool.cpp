@@ -84,16 +84,11 @@ Result<Pool> Pool::from_model(const model::IpPool& pool) {
     }
     out.disabled = pool.spec.disabled;
     out.mode = pool.spec.assignment_mode;
-<<<<<<< HEAD
     if (pool.spec.vxlan_mode != model::EncapMode::never) {
         out.encapsulation = Encapsulation::vxlan;
     } else if (pool.spec.ipip_mode != model::EncapMode::never) {
         out.encapsulation = Encapsulation::ipip;
     }
-=======
-    out.ipip = pool.spec.ipip_mode != model::EncapMode::never;
-    out.vxlan = pool.spec.vxlan_mode != model::EncapMode::never;
->>>>>>> e7afc2f (ipam: check, repair, release, configure, split, why and explain; addresses without IPAM, floating addresses)
     for (const auto use : {model::AllowedUse::workload, model::AllowedUse::tunnel, model::AllowedUse::load_balancer}) {
         if (pool.spec.allows(use)) {
             out.uses.push_back(use);

@@ -23,13 +23,8 @@ struct Pool {
     bool disabled = false;
     model::AssignmentMode mode = model::AssignmentMode::automatic;
     std::vector<model::AllowedUse> uses;
-<<<<<<< HEAD
     enum class Encapsulation : std::uint8_t { none, ipip, vxlan };
     Encapsulation encapsulation = Encapsulation::none;  ///< between nodes, always or across subnets
-=======
-    bool ipip = false;   ///< its addresses are reached through IPIP tunnels, always or across subnets
-    bool vxlan = false;  ///< the same with VXLAN
->>>>>>> e7afc2f (ipam: check, repair, release, configure, split, why and explain; addresses without IPAM, floating addresses)
     model::Selector node_selector;
     model::Selector namespace_selector;
 

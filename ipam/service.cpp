@@ -262,17 +262,15 @@ Outcome<AddResult> Service::add_one(Transaction& transaction, const Request& req
                 MANUL_CHECK(release_handle(transaction.ipam(), world, old, now));
             }
         }
-<<<<<<< HEAD
-        if (!request.policy_only) {
-=======
-        if (!demand.unmanaged.empty()) {
+        if (request.policy_only) {
+            // Another plugin gave the pod its addresses.
+        } else if (!demand.unmanaged.empty()) {
             MANUL_CHECK(check_unmanaged(world, demand.unmanaged));
             endpoint.metadata.annotations[kUnmanagedAnnotation] = "true";
             for (const net::Ip& address : demand.unmanaged) {
                 endpoint.spec.ip_networks.push_back(net::Prefix::host(address));
             }
         } else {
->>>>>>> e7afc2f (ipam: check, repair, release, configure, split, why and explain; addresses without IPAM, floating addresses)
             MANUL_TRY(const auto assigned, assign(transaction.ipam(), world, demand, now));
             for (const Assigned& one : assigned) {
                 endpoint.spec.ip_networks.push_back(net::Prefix::host(one.address));
@@ -372,11 +370,7 @@ Answer Service::check(const Request& request) {
     if (!stored) {
         return to_answer(stored.error());
     }
-<<<<<<< HEAD
-    if (!*stored && !answer.policy_only) {
-=======
-    if (!*stored && !is_unmanaged(**endpoint)) {
->>>>>>> e7afc2f (ipam: check, repair, release, configure, split, why and explain; addresses without IPAM, floating addresses)
+    if (!*stored && !answer.policy_only && !is_unmanaged(**endpoint)) {
         return failure(ErrorCode::check_failed, fmt::format("{} has an endpoint, but its addresses are not allocated "
                                                             "(no handle {})",
                                                             name, handle));

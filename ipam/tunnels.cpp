@@ -120,8 +120,9 @@ std::vector<std::string> tunnel_pools(Tunnel tunnel, const std::vector<Pool>& po
             pool.mode == model::AssignmentMode::manual || !selects_node(pool, node_labels)) {
             continue;
         }
-        const bool needed = (tunnel == Tunnel::ipip && pool.ipip) ||
-                            ((tunnel == Tunnel::vxlan || tunnel == Tunnel::vxlan_v6) && pool.vxlan) ||
+        const bool needed = (tunnel == Tunnel::ipip && pool.encapsulation == Pool::Encapsulation::ipip) ||
+                            ((tunnel == Tunnel::vxlan || tunnel == Tunnel::vxlan_v6) &&
+                             pool.encapsulation == Pool::Encapsulation::vxlan) ||
                             (tunnel == Tunnel::wireguard && settings.wireguard) ||
                             (tunnel == Tunnel::wireguard_v6 && settings.wireguard_v6);
         if (needed) {

@@ -404,8 +404,8 @@ TEST_CASE("a pool is split into equal parts that hold its blocks") {
 TEST_CASE("a tunnel end takes its address from pools of its kind, and its MAC follows from the node") {
     std::vector<Pool> pools{make_pool("plain", "10.0.0.0/24", 26), make_pool("vx", "10.1.0.0/24", 26),
                             make_pool("ip", "10.2.0.0/24", 26), make_pool("vx6", "fd00::/64", 122)};
-    pools[1].vxlan = pools[3].vxlan = true;
-    pools[2].ipip = true;
+    pools[1].encapsulation = pools[3].encapsulation = Pool::Encapsulation::vxlan;
+    pools[2].encapsulation = Pool::Encapsulation::ipip;
     const auto names = [&](Tunnel tunnel, TunnelSettings settings = {}) {
         return tunnel_pools(tunnel, pools, {{"rack", "a"}}, settings);
     };
