@@ -1,6 +1,7 @@
 #include "felix/io/dataplane.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -33,11 +34,6 @@
 namespace manul::felix::io {
 
 namespace {
-
-std::int64_t now_us() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
 
 /// Pairs of class chains that an earlier run gave groups to.
 void reserve_groups(const nft::KernelState& kernel, render::Renderer& renderer) {
@@ -78,12 +74,14 @@ Dataplane::Dataplane(boost::asio::io_context& io, Options options, NftSocket nft
       renderer_(options_.dispatch),
       retry_us_(options_.retry_first_us),
       started_us_(now_us()),
-      retry_(io, [this] { synchronize(); }),
+      retry_(io, [this] { try_again(); }),
+      refresh_rules_(io, [this] { refresh_rules(); }),
+      refresh_routes_(io, [this] { refresh_routes(); }),
       watch_rules_(io, nft_monitor_.fd(), [this] { on_rules_changed(); }),
       watch_links_(io, links_.fd(), [this] { on_links_changed(); }) {}
 
 Result<std::unique_ptr<Dataplane>> Dataplane::open(boost::asio::io_context& io, Options options) {
-    MANUL_TRY(NftSocket nft, NftSocket::open());
+    MANUL_TRY(NftSocket nft, NftSocket::open_owner());
     MANUL_TRY(NftMonitor monitor, NftMonitor::open());
     MANUL_TRY(InterfaceWatch links, InterfaceWatch::open());
     MANUL_TRY(RouteSync routes, RouteSync::open());
@@ -140,6 +138,7 @@ void Dataplane::apply(const Batch& batch) {
         dirty_links_.insert(link.interface);
     }
     if (configured) {
+        schedule_refresh(true, true);
         if (const auto listed = routes_.list(); !listed) {
             log::emit(kListFailed, "routes", listed.error().message);
         }
@@ -187,6 +186,7 @@ void Dataplane::synchronize() {
     }
     if (!status_.in_sync) {
         enable_forwarding();
+        read_members();
     }
     if (must_read_back_ && !read_back()) {
         return;
@@ -207,79 +207,9 @@ void Dataplane::synchronize() {
     if (!std::exchange(status_.in_sync, true)) {
         log::emit(kInSync, workloads_.size(), (now_us() - started_us_) / 1000);
     }
-    if (routes_.has_failures() || !dirty_links_.empty()) {
+    if (routes_.has_failures() || !dirty_links_.empty() || !withheld_.empty()) {
         retry_.after_us(static_cast<std::int64_t>(options_.retry_last_us / 10));
     }
-}
-
-bool Dataplane::commit(nft::Scope scope) {
-    nft::Transaction transaction = tracker_.plan(scope);
-    if (transaction.empty()) {
-        commit_pending_ = false;
-        return true;
-    }
-    carry_counters(transaction);
-    const std::int64_t before = now_us();
-    CommitResult result = nft_.commit(transaction);
-    if (result.outcome == CommitResult::Outcome::done) {
-        tracker_.committed(transaction);
-        counters_.committed();
-        ++status_.commits;
-        status_.last_commit_us = static_cast<std::uint64_t>(now_us() - before);
-        status_.commit_us_total += status_.last_commit_us;
-        status_.problems.clear();
-        commit_pending_ = false;
-        if (const auto generation = nft_.generation()) {
-            generation_ = *generation;
-        }
-        return true;
-    }
-    commit_pending_ = true;
-    must_read_back_ = true;
-    status_.problems = std::move(result.problems);
-    if (result.outcome == CommitResult::Outcome::unknown) {
-        log::emit(kCommitUnknown);
-    }
-    retry_later([&](std::uint64_t pause_ms) {
-        if (result.outcome == CommitResult::Outcome::refused) {
-            constexpr std::size_t kShown = 3;
-            status_.problems.resize(std::min(status_.problems.size(), kShown));
-            log::emit(kCommitRefused, pause_ms, fmt::format("{}", fmt::join(status_.problems, "; ")));
-        }
-    });
-    return false;
-}
-
-/// A count that cannot be read is no reason to hold back a change of policy: it starts again then.
-void Dataplane::carry_counters(nft::Transaction& transaction) {
-    std::vector<std::pair<render::TableKey, nft::RuleCounter>> read;
-    for (const auto& place : nft::CounterLedger::doomed(transaction)) {
-        if (auto counters = nft_.counters(place.table, place.chain)) {
-            for (nft::RuleCounter& counter : *counters) {
-                read.emplace_back(place.table, std::move(counter));
-            }
-        }
-    }
-    counters_.carry(transaction, read);
-}
-
-/// Compares everything with what the kernel really holds.
-bool Dataplane::read_back() {
-    const auto snapshot = nft_.read();
-    if (!snapshot) {
-        retry_later([&](std::uint64_t pause_ms) { log::emit(kReadBackFailed, pause_ms, snapshot.error().message); });
-        return false;
-    }
-    generation_ = snapshot->generation;
-    tracker_.adopt(snapshot->state);
-    must_read_back_ = false;
-    return true;
-}
-
-void Dataplane::retry_later(const std::function<void(std::uint64_t)>& report) {
-    report(retry_us_ / 1000);
-    retry_.after_us(static_cast<std::int64_t>(retry_us_));
-    retry_us_ = std::min(retry_us_ * 2, options_.retry_last_us);
 }
 
 // --- links, marks ---------------------------------------------------------------------------------------------------
@@ -378,25 +308,6 @@ void Dataplane::links_changed(const std::vector<InterfaceWatch::Change>& changes
             log::emit(kForeignGroup, change.name, link->group, change.name);
         }
     }
-}
-
-void Dataplane::on_rules_changed() {
-    const NftMonitor::Heard heard = nft_monitor_.take();
-    std::string who = heard.who;
-    if (heard.lost && who.empty()) {
-        // Our own large commits overflow the buffer as well; the generation tells whether that was all.
-        const auto generation = nft_.generation();
-        if (generation && *generation == generation_) {
-            return;
-        }
-        who = "somebody";
-    }
-    if (who.empty()) {
-        return;
-    }
-    log::emit(kForeignChange, who);
-    must_read_back_ = true;
-    synchronize();
 }
 
 void Dataplane::enable_forwarding() {

@@ -18,6 +18,7 @@
 #include "felix/io/route_sync.hpp"
 #include "felix/model/update.hpp"
 #include "felix/nft/counters.hpp"
+#include "felix/nft/isolate.hpp"
 #include "felix/nft/tracker.hpp"
 #include "felix/render/renderer.hpp"
 
@@ -33,8 +34,9 @@
 ///                                             EndpointMarks (interfaces that have all three)
 ///
 /// Until the store was listed nothing is written: the rules of an earlier run stay in force. The first commit then
-/// turns them into the wanted ones. Whatever fails is tried again, with growing pauses; what others change in our
-/// tables is read back and put right.
+/// turns them into the wanted ones. Whatever fails is tried again, with growing pauses; a single chain or set that the
+/// kernel refuses is left out and reported, and holds back nothing else. What others change in our tables is read back
+/// and put right; besides, rules and routes are compared in the intervals that FelixConfiguration sets.
 namespace manul::felix::io {
 
 class Dataplane {
@@ -89,12 +91,20 @@ private:
         bool programmed = false;
     };
 
+    [[nodiscard]] static std::int64_t now_us();
     void note_endpoint(const Endpoint& endpoint);
     void forget_endpoint(const EndpointKey& key);
     void synchronize();
+    void try_again();
     [[nodiscard]] bool commit(nft::Scope scope);
+    [[nodiscard]] nft::Attempt attempt(nft::Transaction& transaction);
+    void report_withheld(const std::vector<nft::Withheld>& withheld);
     void carry_counters(nft::Transaction& transaction);
     [[nodiscard]] bool read_back();
+    void read_members();
+    void schedule_refresh(bool rules, bool routes);
+    void refresh_rules();
+    void refresh_routes();
     void retry_later(const std::function<void(std::uint64_t)>& report);
     void move_links();
     void write_marks();
@@ -121,6 +131,8 @@ private:
     bool commit_pending_ = false;
     bool must_read_back_ = false;
     std::uint32_t generation_ = 0;
+    std::int64_t repaired_us_ = 0;                     ///< when rules were last read back because somebody changed them
+    std::map<nft::ObjectName, std::string> withheld_;  ///< with the kernel's reason
     std::uint64_t retry_us_;
     std::map<std::string, Workload> workloads_;  ///< by interface
     std::map<EndpointKey, std::string> interface_of_;
@@ -133,6 +145,8 @@ private:
     std::int64_t started_us_;
 
     Timer retry_;
+    Timer refresh_rules_;
+    Timer refresh_routes_;
     ReadableWatch watch_rules_;
     ReadableWatch watch_links_;
 };

@@ -12,6 +12,9 @@ inline constexpr log::Message kInSync{"FELIX_IN_SYNC", Level::info,
 inline constexpr log::Message kCommitRefused{
     "FELIX_COMMIT_REFUSED", Level::error, "the kernel refused a change of the rules, trying again in {} ms: {}",
     "Rules in force stay as they were. Report this with the text if it does not go away by itself."};
+inline constexpr log::Message kObjectWithheld{
+    "FELIX_OBJECT_WITHHELD", Level::error, "the kernel refuses {}, which stays as it was or closed: {}",
+    "Everything else is in force. The name tells the policy (p_) or selector (s_, n_); report it with the text."};
 inline constexpr log::Message kCommitUnknown{
     "FELIX_COMMIT_UNKNOWN", Level::warning,
     "the kernel's answer to a change of the rules was lost; reading the rules back", "No action needed."};

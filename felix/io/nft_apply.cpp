@@ -17,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -81,6 +82,16 @@ Result<NftSocket> NftSocket::open() {
     return NftSocket(std::move(fd));
 }
 
+Result<NftSocket> NftSocket::open_owner() {
+    MANUL_TRY(NftSocket socket, open());
+    const nft::Batch probe = nft::encode_owner_probe();
+    CommitResult result;
+    MANUL_CHECK(socket.send(probe.buffer.view()));
+    socket.collect(probe, {}, result);
+    socket.own_tables_ = result.outcome == CommitResult::Outcome::done;
+    return socket;
+}
+
 /// A transaction must go out in one call, and the default buffer ends at about 200 KiB.
 void NftSocket::make_room(std::size_t bytes) {
     const std::size_t wanted = bytes + bytes / 2 + (std::size_t{64} << 10U);
@@ -127,10 +138,11 @@ CommitResult NftSocket::commit(const nft::Transaction& transaction, std::optiona
     CommitResult result;
     while (receive_now(fd_.get(), buffer_).value_or(std::nullopt)) {  // leftovers of a request that timed out
     }
-    const nft::Batch batch = nft::encode(transaction, generation);
+    const nft::Batch batch = nft::encode(transaction, generation, own_tables_);
     result.bytes = batch.buffer.view().size();
     if (const auto sent = send(batch.buffer.view()); !sent) {
         result.outcome = CommitResult::Outcome::refused;
+        result.error = ENOBUFS;
         result.problems.push_back(sent.error().message);
         return result;
     }
@@ -165,6 +177,10 @@ void NftSocket::collect(const nft::Batch& batch, const nft::Transaction& transac
             const std::size_t command = message->sequence < batch.command_of.size()
                                             ? batch.command_of[message->sequence]
                                             : nft::Batch::kNoCommand;
+            if (result.error == 0) {
+                result.error = ack->code;
+                result.command = command < transaction.size() ? std::optional(command) : std::nullopt;
+            }
             const std::string what =
                 command < transaction.size() ? nft::describe(transaction[command]) : std::string("commit");
             result.problems.push_back(fmt::format("cannot {}: {}{}{}", what, std::strerror(ack->code),
@@ -203,7 +219,13 @@ Result<bool> NftSocket::dump(nft::DumpKind kind, const render::TableKey& table, 
                 return fail(
                     fmt::format("nf_tables refused a dump: {}", ack ? std::strerror(ack->code) : "damaged answer"));
             }
-            on_message(*message);
+            if constexpr (std::is_same_v<std::invoke_result_t<OnMessage, const netlink::MessageView&>, bool>) {
+                if (!on_message(*message)) {
+                    return false;
+                }
+            } else {
+                on_message(*message);
+            }
         }
     }
 }
@@ -216,7 +238,7 @@ Result<bool> NftSocket::read_once(Snapshot& snapshot) {
         MANUL_TRY(bool consistent, dump(nft::DumpKind::tables, {family, {}}, {}, [&](const auto& message) {
                       if (const auto table = nft::decode_table(message)) {
                           tables.push_back(*table);
-                          snapshot.state[*table];
+                          snapshot.state[*table].orphan = own_tables_ && nft::decode_orphan(message);
                       }
                   }));
         const auto decode = [&](const auto& message) { nft::decode_object(message, snapshot.state); };
@@ -266,6 +288,16 @@ Result<std::uint32_t> NftSocket::generation() {
         }
     }
     return fail("nf_tables did not tell its generation");
+}
+
+Result<std::optional<render::Members>> NftSocket::members(const render::TableKey& table, const std::string& set,
+                                                          std::size_t most) {
+    render::Members members;
+    MANUL_TRY(const bool consistent, dump(nft::DumpKind::elements, table, set, [&](const auto& message) {
+                  nft::decode_members(message, members);
+                  return members.size() <= most;
+              }));
+    return consistent && members.size() <= most ? std::optional(std::move(members)) : std::nullopt;
 }
 
 Result<std::vector<nft::RuleCounter>> NftSocket::counters() {

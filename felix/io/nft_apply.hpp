@@ -27,7 +27,9 @@ struct CommitResult {
     Outcome outcome = Outcome::unknown;
     /// One line each: what was to be done with which object, and the kernel's reason.
     std::vector<std::string> problems;
-    std::size_t bytes = 0;  ///< of the batch
+    std::optional<std::size_t> command;  ///< the first that was refused, where the kernel named one
+    int error = 0;                       ///< errno of the first refusal
+    std::size_t bytes = 0;               ///< of the batch
 };
 
 /// One long-lived socket for requests (closing one waits until deleted objects are destroyed). It stays in the network
@@ -35,6 +37,8 @@ struct CommitResult {
 class NftSocket {
 public:
     [[nodiscard]] static Result<NftSocket> open();
+    /// Tables that it makes belong to it where the kernel knows that: see nft::kOwnedTable.
+    [[nodiscard]] static Result<NftSocket> open_owner();
 
     [[nodiscard]] CommitResult commit(const nft::Transaction& transaction,
                                       std::optional<std::uint32_t> generation = std::nullopt);
@@ -46,6 +50,10 @@ public:
     };
     [[nodiscard]] Result<Snapshot> read();
     [[nodiscard]] Result<std::uint32_t> generation();
+    /// Members of a plain set; nothing when it changed meanwhile, or has more than `most`: the socket is of no use
+    /// then.
+    [[nodiscard]] Result<std::optional<render::Members>> members(const render::TableKey& table, const std::string& set,
+                                                                 std::size_t most);
     /// Counters of all rules that have an id.
     [[nodiscard]] Result<std::vector<nft::RuleCounter>> counters();
     /// Counters of one chain, or of a whole table when `chain` is empty; none when it is not there.
@@ -56,6 +64,7 @@ private:
     explicit NftSocket(UniqueFd fd);
 
     /// False: the dump changed under our feet.
+    /// `on_message` may return false to stop, and then the socket is of no further use.
     template <class OnMessage>
     [[nodiscard]] Result<bool> dump(nft::DumpKind kind, const render::TableKey& table, const std::string& object,
                                     OnMessage on_message);
@@ -68,6 +77,7 @@ private:
     UniqueFd fd_;
     std::vector<std::uint8_t> buffer_;
     std::size_t send_room_ = 0;
+    bool own_tables_ = false;
 };
 
 /// Hears all commits in the namespace and tells those that touched our tables and were not made by this process.

@@ -18,6 +18,7 @@
 
 #include "base/overloaded.hpp"
 #include "felix/nft/expression.hpp"
+#include "felix/nft/tracker.hpp"
 #include "felix/nft/wire.hpp"
 #include "felix/render/ruleset.hpp"
 #include "net/ip.hpp"
@@ -43,7 +44,8 @@ std::uint8_t family_number(net::Family family) { return family == net::Family::v
 
 class Encoder {
 public:
-    Encoder(Batch& batch, std::optional<std::uint32_t> generation) : batch_(batch), out_(batch.buffer) {
+    Encoder(Batch& batch, std::optional<std::uint32_t> generation, bool own_tables)
+        : batch_(batch), out_(batch.buffer), own_tables_(own_tables) {
         begin_raw(NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, Batch::kNoCommand);
         if (generation) {
             put_u32(out_, NFNL_BATCH_GENID, *generation);
@@ -60,6 +62,21 @@ public:
         batch_.acknowledged = last.nlmsg_seq;
         begin_raw(NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, Batch::kNoCommand);
         out_.end();
+    }
+
+    /// A table of no meaning, made and removed.
+    void probe() {
+        constexpr std::string_view kName = "manul_probe";
+        for (const auto kind : {NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE}) {
+            const bool make = kind == NFT_MSG_NEWTABLE;
+            begin_raw(type_number(static_cast<std::uint16_t>(kind)), make ? NLM_F_CREATE : 0, NFPROTO_IPV4, 0,
+                      Batch::kNoCommand);
+            out_.text(NFTA_TABLE_NAME, kName);
+            if (make) {
+                put_u32(out_, NFTA_TABLE_FLAGS, kOwnedTable);
+            }
+            out_.end();
+        }
     }
 
     void encode(const Command& command, std::size_t index) {
@@ -85,7 +102,7 @@ private:
     void add(const AddTable& c) {
         begin(NFT_MSG_NEWTABLE, NLM_F_CREATE, c.table);
         out_.text(NFTA_TABLE_NAME, name(c.table.id));
-        put_u32(out_, NFTA_TABLE_FLAGS, 0);
+        put_u32(out_, NFTA_TABLE_FLAGS, own_tables_ && is_owned(c.table.id) ? kOwnedTable : 0);
         out_.end();
     }
     void add(const DeleteTable& c) {
@@ -248,6 +265,7 @@ private:
 
     Batch& batch_;
     RequestBuffer& out_;
+    bool own_tables_;
     std::size_t message_at_ = 0;
     std::size_t command_ = Batch::kNoCommand;
     std::uint32_t set_id_ = 0;
@@ -265,12 +283,22 @@ std::string object(const TableKey& table, std::string_view kind, std::string_vie
 
 }  // namespace
 
-Batch encode(const Transaction& transaction, std::optional<std::uint32_t> generation) {
+bool is_owned(render::TableId table) noexcept { return table != render::TableId::egress; }
+
+Batch encode(const Transaction& transaction, std::optional<std::uint32_t> generation, bool own_tables) {
     Batch batch;
-    Encoder encoder(batch, generation);
+    Encoder encoder(batch, generation, own_tables);
     for (std::size_t i = 0; i < transaction.size(); ++i) {
         encoder.encode(transaction[i], i);
     }
+    encoder.finish();
+    return batch;
+}
+
+Batch encode_owner_probe() {
+    Batch batch;
+    Encoder encoder(batch, std::nullopt, true);
+    encoder.probe();
     encoder.finish();
     return batch;
 }
@@ -291,6 +319,10 @@ std::string describe(const Command& command) {
             [](const DeleteElements& c) { return "remove elements from " + object(c.table, "set", c.set); },
         },
         command);
+}
+
+std::string describe(const ObjectName& name) {
+    return object(name.table, name.kind == ObjectName::Kind::chain ? "chain" : "set", name.name);
 }
 
 }  // namespace manul::felix::nft

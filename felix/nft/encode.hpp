@@ -23,7 +23,17 @@ struct Batch {
     static constexpr std::size_t kNoCommand = static_cast<std::size_t>(-1);
 };
 
+/// Tables are made with these flags where the kernel knows them: nobody but the socket that made a table can change it,
+/// and it stays when the socket goes, for the next felix to take over (NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST of Linux
+/// 6.9, which older headers do not name).
+inline constexpr std::uint32_t kOwnedTable = 0x2 | 0x4;
+/// The table of pod egress is open to others: whoever learns addresses from DNS fills its sets.
+[[nodiscard]] bool is_owned(render::TableId table) noexcept;
+
 /// With `generation` the kernel refuses the batch (ERESTART) when somebody committed since that generation was read.
-[[nodiscard]] Batch encode(const Transaction& transaction, std::optional<std::uint32_t> generation);
+[[nodiscard]] Batch encode(const Transaction& transaction, std::optional<std::uint32_t> generation,
+                           bool own_tables = false);
+/// Makes and removes an owned table: refused by kernels that do not know the flags.
+[[nodiscard]] Batch encode_owner_probe();
 
 }  // namespace manul::felix::nft

@@ -187,6 +187,25 @@ std::optional<TableKey> decode_table(const MessageView& view) {
     return message && message->kind == NFT_MSG_NEWTABLE ? our_table(*message, NFTA_TABLE_NAME) : std::nullopt;
 }
 
+bool decode_orphan(const MessageView& view) {
+    constexpr std::uint32_t kOwner = 0x2;    // NFT_TABLE_F_OWNER
+    constexpr std::uint32_t kPersist = 0x4;  // NFT_TABLE_F_PERSIST, Linux 6.9
+    const auto message = open_message(view);
+    return message && (find_u32(message->attributes, NFTA_TABLE_FLAGS) & (kOwner | kPersist)) == kPersist;
+}
+
+void decode_members(const MessageView& view, render::Members& members) {
+    const auto message = open_message(view);
+    if (!message || message->kind != NFT_MSG_NEWSETELEM) {
+        return;
+    }
+    AttributeWalk walk(find_nest(message->attributes, NFTA_SET_ELEM_LIST_ELEMENTS));
+    while (const auto element = walk.next()) {
+        const ByteView key = find_nest(find_nest(element->payload, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
+        members.insert(ElementKey::from_bytes(key));
+    }
+}
+
 void decode_object(const MessageView& view, KernelState& state) {
     const auto message = open_message(view);
     const auto key = message ? table_of(*message) : std::nullopt;

@@ -22,6 +22,10 @@ void request_generation(netlink::RequestBuffer& out);
 
 /// What one dumped message says. Nothing when it is damaged or about a table that is not ours.
 [[nodiscard]] std::optional<TableKey> decode_table(const netlink::MessageView& message);
+/// Of a dumped table: it persists, and its owner is gone.
+[[nodiscard]] bool decode_orphan(const netlink::MessageView& message);
+/// Adds the keys of a dumped element list.
+void decode_members(const netlink::MessageView& message, render::Members& members);
 /// Adds a chain, rule, set or element list to the state.
 void decode_object(const netlink::MessageView& message, KernelState& state);
 [[nodiscard]] std::optional<std::uint32_t> decode_generation(const netlink::MessageView& message);

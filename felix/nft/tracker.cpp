@@ -80,7 +80,10 @@ void Tracker::change(const render::Change& change) {
                        mark_everything(c.table);
                        forget_contents(c.table);
                    },
-                   [&](const render::PutChain& c) { dirty_[c.table].chains.insert(c.name); },
+                   [&](const render::PutChain& c) {
+                       dirty_[c.table].chains.insert(c.name);
+                       release({c.table, ObjectName::Kind::chain, c.name});
+                   },
                    [&](const render::RemoveChain& c) { dirty_[c.table].chains.insert(c.name); },
                    [&](const render::PutSet& c) { dirty_[c.table].sets.insert(c.name); },
                    [&](const render::RemoveSet& c) {
@@ -91,6 +94,7 @@ void Tracker::change(const render::Change& change) {
                    },
                    [&](const render::ChangeElements& c) {
                        dirty_[c.table].sets.insert(c.set);
+                       release({c.table, ObjectName::Kind::set, c.set});
                        track_members(c);
                    },
                },
@@ -103,21 +107,57 @@ void Tracker::track_members(const render::ChangeElements& change) {
     if (applied == nullptr || applied->unknown || applied->shape != SetType::Shape::members) {
         return;
     }
-    render::Set& wanted = wanted_.tables[change.table].sets[change.set];
-    // Each real change of membership flips whether the kernel differs in that member.
+    // Each change of membership flips whether the kernel differs in that member.
     const auto flip = [applied](const ElementKey& member, bool missing) {
         if (applied->pending.erase(member) == 0) {
             applied->pending.emplace(member, missing);
         }
     };
     for (const ElementKey& member : change.remove) {
-        if (wanted.members.erase(member) != 0) {
-            flip(member, false);
-        }
+        flip(member, false);
     }
     for (const Element& element : change.add) {
-        if (wanted.members.insert(element.key).second) {
-            flip(element.key, true);
+        flip(element.key, true);
+    }
+}
+
+std::vector<ObjectName> Tracker::unread_sets(std::size_t most) const {
+    std::vector<ObjectName> names;
+    for (const auto& [key, dirty] : dirty_) {
+        const AppliedTable* applied = applied_table(key);
+        const render::Table* wanted = wanted_table(key);
+        if (applied == nullptr || wanted == nullptr || applied->replace) {
+            continue;
+        }
+        for (const std::string& set : dirty.sets) {
+            const AppliedSet* have = find_value(applied->sets, set);
+            const render::Set* want = find_value(wanted->sets, set);
+            if (have != nullptr && want != nullptr && have->unknown && have->shape == SetType::Shape::members &&
+                want->member_keys().size() <= most) {
+                names.push_back({key, ObjectName::Kind::set, set});
+            }
+        }
+    }
+    return names;
+}
+
+void Tracker::adopt_members(const ObjectName& set, const render::Members& members) {
+    AppliedSet* applied = applied_set(set.table, set.name);
+    const render::Table* table = wanted_table(set.table);
+    const render::Set* wanted = table == nullptr ? nullptr : find_value(table->sets, set.name);
+    if (applied == nullptr || wanted == nullptr) {
+        return;
+    }
+    applied->unknown = false;
+    applied->pending.clear();
+    for (const ElementKey& member : wanted->member_keys()) {
+        if (!members.contains(member)) {
+            applied->pending.emplace(member, true);
+        }
+    }
+    for (const ElementKey& member : members) {
+        if (!wanted->member_keys().contains(member)) {
+            applied->pending.emplace(member, false);
         }
     }
 }
@@ -158,6 +198,7 @@ void Tracker::adopt(const KernelState& kernel) {
     for (const auto& [key, table] : kernel) {
         AppliedTable& applied = applied_[key];
         applied.chains = table.chains;
+        applied.orphan = table.orphan;
         for (const auto& [set, content] : table.sets) {
             AppliedSet& known = applied.sets[set];
             known.shape = content.shape;
@@ -203,7 +244,7 @@ void Tracker::plan_table(const TableKey& key, const DirtyTable& dirty, Scope sco
     if (applied != nullptr && applied->replace) {
         steps.remove_tables_first.emplace_back(DeleteTable{key});
     }
-    if (applied == nullptr || applied->replace) {
+    if (applied == nullptr || applied->replace || applied->orphan) {
         steps.add_tables.emplace_back(AddTable{key});
     }
     for (const std::string& set : dirty.sets) {
@@ -218,6 +259,14 @@ void Tracker::plan_chain(const TableKey& key, const std::string& chain, Scope sc
     const AppliedTable* table = applied_table(key);
     const KernelChain* applied = table == nullptr || table->replace ? nullptr : find_value(table->chains, chain);
     const ChainPtr* wanted = find_value(wanted_table(key)->chains, chain);
+    if (is_withheld({key, ObjectName::Kind::chain, chain})) {
+        if (applied == nullptr && wanted != nullptr && !(*wanted)->hook()) {
+            const ChainPtr closed = render::Chain::make(key.family, {{{}, {render::Count{}, render::drop()}}});
+            steps.add_chains.emplace_back(AddChain{key, chain, closed});
+            steps.rules.emplace_back(FillChain{key, chain, closed});
+        }
+        return;
+    }
     if (wanted == nullptr) {
         if (applied != nullptr && scope == Scope::everything) {
             steps.flush_chains.emplace_back(FlushChain{key, chain});
@@ -246,6 +295,9 @@ void Tracker::plan_set(const TableKey& key, const std::string& set, Scope scope,
     const AppliedTable* table = applied_table(key);
     const AppliedSet* applied = table == nullptr || table->replace ? nullptr : find_value(table->sets, set);
     const render::Set* wanted = find_value(wanted_table(key)->sets, set);
+    if (is_withheld({key, ObjectName::Kind::set, set})) {
+        return;
+    }
     if (wanted == nullptr) {
         if (applied != nullptr && scope == Scope::everything) {
             steps.remove_sets.emplace_back(DeleteSet{key, set});
@@ -277,7 +329,7 @@ void Tracker::plan_set(const TableKey& key, const std::string& set, Scope scope,
             }
         }
     } else if (applied == nullptr || applied->unknown) {
-        for (const ElementKey& member : wanted->members) {
+        for (const ElementKey& member : wanted->member_keys()) {
             add.elements.push_back({member, {}, {}});
         }
     } else {
@@ -328,7 +380,7 @@ void Tracker::clean(const TableKey& key, DirtyTable& dirty) const {
     });
 }
 
-void Tracker::note(const AddTable& c) { applied_[c.table]; }
+void Tracker::note(const AddTable& c) { applied_[c.table].orphan = false; }
 void Tracker::note(const DeleteTable& c) { applied_.erase(c.table); }
 void Tracker::note(const AddChain& c) {
     applied_[c.table].chains.insert_or_assign(c.name, KernelChain{c.chain->hook(), {}});

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -28,6 +30,7 @@ struct KernelSet {
     bool operator==(const KernelSet&) const = default;
 };
 struct KernelTable {
+    bool orphan = false;  ///< it was owned by a socket that is gone, and waits for the next owner
     std::map<std::string, KernelChain, std::less<>> chains;
     std::map<std::string, KernelSet, std::less<>> sets;
 };
@@ -36,6 +39,17 @@ using KernelState = std::map<TableKey, KernelTable>;
 /// What a plan may take away. A chain or set that nobody wants any more, or an element of a verdict map, may still
 /// serve a link that is on its way to another class: those are removed by a second plan, after the links were moved.
 enum class Scope : std::uint8_t { keep_unused, everything };
+
+/// A chain or set of ours.
+struct ObjectName {
+    enum class Kind : std::uint8_t { chain, set };
+    TableKey table;
+    Kind kind = Kind::chain;
+    std::string name;
+    auto operator<=>(const ObjectName&) const = default;
+};
+/// "table ip manul_e, chain c_1f2e".
+[[nodiscard]] std::string describe(const ObjectName& object);
 
 /// Wanted ruleset and the kernel's, and the way from one to the other. After each commit either committed() is called,
 /// or nothing: then the next plan repeats what is missing together with what changed since.
@@ -53,6 +67,18 @@ public:
     /// The kernel carried the transaction out.
     void committed(const Transaction& transaction);
 
+    /// Plain sets whose content is unknown and that are wanted with at most `most` members: worth reading.
+    [[nodiscard]] std::vector<ObjectName> unread_sets(std::size_t most) const;
+    /// What such a set holds.
+    void adopt_members(const ObjectName& set, const render::Members& members);
+
+    /// Leaves the object as the kernel has it, until it is changed or released. A chain that the kernel does not have
+    /// is made with a single drop in it: what cannot be judged does not pass. (Base chains are not made then.)
+    void withhold(const ObjectName& object) { withheld_.insert(object); }
+    void release(const ObjectName& object) { withheld_.erase(object); }
+    [[nodiscard]] bool is_withheld(const ObjectName& object) const { return withheld_.contains(object); }
+    [[nodiscard]] const std::set<ObjectName>& withheld() const noexcept { return withheld_; }
+
     [[nodiscard]] const render::Ruleset& wanted() const noexcept { return wanted_; }
 
 private:
@@ -67,6 +93,7 @@ private:
         std::map<std::string, KernelChain, std::less<>> chains;
         std::map<std::string, AppliedSet, std::less<>> sets;
         bool replace = false;  ///< holds something that cannot be changed in place
+        bool orphan = false;   ///< to be taken over
     };
     struct DirtyTable {
         std::set<std::string> chains;
@@ -100,6 +127,7 @@ private:
     render::Ruleset wanted_;
     std::map<TableKey, AppliedTable> applied_;
     std::map<TableKey, DirtyTable> dirty_;
+    std::set<ObjectName> withheld_;
 };
 
 }  // namespace manul::felix::nft

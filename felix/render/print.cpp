@@ -317,7 +317,7 @@ std::string print_set(net::Family family, const std::string& set_name, const Set
     if (set.type.shape == SetType::Shape::ranges) {
         text += "    flags interval\n";
     }
-    std::vector<ElementKey> members(set.members.begin(), set.members.end());
+    std::vector<ElementKey> members(set.member_keys().begin(), set.member_keys().end());
     std::ranges::sort(members);
     std::vector<std::string> elements;
     elements.reserve(members.size() + set.elements.size());

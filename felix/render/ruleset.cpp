@@ -41,13 +41,7 @@ bool same_table(const Table& a, const Table& b) {
 
 void change_elements(Set& set, const ChangeElements& change) {
     if (set.type.shape == SetType::Shape::members) {
-        for (const ElementKey& key : change.remove) {
-            set.members.erase(key);
-        }
-        for (const Element& element : change.add) {
-            set.members.insert(element.key);
-        }
-        return;
+        return;  // its owner has done that
     }
     for (const ElementKey& key : change.remove) {
         set.elements.erase(key);
@@ -154,6 +148,15 @@ std::vector<Element> ranges_of(const std::vector<net::Prefix>& prefixes) {
     return join_ranges(ranges);
 }
 
+const Members& Set::member_keys() const {
+    static const Members kNone;
+    return members ? *members : kNone;
+}
+
+bool Set::operator==(const Set& other) const {
+    return type == other.type && elements == other.elements && member_keys() == other.member_keys();
+}
+
 bool same(const Ruleset& a, const Ruleset& b) {
     return std::ranges::equal(a.tables, b.tables, [](const auto& x, const auto& y) {
         return x.first == y.first && same_table(x.second, y.second);
@@ -161,16 +164,17 @@ bool same(const Ruleset& a, const Ruleset& b) {
 }
 
 void apply(Ruleset& ruleset, const Change& change) {
-    std::visit(overloaded{
-                   [&](const PutTable& c) { ruleset.tables.try_emplace(c.table); },
-                   [&](const RemoveTable& c) { ruleset.tables.erase(c.table); },
-                   [&](const PutChain& c) { ruleset.tables[c.table].chains.insert_or_assign(c.name, c.chain); },
-                   [&](const RemoveChain& c) { ruleset.tables[c.table].chains.erase(c.name); },
-                   [&](const PutSet& c) { ruleset.tables[c.table].sets.try_emplace(c.name, Set{c.type, {}, {}}); },
-                   [&](const RemoveSet& c) { ruleset.tables[c.table].sets.erase(c.name); },
-                   [&](const ChangeElements& c) { change_elements(ruleset.tables[c.table].sets[c.set], c); },
-               },
-               change);
+    std::visit(
+        overloaded{
+            [&](const PutTable& c) { ruleset.tables.try_emplace(c.table); },
+            [&](const RemoveTable& c) { ruleset.tables.erase(c.table); },
+            [&](const PutChain& c) { ruleset.tables[c.table].chains.insert_or_assign(c.name, c.chain); },
+            [&](const RemoveChain& c) { ruleset.tables[c.table].chains.erase(c.name); },
+            [&](const PutSet& c) { ruleset.tables[c.table].sets.try_emplace(c.name, Set{c.type, c.members, {}}); },
+            [&](const RemoveSet& c) { ruleset.tables[c.table].sets.erase(c.name); },
+            [&](const ChangeElements& c) { change_elements(ruleset.tables[c.table].sets[c.set], c); },
+        },
+        change);
 }
 
 }  // namespace manul::felix::render

@@ -294,13 +294,18 @@ struct Element {
 /// Prefixes (sorted) as the ranges that they cover together.
 [[nodiscard]] std::vector<Element> ranges_of(const std::vector<net::Prefix>& prefixes);
 
-/// A set or verdict map with its content: `members` for plain sets (they may be huge), `elements` by key for the
-/// others.
+using Members = std::unordered_set<ElementKey, ElementKeyHash>;
+
+/// A set or verdict map with its content: `members` for plain sets, `elements` by key for the others. Members may be
+/// many: who wants the set and who programs it look at the same object, which the owner keeps up to date.
 struct Set {
     SetType type;
-    std::unordered_set<ElementKey, ElementKeyHash> members;
+    std::shared_ptr<const Members> members;  ///< absent: none
     std::map<ElementKey, Element> elements;
-    bool operator==(const Set&) const = default;
+
+    [[nodiscard]] const Members& member_keys() const;
+    /// Compares contents.
+    bool operator==(const Set& other) const;
 };
 
 // --- the whole ------------------------------------------------------------------------------------------------------
@@ -334,16 +339,19 @@ struct RemoveChain {
     TableKey table;
     std::string name;
 };
+/// A plain set comes with its members, now and later; ChangeElements then tells what changed in them.
 struct PutSet {
     TableKey table;
     std::string name;
     SetType type;
+    std::shared_ptr<const Members> members{};
 };
 struct RemoveSet {
     TableKey table;
     std::string name;
 };
-/// Adding what is there and removing what is not there is allowed; `remove` is applied first.
+/// `remove` is applied first. In plain sets these are real changes: what was there goes, what was not there comes. In
+/// others adding what is there and removing what is not there is allowed.
 struct ChangeElements {
     TableKey table;
     std::string set;

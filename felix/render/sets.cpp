@@ -65,12 +65,11 @@ bool Sets::change_family(const SetId& id, State& state, net::Family family, cons
                          const FamilyMembers& removed, std::vector<Change>& out) {
     Content& content = state.of(family);
     const bool had_prefixes = !content.prefixes.empty();
-    const std::vector<ElementKey> gone = keys_of(removed);
-    const std::vector<ElementKey> come = keys_of(added);
-    for (const ElementKey& key : gone) {
-        content.members.erase(key);
-    }
-    content.members.insert(come.begin(), come.end());
+    std::vector<ElementKey> gone = keys_of(removed);
+    std::vector<ElementKey> come = keys_of(added);
+    content.members->reserve(content.members->size() + come.size());
+    std::erase_if(gone, [&content](const ElementKey& key) { return content.members->erase(key) == 0; });
+    std::erase_if(come, [&content](const ElementKey& key) { return !content.members->insert(key).second; });
     for (const net::Prefix& prefix : removed.prefixes) {
         content.prefixes.erase(prefix);
     }
@@ -107,17 +106,14 @@ void Sets::acquire(const TableKey& table, const std::string& name, std::vector<C
     if (++state.references[{table, as_prefixes}] > 1) {
         return;
     }
-    out.emplace_back(PutSet{table, name, type_of(name)});
     const Content& content = state.of(table.family);
-    ChangeElements fill{table, name, {}, {}};
-    if (as_prefixes) {
-        fill.add = content.ranges;
-    } else {
-        std::ranges::transform(content.members, std::back_inserter(fill.add),
-                               [](const ElementKey& key) { return Element{key, {}, {}}; });
+    if (!as_prefixes) {
+        out.emplace_back(PutSet{table, name, type_of(name), content.members});
+        return;
     }
-    if (!fill.add.empty()) {
-        out.emplace_back(std::move(fill));
+    out.emplace_back(PutSet{table, name, type_of(name)});
+    if (!content.ranges.empty()) {
+        out.emplace_back(ChangeElements{table, name, {}, content.ranges});
     }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -32,7 +33,7 @@ public:
 
 private:
     struct Content {
-        std::unordered_set<ElementKey, ElementKeyHash> members;
+        std::shared_ptr<Members> members = std::make_shared<Members>();  ///< all tables look at it
         std::set<net::Prefix> prefixes;
         std::vector<Element> ranges;  ///< of `prefixes`
     };

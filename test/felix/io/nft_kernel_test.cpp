@@ -1,17 +1,23 @@
 #include <array>
+#include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <regex>
 #include <string>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include <unistd.h>
 #include <catch2/catch.hpp>
 
 #include "felix/io/nft_apply.hpp"
+#include "felix/nft/isolate.hpp"
 #include "felix/render/print.hpp"
 #include "felix/render/renderer.hpp"
 #include "net/netlink/netns.hpp"
@@ -94,7 +100,93 @@ std::string through_text(const Case& c) {
     return listing();
 }
 
+nft::Attempt attempt(io::NftSocket& socket, nft::Tracker& tracker, const nft::Transaction& transaction) {
+    const io::CommitResult result = socket.commit(transaction);
+    if (result.outcome == io::CommitResult::Outcome::done) {
+        tracker.committed(transaction);
+        return {nft::Attempt::Outcome::done, std::nullopt, {}};
+    }
+    return {nft::Attempt::Outcome::refused, result.command, result.problems.front()};
+}
+
 }  // namespace
+
+TEST_CASE("a chain that the kernel refuses is named and closed, and the others are in force") {
+    auto scope = netlink::NetnsScope::create();
+    auto socket = io::NftSocket::open();
+    REQUIRE((scope && socket));
+    const render::TableKey table{net::Family::v4, render::TableId::ingress};
+    const auto chain = [&](std::vector<render::Rule> rules) {
+        return render::Chain::make(net::Family::v4, std::move(rules));
+    };
+    nft::Tracker tracker;
+    tracker.change(render::PutTable{table});
+    tracker.change(render::PutChain{table, "p_good", chain({{{}, {render::accept()}, 1}})});
+    tracker.change(render::PutChain{table, "p_bad", chain({{{}, {render::Log{77, std::string(200, 'x')}}, 2}})});
+    tracker.change(
+        render::PutChain{table, "t", chain({{{}, {render::jump("p_bad")}}, {{}, {render::jump("p_good")}}})});
+    const nft::Isolation result =
+        nft::commit_what_goes(tracker, nft::Scope::everything,
+                              [&](nft::Transaction& transaction) { return attempt(*socket, tracker, transaction); });
+    CHECK(result.outcome == nft::Attempt::Outcome::done);
+    REQUIRE(result.withheld.size() == 1);
+    CHECK(nft::describe(result.withheld.front().object) == "table ip manul_i, chain p_bad");
+    const std::string listed = listing();
+    CHECK(listed.find("chain p_good {\n\t\taccept") != std::string::npos);
+    CHECK(listed.find("chain p_bad {\n\t\tcounter packets 0 bytes 0 drop") != std::string::npos);
+}
+
+TEST_CASE("tables that belong to a socket are nobody else's, outlive it, and pass to the next") {
+    auto scope = netlink::NetnsScope::create();
+    REQUIRE(scope);
+    const render::TableKey table{net::Family::v4, render::TableId::ingress};
+    nft::Tracker tracker;
+    tracker.change(render::PutTable{table});
+    {
+        auto owner = io::NftSocket::open_owner();
+        auto stranger = io::NftSocket::open();
+        REQUIRE((owner && stranger));
+        commit(*owner, tracker, nft::Scope::everything);
+        const nft::Transaction removal{nft::DeleteTable{table}};
+        const io::CommitResult theirs = stranger->commit(removal);
+        if (theirs.outcome == io::CommitResult::Outcome::done) {
+            return;  // a kernel without owners
+        }
+        CHECK(theirs.error == EPERM);
+    }
+    auto next = io::NftSocket::open_owner();
+    REQUIRE(next);
+    const auto snapshot = next->read();
+    REQUIRE(snapshot);
+    CHECK(snapshot->state.at(table).orphan);
+    tracker.adopt(snapshot->state);
+    commit(*next, tracker, nft::Scope::everything);
+    auto stranger = io::NftSocket::open();
+    REQUIRE(stranger);
+    CHECK(stranger->commit({nft::DeleteTable{table}}).error == EPERM);
+}
+
+TEST_CASE("members of a set are read back, unless they are too many") {
+    auto scope = netlink::NetnsScope::create();
+    auto socket = io::NftSocket::open();
+    REQUIRE((scope && socket));
+    const render::TableKey table{net::Family::v6, render::TableId::egress};
+    const auto members = std::make_shared<render::Members>();
+    for (std::uint64_t i = 0; i < 5000; ++i) {
+        members->insert(render::ElementKey(*ip("fd00::").plus(i)));
+    }
+    nft::Tracker tracker;
+    tracker.change(render::PutTable{table});
+    tracker.change(
+        render::PutSet{table, "s_1", {{render::Field::source_address}, render::SetType::Shape::members}, members});
+    commit(*socket, tracker, nft::Scope::everything);
+    const auto read = socket->members(table, "s_1", 5000);
+    REQUIRE((read && *read));
+    CHECK(**read == *members);
+    const auto cut = socket->members(table, "s_1", 4999);
+    REQUIRE(cut);
+    CHECK_FALSE(*cut);
+}
 
 TEST_CASE("the kernel lists every golden ruleset alike, loaded by the encoder or by nft from its text") {
     for (const Case& c : cases()) {

@@ -208,7 +208,7 @@ private:
         if (s == nullptr) {
             return "no such set";
         }
-        s->members.clear();
+        s->members = nullptr;
         s->elements.clear();
         return {};
     }
@@ -219,7 +219,9 @@ private:
         }
         for (const render::Element& element : c.elements) {
             if (s->type.shape == render::SetType::Shape::members) {
-                s->members.insert(element.key);
+                auto members = std::make_shared<render::Members>(s->member_keys());
+                members->insert(element.key);
+                s->members = std::move(members);
                 continue;
             }
             if (!element.verdict.chain.empty() && !table(c.table)->chains.contains(element.verdict.chain)) {
@@ -243,8 +245,10 @@ private:
             return "no such set";
         }
         for (const render::Element& element : c.elements) {
-            const bool gone = s->type.shape == render::SetType::Shape::members ? s->members.erase(element.key) != 0
+            auto members = std::make_shared<render::Members>(s->member_keys());
+            const bool gone = s->type.shape == render::SetType::Shape::members ? members->erase(element.key) != 0
                                                                                : s->elements.erase(element.key) != 0;
+            s->members = std::move(members);
             if (!gone) {
                 return "no such element";
             }

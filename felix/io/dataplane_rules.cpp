@@ -1,0 +1,222 @@
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/daemon.hpp"
+#include "base/log.hpp"
+#include "felix/io/dataplane.hpp"
+#include "felix/io/messages.hpp"
+#include "felix/io/nft_apply.hpp"
+#include "felix/nft/counters.hpp"
+#include "felix/nft/isolate.hpp"
+#include "felix/nft/tracker.hpp"
+#include "felix/nft/transaction.hpp"
+#include "felix/render/ruleset.hpp"
+
+// Rules and the kernel: commits, what the kernel refuses, what others change.
+namespace manul::felix::io {
+
+std::int64_t Dataplane::now_us() {
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+bool Dataplane::commit(nft::Scope scope) {
+    const nft::Isolation result =
+        nft::commit_what_goes(tracker_, scope, [this](nft::Transaction& transaction) { return attempt(transaction); });
+    report_withheld(result.withheld);
+    commit_pending_ = result.outcome != nft::Attempt::Outcome::done;
+    if (!commit_pending_) {
+        return true;
+    }
+    must_read_back_ = true;
+    status_.problems = {result.reason};
+    retry_later([&](std::uint64_t pause_ms) { log::emit(kCommitRefused, pause_ms, result.reason); });
+    return false;
+}
+
+nft::Attempt Dataplane::attempt(nft::Transaction& transaction) {
+    using Outcome = nft::Attempt::Outcome;
+    carry_counters(transaction);
+    const std::int64_t before = now_us();
+    const CommitResult result = nft_.commit(transaction);
+    status_.last_commit_us = static_cast<std::uint64_t>(now_us() - before);
+    status_.commit_us_total += status_.last_commit_us;
+    if (result.outcome == CommitResult::Outcome::done) {
+        tracker_.committed(transaction);
+        counters_.committed();
+        ++status_.commits;
+        if (const auto generation = nft_.generation()) {
+            generation_ = *generation;
+        }
+        return {Outcome::done, std::nullopt, {}};
+    }
+    constexpr std::size_t kShown = 3;
+    std::vector<std::string> problems = result.problems;
+    problems.resize(std::min(problems.size(), kShown));
+    std::string reason = fmt::format("{}", fmt::join(problems, "; "));
+    if (result.outcome == CommitResult::Outcome::unknown) {
+        log::emit(kCommitUnknown);
+        reason = "the kernel's answer was lost";
+    }
+    // These say nothing about an object: no memory, interrupted, not permitted (an owner that is about to go).
+    constexpr std::array kPassing{EPERM, ENOMEM, ENOBUFS, EAGAIN, EINTR};
+    const bool lasting =
+        result.outcome == CommitResult::Outcome::refused && std::ranges::find(kPassing, result.error) == kPassing.end();
+    return {lasting ? Outcome::refused : Outcome::failed, result.command, std::move(reason)};
+}
+
+void Dataplane::report_withheld(const std::vector<nft::Withheld>& withheld) {
+    for (const nft::Withheld& one : withheld) {
+        const auto [known, is_new] = withheld_.try_emplace(one.object, one.reason);
+        if (is_new || known->second != one.reason) {
+            known->second = one.reason;
+            log::emit(kObjectWithheld, nft::describe(one.object), one.reason);
+        }
+    }
+    std::erase_if(withheld_, [this](const auto& entry) { return !tracker_.is_withheld(entry.first); });
+    status_.problems.clear();
+    for (const auto& [object, reason] : withheld_) {
+        status_.problems.push_back(nft::describe(object) + ": " + reason);
+    }
+}
+
+/// With the objects that were left out: the reason may have gone.
+void Dataplane::try_again() {
+    for (const auto& [object, reason] : withheld_) {
+        tracker_.release(object);
+    }
+    synchronize();
+}
+
+/// A count that cannot be read is no reason to hold back a change of policy: it starts again then.
+void Dataplane::carry_counters(nft::Transaction& transaction) {
+    std::vector<std::pair<render::TableKey, nft::RuleCounter>> read;
+    for (const auto& place : nft::CounterLedger::doomed(transaction)) {
+        if (auto counters = nft_.counters(place.table, place.chain)) {
+            for (nft::RuleCounter& counter : *counters) {
+                read.emplace_back(place.table, std::move(counter));
+            }
+        }
+    }
+    counters_.carry(transaction, read);
+}
+
+/// Compares everything with what the kernel really holds.
+bool Dataplane::read_back() {
+    const auto snapshot = nft_.read();
+    if (!snapshot) {
+        retry_later([&](std::uint64_t pause_ms) { log::emit(kReadBackFailed, pause_ms, snapshot.error().message); });
+        return false;
+    }
+    generation_ = snapshot->generation;
+    tracker_.adopt(snapshot->state);
+    read_members();
+    must_read_back_ = false;
+    return true;
+}
+
+/// Contents of plain sets are compared; large ones are written anew, since reading takes longer than writing.
+void Dataplane::read_members() {
+    constexpr std::size_t kMostRead = 100'000;
+    // A dump that is given up spoils its socket.
+    std::optional<NftSocket> reader;
+    for (const nft::ObjectName& set : tracker_.unread_sets(kMostRead)) {
+        if (!reader) {
+            auto opened = NftSocket::open();
+            if (!opened) {
+                return;  // all sets are written anew
+            }
+            reader.emplace(*std::move(opened));
+        }
+        const auto members = reader->members(set.table, set.name, kMostRead);
+        if (members && *members) {
+            tracker_.adopt_members(set, **members);
+        } else {
+            reader.reset();
+        }
+    }
+}
+
+void Dataplane::schedule_refresh(bool rules, bool routes) {
+    const auto& config = renderer_.config();
+    const auto arm = [](Timer& timer, std::chrono::milliseconds interval) {
+        if (interval.count() > 0) {
+            timer.after_us(std::chrono::microseconds(interval).count());
+        } else {
+            timer.cancel();
+        }
+    };
+    if (rules) {
+        arm(refresh_rules_, config.ruleset_refresh);
+    }
+    if (routes) {
+        arm(refresh_routes_, config.route_refresh);
+    }
+}
+
+/// Nothing changes without a new generation.
+void Dataplane::refresh_rules() {
+    const auto generation = nft_.generation();
+    if (!generation || *generation != generation_) {
+        must_read_back_ = true;
+        synchronize();
+    }
+    schedule_refresh(true, false);
+}
+
+void Dataplane::refresh_routes() {
+    if (const auto listed = routes_.list(); !listed) {
+        log::emit(kListFailed, "routes", listed.error().message);
+    } else if (in_sync_) {
+        routes_.program();
+    }
+    schedule_refresh(false, true);
+}
+
+void Dataplane::retry_later(const std::function<void(std::uint64_t)>& report) {
+    report(retry_us_ / 1000);
+    retry_.after_us(static_cast<std::int64_t>(retry_us_));
+    retry_us_ = std::min(retry_us_ * 2, options_.retry_last_us);
+}
+
+// --- others ---------------------------------------------------------------------------------------------------------
+
+void Dataplane::on_rules_changed() {
+    const NftMonitor::Heard heard = nft_monitor_.take();
+    std::string who = heard.who;
+    if (heard.lost && who.empty()) {
+        // Our own large commits overflow the buffer as well; the generation tells whether that was all.
+        const auto generation = nft_.generation();
+        if (generation && *generation == generation_) {
+            return;
+        }
+        who = "somebody";
+    }
+    if (who.empty()) {
+        return;
+    }
+    log::emit(kForeignChange, who);
+    must_read_back_ = true;
+    // At once the first time; with somebody who keeps changing our tables, a few times a second.
+    constexpr std::int64_t kPauseUs = 200'000;
+    if (now_us() - repaired_us_ < kPauseUs) {
+        retry_.after_us(kPauseUs);
+        return;
+    }
+    repaired_us_ = now_us();
+    synchronize();
+}
+
+}  // namespace manul::felix::io
