@@ -311,6 +311,50 @@ TEST_CASE("a DEL of an unknown container removes its link and nobody else's") {
     CHECK(node.count(model::Kind::ipam_handle) == 1);
 }
 
+TEST_CASE("a DEL that has nothing to do, or was logged before, writes nothing") {
+    Node node;
+    node.put_pool();
+    node.start();
+    const auto log_size = [&node] { return std::filesystem::file_size(node.state() / "ipamd-deletes.log"); };
+    CHECK_FALSE(node.ask(pod_request(Op::del, "c9", "never")).error);
+    CHECK(log_size() == 0);
+    REQUIRE_FALSE(node.ask(pod_request(Op::add, "c1", "web")).error);
+    node.make_link("caliweb", "c1");
+    CHECK_FALSE(node.ask(pod_request(Op::del, "c1", "web")).error);
+    CHECK_FALSE(node.ask(pod_request(Op::del, "c1", "web")).error);
+    CHECK(eventually([&] { return node.count(model::Kind::ipam_handle) == 0; }));
+    CHECK(eventually([&] { return node.status_of("waitingDeletes") == boost::json::value(0); }));
+    CHECK_FALSE(node.has_link("caliweb"));
+    // One line that says what to delete, and soon one that says that it was done.
+    std::ifstream log(node.state() / "ipamd-deletes.log");
+    std::string line;
+    std::size_t deletions = 0;
+    while (std::getline(log, line)) {
+        deletions += line.starts_with("D ") ? 1U : 0U;
+    }
+    CHECK(deletions == 1);
+    // Known again after the next ADD, and after a restart.
+    REQUIRE_FALSE(node.ask(pod_request(Op::add, "c1", "web")).error);
+    node.stop(SIGKILL);
+    node.start();
+    CHECK_FALSE(node.ask(pod_request(Op::del, "c1", "web")).error);
+    CHECK(eventually([&] { return node.count(model::Kind::workload_endpoint) == 0; }));
+}
+
+TEST_CASE("a link that another plugin made stays when its endpoint goes") {
+    Node node;
+    node.start();
+    Request request = pod_request(Op::add, "c1", "web");
+    request.policy_only = true;
+    request.host_interface = "veth7";
+    request.ips = {*net::Ip::parse("192.0.2.5")};
+    REQUIRE_FALSE(node.ask(request).error);
+    node.make_link("veth7", "");
+    CHECK_FALSE(node.ask(pod_request(Op::del, "c1", "web")).error);
+    CHECK(eventually([&] { return node.count(model::Kind::workload_endpoint) == 0; }));
+    CHECK(node.has_link("veth7"));
+}
+
 TEST_CASE("GC releases what the runtime does not know") {
     Node node;
     node.put_pool();

@@ -38,6 +38,83 @@ TEST_CASE("a DEL that loses a race to another writer still removes the endpoint 
     CHECK(f.all<model::IpamHandle>().empty());
 }
 
+TEST_CASE("policy alone: the endpoint has the addresses that another plugin gave, none is allocated, DEL removes it") {
+    Fixture f;
+    Request request = bare("c1");
+    request.policy_only = true;
+    request.host_interface = "veth7";
+    request.ips = {*net::Ip::parse("192.0.2.5"), *net::Ip::parse("2001:db8::5")};
+    const Answer answer = f.add(request).answer;
+    REQUIRE_FALSE(answer.error);
+    CHECK(answer.ips == request.ips);
+    const auto endpoint = f.endpoint();
+    CHECK(endpoint->spec.interface_name == "veth7");
+    CHECK(endpoint->spec.ip_networks.size() == 2);
+    CHECK(f.all<model::IpamHandle>().empty());
+    CHECK(f.all<model::IpamBlock>().empty());
+    CHECK(f.service.attachments()->front().policy_only);
+    request.op = Op::check;
+    CHECK_FALSE(f.service.check(request).error);
+    CHECK(f.service.check(request).policy_only);
+
+    request.op = Op::add;  // the pod's next sandbox, with another address
+    request.ips = {*net::Ip::parse("192.0.2.6")};
+    REQUIRE_FALSE(f.add(request).answer.error);
+    CHECK(f.endpoint()->spec.ip_networks == std::vector{net::Prefix::host(*net::Ip::parse("192.0.2.6"))});
+    CHECK(f.release(request));
+    CHECK(f.all<model::WorkloadEndpoint>().empty());
+}
+
+TEST_CASE("a Pod's hwAddr annotation is the MAC address, whatever the plugin chose") {
+    Fixture f;
+    f.put(model::Kind::pod, "prod", "web",
+          pod_document("prod", "web", "x", R"(,"annotations":{"cni.projectcalico.org/hwAddr":"02:00:00:00:00:42"})"));
+    Request request = pod_request("c1", "web");
+    request.mac = net::Mac::parse("02:00:00:00:00:01");
+    const Answer answer = f.add(request).answer;
+    REQUIRE_FALSE(answer.error);
+    CHECK(answer.mac == net::Mac::parse("02:00:00:00:00:42"));
+    CHECK(f.endpoint()->spec.mac == answer.mac);
+    f.put(model::Kind::pod, "prod", "bad",
+          pod_document("prod", "bad", "x", R"(,"annotations":{"cni.projectcalico.org/hwAddr":"01:00:00:00:00:42"})"));
+    CHECK(f.add(pod_request("c2", "bad")).answer.error->code == 7);
+}
+
+TEST_CASE("the MTU of pods follows links, pools and FelixConfiguration") {
+    Fixture f;
+    f.service.set_uplinks({{"eth0", 1500}});
+    CHECK(f.add(bare("c1")).answer.mtu == 1500);
+    f.put(
+        model::Kind::ip_pool, "", "q",
+        R"({"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":{"name":"q"},"spec":{"cidr":"10.9.0.0/24","vxlanMode":"Always"}})");
+    REQUIRE(f.service.take_changes());
+    CHECK(f.add(bare("c2")).answer.mtu == 1450);
+    f.put(
+        model::Kind::felix_configuration, "", "default",
+        R"({"apiVersion":"projectcalico.org/v3","kind":"FelixConfiguration","metadata":{"name":"default"},"spec":{"vxlanMTU":1400}})");
+    REQUIRE(f.service.take_changes());
+    CHECK(f.add(bare("c3")).answer.mtu == 1400);
+    f.service.set_uplinks({{"eth0", 1300}});
+    CHECK(f.add(bare("c4")).answer.mtu == 1300);
+}
+
+TEST_CASE("an attachment is unknown when neither endpoint nor address of it is left") {
+    Fixture f;
+    const Release release{"net", {"c1", "eth0"}};
+    CHECK(f.service.is_unknown(release));
+    REQUIRE_FALSE(f.add(bare("c1")).answer.error);
+    CHECK_FALSE(f.service.is_unknown(release));
+    const auto endpoint = f.endpoint();
+    REQUIRE(f.store->remove(endpoint->key(), std::nullopt));
+    Service later{*f.store, {"n1", kBoot}};
+    CHECK_FALSE(later.is_unknown(release));  // the datastore was not read yet
+    REQUIRE(later.start());
+    CHECK_FALSE(later.is_unknown(release));  // the address is left
+    const std::string handle = handle_id("net", {"c1", "eth0"});
+    REQUIRE(later.release_handles(std::span(&handle, 1), kNow).front());
+    CHECK(later.is_unknown(release));
+}
+
 TEST_CASE("an ADD writes addresses, handle, endpoint and the network's profile at once") {
     Fixture f;
     Request request = bare("c1");

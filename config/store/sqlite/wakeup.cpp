@@ -6,8 +6,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +25,7 @@
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -80,6 +83,14 @@ std::string_view cut(std::string_view node) noexcept { return node.substr(0, kMa
 std::string make_socket_name(std::string_view node) {
     std::random_device random;
     return fmt::format("{}-{}-{:08x}", cut(node), ::getpid(), random());
+}
+
+bool is_own_socket(std::string_view socket_name) noexcept {
+    socket_name = socket_name.substr(0, std::min(socket_name.rfind('-'), socket_name.size()));
+    const std::string_view pid = socket_name.substr(std::min(socket_name.rfind('-') + 1, socket_name.size()));
+    pid_t number = 0;
+    const auto [end, failed] = std::from_chars(pid.data(), pid.data() + pid.size(), number);
+    return failed == std::errc{} && end == pid.data() + pid.size() && number == ::getpid();
 }
 
 std::string_view node_of_socket(std::string_view socket_name) noexcept {
@@ -168,6 +179,16 @@ bool WakeupSender::send(std::int64_t revision, Audience audience) noexcept {
         message[i] = static_cast<std::uint8_t>(static_cast<std::uint64_t>(revision) >> (8 * (7 - i)));
     }
     bool others = false;
+    const auto tell = [&](const char* name) {
+        const int at = ::dirfd(directory.get());
+        const sockaddr_un address = address_in(at, name);
+        if (::sendto(fd_, message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+                     reinterpret_cast<const sockaddr*>(&address), sizeof(address)) < 0 &&
+            errno == ECONNREFUSED) {
+            ::unlinkat(at, name, 0);  // its process is gone
+        }
+    };
+    std::vector<std::string> last;
     while (const dirent* entry = ::readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe): an own stream
         const std::string_view name = std::data(entry->d_name);
         if (name.starts_with('.') || (entry->d_type != DT_SOCK && entry->d_type != DT_UNKNOWN)) {
@@ -178,13 +199,14 @@ bool WakeupSender::send(std::int64_t revision, Audience audience) noexcept {
             others = true;
             continue;
         }
-        const int at = ::dirfd(directory.get());
-        const sockaddr_un address = address_in(at, name);
-        if (::sendto(fd_, message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
-                     reinterpret_cast<const sockaddr*>(&address), sizeof(address)) < 0 &&
-            errno == ECONNREFUSED) {
-            ::unlinkat(at, entry->d_name, 0);  // its process is gone
+        if (is_own_socket(name)) {
+            last.emplace_back(name);
+        } else {
+            tell(std::data(entry->d_name));
         }
+    }
+    for (const std::string& name : last) {
+        tell(name.c_str());
     }
     return others;
 }

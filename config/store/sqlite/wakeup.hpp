@@ -18,6 +18,8 @@ namespace manul::store::sqlite {
 
 /// `<node>-<pid>-<random>`.
 [[nodiscard]] std::string make_socket_name(std::string_view node);
+/// Whether the socket is this process's.
+[[nodiscard]] bool is_own_socket(std::string_view socket_name) noexcept;
 /// The node part of a socket's name, as make_socket_name cut it.
 [[nodiscard]] std::string_view node_of_socket(std::string_view socket_name) noexcept;
 
@@ -42,7 +44,8 @@ private:
 };
 
 /// The sending end: the watchers of the own node are told at once, those of other nodes by a thread of its own, so that
-/// a commit does not wait for them, and at most every 20 ms. Without a node everybody is told at once.
+/// a commit does not wait for them, and at most every 20 ms. Without a node everybody is told at once. The process
+/// itself comes last of its node: others may wait for what was committed, and it has only an answer to give.
 class WakeupSender {
 public:
     WakeupSender(std::string directory, std::string_view node);
