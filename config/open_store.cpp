@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "config/settings.hpp"
+#include "config/store/kubernetes.hpp"
 #include "config/store/memory.hpp"
 #include "config/store/sqlite.hpp"
 #include "config/store/store.hpp"
@@ -20,13 +21,15 @@ Result<std::unique_ptr<store::Store>> open_with(const Settings& settings, const 
             return store::open_sqlite(settings.datastore.path, options);
         case DatastoreType::memory:
             return store::make_memory();
-        case DatastoreType::etcd:
         case DatastoreType::kubernetes:
+            return store::open_kubernetes(
+                {.kubeconfig = settings.datastore.kubeconfig, .context = settings.datastore.context});
+        case DatastoreType::etcd:
         case DatastoreType::server:
             break;
     }
-    return fail(
-        fmt::format("datastore.type: this build has no {} datastore; use sqlite", to_string(settings.datastore.type)));
+    return fail(fmt::format("datastore.type: this build has no {} datastore; use sqlite or kubernetes",
+                            to_string(settings.datastore.type)));
 }
 
 }  // namespace

@@ -1,0 +1,244 @@
+#include "config/store/kubernetes/endpoint.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+
+#include "base/sha1.hpp"
+#include "config/model/names.hpp"
+#include "config/model/workload_endpoint.hpp"
+#include "config/store/kubernetes/documents.hpp"
+#include "config/store/kubernetes/json_text.hpp"
+#include "net/ip.hpp"
+#include "net/prefix.hpp"
+
+namespace manul::store::kubernetes {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::string_view kPodIp = "cni.projectcalico.org/podIP";
+constexpr std::string_view kPodIps = "cni.projectcalico.org/podIPs";
+constexpr std::string_view kContainerId = "cni.projectcalico.org/containerID";
+constexpr std::string_view kSpoofedPrefixes = "cni.projectcalico.org/allowedSourcePrefixes";
+constexpr const char* kInterface = "eth0";
+constexpr std::size_t kInterfaceHash = 11;
+
+bool is_true(const json::object& from, std::string_view key) {
+    const json::value* value = from.if_contains(key);
+    return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+/// "10.0.0.1" and "10.0.0.1/32" as a whole address; nothing for other texts.
+std::optional<std::string> whole_address(std::string_view text) {
+    const auto ip = net::Ip::parse(text.substr(0, text.find('/')));
+    return ip ? std::optional(net::Prefix::host(*ip).to_string()) : std::nullopt;
+}
+
+void add_addresses(json::array& out, std::string_view list) {
+    while (!list.empty()) {
+        const std::size_t comma = list.find(',');
+        if (const auto address = whole_address(list.substr(0, comma))) {
+            out.emplace_back(*address);
+        }
+        list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
+    }
+}
+
+json::array addresses_of(const json::object& pod) {
+    json::array out;
+    const json::object& status = object_at(pod, "status");
+    const std::string phase = text_at(status, "phase");
+    if (phase == "Succeeded" || phase == "Failed") {
+        return out;
+    }
+    const json::object& annotations = object_at(object_at(pod, "metadata"), "annotations");
+    if (annotations.contains(kContainerId)) {
+        const std::string all = text_at(annotations, kPodIps);
+        add_addresses(out, all.empty() ? text_at(annotations, kPodIp) : all);
+        return out;
+    }
+    for (const json::value& entry : array_at(status, "podIPs")) {
+        if (entry.is_object()) {
+            add_addresses(out, text_at(entry.get_object(), "ip"));
+        }
+    }
+    if (out.empty()) {
+        add_addresses(out, text_at(status, "podIP"));
+    }
+    return out;
+}
+
+/// Ports that containers declare by name. Published ports are the portmap plugin's work.
+json::array ports_of(const json::object& spec) {
+    json::array out;
+    for (const char* list : {"initContainers", "containers"}) {
+        for (const json::value& container : array_at(spec, list)) {
+            if (!container.is_object()) {
+                continue;
+            }
+            for (const json::value& entry : array_at(container.get_object(), "ports")) {
+                const json::object nothing;
+                const json::object& port = entry.is_object() ? entry.get_object() : nothing;
+                const std::string name = text_at(port, "name");
+                const json::value* number = port.if_contains("containerPort");
+                if (name.empty() || number == nullptr) {
+                    continue;
+                }
+                const std::string protocol = text_at(port, "protocol");
+                out.push_back(
+                    json::object{{"name", name}, {"port", *number}, {"protocol", protocol.empty() ? "TCP" : protocol}});
+            }
+        }
+    }
+    return out;
+}
+
+/// What a pod says of itself cannot pretend to come from its namespace or service account.
+json::object labels_of(const json::object& metadata, const std::string& ns, const std::string& account) {
+    json::object labels;
+    for (const auto& label : object_at(metadata, "labels")) {
+        const std::string_view key = label.key();
+        if (!key.starts_with(model::kNamespaceLabelPrefix) && !key.starts_with(model::kServiceAccountLabelPrefix)) {
+            labels[key] = label.value();
+        }
+    }
+    labels[model::kLabelNamespace] = ns;
+    labels[model::kLabelOrchestrator] = "k8s";
+    if (model::is_label_value(account)) {
+        labels[model::kLabelServiceAccount] = account;
+    } else {
+        labels.erase(model::kLabelServiceAccount);
+    }
+    return labels;
+}
+
+}  // namespace
+
+std::optional<json::object> endpoint_of_pod(const json::object& pod) {
+    const json::object& metadata = object_at(pod, "metadata");
+    const json::object& spec = object_at(pod, "spec");
+    const std::string node = text_at(spec, "nodeName");
+    if (node.empty() || is_true(spec, "hostNetwork")) {
+        return std::nullopt;
+    }
+    const json::object& annotations = object_at(metadata, "annotations");
+    const std::string ns = text_at(metadata, "namespace");
+    const std::string name = text_at(metadata, "name");
+    const std::string given = text_at(spec, "serviceAccountName");
+    const std::string account = given.empty() ? "default" : given;
+    model::WorkloadEndpointSpec parts;
+    parts.orchestrator = "k8s";
+    parts.node = node;
+    parts.pod = name;
+    parts.endpoint = kInterface;
+
+    json::object endpoint{{"orchestrator", "k8s"}, {"node", node}, {"pod", name}, {"endpoint", kInterface}};
+    if (std::string id = text_at(annotations, kContainerId); !id.empty()) {
+        endpoint["containerID"] = std::move(id);
+    }
+    endpoint["serviceAccountName"] = account;
+    if (json::array addresses = addresses_of(pod); !addresses.empty()) {
+        endpoint["ipNetworks"] = std::move(addresses);
+    }
+    endpoint["profiles"] = json::array{"kns." + ns, "ksa." + ns + "." + account};
+    endpoint["interfaceName"] = "cali" + sha1_hex(ns + "." + name, kInterfaceHash);
+    if (json::array ports = ports_of(spec); !ports.empty()) {
+        endpoint["ports"] = std::move(ports);
+    }
+    if (const std::string prefixes = text_at(annotations, kSpoofedPrefixes); !prefixes.empty()) {
+        std::error_code failed;
+        if (const json::value list = json::parse(prefixes, failed); !failed && list.is_array()) {
+            endpoint["allowSpoofedSourcePrefixes"] = list;
+        }
+    }
+    json::object derived{{"name", model::workload_endpoint_name(parts)}, {"namespace", ns}};
+    if (const std::string uid = text_at(metadata, "uid"); !uid.empty()) {
+        derived["uid"] = derived_uid(uid);
+    }
+    for (const char* field : {"resourceVersion", "creationTimestamp"}) {
+        if (const json::value* value = metadata.if_contains(field)) {
+            derived[field] = *value;
+        }
+    }
+    derived["labels"] = labels_of(metadata, ns, account);
+    if (!annotations.empty()) {
+        derived["annotations"] = annotations;
+    }
+    return json::object{{"metadata", std::move(derived)}, {"spec", std::move(endpoint)}};
+}
+
+std::optional<std::string> pod_of_endpoint(std::string_view endpoint_name) {
+    std::vector<std::string> parts(1);
+    for (std::size_t i = 0; i < endpoint_name.size(); ++i) {
+        if (endpoint_name[i] != '-') {
+            parts.back() += endpoint_name[i];
+        } else if (i + 1 < endpoint_name.size() && endpoint_name[i + 1] == '-') {
+            parts.back() += '-';
+            ++i;
+        } else {
+            parts.emplace_back();
+        }
+    }
+    return parts.size() == 4 && parts[1] == "k8s" ? std::optional(parts[2]) : std::nullopt;
+}
+
+json::object endpoint_patch(const json::object* document, const std::string& pod_uid) {
+    std::string first;
+    std::string all;
+    json::object annotations;
+    if (document != nullptr) {
+        const json::object& spec = object_at(*document, "spec");
+        for (const json::value& network : array_at(spec, "ipNetworks")) {
+            const std::string text = network.is_string() ? std::string(network.get_string()) : std::string();
+            all += (all.empty() ? "" : ",") + text;
+            first = first.empty() ? text : first;
+        }
+        annotations[kContainerId] = text_at(spec, "containerID");
+    }
+    annotations[kPodIp] = first;
+    annotations[kPodIps] = all;
+    return {{"metadata", json::object{{"uid", pod_uid}, {"annotations", std::move(annotations)}}}};
+}
+
+std::string derived_uid(std::string_view uid) {
+    constexpr std::size_t kVersionByte = 6;
+    constexpr std::size_t kVariantByte = 8;
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string out(uid);
+    std::size_t byte = 0;
+    for (std::size_t i = 0; i + 1 < out.size();) {
+        if (out[i] == '-') {
+            ++i;
+            continue;
+        }
+        const std::size_t high = kDigits.find(out[i]);
+        const std::size_t low = kDigits.find(out[i + 1]);
+        if (high == std::string_view::npos || low == std::string_view::npos) {
+            return std::string(uid);
+        }
+        if (byte != kVersionByte && byte != kVariantByte) {
+            std::size_t reversed = 0;
+            for (std::size_t bit = 0; bit < 8; ++bit) {
+                reversed |= ((high << 4U | low) >> bit & 1U) << (7 - bit);
+            }
+            out[i] = kDigits[reversed >> 4U];
+            out[i + 1] = kDigits[reversed & 0xfU];
+        }
+        i += 2;
+        ++byte;
+    }
+    return out;
+}
+
+}  // namespace manul::store::kubernetes

@@ -1,0 +1,466 @@
+#include "config/store/kubernetes/http.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/ssl/impl/src.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
+
+#include "base/error.hpp"
+#include "config/store/kubernetes/access.hpp"
+
+namespace manul::store::kubernetes {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+using Failure = std::optional<HttpFailure>;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds kConnectTimeout{10'000};
+constexpr std::uint64_t kLongestBody = std::uint64_t{1} << 30U;
+constexpr std::size_t kReadSize = 16'384;
+/// A peer that is gone without a word is noticed by the kernel after this time, also while nothing is to be sent.
+constexpr int kUserTimeoutMs = 30'000;
+
+using Plain = beast::tcp_stream;
+using Tls = beast::ssl_stream<beast::tcp_stream>;
+
+/// One connection. Every call ends in its handler, on the io_context's thread; one call at a time.
+class Connection {
+public:
+    using Done = std::function<void(const Failure&)>;
+    using Answered = std::function<void(std::expected<HttpResponse, HttpFailure>)>;
+
+    virtual ~Connection() = default;
+    virtual void open(milliseconds timeout, Done done) = 0;
+    virtual void exchange(const HttpRequest& request, milliseconds timeout, Answered done) = 0;
+    virtual void stream(const HttpRequest& request, milliseconds idle, HttpStreams::Handler handler) = 0;
+    /// Whether the server has neither closed it nor sent something that nobody asked for.
+    [[nodiscard]] virtual bool usable() = 0;
+};
+
+template <class Stream>
+class ConnectionOf final : public Connection, public std::enable_shared_from_this<ConnectionOf<Stream>> {
+public:
+    ConnectionOf(asio::io_context& io, const HttpServer& server, std::unique_ptr<asio::ssl::context> tls)
+        : server_(server), tls_(std::move(tls)), resolver_(io), stream_(make(io, tls_.get())) {}
+
+    void open(milliseconds timeout, Done done) override {
+        connect_timeout_ = std::min(timeout, kConnectTimeout);
+        resolver_.async_resolve(
+            server_.host, server_.port,
+            [self = this->shared_from_this(), done = std::move(done)](error_code failed, const auto& endpoints) {
+                if (failed) {
+                    return done(self->failure("cannot resolve", failed, false));
+                }
+                self->connect(endpoints, done);
+            });
+    }
+
+    void exchange(const HttpRequest& request, milliseconds timeout, Answered done) override {
+        answered_ = std::move(done);
+        parser_ = std::make_unique<WholeParser>();
+        parser_->body_limit(kLongestBody);
+        write(request, timeout, [self = this->shared_from_this()](const Failure& failed) {
+            if (failed) {
+                return self->answer(std::unexpected(*failed));
+            }
+            http::async_read(self->stream_, self->buffer_, *self->parser_, [self](error_code error, std::size_t) {
+                if (error) {
+                    return self->answer(std::unexpected(self->failure("no answer from", error, true)));
+                }
+                self->keep_alive_ = self->parser_->get().keep_alive();
+                self->answer(response_of(self->parser_->get()));
+            });
+        });
+    }
+
+    void stream(const HttpRequest& request, milliseconds idle, HttpStreams::Handler handler) override {
+        handler_ = std::move(handler);
+        idle_ = idle;
+        write(request, idle, [self = this->shared_from_this()](const Failure& failed) {
+            if (failed) {
+                return self->handler_.on_end(failed);
+            }
+            self->part_parser_.body_limit(boost::none);
+            http::async_read_header(self->stream_, self->buffer_, self->part_parser_,
+                                    [self](error_code error, std::size_t) {
+                                        if (error) {
+                                            return self->handler_.on_end(self->failure("no answer from", error, true));
+                                        }
+                                        self->handler_.on_status(self->part_parser_.get().result_int());
+                                        self->read_part();
+                                    });
+        });
+    }
+
+    bool usable() override {
+        char byte = 0;
+        return keep_alive_ &&
+               ::recv(beast::get_lowest_layer(stream_).socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+    }
+
+private:
+    using WholeParser = http::response_parser<http::string_body>;
+    static constexpr bool kIsTls = std::is_same_v<Stream, Tls>;
+
+    static Stream make(asio::io_context& io, [[maybe_unused]] asio::ssl::context* tls) {
+        if constexpr (kIsTls) {
+            return Stream(io, *tls);
+        } else {
+            return Stream(io);
+        }
+    }
+
+    static HttpResponse response_of(const http::response<http::string_body>& answer) {
+        HttpResponse response{answer.result_int(), answer.body(), std::nullopt};
+        const auto retry = answer[http::field::retry_after];
+        std::int64_t seconds = 0;
+        if (std::from_chars(retry.data(), retry.data() + retry.size(), seconds).ec == std::errc{}) {
+            response.retry_after = std::chrono::seconds(seconds);
+        }
+        return response;
+    }
+
+    [[nodiscard]] std::string peer() const { return server_.host + ":" + server_.port; }
+
+    [[nodiscard]] HttpFailure failure(const std::string& what, error_code error, bool was_sent) {
+        std::string text = what + " " + peer() + ": ";
+        if (error == beast::error::timeout) {
+            return {text + "timed out", was_sent};
+        }
+        if constexpr (kIsTls) {
+            const long verdict = ::SSL_get_verify_result(stream_.native_handle());
+            if (error.category() == asio::error::get_ssl_category() && verdict != X509_V_OK) {
+                return {"the certificate of " + peer() + " is not trusted: " + ::X509_verify_cert_error_string(verdict),
+                        false};
+            }
+        }
+        return {text + error.message(), was_sent};
+    }
+
+    void connect(const asio::ip::tcp::resolver::results_type& endpoints, const Done& done) {
+        beast::get_lowest_layer(stream_).expires_after(connect_timeout_);
+        beast::get_lowest_layer(stream_).async_connect(
+            endpoints, [self = this->shared_from_this(), done](error_code failed, const auto&) {
+                if (failed) {
+                    return done(self->failure("cannot connect to", failed, false));
+                }
+                self->set_options();
+                if constexpr (kIsTls) {
+                    self->handshake(done);
+                } else {
+                    done(std::nullopt);
+                }
+            });
+    }
+
+    void set_options() {
+        const int fd = beast::get_lowest_layer(stream_).socket().native_handle();
+        const auto set = [fd](int level, int option, int value) {
+            ::setsockopt(fd, level, option, &value, sizeof value);  // best effort
+        };
+        set(IPPROTO_TCP, TCP_NODELAY, 1);
+        set(SOL_SOCKET, SO_KEEPALIVE, 1);
+        set(IPPROTO_TCP, TCP_KEEPIDLE, 10);
+        set(IPPROTO_TCP, TCP_KEEPINTVL, 5);
+        set(IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMs);
+    }
+
+    void handshake(const Done& done)
+        requires kIsTls
+    {
+        const std::string& name = server_.server_name;
+        error_code is_no_address;
+        asio::ip::make_address(name, is_no_address);
+        if (is_no_address) {  // server name indication is for names alone (RFC 6066 section 3)
+            ::SSL_ctrl(stream_.native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                       const_cast<char*>(name.c_str()));
+        }
+        if (!server_.skip_verification) {
+            ::SSL_set_verify(stream_.native_handle(), SSL_VERIFY_PEER, nullptr);
+            if (is_no_address) {
+                ::SSL_set1_host(stream_.native_handle(), name.c_str());
+            } else {
+                ::X509_VERIFY_PARAM_set1_ip_asc(::SSL_get0_param(stream_.native_handle()), name.c_str());
+            }
+        }
+        stream_.async_handshake(asio::ssl::stream_base::client,
+                                [self = this->shared_from_this(), done](error_code failed) {
+                                    done(failed ? Failure(self->failure("TLS with", failed, false)) : std::nullopt);
+                                });
+    }
+
+    void write(const HttpRequest& request, milliseconds timeout, std::function<void(const Failure&)> done) {
+        request_ = {};
+        request_.version(11);
+        request_.method_string(request.method);
+        request_.target(server_.base + request.target);
+        request_.set(http::field::host, peer());
+        request_.set(http::field::user_agent, "manul/" MANUL_VERSION);
+        request_.set(http::field::accept, "application/json");
+        if (!request.token.empty()) {
+            request_.set(http::field::authorization, "Bearer " + request.token);
+        }
+        if (!request.body.empty()) {
+            request_.set(http::field::content_type, request.content_type);
+            request_.body() = request.body;
+        }
+        request_.prepare_payload();
+        beast::get_lowest_layer(stream_).expires_after(timeout);
+        http::async_write(
+            stream_, request_,
+            [self = this->shared_from_this(), done = std::move(done)](error_code error, std::size_t sent) {
+                done(error ? Failure(self->failure("cannot send to", error, sent > 0)) : std::nullopt);
+            });
+    }
+
+    void answer(std::expected<HttpResponse, HttpFailure> result) {
+        keep_alive_ = keep_alive_ && result.has_value();
+        parser_.reset();
+        const Answered done = std::move(answered_);
+        done(std::move(result));
+    }
+
+    void read_part() {
+        part_parser_.get().body().data = part_.data();
+        part_parser_.get().body().size = part_.size();
+        beast::get_lowest_layer(stream_).expires_after(idle_);
+        http::async_read_some(stream_, buffer_, part_parser_,
+                              [self = this->shared_from_this()](error_code error, std::size_t) {
+                                  if (error == http::error::need_buffer) {
+                                      error = {};
+                                  }
+                                  const std::size_t count = self->part_.size() - self->part_parser_.get().body().size;
+                                  if (count > 0) {
+                                      self->handler_.on_data({self->part_.data(), count});
+                                  }
+                                  if (error) {
+                                      return self->handler_.on_end(self->failure("reading from", error, true));
+                                  }
+                                  if (self->part_parser_.is_done()) {
+                                      return self->handler_.on_end(std::nullopt);
+                                  }
+                                  self->read_part();
+                              });
+    }
+
+    HttpServer server_;
+    std::unique_ptr<asio::ssl::context> tls_;
+    asio::ip::tcp::resolver resolver_;
+    Stream stream_;
+    beast::flat_buffer buffer_;
+    http::request<http::string_body> request_;
+    milliseconds connect_timeout_{};
+    bool keep_alive_ = true;
+    // exchange()
+    std::unique_ptr<WholeParser> parser_;
+    Answered answered_;
+    // stream()
+    http::response_parser<http::buffer_body> part_parser_;
+    std::array<char, kReadSize> part_{};
+    HttpStreams::Handler handler_;
+    milliseconds idle_{};
+};
+
+Result<std::unique_ptr<asio::ssl::context>> make_tls(const TlsIdentity& identity) {
+    auto context = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_client);
+    error_code failed;
+    if (identity.ca.empty()) {
+        context->set_default_verify_paths(failed);
+    } else {
+        context->add_certificate_authority(asio::buffer(identity.ca), failed);
+    }
+    if (failed) {
+        return fail("the certificate authority cannot be read: " + failed.message());
+    }
+    if (!identity.certificate.empty()) {
+        context->use_certificate_chain(asio::buffer(identity.certificate), failed);
+        if (failed) {
+            return fail("the client certificate cannot be read: " + failed.message());
+        }
+        context->use_private_key(asio::buffer(identity.key), asio::ssl::context::pem, failed);
+        if (failed) {
+            return fail("the client key cannot be used: " + failed.message());
+        }
+    }
+    return context;
+}
+
+Result<std::shared_ptr<Connection>> make_connection(asio::io_context& io, const HttpServer& server,
+                                                    const TlsIdentity& identity) {
+    if (!server.tls) {
+        return std::make_shared<ConnectionOf<Plain>>(io, server, nullptr);
+    }
+    auto tls = make_tls(identity);
+    if (!tls) {
+        return std::unexpected(std::move(tls).error());
+    }
+    return std::make_shared<ConnectionOf<Tls>>(io, server, *std::move(tls));
+}
+
+}  // namespace
+
+Result<HttpServer> parse_server(const Access& access) {
+    HttpServer server;
+    std::string_view rest = access.server;
+    if (rest.starts_with("https://")) {
+        rest.remove_prefix(8);
+    } else if (rest.starts_with("http://")) {
+        rest.remove_prefix(7);
+        server.tls = false;
+    } else {
+        return fail(access.where + ": expected the server as https://host:port, found \"" + access.server + "\"");
+    }
+    const std::size_t slash = rest.find('/');
+    if (slash != std::string_view::npos) {
+        server.base = rest.substr(slash);
+        while (server.base.ends_with('/')) {
+            server.base.pop_back();
+        }
+        rest = rest.substr(0, slash);
+    }
+    const std::size_t bracket = rest.rfind(']');
+    const std::size_t colon = rest.find(':', bracket == std::string_view::npos ? 0 : bracket);
+    server.port = colon == std::string_view::npos ? (server.tls ? "443" : "80") : std::string(rest.substr(colon + 1));
+    server.host = rest.substr(0, colon);
+    if (server.host.starts_with('[') && server.host.ends_with(']')) {
+        server.host = server.host.substr(1, server.host.size() - 2);
+    }
+    if (server.host.empty()) {
+        return fail(access.where + ": the server \"" + access.server + "\" names no host");
+    }
+    server.server_name = access.tls_server_name.empty() ? server.host : access.tls_server_name;
+    server.skip_verification = access.skip_verification;
+    return server;
+}
+
+struct HttpClient::Impl {
+    HttpServer server;
+    asio::io_context io{1};
+    std::shared_ptr<Connection> connection;
+
+    /// Runs until the call at hand is over.
+    void wait() {
+        io.restart();
+        io.run();
+    }
+};
+
+HttpClient::HttpClient(HttpServer server) : impl_(std::make_unique<Impl>()) { impl_->server = std::move(server); }
+HttpClient::~HttpClient() = default;
+
+std::expected<HttpResponse, HttpFailure> HttpClient::send(const HttpRequest& request,
+                                                          const std::function<Result<TlsIdentity>()>& identity,
+                                                          milliseconds timeout) {
+    if (!impl_->connection || !impl_->connection->usable()) {
+        impl_->connection.reset();
+        const auto known = identity();
+        if (!known) {
+            return std::unexpected(HttpFailure{known.error().message});
+        }
+        auto made = make_connection(impl_->io, impl_->server, *known);
+        if (!made) {
+            return std::unexpected(HttpFailure{made.error().message});
+        }
+        Failure failed;
+        (*made)->open(timeout, [&](const Failure& result) { failed = result; });
+        impl_->wait();
+        if (failed) {
+            return std::unexpected(*failed);
+        }
+        impl_->connection = *std::move(made);
+    }
+    std::expected<HttpResponse, HttpFailure> answer = std::unexpected(HttpFailure{"no answer", true});
+    impl_->connection->exchange(request, timeout, [&](auto result) { answer = std::move(result); });
+    impl_->wait();
+    if (!answer) {
+        impl_->connection.reset();
+    }
+    return answer;
+}
+
+struct HttpStreams::Impl {
+    HttpServer server;
+    asio::io_context io{1};
+    asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
+    std::thread thread;
+};
+
+HttpStreams::HttpStreams(HttpServer server) : impl_(std::make_unique<Impl>()) {
+    impl_->server = std::move(server);
+    impl_->thread = std::thread([this] { impl_->io.run(); });
+}
+
+HttpStreams::~HttpStreams() {
+    impl_->io.stop();
+    impl_->thread.join();
+}
+
+void HttpStreams::after(milliseconds delay, std::function<void()> action) {
+    auto timer = std::make_shared<asio::steady_timer>(impl_->io);
+    asio::post(impl_->io, [timer, delay, action = std::move(action)]() mutable {
+        timer->expires_after(delay);
+        timer->async_wait([timer, action = std::move(action)](error_code failed) {
+            if (!failed) {
+                action();
+            }
+        });
+    });
+}
+
+void HttpStreams::open(HttpRequest request, const TlsIdentity& identity, milliseconds idle, Handler handler) {
+    auto made = make_connection(impl_->io, impl_->server, identity);
+    if (!made) {
+        return handler.on_end(HttpFailure{made.error().message});
+    }
+    const std::shared_ptr<Connection> connection = *std::move(made);
+    connection->open(
+        idle, [connection, request = std::move(request), idle, handler = std::move(handler)](const Failure& failed) {
+            if (failed) {
+                return handler.on_end(failed);
+            }
+            connection->stream(request, idle, handler);
+        });
+}
+
+}  // namespace manul::store::kubernetes

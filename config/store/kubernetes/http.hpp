@@ -1,0 +1,94 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "config/store/kubernetes/access.hpp"
+
+/// HTTP/1.1 over TLS to one server, as far as the API server needs it. No header of the network library is seen outside
+/// of http.cpp.
+namespace manul::store::kubernetes {
+
+struct HttpRequest {
+    std::string method;
+    std::string target;  ///< path and query
+    std::string body;
+    std::string content_type;
+    std::string token;  ///< bearer token; empty: none
+};
+
+struct HttpResponse {
+    unsigned status = 0;
+    std::string body;
+    std::optional<std::chrono::seconds> retry_after;
+};
+
+struct HttpFailure {
+    std::string message;
+    bool was_sent = false;  ///< the server may have acted on the request
+};
+
+/// Where the server is.
+struct HttpServer {
+    bool tls = true;
+    std::string host;
+    std::string port;
+    std::string base;         ///< path in front of every target
+    std::string server_name;  ///< that its certificate must be for
+    bool skip_verification = false;
+};
+[[nodiscard]] Result<HttpServer> parse_server(const Access& access);
+
+/// One connection that is kept and made again when needed; calls block. One thread at a time.
+class HttpClient {
+public:
+    explicit HttpClient(HttpServer server);
+    ~HttpClient();
+    HttpClient(const HttpClient&) = delete;
+    HttpClient& operator=(const HttpClient&) = delete;
+
+    /// `identity` is used when a connection has to be made.
+    [[nodiscard]] std::expected<HttpResponse, HttpFailure> send(const HttpRequest& request,
+                                                                const std::function<Result<TlsIdentity>()>& identity,
+                                                                std::chrono::milliseconds timeout);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// Answers that go on: each one a connection of its own, all of them run by one thread, on which all handlers are
+/// called.
+class HttpStreams {
+public:
+    struct Handler {
+        std::function<void(unsigned status)> on_status;
+        std::function<void(std::string_view bytes)> on_data;
+        /// Nothing more comes. A failure, or nothing when the answer was complete.
+        std::function<void(const std::optional<HttpFailure>& failure)> on_end;
+    };
+
+    explicit HttpStreams(HttpServer server);
+    /// Ends the thread; no handler is called after that.
+    ~HttpStreams();
+    HttpStreams(const HttpStreams&) = delete;
+    HttpStreams& operator=(const HttpStreams&) = delete;
+
+    /// Runs `action` on the thread after `delay`. From any thread.
+    void after(std::chrono::milliseconds delay, std::function<void()> action);
+    /// On the thread. An answer that is silent for `idle` has failed.
+    void open(HttpRequest request, const TlsIdentity& identity, std::chrono::milliseconds idle, Handler handler);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace manul::store::kubernetes

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <span>
+
+#include "config/store/kubernetes/access.hpp"
+#include "config/store/kubernetes/documents.hpp"
+#include "config/store/kubernetes/http.hpp"
+#include "config/store/store.hpp"
+
+namespace manul::store::kubernetes {
+
+struct WatchOptions {
+    std::chrono::milliseconds first_pause{500};  ///< before a broken watch is opened again; doubles
+    std::chrono::milliseconds longest_pause{30'000};
+    std::chrono::milliseconds idle{180'000};        ///< the server sends a bookmark about once a minute
+    std::chrono::milliseconds absent_poll{30'000};  ///< whether a kind that the cluster did not have is there now
+};
+
+/// One stream for each kind, all on one thread of their own. A stream that breaks is opened again from the last version
+/// seen; a version that the server no longer has ends the kind with a resync event.
+[[nodiscard]] StoreResult<std::unique_ptr<Watch>> open_watch(const Access& access, const HttpServer& server,
+                                                             CalicoGroup group, std::span<const WatchStart> starts,
+                                                             const WatchOptions& options = {});
+
+}  // namespace manul::store::kubernetes

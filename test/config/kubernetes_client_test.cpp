@@ -1,0 +1,353 @@
+#include <unistd.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/model/kind.hpp"
+#include "config/store/kubernetes.hpp"
+#include "config/store/kubernetes/watch.hpp"
+#include "config/store/store.hpp"
+#include "test/config/scripted_api.hpp"
+#include "test/config/store_contract.hpp"
+
+using namespace manul;
+using namespace manul::test;
+using model::Key;
+using model::Kind;
+using namespace store;
+using Code = StoreError::Code;
+
+namespace {
+
+const Key kSet{Kind::global_network_set, "", "a"};
+constexpr const char* kGroups = R"({"kind":"APIGroupList","groups":[{"name":"projectcalico.org"}]})";
+
+/// A directory of this test, removed at its end.
+class Directory {
+public:
+    Directory() : path_(std::filesystem::temp_directory_path() / ("manul-kube-" + std::to_string(::getpid()))) {
+        std::filesystem::create_directories(path_);
+    }
+    ~Directory() { std::filesystem::remove_all(path_); }
+    Directory(const Directory&) = delete;
+    Directory& operator=(const Directory&) = delete;
+
+    std::string write(const std::string& name, const std::string& text) const {
+        std::ofstream(path_ / name) << text;
+        return (path_ / name).string();
+    }
+
+private:
+    std::filesystem::path path_;
+};
+
+std::string kubeconfig(const std::string& server, const std::string& user = "{}") {
+    return "apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\n"
+           "clusters: [{name: c, cluster: {server: '" +
+           server + "'}}]\nusers: [{name: u, user: " + user + "}]\n";
+}
+
+/// A store over the server, which is asked for its groups first.
+struct Client {
+    explicit Client(const ScriptedApi& api, const std::string& user = "{}") {
+        options.kubeconfig = directory.write("config", kubeconfig(api.address(), user));
+        store = open_kubernetes(options);
+    }
+    Directory directory;
+    KubernetesOptions options;
+    std::unique_ptr<Store> store;
+};
+
+bool answers_groups(const ScriptedRequest& request, const ScriptedConnection& to) {
+    if (request.target != "/apis") {
+        return false;
+    }
+    to.answer(200, kGroups);
+    return true;
+}
+
+std::string item(const std::string& name, const std::string& revision) {
+    return R"({"metadata":{"name":")" + name + R"(","resourceVersion":")" + revision +
+           R"("},"spec":{"nets":["10.0.0.0/8"]}})";
+}
+
+std::string event(const std::string& type, const std::string& object) {
+    return R"({"type":")" + type + R"(","object":)" + object + "}\n";
+}
+
+std::string bookmark(const std::string& revision) {
+    return event("BOOKMARK", R"({"metadata":{"resourceVersion":")" + revision + R"("}})");
+}
+
+kubernetes::WatchOptions quick() {
+    using std::chrono::milliseconds;
+    return {.first_pause = milliseconds(20),
+            .longest_pause = milliseconds(100),
+            .idle = milliseconds(20'000),
+            .absent_poll = milliseconds(20)};
+}
+
+std::unique_ptr<Watch> watch_sets(const ScriptedApi& api, const std::string& revision) {
+    const auto access = kubernetes::parse_kubeconfig(kubeconfig(api.address()), "config", "");
+    REQUIRE(access);
+    const auto server = kubernetes::parse_server(*access);
+    REQUIRE(server);
+    const WatchStart start{Kind::global_network_set, revision};
+    auto watch = kubernetes::open_watch(*access, *server, kubernetes::CalicoGroup::v3, std::span(&start, 1), quick());
+    REQUIRE(watch);
+    return *std::move(watch);
+}
+
+std::string names(const std::vector<Event>& events) {
+    std::string text;
+    for (const Event& event : events) {
+        text += (event.type == Event::Type::put       ? "+"
+                 : event.type == Event::Type::removed ? "-"
+                                                      : "!") +
+                event.object.key.name + "@" + event.object.revision + " ";
+    }
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("a list follows its pages to the end") {
+    const ScriptedApi api([](const ScriptedRequest& request, const ScriptedConnection& to) {
+        if (answers_groups(request, to)) {
+            return true;
+        }
+        const bool second = request.target.find("continue=abc%2F%3D") != std::string::npos;
+        to.answer(200, second ? R"({"metadata":{"resourceVersion":"7"},"items":[)" + item("b", "2") + "]}"
+                              : R"({"metadata":{"resourceVersion":"7","continue":"abc/="},"items":[)" + item("a", "1") +
+                                    "]}");
+        return true;
+    });
+    Client client(api);
+    const auto listing = client.store->list({.kind = Kind::global_network_set, .ns = {}, .name_prefix = {}});
+    REQUIRE(listing);
+    CHECK(listing->revision == "7");
+    REQUIRE(listing->items.size() == 2);
+    CHECK(listing->items[1].key.name == "b");
+    CHECK(listing->items[0].document->find(R"("apiVersion":"projectcalico.org/v3")") != std::string::npos);
+    CHECK(api.seen().at(1) == "GET /apis/projectcalico.org/v3/globalnetworksets?limit=500");
+}
+
+TEST_CASE("a list whose version went away between two pages begins anew") {
+    std::atomic<int> firsts = 0;
+    const ScriptedApi api([&](const ScriptedRequest& request, const ScriptedConnection& to) {
+        if (answers_groups(request, to)) {
+            return true;
+        }
+        if (request.target.find("continue") != std::string::npos) {
+            to.answer(410, R"({"kind":"Status","reason":"Expired","message":"too old","metadata":{"continue":"new"}})");
+        } else if (firsts++ == 0) {
+            to.answer(200, R"({"metadata":{"resourceVersion":"7","continue":"c"},"items":[)" + item("old", "1") + "]}");
+        } else {
+            to.answer(200, R"({"metadata":{"resourceVersion":"9"},"items":[)" + item("new", "8") + "]}");
+        }
+        return true;
+    });
+    Client client(api);
+    const auto listing = client.store->list({.kind = Kind::global_network_set, .ns = {}, .name_prefix = {}});
+    REQUIRE(listing);
+    CHECK(listing->revision == "9");
+    REQUIRE(listing->items.size() == 1);
+    CHECK(listing->items[0].key.name == "new");
+}
+
+TEST_CASE("a watch reads values, not chunks, and goes on from the last version when the server ends it") {
+    const ScriptedApi api([](const ScriptedRequest& request, const ScriptedConnection& to) {
+        to.begin_chunks();
+        if (request.target.find("resourceVersion=5&") != std::string::npos) {
+            const std::string all = event("ADDED", item("a", "6")) + event("MODIFIED", item("a", "7")) + bookmark("9");
+            for (std::size_t i = 0; i < all.size(); i += 11) {
+                to.chunk(all.substr(i, 11));
+            }
+            to.end_chunks();
+        } else if (request.target.find("resourceVersion=9&") != std::string::npos) {
+            to.chunk(event("DELETED", item("a", "10")));
+            to.wait_for_close();
+            return false;
+        }
+        return true;
+    });
+    const auto watch = watch_sets(api, "5");
+    CHECK(names(take(*watch, 3)) == "+a@6 +a@7 -a@10 ");
+    const std::string first = api.seen().at(0);
+    CHECK(first.find("/globalnetworksets?allowWatchBookmarks=true&resourceVersion=5&timeoutSeconds=") !=
+          std::string::npos);
+}
+
+TEST_CASE("a connection that breaks in the middle of an event loses nothing") {
+    std::atomic<int> opened = 0;
+    const ScriptedApi api([&](const ScriptedRequest&, const ScriptedConnection& to) {
+        to.begin_chunks();
+        if (opened++ == 0) {
+            to.chunk(event("ADDED", item("a", "6")) + event("ADDED", item("b", "7")).substr(0, 20));
+            return false;
+        }
+        to.chunk(event("ADDED", item("b", "7")));
+        to.wait_for_close();
+        return false;
+    });
+    const auto watch = watch_sets(api, "5");
+    CHECK(names(take(*watch, 2)) == "+a@6 +b@7 ");
+    CHECK(api.seen().at(1).find("resourceVersion=6&") != std::string::npos);
+}
+
+TEST_CASE("a version that the server no longer has ends the watch of the kind") {
+    const bool as_event = GENERATE(true, false);
+    const ScriptedApi api([&](const ScriptedRequest&, const ScriptedConnection& to) {
+        const std::string status = R"({"kind":"Status","code":410,"reason":"Expired","message":"too old"})";
+        if (as_event) {
+            to.begin_chunks();
+            to.chunk(event("ERROR", status));
+            to.end_chunks();
+        } else {
+            to.answer(410, status);
+        }
+        return true;
+    });
+    const auto watch = watch_sets(api, "5");
+    const auto events = take(*watch, 1);
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].type == Event::Type::resync);
+    CHECK(events[0].object.key.kind == Kind::global_network_set);
+    CHECK(api.seen().size() == 1);
+}
+
+TEST_CASE("a kind that the cluster gets later is listed then") {
+    std::atomic<int> asked = 0;
+    const ScriptedApi api([&](const ScriptedRequest&, const ScriptedConnection& to) {
+        if (asked++ < 2) {
+            to.answer(404, "404 page not found\n");
+        } else {
+            to.answer(200, R"({"metadata":{"resourceVersion":"5"},"items":[]})");
+        }
+        return true;
+    });
+    const auto watch = watch_sets(api, "");
+    const auto events = take(*watch, 1);
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].type == Event::Type::resync);
+    CHECK(asked == 3);
+}
+
+TEST_CASE("a token that was replaced in its file is read again when the server refuses the old one") {
+    Directory directory;
+    const std::string token = directory.write("token", "old\n");
+    std::atomic<bool> rotated = false;
+    const ScriptedApi api([&](const ScriptedRequest& request, const ScriptedConnection& to) {
+        if (!request.has(rotated ? "Bearer new\r\n" : "Bearer old\r\n")) {
+            to.answer(401, R"({"kind":"Status","message":"Unauthorized","reason":"Unauthorized","code":401})");
+            return true;
+        }
+        if (!answers_groups(request, to)) {
+            to.answer(200, item("a", "1"));
+        }
+        return true;
+    });
+    Client client(api, "{tokenFile: '" + token + "'}");
+    REQUIRE(client.store->get(kSet));
+    rotated = true;
+    const auto refused = client.store->get(kSet);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Code::unavailable);
+    CHECK(refused.error().message.find("does not accept the credentials of") != std::string::npos);
+    directory.write("token", "new\n");
+    CHECK(client.store->get(kSet));
+}
+
+TEST_CASE("a busy server is asked again, one that closed the connection is connected again") {
+    std::atomic<int> asked = 0;
+    const ScriptedApi api([&](const ScriptedRequest& request, const ScriptedConnection& to) {
+        if (answers_groups(request, to)) {
+            return true;
+        }
+        if (asked++ < 2) {
+            to.answer(429, "{}", "Retry-After: 0\r\n");
+            return true;
+        }
+        to.answer(200, item("a", "1"));
+        return false;
+    });
+    Client client(api);
+    CHECK(client.store->get(kSet));
+    CHECK(asked == 3);
+    CHECK(client.store->get(kSet));
+}
+
+TEST_CASE("a write whose answer got lost is not repeated, and its result is unknown") {
+    std::atomic<int> writes = 0;
+    const ScriptedApi api([&](const ScriptedRequest& request, const ScriptedConnection& to) {
+        if (answers_groups(request, to)) {
+            return true;
+        }
+        if (request.method == "POST") {
+            ++writes;
+            return false;
+        }
+        to.answer(404, R"({"kind":"Status","message":"x not found","details":{"name":"a"}})");
+        return true;
+    });
+    Client client(api);
+    const auto created = client.store->create(kSet, set_document("a"));
+    REQUIRE_FALSE(created);
+    CHECK(created.error().code == Code::unknown_result);
+    CHECK(writes == 1);
+}
+
+TEST_CASE("what the server refuses is told in its own words") {
+    struct Row {
+        int status;
+        const char* body;
+        Code code;
+        const char* message;
+    };
+    const auto row = GENERATE(values<Row>({
+        {403, R"({"message":"globalnetworksets is forbidden: User \"x\" cannot get"})", Code::unavailable,
+         "not allowed (403): globalnetworksets is forbidden"},
+        {404, R"({"message":"\"a\" not found","details":{"name":"a"}})", Code::not_found,
+         "resource does not exist: GlobalNetworkSet(a)"},
+        {404, "404 page not found", Code::unavailable, "install Manul's custom resources"},
+        {500, "boom", Code::unavailable, "the API server answered 500: boom"},
+        {200, "[]", Code::unavailable, "no JSON object"},
+    }));
+    const ScriptedApi api([&](const ScriptedRequest& request, const ScriptedConnection& to) {
+        if (!answers_groups(request, to)) {
+            to.answer(row.status, row.body);
+        }
+        return true;
+    });
+    Client client(api);
+    const auto found = client.store->get(kSet);
+    REQUIRE_FALSE(found);
+    CHECK(found.error().code == row.code);
+    CHECK_THAT(found.error().message, Catch::Contains(row.message));
+}
+
+TEST_CASE("servers that cannot be reached") {
+    Directory directory;
+    for (const auto& [server, message] : {std::pair{"http://127.0.0.1:1", "cannot connect to 127.0.0.1:1"},
+                                          {"ftp://x", "expected the server as https"}}) {
+        KubernetesOptions options;
+        options.kubeconfig = directory.write("config", kubeconfig(server));
+        const auto found = open_kubernetes(options)->get(kSet);
+        REQUIRE_FALSE(found);
+        CHECK_THAT(found.error().message, Catch::Contains(message));
+    }
+    const ScriptedApi plain([](const ScriptedRequest&, const ScriptedConnection&) { return false; });
+    KubernetesOptions options;
+    options.kubeconfig = directory.write("config", kubeconfig("https" + plain.address().substr(4)));
+    options.timeout = std::chrono::milliseconds(3000);
+    const auto found = open_kubernetes(options)->get(kSet);
+    REQUIRE_FALSE(found);
+    CHECK(found.error().code == Code::unavailable);
+}
