@@ -22,7 +22,10 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+#include <boost/system/error_code.hpp>
 
 #include "base/error.hpp"
 #include "base/try.hpp"
@@ -100,6 +103,57 @@ std::optional<net::Ip> source_address(const net::Ip& target) {
     return found;
 }
 
+/// Whether neither people nor a daemon said anything about BGP on this node yet.
+bool is_untouched(const json::object& node) {
+    const json::value* metadata = node.if_contains("metadata");
+    const json::value* annotations =
+        metadata != nullptr && metadata->is_object() ? metadata->get_object().if_contains("annotations") : nullptr;
+    const bool marked = annotations != nullptr && annotations->is_object() &&
+                        annotations->get_object().contains(kAddressSourceAnnotation);
+    const json::value* spec = node.if_contains("spec");
+    return !marked && !(spec != nullptr && spec->is_object() && spec->get_object().contains("bgp"));
+}
+
+/// `node` with what `wanted` says about BGP.
+std::string completed(json::object node, const json::object& wanted) {
+    for (const char* part : {"metadata", "spec"}) {
+        if (!node[part].is_object()) {
+            node[part].emplace_object();
+        }
+    }
+    if (const json::value* given = wanted.at("metadata").get_object().if_contains("annotations")) {
+        json::value& annotations = node["metadata"].get_object()["annotations"];
+        if (!annotations.is_object()) {
+            annotations.emplace_object();
+        }
+        for (const auto& annotation : given->get_object()) {
+            annotations.get_object()[annotation.key()] = annotation.value();
+        }
+    }
+    if (const json::value* bgp = wanted.at("spec").get_object().if_contains("bgp")) {
+        node["spec"].get_object()["bgp"] = *bgp;
+    }
+    return json::serialize(node);
+}
+
+/// A Node that somebody else made (the kubelet) gets what it would have been created with.
+StoreResult<store::Object> complete(store::Store& store, store::Object found, const std::string& wanted) {
+    constexpr int kAttempts = 5;  // against the kubelet and the other daemons of this node
+    for (int attempt = 1;; ++attempt) {
+        boost::system::error_code failed;
+        const json::value node = json::parse(*found.document, failed);
+        if (failed || !node.is_object() || !is_untouched(node.get_object())) {
+            return found;
+        }
+        auto updated =
+            store.update(found.key, completed(node.get_object(), json::parse(wanted).get_object()), found.revision);
+        if (updated || updated.error().code != StoreError::Code::conflict || attempt == kAttempts) {
+            return updated;
+        }
+        MANUL_TRY(found, store.get(found.key));
+    }
+}
+
 }  // namespace
 
 Result<std::vector<HostInterface>> read_host_interfaces() {
@@ -162,7 +216,10 @@ std::string own_node_document(const std::string& node_name, const NodeAddresses&
 StoreResult<store::Object> ensure_own_node(store::Store& store, const Settings& settings) {
     const model::Key key{model::Kind::node, {}, settings.node_name};
     auto found = store.get(key);
-    if (found || found.error().code != StoreError::Code::not_found) {
+    if (!found && found.error().code != StoreError::Code::not_found) {
+        return found;
+    }
+    if (found && store.transactional()) {
         return found;
     }
     const auto addresses = detect_node_addresses(settings);
@@ -171,6 +228,9 @@ StoreResult<store::Object> ensure_own_node(store::Store& store, const Settings& 
     }
     const bool detected = settings.detection_v4.method != AddressDetection::Method::none ||
                           settings.detection_v6.method != AddressDetection::Method::none;
+    if (found) {
+        return complete(store, *std::move(found), own_node_document(settings.node_name, *addresses, detected));
+    }
     auto created = store.create(key, own_node_document(settings.node_name, *addresses, detected));
     if (!created && created.error().code == StoreError::Code::already_exists) {
         return store.get(key);  // another daemon of this node was faster

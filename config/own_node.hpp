@@ -35,7 +35,8 @@ struct NodeAddresses {
 [[nodiscard]] std::string own_node_document(const std::string& node_name, const NodeAddresses& addresses,
                                             bool detected);
 
-/// Returns this node's Node, created with detected addresses when it was absent. Blocks.
+/// Returns this node's Node, created with detected addresses when it was absent. On Kubernetes, where the kubelet makes
+/// it, an existing one without any word about BGP gets them instead. Blocks.
 [[nodiscard]] store::StoreResult<store::Object> ensure_own_node(store::Store& store, const Settings& settings);
 
 }  // namespace manul::config

@@ -31,7 +31,7 @@ struct StoreFixture {
 [[nodiscard]] std::vector<StoreFixture> store_fixtures();
 
 inline model::Key set_key(const std::string& name) { return {model::Kind::global_network_set, "", name}; }
-inline model::Key profile_key(const std::string& name) { return {model::Kind::profile, "", name}; }
+inline model::Key reservation_key(const std::string& name) { return {model::Kind::ip_reservation, "", name}; }
 
 inline std::string document(const model::Key& key, const std::string& spec, const std::string& metadata = "") {
     std::string text = R"({"apiVersion":")" + model::api_version(key.kind) + R"(","kind":")" +

@@ -161,7 +161,7 @@ TEST_CASE("a document must be the object that its key names") {
     };
     const std::vector<Bad> rows{
         {set_key("a"), set_document("b")},
-        {set_key("a"), document(profile_key("a"), "{}")},
+        {set_key("a"), document(reservation_key("a"), "{}")},
         {set_key("a"), "[]"},
         {set_key("a"), "{"},
         {set_key("a"), ""},
@@ -292,7 +292,7 @@ TEST_CASE("a watch from a list misses nothing, whoever writes") {
     const auto listed = reader->list({Kind::global_network_set, {}, {}});
     REQUIRE(listed);
     REQUIRE(writer->create(set_key("between"), set_document("between")));
-    REQUIRE(writer->create(profile_key("other"), document(profile_key("other"), "{}")));
+    REQUIRE(writer->create(reservation_key("other"), document(reservation_key("other"), "{}")));
 
     const std::vector<WatchStart> starts{{Kind::global_network_set, listed->revision}};
     auto watch = reader->watch(starts);
@@ -322,16 +322,16 @@ TEST_CASE("a watch of several kinds starts each from its own list") {
     const auto store = fixture.open();
     const auto old = store->list({Kind::global_network_set, {}, {}})->revision;
     REQUIRE(store->create(set_key("a"), set_document("a")));
-    REQUIRE(store->create(profile_key("p"), document(profile_key("p"), "{}")));
-    const auto fresh = store->list({Kind::profile, {}, {}})->revision;
-    const std::vector<WatchStart> starts{{Kind::global_network_set, old}, {Kind::profile, fresh}};
+    REQUIRE(store->create(reservation_key("p"), document(reservation_key("p"), "{}")));
+    const auto fresh = store->list({Kind::ip_reservation, {}, {}})->revision;
+    const std::vector<WatchStart> starts{{Kind::global_network_set, old}, {Kind::ip_reservation, fresh}};
     auto watch = store->watch(starts);
     REQUIRE(watch);
     const auto events = take(**watch, 1);
     REQUIRE(events.size() == 1);
     CHECK(events[0].object.key == set_key("a"));
-    REQUIRE(store->create(profile_key("q"), document(profile_key("q"), "{}")));
-    CHECK(take(**watch, 1).front().object.key == profile_key("q"));
+    REQUIRE(store->create(reservation_key("q"), document(reservation_key("q"), "{}")));
+    CHECK(take(**watch, 1).front().object.key == reservation_key("q"));
 }
 
 TEST_CASE("following a watch gives the same state as listing, for random writes of two writers") {
@@ -405,8 +405,8 @@ TEST_CASE("who falls behind the change log lists again, kind by kind") {
         const std::string name = "s" + std::to_string(i);
         REQUIRE(store->create(set_key(name), set_document(name)));
     }
-    const auto fresh = store->list({Kind::profile, {}, {}})->revision;
-    const std::vector<WatchStart> starts{{Kind::global_network_set, old}, {Kind::profile, fresh}};
+    const auto fresh = store->list({Kind::ip_reservation, {}, {}})->revision;
+    const std::vector<WatchStart> starts{{Kind::global_network_set, old}, {Kind::ip_reservation, fresh}};
     auto watch = store->watch(starts);
     REQUIRE(watch);
     auto events = take(**watch, 1);
@@ -416,17 +416,17 @@ TEST_CASE("who falls behind the change log lists again, kind by kind") {
 
     // The other kind goes on, the ended one is silent.
     REQUIRE(store->create(set_key("more"), set_document("more")));
-    REQUIRE(store->create(profile_key("p"), document(profile_key("p"), "{}")));
+    REQUIRE(store->create(reservation_key("p"), document(reservation_key("p"), "{}")));
     events = take(**watch, 1);
     REQUIRE(events.size() == 1);
-    CHECK(events[0].object.key == profile_key("p"));
+    CHECK(events[0].object.key == reservation_key("p"));
 
     // A token from the future belongs to another store.
-    const std::vector<WatchStart> future{{Kind::profile, "999999999"}};
+    const std::vector<WatchStart> future{{Kind::ip_reservation, "999999999"}};
     auto lost = store->watch(future);
     REQUIRE(lost);
     CHECK(take(**lost, 1).front().type == Event::Type::resync);
-    const std::vector<WatchStart> nonsense{{Kind::profile, "x"}};
+    const std::vector<WatchStart> nonsense{{Kind::ip_reservation, "x"}};
     CHECK(store->watch(nonsense).error().code == Code::invalid);
 }
 

@@ -207,8 +207,14 @@ std::optional<Translated> to_document(Kind kind, const Place& place, json::objec
             out.document = std::move(object);
             break;
     }
-    out.document["apiVersion"] = model::api_version(kind);
-    out.document["kind"] = model::info(kind).name;
+    // First, as people expect it; items of a list do not even have them.
+    json::object document{{"apiVersion", model::api_version(kind)}, {"kind", model::info(kind).name}};
+    for (auto& field : out.document) {
+        if (field.key() != "apiVersion" && field.key() != "kind") {
+            document[field.key()] = std::move(field.value());
+        }
+    }
+    out.document = std::move(document);
     return out;
 }
 

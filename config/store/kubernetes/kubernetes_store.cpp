@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <expected>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <set>
@@ -23,13 +25,14 @@
 #include "config/codec/secret.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/admission.hpp"
-#include "config/store/backend.hpp"
 #include "config/store/document.hpp"
 #include "config/store/kubernetes.hpp"
 #include "config/store/kubernetes/api.hpp"
 #include "config/store/kubernetes/documents.hpp"
 #include "config/store/kubernetes/json_text.hpp"
+#include "config/store/kubernetes/read_backend.hpp"
 #include "config/store/kubernetes/watch.hpp"
+#include "config/store/object_store.hpp"
 #include "config/store/store.hpp"
 
 namespace manul::store {
@@ -43,7 +46,6 @@ namespace {
 
 /// Attempts of one write against others' writes to the same object.
 constexpr int kAttempts = 30;
-constexpr std::size_t kMaxOps = 100;
 constexpr const char* kPageSize = "500";
 
 StoreError missing(const model::Key& key) {
@@ -62,44 +64,25 @@ Object to_object(Translated translated) {
                   std::make_shared<const std::string>(json::serialize(translated.document))};
 }
 
-/// The store as the checks against other objects see it.
-class ReadBackend final : public Backend {
-public:
-    explicit ReadBackend(Store& store) : store_(store) {}
-
-    [[nodiscard]] StoreResult<Snapshot> read(std::span<const model::Key> keys) override {
-        Snapshot snapshot;
-        for (const model::Key& key : keys) {
-            auto object = store_.get(key);
-            if (!object && object.error().code != Code::not_found) {
-                return std::unexpected(std::move(object).error());
-            }
-            snapshot.rows.push_back(object ? std::optional(Row{key, object->revision, object->document})
-                                           : std::nullopt);
-        }
-        return snapshot;
-    }
-    [[nodiscard]] StoreResult<RowListing> scan(const ListQuery& query) override {
-        MANUL_TRY(Listing listing, store_.list(query));
-        RowListing out{{}, std::move(listing.revision)};
-        for (Object& object : listing.items) {
-            out.rows.push_back(Row{std::move(object.key), std::move(object.revision), std::move(object.document)});
-        }
-        return out;
-    }
-    [[nodiscard]] StoreResult<Revision> commit(std::span<const Mutation> /*mutations*/,
-                                               std::span<const KindUnchanged> /*kinds*/) override {
-        return std::unexpected(error(Code::unsupported, "this view only reads"));
-    }
-    [[nodiscard]] bool transactional() const noexcept override { return false; }
-    [[nodiscard]] StoreResult<std::string> identity() override { return store_.identity(); }
-    [[nodiscard]] StoreResult<std::unique_ptr<Watch>> watch(std::span<const WatchStart> starts) override {
-        return store_.watch(starts);
-    }
-
-private:
-    Store& store_;
+/// One part of a transaction: what was found, and what is to be there.
+struct Step {
+    const model::Key* key = nullptr;
+    const std::string* document = nullptr;  ///< of a put
+    bool removes = false;
+    std::optional<Precondition> precondition;
+    std::optional<Object> before;
+    json::object after;
 };
+
+Step step_of(const Op& op) {
+    return std::visit(
+        overloaded{
+            [](const Put& put) { return Step{&put.key, &put.document, false, put.precondition, {}, {}}; },
+            [](const Remove& remove) { return Step{&remove.key, nullptr, true, remove.precondition, {}, {}}; },
+            [](const Check& check) { return Step{&check.key, nullptr, false, check.precondition, {}, {}}; },
+        },
+        op);
+}
 
 class KubernetesStore final : public Store {
 public:
@@ -107,11 +90,7 @@ public:
 
     [[nodiscard]] StoreResult<Object> get(const model::Key& key) override {
         MANUL_CHECK(connect());
-        const Place place = place_of(key.kind, group_);
-        if (place.form == Form::derived) {
-            return std::unexpected(missing(key));
-        }
-        MANUL_TRY(Translated found, fetch(key, place));
+        MANUL_TRY(Translated found, fetch(key, place_of(key.kind, group_)));
         return to_object(std::move(found));
     }
 
@@ -154,33 +133,20 @@ public:
     }
 
     [[nodiscard]] StoreResult<Object> create(const model::Key& key, std::string_view document) override {
-        MANUL_CHECK(connect());
-        const Place place = place_of(key.kind, group_);
-        MANUL_CHECK(refuse_write(key, place, true));
-        MANUL_TRY(Admitted admitted, admit(key, document, std::nullopt));
-        json::object& metadata = make_object(admitted.document, "metadata");
-        metadata.erase("resourceVersion");
-        metadata.erase("uid");
-        return write("POST", place.collection(key.ns), key, place, std::move(admitted.document));
+        const Op op = Put{key, std::string(document), Precondition{true, {}}};
+        return write_one(op);
     }
 
     [[nodiscard]] StoreResult<Object> update(const model::Key& key, std::string_view document,
                                              const std::optional<Revision>& expected) override {
-        MANUL_CHECK(connect());
-        const Place place = place_of(key.kind, group_);
-        MANUL_CHECK(refuse_write(key, place, false));
         for (int attempt = 1;; ++attempt) {
-            MANUL_TRY(Translated found, fetch(key, place));
-            if (expected && found.revision != *expected) {
-                return std::unexpected(stale(key, found.revision, *expected));
+            std::optional<Revision> revision = expected;
+            if (!revision) {
+                MANUL_TRY(const Object found, get(key));
+                revision = found.revision;
             }
-            const Object before = to_object(std::move(found));
-            MANUL_TRY(Admitted admitted, admit(key, document, *before.document));
-            if (codec::same_content(*before.document, json::serialize(admitted.document))) {
-                return before;
-            }
-            auto written = place.form == Form::node ? patch_node(key, place, admitted.document, before.revision)
-                                                    : put(key, place, std::move(admitted.document), before.revision);
+            const Op op = Put{key, std::string(document), Precondition{false, *revision}};
+            auto written = write_one(op);
             const bool lost = !written && written.error().code == Code::conflict;
             if (!lost || expected || attempt == kAttempts) {
                 return written;
@@ -189,26 +155,10 @@ public:
     }
 
     [[nodiscard]] StoreResult<Object> remove(const model::Key& key, const std::optional<Revision>& expected) override {
-        MANUL_CHECK(connect());
-        const Place place = place_of(key.kind, group_);
-        MANUL_CHECK(refuse_write(key, place, false));
-        MANUL_TRY(Translated found, fetch(key, place));
-        if (expected && found.revision != *expected) {
-            return std::unexpected(stale(key, found.revision, *expected));
-        }
-        Object removed = to_object(std::move(found));
-        const PlannedWrite planned{key, *removed.document, nullptr};
-        MANUL_CHECK(check_others(std::span(&planned, 1)));
-        json::object preconditions;
-        if (expected) {
-            preconditions["resourceVersion"] = *expected;
-        }
-        auto done = api_->write("DELETE", place.object(key.ns, key.name), {},
-                                {{"apiVersion", "v1"}, {"kind", "DeleteOptions"}, {"preconditions", preconditions}});
-        if (!done && done.error().code != Code::not_found) {
-            return std::unexpected(std::move(done).error());
-        }
-        return removed;
+        MANUL_TRY(Object found, get(key));
+        const Op op = Remove{key, expected ? std::optional(Precondition{false, *expected}) : std::nullopt};
+        MANUL_CHECK(write_one(op));
+        return found;
     }
 
     [[nodiscard]] StoreResult<Revision> transact(std::span<const Op> ops, Checks checks) override;
@@ -227,6 +177,17 @@ public:
     }
 
 private:
+    [[nodiscard]] static StoreResult<void> check_limits(std::span<const Op> ops);
+    [[nodiscard]] static StoreResult<void> check_precondition(const Step& step);
+    /// Fills in what is to be written, or says everything that is wrong with it.
+    [[nodiscard]] StoreResult<void> admit(std::span<Step> steps, Checks checks);
+    [[nodiscard]] StoreResult<Admitted> admit_one(const Step& step, std::optional<std::string_view> before,
+                                                  Checks checks);
+    /// Reads, compares and checks everything; nothing is written.
+    [[nodiscard]] StoreResult<std::vector<Step>> prepare(std::span<const Op> ops, Checks checks);
+    [[nodiscard]] StoreResult<Object> carry_out(Step& step);
+    [[nodiscard]] StoreResult<Object> write_one(const Op& op);
+
     /// Reads the credentials, and finds out which group of custom resources the cluster has.
     StoreResult<void> connect() {
         if (!api_) {
@@ -299,6 +260,9 @@ private:
 
     StoreResult<Translated> fetch(const model::Key& key, const Place& place) {
         std::string name = key.name;
+        if (place.form == Form::derived) {
+            return std::unexpected(missing(key));
+        }
         if (place.form == Form::endpoint) {
             const auto pod = pod_of_endpoint(key.name);
             if (!pod) {
@@ -337,29 +301,6 @@ private:
         return {};
     }
 
-    StoreResult<void> check_others(std::span<const PlannedWrite> writes) {
-        ReadBackend backend(*this);
-        MANUL_CHECK(admit_writes(backend, writes));
-        return {};
-    }
-
-    /// The document as it may be written. `before` is the stored one.
-    StoreResult<Admitted> admit(const model::Key& key, std::string_view document,
-                                std::optional<std::string_view> before) {
-        std::string text(document);
-        if (key.kind == Kind::secret) {
-            auto completed = codec::completed_secret(text, before);
-            if (!completed) {
-                return std::unexpected(error(Code::invalid, key.to_string() + ": " + completed.error().message));
-            }
-            text = *std::move(completed);
-        }
-        MANUL_TRY(Admitted admitted, admit_document(key, text, Checks::full));
-        const PlannedWrite planned{key, before, admitted.resource};
-        MANUL_CHECK(check_others(std::span(&planned, 1)));
-        return admitted;
-    }
-
     StoreResult<Object> write(const std::string& method, const std::string& path, const model::Key& key,
                               const Place& place, json::object document) {
         // Fields that the server's schema does not have would be dropped without a word.
@@ -375,10 +316,17 @@ private:
         return to_object(*to_document(key.kind, place, *std::move(answer)));
     }
 
-    StoreResult<Object> put(const model::Key& key, const Place& place, json::object document,
-                            const Revision& revision) {
-        make_object(document, "metadata")["resourceVersion"] = revision;
-        return write("PUT", place.object(key.ns, key.name), key, place, std::move(document));
+    StoreResult<Object> erase(const model::Key& key, const Place& place, const Step& step) {
+        json::object preconditions;
+        if (step.precondition) {
+            preconditions["resourceVersion"] = step.precondition->revision;
+        }
+        auto done = api_->write("DELETE", place.object(key.ns, key.name), {},
+                                {{"apiVersion", "v1"}, {"kind", "DeleteOptions"}, {"preconditions", preconditions}});
+        if (!done && done.error().code != Code::not_found) {
+            return std::unexpected(std::move(done).error());
+        }
+        return Object{key, {}, nullptr};
     }
 
     StoreResult<Object> patch_node(const model::Key& key, const Place& place, const json::object& document,
@@ -390,15 +338,20 @@ private:
     }
 
     /// Records an endpoint's addresses in its Pod, or takes them away (`document` null).
-    StoreResult<Revision> patch_pod(const model::Key& key, const Place& place, const Translated& before,
-                                    const json::object* document) {
-        const std::string uid = derived_uid(text_at(object_at(before.document, "metadata"), "uid"));
+    StoreResult<Object> patch_pod(const model::Key& key, const Place& place, const Object& before,
+                                  const json::object* document) {
+        MANUL_TRY(const json::object known, parse_document(key, *before.document));
+        const std::string uid = derived_uid(text_at(object_at(known, "metadata"), "uid"));
         json::object patch = endpoint_patch(document, uid);
         make_object(patch, "metadata")["resourceVersion"] = before.revision;
         MANUL_TRY(
-            const json::object answer,
+            json::object answer,
             api_->write("PATCH", place.object(key.ns, *pod_of_endpoint(key.name)) + "/status", {}, patch, kMergePatch));
-        return text_at(object_at(answer, "metadata"), "resourceVersion");
+        auto translated = to_document(key.kind, place, std::move(answer));
+        if (!translated) {
+            return std::unexpected(missing(key));
+        }
+        return to_object(*std::move(translated));
     }
 
     KubernetesOptions options_;
@@ -408,98 +361,204 @@ private:
     bool group_known_ = false;
 };
 
-/// One part of a transaction, with what was found before it.
-struct Step {
-    const model::Key* key = nullptr;
-    const std::string* document = nullptr;  ///< of a put
-    bool removes = false;
-    std::optional<Precondition> precondition;
-};
-
-Step step_of(const Op& op) {
-    return std::visit(overloaded{
-                          [](const Put& put) { return Step{&put.key, &put.document, false, put.precondition}; },
-                          [](const Remove& remove) { return Step{&remove.key, nullptr, true, remove.precondition}; },
-                          [](const Check& check) { return Step{&check.key, nullptr, false, check.precondition}; },
-                      },
-                      op);
-}
-
-StoreResult<Revision> KubernetesStore::transact(std::span<const Op> ops, Checks checks) {
-    MANUL_CHECK(connect());
-    if (ops.size() > kMaxOps) {
-        return std::unexpected(error(
-            Code::too_large, fmt::format("a transaction takes at most {} keys, this one has {}", kMaxOps, ops.size())));
+/// What of the key and the document's length no server has to be asked about.
+StoreResult<void> KubernetesStore::check_limits(std::span<const Op> ops) {
+    if (ops.size() > kMaxKeys) {
+        return std::unexpected(
+            error(Code::too_large,
+                  fmt::format("a transaction takes at most {} keys, this one has {}", kMaxKeys, ops.size())));
     }
-    // Everything is compared before anything is written, so that a transaction that lost writes nothing.
-    std::vector<Step> steps;
-    std::vector<std::optional<Translated>> before;
     std::set<model::Key> seen;
+    std::size_t bytes = 0;
     for (const Op& op : ops) {
-        steps.push_back(step_of(op));
-        const Step& step = steps.back();
+        const Step step = step_of(op);
+        bytes += step.document == nullptr ? 0 : step.document->size();
         if (!seen.insert(*step.key).second) {
             return std::unexpected(
                 error(Code::invalid, step.key->to_string() + " is twice in one transaction; each key goes once"));
         }
+        if (step.key->name.empty() || step.key->ns.empty() == model::info(step.key->kind).namespaced) {
+            return std::unexpected(error(Code::invalid, step.key->to_string() +
+                                                            ": a key has a name, and a namespace exactly where its "
+                                                            "kind has one"));
+        }
+    }
+    if (bytes > kMaxTransactionBytes) {
+        return std::unexpected(
+            error(Code::too_large,
+                  fmt::format("a transaction takes at most {} bytes, this one has {}", kMaxTransactionBytes, bytes)));
+    }
+    return {};
+}
+
+StoreResult<void> KubernetesStore::check_precondition(const Step& step) {
+    if (!step.precondition) {
+        return {};
+    }
+    if (step.precondition->absent) {
+        if (!step.before) {
+            return {};
+        }
+        return std::unexpected(error(step.document != nullptr ? Code::already_exists : Code::conflict,
+                                     "resource already exists: " + step.key->to_string()));
+    }
+    if (!step.before) {
+        return std::unexpected(missing(*step.key));
+    }
+    if (step.before->revision != step.precondition->revision) {
+        return std::unexpected(stale(*step.key, step.before->revision, step.precondition->revision));
+    }
+    return {};
+}
+
+StoreResult<void> KubernetesStore::admit(std::span<Step> steps, Checks checks) {
+    std::vector<std::string> findings;
+    std::vector<PlannedWrite> writes;
+    for (Step& step : steps) {
+        const std::optional<std::string_view> before =
+            step.before ? std::optional<std::string_view>(*step.before->document) : std::nullopt;
+        if (step.removes && step.before) {
+            writes.push_back({*step.key, before, nullptr});
+        }
+        if (step.document == nullptr) {
+            continue;
+        }
+        auto admitted = admit_one(step, before, checks);
+        if (!admitted) {
+            std::vector<std::string>& details = admitted.error().details;
+            if (admitted.error().code != Code::invalid) {
+                return std::unexpected(std::move(admitted).error());
+            }
+            if (details.empty()) {
+                findings.push_back(std::move(admitted.error().message));
+            }
+            std::ranges::move(details, std::back_inserter(findings));
+            continue;
+        }
+        writes.push_back({*step.key, before, admitted->resource});
+        step.after = std::move(admitted->document);
+    }
+    if (!findings.empty()) {
+        return std::unexpected(invalid(std::move(findings)));
+    }
+    if (checks == Checks::full) {
+        ReadBackend backend(*this);
+        MANUL_CHECK(admit_writes(backend, writes));
+    }
+    return {};
+}
+
+StoreResult<Admitted> KubernetesStore::admit_one(const Step& step, std::optional<std::string_view> before,
+                                                 Checks checks) {
+    if (checks == Checks::full) {
+        MANUL_CHECK(refuse_write(*step.key, place_of(step.key->kind, group_), !before));
+    }
+    std::string text = *step.document;
+    if (step.key->kind == Kind::secret) {
+        auto completed = codec::completed_secret(text, before);
+        if (!completed) {
+            return std::unexpected(error(Code::invalid, step.key->to_string() + ": " + completed.error().message));
+        }
+        text = *std::move(completed);
+    }
+    MANUL_TRY(Admitted admitted, admit_document(*step.key, text, checks));
+    const std::string uid = text_at(object_at(admitted.document, "metadata"), "uid");
+    if (before && !uid.empty()) {
+        MANUL_TRY(const json::object stored, parse_document(*step.key, *before));
+        if (text_at(object_at(stored, "metadata"), "uid") != uid) {
+            return std::unexpected(
+                error(Code::conflict, "update conflict: " + step.key->to_string() + " was deleted and made again"));
+        }
+    }
+    return admitted;
+}
+
+StoreResult<std::vector<Step>> KubernetesStore::prepare(std::span<const Op> ops, Checks checks) {
+    MANUL_CHECK(check_limits(ops));
+    MANUL_CHECK(connect());
+    std::vector<Step> steps;
+    for (const Op& op : ops) {
+        Step& step = steps.emplace_back(step_of(op));
         auto found = fetch(*step.key, place_of(step.key->kind, group_));
         if (!found && found.error().code != Code::not_found) {
             return std::unexpected(std::move(found).error());
         }
-        before.push_back(found ? std::optional(*std::move(found)) : std::nullopt);
-        if (!step.precondition) {
-            continue;
+        if (found) {
+            step.before = to_object(*std::move(found));
         }
-        if (step.precondition->absent && before.back()) {
-            return std::unexpected(error(step.document != nullptr ? Code::already_exists : Code::conflict,
-                                         "resource already exists: " + step.key->to_string()));
-        }
-        if (!step.precondition->absent && !before.back()) {
-            return std::unexpected(missing(*step.key));
-        }
-        if (!step.precondition->absent && before.back()->revision != step.precondition->revision) {
-            return std::unexpected(stale(*step.key, before.back()->revision, step.precondition->revision));
-        }
+        MANUL_CHECK(check_precondition(step));
     }
-    Revision newest;
-    for (std::size_t i = 0; i < steps.size(); ++i) {
-        const Step& step = steps[i];
-        const Place place = place_of(step.key->kind, group_);
-        StoreResult<Revision> done = newest;
-        const auto revision_of = [](StoreResult<Object> object) -> StoreResult<Revision> {
-            return object ? StoreResult<Revision>(std::move(object->revision))
-                          : std::unexpected(std::move(object).error());
-        };
-        if (step.document != nullptr && place.form == Form::endpoint && checks == Checks::own_fields_only) {
-            if (!before[i]) {
-                done = std::unexpected(missing(*step.key));
-            } else {
-                MANUL_TRY(const json::object document, parse_document(*step.key, *step.document));
-                done = patch_pod(*step.key, place, *before[i], &document);
-            }
-        } else if (step.removes && place.form == Form::endpoint && checks == Checks::own_fields_only) {
-            done = before[i] ? patch_pod(*step.key, place, *before[i], nullptr) : newest;
-        } else if (step.document != nullptr && checks == Checks::own_fields_only && place.form != Form::node) {
-            MANUL_TRY(json::object document, parse_document(*step.key, *step.document));
-            done = revision_of(
-                before[i] ? put(*step.key, place, std::move(document), before[i]->revision)
-                          : write("POST", place.collection(step.key->ns), *step.key, place, std::move(document)));
-        } else if (step.document != nullptr) {
-            done = revision_of(before[i] ? update(*step.key, *step.document, before[i]->revision)
-                                         : create(*step.key, *step.document));
-        } else if (step.removes && before[i]) {
-            done = revision_of(remove(*step.key, before[i]->revision));
+    MANUL_CHECK(admit(steps, checks));
+    return steps;
+}
+
+/// The object after the step; without a document for one that was removed, and for a step that only checks.
+StoreResult<Object> KubernetesStore::carry_out(Step& step) {
+    const model::Key& key = *step.key;
+    const Place place = place_of(key.kind, group_);
+    Object unchanged = step.before.value_or(Object{key, {}, nullptr});
+    if (step.removes) {
+        if (!step.before) {
+            return unchanged;
         }
+        MANUL_CHECK(place.form == Form::endpoint ? patch_pod(key, place, *step.before, nullptr)
+                                                 : erase(key, place, step));
+        return unchanged;
+    }
+    if (step.document == nullptr) {
+        return unchanged;
+    }
+    if (!step.before) {
+        if (place.form == Form::endpoint) {
+            return std::unexpected(missing(key));
+        }
+        json::object& metadata = make_object(step.after, "metadata");
+        metadata.erase("resourceVersion");
+        metadata.erase("uid");
+        return write("POST", place.collection(key.ns), key, place, std::move(step.after));
+    }
+    if (codec::same_content(*step.before->document, json::serialize(step.after))) {
+        return unchanged;
+    }
+    switch (place.form) {
+        case Form::endpoint:
+            return patch_pod(key, place, *step.before, &step.after);
+        case Form::node:
+            return patch_node(key, place, step.after, step.before->revision);
+        case Form::plain:
+        case Form::classic:
+        case Form::derived:
+            break;
+    }
+    make_object(step.after, "metadata")["resourceVersion"] = step.before->revision;
+    return write("PUT", place.object(key.ns, key.name), key, place, std::move(step.after));
+}
+
+StoreResult<Object> KubernetesStore::write_one(const Op& op) {
+    MANUL_TRY(std::vector<Step> steps, prepare(std::span(&op, 1), Checks::full));
+    return carry_out(steps.front());
+}
+
+StoreResult<Revision> KubernetesStore::transact(std::span<const Op> ops, Checks checks) {
+    // Everything is read and compared before anything is written, so that a transaction that lost writes nothing.
+    MANUL_TRY(std::vector<Step> steps, prepare(ops, checks));
+    Revision newest;
+    bool any_done = false;
+    for (Step& step : steps) {
+        auto done = carry_out(step);
         if (!done) {
             StoreError failed = std::move(done).error();
-            if (!newest.empty()) {
+            if (any_done) {
                 failed.code = Code::unknown_result;
                 failed.message +=
                     fmt::format("; of {} writes those before {} were done", steps.size(), step.key->to_string());
             }
             return std::unexpected(std::move(failed));
         }
-        newest = *std::move(done);
+        any_done |= step.document != nullptr || step.removes;
+        if (step.document != nullptr || newest.empty()) {
+            newest = std::move(done->revision);
+        }
     }
     return newest;
 }
