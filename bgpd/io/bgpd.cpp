@@ -18,6 +18,7 @@
 #include "bgpd/io/datastore.hpp"
 #include "bgpd/io/engine.hpp"
 #include "bgpd/io/messages.hpp"
+#include "bgpd/io/mrt_dump.hpp"
 #include "bgpd/io/own_address.hpp"
 #include "bgpd/io/password.hpp"
 #include "bgpd/io/session_report.hpp"
@@ -52,6 +53,7 @@ public:
           report_(daemon_.io(), worker_, *own_store_),
           engine_(daemon_.io(), settings.bgpd_kernel,
                   [this](const speaker::PeerStatus& status, bool removed) { on_peer(status, removed); }),
+          dump_(daemon_.io(), engine_.speaker()),
           datastore_(daemon_.io(), worker_, std::move(followed), settings.node_name,
                      [this] { apply_.armed() ? void() : apply_.after_us(kSettleUs); }),
           apply_(daemon_.io(), [this] { apply(); }),
@@ -103,6 +105,7 @@ private:
             }
             configuration_ = std::make_shared<const speaker::Configuration>(std::move(configuration));
             engine_.configure(configuration_);
+            configure_dump();
         }
         auto routes = speaker::local_routes(datastore_.origin_resources());
         if (!routes_ || *routes_ != routes) {
@@ -110,6 +113,15 @@ private:
             engine_.originate(routes_);
         }
         write_report();
+    }
+
+    void configure_dump() {
+        const auto& dump = configuration_->table_dump;
+        dump_.configure(dump ? std::optional(MrtDump::Plan{.path = dump->path,
+                                                           .interval = dump->interval,
+                                                           .router_id = configuration_->self.router_id.value(),
+                                                           .as = configuration_->self.as.number()})
+                             : std::nullopt);
     }
 
     void on_peer(const speaker::PeerStatus& status, bool removed) {
@@ -161,6 +173,7 @@ private:
     config::ReportWriter report_;
     SessionReport sessions_;
     Engine engine_;
+    MrtDump dump_;
     Datastore datastore_;
     Timer apply_;
     Timer node_;

@@ -35,6 +35,7 @@ Engine::Engine(boost::asio::io_context& io, bool program_kernel, OnPeer on_peer)
                    [this](speaker::Event event) { add(std::move(event)); }),
       listener_(io, [this](UniqueFd fd, const speaker::Endpoint& remote) { accepted(std::move(fd), remote); }),
       kernel_(io, program_kernel, [this] { turn(); }),
+      bfd_(io, [this](const bfd::Changed& change) { path_changed(change); }),
       sockets_(io, connections_.fd(), [this] { on_sockets(); }),
       timer_(io, [this] { turn(); }) {}
 
@@ -87,6 +88,14 @@ void Engine::accepted(UniqueFd fd, const speaker::Endpoint& remote) {
     turn();
 }
 
+void Engine::path_changed(const bfd::Changed& change) {
+    const bool up = change.status.state == bfd::State::up;
+    if (up || change.failure) {
+        add(speaker::BfdChanged{change.status.remote, up});
+        turn();
+    }
+}
+
 std::size_t Engine::received(speaker::ConnectionId connection, ByteView data) {
     const speaker::Speaker::Outcome outcome = speaker_.handle(speaker::Received{connection, data}, Clock::now());
     const std::size_t consumed = outcome.consumed;
@@ -127,6 +136,7 @@ void Engine::carry_out(const speaker::Action& action) {
                    [&](const speaker::ExpectPeer& peer) { listener_.expect(peer); },
                    [&](const speaker::ForgetPeer& peer) { listener_.forget(peer); },
                    [&](const speaker::PeerChanged& peer) { on_peer_(peer.status, peer.removed); },
+                   [&](const speaker::WatchPaths& watch) { bfd_.configure(watch.sessions); },
                    [&](const speaker::ManyPrefixes& many) {
                        log::emit(kManyPrefixes, many.peer.to_string(), many.received, many.most);
                    },

@@ -10,6 +10,8 @@
 
 #include "base/daemon.hpp"
 #include "base/error.hpp"
+#include "bgpd/bfd/sessions.hpp"
+#include "bgpd/io/bfd_thread.hpp"
 #include "bgpd/io/connection_io.hpp"
 #include "bgpd/io/kernel.hpp"
 #include "bgpd/io/listener.hpp"
@@ -46,12 +48,14 @@ public:
 
     [[nodiscard]] const speaker::Speaker& speaker() const noexcept { return speaker_; }
     [[nodiscard]] std::optional<FibSync::Counts> fib() const { return kernel_.counts(); }
+    [[nodiscard]] std::vector<bfd::SessionStatus> bfd() const { return bfd_.status(); }
     /// The first tables of all peers are loaded.
     [[nodiscard]] bool in_sync() const noexcept { return in_sync_; }
 
 private:
     void add(speaker::Event event) { events_.push_back(std::move(event)); }
     void accepted(UniqueFd fd, const speaker::Endpoint& remote);
+    void path_changed(const bfd::Changed& change);
     [[nodiscard]] std::size_t received(speaker::ConnectionId connection, ByteView data);
     void on_sockets();
     /// Hands over every waiting event and those that follow from them.
@@ -67,6 +71,7 @@ private:
     ConnectionIo connections_;
     Listener listener_;
     Kernel kernel_;
+    BfdThread bfd_;
     ReadableWatch sockets_;
     Timer timer_;
     std::vector<speaker::Event> from_kernel_;

@@ -50,6 +50,9 @@ inline constexpr Message kBadResource{"BGPD_BAD_RESOURCE", Level::warning,
 inline constexpr Message kFinding{"BGPD_CONFIGURATION", Level::warning, "{}", "Correct the object that is named."};
 inline constexpr Message kBfdSocket{"BGPD_BFD_SOCKET", Level::error, "{}; BFD sessions stay down, trying again",
                                     "Another BFD daemon may hold the port: stop it, or take bfd out of the BGPPeers."};
+inline constexpr Message kMrtFailed{
+    "BGPD_MRT_FAILED", Level::warning, "table dump: {}; the next one is tried in time",
+    "Check BGPConfiguration.spec.mrtDump.path: its directory must exist and have room."};
 inline constexpr Message kControlFailed{"BGPD_CONTROL_FAILED", Level::error, "control socket: {}",
                                         "manulctl cannot ask this daemon; check the run directory."};
 

@@ -18,6 +18,8 @@
 #include "base/control.hpp"
 #include "base/error.hpp"
 #include "base/json_fields.hpp"
+#include "bgpd/bfd/packet.hpp"
+#include "bgpd/bfd/sessions.hpp"
 #include "bgpd/io/datastore.hpp"
 #include "bgpd/io/engine.hpp"
 #include "bgpd/io/session_report.hpp"
@@ -66,8 +68,19 @@ json::object counters(const speaker::FamilyCounters& family) {
             {"stale", family.stale}};
 }
 
+json::object bfd_json(const bfd::SessionStatus& path) {
+    return {{"state", bfd::to_string(path.state)},
+            {"singleHop", path.single_hop},
+            {"diagnostic", bfd::to_string(path.diagnostic)},
+            {"transmitIntervalUs", path.transmit_interval.count()},
+            {"detectionTimeUs", path.detection_time.count()},
+            {"packetsIn", path.packets_in},
+            {"packetsOut", path.packets_out}};
+}
+
 json::value peers(const Engine& engine) {
     json::array list;
+    const std::vector<bfd::SessionStatus> paths = engine.bfd();
     for (const speaker::PeerStatus& peer : engine.speaker().peers()) {
         json::object entry{{"address", peer.address.to_string()}, {"name", peer.name},
                            {"asNumber", peer.remote_as.number()}, {"localASNumber", peer.local_as.number()},
@@ -83,6 +96,10 @@ json::value peers(const Engine& engine) {
         }
         if (peer.v6.negotiated) {
             entry["ipv6"] = counters(peer.v6);
+        }
+        const auto path = std::ranges::find(paths, peer.address, &bfd::SessionStatus::remote);
+        if (path != paths.end()) {
+            entry["bfd"] = bfd_json(*path);
         }
         list.emplace_back(std::move(entry));
     }

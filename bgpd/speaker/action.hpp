@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/strong_id.hpp"
+#include "bgpd/bfd/sessions.hpp"
 #include "bgpd/rib/chunk.hpp"
 #include "bgpd/speaker/event.hpp"
 #include "bgpd/speaker/status.hpp"
@@ -104,6 +105,11 @@ struct FibBatch {
 /// FibChange has named are left over from an earlier run and go away. Once a life.
 struct FibComplete {};
 
+/// Keep these BFD sessions, and no others; answered by BfdChanged whenever one comes up or fails.
+struct WatchPaths {
+    std::vector<bfd::SessionConfig> sessions;
+};
+
 /// Something worth a log line and a report happened to a peer.
 struct PeerChanged {
     PeerStatus status;
@@ -119,6 +125,6 @@ struct ManyPrefixes {
 };
 
 using Action = std::variant<Write, Connect, Close, FibBatch, FibGroup, FibComplete, TrackNextHop, Listen, ExpectPeer,
-                            ForgetPeer, PeerChanged, ManyPrefixes>;
+                            ForgetPeer, PeerChanged, WatchPaths, ManyPrefixes>;
 
 }  // namespace manul::bgp::speaker

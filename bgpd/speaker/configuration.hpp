@@ -32,6 +32,18 @@ using policy::NextHopMode;
 /// Where a peer was defined, as `node status` prints it.
 enum class PeerOrigin : std::uint8_t { node_mesh, node_specific, global };
 
+/// How BFD watches the way to a peer (RFC 5880).
+struct BfdSettings {
+    enum class Hops : std::uint8_t { automatic, single, multiple };
+
+    std::chrono::milliseconds interval{300};  ///< of packets, both ways
+    std::uint8_t multiplier = 3;              ///< so many packets missing: the peer is down
+    Hops hops = Hops::automatic;              ///< automatic: single when the peer's address is on a link of ours
+    bool graceful = false;                    ///< keep stale routes after a failure, as after a lost connection
+
+    bool operator==(const BfdSettings&) const = default;
+};
+
 /// One wanted session. Its identity is the remote address.
 struct PeerConfig {
     std::string name;  ///< the resource that defines it: "BGPPeer(rack-router)", "Node(node-2)" for the mesh
@@ -53,6 +65,7 @@ struct PeerConfig {
     std::uint32_t allowed_own_as = 0;                    ///< how often our AS number may be in a received path
     std::optional<std::uint8_t> ttl_security;            ///< GTSM hop count (RFC 5082)
     std::optional<Password> password;
+    std::optional<BfdSettings> bfd;  ///< absent: no BFD
     std::optional<std::uint32_t> max_prefixes;
     std::uint8_t max_prefixes_warning = 80;  ///< percent
     std::vector<std::string> filters;        ///< names of BGPFilters, in order
@@ -61,6 +74,14 @@ struct PeerConfig {
 
     [[nodiscard]] bool external() const noexcept { return remote_as != local_as; }
     bool operator==(const PeerConfig&) const = default;
+};
+
+/// Where and how often the whole table is written in MRT format (RFC 6396).
+struct TableDump {
+    std::string path;
+    std::chrono::seconds interval{3600};
+
+    bool operator==(const TableDump&) const = default;
 };
 
 struct Multipath {
@@ -102,7 +123,8 @@ struct Configuration {
     std::vector<net::Prefix> relayable;         ///< learned routes inside may be passed on: pools, service ranges
     std::vector<net::Prefix> kept_from_kernel;  ///< service ranges, and pools whose routes felix programs
     std::vector<Tagging> tagging;
-    bool program_kernel = true;         ///< false: a pure reflector, no FibBatch at all
+    bool program_kernel = true;  ///< false: a pure reflector, no FibBatch at all
+    std::optional<TableDump> table_dump;
     std::vector<std::string> findings;  ///< definitions without effect, and why
 
     bool operator==(const Configuration&) const = default;

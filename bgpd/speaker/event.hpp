@@ -132,12 +132,10 @@ struct KernelRoutes {
     wire::FamilySet families;
 };
 
-/// What BFD (RFC 5880) says about the way to a peer. `graceful`: after a failure the peer's routes are kept for a while
-/// as after a lost connection (RFC 4724); else they go at once.
+/// What BFD (RFC 5880) says about the way to a peer.
 struct BfdChanged {
     net::Ip peer;
     bool up = false;
-    bool graceful = false;
 };
 
 /// The process is about to end and will be started again: peers and kernel keep our routes. Nothing is done after this

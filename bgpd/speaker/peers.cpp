@@ -34,6 +34,20 @@ std::optional<net::Ip> address_of(const model::NodeBgp& bgp, net::Family family)
     return address ? std::optional<net::Ip>(address->address) : std::nullopt;
 }
 
+std::optional<BfdSettings> bfd_settings(const std::optional<model::Bfd>& spec) {
+    if (!spec) {
+        return std::nullopt;
+    }
+    auto hops = BfdSettings::Hops::automatic;
+    if (spec->mode != model::BfdMode::auto_) {
+        hops = spec->mode == model::BfdMode::single_hop ? BfdSettings::Hops::single : BfdSettings::Hops::multiple;
+    }
+    return BfdSettings{.interval = std::chrono::milliseconds(spec->interval_ms),
+                       .multiplier = spec->multiplier,
+                       .hops = hops,
+                       .graceful = spec->graceful};
+}
+
 std::optional<Password> password_of(const std::optional<model::BgpPassword>& password) {
     if (!password || !password->secret_key_ref) {
         return std::nullopt;
@@ -319,6 +333,7 @@ void Builder::add(const BgpPeer& peer, const Remote& remote, net::Asn local_as) 
     config.allowed_own_as = spec.num_allowed_local_as_numbers;
     config.ttl_security = spec.ttl_security;
     config.password = password_of(spec.password);
+    config.bfd = bfd_settings(spec.bfd);
     if (spec.max_prefixes) {
         config.max_prefixes = spec.max_prefixes->count;
     }
@@ -383,6 +398,15 @@ void add_ranges(const PeerResources& resources, const BgpConfigurationSpec& glob
     }
 }
 
+void set_table_dump(const BgpConfigurationSpec& global, Configuration& out) {
+    if (global.mrt_dump) {
+        out.table_dump = TableDump{.path = global.mrt_dump->path};
+        if (global.mrt_dump->interval) {
+            out.table_dump->interval = global.mrt_dump->interval->seconds();
+        }
+    }
+}
+
 /// LOCAL_PREF of own routes: Calico's form of the kernel priority once a priority is set anywhere, so that a mixed mesh
 /// agrees on the best route.
 void set_local_preference(const BgpConfigurationSpec& global, Configuration& out) {
@@ -427,6 +451,7 @@ Configuration make_configuration(const PeerResources& resources) {
     out.self.as = global.as_number.value_or(*net::Asn::make(model::kDefaultAsNumber));
     add_ranges(resources, global, out);
     set_local_preference(global, out);
+    set_table_dump(global, out);
 
     const auto nodes = by_name(resources.nodes);
     const auto own = nodes.find(resources.node_name);

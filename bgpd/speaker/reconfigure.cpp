@@ -20,6 +20,7 @@ bool same_session(PeerConfig a, const PeerConfig& b) {
     a.name = b.name;
     a.origin = b.origin;
     a.max_prefixes = b.max_prefixes;
+    a.bfd = b.bfd;
     a.filters = b.filters;
     a.rules = b.rules;
     a.max_prefixes_warning = b.max_prefixes_warning;
@@ -78,6 +79,7 @@ void Speaker::Impl::on(const Configure& event) {
     }
     apply_filters();
     apply_host_routes();
+    watch_paths();
     unfinished = true;
 }
 

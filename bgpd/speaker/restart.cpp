@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "bgpd/speaker/bfd_session.hpp"
 #include "bgpd/speaker/speaker_impl.hpp"
 
 /// Routes that outlive what announced them: over our own restart and that of a peer (RFC 4724, 8538, 9494), and while a
@@ -225,6 +226,20 @@ void Speaker::Impl::end_of_rib(Peer& peer, net::Family family) {
 
 // ---- BFD ------------------------------------------------------------------------------------------------------------
 
+/// Asks for the BFD sessions that the peers of now and the addresses of now give.
+void Speaker::Impl::watch_paths() {
+    std::vector<bfd::SessionConfig> wanted;
+    for (const auto& peer : peers) {
+        if (const auto session = bfd_session(peer->config, local_addresses)) {
+            wanted.push_back(*session);
+        }
+    }
+    if (wanted != watched) {
+        watched = std::move(wanted);
+        actions.emplace_back(WatchPaths{watched});
+    }
+}
+
 /// RFC 5882 section 4.3, RFC 9384.
 void Speaker::Impl::on(const BfdChanged& event) {
     Peer* const peer = find_peer(event.peer);
@@ -235,7 +250,7 @@ void Speaker::Impl::on(const BfdChanged& event) {
     if (event.up || peer->session == nullptr) {
         return;
     }
-    if (event.graceful) {
+    if (peer->config.bfd && peer->config.bfd->graceful) {
         const auto direction = peer->session->direction;
         auto& link = peer->link(direction);
         actions.emplace_back(Close{link->id, false});

@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <cstdint>
+#include <functional>
 #include <limits>
+#include <optional>
 
 #include "bgpd/speaker/speaker_impl.hpp"
 #include "bgpd/wire/community.hpp"
@@ -101,7 +104,40 @@ std::vector<net::Prefix> list(const rib::LocRib<Key>& table, const net::Prefix& 
     return out;
 }
 
+template <class Key>
+std::optional<std::uint32_t> walk_table(const rib::RibCore& core, const rib::LocRib<Key>& table, std::uint32_t from,
+                                        std::uint32_t count, const std::function<void(const TablePath&)>& visit) {
+    const rib::Slot end = std::min(table.end(), from + std::min(count, table.end() - std::min(from, table.end())));
+    for (rib::Slot slot = from; slot < end; ++slot) {
+        if (!table.table().is_used(slot) || !table[slot].has_path()) {
+            continue;
+        }
+        const net::Prefix prefix = table[slot].key().to_prefix();
+        table.each_path(slot, [&](const rib::Path& path) {
+            const rib::AttributeSet& set = core.attributes[path.attributes];
+            TablePath view{.prefix = prefix,
+                           .peer = {},
+                           .attributes = set.canonical(),
+                           .next_hop = {},
+                           .accepted = path.flags.accepted(),
+                           .selected = path.flags.selected()};
+            if (path.source != rib::kLocalSource) {
+                view.peer = core.sources[path.source].address;
+                view.next_hop = core.next_hops[set.next_hop].next_hop;
+            }
+            visit(view);
+        });
+    }
+    return end < table.end() ? std::optional(end) : std::nullopt;
+}
+
 }  // namespace
+
+std::optional<std::uint32_t> Speaker::walk(net::Family family, std::uint32_t from, std::uint32_t count,
+                                           const std::function<void(const TablePath&)>& visit) const {
+    return family == net::Family::v4 ? walk_table(impl_->core, impl_->v4.rib(), from, count, visit)
+                                     : walk_table(impl_->core, impl_->v6.rib(), from, count, visit);
+}
 
 std::vector<PeerStatus> Speaker::peers() const {
     std::vector<PeerStatus> out;

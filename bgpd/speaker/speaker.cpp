@@ -132,6 +132,7 @@ void Speaker::Impl::on(const LocalAddresses& event) {
     for (const net::InterfaceAddress& address : event.addresses) {
         addresses.push_back(address.address);
     }
+    watch_paths();
     policy::OwnAddresses current(std::move(addresses));
     if (current == own_addresses) {
         return;

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -9,6 +11,7 @@
 #include "bgpd/speaker/action.hpp"
 #include "bgpd/speaker/event.hpp"
 #include "bgpd/speaker/status.hpp"
+#include "net/ip.hpp"
 #include "net/prefix.hpp"
 
 namespace manul::bgp::speaker {
@@ -46,6 +49,11 @@ public:
     [[nodiscard]] std::optional<net::Prefix> longest_match(const net::Ip& address) const;
     /// Prefixes with at least one path inside `within`, in order, at most `limit`.
     [[nodiscard]] std::vector<net::Prefix> prefixes(const net::Prefix& within, std::size_t limit) const;
+    /// Calls `visit` for the paths of some prefixes, those of a prefix one after another; the next part of the table
+    /// begins at the returned place, nothing when this was the last. Start with 0. Parts are `count` places of the
+    /// table each, so that whoever walks a large one can let others have a turn in between.
+    [[nodiscard]] std::optional<std::uint32_t> walk(net::Family family, std::uint32_t from, std::uint32_t count,
+                                                    const std::function<void(const TablePath&)>& visit) const;
 
 private:
     struct Impl;

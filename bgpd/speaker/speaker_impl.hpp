@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "bgpd/bfd/sessions.hpp"
 #include "bgpd/rib/import_run.hpp"
 #include "bgpd/speaker/family.hpp"
 #include "bgpd/speaker/peer.hpp"
@@ -69,6 +70,7 @@ struct Speaker::Impl {
     void leave(std::string_view text);
     [[nodiscard]] bool selection_ready() const;
     void complete_fib();
+    void watch_paths();
     void offer_restart(Peer& peer);
     void retain(Peer& peer, const fsm::SessionEnd& end);
     [[nodiscard]] std::optional<rib::SourceId> resume(Peer& peer, const rib::Source& source,
@@ -128,6 +130,7 @@ struct Speaker::Impl {
     rib::SourceId kernel_source;
     std::vector<net::InterfaceAddress> local_addresses;
     policy::OwnAddresses own_addresses;
+    std::vector<bfd::SessionConfig> watched;  ///< what the last WatchPaths asked for
 
     rib::RibCore core;
     FibGroups fib_groups;

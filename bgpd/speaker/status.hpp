@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "base/bytes.hpp"
 #include "bgpd/fsm/event.hpp"
 #include "bgpd/speaker/event.hpp"
+#include "bgpd/wire/update.hpp"
 #include "net/asn.hpp"
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
@@ -58,6 +60,16 @@ struct RouteView {
     std::optional<std::uint32_t> med;
     std::optional<std::uint32_t> local_preference;
     std::vector<std::string> communities;
+};
+
+/// One path as table dumps need it. The bytes are valid during the call alone.
+struct TablePath {
+    net::Prefix prefix;
+    std::optional<net::Ip> peer;  ///< absent: originated here
+    ByteView attributes;          ///< canonical (bgpd/wire/attribute.hpp)
+    std::optional<wire::NextHop> next_hop;
+    bool accepted = true;
+    bool selected = false;
 };
 
 }  // namespace manul::bgp::speaker

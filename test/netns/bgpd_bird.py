@@ -74,6 +74,25 @@ class BgpdTest(unittest.TestCase):
         eventually("the router has the blocks", lambda: self.tor.route(BLOCK4) and self.tor.route(BLOCK6))
 
 
+class TableDump(BgpdTest):
+    @unittest.skipUnless(shutil.which("bgpdump"), "bgpdump is not installed")
+    def test_the_table_is_dumped_in_mrt_format(self):
+        self.tor.start()
+        self.start()
+        self.wait_routes()
+        self.node.apply(resource("BGPConfiguration", "default", nodeToNodeMeshEnabled=False, asNumber=64512,
+                                 mrtDump={"path": f"{self.rig.directory}/rib.%Y.mrt", "interval": "1s"}))
+
+        def dumped():
+            files = list(self.rig.directory.glob("rib.2*.mrt"))
+            text = rig.run("bgpdump", "-m", files[0], check=False) if files else ""
+            return {tuple(line.split("|")[3:9]) for line in text.splitlines() if line.startswith("TABLE_DUMP2")}
+        wanted = {(TOR4, "65000", "198.51.100.0/24", "65000", "IGP", TOR4),
+                  (TOR6, "65000", "2001:db8:aaaa::/48", "65000", "IGP", TOR6),
+                  ("0.0.0.0", "64512", BLOCK4, "", "IGP", "0.0.0.0")}
+        eventually("bgpdump reads peers' routes and our own", lambda: wanted <= dumped())
+
+
 class Sessions(BgpdTest):
     def test_ebgp_both_families_routes_both_ways_and_into_the_kernel(self):
         self.tor.start()

@@ -165,8 +165,8 @@ void Network::reboot(std::size_t node) {
     start(node);
 }
 
-void Network::bfd(std::size_t node, const std::string& peer, bool up, bool graceful) {
-    handle(node, BfdChanged{*net::Ip::parse(peer), up, graceful});
+void Network::bfd(std::size_t node, const std::string& peer, bool up) {
+    handle(node, BfdChanged{*net::Ip::parse(peer), up});
 }
 
 void Network::report_kernel(std::size_t node) {
@@ -267,6 +267,7 @@ void Network::carry_out(std::size_t node, const Action& action) {
                                        bgp::fsm::to_string(change.status.state) + (change.removed ? " removed" : "") +
                                        (change.status.last_error.empty() ? "" : ": " + change.status.last_error));
             },
+            [](const WatchPaths&) {},
             [&](const ManyPrefixes& many) {
                 self.reports.push_back(many.peer.to_string() + " announced " + std::to_string(many.received) + " of " +
                                        std::to_string(many.most));

@@ -51,7 +51,7 @@ public:
     /// The machine dies and starts again: nothing is left in the kernel.
     void reboot(std::size_t node);
     /// What BFD says about the way to a peer.
-    void bfd(std::size_t node, const std::string& peer, bool up, bool graceful);
+    void bfd(std::size_t node, const std::string& peer, bool up);
     /// Called whenever a kernel's routes have changed: what the packets of a test see.
     std::function<void()> on_kernel;
     /// Next hop resolution of one router; all addresses are reachable at metric 0 unless told otherwise.

@@ -441,11 +441,13 @@ TEST_CASE("a peer that asks for the table gets it between marks, one without the
 
 TEST_CASE("BFD that goes down ends the session and its routes, or keeps them where the operator wants that") {
     for (const bool graceful : {false, true}) {
-        Scripted node(one_router());
+        Configuration configuration = one_router();
+        configuration.peers[0].bfd.emplace().graceful = graceful;
+        Scripted node(configuration);
         node.connect(kPeer, restarting_router());
         node.send(kPeer, kTwoRoutes);
         static_cast<void>(node.heard(kPeer));
-        node.bfd(kPeer, false, graceful);
+        node.bfd(kPeer, false);
         CHECK_FALSE(node.up(kPeer));
         CHECK(node.kernel().size() == (graceful ? 2 : 0));
         CHECK(node.heard(kPeer) == (graceful ? Lines{} : Lines{"notification 6/9 6/10"}));

@@ -26,9 +26,7 @@ public:
     void configure(speaker::Configuration configuration);
     void originate(const std::vector<std::string>& prefixes);
     void command(speaker::PeerCommand command) { handle(std::move(command)); }
-    void bfd(const std::string& peer, bool up, bool graceful) {
-        handle(speaker::BfdChanged{*net::Ip::parse(peer), up, graceful});
-    }
+    void bfd(const std::string& peer, bool up) { handle(speaker::BfdChanged{*net::Ip::parse(peer), up}); }
     void finish() { handle(speaker::Finish{}); }
 
     /// The peer connects and sends this OPEN and a KEEPALIVE.

@@ -18,12 +18,13 @@ ALLOWED = {
     "config": ["base", "net", "config/model", "config/codec", "config/store"],
     "bgpd/wire": ["base", "net"],
     "bgpd/bfd": ["base", "net"],
+    "bgpd/mrt": ["base", "net", "bgpd/wire"],
     "bgpd/fsm": ["base", "net", "bgpd/wire"],
     "bgpd/policy": ["base", "net", "bgpd/wire"],
     "bgpd/rib": ["base", "net", "bgpd/wire", "bgpd/policy"],
-    "bgpd/speaker": ["base", "net", "config/model", "bgpd/wire", "bgpd/fsm", "bgpd/policy", "bgpd/rib"],
+    "bgpd/speaker": ["base", "net", "config/model", "bgpd/wire", "bgpd/bfd", "bgpd/fsm", "bgpd/policy", "bgpd/rib"],
     "bgpd/io": ["base", "net", "net/netlink", "config", "config/model", "config/codec", "config/store", "bgpd",
-                "bgpd/wire", "bgpd/bfd", "bgpd/fsm", "bgpd/policy", "bgpd/rib", "bgpd/speaker"],
+                "bgpd/wire", "bgpd/bfd", "bgpd/mrt", "bgpd/fsm", "bgpd/policy", "bgpd/rib", "bgpd/speaker"],
     "bgpd": ["base", "config", "config/store", "bgpd/io", "bgpd/speaker"],
     "ipam": ["base", "net", "net/netlink", "config", "config/model", "config/codec", "config/store"],
     "felix/model": ["base", "net"],
@@ -40,7 +41,7 @@ ALLOWED = {
 }
 
 # Folders of pure logic; single files of a mixed folder are named with their path.
-PURE = ["net", "config/model", "bgpd/wire", "bgpd/bfd", "bgpd/fsm", "bgpd/policy", "bgpd/rib", "bgpd/speaker", "felix/model",
+PURE = ["net", "config/model", "bgpd/wire", "bgpd/bfd", "bgpd/mrt", "bgpd/fsm", "bgpd/policy", "bgpd/rib", "bgpd/speaker", "felix/model",
         "felix/eval", "felix/calc", "felix/render", "felix/nft",
         "ipam/block", "ipam/pool", "ipam/allocator", "ipam/affinity", "ipam/garbage", "ipam/show"]
 PURE_EXCEPT = ["net/netlink"]

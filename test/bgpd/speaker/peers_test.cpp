@@ -1,7 +1,12 @@
 #include "bgpd/speaker/peers.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <string>
+#include <vector>
+
+#include "bgpd/speaker/bfd_session.hpp"
 
 namespace {
 
@@ -300,4 +305,34 @@ TEST_CASE("a node without an IPv4 address takes its router id from its name") {
     CHECK(router_id("node-1", bgp) != router_id("node-2", bgp));
     bgp.ipv4_address = net::InterfaceAddress::parse("192.0.2.7/24");
     CHECK(router_id("node-1", bgp).to_string() == "192.0.2.7");
+}
+
+TEST_CASE("BFD of a peer: its settings, and one hop exactly when the peer is on a link of this host") {
+    Cluster cluster("a");
+    cluster.node("a", "10.0.0.1/24");
+    auto& near = cluster.peer("near");
+    near.peer_ip = model::PeerAddress{.ip = *net::Ip::parse("10.0.0.9"), .port = {}};
+    near.as_number = net::Asn::make(65000);
+    near.bfd = model::Bfd{.interval_ms = 150, .multiplier = 5, .graceful = true};
+    const Configuration configuration = make_configuration(cluster.resources);
+    const auto found = std::ranges::find(configuration.peers, *net::Ip::parse("10.0.0.9"), &PeerConfig::address);
+    REQUIRE(found != configuration.peers.end());
+    REQUIRE(found->bfd);
+    CHECK(found->bfd->graceful);
+
+    const std::vector<net::InterfaceAddress> on_link{*net::InterfaceAddress::parse("10.0.0.1/24")};
+    const std::vector<net::InterfaceAddress> elsewhere{*net::InterfaceAddress::parse("10.0.1.1/24")};
+    const auto session = bfd_session(*found, on_link);
+    REQUIRE(session);
+    CHECK(session->single_hop);
+    CHECK(session->settings.desired_min_tx == std::chrono::milliseconds(150));
+    CHECK(session->settings.required_min_rx == std::chrono::milliseconds(150));
+    CHECK(session->settings.detect_multiplier == 5);
+    CHECK_FALSE(bfd_session(*found, elsewhere)->single_hop);
+
+    PeerConfig forced = *found;
+    forced.bfd->hops = BfdSettings::Hops::multiple;
+    CHECK_FALSE(bfd_session(forced, on_link)->single_hop);
+    forced.bfd.reset();
+    CHECK_FALSE(bfd_session(forced, on_link));
 }

@@ -1,0 +1,44 @@
+#include "bgpd/speaker/bfd_session.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <span>
+
+#include "bgpd/bfd/sessions.hpp"
+#include "bgpd/speaker/configuration.hpp"
+#include "net/prefix.hpp"
+
+namespace manul::bgp::speaker {
+namespace {
+
+bool single_hop(const PeerConfig& peer, std::span<const net::InterfaceAddress> local) {
+    switch (peer.bfd->hops) {
+        case BfdSettings::Hops::single:
+            return true;
+        case BfdSettings::Hops::multiple:
+            return false;
+        case BfdSettings::Hops::automatic:
+            break;
+    }
+    return peer.address.is_link_local() || std::ranges::any_of(local, [&](const net::InterfaceAddress& own) {
+               return own.network().contains(peer.address);
+           });
+}
+
+}  // namespace
+
+std::optional<bfd::SessionConfig> bfd_session(const PeerConfig& peer, std::span<const net::InterfaceAddress> local) {
+    if (!peer.bfd) {
+        return std::nullopt;
+    }
+    const std::chrono::microseconds interval = peer.bfd->interval;
+    return bfd::SessionConfig{
+        .remote = peer.address,
+        .local = peer.local_address,
+        .single_hop = single_hop(peer, local),
+        .settings = {
+            .desired_min_tx = interval, .required_min_rx = interval, .detect_multiplier = peer.bfd->multiplier}};
+}
+
+}  // namespace manul::bgp::speaker

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "bgpd/bfd/sessions.hpp"
+#include "bgpd/speaker/configuration.hpp"
+#include "net/prefix.hpp"
+
+namespace manul::bgp::speaker {
+
+/// The BFD session that watches the way to a peer; nothing when none is wanted. `local` are this host's interface
+/// addresses: a peer on one of their links is a single hop away, whatever the TTL of its BGP session (RFC 5881 section
+/// 1, RFC 5883 section 1).
+[[nodiscard]] std::optional<bfd::SessionConfig> bfd_session(const PeerConfig& peer,
+                                                            std::span<const net::InterfaceAddress> local);
+
+}  // namespace manul::bgp::speaker
