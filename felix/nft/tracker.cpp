@@ -89,7 +89,7 @@ void Tracker::change(const render::Change& change) {
                    [&](const render::RemoveSet& c) {
                        dirty_[c.table].sets.insert(c.name);
                        if (AppliedSet* applied = applied_set(c.table, c.name)) {
-                           applied->unknown = applied->shape != SetType::Shape::verdicts;
+                           forget_content(*applied);
                        }
                    },
                    [&](const render::ChangeElements& c) {
@@ -104,7 +104,12 @@ void Tracker::change(const render::Change& change) {
 
 void Tracker::track_members(const render::ChangeElements& change) {
     AppliedSet* applied = applied_set(change.table, change.set);
-    if (applied == nullptr || applied->unknown || applied->shape != SetType::Shape::members) {
+    if (applied == nullptr || applied->unknown) {
+        return;
+    }
+    if (applied->shape != SetType::Shape::members) {
+        applied->touched.insert(change.remove.begin(), change.remove.end());
+        std::ranges::transform(change.add, std::inserter(applied->touched, applied->touched.end()), &Element::key);
         return;
     }
     // Each change of membership flips whether the kernel differs in that member.
@@ -168,7 +173,15 @@ void Tracker::forget_contents(const TableKey& key) {
         return;
     }
     for (auto& [name_of_set, set] : applied->second.sets) {
-        set.unknown = set.shape != SetType::Shape::verdicts;
+        forget_content(set);
+    }
+}
+
+/// Should the set be wanted again before it was removed, what it holds counts for nothing.
+void Tracker::forget_content(AppliedSet& set) {
+    set.unknown = set.shape != SetType::Shape::verdicts;
+    for (const auto& [key, element] : set.elements) {
+        set.touched.insert(key);
     }
 }
 
@@ -220,6 +233,20 @@ void Tracker::adopt(const KernelState& kernel) {
     }
     for (const auto& [key, table] : applied_) {
         mark_everything(key);
+        touch_elements(key);
+    }
+}
+
+void Tracker::touch_elements(const TableKey& key) {
+    const render::Table* wanted = wanted_table(key);
+    for (auto& [name_of_set, applied] : applied_.at(key).sets) {
+        std::ranges::transform(applied.elements, std::inserter(applied.touched, applied.touched.end()),
+                               [](const auto& entry) { return entry.first; });
+        const render::Set* want = wanted == nullptr ? nullptr : find_value(wanted->sets, name_of_set);
+        if (want != nullptr) {
+            std::ranges::transform(want->elements, std::inserter(applied.touched, applied.touched.end()),
+                                   [](const auto& entry) { return entry.first; });
+        }
     }
 }
 
@@ -311,21 +338,22 @@ void Tracker::plan_set(const TableKey& key, const std::string& set, Scope scope,
     }
     DeleteElements remove{key, set, wanted->type, {}};
     AddElements add{key, set, wanted->type, {}};
-    if (wanted->type.shape != SetType::Shape::members) {
-        static const std::map<ElementKey, Element> kNone;
-        const auto& now = applied == nullptr || applied->unknown ? kNone : applied->elements;
-        for (const auto& [element_key, element] : now) {
+    if (wanted->type.shape != SetType::Shape::members && (applied == nullptr || applied->unknown)) {
+        for (const auto& [element_key, element] : wanted->elements) {
+            add.elements.push_back(element);
+        }
+    } else if (wanted->type.shape != SetType::Shape::members) {
+        for (const ElementKey& element_key : applied->touched) {
+            const auto now = applied->elements.find(element_key);
             const auto other = wanted->elements.find(element_key);
+            const bool is_there = now != applied->elements.end();
             const bool unused = other == wanted->elements.end();
             const bool may_wait = unused && is_class_map(wanted->type);
-            if (unused ? !may_wait || scope == Scope::everything : other->second != element) {
-                remove.elements.push_back(element);
+            if (is_there && (unused ? !may_wait || scope == Scope::everything : other->second != now->second)) {
+                remove.elements.push_back(now->second);
             }
-        }
-        for (const auto& [element_key, element] : wanted->elements) {
-            const auto other = now.find(element_key);
-            if (other == now.end() || other->second != element) {
-                add.elements.push_back(element);
+            if (!unused && (!is_there || other->second != now->second)) {
+                add.elements.push_back(other->second);
             }
         }
     } else if (applied == nullptr || applied->unknown) {
@@ -354,9 +382,28 @@ void Tracker::committed(const Transaction& transaction) {
     }
     for (auto entry = dirty_.begin(); entry != dirty_.end();) {
         auto& [key, dirty] = *entry;
+        settle_elements(key, dirty);
         clean(key, dirty);
         const bool table_agrees = (wanted_table(key) == nullptr) == (applied_table(key) == nullptr);
         entry = table_agrees && dirty.chains.empty() && dirty.sets.empty() ? dirty_.erase(entry) : std::next(entry);
+    }
+}
+
+/// Touched elements that agree by now need no more looks.
+void Tracker::settle_elements(const TableKey& key, const DirtyTable& dirty) {
+    const render::Table* wanted = wanted_table(key);
+    for (const std::string& set : dirty.sets) {
+        const render::Set* want = wanted == nullptr ? nullptr : find_value(wanted->sets, set);
+        AppliedSet* have = applied_set(key, set);
+        if (want == nullptr || have == nullptr) {
+            continue;
+        }
+        std::erase_if(have->touched, [&](const ElementKey& element) {
+            const auto now = have->elements.find(element);
+            const auto other = want->elements.find(element);
+            return now == have->elements.end() ? other == want->elements.end()
+                                               : other != want->elements.end() && other->second == now->second;
+        });
     }
 }
 
@@ -376,7 +423,7 @@ void Tracker::clean(const TableKey& key, DirtyTable& dirty) const {
         if (want == nullptr || have == nullptr) {
             return want == nullptr && have == nullptr;
         }
-        return !have->unknown && have->pending.empty() && have->elements == want->elements;
+        return !have->unknown && have->pending.empty() && have->touched.empty();
     });
 }
 
@@ -399,6 +446,7 @@ void Tracker::note(const FlushSet& c) {
     set.unknown = false;
     set.pending.clear();
     set.elements.clear();
+    set.touched.clear();
 }
 void Tracker::note(const AddElements& c) {
     AppliedSet& set = applied_[c.table].sets[c.set];

@@ -85,6 +85,7 @@ private:
     struct AppliedSet {
         SetType::Shape shape = SetType::Shape::members;
         std::map<ElementKey, Element> elements;  ///< of maps and range sets
+        std::set<ElementKey> touched;            ///< of those: where the two sides may differ
         /// Of plain sets: members that the kernel lacks (true) or has too many (false).
         std::unordered_map<ElementKey, bool, render::ElementKeyHash> pending;
         bool unknown = false;  ///< content was never read: write it anew
@@ -103,7 +104,10 @@ private:
 
     void mark_everything(const TableKey& key);
     void track_members(const render::ChangeElements& change);
+    void touch_elements(const TableKey& key);
+    void settle_elements(const TableKey& key, const DirtyTable& dirty);
     void forget_contents(const TableKey& key);
+    static void forget_content(AppliedSet& set);
     void plan_table(const TableKey& key, const DirtyTable& dirty, Scope scope, Steps& steps) const;
     void plan_chain(const TableKey& key, const std::string& chain, Scope scope, Steps& steps) const;
     void plan_set(const TableKey& key, const std::string& set, Scope scope, Steps& steps) const;

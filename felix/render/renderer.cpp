@@ -76,9 +76,14 @@ Output Renderer::apply(const Batch& batch) {
     if (!std::exchange(started_, true)) {
         start();
     }
+    for (const Direction direction : kDirections) {
+        follow_lists(batch, direction);
+    }
     for (const Update& u : batch) {
         std::visit([this](const auto& known) { update(known); }, u);
     }
+    chains_of_list_ = {};
+    class_of_list_ = {};
     render_dirty();
     drop_unused();
     Output output{std::exchange(changes_, {}), {}};
@@ -211,6 +216,7 @@ void Renderer::update(const EndpointUpdated& u) {
     const Endpoint& endpoint = *u.endpoint;
     Groups::Pair classes{acquire_class(Direction::egress, endpoint), acquire_class(Direction::ingress, endpoint)};
     acquire_pair(classes);
+    count_endpoint(classes, true);
     const auto known = endpoints_.find(endpoint.key);
     if (known != endpoints_.end()) {
         const std::string& interface = known->second.endpoint->interface;
@@ -219,6 +225,7 @@ void Renderer::update(const EndpointUpdated& u) {
             owner != interfaces_.end() && owner->second == endpoint.key) {
             interfaces_.erase(owner);
         }
+        count_endpoint(known->second.classes, false);
         release_pair(known->second.classes);
     }
     touched_interfaces_.insert(endpoint.interface);
@@ -248,19 +255,134 @@ void Renderer::update(const EndpointRemoved& u) {
     }
     nat_dirty_ = with_host_ports_.erase(u.key) != 0 || nat_dirty_;
     spoofing_dirty_ = with_spoofing_.erase(u.key) != 0 || spoofing_dirty_;
+    count_endpoint(known->second.classes, false);
     release_pair(known->second.classes);
     endpoints_.erase(known);
 }
 
 // --- sharing --------------------------------------------------------------------------------------------------------
 
+/// Finds the lists that all their endpoints leave for the same new list, before the endpoints are looked at one by one.
+void Renderer::follow_lists(const Batch& batch, Direction direction) {
+    std::map<std::pair<const void*, const void*>, ListMove> moves;
+    const auto leaves = [&](const EndpointState& state, const std::vector<TierPolicies>* now) {
+        const std::vector<TierPolicies>* before = &*state.endpoint->lists(direction);
+        const std::string& old_class = direction == Direction::egress ? state.classes.first : state.classes.second;
+        ListMove& move = moves[{before, now}];
+        move = {before, &classes_[at(direction)].at(old_class).tiers, now, move.endpoints + 1};
+    };
+    for (const Update& u : batch) {
+        if (const auto* updated = std::get_if<EndpointUpdated>(&u)) {
+            const auto known = endpoints_.find(updated->endpoint->key);
+            if (known != endpoints_.end()) {
+                leaves(known->second, &*updated->endpoint->lists(direction));
+            }
+        } else if (const auto* removed = std::get_if<EndpointRemoved>(&u)) {
+            const auto known = endpoints_.find(removed->key);
+            if (known != endpoints_.end()) {
+                leaves(known->second, nullptr);
+            }
+        }
+    }
+    struct Fate {
+        const TierPolicies* now = nullptr;
+        std::size_t endpoints = 0;
+        bool stays = false;  ///< some endpoint keeps the list, or they part
+    };
+    std::map<std::string, Fate> fates;
+    for (const auto& [lists, move] : moves) {
+        for (std::size_t i = 0; i < move.before->size(); ++i) {
+            const TierPolicies& before = (*move.before)[i];
+            Fate& fate = fates[(*move.chains)[i]];
+            fate.endpoints += move.endpoints;
+            if (move.now == nullptr) {
+                continue;
+            }
+            const auto now = std::ranges::find(*move.now, before.tier, &TierPolicies::tier);
+            if (now == move.now->end()) {
+                continue;
+            }
+            fate.stays = fate.stays || *now == before || (fate.now != nullptr && *fate.now != *now);
+            fate.now = &*now;
+        }
+    }
+    for (const auto& [chain, fate] : fates) {
+        if (fate.now == nullptr || fate.stays || fate.endpoints != tiers_[at(direction)].at(chain).endpoints) {
+            continue;
+        }
+        std::string identity = tier_identity(*fate.now);
+        if (!tier_names_[at(direction)].contains(identity)) {
+            edit_tier(direction, chain, *fate.now, std::move(identity));
+        }
+    }
+}
+
+void Renderer::edit_tier(Direction direction, const std::string& chain, const TierPolicies& now, std::string identity) {
+    TierState& state = tiers_[at(direction)].at(chain);
+    const std::set<PolicyId> before(state.value.policies.begin(), state.value.policies.end());
+    const std::set<PolicyId> after(now.policies.begin(), now.policies.end());
+    for (const PolicyId& policy : before) {
+        if (!after.contains(policy)) {
+            policies_[policy].users[at(direction)].erase(chain);
+            dirty_policies_[at(direction)].insert(policy);
+        }
+    }
+    for (const PolicyId& policy : after) {
+        if (!before.contains(policy)) {
+            policies_[policy].users[at(direction)].insert(chain);
+            dirty_policies_[at(direction)].insert(policy);
+        }
+    }
+    tier_names_[at(direction)].erase(state.identity);
+    tier_names_[at(direction)].emplace(identity, chain);
+    state.identity = std::move(identity);
+    state.value = now;
+    dirty_tiers_[at(direction)].insert(chain);
+}
+
+/// Chains of the lists' tiers, those that are still to be made too.
+const std::vector<std::string>& Renderer::tier_chains(Direction direction, const PolicyLists& lists) {
+    const auto [known, is_new] = chains_of_list_[at(direction)].try_emplace(&*lists);
+    if (is_new) {
+        for (const TierPolicies& tier : *lists) {
+            const std::string identity = tier_identity(tier);
+            const auto named = tier_names_[at(direction)].find(identity);
+            if (named != tier_names_[at(direction)].end()) {
+                known->second.push_back(named->second);
+                continue;
+            }
+            // A list that was edited in place may have the name that this one would get.
+            std::string chain = names::tier_chain(tier.tier, identity);
+            for (std::string text = identity; tiers_[at(direction)].contains(chain);) {
+                text += "\nanother";
+                chain = names::tier_chain(tier.tier, text);
+            }
+            known->second.push_back(std::move(chain));
+        }
+    }
+    return known->second;
+}
+
+void Renderer::count_endpoint(const Groups::Pair& classes, bool added) {
+    for (const auto& [direction, chain] :
+         {std::pair{Direction::egress, &classes.first}, std::pair{Direction::ingress, &classes.second}}) {
+        for (const std::string& tier : classes_[at(direction)].at(*chain).tiers) {
+            std::size_t& endpoints = tiers_[at(direction)].at(tier).endpoints;
+            endpoints = added ? endpoints + 1 : endpoints - 1;
+        }
+    }
+}
+
 /// The class chain of the endpoint, made (with its tiers) when it is new. Not yet counted: acquire_pair() does.
 std::string Renderer::acquire_class(Direction direction, const Endpoint& endpoint) {
-    std::vector<std::string> tiers;
-    for (const TierPolicies& tier : *endpoint.lists(direction)) {
-        tiers.push_back(names::tier_chain(tier.tier, tier_identity(tier)));
+    const PolicyLists& lists = endpoint.lists(direction);
+    const auto [known, is_unknown] = class_of_list_[at(direction)].try_emplace({&*lists, endpoint.profiles});
+    if (!is_unknown) {
+        return known->second;
     }
+    std::vector<std::string> tiers = tier_chains(direction, lists);
     const std::string chain = names::class_chain(class_identity(tiers, endpoint.profiles));
+    known->second = chain;
     auto& classes = classes_[at(direction)];
     if (classes.contains(chain)) {
         return chain;
@@ -269,7 +391,9 @@ std::string Renderer::acquire_class(Direction direction, const Endpoint& endpoin
         auto [tier, is_new] = tiers_[at(direction)].try_emplace(tiers[i]);
         ++tier->second.users;
         if (is_new) {
-            tier->second.value = (*endpoint.lists(direction))[i];
+            tier->second.value = (*lists)[i];
+            tier->second.identity = tier_identity(tier->second.value);
+            tier_names_[at(direction)].emplace(tier->second.identity, tiers[i]);
             for (const PolicyId& policy : tier->second.value.policies) {
                 if (policies_[policy].users[at(direction)].empty()) {
                     dirty_policies_[at(direction)].insert(policy);
@@ -347,6 +471,7 @@ void Renderer::drop_tier(Direction direction, const std::string& chain) {
         policies_[policy].users[at(direction)].erase(chain);
         render_policy(direction, policy);
     }
+    tier_names_[at(direction)].erase(state->second.identity);
     tiers_[at(direction)].erase(state);
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
         put_list({family, direction == Direction::egress ? TableId::egress : TableId::ingress}, chain, {});

@@ -24,10 +24,11 @@
 /// chains (one for each distinct list of policies of a tier), tier chains share policy chains (a policy with a Pass
 /// rule has its rules in the tier chain itself, since its `return` must leave the tier). A pair of egress and ingress
 /// class has a link group; an interface comes into its classes by being put into the group, so that a pod joins,
-/// leaves or changes classes without a rule being touched.
+/// leaves or changes classes without a rule being touched. A list that all its endpoints leave for the same new one, as
+/// when a policy is added that selects them all, is edited in place under its name: its classes and their groups stay.
 ///
-/// Invariants: the result depends only on the state that the batches add up to, not on their order or grouping (group
-/// numbers excepted); a batch costs time in proportion to what it changes.
+/// Invariants: the result depends only on the state that the batches add up to, not on their order or grouping (numbers
+/// of groups and names of tier and class chains excepted); a batch costs time in proportion to what it changes.
 namespace manul::felix::render {
 
 /// An interface and the group that it must be in; no group when no endpoint has the interface any more.
@@ -84,12 +85,21 @@ private:
     };
     struct TierState {
         TierPolicies value;
-        std::size_t users = 0;  ///< class chains
+        std::string identity;       ///< of `value`
+        std::size_t users = 0;      ///< class chains
+        std::size_t endpoints = 0;  ///< of those classes
     };
     struct ClassState {
         std::vector<std::string> tiers;
         std::vector<std::string> profiles;
         std::size_t users = 0;  ///< pairs
+    };
+    /// Endpoints that go from one list of policies to another, or away, in a batch.
+    struct ListMove {
+        const std::vector<TierPolicies>* before = nullptr;
+        const std::vector<std::string>* chains = nullptr;  ///< of `before`
+        const std::vector<TierPolicies>* now = nullptr;    ///< null: away
+        std::size_t endpoints = 0;
     };
     struct EndpointState {
         Shared<Endpoint> endpoint;
@@ -122,6 +132,10 @@ private:
     void update(const InSync& /*u*/) {}
 
     // Sharing.
+    void follow_lists(const Batch& batch, Direction direction);
+    void edit_tier(Direction direction, const std::string& chain, const TierPolicies& now, std::string identity);
+    [[nodiscard]] const std::vector<std::string>& tier_chains(Direction direction, const PolicyLists& lists);
+    void count_endpoint(const Groups::Pair& classes, bool added);
     [[nodiscard]] std::string acquire_class(Direction direction, const Endpoint& endpoint);
     void acquire_pair(const Groups::Pair& pair);
     void release_pair(const Groups::Pair& pair);
@@ -162,6 +176,7 @@ private:
     std::unordered_map<PolicyId, PolicyState> policies_;
     std::map<std::string, ProfileState> profiles_;
     PerDirection<std::map<std::string, TierState>> tiers_;
+    PerDirection<std::map<std::string, std::string>> tier_names_;  ///< chain, by identity of the list
     PerDirection<std::map<std::string, ClassState>> classes_;
     std::map<EndpointKey, EndpointState> endpoints_;
     std::map<std::string, EndpointKey> interfaces_;
@@ -173,6 +188,9 @@ private:
     // Work of the batch at hand.
     std::vector<Change> changes_;
     std::set<std::string> touched_interfaces_;
+    // Answers that hold for the batch: endpoints share their lists.
+    PerDirection<std::unordered_map<const void*, std::vector<std::string>>> chains_of_list_;
+    PerDirection<std::map<std::pair<const void*, std::vector<std::string>>, std::string>> class_of_list_;
     PerDirection<std::set<PolicyId>> dirty_policies_;
     PerDirection<std::set<std::string>> dirty_profiles_;
     PerDirection<std::set<std::string>> dirty_tiers_;
