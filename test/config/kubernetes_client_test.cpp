@@ -54,6 +54,15 @@ std::string kubeconfig(const std::string& server, const std::string& user = "{}"
            server + "'}}]\nusers: [{name: u, user: " + user + "}]\n";
 }
 
+/// Answers the question that follows a failure of a watch.
+bool answers_identity(const ScriptedRequest& request, const ScriptedConnection& to, const std::string& uid) {
+    if (request.target != kubernetes::kIdentityPath) {
+        return false;
+    }
+    to.answer(200, R"({"metadata":{"uid":")" + uid + R"("}})");
+    return true;
+}
+
 /// A store over the server, which is asked for its groups first.
 struct Client {
     explicit Client(const ScriptedApi& api, const std::string& user = "{}") {
@@ -100,9 +109,8 @@ std::unique_ptr<Watch> watch_sets(const ScriptedApi& api, const std::string& rev
     const auto server = kubernetes::parse_server(*access);
     REQUIRE(server);
     const WatchStart start{Kind::global_network_set, revision};
-    auto watch = kubernetes::open_watch(*access, *server, kubernetes::CalicoGroup::v3, std::span(&start, 1), quick());
-    REQUIRE(watch);
-    return *std::move(watch);
+    return kubernetes::open_watch(*access, *server, kubernetes::CalicoGroup::v3, "cluster-1", std::span(&start, 1),
+                                  quick());
 }
 
 std::string names(const std::vector<Event>& events) {
@@ -164,6 +172,9 @@ TEST_CASE("a list whose version went away between two pages begins anew") {
 
 TEST_CASE("a watch reads values, not chunks, and goes on from the last version when the server ends it") {
     const ScriptedApi api([](const ScriptedRequest& request, const ScriptedConnection& to) {
+        if (answers_identity(request, to, "cluster-1")) {
+            return true;
+        }
         to.begin_chunks();
         if (request.target.find("resourceVersion=5&") != std::string::npos) {
             const std::string all = event("ADDED", item("a", "6")) + event("MODIFIED", item("a", "7")) + bookmark("9");
@@ -187,7 +198,10 @@ TEST_CASE("a watch reads values, not chunks, and goes on from the last version w
 
 TEST_CASE("a connection that breaks in the middle of an event loses nothing") {
     std::atomic<int> opened = 0;
-    const ScriptedApi api([&](const ScriptedRequest&, const ScriptedConnection& to) {
+    const ScriptedApi api([&](const ScriptedRequest& request, const ScriptedConnection& to) {
+        if (answers_identity(request, to, "cluster-1")) {
+            return true;
+        }
         to.begin_chunks();
         if (opened++ == 0) {
             to.chunk(event("ADDED", item("a", "6")) + event("ADDED", item("b", "7")).substr(0, 20));
@@ -199,7 +213,28 @@ TEST_CASE("a connection that breaks in the middle of an event loses nothing") {
     });
     const auto watch = watch_sets(api, "5");
     CHECK(names(take(*watch, 2)) == "+a@6 +b@7 ");
-    CHECK(api.seen().at(1).find("resourceVersion=6&") != std::string::npos);
+    CHECK(api.seen().at(2).find("resourceVersion=6&") != std::string::npos);
+}
+
+TEST_CASE("another cluster in the place of the watched one ends the watch, the same one does not") {
+    const std::string uid = GENERATE("cluster-1", "cluster-2");
+    std::atomic<int> opened = 0;
+    const ScriptedApi api([&](const ScriptedRequest& request, const ScriptedConnection& to) {
+        if (answers_identity(request, to, uid)) {
+            return true;
+        }
+        if (opened++ == 0) {
+            to.answer(504, R"({"kind":"Status","message":"Too large resource version","code":504})");
+        } else {
+            to.begin_chunks();
+            to.chunk(event("ADDED", item("a", "6")));
+            to.wait_for_close();
+            return false;
+        }
+        return true;
+    });
+    const auto watch = watch_sets(api, "5");
+    CHECK(names(take(*watch, 1)) == (uid == "cluster-1" ? "+a@6 " : "!@ "));
 }
 
 TEST_CASE("a version that the server no longer has ends the watch of the kind") {

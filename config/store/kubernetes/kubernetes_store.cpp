@@ -167,13 +167,13 @@ public:
 
     [[nodiscard]] StoreResult<std::string> identity() override {
         MANUL_CHECK(connect());
-        MANUL_TRY(const json::object system, api_->get("/api/v1/namespaces/kube-system"));
+        MANUL_TRY(const json::object system, api_->get(kIdentityPath));
         return text_at(object_at(system, "metadata"), "uid");
     }
 
     [[nodiscard]] StoreResult<std::unique_ptr<Watch>> watch(std::span<const WatchStart> starts) override {
-        MANUL_CHECK(connect());
-        return open_watch(api_->access(), server_, group_, starts);
+        MANUL_TRY(std::string cluster, identity());
+        return open_watch(api_->access(), server_, group_, std::move(cluster), starts);
     }
 
 private:

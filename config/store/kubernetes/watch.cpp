@@ -21,6 +21,7 @@
 #include <vector>
 
 #include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/stream_parser.hpp>
 #include <boost/json/value.hpp>
@@ -96,10 +97,11 @@ private:
 
 /// What all followers share. Used on the streams' thread alone, but for the queue.
 struct Shared {
-    Shared(const Access& access, const HttpServer& server, const WatchOptions& given)
-        : options(given), credentials(access), streams(server) {}
+    Shared(const Access& access, const HttpServer& server, std::string cluster, const WatchOptions& given)
+        : options(given), identity(std::move(cluster)), credentials(access), streams(server) {}
 
     WatchOptions options;
+    std::string identity;
     Queue queue;
     Credentials credentials;
     std::mt19937 random{std::random_device{}()};
@@ -134,16 +136,23 @@ public:
 private:
     void open() {
         const int life = std::uniform_int_distribution(kShortestLife, kLongestLife)(shared_.random);
-        request({{"watch", "1"},
-                 {"allowWatchBookmarks", "true"},
-                 {"resourceVersion", revision_},
-                 {"timeoutSeconds", std::to_string(life)}});
+        asks_identity_ = false;
+        request(place_.collection(""), {{"watch", "1"},
+                                        {"allowWatchBookmarks", "true"},
+                                        {"resourceVersion", revision_},
+                                        {"timeoutSeconds", std::to_string(life)}});
     }
 
     /// The cluster did not have the kind: once it has, the owner lists it.
-    void look_for_kind() { request({{"limit", "1"}}); }
+    void look_for_kind() { request(place_.collection(""), {{"limit", "1"}}); }
 
-    void request(const Query& query) {
+    /// After a failure there may be another cluster behind the address.
+    void ask_identity() {
+        asks_identity_ = true;
+        request(kIdentityPath, {});
+    }
+
+    void request(const std::string& path, const Query& query) {
         opened_ = Clock::now();
         status_ = 0;
         error_body_.clear();
@@ -156,7 +165,7 @@ private:
         }
         shared_.streams.open(
             {.method = "GET",
-             .target = target_of(place_.collection(""), query),
+             .target = target_of(path, query),
              .body = {},
              .content_type = {},
              .token = *std::move(token)},
@@ -166,7 +175,7 @@ private:
     }
 
     void on_data(std::string_view bytes) {
-        if (status_ != 200) {
+        if (status_ != 200 || asks_identity_) {
             error_body_.append(bytes.substr(0, kLongestErrorBody - std::min(error_body_.size(), kLongestErrorBody)));
             return;
         }
@@ -223,6 +232,9 @@ private:
     }
 
     void on_end(const std::optional<HttpFailure>& failure) {
+        if (asks_identity_ && (status_ == 200 || status_ == 403 || status_ == 404)) {
+            return on_identity();  // not told: taken for the same
+        }
         const bool expired = std::exchange(expired_, false) || status_ == 410;
         const bool appeared = revision_.empty() && status_ == 200;
         const bool broken = std::exchange(broken_, false);
@@ -248,6 +260,17 @@ private:
         open();
     }
 
+    void on_identity() {
+        std::error_code failed;
+        const json::value answer = json::parse(error_body_, failed);
+        const std::string uid =
+            !failed && answer.is_object() ? text_at(object_at(answer.get_object(), "metadata"), "uid") : std::string();
+        if (!uid.empty() && uid != shared_.identity) {
+            return shared_.queue.push(Event{Event::Type::resync, Object{model::Key{kind_, {}, {}}, {}, nullptr}});
+        }
+        open();
+    }
+
     void retry(StoreError why) {
         why.message = std::string(model::info(kind_).name) + ": " + why.message;
         why.code = Code::unavailable;
@@ -258,7 +281,7 @@ private:
     void pause_and_open() {
         const milliseconds pause = shared_.with_jitter(pause_);
         pause_ = std::min(pause_ * 2, shared_.options.longest_pause);
-        shared_.streams.after(pause, [this] { revision_.empty() ? look_for_kind() : open(); });
+        shared_.streams.after(pause, [this] { revision_.empty() ? look_for_kind() : ask_identity(); });
     }
 
     Shared& shared_;
@@ -270,16 +293,17 @@ private:
     unsigned status_ = 0;
     std::string error_body_;
     json::stream_parser parser_;
-    bool ended_ = false;    ///< what follows on the stream means nothing
-    bool expired_ = false;  ///< the server no longer has our version
-    bool broken_ = false;   ///< the stream brought an error
+    bool asks_identity_ = false;  ///< the answer at hand is the identity, not the watch
+    bool ended_ = false;          ///< what follows on the stream means nothing
+    bool expired_ = false;        ///< the server no longer has our version
+    bool broken_ = false;         ///< the stream brought an error
 };
 
 class KubernetesWatch final : public Watch {
 public:
-    KubernetesWatch(const Access& access, const HttpServer& server, CalicoGroup group,
+    KubernetesWatch(const Access& access, const HttpServer& server, CalicoGroup group, std::string identity,
                     std::span<const WatchStart> starts, const WatchOptions& options)
-        : shared_(std::make_unique<Shared>(access, server, options)) {
+        : shared_(std::make_unique<Shared>(access, server, std::move(identity), options)) {
         for (const WatchStart& start : starts) {
             followers_.push_back(
                 std::make_unique<Follower>(*shared_, start.kind, place_of(start.kind, group), start.revision));
@@ -302,9 +326,10 @@ private:
 
 }  // namespace
 
-StoreResult<std::unique_ptr<Watch>> open_watch(const Access& access, const HttpServer& server, CalicoGroup group,
-                                               std::span<const WatchStart> starts, const WatchOptions& options) {
-    return std::make_unique<KubernetesWatch>(access, server, group, starts, options);
+std::unique_ptr<Watch> open_watch(const Access& access, const HttpServer& server, CalicoGroup group,
+                                  std::string identity, std::span<const WatchStart> starts,
+                                  const WatchOptions& options) {
+    return std::make_unique<KubernetesWatch>(access, server, group, std::move(identity), starts, options);
 }
 
 }  // namespace manul::store::kubernetes

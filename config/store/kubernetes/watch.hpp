@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "config/store/kubernetes/access.hpp"
 #include "config/store/kubernetes/documents.hpp"
@@ -19,9 +20,12 @@ struct WatchOptions {
 };
 
 /// One stream for each kind, all on one thread of their own. A stream that breaks is opened again from the last version
-/// seen; a version that the server no longer has ends the kind with a resync event.
-[[nodiscard]] StoreResult<std::unique_ptr<Watch>> open_watch(const Access& access, const HttpServer& server,
-                                                             CalicoGroup group, std::span<const WatchStart> starts,
-                                                             const WatchOptions& options = {});
+/// seen; a version that the server no longer has ends the kind with a resync event, and so does a server of another
+/// cluster than `identity` (the uid of kube-system) in the old one's place: versions of one mean nothing in the other.
+[[nodiscard]] std::unique_ptr<Watch> open_watch(const Access& access, const HttpServer& server, CalicoGroup group,
+                                                std::string identity, std::span<const WatchStart> starts,
+                                                const WatchOptions& options = {});
+
+inline constexpr const char* kIdentityPath = "/api/v1/namespaces/kube-system";
 
 }  // namespace manul::store::kubernetes
