@@ -17,6 +17,7 @@
 #include "config/open_store.hpp"
 #include "config/settings.hpp"
 #include "ctl/bgp/control.hpp"
+#include "ctl/bgp/show.hpp"
 #include "ctl/context.hpp"
 #include "ctl/ipam/commands.hpp"
 #include "ctl/node/install_cni.hpp"
@@ -185,8 +186,93 @@ void add_node(CLI::App& app, Chosen& chosen, const std::optional<std::string>& c
     add_install_cni(*node, chosen);
 }
 
+constexpr const char* kJsonOrYaml = "json or yaml, in place of a table";
+
+void add_bgp_questions(CLI::App& bgp, Chosen& chosen) {
+    CLI::App* peers = bgp.add_subcommand("peers", "Sessions: state, routes in and out, last error, capabilities");
+    const auto peer = std::make_shared<ctl::BgpPeersOptions>();
+    peers->add_option("peer", peer->peer, "address of one peer, to show all about it")->type_name("");
+    peers->add_option("-o,--output", peer->format, kJsonOrYaml);
+    peers->callback(
+        [&chosen, peer] { chosen = {[peer](const Context& context) { return bgp_peers(context, *peer); }, false}; });
+
+    CLI::App* routes = bgp.add_subcommand("routes", "Routes, with the reason why each is used or is not");
+    const auto query = std::make_shared<ctl::BgpRoutesOptions>();
+    routes->add_option("prefix", query->prefix, "only this prefix and longer ones inside it")->type_name("");
+    routes->add_option("--peer", query->peer, "only routes learned from this address (with --sent: told to it)");
+    routes->add_option("--community", query->community, "only routes with this community (65000:7, 65000:1:2)");
+    routes->add_option("--as-path", query->as_path,
+                       "only paths with these AS numbers in a row; ^ before them: at the start, $ behind: at the end");
+    for (const auto& [name, help] :
+         {std::pair("accepted", "only what import rules let in"),
+          std::pair("rejected", "only what import rules keep out"), std::pair("best", "only the selected routes"),
+          std::pair("sent", "what the peer given by --peer is told, as it is told")}) {
+        routes->add_flag_callback(
+            std::string("--") + name, [query, name = std::string(name)] { query->table = name; }, help);
+    }
+    routes->add_option("-o,--output", query->format, kJsonOrYaml);
+    routes->callback([&chosen, query] {
+        chosen = {[query](const Context& context) { return bgp_routes(context, *query); }, false};
+    });
+
+    CLI::App* why =
+        bgp.add_subcommand("why", "Why a route is the best one, and why peers are told about it or are not");
+    const auto question = std::make_shared<ctl::BgpWhyOptions>();
+    why->add_option("what", question->what, "a prefix, or an address: the longest prefix that contains it")
+        ->required()
+        ->type_name("");
+    why->add_option("-o,--output", question->format, kJsonOrYaml);
+    why->callback([&chosen, question] {
+        chosen = {[question](const Context& context) { return bgp_why(context, *question); }, false};
+    });
+}
+
+void add_bgp_commands(CLI::App& bgp, Chosen& chosen) {
+    CLI::App* reset = bgp.add_subcommand("reset", "End a session (Cease, administrative reset) and start it again");
+    const auto restart = std::make_shared<ctl::BgpCommandOptions>();
+    const auto all = std::make_shared<bool>(false);
+    restart->what = "reset";
+    reset->add_option("peer", restart->peer, "address of the peer")->type_name("");
+    reset->add_flag("--all", *all, "all peers");
+    reset->add_option("-m,--message", restart->text, "words for the peer's operator");
+    reset->callback([&chosen, restart, all] {
+        if (restart->peer.empty() != *all) {
+            throw CLI::ValidationError("reset", "give either the address of a peer or --all");
+        }
+        chosen = {[restart](const Context& context) { return bgp_command(context, *restart); }, false};
+    });
+
+    CLI::App* refresh = bgp.add_subcommand("refresh", "Exchange routes again without ending the session");
+    const auto again = std::make_shared<ctl::BgpCommandOptions>();
+    again->what = "refresh-in";
+    refresh->add_option("peer", again->peer, "address of the peer (default: all)")->type_name("");
+    refresh->add_flag_callback(
+        "--in", [again] { again->what = "refresh-in"; }, "ask the peer for its routes (default)");
+    refresh->add_flag_callback("--out", [again] { again->what = "refresh-out"; }, "send all our routes");
+    refresh->callback([&chosen, again] {
+        chosen = {[again](const Context& context) { return bgp_command(context, *again); }, false};
+    });
+
+    CLI::App* filter = bgp.add_subcommand("filter", "BGPFilters")->require_subcommand(1);
+    CLI::App* test = filter->add_subcommand("test", "Say what filters would change, without changing anything");
+    const auto trial = std::make_shared<ctl::BgpFilterTestOptions>();
+    add_input(*test, trial->input, false);
+    test->add_option("--peer", trial->peer, "only for the peer with this address");
+    test->add_option("--filters", trial->names, "with --peer: as if it had these filters, in this order")
+        ->delimiter(',');
+    test->add_option("-o,--output", trial->format, kJsonOrYaml);
+    test->callback([&chosen, trial] {
+        if (trial->input.paths.empty() && (trial->peer.empty() || trial->names.empty())) {
+            throw CLI::ValidationError("test", "give -f FILE, or --peer with --filters");
+        }
+        chosen = {[trial](const Context& context) { return bgp_filter_test(context, *trial); }, false};
+    });
+}
+
 void add_bgp(CLI::App& app, Chosen& chosen) {
     CLI::App* bgp = app.add_subcommand("bgp", "This node's BGP speaker")->require_subcommand(1);
+    add_bgp_questions(*bgp, chosen);
+    add_bgp_commands(*bgp, chosen);
     CLI::App* shutdown = bgp->add_subcommand(
         "shutdown", "Leave: end all sessions in order and take all routes back (stopping bgpd alone keeps them)");
     const auto message = std::make_shared<std::string>();

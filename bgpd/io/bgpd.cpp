@@ -1,11 +1,14 @@
 #include "bgpd/io/bgpd.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -13,12 +16,15 @@
 
 #include "base/control.hpp"
 #include "base/daemon.hpp"
+#include "base/http_status.hpp"
 #include "base/log.hpp"
 #include "bgpd/fsm/event.hpp"
 #include "bgpd/io/datastore.hpp"
 #include "bgpd/io/engine.hpp"
 #include "bgpd/io/messages.hpp"
+#include "bgpd/io/metrics.hpp"
 #include "bgpd/io/mrt_dump.hpp"
+#include "bgpd/io/node_status.hpp"
 #include "bgpd/io/own_address.hpp"
 #include "bgpd/io/password.hpp"
 #include "bgpd/io/session_report.hpp"
@@ -39,6 +45,9 @@ namespace {
 
 constexpr std::int64_t kNodeRetryUs = 5'000'000;
 constexpr std::int64_t kNodeRefreshUs = 30'000'000;
+constexpr std::size_t kSlotsACount = 4096;
+constexpr std::int64_t kCountPauseUs = 2'000;
+constexpr std::int64_t kCountAgainUs = 5'000'000;
 constexpr std::int64_t kSettleUs = 2'000;  // several writes of one change come in several groups
 
 /// SIGTERM means restart: kernel routes stay in force, and peers are told in a way that lets them keep ours (RFC 4724,
@@ -51,13 +60,15 @@ public:
           own_store_(std::move(own)),
           worker_(daemon_.io()),
           report_(daemon_.io(), worker_, *own_store_),
+          node_status_(daemon_.io(), worker_, *own_store_, [this](const auto& classes) { return status_for(classes); }),
           engine_(daemon_.io(), settings.bgpd_kernel,
                   [this](const speaker::PeerStatus& status, bool removed) { on_peer(status, removed); }),
           dump_(daemon_.io(), engine_.speaker()),
           datastore_(daemon_.io(), worker_, std::move(followed), settings.node_name,
                      [this] { apply_.armed() ? void() : apply_.after_us(kSettleUs); }),
           apply_(daemon_.io(), [this] { apply(); }),
-          node_(daemon_.io(), [this] { refresh_node(); }) {}
+          node_(daemon_.io(), [this] { refresh_node(); }),
+          count_sent_(daemon_.io(), [this] { count_sent(); }) {}
 
     int run() {
         std::error_code ignored;
@@ -72,6 +83,9 @@ public:
             return 1;
         }
         daemon_.on_stop([this] { engine_.finish(); });
+        if (!serve_http()) {
+            return 1;
+        }
         refresh_node();
         datastore_.start();
         daemon_.ready();
@@ -92,10 +106,70 @@ private:
         });
     }
 
+    /// Metrics and probes, where the settings want them.
+    bool serve_http() {
+        const auto& listeners = settings_.listeners;
+        if (listeners.bgpd_metrics_port != 0) {
+            http_status::Pages pages;
+            pages.metrics = [this] { return metrics_text(engine_, sent_); };
+            if (!serve(listeners.bgpd_metrics_port, std::move(pages), metrics_server_)) {
+                return false;
+            }
+            count_sent();
+        }
+        if (listeners.bgpd_health_port == 0) {
+            return true;
+        }
+        http_status::Pages pages;
+        pages.live = [] { return http_status::Checks{{"loop", true, {}}}; };
+        pages.ready = [this] {
+            return http_status::Checks{
+                {"datastore", datastore_.in_sync(), datastore_.in_sync() ? "" : "not read yet"},
+                {"routes", engine_.in_sync(), engine_.in_sync() ? "" : "first tables are being loaded"}};
+        };
+        return serve(listeners.bgpd_health_port, std::move(pages), health_server_);
+    }
+
+    bool serve(std::uint16_t port, http_status::Pages pages, std::unique_ptr<http_status::Server>& server) {
+        auto started =
+            http_status::Server::listen(daemon_.io(), settings_.listeners.metrics_host, port, std::move(pages));
+        if (!started) {
+            log::emit(kHttpFailed, port, started.error().message);
+            return false;
+        }
+        server = *std::move(started);
+        return true;
+    }
+
+    /// Counting what peers were told means walking the tables, so it is done in parts, and not all the time.
+    void count_sent() {
+        const auto part = engine_.speaker().sent_counts(count_from_.value_or(speaker::Cursor{}), kSlotsACount);
+        for (const auto& [address, counts] : part.peers) {
+            auto& of_peer = counting_[address];
+            of_peer[0] += counts[0];
+            of_peer[1] += counts[1];
+        }
+        count_from_ = part.next;
+        if (count_from_) {
+            count_sent_.after_us(kCountPauseUs);
+            return;
+        }
+        sent_ = std::exchange(counting_, {});
+        count_sent_.after_us(kCountAgainUs);
+    }
+
+    [[nodiscard]] model::CalicoNodeStatusStatus status_for(const std::vector<model::NodeStatusClass>& classes) const {
+        AgentFacts facts{engine_.in_sync(), {}, wall_clock_text(started_), wall_clock_text(reconfigured_)};
+        if (configuration_) {
+            facts.router_id = configuration_->self.router_id.to_string();
+        }
+        return make_node_status(engine_.speaker(), facts, classes, wall_clock_text(std::chrono::steady_clock::now()));
+    }
+
     void apply() {
         auto configuration = speaker::make_configuration(datastore_.peer_resources());
         configuration.program_kernel = settings_.bgpd_kernel;
-        look_up_passwords(configuration);
+        look_up_passwords(configuration, datastore_.secrets());
         if (!configuration_ || *configuration_ != configuration) {
             for (const std::string& finding : configuration.findings) {
                 if (!configuration_ ||
@@ -104,14 +178,17 @@ private:
                 }
             }
             configuration_ = std::make_shared<const speaker::Configuration>(std::move(configuration));
+            reconfigured_ = std::chrono::steady_clock::now();
             engine_.configure(configuration_);
             configure_dump();
         }
         auto routes = speaker::local_routes(datastore_.origin_resources());
+        speaker::add_ways_to_peers(*configuration_, routes);
         if (!routes_ || *routes_ != routes) {
             routes_ = std::make_shared<const std::vector<speaker::LocalRoute>>(std::move(routes));
             engine_.originate(routes_);
         }
+        node_status_.set_requests(datastore_.status_requests());
         write_report();
     }
 
@@ -171,12 +248,21 @@ private:
     std::unique_ptr<store::Store> own_store_;  ///< writes; the worker's alone
     Worker worker_;
     config::ReportWriter report_;
+    NodeStatusWriter node_status_;
     SessionReport sessions_;
     Engine engine_;
     MrtDump dump_;
     Datastore datastore_;
     Timer apply_;
     Timer node_;
+    Timer count_sent_;
+    std::optional<speaker::Cursor> count_from_;
+    SentByPeer counting_;
+    SentByPeer sent_;
+    std::unique_ptr<http_status::Server> metrics_server_;
+    std::unique_ptr<http_status::Server> health_server_;
+    std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+    std::chrono::steady_clock::time_point reconfigured_ = started_;
     std::string node_problem_;
     std::map<net::Ip, bool> up_;
     std::shared_ptr<const speaker::Configuration> configuration_;

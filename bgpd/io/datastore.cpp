@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/base64.hpp"
 #include "base/daemon.hpp"
 #include "base/log.hpp"
 #include "bgpd/io/messages.hpp"
@@ -19,14 +20,18 @@
 #include "bgpd/speaker/peers.hpp"
 #include "config/codec/json.hpp"
 #include "config/model/bgp_configuration.hpp"
+#include "config/model/bgp_filter.hpp"
 #include "config/model/bgp_peer.hpp"
 #include "config/model/block_affinity.hpp"
+#include "config/model/calico_node_status.hpp"
 #include "config/model/finding.hpp"
 #include "config/model/ip_pool.hpp"
 #include "config/model/kind.hpp"
 #include "config/model/node.hpp"
 #include "config/model/node_report.hpp"
 #include "config/model/resource.hpp"
+#include "config/model/secret.hpp"
+#include "config/model/service.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "config/store/store.hpp"
 
@@ -38,12 +43,18 @@ using model::Kind;
 constexpr std::int64_t kFirstPauseUs = 200'000;
 constexpr std::int64_t kLastPauseUs = 10'000'000;
 
-constexpr std::array kKinds = {Kind::node,    Kind::bgp_configuration, Kind::bgp_peer,
-                               Kind::ip_pool, Kind::block_affinity,    Kind::workload_endpoint};
+constexpr std::array kKinds = {Kind::node,       Kind::bgp_configuration, Kind::bgp_peer,
+                               Kind::bgp_filter, Kind::ip_pool,           Kind::block_affinity,
+                               Kind::service,    Kind::endpoint_slice,    Kind::workload_endpoint,
+                               Kind::secret,     Kind::calico_node_status};
+
+/// Where Secrets for daemons are looked for.
+constexpr const char* kSecretsNamespace = "manul-system";
 
 /// The others change by themselves all the time: reporting their tokens would make idle nodes write for ever.
 bool applied_by_people(Kind kind) {
-    return kind == Kind::bgp_configuration || kind == Kind::bgp_peer || kind == Kind::ip_pool;
+    return kind == Kind::bgp_configuration || kind == Kind::bgp_peer || kind == Kind::bgp_filter ||
+           kind == Kind::ip_pool;
 }
 
 std::string errors_of(const model::Findings& findings) {
@@ -177,6 +188,12 @@ bool Datastore::concerns(const model::Resource& resource) const {
     if (const auto* affinity = model::as<model::BlockAffinity>(resource)) {
         return affinity->spec.node == node_name_;
     }
+    if (const auto* status = model::as<model::CalicoNodeStatus>(resource)) {
+        return status->spec.node == node_name_;
+    }
+    if (model::as<model::Secret>(resource) != nullptr) {
+        return resource.metadata.ns == kSecretsNamespace;
+    }
     return true;
 }
 
@@ -231,7 +248,9 @@ speaker::PeerResources Datastore::peer_resources() const {
             .nodes = all<model::Node>(),
             .peers = all<model::BgpPeer>(),
             .configurations = all<model::BgpConfiguration>(),
-            .pools = all<model::IpPool>()};
+            .pools = all<model::IpPool>(),
+            .filters = all<model::BgpFilter>(),
+            .endpoints = all<model::WorkloadEndpoint>()};
 }
 
 speaker::OriginResources Datastore::origin_resources() const {
@@ -239,13 +258,41 @@ speaker::OriginResources Datastore::origin_resources() const {
                                        .affinities = all<model::BlockAffinity>(),
                                        .endpoints = all<model::WorkloadEndpoint>(),
                                        .pools = all<model::IpPool>(),
-                                       .configuration = nullptr};
+                                       .configuration = nullptr,
+                                       .services = {.node_name = node_name_,
+                                                    .node = nullptr,
+                                                    .services = all<model::Service>(),
+                                                    .slices = all<model::EndpointSlice>()}};
+    for (const auto& node : all<model::Node>()) {
+        if (node->metadata.name == node_name_) {
+            resources.services.node = node;
+        }
+    }
     for (const auto& configuration : all<model::BgpConfiguration>()) {
         if (configuration->metadata.name == "default") {
             resources.configuration = configuration;
         }
     }
     return resources;
+}
+
+StoredSecrets Datastore::secrets() const {
+    StoredSecrets out;
+    for (const auto& secret : all<model::Secret>()) {
+        for (const auto& [key, text] : secret->data) {
+            if (auto value = base64_decode(text)) {
+                out.emplace(std::pair(secret->metadata.name, key), *std::move(value));
+            }
+        }
+        for (const auto& [key, text] : secret->string_data) {
+            out.insert_or_assign(std::pair(secret->metadata.name, key), text);
+        }
+    }
+    return out;
+}
+
+std::vector<std::shared_ptr<const model::CalicoNodeStatus>> Datastore::status_requests() const {
+    return all<model::CalicoNodeStatus>();
 }
 
 std::size_t Datastore::node_count() const {

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "base/daemon.hpp"
+#include "bgpd/io/password.hpp"
 #include "bgpd/speaker/originate.hpp"
 #include "bgpd/speaker/peers.hpp"
+#include "config/model/calico_node_status.hpp"
 #include "config/model/kind.hpp"
 #include "config/model/node_report.hpp"
 #include "config/model/resource.hpp"
@@ -36,6 +38,10 @@ public:
 
     [[nodiscard]] speaker::PeerResources peer_resources() const;
     [[nodiscard]] speaker::OriginResources origin_resources() const;
+    /// Of namespace manul-system.
+    [[nodiscard]] StoredSecrets secrets() const;
+    /// Those that ask about this node.
+    [[nodiscard]] std::vector<std::shared_ptr<const model::CalicoNodeStatus>> status_requests() const;
 
     /// Everything has been listed at least once.
     [[nodiscard]] bool in_sync() const noexcept { return in_sync_; }

@@ -49,6 +49,7 @@ Result<void> Engine::start() {
 }
 
 void Engine::configure(std::shared_ptr<const speaker::Configuration> configuration) {
+    kernel_.configure(*configuration);
     add(speaker::Configure{std::move(configuration)});
     turn();
 }
@@ -135,6 +136,8 @@ void Engine::carry_out(const speaker::Action& action) {
                    [&](const speaker::Listen& listen) { listener_.listen(listen); },
                    [&](const speaker::ExpectPeer& peer) { listener_.expect(peer); },
                    [&](const speaker::ForgetPeer& peer) { listener_.forget(peer); },
+                   [&](const speaker::ExpectRange& range) { listener_.expect(range); },
+                   [&](const speaker::ForgetRange& range) { listener_.forget(range); },
                    [&](const speaker::PeerChanged& peer) { on_peer_(peer.status, peer.removed); },
                    [&](const speaker::WatchPaths& watch) { bfd_.configure(watch.sessions); },
                    [&](const speaker::ManyPrefixes& many) {
@@ -174,6 +177,11 @@ void Engine::turn() {
     if (left_ && !speaker_.busy() && !more_routes) {
         std::exchange(left_, nullptr)();
     }
+
+    const Clock::duration took = Clock::now() - now;
+    ++turns_.count;
+    turns_.total += took;
+    turns_.longest = std::max(turns_.longest, took);
 
     std::optional<Clock::time_point> next = speaker_.next_deadline();
     if (const auto closing = connections_.next_deadline(); closing && (!next || *closing < *next)) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -49,6 +50,13 @@ public:
     [[nodiscard]] const speaker::Speaker& speaker() const noexcept { return speaker_; }
     [[nodiscard]] std::optional<FibSync::Counts> fib() const { return kernel_.counts(); }
     [[nodiscard]] std::vector<bfd::SessionStatus> bfd() const { return bfd_.status(); }
+    /// How long turns took so far.
+    struct Turns {
+        std::uint64_t count = 0;
+        std::chrono::steady_clock::duration total{};
+        std::chrono::steady_clock::duration longest{};
+    };
+    [[nodiscard]] const Turns& turns() const noexcept { return turns_; }
     /// The first tables of all peers are loaded.
     [[nodiscard]] bool in_sync() const noexcept { return in_sync_; }
 
@@ -76,6 +84,7 @@ private:
     Timer timer_;
     std::vector<speaker::Event> from_kernel_;
     bool in_sync_ = false;
+    Turns turns_;
     std::optional<wire::FamilySet> in_kernel_;  ///< families, as last told
     std::function<void()> left_;
 };

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -155,6 +156,22 @@ void Kernel::look_again() {
         return;
     }
     on_change_();
+}
+
+void Kernel::configure(const speaker::Configuration& configuration) {
+    std::map<net::Ip, net::Ip> gateways;
+    bool filters_ask = false;
+    for (const speaker::PeerConfig& peer : configuration.peers) {
+        if (peer.reachable_by) {
+            gateways.emplace(peer.address, *peer.reachable_by);
+        }
+        filters_ask = filters_ask || peer.rules.export_rules[0] || peer.rules.export_rules[1];
+    }
+    for (const speaker::PeerConfig& range : configuration.ranges) {
+        filters_ask = filters_ask || range.rules.export_rules[0] || range.rules.export_rules[1];
+    }
+    watch_.set_gateways(std::move(gateways));
+    watch_.want_host_routes(filters_ask ? std::optional(configuration.ignored_interfaces) : std::nullopt);
 }
 
 void Kernel::track(const speaker::TrackNextHop& what) { watch_.track(what); }

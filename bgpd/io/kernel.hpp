@@ -31,6 +31,8 @@ public:
     /// Opens the sockets and reads everything once.
     [[nodiscard]] Result<void> start();
 
+    /// What of the configuration concerns the kernel's side: the ways to peers, and whether host routes are asked for.
+    void configure(const speaker::Configuration& configuration);
     void track(const speaker::TrackNextHop& what);
     void define(const speaker::FibGroup& group);
     void change(const speaker::FibBatch& batch);

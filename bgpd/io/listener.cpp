@@ -57,8 +57,8 @@ void Listener::open_missing() {
         const int number = fd->get();
         auto watch = std::make_unique<ReadableWatch>(io_, number, [this, number] { accept_all(number); });
         const Socket& socket = sockets_.emplace_back(Socket{endpoint, *std::move(fd), std::move(watch)});
-        for (const auto& [address, options] : peers_) {
-            apply(socket, address, &options);
+        for (const auto& [remotes, options] : peers_) {
+            apply(socket, remotes, &options);
         }
         log::emit(kListening, endpoint.address.to_string(), endpoint.port);
     }
@@ -69,31 +69,55 @@ void Listener::open_missing() {
     }
 }
 
-void Listener::apply(const Socket& socket, const net::Ip& address, const speaker::SocketOptions* options) const {
-    if (address.family() != socket.endpoint.address.family()) {
+void Listener::apply(const Socket& socket, const net::Prefix& remotes, const speaker::SocketOptions* options) const {
+    if (remotes.family() != socket.endpoint.address.family()) {
         return;
     }
     const auto key = options != nullptr ? options->md5_key : std::nullopt;
-    if (const auto done = set_md5_key(socket.fd.get(), address, key); !done) {
-        log::emit(kSocketOption, address.to_string(), done.error().message);
+    if (const auto done = set_md5_key(socket.fd.get(), remotes, key); !done) {
+        log::emit(kSocketOption, remotes.to_string(), done.error().message);
     }
     if (options != nullptr && options->ttl == kGtsmTtl) {
-        set_listener_ttl(socket.fd.get(), address.family(), kGtsmTtl);
+        set_listener_ttl(socket.fd.get(), remotes.family(), kGtsmTtl);
     }
 }
 
 void Listener::expect(const speaker::ExpectPeer& peer) {
-    peers_[peer.address] = peer.options;
-    for (const Socket& socket : sockets_) {
-        apply(socket, peer.address, &peer.options);
-    }
+    peers_[net::Prefix::host(peer.address)] = peer.options;
+    apply(net::Prefix::host(peer.address), &peer.options);
 }
 
 void Listener::forget(const speaker::ForgetPeer& peer) {
-    peers_.erase(peer.address);
+    peers_.erase(net::Prefix::host(peer.address));
+    apply(net::Prefix::host(peer.address), nullptr);
+}
+
+void Listener::expect(const speaker::ExpectRange& range) {
+    peers_[range.range] = range.options;
+    apply(range.range, &range.options);
+}
+
+void Listener::forget(const speaker::ForgetRange& range) {
+    peers_.erase(range.range);
+    apply(range.range, nullptr);
+}
+
+void Listener::apply(const net::Prefix& remotes, const speaker::SocketOptions* options) const {
     for (const Socket& socket : sockets_) {
-        apply(socket, peer.address, nullptr);
+        apply(socket, remotes, options);
     }
+}
+
+const speaker::SocketOptions* Listener::options_for(const net::Ip& address) const {
+    const speaker::SocketOptions* best = nullptr;
+    int longest = -1;
+    for (const auto& [remotes, options] : peers_) {
+        if (remotes.length() > longest && remotes.contains(address)) {
+            best = &options;
+            longest = remotes.length();
+        }
+    }
+    return best;
 }
 
 void Listener::accept_all(int fd) {
@@ -105,12 +129,14 @@ void Listener::accept_all(int fd) {
             return;
         }
         const speaker::Endpoint remote = to_endpoint(from);
-        const auto peer = peers_.find(remote.address);
-        if (peer == peers_.end()) {
+        const auto known = peers_.find(net::Prefix::host(remote.address));
+        const speaker::SocketOptions* const options =
+            known != peers_.end() ? &known->second : options_for(remote.address);
+        if (options == nullptr) {
             log::emit(kUnexpectedPeer, remote.address.to_string());
             continue;
         }
-        if (const auto done = set_ttl(accepted.get(), remote.address.family(), peer->second); !done) {
+        if (const auto done = set_ttl(accepted.get(), remote.address.family(), *options); !done) {
             log::emit(kSocketOption, remote.address.to_string(), done.error().message);
             continue;
         }

@@ -29,6 +29,8 @@ public:
     void listen(const speaker::Listen& where);
     void expect(const speaker::ExpectPeer& peer);
     void forget(const speaker::ForgetPeer& peer);
+    void expect(const speaker::ExpectRange& range);
+    void forget(const speaker::ForgetRange& range);
 
 private:
     struct Socket {
@@ -39,13 +41,16 @@ private:
 
     void open_missing();
     void accept_all(int fd);
-    void apply(const Socket& socket, const net::Ip& address, const speaker::SocketOptions* options) const;
+    void apply(const Socket& socket, const net::Prefix& remotes, const speaker::SocketOptions* options) const;
+    void apply(const net::Prefix& remotes, const speaker::SocketOptions* options) const;
+    /// Null: nobody expects a connection from there.
+    [[nodiscard]] const speaker::SocketOptions* options_for(const net::Ip& address) const;
 
     boost::asio::io_context& io_;
     OnAccept on_accept_;
     std::vector<speaker::Endpoint> wanted_;
     std::vector<Socket> sockets_;
-    std::map<net::Ip, speaker::SocketOptions> peers_;
+    std::map<net::Prefix, speaker::SocketOptions> peers_;  ///< single addresses and ranges
     Timer retry_;
 };
 

@@ -53,6 +53,9 @@ inline constexpr Message kBfdSocket{"BGPD_BFD_SOCKET", Level::error, "{}; BFD se
 inline constexpr Message kMrtFailed{
     "BGPD_MRT_FAILED", Level::warning, "table dump: {}; the next one is tried in time",
     "Check BGPConfiguration.spec.mrtDump.path: its directory must exist and have room."};
+inline constexpr Message kHttpFailed{"BGPD_HTTP_FAILED", Level::error, "metrics or probes on port {}: {}",
+                                     "Another program may hold the port: change bgpd.metrics_port or "
+                                     "bgpd.health_port."};
 inline constexpr Message kControlFailed{"BGPD_CONTROL_FAILED", Level::error, "control socket: {}",
                                         "manulctl cannot ask this daemon; check the run directory."};
 

@@ -5,9 +5,14 @@
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+#include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "bgpd/policy/filter.hpp"
+#include "bgpd/policy/import_rules.hpp"
 #include "bgpd/speaker/action.hpp"
 #include "bgpd/speaker/event.hpp"
 #include "net/ip.hpp"
@@ -16,6 +21,9 @@
 
 namespace manul::bgp::io {
 namespace {
+
+/// Felix's routes to workloads.
+constexpr std::uint8_t kFelixProtocol = 177;
 
 bool same_place(const netlink::Route& a, const netlink::Route& b) {
     return a.priority == b.priority && a.protocol == b.protocol && a.type == b.type;
@@ -116,7 +124,54 @@ bool NextHopWatch::usable(const netlink::Hop& hop) const {
     return link != links_.end() && link->second.is_running();
 }
 
+std::string NextHopWatch::name_of(std::uint32_t ifindex) const {
+    const auto link = links_.find(ifindex);
+    return link == links_.end() ? std::string() : link->second.name;
+}
+
+void NextHopWatch::set_gateways(std::map<net::Ip, net::Ip> gateways) {
+    dirty_ = dirty_ || gateways != gateways_;
+    gateways_ = std::move(gateways);
+}
+
+void NextHopWatch::want_host_routes(std::optional<std::vector<std::string>> ignored_interfaces) {
+    dirty_ = dirty_ || ignored_interfaces != ignored_interfaces_;
+    ignored_interfaces_ = std::move(ignored_interfaces);
+}
+
+/// What BIRD would learn: connected prefixes, and the main table's routes of other programs.
+std::vector<speaker::HostRoute> NextHopWatch::host_routes() const {
+    std::vector<speaker::HostRoute> out;
+    const auto ignored = [&](const std::string& interface) {
+        return policy::glob_matches("cali*", interface) || policy::glob_matches("kube-ipvs*", interface) ||
+               std::ranges::any_of(*ignored_interfaces_,
+                                   [&](const std::string& glob) { return policy::glob_matches(glob, interface); });
+    };
+    for (const auto& [prefix, routes] : routes_) {
+        const bool martian = prefix.family() == net::Family::v4 ? policy::is_martian(net::PrefixKey4::from(prefix))
+                                                                : policy::is_martian(net::PrefixKey6::from(prefix));
+        for (const netlink::Route& route : routes) {
+            const std::string interface = route.hops.empty() ? std::string() : name_of(route.hops.front().ifindex);
+            const bool connected = route.protocol == RTPROT_KERNEL;
+            if (martian || (connected && ignored(interface))) {
+                continue;
+            }
+            out.push_back(
+                {prefix, connected, connected ? 0 : route.priority, interface, route.protocol == kFelixProtocol});
+        }
+    }
+    std::ranges::sort(out);
+    return out;
+}
+
 std::optional<speaker::Resolution> NextHopWatch::resolve(const net::Ip& next_hop) const {
+    if (const auto given = gateways_.find(next_hop); given != gateways_.end()) {
+        auto way = resolve(given->second);
+        if (way && !way->gateway) {
+            way->gateway = given->second;
+        }
+        return way;
+    }
     for (int length = net::address_bits(next_hop.family()); length >= 0; --length) {
         const auto found = routes_.find(*net::Prefix::masked(next_hop, static_cast<std::uint8_t>(length)));
         if (found == routes_.end()) {
@@ -128,7 +183,7 @@ std::optional<speaker::Resolution> NextHopWatch::resolve(const net::Ip& next_hop
                 // Connected prefixes are at distance 0; the kernel gives those of IPv6 a metric of 256.
                 const std::uint32_t metric = route.protocol == RTPROT_KERNEL ? 0 : route.priority;
                 if (usable(hop) && (!best || metric < best->metric)) {
-                    best = speaker::Resolution{hop.ifindex, hop.gateway, metric};
+                    best = speaker::Resolution{hop.ifindex, hop.gateway, metric, name_of(hop.ifindex)};
                 }
             }
         }
@@ -152,6 +207,14 @@ void NextHopWatch::changes(std::vector<speaker::Event>& events) {
         return;
     }
     dirty_ = false;
+    if (ignored_interfaces_ || !told_host_routes_.empty()) {
+        auto routes = ignored_interfaces_ ? host_routes() : std::vector<speaker::HostRoute>{};
+        if (routes != told_host_routes_) {
+            told_host_routes_ = std::move(routes);
+            events.emplace_back(
+                speaker::HostRoutes{std::make_shared<const std::vector<speaker::HostRoute>>(told_host_routes_)});
+        }
+    }
     for (auto& [next_hop, tracked] : tracked_) {
         auto resolution = resolve(next_hop);
         if (!tracked.answered || resolution != tracked.resolution) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -34,6 +35,11 @@ public:
     void remove(const netlink::Address& address);
     void remove(const netlink::Route& route);
 
+    /// Addresses that are reached through a gateway whatever the routes say (BGPPeer reachableBy).
+    void set_gateways(std::map<net::Ip, net::Ip> gateways);
+    /// With a value: `changes` also brings the host's routes, but for connected prefixes of workload and service
+    /// interfaces and of those that a glob names.
+    void want_host_routes(std::optional<std::vector<std::string>> ignored_interfaces);
     /// Starts or ends following a next hop; `changes` brings the first answer.
     void track(const speaker::TrackNextHop& what);
     /// Appends what has become different since the last call.
@@ -48,6 +54,8 @@ private:
     };
 
     [[nodiscard]] bool usable(const netlink::Hop& hop) const;
+    [[nodiscard]] std::string name_of(std::uint32_t ifindex) const;
+    [[nodiscard]] std::vector<speaker::HostRoute> host_routes() const;
     void drop_routes_over(std::uint32_t ifindex);
 
     bool always_reachable_;
@@ -57,6 +65,9 @@ private:
     std::vector<netlink::Address> addresses_;
     std::unordered_map<net::Prefix, std::vector<netlink::Route>> routes_;
     std::unordered_map<net::Ip, Tracked> tracked_;
+    std::map<net::Ip, net::Ip> gateways_;
+    std::optional<std::vector<std::string>> ignored_interfaces_;  ///< absent: nobody asks for host routes
+    std::vector<speaker::HostRoute> told_host_routes_;
 };
 
 }  // namespace manul::bgp::io

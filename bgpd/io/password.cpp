@@ -1,28 +1,93 @@
 #include "bgpd/io/password.hpp"
 
-#include <fstream>
-#include <iterator>
-#include <string>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/unique_fd.hpp"
 #include "bgpd/speaker/configuration.hpp"
 
 namespace manul::bgp::io {
+namespace {
 
-void look_up_passwords(speaker::Configuration& configuration, const std::string& directory) {
-    for (speaker::PeerConfig& peer : configuration.peers) {
-        if (!peer.password) {
-            continue;
+constexpr std::size_t kLongestKey = 80;  // of TCP-MD5 on Linux
+
+struct Found {
+    std::optional<std::string> value;
+    std::string problem;
+    bool there = false;  ///< good or bad, the search ends here
+};
+
+Found in_file(const std::string& path) {
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!fd) {
+        if (errno == ENOENT || errno == ENOTDIR) {
+            return {};
         }
-        std::ifstream file(directory + "/" + peer.password->secret + "/" + peer.password->key, std::ios::binary);
-        if (!file) {
-            continue;
-        }
-        std::string text{std::istreambuf_iterator<char>(file), {}};
-        while (text.ends_with('\n') || text.ends_with('\r')) {
-            text.pop_back();
-        }
-        if (!text.empty()) {
-            peer.password->value = std::move(text);
+        return {std::nullopt, path + ": " + ::strerror(errno), true};  // NOLINT(concurrency-mt-unsafe)
+    }
+    struct stat about{};
+    if (::fstat(fd.get(), &about) != 0 || !S_ISREG(about.st_mode)) {
+        return {std::nullopt, path + " is not a file", true};
+    }
+    if ((about.st_mode & 0077U) != 0) {
+        return {std::nullopt, fmt::format("{} has mode {:04o}; it must be 0600", path, about.st_mode & 07777U), true};
+    }
+    std::array<char, 4096> buffer{};
+    const ssize_t size = ::read(fd.get(), buffer.data(), buffer.size());
+    std::string text(buffer.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+    while (text.ends_with('\n') || text.ends_with('\r')) {
+        text.pop_back();
+    }
+    return {std::move(text), {}, true};
+}
+
+Found find(const speaker::Password& password, const StoredSecrets& secrets, const std::string& directory) {
+    const std::string path = directory + "/" + password.secret + "/" + password.key;
+    if (Found file = in_file(path); file.there) {
+        return file;
+    }
+    if (const auto stored = secrets.find({password.secret, password.key}); stored != secrets.end()) {
+        return {stored->second, {}, true};
+    }
+    return {std::nullopt,
+            "neither the file " + path + " nor key " + password.key + " of Secret manul-system/" + password.secret +
+                " exists",
+            false};
+}
+
+void look_up(speaker::PeerConfig& peer, const StoredSecrets& secrets, const std::string& directory) {
+    if (!peer.password) {
+        return;
+    }
+    Found found = find(*peer.password, secrets, directory);
+    const std::string where = "secret " + peer.password->secret + ", key " + peer.password->key;
+    if (found.value && found.value->empty()) {
+        found = {std::nullopt, where + ": it is empty", true};
+    } else if (found.value && found.value->size() > kLongestKey) {
+        found = {std::nullopt, fmt::format("{}: longer than the {} bytes of a TCP-MD5 key", where, kLongestKey), true};
+    }
+    peer.password->value = std::move(found.value);
+    peer.password->problem = std::move(found.problem);
+}
+
+}  // namespace
+
+void look_up_passwords(speaker::Configuration& configuration, const StoredSecrets& secrets,
+                       const std::string& directory) {
+    for (auto* peers : {&configuration.peers, &configuration.ranges}) {
+        for (speaker::PeerConfig& peer : *peers) {
+            look_up(peer, secrets, directory);
         }
     }
 }

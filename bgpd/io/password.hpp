@@ -1,6 +1,8 @@
 #pragma once
 
+#include <map>
 #include <string>
+#include <utility>
 
 #include "bgpd/speaker/configuration.hpp"
 
@@ -8,8 +10,13 @@ namespace manul::bgp::io {
 
 inline constexpr const char* kSecretsDirectory = "/etc/manul/secrets";
 
-/// Fills in the values of all passwords from files `<directory>/<secret>/<key>` (a trailing line end is dropped). One
-/// without a file keeps no value; its peer stays down and says so.
-void look_up_passwords(speaker::Configuration& configuration, const std::string& directory = kSecretsDirectory);
+/// Values of the Secrets of namespace manul-system, decoded, by name and key.
+using StoredSecrets = std::map<std::pair<std::string, std::string>, std::string>;
+
+/// Fills in the values of all passwords: from the file `<directory>/<secret>/<key>` (a trailing line end is dropped),
+/// else from the stored Secret. A file that others than its owner may read is not used, and then neither is the Secret:
+/// somebody wanted that file. A password without a value says why; its peer stays down.
+void look_up_passwords(speaker::Configuration& configuration, const StoredSecrets& secrets,
+                       const std::string& directory = kSecretsDirectory);
 
 }  // namespace manul::bgp::io

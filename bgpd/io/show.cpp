@@ -4,12 +4,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
@@ -23,19 +26,26 @@
 #include "bgpd/io/datastore.hpp"
 #include "bgpd/io/engine.hpp"
 #include "bgpd/io/session_report.hpp"
+#include "bgpd/io/show_routes.hpp"
 #include "bgpd/speaker/configuration.hpp"
 #include "bgpd/speaker/status.hpp"
+#include "bgpd/wire/capability.hpp"
 #include "config/codec/json.hpp"
 #include "config/model/node_report.hpp"
 #include "net/ip.hpp"
-#include "net/prefix.hpp"
 
 namespace manul::bgp::io {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::uint32_t kMostPrefixes = 10'000;  // what fits in an answer of 1 MiB
+/// Of more peers than these capabilities are only told when one peer is asked for: an answer has at most 1 MiB.
+constexpr std::size_t kMostInFull = 200;
+
+std::optional<net::Ip> to_ip(std::string_view text) {
+    const auto ip = net::Ip::parse(text);
+    return ip ? std::optional(*ip) : std::nullopt;
+}
 
 json::object failure(std::string text) { return {{"error", std::move(text)}}; }
 
@@ -78,10 +88,74 @@ json::object bfd_json(const bfd::SessionStatus& path) {
             {"packetsOut", path.packets_out}};
 }
 
-json::value peers(const Engine& engine) {
+std::string text_of(const wire::AfiSafi& family) {
+    return family == wire::AfiSafi::of(net::Family::v4)   ? "IPv4"
+           : family == wire::AfiSafi::of(net::Family::v6) ? "IPv6"
+                                                          : fmt::format("{}/{}", family.afi, family.safi);
+}
+
+/// In words, one for each capability.
+json::array capabilities(const wire::Capabilities& all) {
+    json::array out;
+    for (const wire::AfiSafi& family : all.multiprotocol) {
+        out.emplace_back("multiprotocol " + text_of(family));
+    }
+    if (all.route_refresh) {
+        out.emplace_back("route-refresh");
+    }
+    if (all.enhanced_route_refresh) {
+        out.emplace_back("enhanced-route-refresh");
+    }
+    if (all.extended_message) {
+        out.emplace_back("extended-message");
+    }
+    if (all.four_octet_as) {
+        out.emplace_back(fmt::format("four-octet-as {}", *all.four_octet_as));
+    }
+    if (all.graceful_restart) {
+        std::string text = fmt::format("graceful-restart {} s", all.graceful_restart->seconds);
+        for (const auto& entry : all.graceful_restart->families) {
+            text += " " + text_of(entry.family) + (entry.forwarding_kept ? " (forwarding kept)" : "");
+        }
+        out.emplace_back(text + (all.graceful_restart->notification ? ", notification" : ""));
+    }
+    if (all.long_lived_restart) {
+        out.emplace_back("long-lived-graceful-restart");
+    }
+    for (const wire::AddPath& path : all.add_path) {
+        out.emplace_back("add-path " + text_of(path.family) + (path.receive ? " receive" : "") +
+                         (path.send ? " send" : ""));
+    }
+    for (const std::uint8_t role : all.roles) {
+        out.emplace_back(role <= 4 ? std::string("role ") + wire::to_string(static_cast<wire::Role>(role))
+                                   : fmt::format("role {}", role));
+    }
+    if (all.fqdn) {
+        out.emplace_back("hostname " + all.fqdn->host);
+    }
+    if (all.software_version) {
+        out.emplace_back("software-version " + *all.software_version);
+    }
+    for (const wire::UnknownCapability& other : all.others) {
+        out.emplace_back(fmt::format("capability {}", other.code));
+    }
+    return out;
+}
+
+json::value peers(const Engine& engine, const json::object& request) {
+    std::string error;
+    std::optional<net::Ip> only;
+    JsonFields(request, error).read_text("peer", only, "an address", to_ip);
+    if (!error.empty()) {
+        return failure(error);
+    }
     json::array list;
     const std::vector<bfd::SessionStatus> paths = engine.bfd();
-    for (const speaker::PeerStatus& peer : engine.speaker().peers()) {
+    const std::vector<speaker::PeerStatus> all = engine.speaker().peers();
+    for (const speaker::PeerStatus& peer : all) {
+        if (only && peer.address != *only) {
+            continue;
+        }
         json::object entry{{"address", peer.address.to_string()}, {"name", peer.name},
                            {"asNumber", peer.remote_as.number()}, {"localASNumber", peer.local_as.number()},
                            {"state", fsm::to_string(peer.state)}, {"since", wall_clock_text(peer.since)},
@@ -89,6 +163,19 @@ json::value peers(const Engine& engine) {
                            {"updatesIn", peer.updates_in},        {"routeBytesOut", peer.bytes_out}};
         if (peer.remote_id) {
             entry["identifier"] = peer.remote_id->to_string();
+        }
+        entry["type"] = peer.origin == speaker::PeerOrigin::node_mesh       ? "node-to-node mesh"
+                        : peer.origin == speaker::PeerOrigin::node_specific ? "node specific"
+                                                                            : "global";
+        entry["messagesIn"] = peer.messages_in;
+        entry["malformedIn"] = peer.malformed_in;
+        entry["lastMalformed"] = peer.last_malformed;
+        entry["timesUp"] = peer.times_up;
+        entry["passive"] = peer.passive;
+        entry["filters"] = json::array(peer.filters.begin(), peer.filters.end());
+        if (peer.sent && peer.received && (only || all.size() <= kMostInFull)) {
+            entry["capabilities"] =
+                json::object{{"sent", capabilities(*peer.sent)}, {"received", capabilities(*peer.received)}};
         }
         // Of a peer that is away but whose routes are kept, too.
         if (peer.v4.negotiated) {
@@ -106,77 +193,35 @@ json::value peers(const Engine& engine) {
     return json::object{{"peers", std::move(list)}};
 }
 
-json::object path_json(const speaker::RouteView& path) {
-    json::object entry{{"prefix", path.prefix.to_string()},
-                       {"best", path.best},
-                       {"multipath", path.multipath},
-                       {"verdict", path.verdict},
-                       {"asPath", path.as_path},
-                       {"origin", path.origin},
-                       {"nextHopReachable", path.next_hop_reachable}};
-    if (path.peer) {
-        entry["peer"] = path.peer->to_string();
-    }
-    if (path.next_hop) {
-        entry["nextHop"] = path.next_hop->to_string();
-    }
-    if (path.med) {
-        entry["med"] = *path.med;
-    }
-    if (path.local_preference) {
-        entry["localPreference"] = *path.local_preference;
-    }
-    if (!path.communities.empty()) {
-        json::array communities;
-        for (const std::string& community : path.communities) {
-            communities.emplace_back(community);
-        }
-        entry["communities"] = std::move(communities);
-    }
-    return entry;
-}
-
-json::value routes(const Engine& engine, const json::object& request) {
+/// An operator's request about one peer, or about all.
+json::value command(Engine& engine, const json::object& request) {
+    using What = speaker::PeerCommand::What;
+    static const std::map<std::string_view, What> kNames{{"reset", What::reset},
+                                                         {"shutdown", What::shutdown},
+                                                         {"enable", What::enable},
+                                                         {"refresh-in", What::refresh_in},
+                                                         {"refresh-out", What::refresh_out}};
     std::string error;
-    std::optional<net::Prefix> within;
-    std::optional<net::Ip> address;
-    std::uint32_t limit = 1000;
+    std::optional<What> what;
+    speaker::PeerCommand wanted{};
     const JsonFields fields(request, error);
-    fields.read_text("prefix", within, "a prefix", [](std::string_view text) {
-        const auto prefix = net::Prefix::parse_loose(text);
-        return prefix ? std::optional(prefix) : std::nullopt;
-    });
-    fields.read_text("address", address, "an address", [](std::string_view text) {
-        const auto ip = net::Ip::parse(text);
-        return ip ? std::optional(ip) : std::nullopt;
-    });
-    fields.read("limit", limit);
-    if (!error.empty()) {
-        return failure(error);
+    fields.read_text("what", what, "one of reset, shutdown, enable, refresh-in and refresh-out",
+                     [](std::string_view name) {
+                         const auto known = kNames.find(name);
+                         return known == kNames.end() ? std::nullopt : std::optional(known->second);
+                     });
+    fields.read_text("peer", wanted.peer, "an address", to_ip);
+    fields.read("text", wanted.text);
+    if (!error.empty() || !what) {
+        return failure(error.empty() ? "what: expected a word" : error);
     }
-    std::vector<net::Prefix> wanted;
-    limit = std::min(limit, kMostPrefixes);
-    if (address) {
-        if (const auto match = engine.speaker().longest_match(*address)) {
-            wanted.push_back(*match);
-        }
-    } else {
-        std::vector<net::Prefix> roots{net::Prefix(), *net::Prefix::masked(net::Ip6(), 0)};
-        if (within) {
-            roots = {*within};
-        }
-        for (const net::Prefix& root : roots) {
-            const auto found = engine.speaker().prefixes(root, limit - wanted.size());
-            wanted.insert(wanted.end(), found.begin(), found.end());
-        }
+    const auto peers = engine.speaker().peers();
+    if (wanted.peer && std::ranges::find(peers, *wanted.peer, &speaker::PeerStatus::address) == peers.end()) {
+        return failure("there is no peer " + wanted.peer->to_string());
     }
-    json::array list;
-    for (const net::Prefix& prefix : wanted) {
-        for (const speaker::RouteView& path : engine.speaker().paths(prefix)) {
-            list.emplace_back(path_json(path));
-        }
-    }
-    return json::object{{"routes", std::move(list)}, {"truncated", !address && wanted.size() >= limit}};
+    wanted.what = *what;
+    engine.command(std::move(wanted));
+    return json::object{};
 }
 
 void shut_down(Engine& engine, const json::object& request, control::Reply reply) {
@@ -205,16 +250,29 @@ Result<std::unique_ptr<control::Server>> serve_show(boost::asio::io_context& io,
             } else if (name == "report") {
                 reply(report_json(report()));
             } else if (name == "peers") {
-                reply(peers(engine));
+                reply(peers(engine, request));
             } else if (name == "routes") {
-                reply(routes(engine, request));
+                reply(show_routes(engine, request));
+            } else if (name == "walk") {
+                reply(walk_routes(engine, request));
+            } else if (name == "sent-counts") {
+                reply(count_sent(engine, request));
+            } else if (name == "why") {
+                reply(explain_prefix(engine, request));
+            } else if (name == "test-filters") {
+                reply(test_filters(engine, datastore, request));
+            } else if (name == "command") {
+                reply(command(engine, request));
             } else if (name == "shutdown") {
                 shut_down(engine, request, std::move(reply));
             } else if (name == "start") {
                 engine.command({speaker::PeerCommand::What::enable, std::nullopt, {}});
                 reply(json::object{});
             } else {
-                reply(failure("unknown op; known are status, report, peers, routes, shutdown and start"));
+                reply(
+                    failure("unknown op; known are status, report, peers, routes, walk, sent-counts, why, "
+                            "test-filters, command, "
+                            "shutdown and start"));
             }
         });
 }

@@ -138,7 +138,7 @@ Result<UniqueFd> connect_to(const speaker::Connect& how) {
     MANUL_CHECK(set(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY"));
     MANUL_CHECK(set_ttl(fd.get(), family, how.options));
     if (how.options.md5_key) {
-        MANUL_CHECK(set_md5_key(fd.get(), how.remote.address, how.options.md5_key));
+        MANUL_CHECK(set_md5_key(fd.get(), net::Prefix::host(how.remote.address), how.options.md5_key));
     }
     std::uint32_t scope = 0;
     if (how.local) {
@@ -172,18 +172,21 @@ void set_listener_ttl(int fd, net::Family family, std::uint8_t ttl) {
         set(fd, four ? IPPROTO_IP : IPPROTO_IPV6, four ? IP_TTL : IPV6_UNICAST_HOPS, ttl, "TTL of a listening socket"));
 }
 
-Result<void> set_md5_key(int fd, const net::Ip& remote, const std::optional<std::string>& key) {
+Result<void> set_md5_key(int fd, const net::Prefix& remotes, const std::optional<std::string>& key) {
     tcp_md5sig signature{};
     const std::string& text = key ? *key : std::string();
     if (text.size() > sizeof signature.tcpm_key) {
         return fail("a TCP-MD5 password has at most " + std::to_string(sizeof signature.tcpm_key) + " bytes");
     }
-    const SocketAddress address = to_socket_address({remote, 0});
+    const SocketAddress address = to_socket_address({remotes.address(), 0});
     std::memcpy(&signature.tcpm_addr, &address.storage, sizeof signature.tcpm_addr);
     signature.tcpm_keylen = static_cast<std::uint16_t>(text.size());
     std::ranges::copy(text, signature.tcpm_key);
-    if (::setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, &signature, sizeof signature) != 0 && !(errno == ENOENT && !key)) {
-        return system_error("TCP-MD5 password for " + remote.to_string());
+    signature.tcpm_flags = remotes.is_host() ? 0 : TCP_MD5SIG_FLAG_PREFIX;
+    signature.tcpm_prefixlen = remotes.is_host() ? std::uint8_t{0} : remotes.length();
+    const int option = remotes.is_host() ? TCP_MD5SIG : TCP_MD5SIG_EXT;
+    if (::setsockopt(fd, IPPROTO_TCP, option, &signature, sizeof signature) != 0 && !(errno == ENOENT && !key)) {
+        return system_error("TCP-MD5 password for " + remotes.to_string());
     }
     return {};
 }

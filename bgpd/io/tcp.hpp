@@ -40,6 +40,6 @@ struct SocketAddress {
 /// TTL of a listening socket, which its SYN-ACKs have: a peer that checks it wants 255.
 void set_listener_ttl(int fd, net::Family family, std::uint8_t ttl);
 /// TCP-MD5 (RFC 2385) for one remote address, on a listening socket or before connecting; an empty key removes it.
-[[nodiscard]] Result<void> set_md5_key(int fd, const net::Ip& remote, const std::optional<std::string>& key);
+[[nodiscard]] Result<void> set_md5_key(int fd, const net::Prefix& remotes, const std::optional<std::string>& key);
 
 }  // namespace manul::bgp::io

@@ -44,8 +44,9 @@ Permission permission(const ExportTarget& target, const SourceTraits& source, co
             if (!target.external) {
                 return Permission::inside_ranges;
             }
-            return target.cluster_id && source.is_node && target.is_node ? Permission::inside_ranges
-                                                                         : Permission::by_filter;
+            return source.local_workload || (target.cluster_id && source.is_node && target.is_node)
+                       ? Permission::inside_ranges
+                       : Permission::by_filter;
         case SourceKind::connected:
         case SourceKind::kernel:
             return Permission::by_filter;

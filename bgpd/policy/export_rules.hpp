@@ -21,7 +21,8 @@
 /// Routes that start here go to everybody. iBGP to iBGP is reflection alone (RFC 4456). Routes of external peers go to
 /// internal ones, and routes of internal peers to external ones, where they lie inside the ranges that may be relayed:
 /// a router's default route stays on its node. Between external peers only a route reflector relays, and only from Node
-/// to Node: a node is not transit between its routers. This is the policy that RFC 8212 asks for.
+/// to Node, and routes of the node's own workloads go out: a node is not transit between its routers. This is the
+/// policy that RFC 8212 asks for.
 ///
 /// A peer's export filters stand before this policy, but behind what the protocol itself forbids (reflection, NO_EXPORT
 /// and its kind). They alone can let out the host's own routes (connected prefixes, other programs' kernel routes) and

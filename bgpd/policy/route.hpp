@@ -22,6 +22,7 @@ struct SourceTraits {
     SourceKind kind = SourceKind::local;
     bool reflector_client = false;  ///< an internal peer that this node reflects for
     bool is_node = false;           ///< a Node of this cluster
+    bool local_workload = false;    ///< a workload of this node that speaks BGP
 
     bool operator==(const SourceTraits&) const = default;
 };

@@ -42,6 +42,14 @@ struct ExpectPeer {
 struct ForgetPeer {
     net::Ip address;
 };
+/// The same for every address of a prefix (listenRange); an ExpectPeer inside goes before.
+struct ExpectRange {
+    net::Prefix range;
+    SocketOptions options;
+};
+struct ForgetRange {
+    net::Prefix range;
+};
 
 /// Start a connection; answered by Connected or Closed.
 struct Connect {
@@ -125,6 +133,6 @@ struct ManyPrefixes {
 };
 
 using Action = std::variant<Write, Connect, Close, FibBatch, FibGroup, FibComplete, TrackNextHop, Listen, ExpectPeer,
-                            ForgetPeer, PeerChanged, WatchPaths, ManyPrefixes>;
+                            ForgetPeer, ExpectRange, ForgetRange, PeerChanged, WatchPaths, ManyPrefixes>;
 
 }  // namespace manul::bgp::speaker

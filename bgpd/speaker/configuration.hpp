@@ -23,6 +23,7 @@ struct Password {
     std::string secret;  ///< name of the Secret
     std::string key;
     std::optional<std::string> value;
+    std::string problem;  ///< why there is no value
 
     bool operator==(const Password&) const = default;
 };
@@ -56,8 +57,11 @@ struct PeerConfig {
     bool v4 = false;                       ///< families to negotiate
     bool v6 = false;
     bool passive = false;
-    bool is_node = false;           ///< the remote end is a Node of this cluster
-    bool reflector_client = false;  ///< RFC 4456: this node reflects for it
+    bool is_node = false;                 ///< the remote end is a Node of this cluster
+    bool local_workload = false;          ///< a workload of this node
+    std::optional<net::Prefix> range;     ///< not one peer, but whoever connects from here
+    std::optional<net::Ip> reachable_by;  ///< the gateway that the peer's address is reached through
+    bool reflector_client = false;        ///< RFC 4456: this node reflects for it
     NextHopMode next_hop_mode = NextHopMode::automatic;
     std::chrono::seconds hold_time{90};
     std::optional<std::chrono::seconds> keepalive_time;  ///< absent: a third of the hold time
@@ -114,7 +118,8 @@ struct Tagging {
 
 struct Configuration {
     Self self;
-    std::vector<PeerConfig> peers;  ///< in order of definition, each address once
+    std::vector<PeerConfig> peers;   ///< in order of definition, each address once
+    std::vector<PeerConfig> ranges;  ///< templates for peers that are known when they connect
     Multipath multipath;
     std::uint16_t listen_port = 179;
     bool listen_on_node_address = false;  ///< bindMode NodeIP
@@ -123,7 +128,8 @@ struct Configuration {
     std::vector<net::Prefix> relayable;         ///< learned routes inside may be passed on: pools, service ranges
     std::vector<net::Prefix> kept_from_kernel;  ///< service ranges, and pools whose routes felix programs
     std::vector<Tagging> tagging;
-    bool program_kernel = true;  ///< false: a pure reflector, no FibBatch at all
+    std::vector<std::string> ignored_interfaces;  ///< globs; their prefixes are no host routes
+    bool program_kernel = true;                   ///< false: a pure reflector, no FibBatch at all
     std::optional<TableDump> table_dump;
     std::vector<std::string> findings;  ///< definitions without effect, and why
 
@@ -144,8 +150,9 @@ struct HostRoute {
 /// A route that starts at this node.
 struct LocalRoute {
     net::Prefix prefix;
-    bool blackhole = false;  ///< own block: the kernel must drop what no workload route takes
-    bool advertise = true;   ///< false: in a pool with disableBGPExport, known here alone
+    bool blackhole = false;          ///< own block: the kernel must drop what no workload route takes
+    bool advertise = true;           ///< false: in a pool with disableBGPExport, known here alone
+    std::optional<net::Ip> gateway;  ///< of a static route in the kernel (reachableBy); absent: none is made
 
     auto operator<=>(const LocalRoute&) const = default;
 };

@@ -108,13 +108,15 @@ FibGroupId FibTable<Key>::wanted(rib::Slot slot, const net::PrefixRanges& kept_f
     if (!entry.has_selected()) {
         return kNoRoute;
     }
-    if (entry.source == rib::kLocalSource) {
+    const bool is_static =
+        entry.source == rib::kLocalSource && core_.attributes[entry.attributes].next_hop != rib::kSelfNextHop;
+    if (entry.source == rib::kLocalSource && !is_static) {
         return entry.flags.blackhole() ? kBlackhole : kNoRoute;
     }
     if (policy::is_host_route(core_.sources[entry.source].traits.kind)) {
         return kNoRoute;  // the kernel has it from somebody else
     }
-    if (kept_from_kernel.contains(entry.key())) {
+    if (!is_static && kept_from_kernel.contains(entry.key())) {
         return kNoRoute;
     }
     next_hops_.clear();

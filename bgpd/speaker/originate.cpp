@@ -21,7 +21,7 @@ std::vector<LocalRoute> local_routes(const OriginResources& resources) {
         const auto& spec = affinity->spec;
         if (spec.node == resources.node_name && spec.type == model::AffinityType::host && spec.is_confirmed()) {
             blocks.push_back(spec.cidr);
-            routes.push_back({spec.cidr, true, exportable.contains(spec.cidr)});
+            routes.push_back({spec.cidr, true, exportable.contains(spec.cidr), {}});
         }
     }
     const net::PrefixSet own(blocks);
@@ -31,23 +31,29 @@ std::vector<LocalRoute> local_routes(const OriginResources& resources) {
         }
         for (const net::Prefix& address : endpoint->spec.ip_networks) {
             if (!own.contains(address) && exportable.contains(address)) {
-                routes.push_back({address, false, true});
+                routes.push_back({address, false, true, {}});
             }
         }
     }
     if (resources.configuration) {
-        const auto& spec = resources.configuration->spec;
-        for (const auto* ranges :
-             {&spec.service_cluster_ips, &spec.service_external_ips, &spec.service_load_balancer_ips}) {
-            for (const model::CidrEntry& range : *ranges) {
-                routes.push_back({range.cidr, false, true});
-            }
+        for (const net::Prefix& prefix : service_prefixes(resources.services, resources.configuration->spec)) {
+            routes.push_back({prefix, false, true, {}});
         }
     }
     std::ranges::sort(routes);
     const auto duplicates = std::ranges::unique(routes, {}, &LocalRoute::prefix);
     routes.erase(duplicates.begin(), duplicates.end());
     return routes;
+}
+
+void add_ways_to_peers(const Configuration& configuration, std::vector<LocalRoute>& routes) {
+    for (const PeerConfig& peer : configuration.peers) {
+        const net::Prefix host = net::Prefix::host(peer.address);
+        const auto place = std::ranges::lower_bound(routes, host, {}, &LocalRoute::prefix);
+        if (peer.reachable_by && (place == routes.end() || place->prefix != host)) {
+            routes.insert(place, {host, false, false, peer.reachable_by});
+        }
+    }
 }
 
 }  // namespace manul::bgp::speaker

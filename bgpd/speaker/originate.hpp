@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bgpd/speaker/configuration.hpp"
+#include "bgpd/speaker/services.hpp"
 #include "config/model/bgp_configuration.hpp"
 #include "config/model/block_affinity.hpp"
 #include "config/model/ip_pool.hpp"
@@ -20,11 +21,16 @@ struct OriginResources {
     std::vector<std::shared_ptr<const model::WorkloadEndpoint>> endpoints;
     std::vector<std::shared_ptr<const model::IpPool>> pools;
     std::shared_ptr<const model::BgpConfiguration> configuration;  ///< "default"; may be null
+    ServiceResources services;
 };
 
 /// Confirmed blocks of this node, each exactly as it is and with a dropping kernel route; addresses of workloads of
-/// this node that lie in none of them (borrowed from other nodes' blocks), as host routes; service ranges. Blocks and
-/// addresses are advertised inside pools without disableBGPExport alone. Sorted, each prefix once.
+/// this node that lie in none of them (borrowed from other nodes' blocks), as host routes; what services.hpp says.
+/// Blocks and addresses are advertised inside pools without disableBGPExport alone. Sorted, each prefix once.
 [[nodiscard]] std::vector<LocalRoute> local_routes(const OriginResources& resources);
+
+/// Adds a host route for each peer that is reached by a given gateway (BGPPeer reachableBy): for this node's kernel
+/// alone. Not for a peer whose address starts here anyway.
+void add_ways_to_peers(const Configuration& configuration, std::vector<LocalRoute>& routes);
 
 }  // namespace manul::bgp::speaker

@@ -75,7 +75,9 @@ std::string obstacle(const PeerConfig& config) {
         return config.problem;
     }
     if (config.password && !config.password->value) {
-        return "no password found: secret " + config.password->secret + ", key " + config.password->key;
+        return "no password found: " + (config.password->problem.empty()
+                                            ? "secret " + config.password->secret + ", key " + config.password->key
+                                            : config.password->problem);
     }
     return {};
 }
@@ -103,6 +105,12 @@ PeerStatus Peer::status(const rib::SourceTable& sources) const {
     } else {
         status.last_error = last_error;
     }
+    status.messages_in = messages_in;
+    status.malformed_in = malformed_in;
+    status.last_malformed = last_malformed;
+    status.times_up = times_up;
+    status.filters = config.filters;
+    status.passive = config.passive;
     if (session == nullptr) {
         for (const net::Family family : wire::kFamilies) {
             const std::size_t index = rib::family_index(family);
@@ -113,6 +121,10 @@ PeerStatus Peer::status(const rib::SourceTable& sources) const {
             }
         }
         return status;
+    }
+    status.sent = machine.settings().open.capabilities;
+    if (const wire::Open* open = machine.peer_open()) {
+        status.received = open->capabilities;
     }
     if (const wire::Negotiated* negotiated = machine.negotiated()) {
         status.remote_id = negotiated->peer_identifier;
@@ -127,6 +139,7 @@ PeerStatus Peer::status(const rib::SourceTable& sources) const {
     }
     status.updates_in = session->updates_in;
     status.bytes_out = session->outlet.bytes_out;
+    status.backlog = session->outlet.backlog;
     return status;
 }
 

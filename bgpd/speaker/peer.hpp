@@ -83,6 +83,10 @@ struct Peer {
     std::string held_down;   ///< why it is not started, if so
     bool shut_down = false;  ///< by the operator
     std::optional<fsm::State> reported;
+    std::uint64_t messages_in = 0;
+    std::uint64_t malformed_in = 0;
+    std::string last_malformed;
+    std::uint32_t times_up = 0;
     std::string last_error;  ///< failed attempts to connect do not replace a better reason
 
     /// Takes what the machine says about the end of a connection.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/sha1.hpp"
+#include "bgpd/speaker/filters.hpp"
 #include "config/model/selector.hpp"
 
 namespace manul::bgp::speaker {
@@ -90,6 +91,8 @@ public:
           nodes_(by_name(resources.nodes)),
           peers_(by_name(resources.peers)),
           configurations_(by_name(resources.configurations)),
+          filters_(by_name(resources.filters)),
+          endpoints_(resources.endpoints),
           own_(own) {}
 
     void add_mesh();
@@ -112,9 +115,12 @@ private:
     [[nodiscard]] bool has_effect(const BgpPeer& peer);
     void add_peer(const BgpPeer& peer);
     void add_given_address(const BgpPeer& peer, bool here);
+    void add_workloads(const BgpPeer& peer);
+    void add_range(const BgpPeer& peer);
     void add_selected(const BgpPeer& peer, const model::Selector& local, const model::Selector& remote);
     void add_node(const BgpPeer& peer, const Node& node, bool reversed);
     void add(const BgpPeer& peer, const Remote& remote, net::Asn local_as);
+    [[nodiscard]] PeerConfig make(const BgpPeer& peer, const Remote& remote, net::Asn local_as) const;
     void add(PeerConfig config, const Node* remote_node);
     [[nodiscard]] bool matches(const BgpPeer& peer, const model::Selector& selector, const Node& node) const;
     void find(const std::string& name, const std::string& what) { out_.findings.push_back(name + ": " + what); }
@@ -123,6 +129,8 @@ private:
     Named<Node> nodes_;
     Named<BgpPeer> peers_;
     Named<model::BgpConfiguration> configurations_;
+    FiltersByName filters_;
+    const std::vector<std::shared_ptr<const model::WorkloadEndpoint>>& endpoints_;
     const Node& own_;
     std::map<net::Ip, std::string> defined_;  ///< by which resource
 };
@@ -210,16 +218,14 @@ std::optional<model::Selector> Builder::parse(const BgpPeer& peer, const std::st
 /// Names what this speaker does not do.
 bool Builder::has_effect(const BgpPeer& peer) {
     const auto& spec = peer.spec;
-    const char* missing = !spec.local_workload_selector.empty() ? "localWorkloadSelector"
-                          : spec.listen_range                   ? "listenRange"
-                          : !spec.interface.empty()             ? "interface"
-                                                                : nullptr;
-    if (missing != nullptr) {
-        find(name_of(peer), std::string(missing) + " is not supported; the peer is ignored");
+    if (!spec.interface.empty()) {
+        find(name_of(peer), "interface is not supported; the peer is ignored");
         return false;
     }
-    if (!spec.filters.empty()) {
-        find(name_of(peer), "filters are not supported; the peer is ignored, since they may hold routes back");
+    if (spec.listen_range && spec.filters.empty()) {
+        find(name_of(peer),
+             "a peer with listenRange needs filters: without them it might neither hear nor say anything "
+             "(RFC 8212)");
         return false;
     }
     return true;
@@ -240,6 +246,12 @@ void Builder::add_peer(const BgpPeer& peer) {
     if (!local) {
         return;
     }
+    if (peer.spec.listen_range || !peer.spec.local_workload_selector.empty()) {
+        if (matches(peer, *local, own_)) {
+            peer.spec.listen_range ? add_range(peer) : add_workloads(peer);
+        }
+        return;
+    }
     if (peer.spec.peer_ip) {
         add_given_address(peer, matches(peer, *local, own_));
         if (peer.spec.peer_ip && address_of(*own_.spec.bgp, peer.spec.peer_ip->ip.family()) == peer.spec.peer_ip->ip &&
@@ -254,7 +266,7 @@ void Builder::add_peer(const BgpPeer& peer) {
         return;
     }
     if (peer.spec.peer_selector.empty()) {
-        find(name_of(peer), "neither peerIP nor peerSelector");
+        find(name_of(peer), "none of peerIP, peerSelector, localWorkloadSelector and listenRange");
         return;
     }
     if (const auto remote = parse(peer, peer.spec.peer_selector)) {
@@ -272,6 +284,55 @@ void Builder::add_given_address(const BgpPeer& peer, bool here) {
         peer.spec.peer_ip->port.value_or(node != nullptr ? port_of(*node) : model::kDefaultBgpPort);
     const net::Asn as = peer.spec.as_number.value_or(node != nullptr ? as_of(*node) : out_.self.as);
     add(peer, {address, port, as, node}, peer.spec.local_as_number.value_or(out_.self.as));
+}
+
+/// Workloads of this node that speak BGP. They connect: the node does not know when they are ready.
+void Builder::add_workloads(const BgpPeer& peer) {
+    const auto selector = parse(peer, peer.spec.local_workload_selector);
+    if (!selector) {
+        return;
+    }
+    if (!peer.spec.as_number) {
+        find(name_of(peer), "localWorkloadSelector needs asNumber");
+        return;
+    }
+    for (const auto& endpoint : endpoints_) {
+        model::StringMap labels = endpoint->metadata.labels;
+        labels.emplace(model::kLabelNamespace, endpoint->metadata.ns);
+        if (endpoint->spec.node != out_.self.node_name || !selector->matches(labels)) {
+            continue;
+        }
+        for (const net::Prefix& address : endpoint->spec.ip_networks) {
+            PeerConfig config = make(peer, {address.address(), model::kDefaultBgpPort, *peer.spec.as_number, nullptr},
+                                     peer.spec.local_as_number.value_or(out_.self.as));
+            config.name += " " + endpoint->metadata.ns + "/" + endpoint->spec.workload;
+            config.passive = true;
+            config.local_workload = true;
+            config.local_address.reset();
+            add(std::move(config), nullptr);
+        }
+    }
+}
+
+/// Peers that are not known before they connect.
+void Builder::add_range(const BgpPeer& peer) {
+    const net::Prefix& range = *peer.spec.listen_range;
+    PeerConfig config =
+        make(peer, {range.address(), model::kDefaultBgpPort, peer.spec.as_number.value_or(out_.self.as), nullptr},
+             peer.spec.local_as_number.value_or(out_.self.as));
+    config.range = range;
+    config.passive = true;
+    config.local_address.reset();
+    if (!config.v4 && !config.v6) {
+        (range.family() == net::Family::v4 ? config.v4 : config.v6) = true;
+    }
+    config.reflector_client = out_.self.cluster_id && !config.external();
+    const auto same = [&](const PeerConfig& other) { return other.range == range; };
+    if (const auto other = std::ranges::find_if(out_.ranges, same); other != out_.ranges.end()) {
+        find(config.name, range.to_string() + " is defined by " + other->name + " already");
+        return;
+    }
+    out_.ranges.push_back(std::move(config));
 }
 
 void Builder::add_selected(const BgpPeer& peer, const model::Selector& local, const model::Selector& remote) {
@@ -305,6 +366,16 @@ void Builder::add_node(const BgpPeer& peer, const Node& node, bool reversed) {
 }
 
 void Builder::add(const BgpPeer& peer, const Remote& remote, net::Asn local_as) {
+    PeerConfig config = make(peer, remote, local_as);
+    if (peer.spec.source_address == model::SourceAddressMode::use_node_ip && !config.local_address) {
+        find(config.name, "this node has no address in the family of " + remote.address.to_string());
+        return;
+    }
+    add(std::move(config), remote.node);
+}
+
+/// What a definition says about a session.
+PeerConfig Builder::make(const BgpPeer& peer, const Remote& remote, net::Asn local_as) const {
     const auto& spec = peer.spec;
     PeerConfig config;
     config.name = name_of(peer);
@@ -315,10 +386,6 @@ void Builder::add(const BgpPeer& peer, const Remote& remote, net::Asn local_as) 
     config.local_as = local_as;
     if (spec.source_address == model::SourceAddressMode::use_node_ip) {
         config.local_address = address_of(*own_.spec.bgp, remote.address.family());
-        if (!config.local_address) {
-            find(config.name, "this node has no address in the family of " + remote.address.to_string());
-            return;
-        }
     }
     for (const model::AddressFamily family : spec.families) {
         (family == model::AddressFamily::ipv4 ? config.v4 : config.v6) = true;
@@ -337,7 +404,14 @@ void Builder::add(const BgpPeer& peer, const Remote& remote, net::Asn local_as) 
     if (spec.max_prefixes) {
         config.max_prefixes = spec.max_prefixes->count;
     }
-    add(std::move(config), remote.node);
+    config.reachable_by = spec.reachable_by;
+    config.filters = spec.filters;
+    if (auto rules = compile_filters(spec.filters, filters_)) {
+        config.rules = *std::move(rules);
+    } else {
+        config.problem = rules.error();
+    }
+    return config;
 }
 
 void Builder::add(PeerConfig config, const Node* remote_node) {
@@ -407,6 +481,30 @@ void set_table_dump(const BgpConfigurationSpec& global, Configuration& out) {
     }
 }
 
+/// Communities by literal value or by name.
+void add_tagging(const BgpConfigurationSpec& global, Configuration& out) {
+    std::map<std::string, std::string> values;
+    for (const model::NamedCommunity& community : global.communities) {
+        values.emplace(community.name, community.value);
+    }
+    for (const model::PrefixAdvertisement& advertisement : global.prefix_advertisements) {
+        Tagging tagging{advertisement.cidr, {}, {}};
+        for (const std::string& given : advertisement.communities) {
+            const auto named = values.find(given);
+            const std::string& text = named == values.end() ? given : named->second;
+            if (const auto community = wire::Community::parse(text)) {
+                tagging.communities.push_back(*community);
+            } else if (const auto large = wire::LargeCommunity::parse(text)) {
+                tagging.large_communities.push_back(*large);
+            } else {
+                out.findings.push_back("BGPConfiguration(default): prefixAdvertisements " +
+                                       advertisement.cidr.to_string() + ": no community is called '" + given + "'");
+            }
+        }
+        out.tagging.push_back(std::move(tagging));
+    }
+}
+
 /// LOCAL_PREF of own routes: Calico's form of the kernel priority once a priority is set anywhere, so that a mixed mesh
 /// agrees on the best route.
 void set_local_preference(const BgpConfigurationSpec& global, Configuration& out) {
@@ -452,6 +550,9 @@ Configuration make_configuration(const PeerResources& resources) {
     add_ranges(resources, global, out);
     set_local_preference(global, out);
     set_table_dump(global, out);
+    add_tagging(own_configuration.prefix_advertisements.empty() ? global : own_configuration, out);
+    out.ignored_interfaces =
+        own_configuration.ignored_interfaces.empty() ? global.ignored_interfaces : own_configuration.ignored_interfaces;
 
     const auto nodes = by_name(resources.nodes);
     const auto own = nodes.find(resources.node_name);

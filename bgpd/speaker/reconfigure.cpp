@@ -56,26 +56,28 @@ void Speaker::Impl::on(const Configure& event) {
     apply_routing(before);
 
     for (std::size_t i = peers.size(); i-- > 0;) {
+        const PeerConfig& now_there = peers[i]->config;
         const bool wanted = std::ranges::any_of(
-            configuration->peers, [&](const PeerConfig& each) { return each.address == peers[i]->config.address; });
-        if (!wanted) {
+            configuration->peers, [&](const PeerConfig& each) { return each.address == now_there.address; });
+        const PeerConfig* const range = !wanted && now_there.range ? range_of(now_there.address) : nullptr;
+        if (range != nullptr && range->range == now_there.range) {
+            PeerConfig changed = *range;
+            changed.address = now_there.address;
+            change_peer(*peers[i], changed, before.self != configuration->self);
+        } else if (!wanted) {
             remove_peer(i);
         }
     }
+    expect_ranges(before);
     const bool self_changed = before.self != configuration->self;
     for (const PeerConfig& wanted : configuration->peers) {
         if (Peer* const known = find_peer(wanted.address)) {
             change_peer(*known, wanted, self_changed);
             continue;
         }
-        const auto seed =
-            static_cast<std::uint32_t>(std::hash<net::Ip>{}(wanted.address)) ^ configuration->self.router_id.value();
-        peers.push_back(std::make_unique<Peer>(wanted, configuration->self,
-                                               RestartState{deferring, preserved_at_start & kernel_routes}, seed));
-        peer_by_address[wanted.address] = peers.back().get();
-        peers.back()->shut_down = left;
+        Peer& peer = add_peer(wanted);
         actions.emplace_back(ExpectPeer{wanted.address, socket_options(wanted)});
-        start(*peers.back());
+        start(peer);
     }
     apply_filters();
     apply_host_routes();
@@ -103,6 +105,17 @@ void Speaker::Impl::apply_routing(const Configuration& before) {
             announce_local(route);
         }
     }
+}
+
+Peer& Speaker::Impl::add_peer(const PeerConfig& wanted) {
+    const auto seed =
+        static_cast<std::uint32_t>(std::hash<net::Ip>{}(wanted.address)) ^ configuration->self.router_id.value();
+    peers.push_back(std::make_unique<Peer>(wanted, configuration->self,
+                                           RestartState{deferring, preserved_at_start & kernel_routes}, seed));
+    peers.back()->shut_down = left;
+    peer_by_address[wanted.address] = peers.back().get();
+    dynamic_peers += wanted.range ? 1U : 0U;
+    return *peers.back();
 }
 
 void Speaker::Impl::start(Peer& peer) {
@@ -136,10 +149,14 @@ void Speaker::Impl::change_peer(Peer& peer, const PeerConfig& wanted, bool resta
         return;
     }
     stop(peer, wire::cease::kConfigurationChange);
+    dynamic_peers -= peer.config.range ? 1U : 0U;
+    dynamic_peers += wanted.range ? 1U : 0U;
     peer.config = wanted;
     peer.held_down = obstacle(wanted);
     offer_restart(peer);
-    actions.emplace_back(ExpectPeer{wanted.address, socket_options(wanted)});
+    if (!wanted.range) {
+        actions.emplace_back(ExpectPeer{wanted.address, socket_options(wanted)});
+    }
     start(peer);
 }
 
@@ -147,7 +164,11 @@ void Speaker::Impl::remove_peer(std::size_t index) {
     Peer& peer = *peers[index];
     stop(peer, wire::cease::kPeerDeconfigured);
     report(peer, true);
-    actions.emplace_back(ForgetPeer{peer.config.address});
+    if (peer.config.range) {
+        --dynamic_peers;
+    } else {
+        actions.emplace_back(ForgetPeer{peer.config.address});
+    }
     peer_by_address.erase(peer.config.address);
     peers.erase(peers.begin() + static_cast<std::ptrdiff_t>(index));
 }
@@ -200,7 +221,9 @@ Bytes Speaker::Impl::own_attributes(const net::Prefix& prefix, bool advertise) c
 }
 
 void Speaker::Impl::announce_local(const LocalRoute& route) {
-    const rib::AttributeId id = core.attributes.intern_local(own_attributes(route.prefix, route.advertise));
+    const Bytes attributes = own_attributes(route.prefix, route.advertise);
+    const rib::AttributeId id = route.gateway ? core.attributes.intern(attributes, {*route.gateway, std::nullopt})
+                                              : core.attributes.intern_local(attributes);
     announce(route.prefix, rib::kLocalSource, id, rib::PathFlags::local(route.blackhole));
     core.attributes.release(id);
 }

@@ -23,7 +23,8 @@ void Speaker::Impl::on(const Connected& event) {
 }
 
 void Speaker::Impl::on(const Accepted& event) {
-    Peer* const peer = find_peer(event.remote.address);
+    Peer* const known = find_peer(event.remote.address);
+    Peer* const peer = known != nullptr ? known : add_dynamic(event.remote.address);
     if (peer == nullptr) {
         actions.emplace_back(Close{event.connection, false});
         return;
@@ -135,6 +136,7 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
     source.traits.kind = up.negotiated.internal ? policy::SourceKind::internal : policy::SourceKind::external;
     source.traits.reflector_client = up.negotiated.internal && peer.config.reflector_client;
     source.traits.is_node = peer.config.is_node;
+    source.traits.local_workload = peer.config.local_workload;
     source.router_id = up.negotiated.peer_identifier.value();
     source.address = peer.config.address;
     auto number = resume(peer, source, up.negotiated);
@@ -165,6 +167,7 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
     session->sends_end_of_rib = session->peer_restart.has_value();
     session->peer_restarted = session->peer_restart && session->peer_restart->restarting;
     session->outlet.marks_refresh = up.negotiated.enhanced_route_refresh;
+    ++peer.times_up;
     peer.session = std::move(session);
     peer.was_up = true;
     offer_restart(peer);
@@ -257,6 +260,7 @@ std::size_t Speaker::Impl::read_messages(Peer& peer, fsm::Direction direction, B
         if (!*frame) {
             return framer.consumed();
         }
+        ++peer.messages_in;
         const bool established = peer.session != nullptr && peer.session->direction == direction;
         feed(peer, fsm::event::Received{direction, **frame});
         const auto& link = peer.link(direction);
@@ -292,6 +296,12 @@ void Speaker::Impl::read_update(Peer& peer, ByteView body) {
     if (update.verdict == wire::Verdict::reset) {
         feed(peer, fsm::event::Malformed{session.direction, update.fault.notification()});
         return;
+    }
+    if (update.verdict != wire::Verdict::ok) {
+        ++peer.malformed_in;
+        peer.last_malformed = update.fault.notification().to_string() +
+                              (update.verdict == wire::Verdict::discard_attribute ? ": the attribute was left out"
+                                                                                  : ": its routes count as withdrawn");
     }
     withdraw(session, update.withdrawn);
     withdraw(session, update.mp_withdrawn);

@@ -8,23 +8,32 @@
 #include "bgpd/wire/community.hpp"
 #include "bgpd/wire/path_attributes.hpp"
 
+/// Answers about peers and paths. What routes are told to whom: explain.cpp.
 namespace manul::bgp::speaker {
+
+template <>
+const Family<net::PrefixKey4>& Speaker::Impl::family() const noexcept {
+    return v4;
+}
+template <>
+const Family<net::PrefixKey6>& Speaker::Impl::family() const noexcept {
+    return v6;
+}
+
+/// The peer whose session, or kept routes, have this number; null: none.
+const Peer* Speaker::Impl::peer_of(rib::SourceId source) const noexcept {
+    for (const auto& peer : peers) {
+        if ((peer->session != nullptr && peer->session->outlet.source == source) || peer->retained == source) {
+            return peer.get();
+        }
+    }
+    return nullptr;
+}
 
 namespace {
 
-RouteView view_of(const rib::RibCore& core, const net::Prefix& prefix, const rib::Path& path) {
-    const rib::AttributeSet& set = core.attributes[path.attributes];
-    RouteView view;
-    view.prefix = prefix;
-    const policy::SourceKind kind = core.sources[path.source].traits.kind;
-    if (kind != policy::SourceKind::local && !policy::is_host_route(kind)) {
-        view.peer = core.sources[path.source].address;
-        view.next_hop = core.next_hops[set.next_hop].next_hop.address;
-        view.next_hop_reachable = core.next_hops.reachable(set.next_hop);
-    }
-    view.best = path.flags.selected();
-    view.multipath = path.flags.multipath();
-    const wire::PathAttributes attributes = wire::decode_attributes(set.canonical());
+void add_attributes(ByteView canonical, RouteView& view) {
+    const wire::PathAttributes attributes = wire::decode_attributes(canonical);
     view.as_path = attributes.path().to_string();
     view.origin = static_cast<std::uint8_t>(attributes.origin);
     view.med = attributes.med;
@@ -38,11 +47,52 @@ RouteView view_of(const rib::RibCore& core, const net::Prefix& prefix, const rib
     for (const auto& community : attributes.extended_communities) {
         view.communities.push_back(community.to_string());
     }
+}
+
+/// The rule of the peer's import filter that decided about the path; empty: none.
+template <class Key>
+std::string deciding_rule(const rib::RibCore& core, const Session& session, const Key& key, const rib::Path& path) {
+    const auto& filter = session.rules.import_rules[rib::family_index(Key::kFamily)];
+    const policy::Refusal refusal = path.flags.refusal();
+    if (!filter || (refusal != policy::Refusal::none && refusal != policy::Refusal::filtered)) {
+        return {};
+    }
+    const auto peer = session.import.external ? policy::PeerType::external : policy::PeerType::internal;
+    const auto received = core.attributes.as_received(path.attributes);
+    const std::size_t rule = filter->match(key, peer, core.filter_route(received, path.source));
+    return rule == policy::FilterProgram::kNoMatch ? std::string() : (*filter)[rule].label;
+}
+
+}  // namespace
+
+template <class Key>
+RouteView Speaker::Impl::view_of(const Key& key, const rib::Path& path) const {
+    const rib::AttributeSet& set = core.attributes[path.attributes];
+    RouteView view;
+    view.prefix = key.to_prefix();
+    view.source = core.sources[path.source].traits.kind;
+    const bool learned = view.source != policy::SourceKind::local && !policy::is_host_route(view.source);
+    if (learned) {
+        view.peer = core.sources[path.source].address;
+    }
+    if (set.next_hop != rib::kSelfNextHop) {
+        view.next_hop = core.next_hops[set.next_hop].next_hop.address;
+        view.next_hop_reachable = core.next_hops.reachable(set.next_hop);
+    }
+    view.interface = std::string(core.filter_route(path.attributes, path.source).interface);
+    view.best = path.flags.selected();
+    view.multipath = path.flags.multipath();
+    view.accepted = path.flags.accepted();
+    if (const Peer* const peer = learned ? peer_of(path.source) : nullptr; peer != nullptr && peer->session) {
+        view.rule = deciding_rule(core, *peer->session, key, path);
+    }
+    add_attributes(set.canonical(), view);
     return view;
 }
 
 template <class Key>
-std::string verdict(const rib::LocRib<Key>& table, const rib::Path& path, const std::optional<rib::Path>& best) {
+std::string Speaker::Impl::verdict(const rib::Path& path, const std::optional<rib::Path>& best) const {
+    const rib::LocRib<Key>& table = family<Key>().rib();
     if (path.flags.selected()) {
         return "best";
     }
@@ -64,24 +114,53 @@ std::string verdict(const rib::LocRib<Key>& table, const rib::Path& path, const 
 }
 
 template <class Key>
-std::vector<RouteView> paths_of(const rib::RibCore& core, const rib::LocRib<Key>& table, const net::Prefix& prefix) {
-    std::vector<RouteView> out;
-    const rib::Slot slot = table.table().find(Key::from(prefix));
-    if (slot == net::PrefixTable<rib::RibEntry<Key>>::kNone) {
-        return out;
-    }
+std::vector<RouteView> Speaker::Impl::paths_of(rib::Slot slot) const {
+    const rib::LocRib<Key>& table = family<Key>().rib();
     std::optional<rib::Path> best;
     table.each_path(slot, [&](const rib::Path& path) {
         if (path.flags.selected()) {
             best = path;
         }
     });
+    std::vector<RouteView> out;
+    const Key key = table[slot].key();
     table.each_path(slot, [&](const rib::Path& path) {
-        out.push_back(view_of(core, prefix, path));
-        out.back().verdict = verdict(table, path, best);
+        out.push_back(view_of(key, path));
+        out.back().verdict = verdict<Key>(path, best);
     });
     return out;
 }
+
+template <class Key>
+RouteView Speaker::Impl::sent_view(const Key& key, const rib::Path& path, const policy::ExportTarget& target,
+                                   policy::ExportVerdict verdict) const {
+    const rib::AttributeSet& set = core.attributes[path.attributes];
+    const rib::Source& source = core.sources[path.source];
+    Bytes attributes(set.canonical().begin(), set.canonical().end());
+    if (const auto* operations = policy::operations_of(target, verdict.rule)) {
+        attributes = policy::with_operations(*operations, attributes);
+    }
+    Bytes sent;
+    policy::export_attributes(target, source.traits, source.router_id, attributes, sent);
+    RouteView view;
+    view.prefix = key.to_prefix();
+    view.source = source.traits.kind;
+    view.next_hop = policy::export_next_hop(target, source.traits, core.next_hops[set.next_hop].next_hop).address;
+    view.best = true;
+    view.verdict = "sent";
+    view.rule = verdict.rule == 0 ? std::string() : (*target.filter)[verdict.rule - 1].label;
+    add_attributes(sent, view);
+    return view;
+}
+
+template std::vector<RouteView> Speaker::Impl::paths_of<net::PrefixKey4>(rib::Slot) const;
+template std::vector<RouteView> Speaker::Impl::paths_of<net::PrefixKey6>(rib::Slot) const;
+template RouteView Speaker::Impl::sent_view(const net::PrefixKey4&, const rib::Path&, const policy::ExportTarget&,
+                                            policy::ExportVerdict) const;
+template RouteView Speaker::Impl::sent_view(const net::PrefixKey6&, const rib::Path&, const policy::ExportTarget&,
+                                            policy::ExportVerdict) const;
+
+namespace {
 
 template <class Key>
 std::optional<net::Prefix> match(const rib::LocRib<Key>& table, const net::Ip& address) {
@@ -114,6 +193,9 @@ std::optional<std::uint32_t> walk_table(const rib::RibCore& core, const rib::Loc
         }
         const net::Prefix prefix = table[slot].key().to_prefix();
         table.each_path(slot, [&](const rib::Path& path) {
+            if (policy::is_host_route(core.sources[path.source].traits.kind)) {
+                return;
+            }
             const rib::AttributeSet& set = core.attributes[path.attributes];
             TablePath view{.prefix = prefix,
                            .peer = {},
@@ -149,8 +231,12 @@ std::vector<PeerStatus> Speaker::peers() const {
 }
 
 std::vector<RouteView> Speaker::paths(const net::Prefix& prefix) const {
-    return prefix.family() == net::Family::v4 ? paths_of(impl_->core, impl_->v4.rib(), prefix)
-                                              : paths_of(impl_->core, impl_->v6.rib(), prefix);
+    const auto in = [&]<class Key>(const rib::LocRib<Key>& table) {
+        const rib::Slot slot = table.table().find(Key::from(prefix));
+        return slot == net::PrefixTable<rib::RibEntry<Key>>::kNone ? std::vector<RouteView>()
+                                                                   : impl_->paths_of<Key>(slot);
+    };
+    return prefix.family() == net::Family::v4 ? in(impl_->v4.rib()) : in(impl_->v6.rib());
 }
 
 std::optional<net::Prefix> Speaker::longest_match(const net::Ip& address) const {

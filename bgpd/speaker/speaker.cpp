@@ -47,6 +47,7 @@ void Speaker::Impl::on(const TurnEnd& /*event*/) {
         end_deferral();
     }
     judge_slice();
+    forget_idle();
     auto fib = std::make_shared<std::vector<FibChange>>();
     v4.decide(*fib);
     v6.decide(*fib);

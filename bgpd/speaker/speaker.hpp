@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -47,6 +48,14 @@ public:
     [[nodiscard]] std::vector<RouteView> paths(const net::Prefix& prefix) const;
     /// The longest prefix with a path that contains the address.
     [[nodiscard]] std::optional<net::Prefix> longest_match(const net::Ip& address) const;
+    /// A part of the routes asked for: looks at `slots` places of the tables at most, so that it never takes long.
+    [[nodiscard]] RoutePage routes(const RouteQuery& query, Cursor from, std::size_t slots) const;
+    [[nodiscard]] SentCounts sent_counts(Cursor from, std::size_t slots) const;
+    /// What each peer with a session in this family is told about the prefix.
+    [[nodiscard]] std::vector<ExportView> exports(const net::Prefix& prefix) const;
+    /// What would change for a part of the routes if these peers had these rules.
+    [[nodiscard]] FilterTrial try_filters(const std::map<net::Ip, policy::PeerFilters>& rules, Cursor from,
+                                          std::size_t slots) const;
     /// Prefixes with at least one path inside `within`, in order, at most `limit`.
     [[nodiscard]] std::vector<net::Prefix> prefixes(const net::Prefix& within, std::size_t limit) const;
     /// Calls `visit` for the paths of some prefixes, those of a prefix one after another; the next part of the table

@@ -86,6 +86,7 @@ struct Speaker::Impl {
     // Configuration (reconfigure.cpp).
     void start(Peer& peer);
     void stop(Peer& peer, std::uint8_t cease, std::string_view text = {});
+    Peer& add_peer(const PeerConfig& wanted);
     void change_peer(Peer& peer, const PeerConfig& wanted, bool restart);
     void remove_peer(std::size_t index);
     void apply_routing(const Configuration& before);
@@ -94,6 +95,12 @@ struct Speaker::Impl {
     [[nodiscard]] Bytes own_attributes(const net::Prefix& prefix, bool advertise) const;
     void announce(const net::Prefix& prefix, rib::SourceId source, rib::AttributeId attributes, rib::PathFlags flags);
     void withdraw(const net::Prefix& prefix, rib::SourceId source);
+
+    // Peers of listen ranges (dynamic.cpp).
+    [[nodiscard]] const PeerConfig* range_of(const net::Ip& address) const;
+    [[nodiscard]] Peer* add_dynamic(const net::Ip& address);
+    void expect_ranges(const Configuration& before);
+    void forget_idle();
 
     // Filters and the host's own routes (filtering.cpp).
     void change_filters(Peer& peer, const PeerConfig& wanted);
@@ -105,6 +112,32 @@ struct Speaker::Impl {
     [[nodiscard]] rib::ImportRun import_run(const Session& session, rib::AttributeId received, std::size_t family);
     void interface_changed();
     void apply_host_routes();
+
+    // Questions (show.cpp, explain.cpp).
+    template <class Key>
+    [[nodiscard]] const Family<Key>& family() const noexcept;
+    [[nodiscard]] const Peer* peer_of(rib::SourceId source) const noexcept;
+    template <class Key>
+    [[nodiscard]] RouteView view_of(const Key& key, const rib::Path& path) const;
+    template <class Key>
+    [[nodiscard]] std::string verdict(const rib::Path& path, const std::optional<rib::Path>& best) const;
+    template <class Key>
+    [[nodiscard]] std::vector<RouteView> paths_of(rib::Slot slot) const;
+    template <class Key>
+    [[nodiscard]] RouteView sent_view(const Key& key, const rib::Path& path, const policy::ExportTarget& target,
+                                      policy::ExportVerdict verdict) const;
+    template <class Key>
+    void add_routes(const RouteQuery& query, rib::Slot from, rib::Slot to, std::vector<RouteView>& out) const;
+    template <class Key>
+    void count_sent(rib::Slot from, rib::Slot to, SentCounts& out) const;
+    template <class Key>
+    [[nodiscard]] ExportView export_to(const Peer& peer, const Key& key) const;
+    template <class Key>
+    void try_filters(const std::map<net::Ip, policy::PeerFilters>& rules, rib::Slot from, rib::Slot to,
+                     std::vector<FilterDifference>& out) const;
+    template <class Key>
+    [[nodiscard]] std::string import_text(const Session& session, const Key& key, rib::AttributeId received,
+                                          const policy::FilterProgram* filter) const;
 
     [[nodiscard]] Peer* find_peer(const net::Ip& address) noexcept;
     void start_sweep(bool all);
@@ -147,6 +180,7 @@ struct Speaker::Impl {
 
     std::optional<Time> earliest;  ///< no timer is due before; nothing when none runs
     bool more_work = false;
+    std::size_t dynamic_peers = 0;
     bool judging = false;     ///< kept paths of a session are to be judged again
     bool unfinished = false;  ///< something happened since the last TurnEnd
 

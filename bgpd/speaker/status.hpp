@@ -1,13 +1,17 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/bytes.hpp"
 #include "bgpd/fsm/event.hpp"
+#include "bgpd/policy/route.hpp"
 #include "bgpd/speaker/event.hpp"
+#include "bgpd/wire/capability.hpp"
 #include "bgpd/wire/update.hpp"
 #include "net/asn.hpp"
 #include "net/ip.hpp"
@@ -44,17 +48,31 @@ struct PeerStatus {
     FamilyCounters v6;
     std::uint64_t updates_in = 0;
     std::uint64_t bytes_out = 0;  ///< routes only
+    // Since the peer was configured.
+    std::uint64_t messages_in = 0;
+    std::uint64_t malformed_in = 0;  ///< UPDATEs that RFC 7606 let pass in part, or as withdrawals
+    std::string last_malformed;      ///< what was wrong with the last of them
+    std::uint32_t times_up = 0;
+    std::size_t backlog = 0;  ///< bytes that the peer has yet to read
+    std::vector<std::string> filters;
+    bool passive = false;
+    std::optional<wire::Capabilities> sent;      ///< capabilities of this session
+    std::optional<wire::Capabilities> received;  ///< absent: no session
 };
 
 /// One path of a prefix, with what the decision says about it.
 struct RouteView {
     net::Prefix prefix;
-    std::optional<net::Ip> peer;  ///< absent: originated here
+    policy::SourceKind source = policy::SourceKind::local;
+    std::optional<net::Ip> peer;  ///< learned from; absent: a route of this host
     std::optional<net::Ip> next_hop;
     bool next_hop_reachable = true;
     bool best = false;
     bool multipath = false;
-    std::string verdict;  ///< "best", "multipath", or the step that decided against it, or why it was refused
+    bool accepted = true;
+    std::string verdict;    ///< "best", "multipath", or the step that decided against it, or why it was refused
+    std::string rule;       ///< of an import filter that decided; empty: none did
+    std::string interface;  ///< that the route leads over, as filters see it
     std::string as_path;
     std::uint8_t origin = 0;
     std::optional<std::uint32_t> med;
@@ -70,6 +88,63 @@ struct TablePath {
     std::optional<wire::NextHop> next_hop;
     bool accepted = true;
     bool selected = false;
+};
+
+/// Which routes to show.
+struct RouteQuery {
+    enum class Table : std::uint8_t {
+        all,
+        accepted,  ///< by import rules
+        rejected,
+        best,
+        sent,  ///< to `peer`, as they were sent
+    };
+    Table table = Table::all;
+    std::optional<net::Ip> peer;         ///< learned from it; with `sent`: told to it
+    std::optional<net::Prefix> within;   ///< the prefix itself and longer ones
+    std::string community;               ///< "65000:7", "65000:1:2", "no-export"
+    std::vector<std::uint32_t> as_path;  ///< these numbers, in this order and together
+    bool path_from_start = false;        ///< they begin the path
+    bool path_to_end = false;            ///< they end it
+};
+
+/// Where a walk over the tables goes on. Tables that change meanwhile may show a route twice or not at all.
+struct Cursor {
+    net::Family family = net::Family::v4;
+    std::uint32_t slot = 0;
+};
+
+struct RoutePage {
+    std::vector<RouteView> routes;
+    std::optional<Cursor> next;  ///< absent: that was all
+};
+
+/// What one peer is told about a prefix, and why.
+struct ExportView {
+    net::Ip peer;
+    std::string name;
+    bool sent = false;
+    std::string reason;
+    std::optional<RouteView> route;  ///< as it is sent
+};
+
+/// How many routes each peer is told, of a part of the tables.
+struct SentCounts {
+    std::map<net::Ip, std::array<std::uint32_t, 2>> peers;  ///< by family_index
+    std::optional<Cursor> next;
+};
+
+/// What other filters would change.
+struct FilterDifference {
+    net::Ip peer;
+    bool import = false;
+    net::Prefix prefix;
+    std::string before;
+    std::string after;
+};
+struct FilterTrial {
+    std::vector<FilterDifference> differences;
+    std::optional<Cursor> next;
 };
 
 }  // namespace manul::bgp::speaker

@@ -50,7 +50,7 @@ class BgpdTest(unittest.TestCase):
         result = self._outcome.result
         failed = any(test is self or getattr(test, "test_case", None) is self
                      for test, _ in result.failures + result.errors)
-        if failed:
+        if failed and self.node.process is not None:
             print(self.node.log()[-3000:], self.tor.log()[-2000:], sep="\n", file=sys.stderr)
         self.rig.close(keep=failed and "MANUL_KEEP" in os.environ)
 
@@ -158,6 +158,7 @@ class Sessions(BgpdTest):
         secrets = self.node.directory / "etc"
         (secrets / "manul/secrets/tor").mkdir(parents=True)
         (secrets / "manul/secrets/tor/password").write_text("correct horse\n")
+        (secrets / "manul/secrets/tor/password").chmod(0o644)  # not good enough
         # The daemon sees these files below /etc, nobody else does.
         (self.node.directory / "work").mkdir()
         overlay = (f"mount -t overlay overlay -o lowerdir=/etc,upperdir={secrets},workdir={self.node.directory}/work /etc"
@@ -167,6 +168,12 @@ class Sessions(BgpdTest):
         if probe.returncode != 0:
             self.skipTest("no overlay file system here")
         self.start(password={"secretKeyRef": {"name": "tor", "key": "password"}})
+        eventually("a file that others can read is refused",
+                   lambda: "has mode 0644; it must be 0600" in (self.node.session(TOR4) or {}).get("lastError", ""))
+        (secrets / "manul/secrets/tor/password").chmod(0o600)
+        # Files are looked at again with the next change of the configuration.
+        self.node.apply(resource("BGPConfiguration", "default", nodeToNodeMeshEnabled=False, asNumber=64512,
+                                 logSeverityScreen="Debug"))
         self.wait_up()
 
     def test_equal_paths_share_the_load_and_a_lost_link_moves_it(self):

@@ -232,3 +232,85 @@ TEST_CASE("a random walk of filters ends where a start with the last ones would 
         CHECK(lab.net.paths(2) == fresh.net.paths(2));
     }
 }
+
+TEST_CASE("whoever connects from a listen range is a peer for as long as it stays, and is forgotten with its routes") {
+    Network net;
+    net.add("node", {"10.0.0.1/24"});
+    Configuration node = make_configuration("node", kAs, "10.0.0.1/24", kPools);
+    PeerConfig range = make_peer("10.0.0.0", 65001, kAs);
+    range.range = *net::Prefix::parse("10.0.0.0/24");
+    range.passive = true;
+    node.ranges = {range};
+    net.configure(0, node);
+    net.originate(0, {block(0)});
+    for (std::size_t i = 1; i <= 2; ++i) {
+        net.add("router-" + std::to_string(i), {address(i) + "/24"});
+        Configuration router = make_configuration("router", 65001, address(i) + "/24", {"0.0.0.0/0"});
+        router.peers = {make_peer("10.0.0.1", kAs, 65001)};
+        net.configure(i, router);
+        net.originate(i, {"198.51." + std::to_string(i) + ".0/24"});
+    }
+    net.advance(60s);
+    CHECK(net.sessions(0) == 2);
+    CHECK(net.best(1).contains(block(0)));
+    CHECK(net.kernel(0).contains("198.51.2.0/24"));
+
+    Configuration silent = make_configuration("router", 65001, "10.0.0.3/24", {"0.0.0.0/0"});
+    net.configure(2, silent);
+    net.advance(1s);
+    CHECK(net.sessions(0) == 1);
+    CHECK(net[0].peers().size() == 1);
+    CHECK_FALSE(net.kernel(0).contains("198.51.2.0/24"));
+
+    node.ranges.clear();
+    net.configure(0, node);
+    net.advance(1s);
+    CHECK(net[0].peers().empty());
+    CHECK(net.kernel(0) == Routes{{block(0), "blackhole"}});
+}
+
+TEST_CASE("questions are answered from what is really sent, in parts of any size") {
+    Between lab;
+    using bgp::speaker::Cursor;
+    using bgp::speaker::RouteQuery;
+    lab.export_at(1, {accept("198.51.100.0/24"), reject("10.244.0.0/26")});
+    RouteQuery sent;
+    sent.table = RouteQuery::Table::sent;
+    sent.peer = *net::Ip::parse(address(2));
+    std::set<std::string> told;
+    std::optional<Cursor> next = Cursor{};
+    for (std::size_t parts = 0; next; ++parts) {
+        REQUIRE(parts < 100);
+        const auto page = lab.net[0].routes(sent, *next, 1);
+        for (const auto& route : page.routes) {
+            told.insert(route.prefix.to_string());
+            CHECK(route.as_path.starts_with("64512"));
+        }
+        next = page.next;
+    }
+    CHECK(told == lab.at_router_2());
+    const auto counts = lab.net[0].sent_counts(Cursor{}, 1000);
+    CHECK(counts.peers.at(*net::Ip::parse(address(2)))[0] == told.size());
+
+    const auto reason = [&](const char* prefix, std::size_t peer) {
+        for (const auto& view : lab.net[0].exports(*net::Prefix::parse(prefix))) {
+            if (view.peer == *net::Ip::parse(address(peer))) {
+                return view.reason;
+            }
+        }
+        return std::string("no such peer");
+    };
+    CHECK(reason("10.244.0.0/26", 1) == "sent");
+    CHECK(reason("10.244.0.0/26", 2).starts_with("not sent: rejected by filter"));
+    CHECK(reason("198.51.100.0/24", 1) == "not sent: the best path is its own");
+    CHECK(reason("203.0.113.0/24", 2) == "not sent: between external peers only an export filter lets routes pass");
+    CHECK(reason("192.0.2.0/24", 2) == "not sent: no path is selected");
+
+    bgp::policy::PeerFilters other;
+    other.import_rules[0] = rules({reject("203.0.113.0/24")});
+    const auto trial = lab.net[0].try_filters({{*net::Ip::parse(address(1)), other}}, Cursor{}, 1000);
+    REQUIRE(trial.differences.size() == 1);
+    CHECK(trial.differences[0].import);
+    CHECK(trial.differences[0].prefix == *net::Prefix::parse("203.0.113.0/24"));
+    CHECK(lab.net.kernel(0).contains("203.0.113.0/24"));
+}

@@ -133,6 +133,7 @@ void Network::kill(std::size_t node) {
     self.inbox.clear();
     self.speaker = std::make_unique<Speaker>();
     self.expected.clear();
+    self.ranges.clear();
     self.tracked.clear();
     self.fib.clear();
     self.groups.clear();
@@ -262,6 +263,8 @@ void Network::carry_out(std::size_t node, const Action& action) {
             [&](const Listen&) { self.listening = true; },
             [&](const ExpectPeer& peer) { self.expected.insert(peer.address); },
             [&](const ForgetPeer& peer) { self.expected.erase(peer.address); },
+            [&](const ExpectRange& range) { self.ranges.insert(range.range); },
+            [&](const ForgetRange& range) { self.ranges.erase(range.range); },
             [&](const PeerChanged& change) {
                 self.reports.push_back(change.status.address.to_string() + " " +
                                        bgp::fsm::to_string(change.status.state) + (change.removed ? " removed" : "") +
@@ -288,7 +291,7 @@ void Network::connect(std::size_t node, const Connect& request) {
         }
     }
     const bool reachable = target && *target != node && !is_cut(node, *target) && nodes_[*target]->listening &&
-                           nodes_[*target]->expected.contains(local.address);
+                           nodes_[*target]->welcomes(local.address);
     if (!reachable) {
         nodes_[node]->inbox.emplace_back(
             [this, node, id = request.connection] { handle(node, Closed{id, "connection refused"}); });

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -97,6 +98,7 @@ private:
         std::deque<std::function<void()>> inbox;
         std::map<speaker::ConnectionId, Pipe> pipes;
         std::set<net::Ip> expected;
+        std::set<net::Prefix> ranges;
         std::map<net::Ip, std::optional<std::uint32_t>> metrics;
         std::set<net::Ip> tracked;
         std::map<net::Prefix, speaker::FibGroupId> fib;
@@ -109,6 +111,10 @@ private:
         std::size_t exaggeration = 1;
         std::uint32_t next_accepted = speaker::kFirstAcceptedConnection;
         bool listening = false;
+        [[nodiscard]] bool welcomes(const net::Ip& address) const {
+            return expected.contains(address) ||
+                   std::ranges::any_of(ranges, [&](const net::Prefix& range) { return range.contains(address); });
+        }
         bool fib_complete = false;
     };
 

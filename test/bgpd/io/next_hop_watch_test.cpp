@@ -34,6 +34,10 @@ netlink::Route route(std::string_view prefix, std::uint32_t ifindex, const char*
     return value;
 }
 
+speaker::Resolution way(std::uint32_t ifindex, std::optional<net::Ip> gateway, std::uint32_t metric) {
+    return {ifindex, gateway, metric, "eth" + std::to_string(ifindex)};
+}
+
 net::Ip ip(std::string_view text) { return *net::Ip::parse(text); }
 
 /// Two links, a connected prefix on each, a default route over the second.
@@ -64,18 +68,18 @@ std::vector<speaker::NextHopChanged> changes(NextHopWatch& watch) {
 
 TEST_CASE("next hops resolve over the longest matching route that can be used") {
     NextHopWatch watch = make_watch();
-    CHECK(watch.resolve(ip("192.0.2.7")) == speaker::Resolution{1, std::nullopt, 0});
-    CHECK(watch.resolve(ip("2001:db8::7")) == speaker::Resolution{1, std::nullopt, 0});
-    CHECK(watch.resolve(ip("203.0.113.1")) == speaker::Resolution{2, ip("198.51.100.1"), 100});
+    CHECK(watch.resolve(ip("192.0.2.7")) == way(1, std::nullopt, 0));
+    CHECK(watch.resolve(ip("2001:db8::7")) == way(1, std::nullopt, 0));
+    CHECK(watch.resolve(ip("203.0.113.1")) == way(2, ip("198.51.100.1"), 100));
     CHECK_FALSE(watch.resolve(ip("2001:db8:1::1")));
 
     SECTION("the lowest metric of equal prefixes counts") {
         watch.take(route("0.0.0.0/0", 1, "192.0.2.1", 50, RTPROT_STATIC));
-        CHECK(watch.resolve(ip("203.0.113.1")) == speaker::Resolution{1, ip("192.0.2.1"), 50});
+        CHECK(watch.resolve(ip("203.0.113.1")) == way(1, ip("192.0.2.1"), 50));
     }
     SECTION("a link without carrier is no way") {
         watch.take(link(1, true, false));
-        CHECK(watch.resolve(ip("192.0.2.7")) == speaker::Resolution{2, ip("198.51.100.1"), 100});
+        CHECK(watch.resolve(ip("192.0.2.7")) == way(2, ip("198.51.100.1"), 100));
     }
     SECTION("bgpd's own routes, other tables and blackholes do not count") {
         watch.take(route("203.0.113.0/24", 1, "192.0.2.1", 1024, bgp::io::kRouteProtocol));
@@ -114,7 +118,7 @@ TEST_CASE("the speaker hears of a tracked next hop at once and when it changes, 
     watch.remove(route("192.0.2.0/24", 1));
     auto changed = changes(watch);
     REQUIRE(changed.size() == 1);
-    CHECK(changed.front().resolution == speaker::Resolution{2, ip("198.51.100.1"), 100});
+    CHECK(changed.front().resolution == way(2, ip("198.51.100.1"), 100));
 
     watch.take(route("192.0.2.0/24", 1));
     CHECK(changes(watch).size() == 1);
@@ -149,4 +153,46 @@ TEST_CASE("own addresses are told when they change") {
     watch.remove(address);
     watch.changes(events);
     CHECK(std::get<speaker::LocalAddresses>(events.back()).addresses.empty());
+}
+
+TEST_CASE("an address with a gateway of its own is reached through it whatever the routes say") {
+    NextHopWatch watch = make_watch();
+    watch.set_gateways({{ip("203.0.113.9"), ip("192.0.2.254")}});
+    CHECK(watch.resolve(ip("203.0.113.9")) == way(1, ip("192.0.2.254"), 0));
+    CHECK(watch.resolve(ip("203.0.113.8")) == way(2, ip("198.51.100.1"), 100));
+    watch.set_gateways({});
+    CHECK(watch.resolve(ip("203.0.113.9")) == way(2, ip("198.51.100.1"), 100));
+}
+
+TEST_CASE("the host's routes are told while somebody asks, without those of interfaces that are left out") {
+    NextHopWatch watch = make_watch();
+    watch.take(route("10.244.0.5/32", 2, nullptr, 1023, 177));
+    watch.take(route("fe80::/64", 1, nullptr, 256));
+    const auto told = [&] {
+        std::vector<speaker::Event> events;
+        watch.changes(events);
+        std::string text;
+        for (const speaker::Event& event : events) {
+            if (const auto* routes = std::get_if<speaker::HostRoutes>(&event)) {
+                text += "|";
+                for (const speaker::HostRoute& one : *routes->routes) {
+                    text += " " + one.prefix.to_string() + (one.connected ? "!" : "") + " " + one.interface + " " +
+                            std::to_string(one.metric) + (one.workload ? "w" : "");
+                }
+            }
+        }
+        return text;
+    };
+    CHECK(told().empty());
+    watch.want_host_routes(std::vector<std::string>{});
+    CHECK(told() ==
+          "| 0.0.0.0/0 eth2 100 10.244.0.5/32 eth2 1023w 192.0.2.0/24! eth1 0 198.51.100.0/24! eth2 0"
+          " 2001:db8::/64! eth1 0");
+    CHECK(told().empty());
+    watch.want_host_routes(std::vector<std::string>{"*1"});
+    CHECK(told() == "| 0.0.0.0/0 eth2 100 10.244.0.5/32 eth2 1023w 198.51.100.0/24! eth2 0");
+    watch.remove(route("0.0.0.0/0", 2, "198.51.100.1", 100, RTPROT_STATIC));
+    CHECK(told() == "| 10.244.0.5/32 eth2 1023w 198.51.100.0/24! eth2 0");
+    watch.want_host_routes(std::nullopt);
+    CHECK(told() == "|");
 }

@@ -10,7 +10,7 @@ using namespace manul::bgp::speaker;
 
 struct Inputs {
     OriginResources resources{
-        .node_name = "a", .affinities = {}, .endpoints = {}, .pools = {}, .configuration = nullptr};
+        .node_name = "a", .affinities = {}, .endpoints = {}, .pools = {}, .configuration = nullptr, .services = {}};
 
     void pool(const char* cidr, bool disabled = false) {
         auto pool = std::make_shared<model::IpPool>();

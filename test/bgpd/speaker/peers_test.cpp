@@ -8,6 +8,8 @@
 
 #include "bgpd/speaker/bfd_session.hpp"
 
+#include "bgpd/speaker/originate.hpp"
+
 namespace {
 
 using namespace manul;
@@ -335,4 +337,186 @@ TEST_CASE("BFD of a peer: its settings, and one hop exactly when the peer is on 
     CHECK_FALSE(bfd_session(forced, on_link)->single_hop);
     forced.bfd.reset();
     CHECK_FALSE(bfd_session(forced, on_link));
+}
+
+namespace {
+
+model::BgpFilterSpec& filter(Cluster& cluster, const std::string& name) {
+    auto object = std::make_shared<model::BgpFilter>();
+    object->metadata.name = name;
+    cluster.resources.filters.push_back(object);
+    return object->spec;
+}
+
+model::BgpFilterRule reject_in(const char* cidr) {
+    model::BgpFilterRule rule;
+    rule.action = model::FilterAction::reject;
+    rule.match_operator = model::MatchOperator::in;
+    rule.cidr = net::Prefix::parse(cidr);
+    return rule;
+}
+
+model::PeerAddress at(const char* address) { return {*net::Ip::parse(address), std::nullopt}; }
+
+}  // namespace
+
+TEST_CASE("a peer gets the rules of its filters, one filter behind the other, by direction and family") {
+    Cluster cluster("a");
+    cluster.node("a", "10.0.0.1/24");
+    filter(cluster, "first").import_v4 = {reject_in("10.1.0.0/16")};
+    auto& second = filter(cluster, "second");
+    second.import_v4 = {reject_in("10.2.0.0/16")};
+    second.export_v6 = {reject_in("2001:db8::/32")};
+    auto& spec = cluster.peer("router");
+    spec.peer_ip = at("10.0.0.9");
+    spec.filters = {"second", "first"};
+    const Configuration configuration = cluster.make();
+    const PeerConfig& peer = configuration.peers.at(0);
+    CHECK(peer.filters == std::vector<std::string>{"second", "first"});
+    REQUIRE(peer.rules.import_rules[0]);
+    CHECK(peer.rules.import_rules[0]->rules()[0].label == "second importV4[0]");
+    CHECK(peer.rules.import_rules[0]->rules()[1].label == "first importV4[0]");
+    CHECK(peer.rules.import_rules[1] == nullptr);
+    CHECK(peer.rules.export_rules[0] == nullptr);
+    CHECK(peer.rules.export_rules[1]->rules().size() == 1);
+    CHECK(peer.problem.empty());
+}
+
+TEST_CASE("every match and operation of a BGPFilter reaches the rule") {
+    Cluster cluster("a");
+    cluster.node("a", "10.0.0.1/24");
+    model::BgpFilterRule rule;
+    rule.action = model::FilterAction::accept;
+    rule.match_operator = model::MatchOperator::not_in;
+    rule.cidr = net::Prefix::parse("10.0.0.0/8");
+    rule.prefix_length = model::PrefixLengthRange{16, 24};
+    rule.source = model::FilterSource::remote_peers;
+    rule.interface = "eth*";
+    rule.peer_type = model::FilterPeerType::ibgp;
+    rule.communities = model::CommunityMatch{{"65000:1:2"}};
+    rule.as_path_prefix = {as(65001)};
+    rule.priority = 512;
+    rule.operations.resize(3);
+    rule.operations[0].add_community = model::AddCommunity{"65000:7"};
+    rule.operations[1].prepend_as_path = model::PrependAsPath{{as(65002), as(65003)}};
+    rule.operations[2].set_priority = model::SetPriority{100};
+    model::BgpFilterRule narrower = rule;
+    narrower.has_unknown_fields = true;  // nobody knows what it is meant to accept
+    filter(cluster, "f").export_v4 = {narrower, rule};
+    auto& spec = cluster.peer("router");
+    spec.peer_ip = at("10.0.0.9");
+    spec.filters = {"f"};
+    const Configuration configuration = cluster.make();
+    const auto& rules = configuration.peers.at(0).rules.export_rules[0]->rules();
+    bgp::policy::FilterRule expected;
+    expected.action = bgp::policy::FilterAction::accept;
+    expected.cidr_match = bgp::policy::CidrMatch::not_in;
+    expected.cidr = *net::Prefix::parse("10.0.0.0/8");
+    expected.min_length = 16;
+    expected.max_length = 24;
+    expected.remote_peers_only = true;
+    expected.interface = "eth*";
+    expected.peer_type = bgp::policy::PeerType::internal;
+    expected.community = *bgp::wire::LargeCommunity::parse("65000:1:2");
+    expected.as_path_prefix = {65001};
+    expected.priority = 512;
+    expected.operations = {bgp::policy::AddCommunity{*bgp::wire::Community::parse("65000:7")},
+                           bgp::policy::PrependAsPath{{as(65002), as(65003)}}, bgp::policy::SetPriority{100}};
+    expected.label = "f exportV4[1]";
+    REQUIRE(rules.size() == 1);
+    CHECK(rules[0] == expected);
+}
+
+TEST_CASE("a peer with a filter that does not exist stays down and says so; the others are unaffected") {
+    Cluster cluster("a");
+    cluster.node("a", "10.0.0.1/24");
+    auto& bad = cluster.peer("bad");
+    bad.peer_ip = at("10.0.0.8");
+    bad.filters = {"nowhere"};
+    cluster.peer("good").peer_ip = at("10.0.0.9");
+    const Configuration configuration = cluster.make();
+    REQUIRE(configuration.peers.size() == 2);
+    CHECK(configuration.peers[0].problem == "BGPFilter(nowhere) does not exist");
+    CHECK(configuration.peers[1].problem.empty());
+}
+
+TEST_CASE("workloads of this node that a selector chooses are passive peers without a source address") {
+    Cluster cluster("a");
+    cluster.node("a", "10.0.0.1/24");
+    const auto workload = [&](const char* node, const char* address, const char* role) {
+        auto endpoint = std::make_shared<model::WorkloadEndpoint>();
+        endpoint->metadata.ns = "routers";
+        endpoint->metadata.labels["role"] = role;
+        endpoint->spec.node = node;
+        endpoint->spec.workload = "speaker";
+        endpoint->spec.ip_networks = {*net::Prefix::parse(address)};
+        cluster.resources.endpoints.push_back(endpoint);
+    };
+    workload("a", "10.244.0.5/32", "bgp");
+    workload("a", "10.244.0.6/32", "web");
+    workload("b", "10.244.1.5/32", "bgp");
+    auto& spec = cluster.peer("workloads");
+    spec.local_workload_selector = "role == 'bgp' && projectcalico.org/namespace == 'routers'";
+    spec.as_number = as(65100);
+    const Configuration configuration = cluster.make();
+    REQUIRE(list(configuration) == "10.244.0.5/65100");
+    CHECK(configuration.peers[0].passive);
+    CHECK(configuration.peers[0].local_workload);
+    CHECK_FALSE(configuration.peers[0].local_address);
+    CHECK(configuration.peers[0].name == "BGPPeer(workloads) routers/speaker");
+}
+
+TEST_CASE("a listen range is a template for passive peers, and needs filters") {
+    Cluster cluster("a");
+    cluster.node("a", "10.0.0.1/24");
+    filter(cluster, "f").import_v4 = {reject_in("10.1.0.0/16")};
+    for (const char* name : {"range", "same"}) {
+        auto& spec = cluster.peer(name);
+        spec.listen_range = net::Prefix::parse("192.0.2.0/24");
+        spec.as_number = as(65100);
+        spec.filters = {"f"};
+    }
+    cluster.peer("bare").listen_range = net::Prefix::parse("198.51.100.0/24");
+    const Configuration configuration = cluster.make();
+    CHECK(configuration.peers.empty());
+    REQUIRE(configuration.ranges.size() == 1);
+    CHECK(configuration.ranges[0].range == net::Prefix::parse("192.0.2.0/24"));
+    CHECK(configuration.ranges[0].passive);
+    CHECK(configuration.ranges[0].v4);
+    REQUIRE(configuration.findings.size() == 2);
+    CHECK(configuration.findings[0].starts_with("BGPPeer(bare): a peer with listenRange needs filters"));
+    CHECK(configuration.findings[1] == "BGPPeer(same): 192.0.2.0/24 is defined by BGPPeer(range) already");
+}
+
+TEST_CASE("prefix advertisements name communities by value or by name") {
+    Cluster cluster("a");
+    cluster.node("a", "10.0.0.1/24");
+    auto& global = cluster.configuration();
+    global.communities = {{"big", "64512:1:2"}, {"small", "64512:3"}};
+    global.prefix_advertisements = {{*net::Prefix::parse("10.244.0.0/16"), {"big", "small", "64512:4", "unknown"}}};
+    const Configuration configuration = cluster.make();
+    REQUIRE(configuration.tagging.size() == 1);
+    CHECK(configuration.tagging[0].communities ==
+          std::vector{*bgp::wire::Community::parse("64512:3"), *bgp::wire::Community::parse("64512:4")});
+    CHECK(configuration.tagging[0].large_communities == std::vector{*bgp::wire::LargeCommunity::parse("64512:1:2")});
+    REQUIRE(configuration.findings.size() == 1);
+    CHECK(configuration.findings[0].find("'unknown'") != std::string::npos);
+}
+
+TEST_CASE("a peer behind a gateway gets a host route of this kernel alone") {
+    Cluster cluster("a");
+    cluster.node("a", "10.0.0.1/24");
+    auto& spec = cluster.peer("far");
+    spec.peer_ip = at("203.0.113.9");
+    spec.reachable_by = *net::Ip::parse("10.0.0.254");
+    const Configuration configuration = cluster.make();
+    std::vector<LocalRoute> routes{{*net::Prefix::parse("10.244.0.0/26"), true, true, {}}};
+    add_ways_to_peers(configuration, routes);
+    REQUIRE(routes.size() == 2);
+    CHECK(routes[1].prefix == *net::Prefix::parse("203.0.113.9/32"));
+    CHECK(routes[1].gateway == *net::Ip::parse("10.0.0.254"));
+    CHECK_FALSE(routes[1].advertise);
+    std::vector<LocalRoute> own{{*net::Prefix::parse("203.0.113.9/32"), false, true, {}}};
+    add_ways_to_peers(configuration, own);
+    CHECK(own.size() == 1);
 }
