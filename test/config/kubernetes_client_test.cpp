@@ -108,9 +108,11 @@ std::unique_ptr<Watch> watch_sets(const ScriptedApi& api, const std::string& rev
     REQUIRE(access);
     const auto server = kubernetes::parse_server(*access);
     REQUIRE(server);
+    const auto http = kubernetes::load_http_module();
+    REQUIRE(http);
     const WatchStart start{Kind::global_network_set, revision};
-    return kubernetes::open_watch(*access, *server, kubernetes::CalicoGroup::v3, "cluster-1", std::span(&start, 1),
-                                  quick());
+    return kubernetes::open_watch(**http, *access, *server, kubernetes::CalicoGroup::v3, "cluster-1",
+                                  std::span(&start, 1), quick());
 }
 
 std::string names(const std::vector<Event>& events) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <expected>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -105,8 +106,8 @@ StoreError error_of(unsigned status, std::string_view body, const Access& access
     }
 }
 
-Api::Api(Credentials credentials, HttpServer server, milliseconds timeout)
-    : credentials_(std::move(credentials)), client_(std::move(server)), timeout_(timeout) {}
+Api::Api(Credentials credentials, std::unique_ptr<HttpClient> client, milliseconds timeout)
+    : credentials_(std::move(credentials)), client_(std::move(client)), timeout_(timeout) {}
 
 StoreResult<json::object> Api::get(std::string_view path, const Query& query) {
     return send({.method = "GET", .target = target_of(path, query), .body = {}, .content_type = {}, .token = {}});
@@ -131,7 +132,7 @@ StoreResult<json::object> Api::send(HttpRequest request) {
             return std::unexpected(error(Code::unavailable, token.error().message));
         }
         request.token = *std::move(token);
-        auto answer = client_.send(request, [this] { return credentials_.identity(); }, timeout_);
+        auto answer = client_->send(request, [this] { return credentials_.identity(); }, timeout_);
         const bool last = attempt == kAttempts;
         if (!answer) {
             // A write that may have been done is never repeated: the caller reads back.

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -30,7 +31,7 @@ inline constexpr const char* kMergePatch = "application/merge-patch+json";
 
 class Api {
 public:
-    Api(Credentials credentials, HttpServer server, std::chrono::milliseconds timeout);
+    Api(Credentials credentials, std::unique_ptr<HttpClient> client, std::chrono::milliseconds timeout);
 
     [[nodiscard]] StoreResult<boost::json::object> get(std::string_view path, const Query& query = {});
     /// POST, PUT, PATCH and DELETE. `unknown_result` when the connection broke after the request was sent.
@@ -44,7 +45,7 @@ private:
     [[nodiscard]] StoreResult<boost::json::object> send(HttpRequest request);
 
     Credentials credentials_;
-    HttpClient client_;
+    std::unique_ptr<HttpClient> client_;
     std::chrono::milliseconds timeout_;
 };
 

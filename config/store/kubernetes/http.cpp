@@ -338,129 +338,105 @@ Result<std::shared_ptr<Connection>> make_connection(asio::io_context& io, const 
     return std::make_shared<ConnectionOf<Tls>>(io, server, *std::move(tls));
 }
 
-}  // namespace
+class BeastClient final : public HttpClient {
+public:
+    explicit BeastClient(HttpServer server) : server_(std::move(server)) {}
 
-Result<HttpServer> parse_server(const Access& access) {
-    HttpServer server;
-    std::string_view rest = access.server;
-    if (rest.starts_with("https://")) {
-        rest.remove_prefix(8);
-    } else if (rest.starts_with("http://")) {
-        rest.remove_prefix(7);
-        server.tls = false;
-    } else {
-        return fail(access.where + ": expected the server as https://host:port, found \"" + access.server + "\"");
-    }
-    const std::size_t slash = rest.find('/');
-    if (slash != std::string_view::npos) {
-        server.base = rest.substr(slash);
-        while (server.base.ends_with('/')) {
-            server.base.pop_back();
+    [[nodiscard]] std::expected<HttpResponse, HttpFailure> send(const HttpRequest& request,
+                                                                const std::function<Result<TlsIdentity>()>& identity,
+                                                                milliseconds timeout) override {
+        if (!connection_ || !connection_->usable()) {
+            connection_.reset();
+            const auto known = identity();
+            if (!known) {
+                return std::unexpected(HttpFailure{known.error().message});
+            }
+            auto made = make_connection(io_, server_, *known);
+            if (!made) {
+                return std::unexpected(HttpFailure{made.error().message});
+            }
+            Failure failed;
+            (*made)->open(timeout, [&](const Failure& result) { failed = result; });
+            wait();
+            if (failed) {
+                return std::unexpected(*failed);
+            }
+            connection_ = *std::move(made);
         }
-        rest = rest.substr(0, slash);
+        std::expected<HttpResponse, HttpFailure> answer = std::unexpected(HttpFailure{"no answer", true});
+        connection_->exchange(request, timeout, [&](auto result) { answer = std::move(result); });
+        wait();
+        if (!answer) {
+            connection_.reset();
+        }
+        return answer;
     }
-    const std::size_t bracket = rest.rfind(']');
-    const std::size_t colon = rest.find(':', bracket == std::string_view::npos ? 0 : bracket);
-    server.port = colon == std::string_view::npos ? (server.tls ? "443" : "80") : std::string(rest.substr(colon + 1));
-    server.host = rest.substr(0, colon);
-    if (server.host.starts_with('[') && server.host.ends_with(']')) {
-        server.host = server.host.substr(1, server.host.size() - 2);
-    }
-    if (server.host.empty()) {
-        return fail(access.where + ": the server \"" + access.server + "\" names no host");
-    }
-    server.server_name = access.tls_server_name.empty() ? server.host : access.tls_server_name;
-    server.skip_verification = access.skip_verification;
-    return server;
-}
 
-struct HttpClient::Impl {
-    HttpServer server;
-    asio::io_context io{1};
-    std::shared_ptr<Connection> connection;
-
+private:
     /// Runs until the call at hand is over.
     void wait() {
-        io.restart();
-        io.run();
+        io_.restart();
+        io_.run();
     }
+
+    HttpServer server_;
+    asio::io_context io_{1};
+    std::shared_ptr<Connection> connection_;
 };
 
-HttpClient::HttpClient(HttpServer server) : impl_(std::make_unique<Impl>()) { impl_->server = std::move(server); }
-HttpClient::~HttpClient() = default;
-
-std::expected<HttpResponse, HttpFailure> HttpClient::send(const HttpRequest& request,
-                                                          const std::function<Result<TlsIdentity>()>& identity,
-                                                          milliseconds timeout) {
-    if (!impl_->connection || !impl_->connection->usable()) {
-        impl_->connection.reset();
-        const auto known = identity();
-        if (!known) {
-            return std::unexpected(HttpFailure{known.error().message});
-        }
-        auto made = make_connection(impl_->io, impl_->server, *known);
-        if (!made) {
-            return std::unexpected(HttpFailure{made.error().message});
-        }
-        Failure failed;
-        (*made)->open(timeout, [&](const Failure& result) { failed = result; });
-        impl_->wait();
-        if (failed) {
-            return std::unexpected(*failed);
-        }
-        impl_->connection = *std::move(made);
+class BeastStreams final : public HttpStreams {
+public:
+    explicit BeastStreams(HttpServer server) : server_(std::move(server)), thread_([this] { io_.run(); }) {}
+    ~BeastStreams() override {
+        io_.stop();
+        thread_.join();
     }
-    std::expected<HttpResponse, HttpFailure> answer = std::unexpected(HttpFailure{"no answer", true});
-    impl_->connection->exchange(request, timeout, [&](auto result) { answer = std::move(result); });
-    impl_->wait();
-    if (!answer) {
-        impl_->connection.reset();
-    }
-    return answer;
-}
+    BeastStreams(const BeastStreams&) = delete;
+    BeastStreams& operator=(const BeastStreams&) = delete;
 
-struct HttpStreams::Impl {
-    HttpServer server;
-    asio::io_context io{1};
-    asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
-    std::thread thread;
-};
-
-HttpStreams::HttpStreams(HttpServer server) : impl_(std::make_unique<Impl>()) {
-    impl_->server = std::move(server);
-    impl_->thread = std::thread([this] { impl_->io.run(); });
-}
-
-HttpStreams::~HttpStreams() {
-    impl_->io.stop();
-    impl_->thread.join();
-}
-
-void HttpStreams::after(milliseconds delay, std::function<void()> action) {
-    auto timer = std::make_shared<asio::steady_timer>(impl_->io);
-    asio::post(impl_->io, [timer, delay, action = std::move(action)]() mutable {
-        timer->expires_after(delay);
-        timer->async_wait([timer, action = std::move(action)](error_code failed) {
-            if (!failed) {
-                action();
-            }
+    void after(milliseconds delay, std::function<void()> action) override {
+        auto timer = std::make_shared<asio::steady_timer>(io_);
+        asio::post(io_, [timer, delay, action = std::move(action)]() mutable {
+            timer->expires_after(delay);
+            timer->async_wait([timer, action = std::move(action)](error_code failed) {
+                if (!failed) {
+                    action();
+                }
+            });
         });
-    });
-}
-
-void HttpStreams::open(HttpRequest request, const TlsIdentity& identity, milliseconds idle, Handler handler) {
-    auto made = make_connection(impl_->io, impl_->server, identity);
-    if (!made) {
-        return handler.on_end(HttpFailure{made.error().message});
     }
-    const std::shared_ptr<Connection> connection = *std::move(made);
-    connection->open(
-        idle, [connection, request = std::move(request), idle, handler = std::move(handler)](const Failure& failed) {
+
+    void open(HttpRequest request, const TlsIdentity& identity, milliseconds idle, Handler handler) override {
+        auto made = make_connection(io_, server_, identity);
+        if (!made) {
+            return handler.on_end(HttpFailure{made.error().message});
+        }
+        const std::shared_ptr<Connection> connection = *std::move(made);
+        connection->open(idle, [connection, request = std::move(request), idle,
+                                handler = std::move(handler)](const Failure& failed) {
             if (failed) {
                 return handler.on_end(failed);
             }
             connection->stream(request, idle, handler);
         });
-}
+    }
+
+private:
+    HttpServer server_;
+    asio::io_context io_{1};
+    asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
+    std::thread thread_;  // last: it uses the others
+};
+
+constexpr HttpModule kModule{
+    [](HttpServer server) -> std::unique_ptr<HttpClient> { return std::make_unique<BeastClient>(std::move(server)); },
+    [](HttpServer server) -> std::unique_ptr<HttpStreams> {
+        return std::make_unique<BeastStreams>(std::move(server));
+    }};
+
+}  // namespace
 
 }  // namespace manul::store::kubernetes
+
+extern "C" __attribute__((visibility("default"))) const manul::store::kubernetes::HttpModule* manul_http_module();
+const manul::store::kubernetes::HttpModule* manul_http_module() { return &manul::store::kubernetes::kModule; }

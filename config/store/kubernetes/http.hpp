@@ -12,8 +12,8 @@
 #include "base/error.hpp"
 #include "config/store/kubernetes/access.hpp"
 
-/// HTTP/1.1 over TLS to one server, as far as the API server needs it. No header of the network library is seen outside
-/// of http.cpp.
+/// HTTP/1.1 over TLS to one server, as far as the API server needs it. The network libraries (Boost.Beast, OpenSSL) are
+/// seen in http.cpp alone, which is a module of its own.
 namespace manul::store::kubernetes {
 
 struct HttpRequest {
@@ -49,23 +49,16 @@ struct HttpServer {
 /// One connection that is kept and made again when needed; calls block. One thread at a time.
 class HttpClient {
 public:
-    explicit HttpClient(HttpServer server);
-    ~HttpClient();
-    HttpClient(const HttpClient&) = delete;
-    HttpClient& operator=(const HttpClient&) = delete;
+    virtual ~HttpClient() = default;
 
     /// `identity` is used when a connection has to be made.
-    [[nodiscard]] std::expected<HttpResponse, HttpFailure> send(const HttpRequest& request,
-                                                                const std::function<Result<TlsIdentity>()>& identity,
-                                                                std::chrono::milliseconds timeout);
-
-private:
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
+    [[nodiscard]] virtual std::expected<HttpResponse, HttpFailure> send(
+        const HttpRequest& request, const std::function<Result<TlsIdentity>()>& identity,
+        std::chrono::milliseconds timeout) = 0;
 };
 
 /// Answers that go on: each one a connection of its own, all of them run by one thread, on which all handlers are
-/// called.
+/// called. Destruction ends the thread; no handler is called after that.
 class HttpStreams {
 public:
     struct Handler {
@@ -75,20 +68,20 @@ public:
         std::function<void(const std::optional<HttpFailure>& failure)> on_end;
     };
 
-    explicit HttpStreams(HttpServer server);
-    /// Ends the thread; no handler is called after that.
-    ~HttpStreams();
-    HttpStreams(const HttpStreams&) = delete;
-    HttpStreams& operator=(const HttpStreams&) = delete;
+    virtual ~HttpStreams() = default;
 
     /// Runs `action` on the thread after `delay`. From any thread.
-    void after(std::chrono::milliseconds delay, std::function<void()> action);
+    virtual void after(std::chrono::milliseconds delay, std::function<void()> action) = 0;
     /// On the thread. An answer that is silent for `idle` has failed.
-    void open(HttpRequest request, const TlsIdentity& identity, std::chrono::milliseconds idle, Handler handler);
-
-private:
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
+    virtual void open(HttpRequest request, const TlsIdentity& identity, std::chrono::milliseconds idle,
+                      Handler handler) = 0;
 };
+
+/// What the module with the network libraries offers (http.cpp).
+struct HttpModule {
+    std::unique_ptr<HttpClient> (*make_client)(HttpServer server);
+    std::unique_ptr<HttpStreams> (*make_streams)(HttpServer server);
+};
+[[nodiscard]] Result<const HttpModule*> load_http_module();
 
 }  // namespace manul::store::kubernetes

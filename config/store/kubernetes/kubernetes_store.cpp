@@ -173,7 +173,7 @@ public:
 
     [[nodiscard]] StoreResult<std::unique_ptr<Watch>> watch(std::span<const WatchStart> starts) override {
         MANUL_TRY(std::string cluster, identity());
-        return open_watch(api_->access(), server_, group_, std::move(cluster), starts);
+        return open_watch(*http_, api_->access(), server_, group_, std::move(cluster), starts);
     }
 
 private:
@@ -200,8 +200,14 @@ private:
             if (!server) {
                 return std::unexpected(error(Code::invalid, server.error().message));
             }
-            server_ = *server;
-            api_ = std::make_unique<Api>(Credentials(*std::move(access)), *std::move(server), options_.timeout);
+            const auto http = load_http_module();
+            if (!http) {
+                return std::unexpected(error(Code::unavailable, http.error().message));
+            }
+            http_ = *http;
+            server_ = *std::move(server);
+            api_ =
+                std::make_unique<Api>(Credentials(*std::move(access)), http_->make_client(server_), options_.timeout);
         }
         if (group_known_) {
             return {};
@@ -355,6 +361,7 @@ private:
     }
 
     KubernetesOptions options_;
+    const HttpModule* http_ = nullptr;
     HttpServer server_;
     std::unique_ptr<Api> api_;
     CalicoGroup group_ = CalicoGroup::classic;

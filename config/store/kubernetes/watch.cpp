@@ -97,15 +97,16 @@ private:
 
 /// What all followers share. Used on the streams' thread alone, but for the queue.
 struct Shared {
-    Shared(const Access& access, const HttpServer& server, std::string cluster, const WatchOptions& given)
-        : options(given), identity(std::move(cluster)), credentials(access), streams(server) {}
+    Shared(const HttpModule& http, const Access& access, const HttpServer& server, std::string cluster,
+           const WatchOptions& given)
+        : options(given), identity(std::move(cluster)), credentials(access), streams(http.make_streams(server)) {}
 
     WatchOptions options;
     std::string identity;
     Queue queue;
     Credentials credentials;
     std::mt19937 random{std::random_device{}()};
-    HttpStreams streams;  // last: its thread ends before the rest goes
+    std::unique_ptr<HttpStreams> streams;  // last: its thread ends before the rest goes
 
     /// Between half and the whole of it: many nodes must not come back at one moment.
     [[nodiscard]] milliseconds with_jitter(milliseconds time) {
@@ -128,9 +129,9 @@ public:
             return;
         }
         if (revision_.empty()) {
-            return shared_.streams.after(shared_.options.absent_poll, [this] { look_for_kind(); });
+            return shared_.streams->after(shared_.options.absent_poll, [this] { look_for_kind(); });
         }
-        shared_.streams.after(milliseconds(0), [this] { open(); });
+        shared_.streams->after(milliseconds(0), [this] { open(); });
     }
 
 private:
@@ -163,7 +164,7 @@ private:
         if (!token || !identity) {
             return retry(error(Code::unavailable, token ? identity.error().message : token.error().message));
         }
-        shared_.streams.open(
+        shared_.streams->open(
             {.method = "GET",
              .target = target_of(path, query),
              .body = {},
@@ -242,7 +243,7 @@ private:
             return shared_.queue.push(Event{Event::Type::resync, Object{model::Key{kind_, {}, {}}, {}, nullptr}});
         }
         if (revision_.empty() && status_ == 404) {
-            return shared_.streams.after(shared_.options.absent_poll, [this] { look_for_kind(); });
+            return shared_.streams->after(shared_.options.absent_poll, [this] { look_for_kind(); });
         }
         if (failure && status_ == 0) {
             return retry(error(Code::unavailable, failure->message));
@@ -281,7 +282,7 @@ private:
     void pause_and_open() {
         const milliseconds pause = shared_.with_jitter(pause_);
         pause_ = std::min(pause_ * 2, shared_.options.longest_pause);
-        shared_.streams.after(pause, [this] { revision_.empty() ? look_for_kind() : ask_identity(); });
+        shared_.streams->after(pause, [this] { revision_.empty() ? look_for_kind() : ask_identity(); });
     }
 
     Shared& shared_;
@@ -301,9 +302,9 @@ private:
 
 class KubernetesWatch final : public Watch {
 public:
-    KubernetesWatch(const Access& access, const HttpServer& server, CalicoGroup group, std::string identity,
-                    std::span<const WatchStart> starts, const WatchOptions& options)
-        : shared_(std::make_unique<Shared>(access, server, std::move(identity), options)) {
+    KubernetesWatch(const HttpModule& http, const Access& access, const HttpServer& server, CalicoGroup group,
+                    std::string identity, std::span<const WatchStart> starts, const WatchOptions& options)
+        : shared_(std::make_unique<Shared>(http, access, server, std::move(identity), options)) {
         for (const WatchStart& start : starts) {
             followers_.push_back(
                 std::make_unique<Follower>(*shared_, start.kind, place_of(start.kind, group), start.revision));
@@ -326,10 +327,10 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Watch> open_watch(const Access& access, const HttpServer& server, CalicoGroup group,
-                                  std::string identity, std::span<const WatchStart> starts,
+std::unique_ptr<Watch> open_watch(const HttpModule& http, const Access& access, const HttpServer& server,
+                                  CalicoGroup group, std::string identity, std::span<const WatchStart> starts,
                                   const WatchOptions& options) {
-    return std::make_unique<KubernetesWatch>(access, server, group, std::move(identity), starts, options);
+    return std::make_unique<KubernetesWatch>(http, access, server, group, std::move(identity), starts, options);
 }
 
 }  // namespace manul::store::kubernetes

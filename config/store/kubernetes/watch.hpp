@@ -22,9 +22,9 @@ struct WatchOptions {
 /// One stream for each kind, all on one thread of their own. A stream that breaks is opened again from the last version
 /// seen; a version that the server no longer has ends the kind with a resync event, and so does a server of another
 /// cluster than `identity` (the uid of kube-system) in the old one's place: versions of one mean nothing in the other.
-[[nodiscard]] std::unique_ptr<Watch> open_watch(const Access& access, const HttpServer& server, CalicoGroup group,
-                                                std::string identity, std::span<const WatchStart> starts,
-                                                const WatchOptions& options = {});
+[[nodiscard]] std::unique_ptr<Watch> open_watch(const HttpModule& http, const Access& access, const HttpServer& server,
+                                                CalicoGroup group, std::string identity,
+                                                std::span<const WatchStart> starts, const WatchOptions& options = {});
 
 inline constexpr const char* kIdentityPath = "/api/v1/namespaces/kube-system";
 
