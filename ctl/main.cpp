@@ -20,9 +20,12 @@
 #include "ctl/bgp/show.hpp"
 #include "ctl/context.hpp"
 #include "ctl/ipam/commands.hpp"
+#include "ctl/node/checksystem.hpp"
 #include "ctl/node/install_cni.hpp"
 #include "ctl/node/status.hpp"
 #include "ctl/node/supervisor.hpp"
+#include "ctl/policy/commands.hpp"
+#include "ctl/verbs/input_options.hpp"
 #include "ctl/verbs/verbs.hpp"
 
 // Arguments and exit codes only: each verb is a function elsewhere.
@@ -39,15 +42,6 @@ struct Chosen {
     bool needs_store = true;
 };
 
-/// Options of every verb that reads files.
-void add_input(CLI::App& verb, ctl::InputOptions& input, bool required) {
-    auto* file = verb.add_option("-f,--filename", input.paths, "file, directory or - for standard input (repeatable)");
-    file->required(required)->type_name("FILE");
-    verb.add_flag("-R,--recursive", input.recursive, "with a directory: also those below it");
-    verb.add_option("-n,--namespace", input.ns,
-                    "namespace of namespaced objects (default: the file's, else 'default')");
-}
-
 void add_write_verbs(CLI::App& app, Chosen& chosen) {
     struct Row {
         const char* name;
@@ -59,10 +53,16 @@ void add_write_verbs(CLI::App& app, Chosen& chosen) {
                            Row{"replace", "Replace objects that exist", ctl::WriteVerb::replace}}) {
         CLI::App* verb = app.add_subcommand(row.name, row.help);
         const auto options = std::make_shared<ctl::WriteOptions>();
-        add_input(*verb, options->input, true);
+        ctl::add_input_options(*verb, options->input, true);
         verb->add_flag("--skip-empty", options->skip_empty, "an empty input is not an error");
         if (row.verb == ctl::WriteVerb::create) {
             verb->add_flag("--skip-exists", options->skip_exists, "leave objects that exist alone");
+        }
+        if (row.verb == ctl::WriteVerb::apply) {
+            verb->add_option("--confirm-within", options->confirm_within,
+                             "undo everything by itself after this time (2m) unless `manulctl confirm` is run before;\n"
+                             "all objects are written at once. The daemons keep the time, not this program")
+                ->type_name("TIME");
         }
         verb->callback([&chosen, options, which = row.verb] {
             chosen.run = [options, which](const Context& context) { return write_objects(context, which, *options); };
@@ -70,10 +70,19 @@ void add_write_verbs(CLI::App& app, Chosen& chosen) {
     }
 }
 
+void add_confirm(CLI::App& app, Chosen& chosen) {
+    app.add_subcommand("confirm", "Keep the change made by `apply --confirm-within`")->callback([&chosen] {
+        chosen.run = ctl::confirm_change;
+    });
+    app.add_subcommand("rollback", "Undo the change made by `apply --confirm-within` now")->callback([&chosen] {
+        chosen.run = ctl::roll_back_change;
+    });
+}
+
 void add_delete(CLI::App& app, Chosen& chosen) {
     CLI::App* verb = app.add_subcommand("delete", "Delete objects by file, or by kind and name");
     const auto options = std::make_shared<ctl::DeleteOptions>();
-    add_input(*verb, options->input, false);
+    ctl::add_input_options(*verb, options->input, false);
     verb->add_option("words", options->words, "KIND NAME...")->type_name("");
     verb->add_flag("-s,--skip-not-exists", options->skip_not_exists, "an object that does not exist is not an error");
     verb->add_flag("--skip-empty", options->skip_empty, "an empty input is not an error");
@@ -88,7 +97,7 @@ void add_delete(CLI::App& app, Chosen& chosen) {
 void add_get(CLI::App& app, Chosen& chosen) {
     CLI::App* verb = app.add_subcommand("get", "Show objects");
     const auto options = std::make_shared<ctl::GetOptions>();
-    add_input(*verb, options->input, false);
+    ctl::add_input_options(*verb, options->input, false);
     verb->add_option("words", options->words, "KIND [NAME...]; several kinds as ippools,nodes")->type_name("");
     verb->add_option("-o,--output", options->format, "ps, wide, yaml, json, name or custom-columns=A,B");
     verb->add_flag("-A,--all-namespaces,-a", options->all_namespaces, "objects of every namespace");
@@ -105,7 +114,7 @@ void add_offline_verbs(CLI::App& app, Chosen& chosen) {
     CLI::App* validate = app.add_subcommand("validate", "Check files without a datastore: syntax, fields, rules");
     const auto input = std::make_shared<ctl::InputOptions>();
     const auto skip_empty = std::make_shared<bool>(false);
-    add_input(*validate, *input, true);
+    ctl::add_input_options(*validate, *input, true);
     validate->add_flag("--skip-empty", *skip_empty, "an empty input is not an error");
     validate->callback([&chosen, input, skip_empty] {
         chosen = {[input, skip_empty](const Context& context) { return validate_files(context, *input, *skip_empty); },
@@ -178,6 +187,17 @@ void add_node(CLI::App& app, Chosen& chosen, const std::optional<std::string>& c
     status->callback([&chosen, options] {
         chosen = {[options](const Context& context) { return node_status(context, *options); },
                   options->all || !options->nodes.empty()};
+    });
+    CLI::App* check = node->add_subcommand(
+        "checksystem",
+        "Check whether this machine can do what Manul needs, and what on it would get in the way: features of the\n"
+        "kernel (tried out in a network namespace of their own), forwarding, reverse path filter, kube-proxy's mode,\n"
+        "chains of Docker, firewalld and others that drop what policy allowed. Changes nothing; needs root.\n"
+        "Exit code 0: nothing that is needed is missing (warnings are none), 1: something is.");
+    const auto check_format = std::make_shared<std::string>();
+    check->add_option("-o,--output", *check_format, "json or yaml");
+    check->callback([&chosen, check_format] {
+        chosen = {[check_format](const Context& context) { return node_checksystem(context, *check_format); }, false};
     });
     CLI::App* run = node->add_subcommand("run", "Run the three daemons in the foreground and keep them running");
     run->callback([&chosen, &config] {
@@ -256,7 +276,7 @@ void add_bgp_commands(CLI::App& bgp, Chosen& chosen) {
     CLI::App* filter = bgp.add_subcommand("filter", "BGPFilters")->require_subcommand(1);
     CLI::App* test = filter->add_subcommand("test", "Say what filters would change, without changing anything");
     const auto trial = std::make_shared<ctl::BgpFilterTestOptions>();
-    add_input(*test, trial->input, false);
+    ctl::add_input_options(*test, trial->input, false);
     test->add_option("--peer", trial->peer, "only for the peer with this address");
     test->add_option("--filters", trial->names, "with --peer: as if it had these filters, in this order")
         ->delimiter(',');
@@ -322,6 +342,7 @@ int main(int argc, char** argv) {
 
     Chosen chosen;
     add_write_verbs(app, chosen);
+    add_confirm(app, chosen);
     add_delete(app, chosen);
     add_get(app, chosen);
     add_offline_verbs(app, chosen);
@@ -329,6 +350,9 @@ int main(int argc, char** argv) {
     add_bgp(app, chosen);
     ctl::add_ipam_commands(app,
                            [&chosen](std::function<ExitCode(const Context&)> run) { chosen = {std::move(run), true}; });
+    ctl::add_policy_commands(app, [&chosen](std::function<ExitCode(const Context&)> run, bool needs_store) {
+        chosen = {std::move(run), needs_store};
+    });
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

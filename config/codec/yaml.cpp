@@ -13,12 +13,15 @@
 
 #include "base/error.hpp"
 #include "config/codec/document.hpp"
+#include "config/codec/felix_settings.hpp"
 #include "config/codec/json.hpp"
 #include "config/codec/schema.hpp"
 #include "config/codec/tree.hpp"
 #include "config/codec/yaml_tree.hpp"
+#include "config/model/felix_configuration.hpp"
 #include "config/model/finding.hpp"
 #include "config/model/kind.hpp"
+#include "config/model/lint.hpp"
 #include "config/model/names.hpp"
 #include "config/model/validate.hpp"
 
@@ -175,6 +178,14 @@ private:
                 }
             }
         }
+        model::Findings advice;
+        if (decoded.resource && !model::has_errors(findings)) {
+            for (Finding& finding : advice_about(*decoded.resource)) {
+                finding.line = nearest(tree, finding.path).line;
+                finding.file = file_name_;
+                advice.push_back(std::move(finding));
+            }
+        }
         for (Finding& finding : findings) {
             finding.file = file_name_;
         }
@@ -182,7 +193,21 @@ private:
                                    .document = to_json(tree),
                                    .resource = std::move(decoded.resource),
                                    .findings = std::move(findings),
+                                   .advice = std::move(advice),
                                    .line = tree.line});
+    }
+
+    /// Traps, and fields that this dataplane has no use for.
+    static model::Findings advice_about(const model::Resource& resource) {
+        model::Findings findings = model::lint(resource);
+        if (const auto* felix = model::as<model::FelixConfiguration>(resource)) {
+            for (const std::string& field : fields_without_effect(felix->spec)) {
+                findings.push_back({.path = "spec." + field,
+                                    .message = "accepted and kept, but has no effect in this dataplane",
+                                    .severity = Finding::Severity::warning});
+            }
+        }
+        return findings;
     }
 
     /// What could not be decoded holds a default, about which validation has nothing new to say.
@@ -226,6 +251,7 @@ Findings LoadResult::all_findings() const {
     add(findings);
     for (const LoadedObject& object : objects) {
         add(object.findings);
+        add(object.advice);
     }
     Findings all;
     for (const auto& [line, finding] : by_line) {

@@ -20,6 +20,7 @@ struct LoadedObject {
     std::string document;         ///< as JSON
     model::ResourcePtr resource;  ///< null when nothing could be decoded
     model::Findings findings;     ///< of decoding (strict) and validation, with file and line
+    model::Findings advice = {};  ///< about an object without errors: traps, and fields that have no effect
     std::uint32_t line = 0;       ///< where it begins
 
     [[nodiscard]] bool ok() const noexcept { return resource && !model::has_errors(findings); }

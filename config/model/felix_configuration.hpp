@@ -80,6 +80,8 @@ struct FelixConfigurationSpec {
     std::optional<std::string> log_prefix;
     std::optional<std::string> log_action_rate_limit;
     std::optional<std::uint32_t> log_action_rate_limit_burst;
+    std::optional<OnOff> deny_logging;
+    std::optional<std::string> deny_logging_rate_limit;
     std::optional<bool> ipv6_support;
     std::optional<Duration> route_refresh_interval;
     std::optional<Duration> interface_refresh_interval;

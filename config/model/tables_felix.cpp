@@ -112,6 +112,14 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
                                                                 "Lines above the rate that are let through at once.")
         .range(0, 9999)
         .fallback("5"),
+    field<&FelixConfigurationSpec::deny_logging>("denyLogging",
+                                                 "Log every denied packet, with both endpoints, tier, policy and rule.")
+        .fallback("Disabled")
+        .manul(),
+    field<&FelixConfigurationSpec::deny_logging_rate_limit>(
+        "denyLoggingRateLimit", "Most lines of denied packets for each rule: N/second, /minute, /hour or /day.")
+        .fallback("10/second")
+        .manul(),
     field<&FelixConfigurationSpec::ipv6_support>("ipv6Support", "Whether IPv6 is handled.").fallback("true"),
     field<&FelixConfigurationSpec::route_refresh_interval>("routeRefreshInterval",
                                                            "Time between full comparisons of routes.")

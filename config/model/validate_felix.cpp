@@ -104,8 +104,11 @@ void check_bpf_timeouts(Checks& checks, const BpfConntrackTimeouts& timeouts) {
 }
 
 void check_texts(Checks& checks, const FelixConfigurationSpec& spec) {
-    checks.check(is_rate(spec.log_action_rate_limit.value_or("")), "spec.logActionRateLimit",
-                 "expected nothing or a number and /second, /minute, /hour or /day");
+    for (const auto& [rate, path] : {std::pair(&spec.log_action_rate_limit, "spec.logActionRateLimit"),
+                                     std::pair(&spec.deny_logging_rate_limit, "spec.denyLoggingRateLimit")}) {
+        checks.check(is_rate(rate->value_or("")), path,
+                     "expected nothing or a number and /second, /minute, /hour or /day");
+    }
     checks.check(is_interface_filter(spec.iptables_nat_outgoing_interface_filter.value_or("")),
                  "spec.iptablesNATOutgoingInterfaceFilter",
                  "expected the name of an interface, where + at the end matches any rest");

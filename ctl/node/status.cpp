@@ -15,9 +15,8 @@
 #include "base/error.hpp"
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
-#include "config/codec/yaml.hpp"
 #include "config/model/enum_names.hpp"
-#include "ctl/output/json.hpp"
+#include "ctl/output/document.hpp"
 #include "ctl/output/table.hpp"
 
 namespace manul::ctl {
@@ -114,7 +113,7 @@ std::expected<std::vector<NodeSessions>, store::StoreError> read_reports(const C
     return nodes;
 }
 
-std::string as_json(const std::vector<NodeSessions>& nodes) {
+json::array as_json(const std::vector<NodeSessions>& nodes) {
     json::array list;
     for (const NodeSessions& node : nodes) {
         json::array sessions;
@@ -134,20 +133,12 @@ std::string as_json(const std::vector<NodeSessions>& nodes) {
         }
         list.emplace_back(json::object{{"node", node.node}, {"sessions", std::move(sessions)}});
     }
-    return json::serialize(list);
+    return list;
 }
 
 ExitCode print(const Context& context, const std::vector<NodeSessions>& nodes, const StatusOptions& options) {
-    if (options.format == "json" || options.format == "yaml") {
-        const auto text = options.format == "json" ? pretty_json(as_json(nodes)) : codec::to_yaml(as_json(nodes));
-        if (!text) {
-            return context.fail(text.error().message);
-        }
-        context.print(*text);
-        return ExitCode::ok;
-    }
     if (!options.format.empty()) {
-        return context.fail("unknown output format '" + options.format + "'; there are json and yaml");
+        return print_document(context, as_json(nodes), options.format);
     }
     for (const NodeSessions& node : nodes) {
         context.print("Node " + node.node + "\n" + session_tables(node.sessions) + "\n");

@@ -14,11 +14,18 @@ enum class WriteVerb { create, apply, replace };
 struct WriteOptions {
     InputOptions input;
     bool skip_empty = false;
-    bool skip_exists = false;  ///< create only
+    bool skip_exists = false;    ///< create only
+    std::string confirm_within;  ///< apply only: undone after this time unless confirmed; empty: stays
 };
 /// create, apply, replace. All input is checked first; then apply and create go on after an object that fails, replace
 /// stops there.
 [[nodiscard]] ExitCode write_objects(const Context& context, WriteVerb verb, const WriteOptions& options);
+
+/// All objects or none, undone by itself unless confirmed in time; see config/rollback.hpp.
+[[nodiscard]] ExitCode apply_revertibly(const Context& context, const std::vector<InputObject>& objects,
+                                        const std::string& within);
+[[nodiscard]] ExitCode confirm_change(const Context& context);
+[[nodiscard]] ExitCode roll_back_change(const Context& context);
 
 struct DeleteOptions {
     InputOptions input;

@@ -157,6 +157,9 @@ ExitCode write_objects(const Context& context, WriteVerb verb, const WriteOption
         return *refused;
     }
     std::ranges::stable_sort(input.objects, {}, [](const InputObject& o) { return dependency_rank(o.key.kind); });
+    if (!options.confirm_within.empty()) {
+        return apply_revertibly(context, input.objects, options.confirm_within);
+    }
     std::vector<std::string> errors;
     std::size_t done = 0;
     for (const InputObject& object : input.objects) {

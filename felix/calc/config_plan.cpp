@@ -101,6 +101,10 @@ void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
     set(config.log_prefix, layer.log_prefix);
     set(config.log_rate_limit, layer.log_action_rate_limit);
     set(config.log_rate_burst, layer.log_action_rate_limit_burst);
+    if (layer.deny_logging) {
+        config.log_denied = *layer.deny_logging == model::OnOff::enabled;
+    }
+    set(config.log_denied_rate, layer.deny_logging_rate_limit);
 
     if (layer.failsafe_inbound_host_ports) {
         config.failsafe_inbound = to_felix(*layer.failsafe_inbound_host_ports);
@@ -126,6 +130,13 @@ void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
     set(config.remove_external_routes, layer.remove_external_routes);
     set(config.route_priority_v4, layer.ipv4_normal_route_priority);
     set(config.route_priority_v6, layer.ipv6_normal_route_priority);
+
+    set(config.metrics.enabled, layer.prometheus_metrics_enabled);
+    set(config.metrics.host, layer.prometheus_metrics_host);
+    set(config.metrics.port, layer.prometheus_metrics_port);
+    set(config.health.enabled, layer.health_enabled);
+    set(config.health.host, layer.health_host);
+    set(config.health.port, layer.health_port);
 
     if (layer.nftables_refresh_interval) {
         config.ruleset_refresh = layer.nftables_refresh_interval->milliseconds();

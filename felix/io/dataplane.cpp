@@ -33,36 +33,6 @@
 
 namespace manul::felix::io {
 
-namespace {
-
-/// Pairs of class chains that an earlier run gave groups to.
-void reserve_groups(const nft::KernelState& kernel, render::Renderer& renderer) {
-    const auto classes = [&kernel](render::TableId table) {
-        std::map<std::uint32_t, std::string> chains;
-        const auto found = kernel.find({net::Family::v4, table});
-        if (found == kernel.end()) {
-            return chains;
-        }
-        const auto map = found->second.sets.find(render::names::kClassMap);
-        if (map == found->second.sets.end()) {
-            return chains;
-        }
-        for (const auto& [key, verdict] : map->second.verdicts) {
-            chains[key.group_number()] = verdict.chain;
-        }
-        return chains;
-    };
-    const auto egress = classes(render::TableId::egress);
-    const auto ingress = classes(render::TableId::ingress);
-    for (const auto& [group, chain] : egress) {
-        if (const auto other = ingress.find(group); other != ingress.end()) {
-            renderer.reserve_group({chain, other->second}, group);
-        }
-    }
-}
-
-}  // namespace
-
 Dataplane::Dataplane(boost::asio::io_context& io, Options options, NftSocket nft, NftMonitor nft_monitor,
                      InterfaceWatch links, RouteSync routes, EndpointMarks marks)
     : options_(std::move(options)),
@@ -94,7 +64,9 @@ Result<void> Dataplane::start() {
     marks_.clear();
     MANUL_TRY(const auto snapshot, nft_.read());
     generation_ = snapshot.generation;
-    reserve_groups(snapshot.state, renderer_);
+    for (const auto& [pair, group] : nft::class_groups(snapshot.state)) {
+        renderer_.reserve_group(pair, group);
+    }
     tracker_.adopt(snapshot.state);
     MANUL_CHECK(routes_.list());
     MANUL_TRY(const auto changes, links_.list());

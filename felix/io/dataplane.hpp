@@ -68,6 +68,8 @@ public:
         std::uint64_t commits = 0;
         std::uint64_t last_commit_us = 0;
         std::uint64_t commit_us_total = 0;
+        std::uint64_t failures = 0;  ///< transactions that the kernel refused
+        std::uint64_t drifts = 0;    ///< times that somebody else had changed our tables
         std::size_t endpoints = 0;
         std::size_t routes = 0;
     };
@@ -76,6 +78,8 @@ public:
     /// Of every rule that has an id, once for each place where it stands; counts survive edits of the rules around it.
     [[nodiscard]] Result<std::vector<nft::RuleCounter>> counters();
     [[nodiscard]] const render::Renderer& renderer() const noexcept { return renderer_; }
+    /// The rules that the kernel has or is about to get.
+    [[nodiscard]] const render::Ruleset& wanted() const noexcept { return tracker_.wanted(); }
     /// Addresses that left the node, or another interface of it, since the last call: their connections must go.
     [[nodiscard]] std::set<net::Ip> take_gone_addresses() { return std::exchange(gone_addresses_, {}); }
 

@@ -62,6 +62,7 @@ nft::Attempt Dataplane::attempt(nft::Transaction& transaction) {
         }
         return {Outcome::done, std::nullopt, {}};
     }
+    ++status_.failures;
     constexpr std::size_t kShown = 3;
     std::vector<std::string> problems = result.problems;
     problems.resize(std::min(problems.size(), kShown));
@@ -207,6 +208,7 @@ void Dataplane::on_rules_changed() {
     if (who.empty()) {
         return;
     }
+    ++status_.drifts;
     log::emit(kForeignChange, who);
     must_read_back_ = true;
     // At once the first time; with somebody who keeps changing our tables, a few times a second.

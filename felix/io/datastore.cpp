@@ -1,7 +1,6 @@
 #include "felix/io/datastore.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,15 +8,15 @@
 #include <string>
 #include <unordered_set>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/try.hpp"
-#include "config/codec/json.hpp"
 #include "config/model/node_report.hpp"
-#include "config/model/validate.hpp"
 #include "felix/io/messages.hpp"
+#include "felix/io/store_events.hpp"
 
 namespace manul::felix::io {
 
@@ -25,43 +24,6 @@ namespace {
 
 constexpr std::int64_t kFirstRetryUs = 200'000;
 constexpr std::int64_t kLastRetryUs = 10'000'000;
-
-struct FollowedKind {
-    model::Kind kind;
-    bool applied_by_people;  ///< others change by themselves all the time
-};
-constexpr std::array kKinds{
-    FollowedKind{model::Kind::felix_configuration, true},
-    FollowedKind{model::Kind::node, false},
-    FollowedKind{model::Kind::ip_pool, true},
-    FollowedKind{model::Kind::namespace_, true},
-    FollowedKind{model::Kind::service_account, true},
-    FollowedKind{model::Kind::profile, true},
-    FollowedKind{model::Kind::tier, true},
-    FollowedKind{model::Kind::network_set, true},
-    FollowedKind{model::Kind::global_network_set, true},
-    FollowedKind{model::Kind::network_policy, true},
-    FollowedKind{model::Kind::global_network_policy, true},
-    FollowedKind{model::Kind::kubernetes_network_policy, true},
-    FollowedKind{model::Kind::host_endpoint, true},
-    FollowedKind{model::Kind::workload_endpoint, false},
-};
-
-bool is_policy(model::Kind kind) {
-    return kind == model::Kind::network_policy || kind == model::Kind::global_network_policy ||
-           kind == model::Kind::kubernetes_network_policy;
-}
-
-std::string joined(const model::Findings& findings) {
-    std::string text;
-    for (const model::Finding& finding : findings) {
-        if (finding.severity == model::Finding::Severity::error) {
-            text += text.empty() ? "" : "; ";
-            text += finding.to_string();
-        }
-    }
-    return text;
-}
 
 }  // namespace
 
@@ -77,12 +39,29 @@ std::size_t Datastore::count(model::Kind kind) const {
     return known == known_.end() ? 0 : known->second.size();
 }
 
+std::optional<store::Revision> Datastore::revision_of(const model::Key& key) const {
+    const auto known = known_.find(key.kind);
+    if (known == known_.end()) {
+        return std::nullopt;
+    }
+    const auto object = known->second.find(key);
+    return object == known->second.end() ? std::nullopt : std::optional(object->second);
+}
+
+void Datastore::read_again(const std::vector<model::Key>& keys) {
+    for (const model::Key& key : keys) {
+        // A revision that no object has: one that is there is handed on anew, one that is not as removed.
+        known_[key.kind].insert_or_assign(key, store::Revision{});
+    }
+    retry_.after_us(0);  // not from within the handling of an event
+}
+
 void Datastore::connect() {
     readable_.reset();
     watch_.reset();
     StoreChanges changes;
     std::vector<store::WatchStart> starts;
-    for (const FollowedKind& followed : kKinds) {
+    for (const FollowedKind& followed : kFollowedKinds) {
         if (auto listed = list(followed.kind, changes, starts); !listed) {
             return failed(listed.error());
         }
@@ -172,17 +151,11 @@ void Datastore::on_readable() {
 
 void Datastore::put(const store::Object& object, StoreChanges& changes) {
     known_[object.key.kind][object.key] = object.revision;
-    codec::Decoded decoded = codec::decode_and_validate(object.key.kind, *object.document, codec::Mode::lenient);
-    if (decoded.ok()) {
+    Event event = event_of(object);
+    if (std::holds_alternative<ResourcePut>(event)) {
         changes.documents[object.key] = object.document;
-        changes.events.emplace_back(ResourcePut{std::move(decoded.resource)});
-        return;
     }
-    ResourceRefused refused{object.key, object.revision, joined(decoded.findings), nullptr};
-    if (is_policy(object.key.kind) && decoded.resource && model::policy_scope_is_readable(decoded.findings)) {
-        refused.readable_scope = std::move(decoded.resource);
-    }
-    changes.events.emplace_back(std::move(refused));
+    changes.events.push_back(std::move(event));
 }
 
 void Datastore::remove(const model::Key& key, StoreChanges& changes) {
@@ -192,8 +165,9 @@ void Datastore::remove(const model::Key& key, StoreChanges& changes) {
 }
 
 void Datastore::note_token(model::Kind kind, const store::Revision& revision) {
-    const bool applied = std::ranges::any_of(
-        kKinds, [kind](const FollowedKind& followed) { return followed.kind == kind && followed.applied_by_people; });
+    const bool applied = std::ranges::any_of(kFollowedKinds, [kind](const FollowedKind& followed) {
+        return followed.kind == kind && followed.applied_by_people;
+    });
     if (applied && !revision.empty()) {
         tokens_[model::reported_kind(kind)] = revision;
     }

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -35,6 +36,10 @@ public:
     /// on, or of the last list.
     [[nodiscard]] const std::map<std::string, std::string>& tokens() const noexcept { return tokens_; }
     [[nodiscard]] std::size_t count(model::Kind kind) const;
+    /// The revision of the version that was handed on last; nothing when there is none.
+    [[nodiscard]] std::optional<store::Revision> revision_of(const model::Key& key) const;
+    /// Hands these objects on as the store holds them, whatever was handed on before.
+    void read_again(const std::vector<model::Key>& keys);
     [[nodiscard]] bool connected() const noexcept { return watch_ != nullptr; }
 
 private:

@@ -2,18 +2,18 @@
 
 #include <unistd.h>
 
-#include <charconv>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "base/daemon.hpp"
 #include "base/error.hpp"
@@ -28,10 +28,13 @@
 #include "felix/io/dataplane.hpp"
 #include "felix/io/datastore.hpp"
 #include "felix/io/environment.hpp"
-#include "felix/io/flow_log.hpp"
 #include "felix/io/last_good_journal.hpp"
 #include "felix/io/messages.hpp"
+#include "felix/io/packet_log.hpp"
+#include "felix/io/rollback_watch.hpp"
+#include "felix/io/rule_counts.hpp"
 #include "felix/io/show.hpp"
+#include "felix/io/status_pages.hpp"
 
 namespace manul::felix::io {
 
@@ -48,26 +51,8 @@ model::NotInForce not_in_force(const Report& report) {
             report.revision_in_force};
 }
 
-void replace_all(std::string& text, std::string_view what, std::string_view with) {
-    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size())) {
-        text.replace(at, what.size(), with);
-    }
-}
-
-/// logPrefix with its placeholders filled in: %t tier, %k kind, %n name, %p kind and name.
-std::string log_prefix(std::string text, const render::RuleOrigin& origin) {
-    const std::string_view owner = origin.owner;  // kind/namespace/name
-    const std::size_t kind_end = owner.find('/');
-    const std::size_t ns_end = owner.find('/', kind_end + 1);
-    const std::string_view ns = owner.substr(kind_end + 1, ns_end - kind_end - 1);
-    std::string name(ns);
-    name += ns.empty() ? "" : "/";
-    name += owner.substr(ns_end + 1);
-    replace_all(text, "%t", origin.tier);
-    replace_all(text, "%k", owner.substr(0, kind_end));
-    replace_all(text, "%n", name);
-    replace_all(text, "%p", owner);
-    return text;
+double seconds_since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 class Felix {
@@ -96,14 +81,30 @@ public:
         worker_ = std::make_unique<Worker>(daemon_.io());
         report_ = std::make_unique<config::ReportWriter>(daemon_.io(), *worker_, *writing_store_);
         ensure_own_node();
+        rollbacks_ = std::make_unique<RollbackWatch>(
+            daemon_.io(), *worker_, *writing_store_,
+            RollbackWatch::Hooks{
+                .is_current = [this](
+                                  const model::Key& key,
+                                  const store::Revision& revision) { return datastore_->revision_of(key) == revision; },
+                .enforce = [this](const StoreChanges& changes) { on_store_changes(changes); },
+                .read_again = [this](const std::vector<model::Key>& keys) { datastore_->read_again(keys); },
+            });
         datastore_ = std::make_unique<Datastore>(daemon_.io(), std::move(reading),
                                                  [this](const StoreChanges& changes) { on_store_changes(changes); });
         MANUL_TRY(show_, serve_show(daemon_.io(), settings_.run_dir, *dataplane_, *datastore_));
-        if (auto flow_log = FlowLog::open(daemon_.io(), [this](const FlowLog::Packet& p) { on_packet(p); })) {
-            flow_log_ = std::move(*flow_log);
+        if (auto packet_log = PacketLog::open(daemon_.io(), dataplane_->renderer())) {
+            packet_log_ = *std::move(packet_log);
         } else {
-            log::emit(kFlowLogFailed, flow_log.error().message);
+            log::emit(kFlowLogFailed, packet_log.error().message);
         }
+        pages_ = std::make_unique<StatusPages>(
+            daemon_.io(), settings_.felix_names, [this] { return facts(); },
+            [this](metrics::Registry& registry) {
+                if (const auto counts = rule_counts(*dataplane_)) {
+                    add_rule_metrics(registry, *counts);
+                }
+            });
         datastore_->start();
         return {};
     }
@@ -127,10 +128,28 @@ private:
     }
 
     void on_store_changes(const StoreChanges& changes) {
+        auto started = std::chrono::steady_clock::now();
         for (const Event& event : changes.events) {
+            if (rollbacks_->handle(event, changes)) {
+                continue;
+            }
             graph_.handle(event);
+            listed_ = listed_ || std::holds_alternative<StoreInSync>(event);
+            if (packet_log_) {
+                packet_log_->handle(event);
+            }
         }
-        dataplane_->apply(graph_.flush());
+        const Batch batch = graph_.flush();
+        pages_->observe_calculation(seconds_since(started));
+        started = std::chrono::steady_clock::now();
+        dataplane_->apply(batch);
+        pages_->observe_apply(seconds_since(started));
+        updates_ += changes.events.size();
+        const Config& config = dataplane_->renderer().config();
+        pages_->configure(config.metrics, config.health);
+        if (packet_log_) {
+            packet_log_->rules_changed();
+        }
         forget_connections();
         log_refused();
         write_journal(changes);
@@ -201,19 +220,48 @@ private:
         report_->update(std::move(spec));
     }
 
-    void on_packet(const FlowLog::Packet& packet) {
-        constexpr std::size_t kIdAt = 4;  // behind "L|i|"
-        std::uint64_t id = 0;
-        if (packet.prefix.size() != kIdAt + 16) {
-            return;
+    [[nodiscard]] Facts facts() const {
+        const Dataplane::Status status = dataplane_->status();
+        Facts facts;
+        facts.store_connected = datastore_->connected();
+        facts.listed = listed_;
+        facts.in_sync = status.in_sync;
+        facts.commit_pending = status.commit_pending;
+        facts.problem = status.problems.empty() ? "" : status.problems.front();
+        facts.local_endpoints = status.endpoints;
+        facts.local_policies = dataplane_->renderer().policy_count();
+        facts.routes = status.routes;
+        facts.not_in_force = refused_.size();
+        facts.cluster_nodes = datastore_->count(model::Kind::node);
+        facts.cluster_policies = datastore_->count(model::Kind::network_policy) +
+                                 datastore_->count(model::Kind::global_network_policy) +
+                                 datastore_->count(model::Kind::kubernetes_network_policy);
+        facts.cluster_profiles = datastore_->count(model::Kind::profile);
+        facts.cluster_tiers = datastore_->count(model::Kind::tier);
+        facts.cluster_host_endpoints = datastore_->count(model::Kind::host_endpoint);
+        facts.cluster_workload_endpoints = datastore_->count(model::Kind::workload_endpoint);
+        std::set<std::string_view> sets;
+        for (const auto& [key, table] : dataplane_->wanted().tables) {
+            ++facts.tables;
+            facts.chains += table.chains.size();
+            for (const auto& [name, chain] : table.chains) {
+                facts.rules += chain->rules().size();
+            }
+            for (const auto& [name, set] : table.sets) {
+                sets.insert(name);
+            }
         }
-        std::from_chars(packet.prefix.data() + kIdAt, packet.prefix.data() + packet.prefix.size(), id, 16);
-        const auto origin = dataplane_->renderer().origin(id);
-        const std::string prefix =
-            log_prefix(dataplane_->renderer().config().log_prefix, origin.value_or(render::RuleOrigin{}));
-        log::emit(
-            kPacketLogged, prefix,
-            fmt::format("IN={} OUT={} {}", packet.in_interface, packet.out_interface, describe_packet(packet.payload)));
+        facts.sets = sets.size();
+        facts.commits = status.commits;
+        facts.failures = status.failures;
+        facts.drifts = status.drifts;
+        facts.updates = updates_;
+        if (packet_log_) {
+            facts.packets_logged = packet_log_->received();
+            facts.packets_damaged = packet_log_->damaged();
+            facts.log_overruns = packet_log_->overruns();
+        }
+        return facts;
     }
 
     const config::Settings& settings_;
@@ -227,7 +275,11 @@ private:
     Timer own_node_retry_;
     std::unique_ptr<Datastore> datastore_;
     std::unique_ptr<control::Server> show_;
-    std::unique_ptr<FlowLog> flow_log_;
+    std::unique_ptr<PacketLog> packet_log_;
+    std::unique_ptr<RollbackWatch> rollbacks_;
+    std::unique_ptr<StatusPages> pages_;
+    bool listed_ = false;
+    std::uint64_t updates_ = 0;
     std::map<model::Key, std::string> refused_;
     std::unique_ptr<Worker> worker_;  // its job at hand uses what stands above
     std::unique_ptr<config::ReportWriter> report_;

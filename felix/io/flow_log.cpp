@@ -7,7 +7,6 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -18,17 +17,14 @@
 #include <string>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "base/bytes.hpp"
 #include "base/error.hpp"
 #include "base/try.hpp"
 #include "base/unique_fd.hpp"
-#include "felix/render/rule.hpp"
-#include "net/ip.hpp"
+#include "felix/render/denial.hpp"
+#include "felix/render/ruleset.hpp"
 #include "net/netlink/decode.hpp"
 #include "net/netlink/message.hpp"
-#include "net/port_range.hpp"
 
 namespace manul::felix::io {
 
@@ -36,7 +32,6 @@ namespace {
 
 constexpr std::size_t kReceiveSize = std::size_t{128} << 10U;
 constexpr int kReceiveRoom = 4 << 20U;
-constexpr std::uint8_t kFragmentHeader = 44;
 
 Result<void> request(int fd, std::uint16_t attribute, ByteView payload) {
     netlink::RequestBuffer out;
@@ -66,22 +61,6 @@ std::string interface_name(const netlink::Attribute& attribute) {
     std::array<char, IF_NAMESIZE> name{};
     const std::uint32_t index = attribute.payload.size() < 4 ? 0 : ntohl(attribute.u32().value_or(0));
     return ::if_indextoname(index, name.data()) != nullptr ? std::string(name.data()) : std::string{};
-}
-
-std::string ports_text(std::uint8_t protocol, ByteView transport) {
-    const auto known = net::Protocol::make(protocol);
-    std::string text = fmt::format("PROTO={}", known ? known->to_string() : fmt::to_string(protocol));
-    if (known && known->has_ports() && transport.size() >= 4) {
-        text += fmt::format(" SPT={} DPT={}", transport[0] << 8U | transport[1], transport[2] << 8U | transport[3]);
-    } else if (known && (*known == net::kIcmp || *known == net::kIcmpv6) && transport.size() >= 2) {
-        text += fmt::format(" TYPE={} CODE={}", transport[0], transport[1]);
-    }
-    return text;
-}
-
-std::string addresses_text(ByteView source, ByteView destination) {
-    return fmt::format("SRC={} DST={} ", net::Ip::from_bytes(source).value_or(net::Ip{}).to_string(),
-                       net::Ip::from_bytes(destination).value_or(net::Ip{}).to_string());
 }
 
 }  // namespace
@@ -115,8 +94,12 @@ void FlowLog::on_readable() {
     for (;;) {
         const ssize_t count = ::recv(fd_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
         if (count < 0) {
-            if (errno == ENOBUFS || errno == EINTR) {
+            if (errno == ENOBUFS) {
+                ++overruns_;
                 continue;  // lost packets are lost: logging must never slow the node down
+            }
+            if (errno == EINTR) {
+                continue;
             }
             return;
         }
@@ -149,23 +132,6 @@ void FlowLog::on_readable() {
             on_packet_(packet);
         }
     }
-}
-
-std::string describe_packet(ByteView payload) {
-    constexpr std::size_t kIpv4Header = 20;
-    constexpr std::size_t kIpv6Header = 40;
-    if (payload.size() >= kIpv4Header && payload[0] >> 4U == 4) {
-        const std::size_t header = std::min<std::size_t>((payload[0] & 0xfU) * 4U, payload.size());
-        const bool first_fragment = ((payload[6] & 0x1fU) << 8U | payload[7]) == 0;
-        return addresses_text(payload.subspan(12, 4), payload.subspan(16, 4)) +
-               ports_text(payload[9], first_fragment ? payload.subspan(header) : ByteView{});
-    }
-    if (payload.size() >= kIpv6Header && payload[0] >> 4U == 6) {
-        const std::uint8_t next = payload[6];
-        return addresses_text(payload.subspan(8, 16), payload.subspan(24, 16)) +
-               ports_text(next, next == kFragmentHeader ? ByteView{} : payload.subspan(kIpv6Header));
-    }
-    return {};
 }
 
 }  // namespace manul::felix::io

@@ -26,6 +26,9 @@ public:
 
     [[nodiscard]] static Result<std::unique_ptr<FlowLog>> open(boost::asio::io_context& io, OnPacket on_packet);
 
+    /// Times that packets were lost because the socket was full.
+    [[nodiscard]] std::uint64_t overruns() const noexcept { return overruns_; }
+
 private:
     FlowLog(boost::asio::io_context& io, UniqueFd fd, OnPacket on_packet);
     void on_readable();
@@ -33,11 +36,8 @@ private:
     UniqueFd fd_;
     OnPacket on_packet_;
     std::vector<std::uint8_t> buffer_;
+    std::uint64_t overruns_ = 0;
     ReadableWatch watch_;
 };
-
-/// "SRC=10.65.0.2 DST=10.65.0.3 PROTO=TCP SPT=40000 DPT=80": what the kernel's own log line says of a packet, as far as
-/// policy is concerned. Anything that is no IP packet gives an empty text.
-[[nodiscard]] std::string describe_packet(ByteView payload);
 
 }  // namespace manul::felix::io

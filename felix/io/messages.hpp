@@ -60,7 +60,27 @@ inline constexpr log::Message kSysctlFailed{"FELIX_SYSCTL_FAILED", Level::error,
 inline constexpr log::Message kFlowLogFailed{"FELIX_LOG_RULES_FAILED", Level::warning,
                                              "packets of Log rules cannot be received: {}",
                                              "Another program may be bound to NFLOG group 77."};
-inline constexpr log::Message kPacketLogged{"FELIX_PACKET_LOGGED", Level::info, "{}: {}", "No action needed."};
+inline constexpr log::Message kPacketLogged{"FELIX_PACKET_LOGGED", Level::info, "{}: {} {}: {} -> {}: {}: {}",
+                                            "No action needed."};
+inline constexpr log::Message kPacketDenied{
+    "FELIX_PACKET_DENIED", Level::info, "{}: {} {}: {} -> {}: {}: {}",
+    "If it should pass, `manulctl policy trace` shows every policy that was looked at."};
+inline constexpr log::Message kChangeWaits{"FELIX_CHANGE_WAITS", Level::info,
+                                           "a change of {} objects is undone in {} s unless it is confirmed",
+                                           "Run `manulctl confirm` if all is well."};
+inline constexpr log::Message kChangeSettled{
+    "FELIX_CHANGE_SETTLED", Level::info, "the change that waited was confirmed or rolled back", "No action needed."};
+inline constexpr log::Message kChangeUndone{
+    "FELIX_CHANGE_UNDONE", Level::warning, "nobody confirmed the change: {} objects are as they were before",
+    "Correct the change, and apply it again. `manulctl policy impact -f FILE` shows beforehand what it does."};
+inline constexpr log::Message kRollbackFailed{"FELIX_ROLLBACK_FAILED", Level::warning,
+                                              "cannot write the old versions back: {}; trying again in {} s",
+                                              "This node enforces the old versions already. Look at the datastore."};
+inline constexpr log::Message kRollbackUnreadable{
+    "FELIX_ROLLBACK_UNREADABLE", Level::error, "{}",
+    "Look at the Secret manul-system/manul-rollback; delete it if no change waits to be confirmed."};
+inline constexpr log::Message kHttpFailed{"FELIX_HTTP_FAILED", Level::error, "cannot serve {}: {}",
+                                          "Correct the port or address in FelixConfiguration; it is tried again."};
 inline constexpr log::Message kBadSettings{"FELIX_SETTINGS_INVALID", Level::error, "{}",
                                            "Correct the settings file or the environment."};
 inline constexpr log::Message kConntrackFailed{

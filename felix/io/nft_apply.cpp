@@ -201,6 +201,11 @@ Result<bool> NftSocket::dump(nft::DumpKind kind, const render::TableKey& table, 
                              OnMessage on_message) {
     netlink::RequestBuffer request;
     nft::request_dump(request, kind, table, object);
+    return dump(request, on_message);
+}
+
+template <class OnMessage>
+Result<bool> NftSocket::dump(const netlink::RequestBuffer& request, OnMessage on_message) {
     MANUL_CHECK(send(request.view()));
     bool consistent = true;
     for (;;) {
@@ -274,6 +279,72 @@ Result<NftSocket::Snapshot> NftSocket::read() {
         }
     }
     return fail("the ruleset kept changing while it was read");
+}
+
+Result<bool> NftSocket::contents_once(nft::KernelContents& contents, const WantsElements& wants_elements) {
+    contents.clear();
+    MANUL_TRY(const std::uint32_t before, generation());
+    const auto decode = [&contents](const auto& message) { nft::decode_content(message, contents); };
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        MANUL_TRY(bool consistent, dump(nft::DumpKind::tables, {family, {}}, {}, [&](const auto& message) {
+                      if (const auto table = nft::decode_table(message)) {
+                          contents[*table];
+                      }
+                  }));
+        MANUL_TRY(const bool chains, dump(nft::DumpKind::chains, {family, {}}, {}, decode));
+        consistent = consistent && chains;
+        for (auto& [table, content] : contents) {
+            if (table.family != family) {
+                continue;
+            }
+            for (const auto kind : {nft::DumpKind::rules, nft::DumpKind::sets}) {
+                MANUL_TRY(const bool good, dump(kind, table, {}, decode));
+                consistent = consistent && good;
+            }
+            for (auto& [name, set] : content.sets) {
+                set.read = set.anonymous || wants_elements(table, name);
+                if (set.read) {
+                    MANUL_TRY(const bool good, dump(nft::DumpKind::elements, table, name, decode));
+                    consistent = consistent && good;
+                }
+            }
+        }
+        if (!consistent) {
+            return false;
+        }
+    }
+    MANUL_TRY(const std::uint32_t after, generation());
+    return before == after;
+}
+
+Result<nft::KernelContents> NftSocket::contents(const WantsElements& wants_elements) {
+    nft::KernelContents contents;
+    for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
+        MANUL_TRY(const bool consistent, contents_once(contents, wants_elements));
+        if (consistent) {
+            return contents;
+        }
+    }
+    return fail("the ruleset kept changing while it was read");
+}
+
+Result<std::vector<nft::ForeignChain>> NftSocket::foreign_chains() {
+    std::vector<nft::ForeignChain> chains;
+    netlink::RequestBuffer request;
+    nft::request_base_chains(request);
+    MANUL_TRY([[maybe_unused]] const bool listed, dump(request, [&chains](const auto& message) {
+                  if (auto chain = nft::decode_foreign_chain(message)) {
+                      chains.push_back(*std::move(chain));
+                  }
+              }));
+    for (nft::ForeignChain& chain : chains) {
+        netlink::RequestBuffer rules;
+        nft::request_rules(rules, chain);
+        MANUL_TRY([[maybe_unused]] const bool read, dump(rules, [&chain](const auto& message) {
+                      chain.drops_at_end = chain.drops_at_end || nft::denies_everything(message);
+                  }));
+    }
+    return chains;
 }
 
 Result<std::uint32_t> NftSocket::generation() {

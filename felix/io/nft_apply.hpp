@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -9,9 +10,11 @@
 #include "base/error.hpp"
 #include "base/unique_fd.hpp"
 #include "felix/nft/encode.hpp"
+#include "felix/nft/foreign.hpp"
 #include "felix/nft/import.hpp"
 #include "felix/nft/tracker.hpp"
 #include "felix/nft/transaction.hpp"
+#include "felix/nft/verify.hpp"
 
 /// The nf_tables socket: commits transactions, reads our tables back, hears who changes them.
 namespace manul::felix::io {
@@ -49,11 +52,17 @@ public:
         std::uint32_t generation = 0;
     };
     [[nodiscard]] Result<Snapshot> read();
+    /// The same with the expressions of rules and the elements of sets, anonymous ones too; `wants_elements` tells
+    /// which named sets are to be read (a million elements take 16 s).
+    using WantsElements = std::function<bool(const render::TableKey& table, const std::string& set)>;
+    [[nodiscard]] Result<nft::KernelContents> contents(const WantsElements& wants_elements);
     [[nodiscard]] Result<std::uint32_t> generation();
     /// Members of a plain set; nothing when it changed meanwhile, or has more than `most`: the socket is of no use
     /// then.
     [[nodiscard]] Result<std::optional<render::Members>> members(const render::TableKey& table, const std::string& set,
                                                                  std::size_t most);
+    /// Chains of other owners that hang in the packet path, and whether they drop what no rule of theirs accepted.
+    [[nodiscard]] Result<std::vector<nft::ForeignChain>> foreign_chains();
     /// Counters of all rules that have an id.
     [[nodiscard]] Result<std::vector<nft::RuleCounter>> counters();
     /// Counters of one chain, or of a whole table when `chain` is empty; none when it is not there.
@@ -66,9 +75,12 @@ private:
     /// False: the dump changed under our feet.
     /// `on_message` may return false to stop, and then the socket is of no further use.
     template <class OnMessage>
+    [[nodiscard]] Result<bool> dump(const netlink::RequestBuffer& request, OnMessage on_message);
+    template <class OnMessage>
     [[nodiscard]] Result<bool> dump(nft::DumpKind kind, const render::TableKey& table, const std::string& object,
                                     OnMessage on_message);
     [[nodiscard]] Result<bool> read_once(Snapshot& snapshot);
+    [[nodiscard]] Result<bool> contents_once(nft::KernelContents& contents, const WantsElements& wants_elements);
     [[nodiscard]] Result<void> send(std::span<const std::uint8_t> bytes);
     [[nodiscard]] Result<std::span<const std::uint8_t>> receive();
     void collect(const nft::Batch& batch, const nft::Transaction& transaction, CommitResult& result);

@@ -1,9 +1,11 @@
 #include "felix/io/show.hpp"
 
+#include <charconv>
+#include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -12,6 +14,9 @@
 #include <boost/json/value.hpp>
 
 #include "base/error.hpp"
+#include "felix/eval/explain.hpp"
+#include "felix/io/rule_counts.hpp"
+#include "felix/model/rule_id.hpp"
 
 namespace manul::felix::io {
 
@@ -56,30 +61,43 @@ json::value endpoints(const Dataplane& dataplane) {
     return json::object{{"endpoints", std::move(list)}};
 }
 
-/// Sums over both families and all chains that hold the rule.
-json::value counters(Dataplane& dataplane) {
-    const auto found = dataplane.counters();
-    if (!found) {
-        return json::object{{"error", found.error().message}};
+std::uint64_t parse_id(const json::object& request, std::string_view name) {
+    const auto* value = request.if_contains(name);
+    std::uint64_t id = 0;
+    if (value != nullptr && value->is_string()) {
+        const auto& text = value->get_string();
+        std::from_chars(text.data(), text.data() + text.size(), id, 16);
     }
-    std::map<std::uint64_t, nft::RuleCounter> sums;
-    for (const nft::RuleCounter& counter : *found) {
-        nft::RuleCounter& sum = sums[counter.id];
-        sum.packets += counter.packets;
-        sum.bytes += counter.bytes;
+    return id;
+}
+
+json::object counter_entry(std::uint64_t id, const RuleCounts::Sum& sum, const RuleCounts& counts) {
+    json::object entry{{"id", fmt::format("{:016x}", id)}, {"packets", sum.packets}, {"bytes", sum.bytes}};
+    if (const auto origin = counts.origins.find(id); origin != counts.origins.end()) {
+        entry["owner"] = origin->second.owner;
+        entry["tier"] = origin->second.tier;
+        entry["direction"] = to_string(origin->second.direction);
+        entry["rule"] = origin->second.index;
+        entry["action"] = to_string(origin->second.action);
+    } else if (const auto reason = built_in_reason(RuleId(id))) {
+        entry["reason"] = *reason;
+    }
+    return entry;
+}
+
+/// In order of the ids, a page at a time: an answer may not exceed 1 MiB. `after` is the last id of the page before.
+json::value counters(Dataplane& dataplane, const json::object& request) {
+    constexpr std::size_t kPage = 3000;
+    const auto counts = rule_counts(dataplane);
+    if (!counts) {
+        return json::object{{"error", counts.error().message}};
     }
     json::array list;
-    for (const auto& [id, sum] : sums) {
-        json::object entry{{"id", fmt::format("{:016x}", id)}, {"packets", sum.packets}, {"bytes", sum.bytes}};
-        if (const auto origin = dataplane.renderer().origin(id)) {
-            entry["owner"] = origin->owner;
-            entry["tier"] = origin->tier;
-            entry["direction"] = to_string(origin->direction);
-            entry["rule"] = origin->index;
-        }
-        list.emplace_back(std::move(entry));
+    auto at = request.contains("after") ? counts->sums.upper_bound(parse_id(request, "after")) : counts->sums.begin();
+    for (; at != counts->sums.end() && list.size() < kPage; ++at) {
+        list.emplace_back(counter_entry(at->first, at->second, *counts));
     }
-    return json::object{{"counters", std::move(list)}};
+    return json::object{{"counters", std::move(list)}, {"more", at != counts->sums.end()}};
 }
 
 }  // namespace
@@ -95,7 +113,7 @@ Result<std::unique_ptr<control::Server>> serve_show(boost::asio::io_context& io,
             } else if (name == "endpoints") {
                 reply(endpoints(dataplane));
             } else if (name == "counters") {
-                reply(counters(dataplane));
+                reply(counters(dataplane, request));
             } else {
                 reply(json::object{{"error", "unknown op; known are status, endpoints and counters"}});
             }

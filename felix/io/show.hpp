@@ -9,7 +9,7 @@
 
 namespace manul::felix::io {
 
-/// Answers on `<run_dir>/felix.sock`: `{"op": "status" | "endpoints" | "counters"}`.
+/// Answers on `<run_dir>/felix.sock`: `{"op": "status" | "endpoints" | "counters"}`; `counters` in pages.
 [[nodiscard]] Result<std::unique_ptr<control::Server>> serve_show(boost::asio::io_context& io,
                                                                   const std::string& run_dir, Dataplane& dataplane,
                                                                   const Datastore& datastore);

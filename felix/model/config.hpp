@@ -25,6 +25,15 @@ struct FailsafePort {
 /// What happens to traffic from a workload to its own node after the workload's egress policy allowed it.
 enum class EndpointToHost : std::uint8_t { drop, host_rules, accept };
 
+/// Where the daemon answers over HTTP.
+struct HttpListener {
+    bool enabled = false;
+    std::string host;  ///< address or "localhost"; empty: all addresses
+    std::uint16_t port = 0;
+
+    bool operator==(const HttpListener&) const = default;
+};
+
 enum class NatExclusions : std::uint8_t { pools_only, pools_and_host_ips };
 
 /// The lists in force when FelixConfiguration gives none: what a node needs to stay manageable.
@@ -48,6 +57,8 @@ struct Config {
     std::string log_prefix = "calico-packet";  ///< may hold %t tier, %k kind, %n name, %p policy
     std::string log_rate_limit;                ///< empty or "N/second", /minute, /hour, /day
     std::uint32_t log_rate_burst = 5;
+    bool log_denied = false;                    ///< every denied packet is logged too
+    std::string log_denied_rate = "10/second";  ///< for each rule that denies; like log_rate_limit
 
     std::vector<FailsafePort> failsafe_inbound = default_failsafe_inbound();
     std::vector<FailsafePort> failsafe_outbound = default_failsafe_outbound();
@@ -66,6 +77,9 @@ struct Config {
 
     std::chrono::milliseconds ruleset_refresh{180'000};  ///< 0: never
     std::chrono::milliseconds route_refresh{90'000};     ///< 0: never
+
+    HttpListener metrics{.enabled = false, .host = "", .port = 9091};
+    HttpListener health{.enabled = false, .host = "localhost", .port = 9099};
 
     bool operator==(const Config&) const = default;
 };

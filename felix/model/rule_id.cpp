@@ -1,6 +1,9 @@
 #include "felix/model/rule_id.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -44,5 +47,25 @@ RuleId missing_profile_id(std::string_view profile, Direction direction) {
 RuleId no_profile_matched_id() { return hashed("profile/none"); }
 RuleId unknown_interface_id() { return hashed("interface/unknown"); }
 RuleId invalid_state_id() { return hashed("state/invalid"); }
+RuleId spoofed_source_id() { return hashed("source/spoofed"); }
+RuleId workload_tunnel_id() { return hashed("workload/tunnel"); }
+RuleId endpoint_to_host_id() { return hashed("workload/own-node"); }
+
+std::optional<std::string_view> built_in_reason(RuleId id) {
+    struct BuiltIn {
+        RuleId id;
+        std::string_view reason;
+    };
+    static const std::array kAll{
+        BuiltIn{no_profile_matched_id(), "no policy applies and no profile allows"},
+        BuiltIn{unknown_interface_id(), "the interface is no endpoint's that is programmed"},
+        BuiltIn{invalid_state_id(), "the packet belongs to no connection (conntrack: invalid)"},
+        BuiltIn{spoofed_source_id(), "the source address is not the workload's"},
+        BuiltIn{workload_tunnel_id(), "workloads may not make VXLAN or IPIP tunnels"},
+        BuiltIn{endpoint_to_host_id(), "workloads may not reach their node (defaultEndpointToHostAction: Drop)"},
+    };
+    const auto* found = std::ranges::find(kAll, id, &BuiltIn::id);
+    return found == kAll.end() ? std::nullopt : std::optional(found->reason);
+}
 
 }  // namespace manul::felix

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "base/strong_id.hpp"
@@ -27,5 +28,14 @@ using RuleId = Id<struct RuleIdTag, std::uint64_t>;
 [[nodiscard]] RuleId no_profile_matched_id();
 [[nodiscard]] RuleId unknown_interface_id();
 [[nodiscard]] RuleId invalid_state_id();
+/// A workload's packet whose source address is not its own.
+[[nodiscard]] RuleId spoofed_source_id();
+/// A workload that makes VXLAN or IPIP tunnels of its own.
+[[nodiscard]] RuleId workload_tunnel_id();
+/// defaultEndpointToHostAction: Drop.
+[[nodiscard]] RuleId endpoint_to_host_id();
+
+/// What one of the identities without an argument stands for, in words; nothing for any other.
+[[nodiscard]] std::optional<std::string_view> built_in_reason(RuleId id);
 
 }  // namespace manul::felix

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/bytes.hpp"
+#include "felix/nft/verify.hpp"
 #include "felix/nft/wire.hpp"
 #include "felix/render/ruleset.hpp"
 #include "net/ip.hpp"
@@ -72,6 +73,11 @@ ByteView find_nest(ByteView attributes, std::uint16_t type) {
     return attribute ? attribute->payload : ByteView{};
 }
 
+std::uint64_t find_u64(ByteView attributes, std::uint16_t type) {
+    const ByteView bytes = find_nest(attributes, type);
+    return bytes.size() < 8 ? 0 : std::uint64_t{big_endian_u32(bytes)} << 32U | big_endian_u32(bytes.subspan(4));
+}
+
 std::optional<TableKey> our_table(const Message& message, std::uint16_t attribute) {
     const auto id = render::find_table(find_text(message.attributes, attribute));
     return id ? std::optional(TableKey{message.family, *id}) : std::nullopt;
@@ -84,16 +90,26 @@ std::optional<TableKey> table_of(const Message& message) {
     return our_table(message, NFTA_TABLE_NAME);
 }
 
-void add_chain(const Message& message, KernelTable& table) {
-    KernelChain& chain = table.chains[find_text(message.attributes, NFTA_CHAIN_NAME)];
+std::optional<Hook> read_hook(const Message& message) {
     const ByteView hook = find_nest(message.attributes, NFTA_CHAIN_HOOK);
-    if (!hook.empty()) {
-        chain.hook = Hook{
-            find_text(message.attributes, NFTA_CHAIN_TYPE) == "nat" ? Hook::Type::nat : Hook::Type::filter,
-            static_cast<Hook::Point>(find_u32(hook, NFTA_HOOK_HOOKNUM)),
-            static_cast<std::int32_t>(find_u32(hook, NFTA_HOOK_PRIORITY)),
-        };
+    if (hook.empty()) {
+        return std::nullopt;
     }
+    return Hook{
+        find_text(message.attributes, NFTA_CHAIN_TYPE) == "nat" ? Hook::Type::nat : Hook::Type::filter,
+        static_cast<Hook::Point>(find_u32(hook, NFTA_HOOK_HOOKNUM)),
+        static_cast<std::int32_t>(find_u32(hook, NFTA_HOOK_PRIORITY)),
+    };
+}
+
+SetType::Shape shape_of(std::uint32_t flags) {
+    return (flags & NFT_SET_MAP) != 0        ? SetType::Shape::verdicts
+           : (flags & NFT_SET_INTERVAL) != 0 ? SetType::Shape::ranges
+                                             : SetType::Shape::members;
+}
+
+void add_chain(const Message& message, KernelTable& table) {
+    table.chains[find_text(message.attributes, NFTA_CHAIN_NAME)].hook = read_hook(message);
 }
 
 void add_rule(const Message& message, KernelTable& table) {
@@ -108,9 +124,7 @@ void add_set(const Message& message, KernelTable& table) {
     }
     KernelSet& set = table.sets[find_text(message.attributes, NFTA_SET_NAME)];
     set.key_type = find_u32(message.attributes, NFTA_SET_KEY_TYPE);
-    set.shape = (flags & NFT_SET_MAP) != 0        ? SetType::Shape::verdicts
-                : (flags & NFT_SET_INTERVAL) != 0 ? SetType::Shape::ranges
-                                                  : SetType::Shape::members;
+    set.shape = shape_of(flags);
 }
 
 Verdict read_verdict(ByteView data) {
@@ -143,9 +157,39 @@ void add_elements(const Message& message, KernelTable& table) {
     }
 }
 
-std::uint64_t find_u64(ByteView attributes, std::uint16_t type) {
-    const ByteView bytes = find_nest(attributes, type);
-    return bytes.size() < 8 ? 0 : std::uint64_t{big_endian_u32(bytes)} << 32U | big_endian_u32(bytes.subspan(4));
+void add_rule(const Message& message, KernelContent& content) {
+    const ByteView expressions = find_nest(message.attributes, NFTA_RULE_EXPRESSIONS);
+    content.chains[find_text(message.attributes, NFTA_RULE_CHAIN)].rules.push_back(
+        {find_u64(message.attributes, NFTA_RULE_HANDLE),
+         parse_comment_userdata(find_nest(message.attributes, NFTA_RULE_USERDATA)),
+         Bytes(expressions.begin(), expressions.end())});
+}
+
+void add_set(const Message& message, KernelContent& content) {
+    KernelContent::Set& set = content.sets[find_text(message.attributes, NFTA_SET_NAME)];
+    const std::uint32_t flags = find_u32(message.attributes, NFTA_SET_FLAGS);
+    set.shape = shape_of(flags);
+    set.key_type = find_u32(message.attributes, NFTA_SET_KEY_TYPE);
+    set.anonymous = (flags & NFT_SET_ANONYMOUS) != 0;
+}
+
+void add_elements(const Message& message, KernelContent& content) {
+    const auto set = content.sets.find(find_text(message.attributes, NFTA_SET_ELEM_LIST_SET));
+    if (set == content.sets.end()) {
+        return;
+    }
+    AttributeWalk walk(find_nest(message.attributes, NFTA_SET_ELEM_LIST_ELEMENTS));
+    while (const auto element = walk.next()) {
+        const auto key =
+            ElementKey::from_bytes(find_nest(find_nest(element->payload, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE));
+        if ((find_u32(element->payload, NFTA_SET_ELEM_FLAGS) & NFT_SET_ELEM_INTERVAL_END) != 0) {
+            set->second.ends.insert(key);
+        } else {
+            set->second.elements.emplace(key, set->second.shape == SetType::Shape::verdicts
+                                                  ? read_verdict(find_nest(element->payload, NFTA_SET_ELEM_DATA))
+                                                  : Verdict{});
+        }
+    }
 }
 
 }  // namespace
@@ -222,6 +266,28 @@ void decode_object(const MessageView& view, KernelState& state) {
             return add_set(*message, table);
         case NFT_MSG_NEWSETELEM:
             return add_elements(*message, table);
+        default:
+            return;
+    }
+}
+
+void decode_content(const MessageView& view, KernelContents& contents) {
+    const auto message = open_message(view);
+    const auto key = message ? table_of(*message) : std::nullopt;
+    if (!key) {
+        return;
+    }
+    KernelContent& content = contents[*key];
+    switch (message->kind) {
+        case NFT_MSG_NEWCHAIN:
+            content.chains[find_text(message->attributes, NFTA_CHAIN_NAME)].hook = read_hook(*message);
+            return;
+        case NFT_MSG_NEWRULE:
+            return add_rule(*message, content);
+        case NFT_MSG_NEWSET:
+            return add_set(*message, content);
+        case NFT_MSG_NEWSETELEM:
+            return add_elements(*message, content);
         default:
             return;
     }

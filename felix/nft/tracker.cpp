@@ -9,7 +9,9 @@
 
 #include "base/overloaded.hpp"
 #include "felix/nft/wire.hpp"
+#include "felix/render/names.hpp"
 #include "felix/render/ruleset.hpp"
+#include "net/ip.hpp"
 
 namespace manul::felix::nft {
 
@@ -72,6 +74,33 @@ Tracker::AppliedSet* Tracker::applied_set(const TableKey& key, const std::string
 }
 
 // --- what is wanted -------------------------------------------------------------------------------------------------
+
+std::vector<std::pair<std::pair<std::string, std::string>, std::uint32_t>> class_groups(const KernelState& kernel) {
+    const auto classes = [&kernel](render::TableId table) {
+        std::map<std::uint32_t, std::string> chains;
+        const auto found = kernel.find({net::Family::v4, table});
+        if (found == kernel.end()) {
+            return chains;
+        }
+        const auto map = found->second.sets.find(render::names::kClassMap);
+        if (map == found->second.sets.end()) {
+            return chains;
+        }
+        for (const auto& [key, verdict] : map->second.verdicts) {
+            chains[key.group_number()] = verdict.chain;
+        }
+        return chains;
+    };
+    const auto egress = classes(render::TableId::egress);
+    const auto ingress = classes(render::TableId::ingress);
+    std::vector<std::pair<std::pair<std::string, std::string>, std::uint32_t>> groups;
+    for (const auto& [group, chain] : egress) {
+        if (const auto other = ingress.find(group); other != ingress.end()) {
+            groups.push_back({{chain, other->second}, group});
+        }
+    }
+    return groups;
+}
 
 void Tracker::change(const render::Change& change) {
     std::visit(overloaded{

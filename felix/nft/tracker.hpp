@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "felix/nft/transaction.hpp"
@@ -35,6 +36,11 @@ struct KernelTable {
     std::map<std::string, KernelSet, std::less<>> sets;
 };
 using KernelState = std::map<TableKey, KernelTable>;
+
+/// The link groups that the class maps of both policy tables lead to, and their pairs of class chains (egress,
+/// ingress): what an earlier run gave out, or another process did.
+[[nodiscard]] std::vector<std::pair<std::pair<std::string, std::string>, std::uint32_t>> class_groups(
+    const KernelState& kernel);
 
 /// What a plan may take away. A chain or set that nobody wants any more, or an element of a verdict map, may still
 /// serve a link that is on its way to another class: those are removed by a second plan, after the links were moved.

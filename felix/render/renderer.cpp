@@ -7,6 +7,7 @@
 #include <iterator>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 #include "felix/model/route.hpp"
+#include "felix/model/rule_id.hpp"
 #include "felix/model/update.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/ruleset.hpp"
@@ -498,31 +500,49 @@ void Renderer::drop_unused() {
     }
 }
 
-std::optional<RuleOrigin> Renderer::origin(std::uint64_t rule_id) const {
-    const auto search = [rule_id](const std::vector<felix::Rule>& rules) -> std::optional<std::size_t> {
-        const auto found =
-            std::ranges::find_if(rules, [rule_id](const felix::Rule& rule) { return rule.id.value() == rule_id; });
-        return found == rules.end() ? std::nullopt : std::optional(static_cast<std::size_t>(found - rules.begin()));
+std::unordered_map<std::uint64_t, RuleOrigin> Renderer::origins() const {
+    std::unordered_map<std::uint64_t, RuleOrigin> all;
+    const auto add = [&all](const std::vector<felix::Rule>& rules, const std::string& owner, const std::string& tier,
+                            Direction direction) {
+        for (std::size_t i = 0; i < rules.size(); ++i) {
+            all.try_emplace(rules[i].id.value(), RuleOrigin{owner, tier, direction, i, rules[i].action});
+        }
     };
     for (const Direction direction : kDirections) {
         for (const auto& [id, state] : policies_) {
-            if (!state.policy) {
-                continue;
-            }
-            if (const auto index = search((*state.policy)->rules(direction))) {
-                return RuleOrigin{id.to_string(), (*state.policy)->tier, direction, *index};
+            if (state.policy) {
+                add((*state.policy)->rules(direction), id.to_string(), (*state.policy)->tier, direction);
             }
         }
         for (const auto& [profile, state] : profiles_) {
-            if (!state.profile) {
-                continue;
+            if (state.profile) {
+                add((*state.profile)->rules(direction), "Profile//" + profile, {}, direction);
             }
-            if (const auto index = search((*state.profile)->rules(direction))) {
-                return RuleOrigin{"Profile//" + profile, {}, direction, *index};
+        }
+        for (const auto& [chain, state] : tiers_[at(direction)]) {
+            const std::string& tier = state.value.tier;
+            if (state.value.end == TierEnd::deny) {
+                all.try_emplace(tier_end_id(tier, direction).value(),
+                                RuleOrigin{{}, tier, direction, 0, felix::Action::deny});
             }
         }
     }
-    return std::nullopt;
+    return all;
+}
+
+std::vector<PolicyId> Renderer::policies_of(const std::string& interface, const std::string& tier,
+                                            Direction direction) const {
+    const auto key = interfaces_.find(interface);
+    const auto state = key == interfaces_.end() ? endpoints_.end() : endpoints_.find(key->second);
+    if (state == endpoints_.end()) {
+        return {};
+    }
+    for (const TierPolicies& list : *state->second.endpoint->lists(direction)) {
+        if (list.tier == tier) {
+            return list.policies;
+        }
+    }
+    return {};
 }
 
 }  // namespace manul::felix::render

@@ -43,12 +43,13 @@ struct Output {
     std::vector<LinkGroup> links;
 };
 
-/// The resource rule behind a rule id, for log lines.
+/// What stands behind a rule id, for logs and counters: a rule of a resource, or the end of a tier.
 struct RuleOrigin {
-    std::string owner;  ///< "GlobalNetworkPolicy//name" or "Profile//name"
+    std::string owner;  ///< "GlobalNetworkPolicy//name" or "Profile//name"; empty: the end of `tier`
     std::string tier;   ///< empty for profiles
     Direction direction = Direction::ingress;
     std::size_t index = 0;
+    felix::Action action = felix::Action::deny;
 };
 
 class Renderer {
@@ -65,7 +66,13 @@ public:
 
     /// The group that the interface's endpoint has; nothing when no endpoint has that interface.
     [[nodiscard]] std::optional<std::uint32_t> group_of(const std::string& interface) const;
-    [[nodiscard]] std::optional<RuleOrigin> origin(std::uint64_t rule_id) const;
+    /// What stands behind each id, of every rule that the calculation gave, rendered or not.
+    [[nodiscard]] std::unordered_map<std::uint64_t, RuleOrigin> origins() const;
+    /// The policies of the tier that the endpoint on this interface has, in their order.
+    [[nodiscard]] std::vector<PolicyId> policies_of(const std::string& interface, const std::string& tier,
+                                                    Direction direction) const;
+    /// Policies that apply to an endpoint of this node.
+    [[nodiscard]] std::size_t policy_count() const noexcept { return policies_.size(); }
     [[nodiscard]] const Config& config() const noexcept { return *config_; }
 
 private:

@@ -16,6 +16,7 @@
 #include "felix/model/endpoint_key.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
+#include "felix/render/denial.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/nat.hpp"
 #include "felix/render/renderer.hpp"
@@ -193,9 +194,8 @@ Dispatched Renderer::tier_list(const std::string& chain, const TierPolicies& tie
     }
     std::vector<Rule> end;
     if (tier.end == TierEnd::deny) {
-        end.push_back({{},
-                       deny_actions(tier.deny_action.value_or(config_->deny_action)),
-                       tier_end_id(tier.tier, direction).value()});
+        append_denial(end, {}, tier.deny_action.value_or(config_->deny_action), tier_end_id(tier.tier, direction),
+                      direction, *config_);
     }
     return dispatch_tier(chain, entries, end, limits_);
 }
@@ -203,17 +203,18 @@ Dispatched Renderer::tier_list(const std::string& chain, const TierPolicies& tie
 std::vector<Rule> Renderer::class_rules(const ClassState& state, net::Family family, Direction direction) const {
     std::vector<Rule> rules;
     if (config_->drop_invalid_state) {
-        rules.push_back({{MatchCtState{kCtInvalid}}, {Count{}, drop()}, invalid_state_id().value()});
+        append_denial(rules, {MatchCtState{kCtInvalid}}, DenyAction::drop, invalid_state_id(), direction, *config_);
     }
     // A pod that makes tunnels of its own could send into other nodes' pods past all policy.
     if (direction == Direction::egress && !config_->allow_vxlan_from_workloads) {
         const auto port = net::PortRange::make(config_->vxlan_port, config_->vxlan_port);
         if (port) {
-            rules.push_back({{MatchProtocol{kUdp}, MatchPort{Side::destination, {*port}}}, {Count{}, drop()}});
+            append_denial(rules, {MatchProtocol{kUdp}, MatchPort{Side::destination, {*port}}}, DenyAction::drop,
+                          workload_tunnel_id(), direction, *config_);
         }
     }
     if (direction == Direction::egress && !config_->allow_ipip_from_workloads) {
-        rules.push_back({{MatchProtocol{kIpInIp}}, {Count{}, drop()}});
+        append_denial(rules, {MatchProtocol{kIpInIp}}, DenyAction::drop, workload_tunnel_id(), direction, *config_);
     }
     for (const std::string& tier : state.tiers) {
         rules.push_back({{}, {jump(tier)}});
@@ -224,7 +225,7 @@ std::vector<Rule> Renderer::class_rules(const ClassState& state, net::Family fam
             rules.push_back({{}, {jump(name)}});
         }
     }
-    rules.push_back({{}, deny_actions(config_->deny_action), no_profile_matched_id().value()});
+    append_denial(rules, {}, config_->deny_action, no_profile_matched_id(), direction, *config_);
     return rules;
 }
 

@@ -2,23 +2,19 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <optional>
-#include <string_view>
-#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "felix/model/address_set.hpp"
 #include "felix/model/config.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
+#include "felix/render/denial.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/ruleset.hpp"
 #include "net/ip.hpp"
@@ -124,7 +120,12 @@ public:
         add_addresses(Side::destination, rule_.destination);
         std::vector<Rule> rules;
         for (Alternative& way : std::move(ways_).take()) {
-            rules.push_back(Rule{std::move(way), actions(), rule_.id.value()});
+            if (rule_.action == felix::Action::deny) {
+                append_denial(rules, way, rule_.deny_action.value_or(context_.config->deny_action), rule_.id,
+                              context_.direction, *context_.config);
+            } else {
+                rules.push_back(Rule{std::move(way), actions(), rule_.id.value()});
+            }
         }
         return rules;
     }
@@ -247,39 +248,23 @@ private:
         }
     }
 
+    /// Of anything but a denial.
     [[nodiscard]] std::vector<Action> actions() const {
         switch (rule_.action) {
             case felix::Action::allow:
                 return {Count{}, SetCtMark{static_cast<std::uint32_t>(rule_.id.value()) & kMarkBits}, accept()};
-            case felix::Action::deny:
-                return deny_actions(rule_.deny_action.value_or(context_.config->deny_action));
             case felix::Action::pass:
                 return {Count{}, return_to_caller()};
+            case felix::Action::deny:
             case felix::Action::log:
                 break;
         }
         std::vector<Action> list;
-        if (const auto limit = log_limit(*context_.config)) {
+        if (const auto limit = parse_rate(context_.config->log_rate_limit, context_.config->log_rate_burst)) {
             list.emplace_back(*limit);
         }
-        list.emplace_back(
-            Log{kLogGroup,
-                fmt::format("L|{}|{:016x}", context_.direction == Direction::ingress ? 'i' : 'e', rule_.id.value())});
+        list.emplace_back(Log{kLogGroup, log_prefix('L', context_.direction, rule_.id)});
         return list;
-    }
-
-    static std::optional<Limit> log_limit(const Config& config) {
-        const std::string_view text = config.log_rate_limit;
-        std::uint32_t count = 0;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-        if (error != std::errc{} || count == 0) {
-            return std::nullopt;
-        }
-        static constexpr std::array<std::pair<std::string_view, std::uint32_t>, 4> kUnits{
-            {{"/second", 1}, {"/minute", 60}, {"/hour", 3600}, {"/day", 86400}}};
-        const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
-        const auto* found = std::ranges::find(kUnits, unit, &std::pair<std::string_view, std::uint32_t>::first);
-        return found == kUnits.end() ? std::nullopt : std::optional(Limit{count, found->second, config.log_rate_burst});
     }
 
     const felix::Rule& rule_;
@@ -305,13 +290,6 @@ std::vector<net::Prefix> normalized(const std::vector<net::Prefix>& nets, net::F
         }
     }
     return result;
-}
-
-std::vector<Action> deny_actions(DenyAction action) {
-    if (action == DenyAction::reject) {
-        return {Count{}, Reject{}};
-    }
-    return {Count{}, drop()};
 }
 
 }  // namespace manul::felix::render

@@ -10,8 +10,6 @@
 /// One rule of a policy or profile as nftables rules of one family.
 namespace manul::felix::render {
 
-/// NFLOG group of everything that felix logs.
-inline constexpr std::uint16_t kLogGroup = 77;
 /// Bits of the connection mark that hold the end of the id of the rule that allowed.
 inline constexpr std::uint32_t kMarkBits = 0x7fffffff;
 
@@ -29,8 +27,5 @@ struct RuleContext {
 
 /// Those of the family, sorted, without those that lie inside others: what a MatchAddress may hold.
 [[nodiscard]] std::vector<net::Prefix> normalized(const std::vector<net::Prefix>& nets, net::Family family);
-
-/// What a denied packet meets, with counter.
-[[nodiscard]] std::vector<Action> deny_actions(DenyAction action);
 
 }  // namespace manul::felix::render

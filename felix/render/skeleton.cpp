@@ -7,6 +7,7 @@
 
 #include "felix/model/config.hpp"
 #include "felix/model/rule_id.hpp"
+#include "felix/render/denial.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/rule.hpp"
 #include "felix/render/ruleset.hpp"
@@ -41,7 +42,8 @@ MatchInterface workload(MatchInterface::Way way, const std::string& prefix) { re
 /// One closing rule for each prefix of workload interface names.
 void close_unknown(std::vector<Rule>& rules, MatchInterface::Way way, const Config& config) {
     for (const std::string& prefix : config.interface_prefixes) {
-        rules.push_back({{workload(way, prefix)}, {Count{}, drop()}, unknown_interface_id().value()});
+        append_denial(rules, {workload(way, prefix)}, DenyAction::drop, unknown_interface_id(),
+                      way == MatchInterface::Way::in ? Direction::egress : Direction::ingress, config);
     }
 }
 
@@ -79,11 +81,12 @@ NamedChain host_hook(net::Family family, const Config& config) {
                          {accept()}});
     }
     for (const std::string& prefix : config.interface_prefixes) {
-        Rule rule{{workload(MatchInterface::Way::in, prefix)}, {Count{}, drop()}};
-        if (config.endpoint_to_host != EndpointToHost::drop) {
-            rule.actions = {accept()};  // "return" means the host's own rules, which stand in other tables
+        const MatchInterface from = workload(MatchInterface::Way::in, prefix);
+        if (config.endpoint_to_host == EndpointToHost::drop) {
+            append_denial(rules, {from}, DenyAction::drop, endpoint_to_host_id(), Direction::egress, config);
+        } else {
+            rules.push_back({{from}, {accept()}});  // "return" means the host's own rules, which stand in other tables
         }
-        rules.push_back(std::move(rule));
     }
     return {TableId::host, "in_hook",
             Chain::make(family, std::move(rules), Hook{Hook::Type::filter, Hook::Point::input, kFilter})};
@@ -111,7 +114,7 @@ ChainPtr spoofing_chain(net::Family family, const Config& config, const std::vec
                   MatchIcmpTypes{{kMldReport, kMldDone, kRouterSolicitation, kNeighbourSolicitation, kMldReport2}}},
                  {accept()}});
         }
-        rules.push_back({{from, MatchSpoofed{}}, {Count{}, drop()}});
+        append_denial(rules, {from, MatchSpoofed{}}, DenyAction::drop, spoofed_source_id(), Direction::egress, config);
     }
     return Chain::make(family, std::move(rules), Hook{Hook::Type::filter, Hook::Point::prerouting, kRaw});
 }

@@ -304,6 +304,8 @@ TEST_CASE("settings of felix") {
         {"felixconfig", "name: default", "failsafeInboundHostPorts: []", ""},
         {"felixconfig", "name: default", "logActionRateLimit: 10/second", ""},
         {"felixconfig", "name: default", "logActionRateLimit: 10/week", "spec.logActionRateLimit: expected"},
+        {"felixconfig", "name: default", "denyLogging: Enabled, denyLoggingRateLimit: 5/minute", ""},
+        {"felixconfig", "name: default", "denyLoggingRateLimit: ten", "spec.denyLoggingRateLimit: expected"},
         {"felixconfig", "name: default", "nftablesMarkMask: 15", "spec.nftablesMarkMask: expected at least 8 bits"},
         {"felixconfig", "name: default", "featureGates: 'a=b,c=d'", ""},
         {"felixconfig", "name: default", "featureGates: 'a'", "spec.featureGates: expected key=value"},

@@ -301,6 +301,26 @@ Case configured() {
               spoofer.update(), InSync{}}}};
 }
 
+/// A rule that denies is two with deny logging: the first reports, the second denies what the limit let through too.
+Case deny_logging() {
+    Config config;
+    config.log_denied = true;
+    config.log_denied_rate = "20/second";
+    config.log_rate_burst = 40;
+    const auto policy = PolicyBuilder("p")
+                            .in(Action::deny,
+                                [](auto& r) {
+                                    r.destination.ports = {port(9)};
+                                    r.deny_action = DenyAction::reject;
+                                })
+                            .in(Action::log)
+                            .in(Action::allow);
+    return {"deny_logging",
+            {{ConfigChanged{Shared<Config>(config)}, policy.update(), allow_all_profile("kns.default"),
+              EndpointBuilder("a", "10.65.0.2").in({tier("default", {policy.id()})}).profile("kns.default").update(),
+              InSync{}}}};
+}
+
 Case host_ports() {
     auto endpoint = EndpointBuilder("a", "10.65.0.2").profile("kns.default");
     endpoint.endpoint.addresses.push_back(ip("fd65::2"));
@@ -311,8 +331,8 @@ Case host_ports() {
 }  // namespace
 
 std::vector<Case> cases() {
-    return {empty_node(),     profile_only(), no_profile(),  deny_and_allow(), selectors(),
-            tiers_and_pass(), long_lists(),   every_match(), configured(),     host_ports()};
+    return {empty_node(), profile_only(), no_profile(), deny_and_allow(), selectors(), tiers_and_pass(),
+            long_lists(), every_match(),  configured(), deny_logging(),   host_ports()};
 }
 
 }  // namespace manul::felix::test

@@ -16,6 +16,7 @@
 #include <catch2/catch.hpp>
 
 #include "felix/model/address_set.hpp"
+#include "felix/model/rule_id.hpp"
 #include "felix/model/update.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/print.hpp"
@@ -312,11 +313,19 @@ TEST_CASE("the origin of a rule id is found") {
     const auto policy = PolicyBuilder("p", "default").in(Action::allow).in(Action::deny);
     (void)renderer.apply(
         {policy.update(), EndpointBuilder("a", "10.65.0.2").in({tier("default", {policy.id()})}).update(), InSync{}});
-    const auto origin = renderer.origin(policy.policy.ingress[1].id.value());
-    REQUIRE(origin);
-    CHECK(origin->owner == "NetworkPolicy/default/p");
-    CHECK(origin->index == 1);
-    CHECK_FALSE(renderer.origin(1));
+    const auto origins = renderer.origins();
+    REQUIRE(origins.contains(policy.policy.ingress[1].id.value()));
+    const render::RuleOrigin& origin = origins.at(policy.policy.ingress[1].id.value());
+    CHECK(origin.owner == "NetworkPolicy/default/p");
+    CHECK(origin.index == 1);
+    CHECK(origin.action == Action::deny);
+    CHECK_FALSE(origins.contains(1));
+
+    const render::RuleOrigin& end = origins.at(tier_end_id("default", Direction::ingress).value());
+    CHECK(end.owner.empty());
+    CHECK(end.tier == "default");
+    CHECK(renderer.policies_of("calia", "default", Direction::ingress) == std::vector{policy.id()});
+    CHECK(renderer.policies_of("calib", "default", Direction::ingress).empty());
 }
 
 }  // namespace manul::felix::test

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ctl/context.hpp"
+#include "felix/nft/foreign.hpp"
+
+namespace manul::ctl {
+
+/// One thing that was looked at.
+struct SystemCheck {
+    enum class Level { ok, warning, failed };
+    Level level = Level::ok;
+    std::string name;    ///< "nf_tables: connection tracking"
+    std::string detail;  ///< what is wrong and what to do; may be empty when all is well
+};
+
+/// `node checksystem`: whether this machine can do what Manul needs, and what on it would get in the way. Needs root.
+/// 0 when nothing that is needed is missing (warnings are none), else 1. `format` is "", json or yaml.
+[[nodiscard]] ExitCode node_checksystem(const Context& context, const std::string& format);
+
+/// Whether each feature of nf_tables that rules use works, tried out in a network namespace of its own.
+[[nodiscard]] std::vector<SystemCheck> probe_nf_tables();
+
+/// What others' chains do to packets that Manul allowed.
+[[nodiscard]] std::vector<SystemCheck> judge_foreign_chains(const std::vector<felix::nft::ForeignChain>& chains);
+
+}  // namespace manul::ctl

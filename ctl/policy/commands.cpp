@@ -1,0 +1,106 @@
+#include "ctl/policy/commands.hpp"
+
+#include <memory>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+
+#include "ctl/policy/counters.hpp"
+#include "ctl/policy/impact.hpp"
+#include "ctl/policy/trace.hpp"
+#include "ctl/policy/verify.hpp"
+#include "ctl/verbs/input_options.hpp"
+
+// Options and help of `policy ...`.
+namespace manul::ctl {
+
+namespace {
+
+using Choose = std::function<void(std::function<ExitCode(const Context&)>, bool)>;
+
+void add_trace(CLI::App& policy, const Choose& choose) {
+    CLI::App* trace = policy.add_subcommand(
+        "trace",
+        "Show what policy does to a connection: every tier, policy and rule looked at, and which one decided.\n"
+        "An end is NAMESPACE/POD, host/HOSTENDPOINT, node/NODE or an address. It is worked out from the datastore,\n"
+        "for the node of each end; no daemon is asked. Exit code 0 also when the answer is DENIED.\n"
+        "Example: manulctl policy trace default/client default/web TCP 80");
+    const auto options = std::make_shared<TraceOptions>();
+    trace->add_option("source", options->source, "where the connection comes from")->required();
+    trace->add_option("destination", options->destination, "where it goes to, after address translation")->required();
+    trace->add_option("protocol", options->protocol, "TCP, UDP, SCTP, ICMP, ICMPv6, UDPLite or a number (TCP)");
+    trace->add_option("port", options->port, "destination port");
+    trace->add_option("--source-port", options->source_port, "source port (49152)");
+    trace->add_option("--icmp-type", options->icmp_type, "type of ICMP messages (echo request)");
+    trace->add_option("--icmp-code", options->icmp_code, "code of ICMP messages (0)");
+    CLI::Option* v4 = trace->add_flag("-4", options->v4, "by IPv4 (default where both ends have it)");
+    trace->add_flag("-6", options->v6, "by IPv6")->excludes(v4);
+    trace->add_flag("--short", options->short_, "only the verdicts and what decided");
+    trace->add_option("-o,--output", options->format, "json or yaml");
+    trace->callback([choose, options] {
+        choose([options](const Context& context) { return policy_trace(context, *options); }, true);
+    });
+}
+
+void add_verify(CLI::App& policy, const Choose& choose) {
+    CLI::App* verify = policy.add_subcommand(
+        "verify",
+        "Compare what the resources ask of this node with what its kernel holds: every rule by what it does, every "
+        "set\n"
+        "element by element, every workload's link by its group. Changes nothing; needs root. Exit code 0: equal,\n"
+        "1: not equal, or it could not be found out. Fit for cron.");
+    const auto verifying = std::make_shared<VerifyOptions>();
+    verify->add_flag("--all-elements", verifying->all_elements, "read sets of more than 100000 members too (slow)");
+    verify->add_option("-o,--output", verifying->format, "json or yaml");
+    verify->callback([choose, verifying] {
+        choose([verifying](const Context& context) { return policy_verify(context, *verifying); }, true);
+    });
+}
+
+void add_impact(CLI::App& policy, const Choose& choose) {
+    CLI::App* impact = policy.add_subcommand(
+        "impact",
+        "Show what a change would do before it is applied: which endpoints get other policies, and which connections\n"
+        "would be allowed or denied that were not before. Connections are tried between the endpoints that change and\n"
+        "all others, on the ports and addresses that rules name. Staged policies count as what they stand for.\n"
+        "Changes nothing. Exit code 0 whatever the impact is.");
+    const auto changing = std::make_shared<ImpactOptions>();
+    add_input_options(*impact, changing->input, false);
+    impact->add_flag("--delete", changing->remove, "the objects of the files would be deleted");
+    impact->add_flag("--staged", changing->staged, "the staged policies of the datastore would be enforced");
+    impact->add_flag("--flows", changing->flows, "judge the connections that this node's kernel knows now, too (root)");
+    impact->add_option("-o,--output", changing->format, "json or yaml");
+    impact->callback([choose, changing] {
+        if (changing->input.paths.empty() && !changing->staged) {
+            throw CLI::ValidationError("impact", "give -f FILE or --staged");
+        }
+        choose([changing](const Context& context) { return policy_impact(context, *changing); }, true);
+    });
+}
+
+void add_counters(CLI::App& policy, const Choose& choose) {
+    CLI::App* counters = policy.add_subcommand(
+        "counters",
+        "Show packets and bytes of each policy and rule on this node, as its manul-felix counts them.\n"
+        "Editing a policy keeps the counts of the rules that stay the same.\n"
+        "Established connections pass before policy: a rule counts the first packets of connections.");
+    const auto counting = std::make_shared<CountersOptions>();
+    counters->add_option("policy", counting->policy, "only this one: NAME, NAMESPACE/NAME or KIND/NAMESPACE/NAME");
+    counters->add_flag("--used", counting->used, "only what packets met");
+    counters->add_option("-o,--output", counting->format, "json or yaml");
+    counters->callback([choose, counting] {
+        choose([counting](const Context& context) { return policy_counters(context, *counting); }, false);
+    });
+}
+
+}  // namespace
+
+void add_policy_commands(CLI::App& app, Choose choose) {
+    CLI::App* policy = app.add_subcommand("policy", "Ask what policy does, and why")->require_subcommand(1);
+    add_trace(*policy, choose);
+    add_verify(*policy, choose);
+    add_impact(*policy, choose);
+    add_counters(*policy, choose);
+}
+
+}  // namespace manul::ctl

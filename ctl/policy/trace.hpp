@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/json/object.hpp>
+
+#include "base/error.hpp"
+#include "ctl/context.hpp"
+#include "ctl/policy/cluster_view.hpp"
+#include "ctl/policy/ends.hpp"
+#include "felix/eval/evaluate.hpp"
+#include "felix/eval/packet.hpp"
+
+namespace manul::ctl {
+
+struct TraceOptions {
+    std::string source;
+    std::string destination;
+    std::string protocol = "TCP";
+    std::optional<std::uint16_t> port;
+    std::optional<std::uint16_t> source_port;
+    std::optional<std::uint8_t> icmp_type;
+    std::optional<std::uint8_t> icmp_code;
+    bool v4 = false;
+    bool v6 = false;
+    bool short_ = false;  ///< the verdicts alone
+    std::string format;   ///< "", json, yaml
+};
+
+/// One judgement that a packet meets on its way.
+struct Judgement {
+    std::string node;
+    felix::Direction direction = felix::Direction::egress;
+    End endpoint;
+    felix::Evaluation evaluation;
+};
+
+/// What policy does to a connection from one end to the other.
+struct Trace {
+    End source;
+    End destination;
+    felix::Packet packet;
+    felix::Verdict verdict = felix::Verdict::allow;
+    std::vector<Judgement> judgements;  ///< up to the one that denied
+    std::vector<std::string> notes;     ///< what a reader may not expect
+};
+
+/// Both ends and the packet that the options name.
+[[nodiscard]] Result<Trace> make_trace(const ClusterView& view, const TraceOptions& options);
+/// Judges `trace.packet` on its way from end to end.
+void judge(ClusterView& view, Trace& trace);
+
+[[nodiscard]] std::string trace_text(ClusterView& view, const Trace& trace, bool short_);
+[[nodiscard]] boost::json::object trace_json(ClusterView& view, const Trace& trace);
+
+/// "rule 0 of NetworkPolicy default/web in tier default" and the like: what made the decision.
+[[nodiscard]] std::string decision_text(const felix::Evaluation& evaluation);
+
+/// `policy trace`: 0 also when the answer is "denied".
+[[nodiscard]] ExitCode policy_trace(const Context& context, const TraceOptions& options);
+
+}  // namespace manul::ctl

@@ -1,0 +1,309 @@
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "ctl/policy/trace.hpp"
+#include "felix/eval/explain.hpp"
+#include "felix/eval/parse_packet.hpp"
+#include "felix/model/rule_id.hpp"
+
+// A trace in words and as JSON.
+namespace manul::ctl {
+
+namespace {
+
+namespace json = boost::json;
+using felix::DecidedBy;
+using felix::Direction;
+using felix::PolicyStep;
+using felix::ProfileStep;
+using felix::RuleStep;
+using felix::TierStep;
+using felix::Verdict;
+
+std::string policy_text(const felix::PolicyId& id) {
+    return fmt::format("{} {}{}{}", to_string(id.kind), id.ns, id.ns.empty() ? "" : "/", id.name);
+}
+
+std::string_view verdict_text(Verdict verdict) { return verdict == Verdict::deny ? "Deny" : "Allow"; }
+
+std::string_view decided_text(DecidedBy by) {
+    switch (by) {
+        case DecidedBy::policy_rule:
+            return "policyRule";
+        case DecidedBy::tier_end:
+            return "endOfTier";
+        case DecidedBy::profile_rule:
+            return "profileRule";
+        case DecidedBy::missing_profile:
+            return "missingProfile";
+        case DecidedBy::no_profile:
+            return "noProfile";
+    }
+    std::unreachable();
+}
+
+std::string_view outcome_text(TierStep::Outcome outcome) {
+    switch (outcome) {
+        case TierStep::Outcome::allowed:
+            return "allowed";
+        case TierStep::Outcome::denied:
+            return "denied";
+        case TierStep::Outcome::passed:
+            return "passed";
+        case TierStep::Outcome::end_denied:
+            return "endOfTierDenied";
+        case TierStep::Outcome::end_passed:
+            return "endOfTierPassed";
+    }
+    std::unreachable();
+}
+
+std::string_view outcome_words(TierStep::Outcome outcome) {
+    switch (outcome) {
+        case TierStep::Outcome::allowed:
+            return "decided: Allow";
+        case TierStep::Outcome::denied:
+            return "decided: Deny";
+        case TierStep::Outcome::passed:
+            return "passed on by a Pass rule";
+        case TierStep::Outcome::end_denied:
+            return "no rule decided: the end of the tier denies";
+        case TierStep::Outcome::end_passed:
+            return "no rule decided: the tier passes on";
+    }
+    std::unreachable();
+}
+
+const std::vector<felix::Rule>* rules_of(const felix::Snapshot& snapshot, const PolicyStep& step, Direction direction) {
+    const auto found = snapshot.policies.find(step.id);
+    return found == snapshot.policies.end() ? nullptr : &found->second->rules(direction);
+}
+
+const std::vector<felix::Rule>* rules_of(const felix::Snapshot& snapshot, const ProfileStep& step,
+                                         Direction direction) {
+    const auto found = snapshot.profiles.find(step.name);
+    return found == snapshot.profiles.end() ? nullptr : &found->second->rules(direction);
+}
+
+std::string mismatch(const felix::Snapshot& snapshot, const felix::Rule& rule, const felix::Packet& packet) {
+    std::string text;
+    for (const felix::Criterion& criterion : felix::criteria(snapshot, rule, packet)) {
+        if (!criterion.holds) {
+            text += (text.empty() ? "it is not " : "; nor ") + criterion.text;
+        }
+    }
+    return text;
+}
+
+/// Prints the judgements of one trace.
+class Text {
+public:
+    Text(ClusterView& view, const Trace& trace) : view_(view), trace_(trace) {}
+
+    std::string take(bool short_) {
+        line(0, fmt::format("{} -> {}: {}", end_text(trace_.source), end_text(trace_.destination),
+                            describe(trace_.packet)));
+        for (const Judgement& judgement : trace_.judgements) {
+            const felix::Snapshot& snapshot = view_.node(judgement.node);
+            line(0, "");
+            line(0, fmt::format("{} of {}, on node {}: {}", to_string(judgement.direction), judgement.endpoint.label,
+                                judgement.node, verdict_text(judgement.evaluation.verdict)));
+            if (!short_) {
+                steps(snapshot, judgement);
+            }
+            line(1, "=> " + decision_text(judgement.evaluation));
+        }
+        if (trace_.judgements.empty()) {
+            line(0, "");
+            line(0, "No workload of the cluster is judged on this way.");
+        }
+        for (const std::string& note : trace_.notes) {
+            line(0, "");
+            line(0, "note: " + note);
+        }
+        line(0, "");
+        line(0, trace_.verdict == Verdict::deny ? "DENIED" : "ALLOWED");
+        return std::move(out_);
+    }
+
+private:
+    [[nodiscard]] static std::string end_text(const End& end) {
+        return end.node.empty() || end.kind == End::Kind::node ? end.label : end.label + " on " + end.node;
+    }
+
+    void line(std::size_t depth, std::string_view text) {
+        out_.append(text.empty() ? 0 : depth * 2, ' ').append(text).append("\n");
+    }
+
+    void steps(const felix::Snapshot& snapshot, const Judgement& judgement) {
+        for (const TierStep& tier : judgement.evaluation.tiers) {
+            line(1, "tier " + tier.tier);
+            for (const PolicyStep& policy : tier.policies) {
+                line(2, policy_text(policy.id));
+                rules(3, snapshot, rules_of(snapshot, policy, judgement.direction), policy.rules);
+            }
+            line(2, outcome_words(tier.outcome));
+        }
+        for (const ProfileStep& profile : judgement.evaluation.profiles) {
+            line(1, "profile " + profile.name + (profile.exists ? "" : " does not exist"));
+            rules(2, snapshot, rules_of(snapshot, profile, judgement.direction), profile.rules);
+        }
+    }
+
+    void rules(std::size_t depth, const felix::Snapshot& snapshot, const std::vector<felix::Rule>* rules,
+               const std::vector<RuleStep>& steps) {
+        if (steps.empty()) {
+            line(depth, "no rules in this direction");
+        }
+        for (const RuleStep& step : steps) {
+            const felix::Rule* rule = rules == nullptr ? nullptr : &rules->at(step.index);
+            const std::string text = rule == nullptr ? std::string(to_string(step.action)) : describe(snapshot, *rule);
+            line(depth, fmt::format("{} rule {}: {}", step.matched ? "*" : " ", step.index, text));
+            if (!step.matched && rule != nullptr) {
+                line(depth + 2, mismatch(snapshot, *rule, trace_.packet));
+            }
+        }
+    }
+
+    ClusterView& view_;
+    const Trace& trace_;
+    std::string out_;
+};
+
+json::array rules_json(const felix::Snapshot& snapshot, const std::vector<felix::Rule>* rules,
+                       const std::vector<RuleStep>& steps, const felix::Packet& packet) {
+    json::array list;
+    for (const RuleStep& step : steps) {
+        json::object entry{{"index", step.index},
+                           {"id", fmt::format("{:016x}", step.id.value())},
+                           {"action", to_string(step.action)},
+                           {"matched", step.matched}};
+        if (rules != nullptr) {
+            const felix::Rule& rule = rules->at(step.index);
+            entry["text"] = describe(snapshot, rule);
+            json::array criteria;
+            for (const felix::Criterion& criterion : felix::criteria(snapshot, rule, packet)) {
+                criteria.emplace_back(json::object{{"text", criterion.text}, {"holds", criterion.holds}});
+            }
+            entry["criteria"] = std::move(criteria);
+        }
+        list.emplace_back(std::move(entry));
+    }
+    return list;
+}
+
+json::object judgement_json(const felix::Snapshot& snapshot, const Judgement& judgement, const felix::Packet& packet) {
+    const felix::Evaluation& evaluation = judgement.evaluation;
+    json::array tiers;
+    for (const TierStep& tier : evaluation.tiers) {
+        json::array policies;
+        for (const PolicyStep& policy : tier.policies) {
+            policies.emplace_back(json::object{
+                {"kind", to_string(policy.id.kind)},
+                {"namespace", policy.id.ns},
+                {"name", policy.id.name},
+                {"rules",
+                 rules_json(snapshot, rules_of(snapshot, policy, judgement.direction), policy.rules, packet)}});
+        }
+        tiers.emplace_back(json::object{
+            {"name", tier.tier}, {"outcome", outcome_text(tier.outcome)}, {"policies", std::move(policies)}});
+    }
+    json::array profiles;
+    for (const ProfileStep& profile : evaluation.profiles) {
+        profiles.emplace_back(json::object{
+            {"name", profile.name},
+            {"exists", profile.exists},
+            {"rules", rules_json(snapshot, rules_of(snapshot, profile, judgement.direction), profile.rules, packet)}});
+    }
+    json::array logged;
+    for (const felix::RuleId id : evaluation.logged) {
+        logged.emplace_back(fmt::format("{:016x}", id.value()));
+    }
+    return {{"node", judgement.node},
+            {"direction", to_string(judgement.direction)},
+            {"endpoint", judgement.endpoint.label},
+            {"verdict", verdict_text(evaluation.verdict)},
+            {"decidedBy", decided_text(evaluation.decided_by)},
+            {"decision", decision_text(evaluation)},
+            {"ruleID", fmt::format("{:016x}", evaluation.rule.value())},
+            {"loggedRuleIDs", std::move(logged)},
+            {"tiers", std::move(tiers)},
+            {"profiles", std::move(profiles)}};
+}
+
+json::object end_json(const End& end, const net::Ip& address) {
+    return {{"label", end.label}, {"node", end.node}, {"interface", end.interface}, {"address", address.to_string()}};
+}
+
+json::object packet_json(const felix::Packet& packet) {
+    json::object out{{"protocol", packet.protocol.to_string()}};
+    const auto add = [&out](const char* name, const auto& number) {
+        if (number) {
+            out[name] = *number;
+        }
+    };
+    add("sourcePort", packet.source_port);
+    add("destinationPort", packet.destination_port);
+    add("icmpType", packet.icmp_type);
+    add("icmpCode", packet.icmp_code);
+    return out;
+}
+
+}  // namespace
+
+std::string decision_text(const felix::Evaluation& evaluation) {
+    const std::string_view verb = evaluation.verdict == Verdict::deny ? "denied" : "allowed";
+    const bool in_policy = !evaluation.tiers.empty() && !evaluation.tiers.back().policies.empty();
+    switch (evaluation.decided_by) {
+        case DecidedBy::policy_rule:
+            if (in_policy) {
+                const TierStep& tier = evaluation.tiers.back();
+                const PolicyStep& policy = tier.policies.back();
+                return fmt::format("{} by rule {} of {} in tier {}", verb, policy.rules.back().index,
+                                   policy_text(policy.id), tier.tier);
+            }
+            break;
+        case DecidedBy::tier_end:
+            if (in_policy) {
+                std::string policies;
+                for (const PolicyStep& policy : evaluation.tiers.back().policies) {
+                    policies += (policies.empty() ? "" : ", ") + policy_text(policy.id);
+                }
+                return fmt::format("{} at the end of tier {}: no rule matched of {}", verb,
+                                   evaluation.tiers.back().tier, policies);
+            }
+            break;
+        case DecidedBy::profile_rule:
+            return fmt::format("{} by rule {} of profile {}", verb, evaluation.profiles.back().rules.back().index,
+                               evaluation.profiles.back().name);
+        case DecidedBy::missing_profile:
+            return fmt::format("denied: profile {} does not exist", evaluation.profiles.back().name);
+        case DecidedBy::no_profile:
+            break;
+    }
+    return std::string("denied: no policy applies and no profile allows it");
+}
+
+std::string trace_text(ClusterView& view, const Trace& trace, bool short_) { return Text(view, trace).take(short_); }
+
+json::object trace_json(ClusterView& view, const Trace& trace) {
+    json::array judgements;
+    for (const Judgement& judgement : trace.judgements) {
+        judgements.emplace_back(judgement_json(view.node(judgement.node), judgement, trace.packet));
+    }
+    json::array notes(trace.notes.begin(), trace.notes.end());
+    return {{"verdict", verdict_text(trace.verdict)},
+            {"source", end_json(trace.source, trace.packet.source)},
+            {"destination", end_json(trace.destination, trace.packet.destination)},
+            {"packet", packet_json(trace.packet)},
+            {"judgements", std::move(judgements)},
+            {"notes", std::move(notes)}};
+}
+
+}  // namespace manul::ctl

@@ -1,0 +1,212 @@
+#include "ctl/policy/verify.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "base/error.hpp"
+#include "base/try.hpp"
+#include "ctl/output/document.hpp"
+#include "ctl/policy/cluster_view.hpp"
+#include "felix/io/last_good_journal.hpp"
+#include "felix/io/nft_apply.hpp"
+#include "felix/nft/tracker.hpp"
+#include "felix/render/renderer.hpp"
+#include "net/netlink/socket.hpp"
+
+namespace manul::ctl {
+
+namespace {
+
+namespace json = boost::json;
+using felix::nft::Difference;
+
+/// Reading back takes the kernel a time that grows with the square of a set's size: 100,000 members take 0.2 s, a
+/// million 16 s.
+constexpr std::size_t kMostElements = 100'000;
+/// A change that felix is about to carry out is no difference: it is given this time in all.
+constexpr int kLooks = 4;
+constexpr std::chrono::milliseconds kBetweenLooks{700};
+
+struct Findings {
+    std::vector<NamedDifference> differences;
+    felix::nft::Extent extent;
+    std::size_t links = 0;
+};
+
+std::string table_text(const felix::render::TableKey& key) {
+    return fmt::format("{} {}", key.family == net::Family::v4 ? "ip" : "ip6", name(key.id));
+}
+
+/// "NetworkPolicy default/web, ingress rule 0" for the policy rule behind a rule of the kernel.
+std::string origin_text(const felix::render::RuleOrigin& origin) {
+    if (origin.owner.empty()) {
+        return fmt::format("end of tier {}, {}", origin.tier, to_string(origin.direction));
+    }
+    std::string owner = origin.owner;  // kind/namespace/name
+    const std::size_t kind_end = owner.find('/');
+    const bool global = owner.substr(kind_end, 2) == "//";
+    return fmt::format("{} {}, {} rule {}", owner.substr(0, kind_end), owner.substr(kind_end + (global ? 2 : 1)),
+                       to_string(origin.direction), origin.index);
+}
+
+/// What this node must hold, made with the link groups that are given out already.
+class Wanted {
+public:
+    Wanted(const felix::Batch& batch, const felix::nft::KernelState& kernel) {
+        for (const auto& [pair, group] : felix::nft::class_groups(kernel)) {
+            renderer_.reserve_group(pair, group);
+        }
+        for (const felix::render::Change& change : renderer_.apply(batch).changes) {
+            felix::render::apply(ruleset_, change);
+        }
+        origins_ = renderer_.origins();
+    }
+
+    [[nodiscard]] const felix::render::Ruleset& ruleset() const noexcept { return ruleset_; }
+    [[nodiscard]] const felix::render::Renderer& renderer() const noexcept { return renderer_; }
+
+    [[nodiscard]] NamedDifference named(const Difference& difference) const {
+        NamedDifference out{table_text(difference.table), difference.object, difference.problem};
+        if (const auto origin = origins_.find(difference.id); difference.id != 0 && origin != origins_.end()) {
+            out.object += " (" + origin_text(origin->second) + ")";
+        }
+        if (!difference.wanted.empty()) {
+            out.problem += "; wanted: " + difference.wanted;
+        }
+        return out;
+    }
+
+private:
+    felix::render::Renderer renderer_;
+    felix::render::Ruleset ruleset_;
+    std::unordered_map<std::uint64_t, felix::render::RuleOrigin> origins_;
+};
+
+/// Links that stand in another group than their endpoint's classes have: they are judged by another policy, or closed.
+Result<void> compare_links(const felix::Snapshot& snapshot, const Wanted& wanted, Findings& findings) {
+    auto socket = netlink::Socket::open();
+    if (!socket) {
+        return fail(socket.error().message());
+    }
+    const auto links = socket->links();
+    if (!links) {
+        return fail("cannot list network interfaces: " + links.error().message());
+    }
+    std::unordered_map<std::string, const netlink::Link*> by_name;
+    for (const netlink::Link& link : *links) {
+        by_name[link.name] = &link;
+    }
+    for (const auto& [key, endpoint] : snapshot.endpoints) {
+        const auto link = by_name.find(endpoint->interface);
+        if (link == by_name.end()) {
+            continue;  // its pair is made after its endpoint was stored
+        }
+        ++findings.links;
+        const auto group = wanted.renderer().group_of(endpoint->interface);
+        const std::string object = fmt::format("interface {} ({}/{})", endpoint->interface, key.ns, key.name);
+        if (group && link->second->group != *group) {
+            findings.differences.push_back(
+                {"links", object, fmt::format("is in group {:#x} instead of {:#x}", link->second->group, *group)});
+        }
+    }
+    return {};
+}
+
+Result<Findings> look(const Context& context, const VerifyOptions& options) {
+    auto view = ClusterView::read(*context.store);
+    if (!view) {
+        return fail(describe(view.error()));
+    }
+    view->restore(context.settings.node_name, felix::io::LastGoodJournal(context.settings.state_dir).load());
+    MANUL_TRY(auto socket, felix::io::NftSocket::open());
+    MANUL_TRY(const auto before, socket.read());
+    const felix::Snapshot& snapshot = view->node(context.settings.node_name);
+    const Wanted wanted(view->batch(context.settings.node_name), before.state);
+    const auto wants_elements = [&](const felix::render::TableKey& key, const std::string& name) {
+        const auto table = wanted.ruleset().tables.find(key);
+        const auto set = table == wanted.ruleset().tables.end() ? decltype(table->second.sets.end()){}
+                                                                : table->second.sets.find(name);
+        return options.all_elements || table == wanted.ruleset().tables.end() || set == table->second.sets.end() ||
+               set->second.member_keys().size() <= kMostElements;
+    };
+    MANUL_TRY(const auto kernel, socket.contents(wants_elements));
+    Findings findings;
+    findings.extent = extent(wanted.ruleset(), kernel);
+    for (const Difference& difference : felix::nft::verify(wanted.ruleset(), kernel)) {
+        findings.differences.push_back(wanted.named(difference));
+    }
+    MANUL_CHECK(compare_links(snapshot, wanted, findings));
+    return findings;
+}
+
+std::string summary(const Findings& findings) {
+    const felix::nft::Extent& extent = findings.extent;
+    std::string text =
+        fmt::format("{} tables, {} chains, {} rules, {} sets with {} elements, {} links compared", extent.tables,
+                    extent.chains, extent.rules, extent.sets, extent.elements, findings.links);
+    if (extent.sets_not_read != 0) {
+        text += fmt::format("; {} sets were too large to read (--all-elements reads them)", extent.sets_not_read);
+    }
+    return text;
+}
+
+json::object as_json(const std::string& node, const Findings& findings) {
+    json::array differences;
+    for (const NamedDifference& difference : findings.differences) {
+        differences.emplace_back(
+            json::object{{"table", difference.table}, {"object", difference.object}, {"problem", difference.problem}});
+    }
+    const felix::nft::Extent& extent = findings.extent;
+    return {{"node", node},
+            {"equal", findings.differences.empty()},
+            {"differences", std::move(differences)},
+            {"compared",
+             {{"tables", extent.tables},
+              {"chains", extent.chains},
+              {"rules", extent.rules},
+              {"sets", extent.sets},
+              {"elements", extent.elements},
+              {"setsNotRead", extent.sets_not_read},
+              {"links", findings.links}}}};
+}
+
+}  // namespace
+
+ExitCode policy_verify(const Context& context, const VerifyOptions& options) {
+    auto findings = look(context, options);
+    for (int again = 1; again < kLooks && (!findings || !findings->differences.empty()); ++again) {
+        std::this_thread::sleep_for(kBetweenLooks);
+        findings = look(context, options);
+    }
+    if (!findings) {
+        return context.fail("cannot verify: " + findings.error().message);
+    }
+    const ExitCode code = findings->differences.empty() ? ExitCode::ok : ExitCode::failed;
+    if (!options.format.empty()) {
+        const ExitCode printed =
+            print_document(context, as_json(context.settings.node_name, *findings), options.format);
+        return printed == ExitCode::ok ? code : printed;
+    }
+    for (const NamedDifference& difference : findings->differences) {
+        context.print(fmt::format("{}{}{} {}\n", difference.table, difference.object.empty() ? "" : ": ",
+                                  difference.object, difference.problem));
+    }
+    context.print(fmt::format("node {}: {}: {}\n", context.settings.node_name,
+                              findings->differences.empty()
+                                  ? std::string("the kernel holds what the resources ask")
+                                  : fmt::format("{} differences", findings->differences.size()),
+                              summary(*findings)));
+    return code;
+}
+
+}  // namespace manul::ctl

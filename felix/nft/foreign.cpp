@@ -1,0 +1,124 @@
+#include "felix/nft/foreign.hpp"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+
+#include <string_view>
+
+#include "base/bytes.hpp"
+#include "felix/nft/wire.hpp"
+
+namespace manul::felix::nft {
+
+namespace {
+
+using netlink::AttributeWalk;
+
+ByteView find(ByteView attributes, std::uint16_t type) {
+    AttributeWalk walk(attributes);
+    while (const auto attribute = walk.next()) {
+        if (attribute->type == type) {
+            return attribute->payload;
+        }
+    }
+    return {};
+}
+
+std::string text(ByteView attributes, std::uint16_t type) {
+    AttributeWalk walk(attributes);
+    while (const auto attribute = walk.next()) {
+        if (attribute->type == type) {
+            return std::string(attribute->text());
+        }
+    }
+    return {};
+}
+
+/// The attributes of a message of this kind; nothing for others.
+std::optional<ByteView> attributes_of(const netlink::MessageView& message, std::uint8_t kind) {
+    if (message.type != (NFNL_SUBSYS_NFTABLES << 8U | kind) || message.payload.size() < sizeof(nfgenmsg)) {
+        return std::nullopt;
+    }
+    return message.payload.subspan(sizeof(nfgenmsg));
+}
+
+std::string_view family_name(std::uint8_t family) {
+    switch (family) {
+        case NFPROTO_IPV4:
+            return "ip";
+        case NFPROTO_IPV6:
+            return "ip6";
+        default:
+            return "inet";
+    }
+}
+
+bool is_drop(ByteView immediate) {
+    const ByteView verdict = find(find(immediate, NFTA_IMMEDIATE_DATA), NFTA_DATA_VERDICT);
+    const ByteView code = find(verdict, NFTA_VERDICT_CODE);
+    return code.size() == 4 && big_endian_u32(code) == NF_DROP;
+}
+
+}  // namespace
+
+std::string ForeignChain::to_string() const { return std::string(family_name(family)) + " " + table + " " + name; }
+
+void request_base_chains(netlink::RequestBuffer& out) {
+    const nfgenmsg fixed{NFPROTO_UNSPEC, NFNETLINK_V0, 0};
+    out.begin(NFNL_SUBSYS_NFTABLES << 8U | NFT_MSG_GETCHAIN, NLM_F_REQUEST | NLM_F_DUMP, fixed);
+    out.end();
+}
+
+std::optional<ForeignChain> decode_foreign_chain(const netlink::MessageView& message) {
+    const auto attributes = attributes_of(message, NFT_MSG_NEWCHAIN);
+    if (!attributes) {
+        return std::nullopt;
+    }
+    ForeignChain chain;
+    chain.family = message.payload[0];
+    chain.table = text(*attributes, NFTA_CHAIN_TABLE);
+    chain.name = text(*attributes, NFTA_CHAIN_NAME);
+    const ByteView hook = find(*attributes, NFTA_CHAIN_HOOK);
+    const bool of_ip = chain.family == NFPROTO_IPV4 || chain.family == NFPROTO_IPV6 || chain.family == NFPROTO_INET;
+    if (hook.empty() || !of_ip || text(*attributes, NFTA_CHAIN_TYPE) != "filter" || render::find_table(chain.table)) {
+        return std::nullopt;
+    }
+    chain.hook = static_cast<render::Hook::Point>(big_endian_u32(find(hook, NFTA_HOOK_HOOKNUM)));
+    chain.priority = static_cast<std::int32_t>(big_endian_u32(find(hook, NFTA_HOOK_PRIORITY)));
+    const ByteView policy = find(*attributes, NFTA_CHAIN_POLICY);
+    chain.drops_by_policy = policy.size() == 4 && big_endian_u32(policy) == NF_DROP;
+    return chain;
+}
+
+void request_rules(netlink::RequestBuffer& out, const ForeignChain& chain) {
+    const nfgenmsg fixed{chain.family, NFNETLINK_V0, 0};
+    out.begin(NFNL_SUBSYS_NFTABLES << 8U | NFT_MSG_GETRULE, NLM_F_REQUEST | NLM_F_DUMP, fixed);
+    out.text(NFTA_RULE_TABLE, chain.table);
+    out.text(NFTA_RULE_CHAIN, chain.name);
+    out.end();
+}
+
+bool denies_everything(const netlink::MessageView& message) {
+    const auto attributes = attributes_of(message, NFT_MSG_NEWRULE);
+    if (!attributes) {
+        return false;
+    }
+    AttributeWalk walk(find(*attributes, NFTA_RULE_EXPRESSIONS));
+    while (const auto element = walk.next()) {
+        const std::string name = text(element->payload, NFTA_EXPR_NAME);
+        if (name == "reject") {
+            return true;
+        }
+        if (name == "immediate") {
+            return is_drop(find(element->payload, NFTA_EXPR_DATA));
+        }
+        if (name != "counter" && name != "log") {
+            return false;  // a condition
+        }
+    }
+    return false;
+}
+
+}  // namespace manul::felix::nft
