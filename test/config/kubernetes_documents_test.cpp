@@ -92,6 +92,22 @@ TEST_CASE("recorded addresses win over those of the status, and a pod that ended
     }
 }
 
+TEST_CASE("limits of a pod's annotations are those of its endpoint, as far as they can be") {
+    const auto qos = [](const std::string& annotations) {
+        const json::object spec = parse(endpoint(R"(,"annotations":{)" + annotations + "}", kOnNode, ""));
+        return spec.contains("qosControls") ? json::serialize(spec.at("qosControls")) : std::string("none");
+    };
+    CHECK(qos(R"("qos.projectcalico.org/ingressBandwidth":"10M","qos.projectcalico.org/egressBurst":"1Mi",
+        "qos.projectcalico.org/egressPacketRate":"100","qos.projectcalico.org/dscp":"EF")") ==
+          R"({"ingressBandwidth":10000000,"egressBurst":1048576,"egressPacketRate":100,"dscp":46})");
+    CHECK(qos(R"("kubernetes.io/ingress-bandwidth":"1.5G","kubernetes.io/egress-bandwidth":"1k",
+        "qos.projectcalico.org/egressBandwidth":"2k","qos.projectcalico.org/dscp":"8")") ==
+          R"({"ingressBandwidth":1500000000,"egressBandwidth":2000,"dscp":8})");
+    CHECK(qos(R"("qos.projectcalico.org/ingressBandwidth":"999","qos.projectcalico.org/egressBandwidth":"fast",
+        "qos.projectcalico.org/ingressPacketRate":"10001","qos.projectcalico.org/egressBurst":"-1k",
+        "qos.projectcalico.org/ingressBurst":"1e9","qos.projectcalico.org/dscp":"64")") == "none");
+}
+
 TEST_CASE("a pod's own labels cannot pretend to come from its namespace or service account") {
     const auto translated =
         to_document(Kind::workload_endpoint, place_of(Kind::workload_endpoint, CalicoGroup::v3),

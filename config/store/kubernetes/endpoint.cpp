@@ -1,6 +1,10 @@
 #include "config/store/kubernetes/endpoint.hpp"
 
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +19,7 @@
 
 #include "base/sha1.hpp"
 #include "config/model/names.hpp"
+#include "config/model/scalar.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "config/store/kubernetes/documents.hpp"
 #include "config/store/kubernetes/json_text.hpp"
@@ -104,6 +109,76 @@ json::array ports_of(const json::object& spec) {
     return out;
 }
 
+/// A quantity of Kubernetes ("10M", "1.5Gi") as a whole number; nothing for other texts and for what does not fit.
+std::optional<std::uint64_t> parse_quantity(std::string_view text) {
+    struct Suffix {
+        std::string_view text;
+        double factor;
+    };
+    constexpr auto kSuffixes = std::to_array<Suffix>({{"", 1},
+                                                      {"k", 1e3},
+                                                      {"M", 1e6},
+                                                      {"G", 1e9},
+                                                      {"T", 1e12},
+                                                      {"P", 1e15},
+                                                      {"Ki", 0x1p10},
+                                                      {"Mi", 0x1p20},
+                                                      {"Gi", 0x1p30},
+                                                      {"Ti", 0x1p40},
+                                                      {"Pi", 0x1p50}});
+    double number = 0;
+    const auto [end, failed] =
+        std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+    const std::string_view rest = text.substr(static_cast<std::size_t>(end - text.data()));
+    const auto suffix = std::ranges::find(kSuffixes, rest, &Suffix::text);
+    if (failed != std::errc{} || suffix == kSuffixes.end() || number < 0 || number * suffix->factor > 1e18) {
+        return std::nullopt;
+    }
+    return static_cast<std::uint64_t>(number * suffix->factor);
+}
+
+/// Limits of the endpoint's own annotations; a value that is none, or out of the range that an endpoint may have, does
+/// not count.
+json::object qos_of(const json::object& annotations) {
+    struct Limit {
+        std::string_view name;  ///< behind "ingress" and "egress"
+        std::uint64_t least;
+        std::uint64_t most;
+    };
+    constexpr auto kLimits = std::to_array<Limit>({{"Bandwidth", 1'000, 1'000'000'000'000'000},
+                                                   {"Burst", 1'000, 34'359'738'360},
+                                                   {"Peakrate", 1'010, 1'010'000'000'000'000},
+                                                   {"Minburst", 1'000, 100'000'000},
+                                                   {"PacketRate", 1, 10'000},
+                                                   {"PacketBurst", 1, 10'000},
+                                                   {"MaxConnections", 1, 4'294'967'295}});
+    json::object out;
+    for (const std::string direction : {"ingress", "egress"}) {
+        for (const Limit& limit : kLimits) {
+            const std::string field = direction + std::string(limit.name);
+            std::string text = text_at(annotations, "qos.projectcalico.org/" + field);
+            if (text.empty() && limit.name == "Bandwidth") {
+                text = text_at(annotations, "kubernetes.io/" + direction + "-bandwidth");
+            }
+            const auto value = text.empty() ? std::nullopt : parse_quantity(text);
+            if (value && *value >= limit.least && *value <= limit.most) {
+                out[field] = *value;
+            }
+        }
+    }
+    const std::string dscp = text_at(annotations, "qos.projectcalico.org/dscp");
+    model::Scalar scalar{dscp, model::ScalarForm::text};
+    if (!dscp.empty() && std::ranges::all_of(dscp, [](char c) { return c >= '0' && c <= '9'; })) {
+        scalar.form = model::ScalarForm::number;
+    }
+    std::uint8_t number = 0;
+    const model::ScalarInfo& info = model::ScalarAs<std::uint8_t, model::Dscp>::kInfo;
+    if (!dscp.empty() && info.parse(&number, scalar).outcome == model::ScalarResult::Outcome::ok) {
+        out["dscp"] = number;
+    }
+    return out;
+}
+
 /// What a pod says of itself cannot pretend to come from its namespace or service account.
 json::object labels_of(const json::object& metadata, const std::string& ns, const std::string& account) {
     json::object labels;
@@ -161,6 +236,9 @@ std::optional<json::object> endpoint_of_pod(const json::object& pod) {
         if (const json::value list = json::parse(prefixes, failed); !failed && list.is_array()) {
             endpoint["allowSpoofedSourcePrefixes"] = list;
         }
+    }
+    if (json::object qos = qos_of(annotations); !qos.empty()) {
+        endpoint["qosControls"] = std::move(qos);
     }
     json::object derived{{"name", model::workload_endpoint_name(parts)}, {"namespace", ns}};
     if (const std::string uid = text_at(metadata, "uid"); !uid.empty()) {

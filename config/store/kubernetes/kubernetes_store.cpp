@@ -232,15 +232,19 @@ private:
         return {};
     }
 
-    /// Policies of policy.networking.k8s.io come with an extension that a cluster may lack.
-    static StoreResult<void> refuse_unknown_kind(Kind kind) {
+    static StoreError unknown_kind(Kind kind) {
         const model::KindInfo& info = model::info(kind);
-        if (info.group == "policy.networking.k8s.io") {
+        const bool ours = info.group == "projectcalico.org" || info.group == "manul.io";
+        return error(Code::unavailable, fmt::format("this cluster does not know {} of {}: install {} custom resources",
+                                                    info.name, info.group, ours ? "Manul's" : "their"));
+    }
+
+    /// Policies of policy.networking.k8s.io come with an extension that a cluster may lack: there are none then.
+    static StoreResult<void> refuse_unknown_kind(Kind kind) {
+        if (model::info(kind).group == "policy.networking.k8s.io") {
             return {};
         }
-        return std::unexpected(error(
-            Code::unavailable, fmt::format("this cluster does not know {} of {}: install Manul's custom resources",
-                                           info.name, info.group)));
+        return std::unexpected(unknown_kind(kind));
     }
 
     static StoreError stale(const model::Key& key, const Revision& found, const Revision& expected) {
@@ -313,11 +317,7 @@ private:
         auto answer = api_->write(method, path, {{"fieldValidation", "Strict"}},
                                   kubernetes::to_object(place, std::move(document)));
         if (!answer) {
-            StoreError failed = std::move(answer).error();
-            if (is_unknown_kind(failed)) {
-                MANUL_CHECK(refuse_unknown_kind(key.kind));
-            }
-            return std::unexpected(std::move(failed));
+            return std::unexpected(is_unknown_kind(answer.error()) ? unknown_kind(key.kind) : answer.error());
         }
         return to_object(*to_document(key.kind, place, *std::move(answer)));
     }
