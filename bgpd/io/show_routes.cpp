@@ -36,7 +36,7 @@ using speaker::RouteQuery;
 
 constexpr std::uint32_t kMostPrefixes = 10'000;  // what fits in an answer of 1 MiB
 // A part ends after about so many routes, looked for in steps of so many slots, in so many slots at most.
-constexpr std::size_t kRoutesAPart = 1000;
+constexpr std::size_t kRoutesAPart = 300;
 constexpr std::size_t kSlotsAStep = 8;
 constexpr std::size_t kSlotsAPart = 8192;
 

@@ -22,7 +22,7 @@ constexpr std::chrono::seconds kPatience{20};
 Result<json::object> ask_bgpd(const Context& context, const json::object& request) {
     auto answer = control::call(context.settings.run_dir + "/bgpd.sock", request, kPatience);
     if (!answer) {
-        return fail("manul-bgpd does not answer on this node: " + answer.error().message);
+        return fail("manul-bgpd of this node: " + answer.error().message);
     }
     if (!answer->is_object()) {
         return fail("manul-bgpd gave an answer that this manulctl does not understand");
