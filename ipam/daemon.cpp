@@ -32,10 +32,6 @@ namespace json = boost::json;
 constexpr std::int64_t kSecondUs = 1'000'000;
 constexpr std::int64_t kJournalUs = 5 * kSecondUs;
 constexpr std::int64_t kPresenceUs = 5 * kSecondUs;
-constexpr std::int64_t kTidyUs = 60 * kSecondUs;
-constexpr std::uint64_t kLookEverywhereEach = 60;  // runs of tidy(): hourly
-
-WallTime wall_now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
 
 void send(control::Reply& reply, const Answer& answer) { reply(to_json(answer)); }
 
@@ -59,6 +55,8 @@ Result<void> make_directory(const std::string& path, mode_t mode) {
 
 }  // namespace
 
+WallTime wall_now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
+
 std::string read_boot_id() {
     const UniqueFd file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
     std::array<char, 64> buffer{};
@@ -80,9 +78,12 @@ Ipamd::Ipamd(Daemon& daemon, const config::Settings& settings, std::unique_ptr<s
       journal_timer_(daemon.io(), [this] { read_journal(); }),
       presence_timer_(daemon.io(), [this] { check_presence(); }),
       tidy_timer_(daemon.io(), [this] { tidy(); }),
+      chores_timer_(daemon.io(), [this] { run_chores(); }),
+      history_(settings.state_dir + "/ipam-history.log"),
       store_worker_(daemon.io()),
       link_worker_(daemon.io()),
       journal_worker_(daemon.io()),
+      chores_worker_(daemon.io()),
       report_(daemon.io(), store_worker_, *store_) {}
 
 Ipamd::~Ipamd() = default;
@@ -126,6 +127,7 @@ Result<void> Ipamd::open() {
                                                        [this](json::object request, Reply reply) {
                                                            on_control_request(request, std::move(reply));
                                                        }));
+    MANUL_CHECK(open_status_servers());
     read_journal();
     connect();
     return {};
@@ -186,7 +188,11 @@ void Ipamd::run_adds() {
                 requests.push_back(add->request);
             }
         }
+        const auto asked_at = std::chrono::steady_clock::now();
         auto results = service_.add(requests, wall_now());
+        metrics_.commit_seconds.observe(
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - asked_at).count());
+        history_.append(service_.take_history());
         return [this, changes = std::move(changes), blocked = std::move(blocked), clear = std::move(clear),
                 results = std::move(results)]() mutable {
             adds_running_ = false;
@@ -218,6 +224,7 @@ void Ipamd::answer_add(WaitingAdd& add, const Answer& answer) {
     if (!answer.error) {
         known_.insert(add.request.attachment);
     }
+    (answer.error ? metrics_.adds_failed : metrics_.adds).add();
     if (answer.error) {
         log::emit(kAddFailed, add.request.attachment.container_id, add.request.attachment.ifname, add.request.network,
                   answer.error->msg);
@@ -353,6 +360,7 @@ void Ipamd::enqueue_del(WaitingDel del) {
 }
 
 void Ipamd::on_del_settled(const Attachment& attachment, const std::string& problem) {
+    (problem.empty() ? metrics_.dels : metrics_.dels_delayed).add();
     if (!problem.empty()) {
         refuse_held(attachment, "the DEL of this container is not carried out yet: " + problem);
         return;
@@ -466,7 +474,9 @@ void Ipamd::connect() {
             if (!presence_timer_.armed()) {
                 presence_timer_.after_us(0);
                 tidy_timer_.after_us(kTidyUs);
+                chores_timer_.after_us(0);
             }
+            sync_tunnels();
             update_report();
         };
     });
@@ -511,6 +521,9 @@ void Ipamd::on_changes(const Outcome<Service::Changes>& changes) {
         log::emit(kNodeRestored, settings_.node_name);
         connect();
     }
+    if (changes->pools_changed) {
+        sync_tunnels();
+    }
     if (changes->any) {
         update_report();
     }
@@ -548,6 +561,7 @@ void Ipamd::check_presence() {
                 const auto dead =
                     known ? presence_.observe(*known, links, std::chrono::steady_clock::now()) : std::vector<Release>{};
                 const auto results = service_.release(dead, wall_now());
+                history_.append(service_.take_history());  // of the deleter too
                 for (std::size_t i = 0; i < dead.size(); ++i) {
                     if (results[i] && *results[i]) {
                         log::emit(kInterfaceGone, dead[i].attachment.container_id, dead[i].attachment.ifname);
@@ -557,39 +571,6 @@ void Ipamd::check_presence() {
             });
         };
     });
-}
-
-void Ipamd::tidy() {
-    tidy_timer_.after_us(kTidyUs);
-    const bool everywhere = ++tidy_runs_ % kLookEverywhereEach == 0;
-    store_worker_.submit([this, everywhere, busy = deleter_->busy_handles()] {
-        const auto done = service_.tidy(busy, everywhere, std::chrono::steady_clock::now(), wall_now());
-        if (done && (done->blocks > 0 || done->handles > 0)) {
-            log::emit(kTidied, done->blocks, done->handles);
-        }
-        return [] {};
-    });
-}
-
-void Ipamd::update_report() {
-    store_worker_.submit([this, in_sync = started_] {
-        model::NodeReportSpec content = service_.knowledge().report();
-        content.in_sync = in_sync;
-        return [this, content = std::move(content), nodes = service_.knowledge().node_count()]() mutable {
-            report(std::move(content), nodes);
-        };
-    });
-}
-
-void Ipamd::report(model::NodeReportSpec content, std::size_t nodes) {
-    for (const model::NotInForce& refusal : content.not_in_force) {
-        if (std::ranges::find(known_refusals_, refusal) == known_refusals_.end()) {
-            log::emit(kObjectRefused, refusal.kind, refusal.name, refusal.reason);
-        }
-    }
-    known_refusals_ = content.not_in_force;
-    report_.set_node_count(nodes);
-    report_.update(std::move(content));
 }
 
 }  // namespace manul::ipam

@@ -13,10 +13,14 @@
 #include "base/control.hpp"
 #include "base/daemon.hpp"
 #include "base/error.hpp"
+#include "base/http_status.hpp"
+#include "base/metrics.hpp"
 #include "config/report.hpp"
 #include "config/settings.hpp"
 #include "config/store/store.hpp"
+#include "ipam/chores.hpp"
 #include "ipam/deleter.hpp"
+#include "ipam/history_file.hpp"
 #include "ipam/host_links.hpp"
 #include "ipam/journal.hpp"
 #include "ipam/service.hpp"
@@ -46,6 +50,32 @@ private:
         Request request;
         Reply reply;
         bool way_is_clear = false;  ///< a link that had its name was dealt with
+    };
+    /// Written by several threads, read by the one that answers.
+    struct Metrics {
+        metrics::Registry registry;
+        metrics::Counter& adds = registry.counter("manul_ipamd_adds_total", "ADDs by result", {{"result", "ok"}});
+        metrics::Counter& adds_failed =
+            registry.counter("manul_ipamd_adds_total", "ADDs by result", {{"result", "failed"}});
+        metrics::Counter& dels = registry.counter("manul_ipamd_dels_total", "DELs that were carried out");
+        metrics::Counter& dels_delayed =
+            registry.counter("manul_ipamd_dels_delayed_total", "times that a DEL has to be tried again");
+        metrics::Counter& blocks_given_up =
+            registry.counter("manul_ipamd_blocks_given_up_total", "empty blocks that this node gave back");
+        metrics::Counter& leaks_freed =
+            registry.counter("manul_ipamd_leaks_freed_total", "handles that nobody used; a steady rate is a leak");
+        metrics::Gauge& endpoints = registry.gauge("manul_ipamd_endpoints", "endpoints of this node");
+        metrics::Gauge& commits = registry.gauge("manul_ipamd_commits", "transactions since the start");
+        metrics::Gauge& conflicts =
+            registry.gauge("manul_ipamd_conflicts", "transactions that another writer spoiled, since the start");
+        metrics::Gauge& waiting_adds = registry.gauge("manul_ipamd_waiting_adds", "ADDs that are not answered yet");
+        metrics::Gauge& waiting_dels = registry.gauge("manul_ipamd_waiting_dels", "DELs that are not carried out yet");
+        metrics::Gauge& in_sync = registry.gauge("manul_ipamd_in_sync", "1 while the datastore can be used");
+        metrics::Gauge& does_chores =
+            registry.gauge("manul_ipamd_does_chores", "1 on the node that works for the whole cluster");
+        metrics::Histogram& commit_seconds =
+            registry.histogram("manul_ipamd_add_commit_seconds", "time of the transactions of ADDs",
+                               {0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5});
     };
     struct WaitingDel {
         Request request;
@@ -77,7 +107,13 @@ private:
     void read_journal();
     void check_presence();
     void tidy();
+    void sync_tunnels();
+    void run_chores();
+    void on_chores(const Outcome<Chores::Done>& done);
     void update_report();
+    // What Prometheus and probes ask.
+    [[nodiscard]] Result<void> open_status_servers();
+    [[nodiscard]] std::string exposition();
     void report(model::NodeReportSpec content, std::size_t nodes);
 
     Daemon& daemon_;
@@ -102,6 +138,8 @@ private:
     bool dels_running_ = false;
     bool taking_changes_ = false;
     bool started_ = false;
+    static constexpr std::int64_t kTidyUs = 60'000'000;
+    static constexpr std::int64_t kChoresUs = 5'000'000;
     std::uint64_t tidy_runs_ = 0;
     std::string last_problem_;
     std::vector<model::NotInForce> known_refusals_;
@@ -114,12 +152,26 @@ private:
     Timer journal_timer_;
     Timer presence_timer_;
     Timer tidy_timer_;
+    Timer chores_timer_;
+    HistoryFile history_;  ///< on the store's thread
+    Metrics metrics_;
+    bool does_chores_ = false;
+    std::set<std::string> nearly_full_;  ///< pools that were reported
+    std::string last_chores_problem_;
+    std::string last_tunnel_problem_;
+    std::vector<std::unique_ptr<http_status::Server>> status_servers_;
+    // On the chores' thread: lists of the whole cluster must not keep pods waiting.
+    std::unique_ptr<store::Store> chores_store_;
+    std::unique_ptr<Chores> chores_;
     // Last: their threads end before what they work on.
     Worker store_worker_;
     Worker link_worker_;
     Worker journal_worker_;
+    Worker chores_worker_;
     config::ReportWriter report_;
 };
+
+[[nodiscard]] WallTime wall_now();
 
 /// Of the running kernel; empty when it cannot be read.
 [[nodiscard]] std::string read_boot_id();

@@ -117,9 +117,14 @@ std::optional<std::string> Knowledge::take(const store::Object& object) {
     } else if (const auto* felix = model::as<model::FelixConfiguration>(*decoded.resource)) {
         if (name == kDefaultName) {
             mtu_ = MtuSettings::from_model(felix->spec);
+            wireguard_ = {felix->spec.wireguard_enabled, felix->spec.wireguard_enabled_v6};
+        } else if (name == "node." + world_.node) {
+            own_wireguard_ = {felix->spec.wireguard_enabled, felix->spec.wireguard_enabled_v6};
         }
     } else if (const auto* node = model::as<model::Node>(*decoded.resource)) {
         world_.node_labels = node->metadata.labels;
+        has_wireguard_key_ = !node->status.wireguard_public_key.empty();
+        has_wireguard_key_v6_ = !node->status.wireguard_public_key_v6.empty();
     }
     return std::nullopt;
 }
@@ -133,6 +138,9 @@ void Knowledge::remove(const model::Key& key) {
         datastore_ready_ = true;
     } else if (key.kind == model::Kind::felix_configuration && key.name == kDefaultName) {
         mtu_ = {};
+        wireguard_ = {};
+    } else if (key.kind == model::Kind::felix_configuration && key.name == "node." + world_.node) {
+        own_wireguard_ = {};
     }
     if (key.kind == model::Kind::node) {
         nodes_.erase(key.name);
@@ -159,6 +167,14 @@ void Knowledge::note_token(model::Kind kind, const store::Revision& revision) {
     if (kind != model::Kind::node) {
         tokens_[model::reported_kind(kind)] = revision;
     }
+}
+
+TunnelSettings Knowledge::tunnel_settings() const noexcept {
+    const auto either = [](const std::optional<bool>& own, const std::optional<bool>& all) {
+        return own.value_or(all.value_or(false));
+    };
+    return {has_wireguard_key_ && either(own_wireguard_.v4, wireguard_.v4),
+            has_wireguard_key_v6_ && either(own_wireguard_.v6, wireguard_.v6)};
 }
 
 model::NodeReportSpec Knowledge::report() const {

@@ -11,6 +11,7 @@
 #include "config/store/store.hpp"
 #include "ipam/affinity.hpp"
 #include "ipam/mtu.hpp"
+#include "ipam/tunnels.hpp"
 
 /// What people configure: pools, reservations, settings, and this node's labels, followed by a watch. An object that
 /// turns invalid is not treated as deleted: its last good version stays in force and is reported.
@@ -31,6 +32,8 @@ public:
     /// False: an administrator has locked the datastore (ClusterInformation datastoreReady).
     [[nodiscard]] bool datastore_ready() const noexcept { return datastore_ready_; }
     [[nodiscard]] const MtuSettings& mtu_settings() const noexcept { return mtu_; }
+    /// What this node's tunnel ends depend on besides the pools.
+    [[nodiscard]] TunnelSettings tunnel_settings() const noexcept;
     [[nodiscard]] std::vector<model::NotInForce> not_in_force() const;
     /// What this daemon has in force, for its NodeReport.
     [[nodiscard]] model::NodeReportSpec report() const;
@@ -46,6 +49,15 @@ private:
 
     World world_;
     MtuSettings mtu_;
+    /// WireGuard as FelixConfiguration says: for all nodes, and for this one.
+    struct Wireguard {
+        std::optional<bool> v4;
+        std::optional<bool> v6;
+    };
+    Wireguard wireguard_;
+    Wireguard own_wireguard_;
+    bool has_wireguard_key_ = false;  ///< felix has one for this node
+    bool has_wireguard_key_v6_ = false;
     bool datastore_ready_ = true;
     std::map<std::string, Pool> pools_;
     std::map<std::string, std::vector<net::Prefix>> reservations_;

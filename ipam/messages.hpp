@@ -36,6 +36,21 @@ inline constexpr log::Message kJournalFailed{"IPAMD_JOURNAL_FAILED", log::Level:
 inline constexpr log::Message kTidied{"IPAMD_TIDIED", log::Level::info,
                                       "gave up {} empty blocks, freed {} leaked handles",
                                       "Handles that leak steadily point to attachments lost by a crash or by hand."};
+inline constexpr log::Message kTunnelChanged{"IPAMD_TUNNEL_CHANGED", log::Level::info, "this node's {}",
+                                             "No action needed."};
+inline constexpr log::Message kTunnelFailed{"IPAMD_TUNNEL_FAILED", log::Level::warning,
+                                            "the addresses of this node's tunnel ends are not as they should be: {}",
+                                            "The reason says what is missing; manul-ipamd tries again each minute."};
+inline constexpr log::Message kChoresTaken{"IPAMD_CHORES_TAKEN", log::Level::info,
+                                           "this node now does what is done once for the whole cluster",
+                                           "No action needed."};
+inline constexpr log::Message kChoresFailed{"IPAMD_CHORES_FAILED", log::Level::warning,
+                                            "a chore of the cluster failed: {}", "It is tried again within a minute."};
+inline constexpr log::Message kNodeFreed{"IPAMD_NODE_FREED", log::Level::info,
+                                         "a node was gone for 15 minutes; freed what it held: {}", "No action needed."};
+inline constexpr log::Message kPoolNearlyFull{
+    "IPAMD_POOL_NEARLY_FULL", log::Level::warning, "{}",
+    "Apply a further IPPool before pods are refused, or look for leaks with `manulctl ipam check`."};
 inline constexpr log::Message kNodeRestored{"IPAMD_NODE_RESTORED", log::Level::info,
                                             "the Node {} was deleted while this node lives; written back",
                                             "Stop the daemons of a node before deleting it."};

@@ -59,6 +59,12 @@ std::string endpoint_prefix(const std::string& node, const std::string& pod) {
     return name;
 }
 
+/// "default/web", or "default/<container id>".
+std::string owner_of(const model::WorkloadEndpoint& endpoint) {
+    const model::WorkloadEndpointSpec& spec = endpoint.spec;
+    return endpoint.metadata.ns + "/" + (spec.pod.empty() ? spec.container_id : spec.pod);
+}
+
 bool is_unmanaged(const model::WorkloadEndpoint& endpoint) {
     return endpoint.metadata.annotations.contains(kUnmanagedAnnotation);
 }
@@ -147,6 +153,10 @@ Outcome<Service::Changes> Service::take_changes() {
         changes.own_node_removed = changes.own_node_removed ||
                                    (event.type == store::Event::Type::removed &&
                                     event.object.key.kind == model::Kind::node && event.object.key.name == host_.node);
+        const model::Kind kind = event.object.key.kind;
+        changes.pools_changed = changes.pools_changed || kind == model::Kind::ip_pool ||
+                                kind == model::Kind::felix_configuration ||
+                                (kind == model::Kind::node && event.object.key.name == host_.node);
         knowledge_.apply(event);
         mtu_.reset();
     }
@@ -274,6 +284,8 @@ Outcome<AddResult> Service::add_one(Transaction& transaction, const Request& req
             MANUL_TRY(const auto assigned, assign(transaction.ipam(), world, demand, now));
             for (const Assigned& one : assigned) {
                 endpoint.spec.ip_networks.push_back(net::Prefix::host(one.address));
+                result.given.push_back({now, HistoryEntry::Event::assigned, one.address, demand.handle,
+                                        owner_of(endpoint), std::string(ipam::describe(one.choice))});
             }
         }
     }
@@ -331,10 +343,13 @@ std::vector<AddResult> Service::add(std::span<const Request> requests, WallTime 
     for (std::size_t i = 0; i < requests.size(); ++i) {
         out[i].answer.mtu = *mtu_;
         if (!results[i]) {
-            out[i] = AddResult{to_answer(results[i].error()), std::nullopt};
-        } else if (out[i].answer.resource_version.empty()) {
+            out[i] = AddResult{to_answer(results[i].error()), std::nullopt, {}};
+            continue;
+        }
+        if (out[i].answer.resource_version.empty()) {
             out[i].answer.resource_version = *results[i];
         }
+        std::ranges::copy(out[i].given, std::back_inserter(history_));
     }
     return out;
 }
@@ -420,8 +435,10 @@ bool Service::is_unknown(const Release& release) {
     return unknown;
 }
 
-Outcome<bool> Service::release_one(Transaction& transaction, const Release& release, WallTime now) {
+Outcome<bool> Service::release_one(Transaction& transaction, const Release& release, WallTime now,
+                                   std::vector<HistoryEntry>& given_back) {
     const World& world = knowledge_.world();
+    given_back.clear();  // of an attempt that lost a race
     MANUL_TRY(const auto endpoint, transaction.find(release.attachment));
     const std::string network = !release.network.empty() || !endpoint ? release.network : network_of(*endpoint);
     bool found = false;
@@ -433,6 +450,11 @@ Outcome<bool> Service::release_one(Transaction& transaction, const Release& rele
          {handle_id(network, release.attachment), calico_handle_id(network, release.attachment.container_id)}) {
         MANUL_TRY(const auto freed, release_handle(transaction.ipam(), world, handle, now));
         found = found || !freed.empty();
+        for (const net::Ip& address : freed) {
+            given_back.push_back({now, HistoryEntry::Event::released, address, handle,
+                                  endpoint ? owner_of(*endpoint) : release.attachment.container_id,
+                                  "its container ended"});
+        }
     }
     return found;
 }
@@ -442,9 +464,17 @@ std::vector<Outcome<bool>> Service::release(std::span<const Release> releases, W
         return {releases.size(), Outcome<bool>(std::unexpected(*not_ready()))};
     }
     source_.begin(now);
-    return run_each<bool>(committer_, releases, [&](Transaction& transaction, const Release& release) {
-        return release_one(transaction, release, now);
+    std::vector<std::vector<HistoryEntry>> given_back(releases.size());
+    auto results = run_each<bool>(committer_, releases, [&](Transaction& transaction, const Release& release) {
+        const auto index = static_cast<std::size_t>(&release - releases.data());
+        return release_one(transaction, release, now, given_back[index]);
     });
+    for (std::size_t i = 0; i < results.size(); ++i) {
+        if (results[i]) {
+            std::ranges::move(given_back[i], std::back_inserter(history_));
+        }
+    }
+    return results;
 }
 
 std::vector<Outcome<bool>> Service::release_handles(std::span<const std::string> handles, WallTime now) {
@@ -452,11 +482,23 @@ std::vector<Outcome<bool>> Service::release_handles(std::span<const std::string>
         return {handles.size(), Outcome<bool>(std::unexpected(*not_ready()))};
     }
     source_.begin(now);
-    return run_each<bool>(
-        committer_, handles, [&](Transaction& transaction, const std::string& handle) -> Outcome<bool> {
-            MANUL_TRY(const auto freed, release_handle(transaction.ipam(), knowledge_.world(), handle, now));
-            return !freed.empty();
-        });
+    using Freed = std::vector<net::Ip>;
+    const auto freed = run_each<Freed>(committer_, handles, [&](Transaction& transaction, const std::string& handle) {
+        return release_handle(transaction.ipam(), knowledge_.world(), handle, now);
+    });
+    std::vector<Outcome<bool>> results;
+    for (std::size_t i = 0; i < handles.size(); ++i) {
+        if (!freed[i]) {
+            results.emplace_back(std::unexpected(freed[i].error()));
+            continue;
+        }
+        results.emplace_back(!freed[i]->empty());
+        for (const net::Ip& address : *freed[i]) {
+            history_.push_back({now, HistoryEntry::Event::released, address, handles[i], "(no endpoint)",
+                                "nobody used it any more, or its container was replaced"});
+        }
+    }
+    return results;
 }
 
 KnownAttachment Service::describe(const model::WorkloadEndpoint& endpoint) const {

@@ -8,17 +8,20 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/model/workload_endpoint.hpp"
 #include "config/store/store.hpp"
 #include "ipam/endpoint.hpp"
 #include "ipam/garbage.hpp"
+#include "ipam/history.hpp"
 #include "ipam/knowledge.hpp"
 #include "ipam/mtu.hpp"
 #include "ipam/protocol.hpp"
 #include "ipam/store_source.hpp"
 #include "ipam/transaction.hpp"
+#include "ipam/tunnels.hpp"
 
 /// Addresses and endpoints of one node: requests in, answers out, everything in between in the datastore. Blocking;
 /// one thread at a time, the one that owns the Store. Knows nothing of sockets, links and clocks.
@@ -41,6 +44,7 @@ struct AddResult {
     /// The handle of an older attachment of the same pod, whose endpoint was taken over: its addresses are freed by
     /// release_handles() when its link is gone.
     std::optional<std::string> replaced_handle;
+    std::vector<HistoryEntry> given;  ///< addresses that this ADD took
 };
 
 /// One attachment of this node, as the lookups give it.
@@ -66,6 +70,7 @@ public:
         bool any = false;
         bool restarted = false;         ///< the watch began anew: watch_fd() is another one
         bool own_node_removed = false;  ///< to be written back
+        bool pools_changed = false;     ///< or what else sync_tunnels() depends on
         std::size_t endpoints_synced = 0;
         std::vector<std::string> refused;  ///< Pods whose endpoints could not follow them, and why
     };
@@ -94,6 +99,13 @@ public:
     /// The attachment whose endpoint an ADD would take over: same pod and interface, another container.
     [[nodiscard]] Outcome<std::optional<KnownAttachment>> predecessor_of(const Request& request);
 
+    /// Brings the addresses of this node's tunnel ends, and the Node that says them, in step with the pools. Returns
+    /// what changed, for people.
+    [[nodiscard]] Outcome<std::vector<std::string>> sync_tunnels(WallTime now);
+
+    /// Who was given which address and who gave it back since the last call, in order of the commits.
+    [[nodiscard]] std::vector<HistoryEntry> take_history() { return std::exchange(history_, {}); }
+
     /// Gives up empty blocks, frees leaked handles. `busy`: handles that wait for their link to go. `everywhere`: also
     /// looks for leaks in other nodes' blocks, which means reading them all.
     struct Tidied {
@@ -109,7 +121,9 @@ public:
 
 private:
     [[nodiscard]] Outcome<AddResult> add_one(Transaction& transaction, const Request& request, WallTime now);
-    [[nodiscard]] Outcome<bool> release_one(Transaction& transaction, const Release& release, WallTime now);
+    [[nodiscard]] Outcome<bool> release_one(Transaction& transaction, const Release& release, WallTime now,
+                                            std::vector<HistoryEntry>& freed);
+    [[nodiscard]] Outcome<std::string> sync_tunnel(Transaction& transaction, Tunnel tunnel, WallTime now);
     void note_pod(const store::Object& object);
     [[nodiscard]] Outcome<std::size_t> sync_pods();
     [[nodiscard]] std::optional<Failure> not_ready() const;
@@ -125,6 +139,7 @@ private:
     EmptyBlocks empty_blocks_;
     Leaks leaks_;           ///< in own blocks
     Leaks borrowed_leaks_;  ///< in blocks of others
+    std::vector<HistoryEntry> history_;
     std::vector<std::string> refused_;
     std::vector<Uplink> uplinks_;
     std::optional<std::uint32_t> mtu_;                                  ///< of pods; nothing: to be worked out again

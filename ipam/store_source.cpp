@@ -285,6 +285,15 @@ Outcome<Versioned<model::Profile>> StoreSource::profile(const model::Key& key) {
     return out;
 }
 
+Outcome<Versioned<model::Node>> StoreSource::node(const model::Key& key) {
+    MANUL_TRY(const Stored* found, read(key));
+    Versioned<model::Node> out;
+    if (found != nullptr) {
+        out = {model::as<model::Node>(found->view), found->revision, found->problem};
+    }
+    return out;
+}
+
 Outcome<std::shared_ptr<const model::Pod>> StoreSource::pod(const std::string& ns, const std::string& name) {
     MANUL_TRY(const Stored* found, read({model::Kind::pod, ns, name}));
     return found == nullptr ? nullptr : model::as<model::Pod>(found->view);

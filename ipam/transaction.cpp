@@ -110,6 +110,14 @@ public:
                                                 [&](model::Profile& out) { out.spec = entry.now->spec; }));
             }
         }
+        for (const auto& [key, entry] : transaction.nodes().entries()) {
+            if (entry.is_changed() && entry.now) {
+                MANUL_CHECK(put<model::Node>(key, entry.base.revision, entry.base.exists(), [&](model::Node& out) {
+                    out.spec = entry.now->spec;
+                    out.status = entry.now->status;
+                }));
+            }
+        }
         for (const auto& [key, entry] : transaction.endpoints().entries()) {
             if (entry.is_changed() && !entry.now) {
                 remove(key, entry.base.revision);
@@ -171,6 +179,9 @@ void forget_reads(StoreSource& source, const Transaction& transaction) {
     for (const auto& [key, entry] : transaction.profiles().entries()) {
         source.forget(key);
     }
+    for (const auto& [key, entry] : transaction.nodes().entries()) {
+        source.forget(key);
+    }
 }
 
 bool lost_a_race(StoreError::Code code) noexcept {
@@ -224,14 +235,34 @@ Outcome<void> Transaction::create_profile(const model::Profile& profile) {
     return {};
 }
 
+Outcome<std::shared_ptr<const model::Node>> Transaction::node(const std::string& name) {
+    const model::Key key{model::Kind::node, {}, name};
+    if (const auto* entry = nodes_.find(key)) {
+        return entry->now;
+    }
+    MANUL_TRY(auto base, source_.node(key));
+    return nodes_.load(key, std::move(base)).now;
+}
+
+Outcome<void> Transaction::put_node(const std::string& name, const model::NodeSpec& spec) {
+    MANUL_TRY(const auto before, node(name));
+    if (before) {
+        auto after = std::make_shared<model::Node>(*before);
+        after->spec = spec;
+        nodes_.set({model::Kind::node, {}, name}, std::move(after));
+    }
+    return {};
+}
+
 Transaction::Savepoint Transaction::savepoint() const noexcept {
-    return {ipam_.savepoint(), endpoints_.savepoint(), profiles_.savepoint()};
+    return {ipam_.savepoint(), endpoints_.savepoint(), profiles_.savepoint(), nodes_.savepoint()};
 }
 
 void Transaction::roll_back(const Savepoint& to) {
     ipam_.roll_back(to.ipam);
     endpoints_.roll_back(to.endpoints);
     profiles_.roll_back(to.profiles);
+    nodes_.roll_back(to.nodes);
 }
 
 std::size_t Transaction::changed_count() const noexcept {
@@ -239,7 +270,7 @@ std::size_t Transaction::changed_count() const noexcept {
         return static_cast<std::size_t>(
             std::ranges::count_if(overlay.entries(), [](const auto& pair) { return pair.second.is_changed(); }));
     };
-    return ipam_.changed_count() + count(endpoints_) + count(profiles_);
+    return ipam_.changed_count() + count(endpoints_) + count(profiles_) + count(nodes_);
 }
 
 std::size_t Committer::gather(std::span<const Change> changes, Transaction& transaction, Results& results) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "config/model/kind.hpp"
+#include "config/model/node.hpp"
 #include "config/store/store.hpp"
 #include "ipam/draft.hpp"
 #include "ipam/store_source.hpp"
@@ -33,14 +35,21 @@ public:
     [[nodiscard]] Outcome<void> put_endpoint(const model::Key& key,
                                              std::shared_ptr<const model::WorkloadEndpoint> endpoint);
     [[nodiscard]] Outcome<void> create_profile(const model::Profile& profile);
+    using Nodes = Overlay<model::Key, model::Node>;
+    /// Null when there is none.
+    [[nodiscard]] Outcome<std::shared_ptr<const model::Node>> node(const std::string& name);
+    /// Changes `spec` of a Node that exists.
+    [[nodiscard]] Outcome<void> put_node(const std::string& name, const model::NodeSpec& spec);
 
     [[nodiscard]] const Endpoints& endpoints() const noexcept { return endpoints_; }
     [[nodiscard]] const Profiles& profiles() const noexcept { return profiles_; }
+    [[nodiscard]] const Nodes& nodes() const noexcept { return nodes_; }
 
     struct Savepoint {
         Draft::Savepoint ipam;
         std::size_t endpoints = 0;
         std::size_t profiles = 0;
+        std::size_t nodes = 0;
     };
     [[nodiscard]] Savepoint savepoint() const noexcept;
     void roll_back(const Savepoint& to);
@@ -52,6 +61,7 @@ private:
     Draft ipam_;
     Endpoints endpoints_;
     Profiles profiles_;
+    Nodes nodes_;
 };
 
 /// A change of one request. May run several times, each time on fresh reads: whatever it reports must be assigned, not
@@ -89,8 +99,8 @@ private:
     store::Store& store_;
     StoreSource& source_;
     Limits limits_;
-    std::size_t commits_ = 0;
-    std::size_t conflicts_ = 0;
+    std::atomic<std::size_t> commits_ = 0;  // read for metrics by another thread
+    std::atomic<std::size_t> conflicts_ = 0;
 };
 
 }  // namespace manul::ipam

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,6 +33,9 @@ struct DeleteOptions {
     std::vector<std::string> words;  ///< KIND NAME...
     bool skip_not_exists = false;
     bool skip_empty = false;
+    bool release_addresses = false;  ///< of Nodes: also what the node held, at once instead of after 15 minutes
+    /// A node that lives writes its Node back; after this it counts as gone.
+    std::chrono::milliseconds write_back_wait{3000};
 };
 [[nodiscard]] ExitCode delete_objects(const Context& context, const DeleteOptions& options);
 

@@ -1,15 +1,21 @@
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
+#include <vector>
+
+#include <fmt/core.h>
 
 #include "config/codec/json.hpp"
 #include "ctl/verbs/input.hpp"
 #include "ctl/verbs/verbs.hpp"
+#include "ipam/node_release.hpp"
 
 // create, apply, replace and delete: one report, in calicoctl's words, for all of them.
 
@@ -149,6 +155,25 @@ Input named_objects(const DeleteOptions& options) {
     return input;
 }
 
+/// Frees what deleted nodes held. A node whose Node came back is alive, and keeps it.
+void release_nodes(const Context& context, const std::vector<InputObject>& objects, std::chrono::milliseconds wait,
+                   std::vector<std::string>& errors) {
+    std::this_thread::sleep_for(wait);
+    for (const InputObject& object : objects) {
+        if (object.key.kind != model::Kind::node) {
+            continue;
+        }
+        const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+        const auto freed = ipam::release_node(*context.store, object.key.name, now);
+        if (!freed) {
+            errors.push_back("addresses of " + object.key.to_string() + ": " + freed.error().msg);
+            continue;
+        }
+        context.print(fmt::format("Released {} endpoints, {} addresses and {} blocks of node {}\n", freed->endpoints,
+                                  freed->addresses, freed->blocks, object.key.name));
+    }
+}
+
 }  // namespace
 
 ExitCode write_objects(const Context& context, WriteVerb verb, const WriteOptions& options) {
@@ -194,6 +219,9 @@ ExitCode delete_objects(const Context& context, const DeleteOptions& options) {
         } else if (!options.skip_not_exists || removed.error().code != StoreError::Code::not_found) {
             errors.push_back(options.words.empty() ? failure_line(object, removed.error()) : describe(removed.error()));
         }
+    }
+    if (options.release_addresses) {
+        release_nodes(context, input.objects, options.write_back_wait, errors);
     }
     return report(context, kDeleted, input.objects, done, errors);
 }
