@@ -24,6 +24,8 @@ std::uint64_t stable_hash(std::string_view text) noexcept {
 
 /// How many candidates beyond those known to be taken one search looks at (large reservations may cover many).
 constexpr std::uint64_t kMaxSearch = 65536;
+/// How many are looked at one by one before.
+constexpr std::uint64_t kProbes = 16;
 
 Outcome<void> confirm(Draft& draft, const std::string& node, const net::Prefix& cidr) {
     return draft.put_affinity(node, cidr,
@@ -96,6 +98,22 @@ Outcome<std::optional<Claim>> reclaim(Draft& draft, const World& world, const Po
     return std::nullopt;
 }
 
+/// Claims a candidate if it does not exist, or has room and no owner.
+Outcome<std::optional<Claim>> try_claim(Draft& draft, const World& world, const net::Prefix& cidr, WallTime now) {
+    MANUL_TRY(const bool exists, draft.block_exists(cidr));
+    if (!exists) {
+        MANUL_CHECK(create_block(draft, world, cidr, now));
+        MANUL_CHECK(confirm(draft, world.node, cidr));
+        return Claim{cidr, ClaimKind::created};
+    }
+    MANUL_TRY(const auto block, draft.block(cidr));
+    if (block && block->affinity().empty() && has_room(*block, world.reservations)) {
+        MANUL_CHECK(adopt(draft, world, *block, now));
+        return Claim{cidr, ClaimKind::adopted};
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 IpamSettings settings_of(const model::IpamConfigurationSpec& spec) {
@@ -135,26 +153,33 @@ Outcome<bool> settle(Draft& draft, const World& world, const net::Prefix& cidr, 
 }
 
 Outcome<std::optional<Claim>> claim_block(Draft& draft, const World& world, const Pool& pool, WallTime now) {
-    MANUL_TRY(const auto affinities, draft.affinities_in(pool.cidr));
-    const Taken taken(affinities, pool.block_size);
     const std::uint64_t count = pool.block_count();
     const std::uint64_t start = stable_hash(world.node) % count;
+    // In most pools there is room nearby: a few blocks are looked at one by one before the whole cluster's claims are.
+    MANUL_TRY(const auto odd, draft.odd_blocks(pool.cidr, pool.block_size));
+    const std::uint64_t probes = std::min(count, kProbes);
+    for (std::uint64_t i = 0; i < probes; ++i) {
+        const net::Prefix cidr = pool.block((start + i) % count);
+        if (world.reservations.covers(cidr) ||
+            std::ranges::any_of(odd, [&](const net::Prefix& other) { return other.overlaps(cidr); })) {
+            continue;
+        }
+        MANUL_TRY(auto claim, try_claim(draft, world, cidr, now));
+        if (claim) {
+            return claim;
+        }
+    }
+    MANUL_TRY(const auto affinities, draft.affinities_in(pool.cidr));
+    const Taken taken(affinities, pool.block_size);
     const std::uint64_t steps = std::min<std::uint64_t>(count, kMaxSearch + taken.size());
-    for (std::uint64_t i = 0; i < steps; ++i) {
+    for (std::uint64_t i = probes; i < steps; ++i) {
         const net::Prefix cidr = pool.block((start + i) % count);
         if (taken.overlaps(cidr) || world.reservations.covers(cidr)) {
             continue;
         }
-        MANUL_TRY(const bool exists, draft.block_exists(cidr));
-        if (!exists) {
-            MANUL_CHECK(create_block(draft, world, cidr, now));
-            MANUL_CHECK(confirm(draft, world.node, cidr));
-            return Claim{cidr, ClaimKind::created};
-        }
-        MANUL_TRY(const auto block, draft.block(cidr));
-        if (block && block->affinity().empty() && has_room(*block, world.reservations)) {
-            MANUL_CHECK(adopt(draft, world, *block, now));
-            return Claim{cidr, ClaimKind::adopted};
+        MANUL_TRY(auto claim, try_claim(draft, world, cidr, now));
+        if (claim) {
+            return claim;
         }
     }
     return reclaim(draft, world, pool, now);

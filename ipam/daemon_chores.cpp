@@ -144,8 +144,8 @@ std::string Ipamd::exposition() {
 }
 
 Result<void> Ipamd::open_status_servers() {
-    const std::uint16_t metrics_port = settings_.ipamd_metrics_port;
-    const std::uint16_t health_port = settings_.ipamd_health_port;
+    const std::uint16_t metrics_port = settings_.listeners.ipamd_metrics_port;
+    const std::uint16_t health_port = settings_.listeners.ipamd_health_port;
     http_status::Pages metrics{.metrics = [this] { return exposition(); }, .live = {}, .ready = {}};
     http_status::Pages health{
         .metrics = {},
@@ -160,7 +160,7 @@ Result<void> Ipamd::open_status_servers() {
     }
     const auto listen = [this](std::uint16_t port, http_status::Pages pages) -> Result<void> {
         MANUL_TRY(auto server,
-                  http_status::Server::listen(daemon_.io(), settings_.metrics_host, port, std::move(pages)));
+                  http_status::Server::listen(daemon_.io(), settings_.listeners.metrics_host, port, std::move(pages)));
         status_servers_.push_back(std::move(server));
         return {};
     };

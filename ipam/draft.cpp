@@ -7,6 +7,17 @@
 
 namespace manul::ipam {
 
+Outcome<std::vector<net::Prefix>> Source::odd_blocks(const net::Prefix& range, std::uint8_t block_size) {
+    MANUL_TRY(const auto affinities, affinities_in(range));
+    std::vector<net::Prefix> odd;
+    for (const Affinity& affinity : affinities) {
+        if (affinity.cidr.length() != block_size) {
+            odd.push_back(affinity.cidr);
+        }
+    }
+    return odd;
+}
+
 Outcome<const Draft::Blocks::Entry*> Draft::load_block(const net::Prefix& cidr) {
     if (const auto* entry = blocks_.find(cidr)) {
         return entry;

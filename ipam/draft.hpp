@@ -69,6 +69,10 @@ public:
     [[nodiscard]] virtual Outcome<std::vector<net::Prefix>> blocks_of(const std::string& node) = 0;
     /// All affinities whose blocks overlap `range`. O(blocks of the cluster) of small objects.
     [[nodiscard]] virtual Outcome<std::vector<Affinity>> affinities_in(const net::Prefix& range) = 0;
+    /// Blocks in `range` that somebody claims and that are not of this size: an earlier pool's. They can only become
+    /// fewer while the pools stay as they are, so an answer may be as old as the pools.
+    [[nodiscard]] virtual Outcome<std::vector<net::Prefix>> odd_blocks(const net::Prefix& range,
+                                                                       std::uint8_t block_size);
     /// All blocks that overlap `range`, ascending. O(blocks of the cluster): only when nothing is free otherwise.
     [[nodiscard]] virtual Outcome<std::vector<net::Prefix>> blocks_in(const net::Prefix& range) = 0;
     /// A number that no block which existed before has reached.
@@ -137,6 +141,9 @@ public:
     [[nodiscard]] Outcome<std::vector<net::Prefix>> blocks_of(const std::string& node);
     [[nodiscard]] Outcome<std::vector<Affinity>> affinities_in(const net::Prefix& range);
     [[nodiscard]] Outcome<std::vector<net::Prefix>> blocks_in(const net::Prefix& range);
+    [[nodiscard]] Outcome<std::vector<net::Prefix>> odd_blocks(const net::Prefix& range, std::uint8_t block_size) {
+        return source_.odd_blocks(range, block_size);
+    }
     [[nodiscard]] Outcome<std::uint64_t> next_sequence() { return source_.next_sequence(); }
 
     // Null removes.

@@ -27,7 +27,8 @@ model::LeaseSpec LeaseKeeper::next(const model::LeaseSpec* lease, const std::str
         out.acquire_time = timestamp;
     }
     out.lease_duration_seconds = static_cast<std::uint32_t>(kTakeOver.count());
-    out.renew_time = timestamp;
+    // A write that changes nothing is none, and would look like a holder that is gone (a clock may stand still).
+    out.renew_time = out.renew_time == timestamp ? timestamp.substr(0, timestamp.find('.')) + ".000001Z" : timestamp;
     return out;
 }
 

@@ -160,6 +160,9 @@ Outcome<Service::Changes> Service::take_changes() {
         knowledge_.apply(event);
         mtu_.reset();
     }
+    if (changes.pools_changed) {
+        source_.forget_odd_blocks();
+    }
     MANUL_TRY(changes.endpoints_synced, sync_pods());
     changes.refused = std::exchange(refused_, {});
     return changes;
@@ -533,67 +536,6 @@ Outcome<std::optional<KnownAttachment>> Service::predecessor_of(const Request& r
         return std::nullopt;
     }
     return describe(*at->second);
-}
-
-Outcome<Service::Tidied> Service::tidy(const std::set<std::string>& busy, bool everywhere, SteadyTime steady,
-                                       WallTime now) {
-    Tidied tidied;
-    if (not_ready()) {
-        return tidied;
-    }
-    source_.begin(now);
-    const World& world = knowledge_.world();
-    MANUL_TRY(const auto cidrs, source_.blocks_of(host_.node));
-    std::vector<BlockPtr> own;
-    std::vector<BlockPtr> others;
-    for (const net::Prefix& cidr : cidrs) {
-        MANUL_TRY(auto block, source_.block(cidr));
-        if (block.value && block.value->affinity() == host_affinity(host_.node)) {
-            own.push_back(block.value);
-        }
-    }
-    for (std::size_t i = 0; everywhere && i < world.pools.size(); ++i) {
-        MANUL_TRY(const auto in_pool, source_.blocks_in(world.pools[i].cidr));
-        for (const net::Prefix& cidr : in_pool) {
-            MANUL_TRY(auto block, source_.block(cidr));
-            if (block.value && block.value->affinity() != host_affinity(host_.node)) {
-                others.push_back(std::move(block.value));
-            }
-        }
-    }
-    std::set<std::string> alive = busy;
-    MANUL_TRY(const StoreSource::Endpoints* endpoints, source_.own_endpoints());
-    for (const auto& [key, endpoint] : *endpoints) {
-        alive.insert(handle_id(network_of(*endpoint), attachment_of(*endpoint)));
-        alive.insert(calico_handle_id(network_of(*endpoint), endpoint->spec.container_id));
-    }
-    source_.end();
-    auto leaked = leaks_.observe(own, host_.node, alive, steady);
-    if (everywhere) {
-        std::ranges::copy(borrowed_leaks_.observe(others, host_.node, alive, steady), std::back_inserter(leaked));
-    }
-    if (!leaked.empty()) {
-        MANUL_TRY(const auto used, source_.addresses_in_use());
-        if (!used) {
-            leaked.clear();
-        } else {
-            std::vector<BlockPtr> all = own;
-            all.insert(all.end(), others.begin(), others.end());
-            leaked = without_users(leaked, all, *used);
-        }
-    }
-    for (const auto& freed : release_handles(leaked, now)) {
-        tidied.handles += freed && *freed ? 1U : 0U;
-    }
-    const auto empty = empty_blocks_.observe(own, world, steady, now);
-    const auto given_up = run_each<bool>(committer_, std::span<const net::Prefix>(empty),
-                                         [&](Transaction& transaction, const net::Prefix& cidr) {
-                                             return give_up(transaction.ipam(), world, cidr, true, now);
-                                         });
-    for (const auto& result : given_up) {
-        tidied.blocks += result && *result ? 1U : 0U;
-    }
-    return tidied;
 }
 
 }  // namespace manul::ipam

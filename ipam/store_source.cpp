@@ -245,6 +245,15 @@ Outcome<std::vector<net::Prefix>> StoreSource::blocks_in(const net::Prefix& rang
     return std::vector<net::Prefix>(found.begin(), found.end());
 }
 
+Outcome<std::vector<net::Prefix>> StoreSource::odd_blocks(const net::Prefix& range, std::uint8_t block_size) {
+    const std::pair key(range, block_size);
+    if (const auto known = odd_blocks_.find(key); known != odd_blocks_.end()) {
+        return known->second;
+    }
+    MANUL_TRY(auto odd, Source::odd_blocks(range, block_size));
+    return odd_blocks_.insert_or_assign(key, std::move(odd)).first->second;
+}
+
 Outcome<std::uint64_t> StoreSource::next_sequence() {
     const auto listing = store_.list({.kind = model::Kind::ipam_configuration, .ns = std::nullopt, .name_prefix = {}});
     if (!listing) {
@@ -420,6 +429,7 @@ void StoreSource::forget_all() {
     blocks_.clear();
     transient_.clear();
     own_blocks_.reset();
+    odd_blocks_.clear();
     endpoints_.reset();
     by_attachment_.clear();
 }

@@ -52,6 +52,10 @@ public:
     [[nodiscard]] Outcome<std::vector<net::Prefix>> blocks_of(const std::string& node) override;
     [[nodiscard]] Outcome<std::vector<Affinity>> affinities_in(const net::Prefix& range) override;
     [[nodiscard]] Outcome<std::vector<net::Prefix>> blocks_in(const net::Prefix& range) override;
+    [[nodiscard]] Outcome<std::vector<net::Prefix>> odd_blocks(const net::Prefix& range,
+                                                               std::uint8_t block_size) override;
+    /// The pools are others now.
+    void forget_odd_blocks() { odd_blocks_.clear(); }
     [[nodiscard]] Outcome<std::uint64_t> next_sequence() override;
 
     [[nodiscard]] Outcome<Versioned<model::WorkloadEndpoint>> endpoint(const model::Key& key);
@@ -108,6 +112,7 @@ private:
     std::map<net::Prefix, Versioned<Block>> blocks_;   ///< decoded, of objects_
     std::set<model::Key> transient_;                   ///< in objects_ for this transaction only
     std::optional<std::set<net::Prefix>> own_blocks_;  ///< by affinity
+    std::map<std::pair<net::Prefix, std::uint8_t>, std::vector<net::Prefix>> odd_blocks_;
     std::optional<Endpoints> endpoints_;
     std::map<std::pair<std::string, std::string>, model::Key> by_attachment_;
 };

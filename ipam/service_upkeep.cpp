@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -6,10 +9,12 @@
 #include <fmt/core.h>
 
 #include "base/try.hpp"
+#include "ipam/names.hpp"
 #include "ipam/service.hpp"
 #include "ipam/tunnels.hpp"
 
-// The service's care for the addresses of this node's own tunnel ends.
+// What the service does without being asked: the addresses of this node's own tunnel ends, and giving back what nobody
+// uses.
 
 namespace manul::ipam {
 
@@ -99,6 +104,73 @@ Outcome<std::vector<std::string>> Service::sync_tunnels(WallTime now) {
         }
     }
     return lines;
+}
+
+Outcome<Service::Tidied> Service::tidy(const std::set<std::string>& busy, bool everywhere, SteadyTime steady,
+                                       WallTime now) {
+    Tidied tidied;
+    if (not_ready()) {
+        return tidied;
+    }
+    source_.begin(now);
+    const World& world = knowledge_.world();
+    MANUL_TRY(const auto cidrs, source_.blocks_of(host_.node));
+    std::vector<BlockPtr> own;
+    std::vector<BlockPtr> others;
+    for (const net::Prefix& cidr : cidrs) {
+        MANUL_TRY(auto block, source_.block(cidr));
+        if (block.value && block.value->affinity() == host_affinity(host_.node)) {
+            own.push_back(block.value);
+        }
+    }
+    for (std::size_t i = 0; everywhere && i < world.pools.size(); ++i) {
+        MANUL_TRY(const auto in_pool, source_.blocks_in(world.pools[i].cidr));
+        for (const net::Prefix& cidr : in_pool) {
+            MANUL_TRY(auto block, source_.block(cidr));
+            if (block.value && block.value->affinity() != host_affinity(host_.node)) {
+                others.push_back(std::move(block.value));
+            }
+        }
+    }
+    std::set<std::string> alive = busy;
+    MANUL_TRY(const StoreSource::Endpoints* endpoints, source_.own_endpoints());
+    for (const auto& [key, endpoint] : *endpoints) {
+        alive.insert(handle_id(network_of(*endpoint), attachment_of(*endpoint)));
+        alive.insert(calico_handle_id(network_of(*endpoint), endpoint->spec.container_id));
+    }
+    source_.end();
+    auto leaked = leaks_.observe(own, host_.node, alive, steady);
+    if (everywhere) {
+        std::ranges::copy(borrowed_leaks_.observe(others, host_.node, alive, steady), std::back_inserter(leaked));
+    }
+    if (!leaked.empty()) {
+        MANUL_TRY(const auto used, source_.addresses_in_use());
+        if (!used) {
+            leaked.clear();
+        } else {
+            std::vector<BlockPtr> all = own;
+            all.insert(all.end(), others.begin(), others.end());
+            leaked = without_users(leaked, all, *used);
+        }
+    }
+    for (const auto& freed : release_handles(leaked, now)) {
+        tidied.handles += freed && *freed ? 1U : 0U;
+    }
+    const auto empty = empty_blocks_.observe(own, world, steady, now);
+    std::vector<char> given_up(empty.size(), 0);
+    std::vector<Change> changes;
+    for (std::size_t i = 0; i < empty.size(); ++i) {
+        changes.emplace_back([&, i](Transaction& transaction) -> Outcome<void> {
+            MANUL_TRY(const bool done, give_up(transaction.ipam(), world, empty[i], true, now));
+            given_up[i] = done ? 1 : 0;
+            return {};
+        });
+    }
+    const auto results = committer_.run(changes);
+    for (std::size_t i = 0; i < results.size(); ++i) {
+        tidied.blocks += results[i] && given_up[i] != 0 ? 1U : 0U;
+    }
+    return tidied;
 }
 
 }  // namespace manul::ipam
