@@ -163,7 +163,7 @@ Request request_of(Op op, const std::string& container) {
 
 TEST_CASE("a daemon killed at random moments loses no address and gives none twice") {
     const char* wish = std::getenv("MANUL_KILLS");
-    const int kills = wish != nullptr ? std::atoi(wish) : 120;
+    const int kills = wish != nullptr ? std::atoi(wish) : 200;
     Cluster cluster("10.0.0.0/24", 28);
     std::mt19937 random(std::random_device{}());
     const auto below = [&](int n) { return std::uniform_int_distribution<int>(0, n - 1)(random); };
@@ -205,7 +205,7 @@ TEST_CASE("a daemon killed at random moments loses no address and gives none twi
     for (int kill = 0; kill < kills; ++kill) {
         cluster.start("n1");
         // Sometimes in the middle of the start, mostly in the middle of work.
-        const auto end = Clock::now() + std::chrono::microseconds(below(below(4) == 0 ? 30'000 : 250'000));
+        const auto end = Clock::now() + std::chrono::microseconds(below(below(4) == 0 ? 30'000 : 150'000));
         while (Clock::now() < end) {
             if (!act()) {
                 std::this_thread::sleep_for(1ms);
