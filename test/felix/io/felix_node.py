@@ -6,6 +6,7 @@ in namespaces named after this process and removed at the end. Arguments of the 
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import tempfile
 import time
 
 FELIX, STORE_TOOL = sys.argv[1:3]
+# Whoever ends a test wants everything removed that it made.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
 PREFIX = f"mfp{os.getpid()}"
 NODE = f"{PREFIX}-n"
 WORK = tempfile.mkdtemp(prefix="mfp")
