@@ -136,7 +136,9 @@ def ctl(arguments):
         node, words = lab.node(words[0][1:]), words[1:]
     if words[:2] == ["node", "status"] and not named and len(words) == 2:
         words = [*words, "--all"]
-    os.execv(BUILD / "ctl/manulctl", ["manulctl", "--config", str(node.config), *words])
+    # In the node's network namespace: some commands look at its kernel.
+    os.execvp("nsenter", ["nsenter", f"--net={node.namespace.path}", str(BUILD / "ctl/manulctl"),
+                          "--config", str(node.config), *words])
 
 
 def shell(arguments):

@@ -1,0 +1,165 @@
+#include <catch2/catch.hpp>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/store/memory.hpp"
+#include "ctl/node/checksystem.hpp"
+#include "ctl/policy/counters.hpp"
+#include "ctl/policy/impact.hpp"
+#include "ctl/policy/trace.hpp"
+#include "ctl/verbs/verbs.hpp"
+
+using namespace manul;
+using namespace manul::ctl;
+
+namespace {
+
+struct Tool {
+    std::unique_ptr<store::Store> store = store::make_memory();
+    std::string input;
+    std::string out;
+    std::string err;
+
+    Context context() {
+        return Context{.settings = {},
+                       .store = store.get(),
+                       .out = [this](std::string_view text) { out += text; },
+                       .err = [this](std::string_view text) { err += text; },
+                       .read_standard_input = [this] { return input; },
+                       .out_is_terminal = false};
+    }
+    void apply(std::string text) {
+        input = std::move(text);
+        INFO(err);
+        REQUIRE(write_objects(context(), WriteVerb::apply, WriteOptions{.input = {.paths = {"-"}}}) == ExitCode::ok);
+        out.clear();
+        err.clear();
+    }
+    std::string trace(TraceOptions options) {
+        out.clear();
+        err.clear();
+        options.short_ = true;
+        return policy_trace(context(), options) == ExitCode::ok ? out : err;
+    }
+};
+
+std::string endpoint(const std::string& pod, const std::string& node, const std::string& address) {
+    return "---\napiVersion: projectcalico.org/v3\nkind: WorkloadEndpoint\nmetadata: {name: " + node + "-k8s-" + pod +
+           "-eth0, namespace: default, labels: {app: " + pod +
+           ", projectcalico.org/orchestrator: k8s}}\nspec: {orchestrator: k8s, node: " + node + ", pod: " + pod +
+           ", endpoint: eth0, interfaceName: cali" + pod + ", ipNetworks: [" + address +
+           "/32], profiles: [kns.default]}\n";
+}
+
+constexpr const char* kWeb = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: default}
+spec: {podSelector: {matchLabels: {app: b}}, ingress: [{from: [{podSelector: {matchLabels: {app: a}}}], ports: [{port: 80}]}]}
+)";
+
+Tool cluster() {
+    Tool tool;
+    tool.apply(std::string("{apiVersion: projectcalico.org/v3, kind: Node, metadata: {name: n1}, spec: {bgp: "
+                           "{ipv4Address: 192.0.2.1/24}}}\n") +
+               endpoint("a", "n1", "10.65.0.2") + endpoint("b", "n2", "10.65.1.3") + endpoint("c", "n1", "10.65.0.4") +
+               kWeb);
+    return tool;
+}
+
+TraceOptions options(std::string source, std::string destination, std::uint16_t port) {
+    TraceOptions out;
+    out.source = std::move(source);
+    out.destination = std::move(destination);
+    out.port = port;
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("trace judges each end on its own node and says what decided") {
+    Tool tool = cluster();
+    const std::string allowed = tool.trace(options("default/a", "default/b", 80));
+    CHECK(allowed.find("egress of pod default/a, on node n1: Allow\n  => allowed by rule 0 of profile kns.default") !=
+          std::string::npos);
+    CHECK(allowed.find("ingress of pod default/b, on node n2: Allow\n  => allowed by rule 0 of "
+                       "KubernetesNetworkPolicy default/web in tier default") != std::string::npos);
+    CHECK(allowed.ends_with("ALLOWED\n"));
+    const std::string denied = tool.trace(options("default/c", "10.65.1.3", 80));
+    CHECK(denied.find("denied at the end of tier default: no rule matched of KubernetesNetworkPolicy default/web") !=
+          std::string::npos);
+    CHECK(denied.ends_with("DENIED\n"));
+    CHECK(tool.trace(options("198.51.100.1", "default/a", 22)).ends_with("ALLOWED\n"));
+    CHECK(tool.trace(options("node/n1", "default/a", 22)).find("meets no policy") != std::string::npos);
+    CHECK(tool.trace(options("default/a", "node/n1", 22)).find("defaultEndpointToHostAction: Drop") !=
+          std::string::npos);
+    CHECK(tool.trace(options("default/a", "default/a", 22)).find("the same workload") != std::string::npos);
+}
+
+TEST_CASE("questions that cannot be answered are refused with the reason") {
+    Tool tool = cluster();
+    CHECK(tool.trace(options("default/none", "default/b", 80)).find("no pod or workload 'none'") != std::string::npos);
+    CHECK(tool.trace(options("a", "default/b", 80)).find("neither an address nor") != std::string::npos);
+    TraceOptions wrong = options("default/a", "default/b", 80);
+    wrong.protocol = "carrier-pigeon";
+    CHECK(tool.trace(wrong).find("is no protocol") != std::string::npos);
+    wrong = options("default/a", "default/b", 80);
+    wrong.v6 = true;
+    CHECK(tool.trace(wrong).find("no addresses of one family") != std::string::npos);
+    wrong.v6 = false;
+    wrong.port = std::nullopt;
+    CHECK(tool.trace(wrong).find("needs a port") != std::string::npos);
+}
+
+TEST_CASE("impact tells which endpoints change and which connections flip, staged or not") {
+    Tool tool = cluster();
+    const auto impact_of = [&tool](const std::string& text, ImpactOptions wanted) {
+        tool.input = text;
+        tool.out.clear();
+        wanted.input.paths = text.empty() ? std::vector<std::string>{} : std::vector<std::string>{"-"};
+        REQUIRE(policy_impact(tool.context(), wanted) == ExitCode::ok);
+        return tool.out;
+    };
+    std::string other = kWeb;
+    other.replace(other.find("app: a}"), 7, "app: c}");
+    const std::string told = impact_of(other, {});
+    CHECK(told.find("1 endpoints have other policies\npod default/b on n2\n  ingress: has other rules or members in "
+                    "KubernetesNetworkPolicy default/web") != std::string::npos);
+    CHECK(told.find("pod default/a -> pod default/b: TCP 80: allowed -> DENIED") != std::string::npos);
+    CHECK(told.find("pod default/c -> pod default/b: TCP 80: denied -> ALLOWED") != std::string::npos);
+    CHECK(impact_of(kWeb, {}).starts_with("0 endpoints"));
+    const std::string gone = impact_of(kWeb, {.remove = true});
+    CHECK(gone.find("loses KubernetesNetworkPolicy default/web") != std::string::npos);
+    CHECK(gone.find("pod default/c -> pod default/b: TCP 80, TCP 64999, UDP 64999, ICMP type 8: denied -> ALLOWED") !=
+          std::string::npos);
+
+    tool.apply(R"({apiVersion: projectcalico.org/v3, kind: StagedKubernetesNetworkPolicy,
+  metadata: {name: web, namespace: default}, spec: {stagedAction: Delete}})");
+    CHECK(impact_of("", {.staged = true}) == gone);
+}
+
+TEST_CASE("counters are summed by policy, and rules stand below them") {
+    std::vector<RuleCount> counts(3);
+    counts[0] = {"NetworkPolicy", "default", "web", "default", "ingress", "Allow", "", 1, "2", 5, 300};
+    counts[1] = {"NetworkPolicy", "default", "web", "default", "ingress", "Deny", "", 0, "1", 2, 120};
+    counts[2] = {"", "", "", "default", "ingress", "Deny", "", -1, "3", 7, 420};
+    const std::string table = counters_table(counts);
+    CHECK(table.find("NetworkPolicy default/web") < table.find("ingress     0"));
+    CHECK(table.find("          7     420") != std::string::npos);
+    CHECK(table.find("(end of tier)") != std::string::npos);
+}
+
+TEST_CASE("only chains of others that drop what is forwarded are warned about") {
+    using Point = felix::render::Hook::Point;
+    const auto judged = [](felix::nft::ForeignChain chain) { return judge_foreign_chains({std::move(chain)}).front(); };
+    const SystemCheck docker = judged({2, "filter", "FORWARD", Point::forward, 0, true, false});
+    CHECK(docker.level == SystemCheck::Level::warning);
+    CHECK(docker.name == "rules of others: ip filter FORWARD");
+    CHECK(docker.detail.find("Docker") != std::string::npos);
+    CHECK(judged({1, "firewalld", "filter_FORWARD", Point::forward, 10, false, true}).detail.find("firewalld") !=
+          std::string::npos);
+    CHECK(judged({2, "filter", "INPUT", Point::input, 0, true, false}).level == SystemCheck::Level::ok);
+    CHECK(judged({2, "filter", "FORWARD", Point::forward, 0, false, false}).level == SystemCheck::Level::ok);
+}
