@@ -8,7 +8,11 @@
 
 namespace manul::cni {
 
-CniResult<void> gc(const Environment& environment, const NetConf& conf) {
+CniResult<void> gc(const Environment& environment, const NetConf& conf, std::string& note) {
+    if (!conf.valid_attachments) {
+        note = "GC without cni.dev/valid-attachments releases nothing";
+        return {};
+    }
     MANUL_TRY(const ipam::Request request, make_request(ipam::Op::gc, environment, conf));
     MANUL_CHECK(ask_ipamd(request, conf));
     return {};

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <string>
+
 #include "cni/error.hpp"
 #include "cni/net_conf.hpp"
 
 namespace manul::cni {
 
-/// Releases every attachment of this network that the runtime does not list as existing.
-[[nodiscard]] CniResult<void> gc(const Environment& environment, const NetConf& conf);
+/// Releases every attachment of this network that the runtime does not list as existing. Without a list, as some of its
+/// clients call it, nothing is known to be gone and nothing is released; `note` says so.
+[[nodiscard]] CniResult<void> gc(const Environment& environment, const NetConf& conf, std::string& note);
 
 }  // namespace manul::cni

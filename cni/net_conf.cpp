@@ -144,23 +144,22 @@ void read_convention_args(const JsonFields& fields, NetConf& out) {
     });
 }
 
-/// Required: an absent list read as an empty one would free every address of the network.
+/// An absent list stays absent: read as an empty one it would free every address of the network.
 void read_valid_attachments(const JsonFields& fields, NetConf& out) {
-    // The second key is a misspelling of the first release of the specification's library, which sends both.
-    std::string_view key = "cni.dev/valid-attachments";
-    if (fields.find(key) == nullptr && fields.find("cni.dev/attachments") != nullptr) {
-        key = "cni.dev/attachments";
-    }
-    if (fields.find(key) == nullptr) {
-        fields.wrong(key, nullptr, "the list of attachments that exist");
+    // The second key is a misspelling of the first release of the specification's library, which sends both. Its null
+    // is a list without entries.
+    for (const std::string_view key : {"cni.dev/valid-attachments", "cni.dev/attachments"}) {
+        if (!fields.object().contains(key)) {
+            continue;
+        }
+        auto& attachments = out.valid_attachments.emplace();
+        fields.read_objects(key, [&attachments](const JsonFields& item) {
+            ipam::Attachment& attachment = attachments.emplace_back();
+            item.read("containerID", attachment.container_id);
+            item.read("ifname", attachment.ifname);
+        });
         return;
     }
-    auto& attachments = out.valid_attachments.emplace();
-    fields.read_objects(key, [&attachments](const JsonFields& item) {
-        ipam::Attachment& attachment = attachments.emplace_back();
-        item.read("containerID", attachment.container_id);
-        item.read("ifname", attachment.ifname);
-    });
 }
 
 void read_settings(const JsonFields& fields, NetConf& out) {

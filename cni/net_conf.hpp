@@ -84,7 +84,7 @@ struct NetConf {
     std::optional<ipam::Bandwidth> bandwidth;
 
     std::optional<PrevResult> prev_result;                           ///< CHECK; ADD behind another plugin
-    std::optional<std::vector<ipam::Attachment>> valid_attachments;  ///< GC
+    std::optional<std::vector<ipam::Attachment>> valid_attachments;  ///< GC; nothing: the runtime does not say
 };
 
 /// The version alone, empty when there is none: VERSION and errors are answered in it. Code 6 as below.

@@ -52,7 +52,7 @@ CniResult<std::string> call(const Environment& environment, std::string_view inp
             MANUL_CHECK(check(environment, conf));
             break;
         case Verb::gc:
-            MANUL_CHECK(gc(environment, conf));
+            MANUL_CHECK(gc(environment, conf, note));
             break;
         case Verb::status:
             MANUL_CHECK(status(environment, conf));

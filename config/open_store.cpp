@@ -38,6 +38,10 @@ Result<std::unique_ptr<store::Store>> open_store(const Settings& settings) {
     return open_with(settings, {.node = settings.node_name});
 }
 
+Result<std::unique_ptr<store::Store>> open_store_patiently(const Settings& settings) {
+    return open_with(settings, {.node = settings.node_name, .patient = true});
+}
+
 Result<std::unique_ptr<store::Store>> open_store_for_command(const Settings& settings) {
     return open_with(settings, {.check_on_open = false});
 }

@@ -11,6 +11,9 @@ namespace manul::config {
 /// The store that the settings name. Fails only for a datastore that this build does not have: opening touches neither
 /// disk nor network, the first call does.
 [[nodiscard]] Result<std::unique_ptr<store::Store>> open_store(const Settings& settings);
+/// The same for daemons whose reaction to a change nobody waits for: where a commit wakes its watchers one by one,
+/// theirs come later, and together when there are many.
+[[nodiscard]] Result<std::unique_ptr<store::Store>> open_store_patiently(const Settings& settings);
 /// The same for command-line programs: does not check the whole file on opening.
 [[nodiscard]] Result<std::unique_ptr<store::Store>> open_store_for_command(const Settings& settings);
 

@@ -32,6 +32,7 @@ namespace json = boost::json;
 constexpr std::int64_t kSecondUs = 1'000'000;
 constexpr std::int64_t kJournalUs = 5 * kSecondUs;
 constexpr std::int64_t kPresenceUs = 5 * kSecondUs;
+constexpr std::size_t kEndedRemembered = 4096;
 
 void send(control::Reply& reply, const Answer& answer) { reply(to_json(answer)); }
 
@@ -146,6 +147,9 @@ void Ipamd::on_plugin_request(const json::object& object, Reply reply) {
         case Op::add: {
             awaited_.insert(request->host_interface);
             adding_.insert(request->attachment);
+            // Earlier DELs say nothing about what this one makes.
+            durable_.erase(request->attachment);
+            ended_.erase(request->attachment);
             auto add = std::make_shared<WaitingAdd>(WaitingAdd{*std::move(request), std::move(reply)});
             if (ending_.contains(add->request.attachment)) {
                 held_.emplace(add->request.attachment, add);
@@ -318,7 +322,7 @@ void Ipamd::on_question(Request request, Reply reply) {
 void Ipamd::on_del(Request request, Reply reply) {
     const Attachment attachment = request.attachment;
     refuse_held(attachment, "a DEL of this container came while its ADD waited");
-    if (durable_.contains(attachment)) {
+    if (durable_.contains(attachment) || ended_.contains(attachment)) {
         send(reply, {});
         return;
     }
@@ -346,6 +350,15 @@ void Ipamd::on_del(Request request, Reply reply) {
     });
 }
 
+void Ipamd::remember_ended(const Attachment& attachment) {
+    ended_.insert(attachment);
+    ended_order_.push_back(attachment);
+    if (ended_order_.size() > kEndedRemembered) {
+        ended_.erase(ended_order_.front());
+        ended_order_.pop_front();
+    }
+}
+
 void Ipamd::refuse_held(const Attachment& attachment, const std::string& why) {
     const auto [first, last] = held_.equal_range(attachment);
     for (auto at = first; at != last; ++at) {
@@ -371,7 +384,9 @@ void Ipamd::on_del_settled(const Attachment& attachment, const std::string& prob
     if (ending_.contains(attachment)) {
         return;
     }
-    durable_.erase(attachment);
+    if (durable_.erase(attachment) != 0) {
+        remember_ended(attachment);
+    }
     known_.erase(attachment);
     const auto [first, last] = held_.equal_range(attachment);
     for (auto at = first; at != last; ++at) {
@@ -406,7 +421,9 @@ void Ipamd::log_dels() {
             for (std::size_t i = 0; i < batch->size(); ++i) {
                 const WaitingDel& del = (*batch)[i];
                 if (ids) {
-                    durable_.insert(del.request.attachment);
+                    if (!adding_.contains(del.request.attachment)) {  // that ADD may be carried out after this DEL
+                        durable_.insert(del.request.attachment);
+                    }
                     deleter_->add((*ids)[i], del.request);
                 } else {
                     on_del_settled(del.request.attachment, {});  // the runtime, or the plugin's file, comes again
@@ -483,7 +500,11 @@ void Ipamd::connect() {
 }
 
 void Ipamd::watch_store() {
-    store_watch_ = std::make_unique<ReadableWatch>(daemon_.io(), service_.watch_fd(), [this] { take_changes(); });
+    store_watch_ = std::make_unique<ReadableWatch>(daemon_.io(), service_.watch_fd(), [this] {
+        // It stays readable until the worker has taken what is there: to watch on would be a busy loop.
+        store_watch_.reset();
+        take_changes();
+    });
 }
 
 void Ipamd::take_changes() {
@@ -496,6 +517,9 @@ void Ipamd::take_changes() {
         return [this, changes = std::move(changes)] {
             taking_changes_ = false;
             on_changes(changes);
+            if (started_ && !store_watch_) {
+                watch_store();
+            }
         };
     });
 }

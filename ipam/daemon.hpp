@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -91,6 +92,7 @@ private:
     void on_gc(const Request& request, Reply reply);
     void on_question(Request request, Reply reply);
     void on_del(Request request, Reply reply);
+    void remember_ended(const Attachment& attachment);
     void refuse_held(const Attachment& attachment, const std::string& why);
     void log_dels();
     void enqueue_del(WaitingDel del);
@@ -133,6 +135,8 @@ private:
     std::set<Attachment> known_;        ///< answered ADDs of this run; others are asked of the store
     std::multiset<Attachment> ending_;  ///< attachments whose DEL is not carried out yet
     std::set<Attachment> durable_;      ///< those of them whose DEL is in the log
+    std::set<Attachment> ended_;        ///< of the DELs carried out, the latest: what comes once more finds nothing
+    std::deque<Attachment> ended_order_;
     /// ADDs of attachments in ending_: runtimes may use an id again.
     std::multimap<Attachment, std::shared_ptr<WaitingAdd>> held_;
     bool dels_running_ = false;

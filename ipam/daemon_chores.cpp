@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "base/try.hpp"
 #include "config/open_store.hpp"
+#include "ipam/abandoned.hpp"
 #include "ipam/daemon.hpp"
 #include "ipam/messages.hpp"
 
@@ -24,6 +25,10 @@ constexpr std::uint64_t kLookEverywhereEach = 60;  // runs of tidy(): hourly
 void Ipamd::tidy() {
     tidy_timer_.after_us(kTidyUs);
     const bool everywhere = ++tidy_runs_ % kLookEverywhereEach == 0;
+    journal_worker_.submit([this] {
+        remove_abandoned_sockets(settings_.run_dir + "/wait");
+        return [] {};
+    });
     store_worker_.submit([this, everywhere, busy = deleter_->busy_handles()] {
         const auto done = service_.tidy(busy, everywhere, std::chrono::steady_clock::now(), wall_now());
         if (done && (done->blocks > 0 || done->handles > 0)) {

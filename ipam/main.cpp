@@ -39,7 +39,7 @@ int main(int argc, char** argv) {
         return complain(settings.error().message, kUsage);
     }
     manul::log::configure({settings->log_level, settings->log_format, "manul-ipamd", settings->node_name});
-    auto store = manul::config::open_store(*settings);
+    auto store = manul::config::open_store_patiently(*settings);
     if (!store) {
         return complain(store.error().message, 1);
     }

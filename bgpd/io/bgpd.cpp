@@ -272,7 +272,7 @@ private:
 }  // namespace
 
 int run(const config::Settings& settings) {
-    auto followed = config::open_store(settings);
+    auto followed = config::open_store_patiently(settings);
     auto own = config::open_store(settings);
     if (!followed || !own) {
         log::emit(kStoreFailed, followed ? own.error().message : followed.error().message);

@@ -14,6 +14,9 @@ namespace manul::store {
 struct SqliteOptions {
     /// Whose watchers are told of a commit first; also part of the own wake-up socket's name.
     std::string node;
+    /// Its watches may learn of a commit with those of other nodes, up to 20 ms later when many come: for daemons that
+    /// nobody waits for, so that they do not take the processor from the one that somebody does wait for.
+    bool patient = false;
     /// Runs SQLite's quick_check on opening (about 1 ms a MB). Off for short-lived command-line programs.
     bool check_on_open = true;
     std::int64_t lock_timeout_ms = 5000;     ///< how long a write waits for other writers

@@ -1,5 +1,6 @@
 #include "felix/calc/local_endpoints.hpp"
 
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -27,6 +28,9 @@ void LocalEndpoints::put(const Resource& resource) {
     stored = resource;
     std::set<model::Key>& claimants = by_interface_[resource->spec.interface_name];
     claimants.insert(key);
+    if (claimants.size() > 1) {
+        contested_.insert(resource->spec.interface_name);
+    }
     dirty_.insert(claimants.begin(), claimants.end());
 }
 
@@ -41,6 +45,9 @@ void LocalEndpoints::remove(const model::Key& key) {
 void LocalEndpoints::leave_interface(const model::Key& key, const std::string& interface) {
     const auto claimants = by_interface_.find(interface);
     claimants->second.erase(key);
+    if (claimants->second.size() < 2) {
+        contested_.erase(interface);
+    }
     dirty_.insert(key);
     dirty_.insert(claimants->second.begin(), claimants->second.end());
     if (claimants->second.empty()) {
@@ -74,16 +81,15 @@ void LocalEndpoints::flush(std::set<model::Key> changed, ActivePolicies& policie
 
 std::map<model::Key, std::string> LocalEndpoints::conflicts() const {
     std::map<model::Key, std::string> out;
-    for (const auto& [interface, claimants] : by_interface_) {
-        for (const model::Key& key : claimants) {
-            if (key != *claimants.begin()) {
-                out.emplace(key, "interface " + interface + " belongs to " + claimants.begin()->to_string());
-                continue;
-            }
-            for (const net::Prefix& prefix : routes_.lost(key)) {
-                out.emplace(key, "address " + prefix.to_string() + " belongs to another endpoint of this node");
-            }
+    for (const std::string& interface : contested_) {
+        const std::set<model::Key>& claimants = by_interface_.at(interface);
+        for (auto other = std::next(claimants.begin()); other != claimants.end(); ++other) {
+            out.emplace(*other, "interface " + interface + " belongs to " + claimants.begin()->to_string());
         }
+    }
+    for (const RoutePlan::Loser& loser : routes_.losers()) {
+        out.emplace(loser.endpoint,
+                    "address " + loser.prefix.to_string() + " belongs to another endpoint of this node");
     }
     return out;
 }

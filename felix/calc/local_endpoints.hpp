@@ -39,6 +39,7 @@ private:
 
     std::unordered_map<model::Key, Resource> endpoints_;
     std::map<std::string, std::set<model::Key>> by_interface_;
+    std::set<std::string> contested_;  ///< interfaces that several endpoints claim
     std::set<model::Key> dirty_;
     RoutePlan routes_;
 };

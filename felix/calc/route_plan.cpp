@@ -1,5 +1,7 @@
 #include "felix/calc/route_plan.hpp"
 
+#include <iterator>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,7 +17,11 @@ void RoutePlan::set(const model::Key& endpoint, const std::string& interface,
                     const std::vector<net::Prefix>& addresses) {
     remove(endpoint);
     for (const net::Prefix& prefix : addresses) {
-        claimants_[prefix].insert(endpoint);
+        std::set<model::Key>& claimants = claimants_[prefix];
+        claimants.insert(endpoint);
+        if (claimants.size() > 1) {
+            contested_.insert(prefix);
+        }
         dirty_.insert(prefix);
     }
     claims_.insert_or_assign(endpoint, Claim{interface, addresses});
@@ -32,6 +38,9 @@ void RoutePlan::remove(const model::Key& endpoint) {
             continue;  // listed twice by the endpoint
         }
         claimants->second.erase(endpoint);
+        if (claimants->second.size() < 2) {
+            contested_.erase(prefix);
+        }
         if (claimants->second.empty()) {
             claimants_.erase(claimants);
         }
@@ -51,17 +60,15 @@ void RoutePlan::flush(Sequencer& sequencer) {
     }
 }
 
-std::vector<net::Prefix> RoutePlan::lost(const model::Key& endpoint) const {
-    std::vector<net::Prefix> lost;
-    const auto claim = claims_.find(endpoint);
-    if (claim != claims_.end()) {
-        for (const net::Prefix& prefix : claim->second.addresses) {
-            if (*claimants_.at(prefix).begin() != endpoint) {
-                lost.push_back(prefix);
-            }
+std::vector<RoutePlan::Loser> RoutePlan::losers() const {
+    std::vector<Loser> out;
+    for (const net::Prefix& prefix : contested_) {
+        const std::set<model::Key>& claimants = claimants_.at(prefix);
+        for (auto loser = std::next(claimants.begin()); loser != claimants.end(); ++loser) {
+            out.push_back({*loser, prefix});
         }
     }
-    return lost;
+    return out;
 }
 
 }  // namespace manul::felix

@@ -19,8 +19,12 @@ public:
 
     /// Tells routes that changed since the last call.
     void flush(Sequencer& sequencer);
-    /// Addresses of the endpoint whose route leads to another one.
-    [[nodiscard]] std::vector<net::Prefix> lost(const model::Key& endpoint) const;
+    struct Loser {
+        model::Key endpoint;
+        net::Prefix prefix;
+    };
+    /// Endpoints that have an address whose route leads to another one. Costs what it finds, however many there are.
+    [[nodiscard]] std::vector<Loser> losers() const;
 
 private:
     struct Claim {
@@ -30,6 +34,7 @@ private:
 
     std::map<model::Key, Claim> claims_;
     std::map<net::Prefix, std::set<model::Key>> claimants_;
+    std::set<net::Prefix> contested_;  ///< prefixes with several claimants
     std::set<net::Prefix> dirty_;
 };
 

@@ -35,7 +35,7 @@ class Manul:
         lab.start_nodes()
         node = lab.nodes[0]
         node.ctl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "projectcalico.org/v3", "kind": "IPPool", "metadata": {"name": "bench"},
-                                                       "spec": {"cidr": "10.240.0.0/14", "blockSize": 24}}))
+                                                       "spec": {"cidr": "10.240.0.0/14"}}))
         self.namespace = node.namespace
         self.chain = [{"path": str(BUILD / "cni/manul"), "config": {
             "cniVersion": VERSION, "name": "bench", "type": "manul", "run_dir": str(node.run_dir), "state_dir": str(node.state_dir)}}]

@@ -135,7 +135,8 @@ TEST_CASE("a configuration that cannot be used is refused with its code and the 
         {R"({"cniVersion":"1.0.0","name":"pods"})", Verb::check, Code::invalid_config, "prevResult: is null"},
         {R"({"cniVersion":"1.0.0","name":"pods","prevResult":{"ips":[{"address":"x"}]}})", Verb::check,
          Code::invalid_config, "prevResult.ips[0].address"},
-        {R"({"cniVersion":"1.1.0","name":"pods"})", Verb::gc, Code::invalid_config, "cni.dev/valid-attachments"},
+        {R"({"cniVersion":"1.1.0","name":"pods","cni.dev/valid-attachments":7})", Verb::gc, Code::invalid_config,
+         "cni.dev/valid-attachments"},
     }));
     CAPTURE(row.text);
     const auto conf = parse_net_conf(row.text, row.verb);
@@ -204,6 +205,11 @@ TEST_CASE("garbage collection takes the list under either of its names") {
                                     Verb::gc);
         CHECK(conf.valid_attachments == std::vector<ipam::Attachment>{{"a", "eth0"}});
     }
+    CHECK_FALSE(parsed(R"({"cniVersion":"1.1.0","name":"pods"})", Verb::gc).valid_attachments);
+    // The reference library writes a list without entries so.
+    CHECK(parsed(R"({"cniVersion":"1.1.0","name":"pods","cni.dev/attachments":null,"cni.dev/valid-attachments":null})",
+                 Verb::gc)
+              .valid_attachments->empty());
     CHECK(parsed(R"({"cniVersion":"1.1.0","name":"pods","cni.dev/valid-attachments":[]})", Verb::gc)
               .valid_attachments->empty());
 }

@@ -371,6 +371,12 @@ TEST_CASE("STATUS and GC speak for ipamd") {
         CHECK(node.call("GC").exit_status == 0);
         CHECK(ipamd.requests().back().valid_attachments == std::vector<ipam::Attachment>{{"a", "eth0"}});
         CHECK(ipamd.requests().back().network == "pods");
+        const std::size_t asked = ipamd.requests().size();
+        node.more.clear();
+        const Outcome without_list = node.call("GC");
+        CHECK(without_list.exit_status == 0);
+        CHECK_THAT(without_list.note, Catch::Contains("releases nothing"));
+        CHECK(ipamd.requests().size() == asked);
     }
     const FakeIpamd ipamd(node.run.path, [](const ipam::Request&) {
         return ipam::failure(ipam::ErrorCode::limited_connectivity, "the store has been away for an hour");

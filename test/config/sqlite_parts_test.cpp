@@ -81,8 +81,10 @@ TEST_CASE("watchers are told the revision, dead ones are removed, strange files 
     const std::string directory = scratch.path() + "/store.db.watch";
     auto own = WakeupSocket::bind(directory, "a");
     auto other = WakeupSocket::bind(directory, "b");
+    auto patient = WakeupSocket::bind(directory, patient_node("a"));  // of the own node, but told with the others
     REQUIRE(own);
     REQUIRE(other);
+    REQUIRE(patient);
     // A process that was killed leaves its socket behind.
     const std::string dead = directory + "/c-1-00000000";
     sockaddr_un address{};
@@ -105,6 +107,14 @@ TEST_CASE("watchers are told the revision, dead ones are removed, strange files 
         last = revision;
     }
     CHECK(last == 42);  // at the latest when the sender went
+    last = 0;
+    while (const std::int64_t revision = told(*patient)) {
+        last = revision;
+    }
+    CHECK(last == 42);
+    CHECK(is_own_socket(make_socket_name("a-1")));
+    CHECK_FALSE(is_own_socket("a-1-00000000"));
+    CHECK_FALSE(is_own_socket("notes"));
     CHECK(!std::filesystem::exists(dead));
     CHECK(std::filesystem::exists(strange));
 }

@@ -1,13 +1,19 @@
 #include "ipam/teardown.hpp"
 
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include <fmt/core.h>
 #include <catch2/catch.hpp>
 
+#include "base/unique_fd.hpp"
+#include "ipam/abandoned.hpp"
 #include "ipam/journal.hpp"
 
 namespace manul::ipam {
@@ -154,6 +160,27 @@ TEST_CASE("a log that grew is replaced by what is pending") {
     REQUIRE(again);
     REQUIRE(again->pending().size() == 2);
     CHECK(again->pending().begin()->second == del("stays"));
+}
+
+TEST_CASE("sockets that killed plugins left are removed, those in use and other files stay") {
+    const TemporaryDirectory directory;
+    const auto bind = [&directory](const char* name) {
+        UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        const std::string path = (directory.path / name).string();
+        std::ranges::copy(path, std::begin(address.sun_path));
+        REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+        return fd;
+    };
+    const UniqueFd used = bind("caliused");
+    bind("calidead").reset();
+    std::ofstream(directory.path / ".note") << "x";
+    CHECK(remove_abandoned_sockets(directory.path) == 1);
+    CHECK(std::filesystem::exists(directory.path / "caliused"));
+    CHECK(std::filesystem::exists(directory.path / ".note"));
+    CHECK_FALSE(std::filesystem::exists(directory.path / "calidead"));
+    CHECK(remove_abandoned_sockets(directory.path / "nowhere") == 0);
 }
 
 }  // namespace

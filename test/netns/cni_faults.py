@@ -55,12 +55,12 @@ class Daemons:
 class Pod:
     """A namespace, a container id, and calls of the plugin as a runtime makes them."""
 
-    def __init__(self, test, node, container, name=None, timeout=10):
-        self.test, self.node, self.container = test, node, container
-        self.namespace = Namespace(f"{test.lab.prefix}{container}")
+    def __init__(self, test, node, number, name=None, timeout=10, identity=None):
+        self.test, self.node, self.container = test, node, f"c{number}" if identity is None else identity
+        self.namespace = Namespace(f"{test.lab.prefix}c{number}")
         self.namespace.create()
         arguments = "IgnoreUnknown=1" + (f";K8S_POD_NAMESPACE=faults;K8S_POD_NAME={name}" if name else "")
-        self.environment = {**os.environ, "CNI_CONTAINERID": container, "CNI_NETNS": str(self.namespace.path), "CNI_IFNAME": "eth0",
+        self.environment = {**os.environ, "CNI_CONTAINERID": self.container, "CNI_NETNS": str(self.namespace.path), "CNI_IFNAME": "eth0",
                             "CNI_PATH": "/none", "CNI_ARGS": arguments}
         self.request = json.dumps({"cniVersion": "1.1.0", "name": "faults", "type": "manul", "run_dir": str(node.run_dir),
                                    "state_dir": str(node.state_dir), "policy_setup_timeout_seconds": timeout})
@@ -113,7 +113,7 @@ class FaultTest:
 
     def pod(self, node=0, name=None, **more):
         self.count += 1
-        return Pod(self, self.lab.nodes[node], f"c{self.count}", name, **more)
+        return Pod(self, self.lab.nodes[node], self.count, name, **more)
 
     def objects(self, kind):
         return json.loads(self.ctl("get", kind, "-A", "-o", "json").stdout)["items"]
@@ -204,6 +204,20 @@ class FaultTest:
             assert self.addresses_in_use() == len(pods)
             list(workers.map(lambda pod: pod.delete(), pods))
         for pod in pods:
+            pod.gone()
+        self.expect_nothing_left()
+
+    def test_every_container_id_that_is_allowed_works_and_no_other(self):
+        for identity in ("A", "a.", "a-", "0_._-", "Z" * 64, "q" * 200, "default-Container_1.x"):
+            pod = self.pod(identity=identity)
+            pod.add()
+            pod.delete()
+            pod.gone()
+        for identity in ("", "../a", "a b", "-a", "a/b", "\u00e4"):
+            pod = self.pod(identity=identity)
+            for command in ("ADD", "DEL"):
+                code, answer = pod.call(command)
+                assert code == 1 and answer["code"] == 4 and "CNI_CONTAINERID" in answer["msg"], (identity, answer)
             pod.gone()
         self.expect_nothing_left()
 

@@ -77,7 +77,7 @@ StoreResult<std::string> SqliteBackend::identity() {
 StoreResult<std::unique_ptr<Watch>> SqliteBackend::watch(std::span<const WatchStart> starts) {
     MANUL_TRY(WatchedKinds kinds, WatchedKinds::make(starts));
     MANUL_TRY(const std::string at, identity());
-    return LogTail::watch(path_, options_.node, at, std::move(kinds));
+    return LogTail::watch(path_, options_.patient ? patient_node(options_.node) : options_.node, at, std::move(kinds));
 }
 
 }  // namespace manul::store::sqlite

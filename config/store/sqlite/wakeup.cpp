@@ -85,6 +85,8 @@ std::string make_socket_name(std::string_view node) {
     return fmt::format("{}-{}-{:08x}", cut(node), ::getpid(), random());
 }
 
+std::string patient_node(std::string_view node) { return "~" + std::string(node); }
+
 bool is_own_socket(std::string_view socket_name) noexcept {
     socket_name = socket_name.substr(0, std::min(socket_name.rfind('-'), socket_name.size()));
     const std::string_view pid = socket_name.substr(std::min(socket_name.rfind('-') + 1, socket_name.size()));
@@ -159,14 +161,18 @@ void WakeupSender::notify(std::int64_t revision) {
     if (!send(revision, Audience::own_node)) {
         return;
     }
+    bool asleep = false;
     {
         const std::lock_guard lock(mutex_);
         pending_ = revision;
+        asleep = !gathering_;
     }
     if (!thread_.joinable()) {
         thread_ = std::jthread([this](const std::stop_token& stop) { tell_others(stop); });
     }
-    wake_.notify_one();
+    if (asleep) {
+        wake_.notify_one();
+    }
 }
 
 bool WakeupSender::send(std::int64_t revision, Audience audience) noexcept {
@@ -218,7 +224,9 @@ void WakeupSender::tell_others(const std::stop_token& stop) {
         lock.unlock();
         send(revision, Audience::other_nodes);
         lock.lock();
+        gathering_ = true;
         wake_.wait_for(lock, stop, kGather, [] { return false; });
+        gathering_ = false;
     }
 }
 

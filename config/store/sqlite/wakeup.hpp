@@ -18,6 +18,8 @@ namespace manul::store::sqlite {
 
 /// `<node>-<pid>-<random>`.
 [[nodiscard]] std::string make_socket_name(std::string_view node);
+/// The node part for a watcher that may be told with those of other nodes: no node has this name.
+[[nodiscard]] std::string patient_node(std::string_view node);
 /// Whether the socket is this process's.
 [[nodiscard]] bool is_own_socket(std::string_view socket_name) noexcept;
 /// The node part of a socket's name, as make_socket_name cut it.
@@ -69,6 +71,7 @@ private:
     std::mutex mutex_;
     std::condition_variable_any wake_;
     std::optional<std::int64_t> pending_;  ///< guarded by mutex_
+    bool gathering_ = false;               ///< guarded by mutex_: the thread pauses and looks again by itself
     std::jthread thread_;                  ///< started when another node's watcher is seen; last: joins first
 };
 
