@@ -194,4 +194,9 @@ struct Speaker::Impl {
     bool left = false;      ///< by the operator: no sessions, no routes
 };
 
+template <>
+const Family<net::PrefixKey4>& Speaker::Impl::family() const noexcept;
+template <>
+const Family<net::PrefixKey6>& Speaker::Impl::family() const noexcept;
+
 }  // namespace manul::bgp::speaker
