@@ -304,7 +304,12 @@ SocketResult<std::vector<Address>> Socket::addresses(std::uint32_t ifindex) {
 SocketResult<std::vector<Route>> Socket::routes(const RouteFilter& filter) {
     RequestBuffer request;
     dump_routes(request, filter);
-    return dump<Route>(request);
+    auto routes = dump<Route>(request);
+    // The kernel makes a table with its first route: in a new namespace even the main table is not there yet.
+    if (!routes && filter.table != 0 && routes.error().is(ENOENT)) {
+        return std::vector<Route>{};
+    }
+    return routes;
 }
 
 SocketResult<std::vector<Neighbour>> Socket::neighbours(net::Family family, std::uint32_t ifindex) {

@@ -468,3 +468,12 @@ TEST_CASE("the kernel says why it refuses") {
     CHECK(refused.error().is(ENETUNREACH));
     CHECK_THAT(refused.error().message(), Catch::Contains("nexthop") || Catch::Contains("gateway"));
 }
+
+TEST_CASE("a namespace that never had a route has an empty main table") {
+    const auto scope = NetnsScope::create();
+    REQUIRE(scope);
+    auto socket = ok(Socket::open());
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        CHECK(ok(socket.routes({.family = family, .table = kMainTable, .protocol = 176})).empty());
+    }
+}
