@@ -42,7 +42,6 @@ Engine::Engine(boost::asio::io_context& io, bool program_kernel, OnPeer on_peer)
 Result<void> Engine::start() {
     auto started = kernel_.start();
     if (started) {
-        report_kernel();
         turn();
     }
     return started;
@@ -148,6 +147,16 @@ void Engine::carry_out(const speaker::Action& action) {
 }
 
 void Engine::turn() {
+    if (!in_kernel_) {
+        const bool more = kernel_.work();
+        if (!kernel_.loaded()) {
+            more ? timer_.after_us(0) : timer_.cancel();
+            return;
+        }
+        // What an earlier run left is known before anything is said to a peer.
+        in_kernel_ = kernel_.families();
+        events_.push_front(speaker::KernelRoutes{*in_kernel_});
+    }
     const Clock::time_point now = Clock::now();
     connections_.expire(now);
     if (const auto due = speaker_.next_deadline(); due && *due <= now) {

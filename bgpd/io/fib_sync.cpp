@@ -27,6 +27,8 @@
 namespace manul::bgp::io {
 namespace {
 
+constexpr std::size_t kCompareFactor = 8;  // comparing a route costs so much less than programming it
+
 constexpr std::uint8_t family_index(net::Family family) { return family == net::Family::v4 ? 0 : 1; }
 
 std::vector<netlink::Hop> hops_of(const speaker::FibGroup& group) {
@@ -35,6 +37,7 @@ std::vector<netlink::Hop> hops_of(const speaker::FibGroup& group) {
         netlink::Hop& hop = hops.emplace_back();
         hop.ifindex = member.via.interface;
         hop.gateway = member.via.gateway.value_or(member.next_hop);
+        hop.weight = member.weight;
     }
     return hops;
 }
@@ -48,12 +51,13 @@ netlink::Nexthop single(std::uint32_t id, const netlink::Hop& hop) {
     return object;
 }
 
-netlink::Nexthop group_of(std::uint32_t id, const std::vector<std::uint32_t>& members) {
+netlink::Nexthop group_of(std::uint32_t id, const std::vector<std::uint32_t>& members,
+                          const std::vector<netlink::Hop>& hops) {
     netlink::Nexthop object;
     object.id = id;
     object.protocol = kRouteProtocol;
-    for (const std::uint32_t member : members) {
-        object.group.push_back({member, 1});
+    for (std::size_t i = 0; i < members.size(); ++i) {
+        object.group.push_back({members[i], hops[i].weight});
     }
     return object;
 }
@@ -102,33 +106,51 @@ std::uint32_t FibSync::member_object(const netlink::Hop& hop) {
     return member.object;
 }
 
+/// A group is made of the members that the kernel takes: one whose link has just gone down must not cost the others.
 void FibSync::program_group(Group& group) {
+    group.failed = false;
+    std::vector<netlink::RefusedRequest> refused;
+    const auto send = [&] {
+        refused.clear();
+        const bool sent = run(requests_, refused);
+        group.failed = group.failed || !sent || !refused.empty();
+        if (!refused.empty()) {
+            const netlink::SocketError why{netlink::SocketError::Kind::refused, refused.front().code,
+                                           refused.front().text};
+            log::emit(kKernelFailed, "nexthop object: " + why.message());
+        }
+        return sent;
+    };
     if (group.hops.size() == 1) {
         netlink::put_nexthop(requests_, single(group.object, group.hops.front()), netlink::Write::replace);
-    } else {
-        for (std::size_t i = 0; i < group.hops.size(); ++i) {
-            netlink::put_nexthop(requests_, single(group.members[i], group.hops[i]), netlink::Write::replace);
-        }
-        netlink::put_nexthop(requests_, group_of(group.object, group.members), netlink::Write::replace);
+        static_cast<void>(send());
+        return;
     }
-    std::vector<netlink::RefusedRequest> refused;
-    group.failed = !run(requests_, refused) || !refused.empty();
-    if (!refused.empty()) {
-        log::emit(kKernelFailed, "nexthop object: " + netlink::SocketError{netlink::SocketError::Kind::refused,
-                                                                           refused.front().code, refused.front().text}
-                                                          .message());
+    for (std::size_t i = 0; i < group.hops.size(); ++i) {
+        netlink::put_nexthop(requests_, single(group.members[i], group.hops[i]), netlink::Write::replace);
+    }
+    if (!send()) {
+        return;
+    }
+    netlink::Nexthop object = group_of(group.object, group.members, group.hops);
+    for (auto member = refused.rbegin(); member != refused.rend(); ++member) {
+        object.group.erase(object.group.begin() + static_cast<std::ptrdiff_t>(member->index));
+    }
+    if (!object.group.empty()) {
+        netlink::put_nexthop(requests_, object, netlink::Write::replace);
+        static_cast<void>(send());
     }
 }
 
-void FibSync::retire(const Group& group) {
-    retired_.push_back(group.object);
+/// Gives up the members of a group whose object is gone.
+void FibSync::release_members(const Group& group) {
     if (group.members.empty()) {
         return;
     }
     for (const netlink::Hop& hop : group.hops) {
         const auto member = members_.find({hop.ifindex, *hop.gateway});
         if (--member->second.uses == 0) {
-            retired_.push_back(member->second.object);
+            netlink::delete_nexthop(requests_, member->second.object);
             members_.erase(member);
         }
     }
@@ -139,7 +161,7 @@ void FibSync::define(const speaker::FibGroup& definition) {
     const auto known = groups_.find(id);
     if (definition.members.empty()) {
         if (known != groups_.end()) {
-            retire(known->second);
+            retired_.push_back(std::move(known->second));
             groups_.erase(known);
         }
         return;
@@ -165,10 +187,12 @@ void FibSync::define(const speaker::FibGroup& definition) {
         groups_.emplace(id, std::move(next));
         return;
     }
-    retire(known->second);
     if (keeps_object) {
-        std::erase(retired_, next.object);
+        release_members(known->second);
+        std::vector<netlink::RefusedRequest> refused;  // what is gone already: fine
+        static_cast<void>(run(requests_, refused));
     } else {
+        retired_.push_back(std::move(known->second));
         enqueue_users(definition.group);
     }
     known->second = std::move(next);
@@ -184,17 +208,38 @@ void FibSync::enqueue_users(speaker::FibGroupId group) {
     }
 }
 
+/// With an object the kernel removes the routes that lead to it: one that a route could not be moved away from stays.
 void FibSync::drop_retired() {
-    std::vector<std::uint32_t> gone = std::exchange(retired_, {});
+    std::erase_if(retired_, [this](const Group& group) {
+        if (users_.contains(group.object)) {
+            return false;
+        }
+        netlink::delete_nexthop(requests_, group.object);
+        release_members(group);
+        return true;
+    });
     if (sweeping_ && stale_.empty()) {
-        gone.insert(gone.end(), stale_objects_.begin(), stale_objects_.end());
-        stale_objects_.clear();
-    }
-    for (const std::uint32_t object : gone) {
-        netlink::delete_nexthop(requests_, object);
+        std::erase_if(stale_objects_, [this](std::uint32_t object) {
+            if (users_.contains(object)) {
+                return false;
+            }
+            netlink::delete_nexthop(requests_, object);
+            return true;
+        });
     }
     std::vector<netlink::RefusedRequest> refused;  // what is gone already: fine
     static_cast<void>(run(requests_, refused));
+}
+
+/// The learned route of the entry leads to this object now; 0: to none, or nobody knows where.
+void FibSync::set_object(Entry& entry, std::uint32_t object) {
+    if (const auto user = users_.find(entry.object); user != users_.end() && --user->second == 0) {
+        users_.erase(user);
+    }
+    entry.object = object;
+    if (object != 0) {
+        ++users_[object];
+    }
 }
 
 // ---- routes ---------------------------------------------------------------------------------------------------------
@@ -207,6 +252,36 @@ void FibSync::enqueue(SlotRef ref) {
     }
 }
 
+/// The slot gets another prefix. What the kernel has for the old one goes; what it has for the new one is adopted.
+void FibSync::rename(SlotRef ref, const net::Prefix& prefix) {
+    Entry& entry = at(ref);
+    const bool compared = resync_ != Resync::comparing || ref < compared_to_;
+    if (entry.named && compared && entry.has.any()) {
+        orphans_[entry.prefix] = {entry.has, 0};
+        --in_kernel_[ref.family];
+    } else if (const auto found = found_.find(entry.prefix); entry.named && !compared && found != found_.end()) {
+        orphans_[entry.prefix] = found->second;
+        found_.erase(found);
+    }
+    set_object(entry, 0);
+    entry = Entry{.prefix = prefix, .queued = entry.queued, .named = true};
+    for (auto* left : {&stale_, &orphans_, &found_}) {
+        const auto found = left->find(prefix);
+        if (found == left->end() || (left == &found_ && (!compared || resync_ != Resync::comparing))) {
+            continue;
+        }
+        const Found adopted = found->second;
+        left->erase(found);
+        if (compared) {
+            entry.has = adopted.has;
+            set_object(entry, adopted.object);
+            ++in_kernel_[ref.family];
+        } else {
+            found_[prefix] = adopted;  // compare() comes to it
+        }
+    }
+}
+
 void FibSync::change(const speaker::FibBatch& batch) {
     for (const speaker::FibChange& change : *batch.changes) {
         const SlotRef ref{family_index(change.prefix.family()), change.slot};
@@ -216,19 +291,7 @@ void FibSync::change(const speaker::FibBatch& batch) {
         }
         Entry& entry = entries[change.slot];
         if (!entry.named || entry.prefix != change.prefix) {
-            if (entry.named && entry.has.any()) {
-                orphans_[entry.prefix] = entry.has;
-                --in_kernel_[ref.family];
-            }
-            const bool queued = entry.queued;
-            entry = Entry{.prefix = change.prefix, .queued = queued, .named = true};
-            for (auto* left : {&stale_, &orphans_}) {
-                if (const auto found = left->find(change.prefix); found != left->end()) {
-                    entry.has = found->second;
-                    ++in_kernel_[ref.family];
-                    left->erase(found);
-                }
-            }
+            rename(ref, change.prefix);
         }
         entry.wanted = change.group;
         enqueue(ref);
@@ -278,14 +341,14 @@ void FibSync::done(const Sent& sent) {
     switch (sent.step) {
         case Step::put_learned:
             entry.has.learned = true;
-            entry.object = sent.object;
+            set_object(entry, sent.object);
             break;
         case Step::put_blackhole:
             entry.has.blackhole = true;
             break;
         case Step::delete_learned:
             entry.has.learned = false;
-            entry.object = 0;
+            set_object(entry, 0);
             break;
         case Step::delete_blackhole:
             entry.has.blackhole = false;
@@ -349,13 +412,13 @@ void FibSync::report_refusals() {
     planned_ = 0;
 }
 
-void FibSync::delete_left(std::unordered_map<net::Prefix, InKernel>& left, std::size_t budget) {
+void FibSync::delete_left(std::unordered_map<net::Prefix, Found>& left, std::size_t budget) {
     for (std::size_t i = 0; i < budget && !left.empty(); ++i) {
         const auto first = left.begin();
-        if (first->second.learned) {
+        if (first->second.has.learned) {
             netlink::delete_route(requests_, own_route(first->first, false));
         }
-        if (first->second.blackhole) {
+        if (first->second.has.blackhole) {
             netlink::delete_route(requests_, own_route(first->first, true));
         }
         left.erase(first);
@@ -365,6 +428,14 @@ void FibSync::delete_left(std::unordered_map<net::Prefix, InKernel>& left, std::
 }
 
 bool FibSync::work(std::size_t budget) {
+    if (resync_ == Resync::reading) {
+        return false;
+    }
+    if (resync_ == Resync::comparing) {
+        compare(kCompareFactor * budget);
+        return true;
+    }
+    heed_notices();
     delete_left(orphans_, budget);
     for (std::size_t i = 0; i < budget && !queue_.empty(); ++i) {
         plan(queue_.front());
@@ -407,74 +478,17 @@ bool FibSync::uses(std::uint32_t ifindex) const {
     });
 }
 
-netlink::SocketResult<void> FibSync::resync(std::span<const netlink::Route> own) {
-    needs_resync_ = false;
-    // The objects first, since routes can only lead to what exists.
-    MANUL_TRY(const auto objects, socket_.nexthops());
-    foreign_objects_.clear();
-    for (const netlink::Nexthop& object : objects) {
-        if (object.protocol != kRouteProtocol) {
-            foreign_objects_.insert(object.id);
-        } else if (!loaded_) {
-            stale_objects_.insert(object.id);
-        }
+wire::FamilySet FibSync::families() noexcept {
+    if (resync_ != Resync::none) {
+        return families_;
     }
-    for (auto& [id, group] : groups_) {
-        program_group(group);
-    }
-
-    struct Found {
-        InKernel has;
-        std::uint32_t object = 0;
-    };
-    std::unordered_map<net::Prefix, Found> kernel;
-    for (const netlink::Route& route : own) {
-        Found& found = kernel[route.dst];
-        if (route.type == RTN_BLACKHOLE && route.priority == kBlackholeMetric) {
-            found.has.blackhole = true;
-        } else if (route.type == RTN_UNICAST && route.priority == kLearnedMetric) {
-            found.has.learned = true;
-            found.object = route.nexthop_id;
-        }
-    }
-    in_kernel_ = {};
-    for (std::uint8_t family = 0; family < entries_.size(); ++family) {
-        for (std::uint32_t slot = 0; slot < entries_[family].size(); ++slot) {
-            Entry& entry = entries_[family][slot];
-            if (!entry.named) {
-                continue;
-            }
-            const auto found = kernel.find(entry.prefix);
-            entry.has = found == kernel.end() ? InKernel{} : found->second.has;
-            entry.object = found == kernel.end() ? 0 : found->second.object;
-            if (found != kernel.end()) {
-                kernel.erase(found);
-            }
-            in_kernel_[family] += entry.has.any() ? 1U : 0U;
-            enqueue({family, slot});  // costs nothing when all is as wanted
-        }
-    }
-    // What nobody has named is left over: from an earlier run, or from a deletion that is still waiting.
-    stale_.clear();
-    stale_families_ = {};
-    orphans_.clear();
-    for (const auto& [prefix, found] : kernel) {
-        stale_[prefix] = found.has;
-        stale_families_.add(prefix.family());
-    }
-    if (!std::exchange(loaded_, true) && !stale_.empty()) {
-        log::emit(kAdopted, stale_.size());
-    }
-    return {};
-}
-
-wire::FamilySet FibSync::families() const noexcept {
     wire::FamilySet families = stale_.empty() ? wire::FamilySet() : stale_families_;
     for (const net::Family family : wire::kFamilies) {
         if (in_kernel_[family_index(family)] > 0) {
             families.add(family);
         }
     }
+    families_ = families;
     return families;
 }
 

@@ -34,15 +34,20 @@ inline constexpr std::uint32_t kBlackholeMetric = 1032;  ///< own blocks: lose a
 /// and deleted by protocol and metric. Routes of an earlier run stay until `complete`; those that were named by then
 /// are replaced in place, without a gap.
 ///
-/// The kernel drops routes and nexthop objects when a link goes down, and does not say so: `resync` reads back what is
-/// left and programs the rest again.
+/// The kernel drops routes and nexthop objects when a link goes down, and does not say so: a resync reads back what is
+/// left and programs the rest again. What other programs do to our routes is told by `noticed`, and repaired at once.
 class FibSync {
 public:
     explicit FibSync(netlink::Socket socket) noexcept : socket_(std::move(socket)) {}
 
-    /// Takes into account which of our routes the kernel has: those of an earlier run, or those that are left after a
-    /// link event. `own` are all routes of protocol 176 in the main table.
-    [[nodiscard]] netlink::SocketResult<void> resync(std::span<const netlink::Route> own);
+    /// Begins to take into account which of our routes the kernel has: those of an earlier run, or those that are left
+    /// after a link event. `found` follows with all routes of protocol 176 in the main table, in any number of pieces,
+    /// then `end_resync`. Nothing is programmed meanwhile. Beginning anew forgets what was found.
+    [[nodiscard]] netlink::SocketResult<void> begin_resync();
+    void found(std::span<const netlink::Route> own);
+    void end_resync();
+    /// Somebody else removed, added or replaced this route.
+    void noticed(const netlink::Route& route, bool removed);
 
     void define(const speaker::FibGroup& group);
     void change(const speaker::FibBatch& batch);
@@ -56,6 +61,9 @@ public:
     [[nodiscard]] bool has_refused() const noexcept { return !refused_.empty(); }
     /// The connection to the kernel failed in the middle of something.
     [[nodiscard]] bool needs_resync() const noexcept { return needs_resync_; }
+    /// The first resync has ended: it is known what an earlier run left.
+    [[nodiscard]] bool loaded() const noexcept { return loaded_; }
+    [[nodiscard]] std::uint32_t port() const noexcept { return socket_.port(); }
     /// Routes lead over this interface.
     [[nodiscard]] bool uses(std::uint32_t ifindex) const;
 
@@ -67,7 +75,7 @@ public:
     };
     [[nodiscard]] Counts counts() const noexcept;
     /// Families of which the kernel holds routes of ours, of whichever run.
-    [[nodiscard]] wire::FamilySet families() const noexcept;
+    [[nodiscard]] wire::FamilySet families() noexcept;
 
 private:
     /// What the kernel has of ours for one prefix.
@@ -92,6 +100,18 @@ private:
         std::vector<std::uint32_t> members;  ///< objects of the hops when the object is a group
         bool failed = false;                 ///< the kernel refused it
     };
+    /// What the kernel was found to have for a prefix.
+    struct Found {
+        InKernel has;
+        std::uint32_t object = 0;
+    };
+    /// Something that another program did where a route of ours may be.
+    struct Notice {
+        bool removed = false;
+        bool blackhole = false;  ///< at the metric of our blackholes
+        bool own_protocol = false;
+    };
+    enum class Resync : std::uint8_t { none, reading, comparing };
     struct SlotRef {
         std::uint8_t family = 0;
         std::uint32_t slot = 0;
@@ -108,18 +128,23 @@ private:
     [[nodiscard]] Entry& at(SlotRef ref) { return entries_[ref.family][ref.slot]; }
     void enqueue(SlotRef ref);
     void enqueue_users(speaker::FibGroupId group);
+    void rename(SlotRef ref, const net::Prefix& prefix);
     void plan(SlotRef ref);
     void put(SlotRef ref, Step step, netlink::Write how, std::uint32_t object);
     void send_planned();
     void done(const Sent& sent);
     [[nodiscard]] bool add_again(const Sent& sent);
-    void delete_left(std::unordered_map<net::Prefix, InKernel>& left, std::size_t budget);
+    void delete_left(std::unordered_map<net::Prefix, Found>& left, std::size_t budget);
+    void compare(std::size_t budget);
+    void heed_notices();
+    void heed(SlotRef ref, const Notice& notice);
     void report_refusals();
 
     [[nodiscard]] std::uint32_t new_object();
     [[nodiscard]] std::uint32_t member_object(const netlink::Hop& hop);
     void program_group(Group& group);
-    void retire(const Group& group);
+    void release_members(const Group& group);
+    void set_object(Entry& entry, std::uint32_t object);
     void drop_retired();
     [[nodiscard]] bool run(netlink::RequestBuffer& requests, std::vector<netlink::RefusedRequest>& refused);
 
@@ -129,10 +154,15 @@ private:
     std::array<std::vector<Entry>, 2> entries_;  ///< by family and slot
     std::deque<SlotRef> queue_;
     std::set<SlotRef> refused_;
-    std::array<std::size_t, 2> in_kernel_{};             ///< prefixes by family
-    std::unordered_map<net::Prefix, InKernel> stale_;    ///< of an earlier run, not named yet
-    std::unordered_map<net::Prefix, InKernel> orphans_;  ///< to be deleted; their slots have new prefixes
-    wire::FamilySet stale_families_;                     ///< of stale_, while it is not empty
+    std::array<std::size_t, 2> in_kernel_{};          ///< prefixes by family
+    std::unordered_map<net::Prefix, Found> stale_;    ///< of an earlier run, not named yet
+    std::unordered_map<net::Prefix, Found> orphans_;  ///< to be deleted; their slots have new prefixes
+    std::unordered_map<net::Prefix, Found> found_;    ///< by a resync, not compared yet
+    Resync resync_ = Resync::none;
+    wire::FamilySet families_;  ///< as last known for certain
+    SlotRef compared_to_;
+    std::unordered_map<net::Prefix, std::vector<Notice>> notices_;
+    wire::FamilySet stale_families_;  ///< of stale_, while it is not empty
     bool loaded_ = false;
     bool needs_resync_ = false;
     bool sweeping_ = false;
@@ -144,8 +174,9 @@ private:
         std::uint32_t uses = 0;
     };
     std::map<std::pair<std::uint32_t, net::Ip>, Member> members_;
-    std::vector<std::uint32_t> retired_;     ///< objects that routes may still lead to until the queue is empty
-    std::set<std::uint32_t> stale_objects_;  ///< of an earlier run
+    std::vector<Group> retired_;                            ///< that routes may still lead to
+    std::unordered_map<std::uint32_t, std::size_t> users_;  ///< learned routes in the kernel by object
+    std::set<std::uint32_t> stale_objects_;                 ///< of an earlier run
     std::set<std::uint32_t> foreign_objects_;
     std::uint32_t next_object_ = 0x4d000000;
     std::size_t refusals_ = 0;  ///< since the queue was last empty

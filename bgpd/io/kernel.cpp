@@ -1,11 +1,15 @@
 #include "bgpd/io/kernel.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -22,6 +26,7 @@
 #include "net/ip.hpp"
 #include "net/netlink/decode.hpp"
 #include "net/netlink/monitor.hpp"
+#include "net/netlink/route_dump.hpp"
 #include "net/netlink/socket.hpp"
 
 namespace manul::bgp::io {
@@ -30,6 +35,8 @@ namespace {
 constexpr std::int64_t kSettleMicroseconds = 50'000;  // a link that comes up announces itself several times
 constexpr std::int64_t kRetryMicroseconds = 5'000'000;
 constexpr std::size_t kRoutesATurn = 1000;  // two to six milliseconds
+constexpr std::size_t kMostDeferred = 100'000;
+constexpr int kReadAttempts = 5;
 
 }  // namespace
 
@@ -45,17 +52,10 @@ Kernel::Kernel(boost::asio::io_context& io, bool program, std::function<void()> 
       }) {}
 
 Result<void> Kernel::start() {
-    const netlink::Monitor::Options options{
-        .links = true, .addresses = true, .routes = true, .ignore_new_routes_of = kRouteProtocol};
-    auto monitor = netlink::Monitor::open(options);
-    if (!monitor) {
-        return fail(monitor.error().message());
-    }
     auto questions = netlink::Socket::open();
     if (!questions) {
         return fail(questions.error().message());
     }
-    monitor_ = *std::move(monitor);
     socket_ = *std::move(questions);
     if (program_) {
         auto writes = netlink::Socket::open();
@@ -64,82 +64,148 @@ Result<void> Kernel::start() {
         }
         fib_.emplace(*std::move(writes));
     }
-    if (const auto done = reload(); !done) {
-        return fail(done.error().message());
+    auto monitor = netlink::Monitor::open(
+        {.links = true, .addresses = true, .routes = true, .ignore_requests_of = fib_ ? fib_->port() : 0});
+    if (!monitor) {
+        return fail(monitor.error().message());
     }
+    monitor_ = *std::move(monitor);
     readable_ = std::make_unique<ReadableWatch>(io_, monitor_->fd(), [this] { on_monitor(); });
+    if (const auto begun = begin_reading(true, 1); !begun) {
+        return fail(begun.error().message());
+    }
     return {};
 }
 
-netlink::SocketResult<void> Kernel::reload() {
-    reload_ = false;
-    MANUL_TRY(const auto links, socket_->links());
-    MANUL_TRY(const auto addresses, socket_->addresses());
-    watch_.clear();
-    for (const netlink::Link& link : links) {
-        watch_.take(link);
-    }
-    for (const netlink::Address& address : addresses) {
-        watch_.take(address);
-    }
-    std::vector<netlink::Route> own;
-    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
-        MANUL_TRY(auto routes, socket_->routes({.family = family, .table = netlink::kMainTable}));
-        for (netlink::Route& route : routes) {
-            if (route.protocol == kRouteProtocol) {
-                own.push_back(std::move(route));
-            } else {
-                watch_.take(route);
-            }
-        }
-    }
-    return fib_ ? fib_->resync(own) : netlink::SocketResult<void>{};
+netlink::SocketResult<netlink::RouteDump> Kernel::list_routes(net::Family family, bool everything) {
+    const std::uint8_t protocol = everything ? 0 : kRouteProtocol;
+    return netlink::RouteDump::start({.family = family, .table = netlink::kMainTable, .protocol = protocol});
 }
 
-netlink::SocketResult<void> Kernel::resync() {
-    std::vector<netlink::Route> own;
-    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
-        MANUL_TRY(const auto routes,
-                  socket_->routes({.family = family, .table = netlink::kMainTable, .protocol = kRouteProtocol}));
-        own.insert(own.end(), routes.begin(), routes.end());
+netlink::SocketResult<void> Kernel::begin_reading(bool everything, int attempts) {
+    reading_.reset();
+    reload_ = reload_ && !everything;
+    NextHopWatch watch(!program_);
+    if (everything) {
+        MANUL_TRY(const auto links, socket_->links());
+        MANUL_TRY(const auto addresses, socket_->addresses());
+        for (const netlink::Link& link : links) {
+            watch.take(link);
+        }
+        for (const netlink::Address& address : addresses) {
+            watch.take(address);
+        }
     }
-    return fib_->resync(own);
+    if (fib_) {
+        MANUL_CHECK(fib_->begin_resync());
+    }
+    MANUL_TRY(auto dump, list_routes(net::Family::v4, everything));
+    reading_.emplace(Reading{everything, net::Family::v4, std::move(dump), std::move(watch), {}, attempts});
+    return {};
+}
+
+/// Reads one piece; what follows is read by the next turns.
+netlink::SocketResult<void> Kernel::read_slice() {
+    std::vector<netlink::Route> routes;
+    auto more = reading_->dump.take(routes);
+    if (!more && more.error().kind == netlink::SocketError::Kind::interrupted && reading_->attempts < kReadAttempts) {
+        return begin_reading(reading_->everything, reading_->attempts + 1);
+    }
+    if (!more) {
+        return std::unexpected(std::move(more).error());
+    }
+    const auto others = std::partition(routes.begin(), routes.end(),
+                                       [](const netlink::Route& route) { return route.protocol == kRouteProtocol; });
+    if (fib_) {
+        fib_->found(std::span(routes.begin(), others));
+    }
+    for (auto route = others; route != routes.end(); ++route) {
+        reading_->watch.take(*route);
+    }
+    if (*more) {
+        return {};
+    }
+    if (reading_->family == net::Family::v6) {
+        end_reading();
+        return {};
+    }
+    MANUL_TRY(reading_->dump, list_routes(net::Family::v6, reading_->everything));
+    reading_->family = net::Family::v6;
+    return {};
+}
+
+void Kernel::end_reading() {
+    Reading done = *std::exchange(reading_, std::nullopt);
+    if (done.everything) {
+        watch_.replace(std::move(done.watch));
+        for (const netlink::Event& event : done.events) {
+            take(event);
+        }
+    }
+    if (fib_) {
+        fib_->end_resync();
+    }
+    loaded_ = true;
+}
+
+void Kernel::read_failed(const netlink::SocketError& error) {
+    log::emit(kKernelFailed, error.message());
+    reading_.reset();
+    reload_ = true;
+    look_again_.after_us(kRetryMicroseconds);
+}
+
+void Kernel::take(const netlink::Event& event) {
+    std::visit(overloaded{
+                   [&](const netlink::Changed<netlink::Link>& link) { watch_.take(link.value); },
+                   [&](const netlink::Removed<netlink::Link>& link) { watch_.remove(link.value); },
+                   [&](const netlink::Changed<netlink::Address>& address) { watch_.take(address.value); },
+                   [&](const netlink::Removed<netlink::Address>& address) { watch_.remove(address.value); },
+                   [&](const netlink::Changed<netlink::Route>& route) { watch_.take(route.value); },
+                   [&](const netlink::Removed<netlink::Route>& route) { watch_.remove(route.value); },
+                   [](const auto&) {},
+               },
+               event);
 }
 
 void Kernel::on_monitor() {
-    const auto events = monitor_->take();
+    auto events = monitor_->take();
     if (!events) {
-        log::emit(kKernelFailed, events.error().message());
-        reload_ = true;
-        look_again_.after_us(kRetryMicroseconds);
-        return;
+        return read_failed(events.error());
     }
     bool touched = false;
     const auto touches = [&](std::uint32_t ifindex) { touched = touched || (fib_ && fib_->uses(ifindex)); };
     for (const netlink::Event& event : *events) {
+        take(event);
         std::visit(overloaded{
-                       [&](const netlink::Overrun&) { reload_ = true; },
-                       [&](const netlink::Changed<netlink::Link>& link) {
-                           watch_.take(link.value);
-                           touches(link.value.index);
+                       [&](const netlink::Overrun&) {
+                           log::emit(kKernelOverrun);
+                           reload_ = true;
                        },
-                       [&](const netlink::Removed<netlink::Link>& link) {
-                           watch_.remove(link.value);
-                           touches(link.value.index);
+                       [&](const netlink::Changed<netlink::Link>& link) { touches(link.value.index); },
+                       [&](const netlink::Removed<netlink::Link>& link) { touches(link.value.index); },
+                       [&](const netlink::Changed<netlink::Address>& address) { touches(address.value.ifindex); },
+                       [&](const netlink::Removed<netlink::Address>& address) { touches(address.value.ifindex); },
+                       [&](const netlink::Changed<netlink::Route>& route) {
+                           if (fib_) {
+                               fib_->noticed(route.value, false);
+                           }
                        },
-                       [&](const netlink::Changed<netlink::Address>& address) {
-                           watch_.take(address.value);
-                           touches(address.value.ifindex);
+                       [&](const netlink::Removed<netlink::Route>& route) {
+                           if (fib_) {
+                               fib_->noticed(route.value, true);
+                           }
                        },
-                       [&](const netlink::Removed<netlink::Address>& address) {
-                           watch_.remove(address.value);
-                           touches(address.value.ifindex);
-                       },
-                       [&](const netlink::Changed<netlink::Route>& route) { watch_.take(route.value); },
-                       [&](const netlink::Removed<netlink::Route>& route) { watch_.remove(route.value); },
                        [](const auto&) {},
                    },
                    event);
+    }
+    if (reading_ && reading_->everything) {
+        if (reading_->events.size() + events->size() > kMostDeferred) {
+            reload_ = true;  // begun anew is done sooner
+        } else {
+            std::ranges::move(*events, std::back_inserter(reading_->events));
+        }
     }
     if (reload_ || touched) {
         look_again_.after_us(kSettleMicroseconds);
@@ -148,12 +214,8 @@ void Kernel::on_monitor() {
 }
 
 void Kernel::look_again() {
-    const auto done = reload_ ? reload() : resync();
-    if (!done) {
-        log::emit(kKernelFailed, done.error().message());
-        reload_ = true;
-        look_again_.after_us(kRetryMicroseconds);
-        return;
+    if (const auto begun = begin_reading(reload_ || !loaded_ || (reading_ && reading_->everything), 1); !begun) {
+        return read_failed(begun.error());
     }
     on_change_();
 }
@@ -195,6 +257,13 @@ void Kernel::complete() {
 }
 
 bool Kernel::work() {
+    if (reading_) {
+        if (const auto read = read_slice(); !read) {
+            read_failed(read.error());
+            return false;
+        }
+        return true;
+    }
     if (!fib_) {
         return false;
     }
@@ -208,7 +277,7 @@ bool Kernel::work() {
     return more;
 }
 
-wire::FamilySet Kernel::families() const {
+wire::FamilySet Kernel::families() {
     return fib_ ? fib_->families() : wire::FamilySet{net::Family::v4, net::Family::v6};
 }
 

@@ -13,6 +13,7 @@
 #include "bgpd/speaker/action.hpp"
 #include "bgpd/speaker/event.hpp"
 #include "net/netlink/monitor.hpp"
+#include "net/netlink/route_dump.hpp"
 #include "net/netlink/socket.hpp"
 
 namespace boost::asio {
@@ -28,8 +29,10 @@ public:
     /// `program` false: nothing is written (a pure reflector). `on_change`: call `take_changes` and `work`.
     Kernel(boost::asio::io_context& io, bool program, std::function<void()> on_change);
 
-    /// Opens the sockets and reads everything once.
+    /// Opens the sockets and begins to read everything, which `work` goes on with.
     [[nodiscard]] Result<void> start();
+    /// All has been read once.
+    [[nodiscard]] bool loaded() const noexcept { return loaded_; }
 
     /// What of the configuration concerns the kernel's side: the ways to peers, and whether host routes are asked for.
     void configure(const speaker::Configuration& configuration);
@@ -44,13 +47,26 @@ public:
     bool work();
     [[nodiscard]] std::optional<FibSync::Counts> counts() const;
     /// Families of which the kernel holds routes of ours; both where none are ours to hold.
-    [[nodiscard]] wire::FamilySet families() const;
+    [[nodiscard]] wire::FamilySet families();
 
 private:
-    /// Reads everything anew, or (cheaper) only what is left of our own routes.
-    [[nodiscard]] netlink::SocketResult<void> reload();
-    [[nodiscard]] netlink::SocketResult<void> resync();
+    /// What is read in slices: everything, or (cheaper) only what is left of our own routes.
+    struct Reading {
+        bool everything = false;
+        net::Family family = net::Family::v4;
+        netlink::RouteDump dump;
+        NextHopWatch watch;                  ///< fed beside the one in use
+        std::vector<netlink::Event> events;  ///< that came meanwhile, for the fresh watch
+        int attempts = 1;                    ///< a list that changes under our feet is begun anew
+    };
+
+    [[nodiscard]] netlink::SocketResult<void> begin_reading(bool everything, int attempts);
+    [[nodiscard]] netlink::SocketResult<void> read_slice();
+    [[nodiscard]] netlink::SocketResult<netlink::RouteDump> list_routes(net::Family family, bool everything);
+    void end_reading();
+    void read_failed(const netlink::SocketError& error);
     void on_monitor();
+    void take(const netlink::Event& event);
     void look_again();
 
     boost::asio::io_context& io_;
@@ -63,7 +79,9 @@ private:
     std::unique_ptr<ReadableWatch> readable_;
     Timer look_again_;  ///< links have changed: programs again what the kernel dropped
     Timer retry_;       ///< refused routes
+    std::optional<Reading> reading_;
     bool reload_ = false;
+    bool loaded_ = false;
 };
 
 }  // namespace manul::bgp::io

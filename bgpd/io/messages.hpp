@@ -32,6 +32,13 @@ inline constexpr Message kRouteRefused{"BGPD_ROUTE_REFUSED", Level::warning,
                                        "the kernel refused {} of {} routes, the first ({}) with: {}; trying again",
                                        "If the text is 'File exists', another program owns a route of this prefix and "
                                        "metric: remove one of the two."};
+inline constexpr Message kKernelOverrun{
+    "BGPD_KERNEL_OVERRUN", Level::warning,
+    "the kernel's events came faster than they could be read; reading its state anew",
+    "No action needed; if this repeats, find what changes so many routes (ip monitor)."};
+inline constexpr Message kRouteMeddled{"BGPD_ROUTE_MEDDLED", Level::warning,
+                                       "another program removed or replaced the kernel route to {}; repairing it",
+                                       "Find the program (ip monitor route); routes with protocol 176 are bgpd's."};
 inline constexpr Message kKernelFailed{"BGPD_KERNEL_FAILED", Level::error, "kernel: {}",
                                        "bgpd reads the kernel's state again by itself; if this repeats, check its "
                                        "privileges (CAP_NET_ADMIN)."};

@@ -35,10 +35,10 @@ bool counts(const netlink::Route& route) {
 
 }  // namespace
 
-void NextHopWatch::clear() {
-    links_.clear();
-    addresses_.clear();
-    routes_.clear();
+void NextHopWatch::replace(NextHopWatch&& fresh) {
+    links_ = std::move(fresh.links_);
+    addresses_ = std::move(fresh.addresses_);
+    routes_ = std::move(fresh.routes_);
     dirty_ = true;
     addresses_changed_ = true;
 }

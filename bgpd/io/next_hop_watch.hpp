@@ -26,8 +26,8 @@ public:
     /// With `always_reachable` (a pure reflector, which forwards nothing) an unresolved next hop counts as reachable.
     explicit NextHopWatch(bool always_reachable) noexcept : always_reachable_(always_reachable) {}
 
-    /// Forgets what the kernel said; a new dump follows.
-    void clear();
+    /// Takes what another one was fed with; what is followed stays.
+    void replace(NextHopWatch&& fresh);
     void take(const netlink::Link& link);
     void take(const netlink::Address& address);
     void take(const netlink::Route& route);

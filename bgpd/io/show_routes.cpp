@@ -152,6 +152,12 @@ json::object path_json(const speaker::RouteView& path) {
     if (!path.rule.empty()) {
         entry["filterRule"] = path.rule;
     }
+    if (path.path_id) {
+        entry["pathIdentifier"] = *path.path_id;
+    }
+    if (path.stale) {
+        entry["stale"] = true;
+    }
     if (path.med) {
         entry["med"] = *path.med;
     }

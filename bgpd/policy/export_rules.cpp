@@ -11,15 +11,28 @@ namespace flag = wire::attribute_flag;
 
 bool ExportTarget::same_group(const ExportTarget& other) const noexcept {
     return external == other.external && reflector_client == other.reflector_client && is_node == other.is_node &&
-           keeps_long == other.keeps_long && next_hop_mode == other.next_hop_mode && local_as == other.local_as &&
-           cluster_id == other.cluster_id && self == other.self && shared_link == other.shared_link &&
-           filters == other.filters;
+           keeps_long == other.keeps_long && role == other.role && next_hop_mode == other.next_hop_mode &&
+           local_as == other.local_as && cluster_id == other.cluster_id && self == other.self &&
+           shared_link == other.shared_link && filters == other.filters;
 }
 
 bool ExportTarget::operator==(const ExportTarget& other) const noexcept {
     return same_group(other) && (relayable == other.relayable || *relayable == *other.relayable) &&
            same_rules(filter, other.filter);
 }
+
+namespace {
+
+/// RFC 9234 section 5, egress 2.
+bool towards_no_customer(const std::optional<wire::Role>& ours) noexcept {
+    return ours == wire::Role::customer || ours == wire::Role::peer || ours == wire::Role::route_server_client;
+}
+/// Egress 1: whom it goes to may pass the route on to customers alone.
+bool marks_for_customers(const std::optional<wire::Role>& ours) noexcept {
+    return ours == wire::Role::provider || ours == wire::Role::peer || ours == wire::Role::route_server;
+}
+
+}  // namespace
 
 std::uint32_t local_preference(const wire::AttributeFacts& facts) noexcept {
     return facts.local_pref.value_or(facts.graceful_shutdown ? 0 : kDefaultLocalPref);
@@ -28,6 +41,9 @@ std::uint32_t local_preference(const wire::AttributeFacts& facts) noexcept {
 Permission permission(const ExportTarget& target, const SourceTraits& source, const RouteMarks& marks) noexcept {
     // RFC 9494 section 4.3: who does not know the mark would take the route for a fresh one.
     if (marks.no_advertise || (marks.no_export && target.external) || (marks.llgr_stale && !target.keeps_long)) {
+        return Permission::never;
+    }
+    if (marks.only_to_customer && target.external && towards_no_customer(target.role)) {
         return Permission::never;
     }
     switch (source.kind) {
@@ -83,12 +99,12 @@ void append_u32(std::uint8_t flags, std::uint8_t attribute, std::uint32_t value,
 
 void append(ByteView bytes, Bytes& out) { out.insert(out.end(), bytes.begin(), bytes.end()); }
 
-/// Extended communities that may cross an AS border (RFC 4360 section 6).
-void append_transitive(const wire::Attribute& attribute, Bytes& out) {
+/// Extended communities of `size` octets that may cross an AS border (RFC 4360 section 6, RFC 5701 section 2).
+void append_transitive(const wire::Attribute& attribute, std::size_t size, Bytes& out) {
     Bytes kept;
-    for (std::size_t at = 0; at + 8 <= attribute.value.size(); at += 8) {
+    for (std::size_t at = 0; at + size <= attribute.value.size(); at += size) {
         if ((attribute.value[at] & 0x40U) == 0) {
-            append(attribute.value.subspan(at, 8), kept);
+            append(attribute.value.subspan(at, size), kept);
         }
     }
     if (!kept.empty()) {
@@ -100,6 +116,7 @@ void export_external(const ExportTarget& target, const SourceTraits& source, Byt
     const bool own = source.kind == SourceKind::local || is_host_route(source.kind);
     const std::uint32_t med = own ? kMedOwn : kMedRelayed;
     bool med_written = false;
+    bool otc_due = marks_for_customers(target.role) && !wire::AttributeRange(received).find(type::kOnlyToCustomer);
     for (const wire::Attribute attribute : wire::AttributeRange(received)) {
         if (!med_written && attribute.type >= type::kMed) {
             append_u32(flag::kOptional, type::kMed, med, out);
@@ -118,14 +135,25 @@ void export_external(const ExportTarget& target, const SourceTraits& source, Byt
             case type::kClusterList:
                 break;
             case type::kExtendedCommunities:
-                append_transitive(attribute, out);
+                append_transitive(attribute, 8, out);
+                break;
+            case type::kIpv6ExtendedCommunities:
+                append_transitive(attribute, 20, out);
                 break;
             default:
+                if (otc_due && attribute.type > type::kOnlyToCustomer) {
+                    append_u32(flag::kOptional | flag::kTransitive, type::kOnlyToCustomer, target.local_as.number(),
+                               out);
+                    otc_due = false;
+                }
                 append(attribute.whole, out);
         }
     }
     if (!med_written) {
         append_u32(flag::kOptional, type::kMed, med, out);
+    }
+    if (otc_due) {
+        append_u32(flag::kOptional | flag::kTransitive, type::kOnlyToCustomer, target.local_as.number(), out);
     }
 }
 

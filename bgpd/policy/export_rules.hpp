@@ -10,6 +10,7 @@
 #include "bgpd/policy/filter.hpp"
 #include "bgpd/policy/route.hpp"
 #include "bgpd/wire/attribute.hpp"
+#include "bgpd/wire/capability.hpp"
 #include "bgpd/wire/update.hpp"
 #include "net/asn.hpp"
 #include "net/ip.hpp"
@@ -43,6 +44,7 @@ struct ExportTarget {
     bool keeps_long = false;  ///< the peer knows LLGR_STALE (RFC 9494)
     NextHopMode next_hop_mode = NextHopMode::automatic;
     net::Asn local_as = *net::Asn::make(1);
+    std::optional<wire::Role> role;           ///< ours towards the peer (RFC 9234)
     std::optional<std::uint32_t> cluster_id;  ///< set: this node is a route reflector
     net::Ip self;                             ///< our address as next hop, in the family of the routes
     std::optional<net::Prefix> shared_link;   ///< the subnet that we share with the peer

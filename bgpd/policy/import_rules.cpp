@@ -24,6 +24,10 @@ const char* to_string(Refusal refusal) noexcept {
             return "next hop is an own address";
         case Refusal::invalid_next_hop:
             return "invalid next hop";
+        case Refusal::as_set:
+            return "AS set in the path";
+        case Refusal::route_leak:
+            return "route leak (OTC)";
         case Refusal::filtered:
             return "rejected by an import filter";
     }
@@ -72,10 +76,37 @@ Refusal judge_next_hop(const wire::NextHop& next_hop, const OwnAddresses& own) n
     return own.contains(address) ? Refusal::own_next_hop : Refusal::none;
 }
 
+/// RFC 9234 section 5, ingress 1 and 2.
+bool is_leak(const ImportContext& context, const wire::AttributeFacts& facts) noexcept {
+    if (!facts.only_to_customer || !context.role) {
+        return false;
+    }
+    switch (*context.role) {
+        case wire::Role::provider:
+        case wire::Role::route_server:
+            return true;
+        case wire::Role::peer:
+            return *facts.only_to_customer != context.remote_as.number();
+        case wire::Role::customer:
+        case wire::Role::route_server_client:
+            return false;
+    }
+    return false;
+}
+
 }  // namespace
+
+bool gets_otc(const ImportContext& context, const wire::AttributeFacts& facts) noexcept {
+    return context.external && !facts.only_to_customer &&
+           (context.role == wire::Role::customer || context.role == wire::Role::peer ||
+            context.role == wire::Role::route_server_client);
+}
 
 Refusal judge_attributes(const ImportContext& context, const wire::AttributeFacts& facts, const wire::NextHop& next_hop,
                          const OwnAddresses& own) noexcept {
+    if (facts.as_path.has_set()) {
+        return Refusal::as_set;
+    }
     std::uint32_t own_as = facts.as_path.count(context.node_as);
     if (context.local_as != context.node_as) {
         own_as += facts.as_path.count(context.local_as);
@@ -84,8 +115,12 @@ Refusal judge_attributes(const ImportContext& context, const wire::AttributeFact
         return Refusal::as_loop;
     }
     if (context.external) {
-        if (facts.neighbour_as != context.remote_as.number()) {
+        // A route server leaves itself out of the path (RFC 7947 section 2.2.2.1).
+        if (facts.neighbour_as != context.remote_as.number() && context.role != wire::Role::route_server_client) {
             return Refusal::wrong_first_as;
+        }
+        if (is_leak(context, facts)) {
+            return Refusal::route_leak;
         }
     } else {
         if (facts.originator_id == context.router_id.value()) {

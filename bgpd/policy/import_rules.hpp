@@ -6,6 +6,7 @@
 
 #include "bgpd/policy/route.hpp"
 #include "bgpd/wire/attribute.hpp"
+#include "bgpd/wire/capability.hpp"
 #include "bgpd/wire/update.hpp"
 #include "net/asn.hpp"
 #include "net/ip.hpp"
@@ -43,11 +44,15 @@ struct ImportContext {
     net::RouterId router_id = *net::RouterId::make(1);
     std::optional<std::uint32_t> cluster_id;
     std::uint32_t allowed_own_as = 0;
+    std::optional<wire::Role> role;  ///< ours towards the peer (RFC 9234)
 };
 
 /// Whether routes with these attributes and this next hop may be used: once an UPDATE.
 [[nodiscard]] Refusal judge_attributes(const ImportContext& context, const wire::AttributeFacts& facts,
                                        const wire::NextHop& next_hop, const OwnAddresses& own) noexcept;
+
+/// The route is to be marked with the peer's AS as for customers only (RFC 9234 section 5, ingress 3).
+[[nodiscard]] bool gets_otc(const ImportContext& context, const wire::AttributeFacts& facts) noexcept;
 
 /// 127/8, 169.254/16, 224/3 and longer.
 [[nodiscard]] constexpr bool is_martian(const net::PrefixKey4& key) noexcept {

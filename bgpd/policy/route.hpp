@@ -31,8 +31,9 @@ struct SourceTraits {
 struct RouteMarks {
     bool no_export = false;  ///< NO_EXPORT or NO_EXPORT_SUBCONFED
     bool no_advertise = false;
-    bool llgr_stale = false;  ///< kept although its origin has been away for long
-    bool no_llgr = false;     ///< not to be kept so long
+    bool llgr_stale = false;        ///< kept although its origin has been away for long
+    bool no_llgr = false;           ///< not to be kept so long
+    bool only_to_customer = false;  ///< RFC 9234
 };
 
 /// Why a received path is not used; kept with the path for `why`. Fits four bits.
@@ -47,6 +48,8 @@ enum class Refusal : std::uint8_t {
     own_next_hop,      ///< the next hop is this host (RFC 4271 section 6.3)
     invalid_next_hop,  ///< not an address that packets can be sent to
     filtered,          ///< an import filter says so
+    as_set,            ///< AS_PATH has a set (RFC 9774)
+    route_leak,        ///< OTC says that the peer must not have sent it to us (RFC 9234 section 5)
 };
 
 [[nodiscard]] const char* to_string(Refusal refusal) noexcept;

@@ -51,14 +51,13 @@ template <class Key, class F>
 void each_key(const wire::NlriView& prefixes, const LocRib<Key>& rib, F&& f) {
     constexpr std::size_t kAhead = 8;
     std::array<Key, kAhead> keys;
-    const std::uint8_t* at = prefixes.bytes().data();
-    const std::uint8_t* const end = at + prefixes.bytes().size();
+    auto at = prefixes.begin();
+    const auto end = prefixes.end();
     while (at != end) {
         std::size_t count = 0;
-        for (; count < kAhead && at != end; ++count) {
-            keys[count] = read_key(at, Key{});
+        for (; count < kAhead && at != end; ++count, ++at) {
+            keys[count] = read_key(at.encoded(), Key{});
             rib.prefetch(keys[count]);
-            at += 1 + (std::size_t{*at} + 7) / 8;
         }
         for (std::size_t i = 0; i < count; ++i) {
             f(keys[i]);
@@ -67,8 +66,8 @@ void each_key(const wire::NlriView& prefixes, const LocRib<Key>& rib, F&& f) {
 }
 
 template <class Key>
-void withdraw_all(LocRib<Key>& rib, SourceId source, const wire::NlriView& prefixes) {
-    each_key<Key>(prefixes, rib, [&](const Key& key) { rib.withdraw(key, source); });
+void withdraw_all(LocRib<Key>& rib, SourceId source, std::uint32_t path_id, const wire::NlriView& prefixes) {
+    each_key<Key>(prefixes, rib, [&](const Key& key) { rib.withdraw(key, source, path_id); });
 }
 
 template <class Key>

@@ -15,9 +15,13 @@ bool same_operations(const std::vector<policy::FilterOperation>* a, const std::v
 }  // namespace
 
 template <class Key>
-AdjRibOut<Key>::AdjRibOut(const RibCore& core, const LocRib<Key>& rib, UpdatePacker<Key>& packer, GroupId group,
+AdjRibOut<Key>::AdjRibOut(RibCore& core, const LocRib<Key>& rib, UpdatePacker<Key>& packer, GroupId group,
                           policy::ExportTarget target, const wire::WriteContext& context)
-    : core_(core), rib_(rib), packer_(packer), group_(group), target_(std::move(target)), context_(context) {}
+    : core_(core), rib_(rib), packer_(packer), group_(group), target_(std::move(target)), context_(context) {
+    if (context.path_ids) {
+        paths_ = std::make_unique<PathsOut<Key>>(core, rib, packer, group);
+    }
+}
 
 template <class Key>
 policy::ExportVerdict AdjRibOut<Key>::judge(AttributeId attributes, SourceId source, const Key& key,
@@ -43,6 +47,24 @@ bool AdjRibOut<Key>::may_have_been_exported(AttributeId attributes, SourceId sou
 template <class Key>
 void AdjRibOut<Key>::announce(Slot slot, AttributeId attributes, SourceId source, policy::ExportVerdict verdict) {
     packer_.announce(slot, attributes, source, policy::operations_of(target_, verdict.rule) ? verdict.rule : 0);
+}
+
+template <class Key>
+void AdjRibOut<Key>::update_paths(Slot slot, bool say) {
+    paths_->update(slot, say, [this](AttributeId attributes, SourceId source, const Key& key) {
+        policy::ExportVerdict now = verdict(attributes, source, key);
+        now.rule = policy::operations_of(target_, now.rule) ? now.rule : 0;
+        return now;
+    });
+}
+
+template <class Key>
+ChunkPtr AdjRibOut<Key>::turn_of_paths(std::span<const typename LocRib<Key>::LogEntry> touched) {
+    packer_.begin(target_, context_, group_);
+    for (const auto& entry : touched) {
+        update_paths(entry.slot, true);
+    }
+    return packer_.finish();
 }
 
 template <class Key>
@@ -75,6 +97,11 @@ ChunkPtr AdjRibOut<Key>::dump(Slot from, Slot count, bool end_of_rib) {
     packer_.begin(target_, context_, group_);
     const Slot last = std::min(from + count, rib_.end());
     for (Slot slot = from; slot < last; ++slot) {
+        if (paths_) {
+            update_paths(slot, false);
+            paths_->repeat(slot);
+            continue;
+        }
         const auto& entry = rib_[slot];
         if (entry.is_unused() || !entry.has_selected()) {
             continue;
@@ -90,6 +117,11 @@ template <class Key>
 ChunkPtr AdjRibOut<Key>::state(SourceId reader, std::span<const Slot> slots, bool end_of_rib) {
     packer_.begin(target_, context_, 0);
     for (const Slot slot : slots) {
+        if (paths_) {
+            update_paths(slot, false);
+            paths_->state(slot, reader);
+            continue;
+        }
         const auto& entry = rib_[slot];
         if (entry.is_unused()) {
             continue;
@@ -131,6 +163,10 @@ ChunkPtr AdjRibOut<Key>::retargeted(Slot from, Slot count) {
     packer_.begin(target_, context_, group_);
     const Slot last = std::min(from + count, rib_.end());
     for (Slot slot = from; slot < last; ++slot) {
+        if (paths_) {
+            update_paths(slot, true);
+            continue;
+        }
         const auto& entry = rib_[slot];
         if (entry.is_unused() || !entry.has_selected()) {
             continue;

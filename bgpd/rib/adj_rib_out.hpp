@@ -6,6 +6,7 @@
 #include "bgpd/policy/export_rules.hpp"
 #include "bgpd/rib/chunk.hpp"
 #include "bgpd/rib/loc_rib.hpp"
+#include "bgpd/rib/paths_out.hpp"
 #include "bgpd/rib/update_packer.hpp"
 
 namespace manul::bgp::rib {
@@ -17,7 +18,7 @@ namespace manul::bgp::rib {
 template <class Key>
 class AdjRibOut {
 public:
-    AdjRibOut(const RibCore& core, const LocRib<Key>& rib, UpdatePacker<Key>& packer, GroupId group,
+    AdjRibOut(RibCore& core, const LocRib<Key>& rib, UpdatePacker<Key>& packer, GroupId group,
               policy::ExportTarget target, const wire::WriteContext& context);
 
     [[nodiscard]] const policy::ExportTarget& target() const noexcept { return target_; }
@@ -25,6 +26,15 @@ public:
 
     /// What the readers must be told after a turn; null: nothing.
     [[nodiscard]] ChunkPtr turn(std::span<const Change> changes);
+    /// The readers get every path, not the selected one alone (RFC 7911); then this takes the place of turn().
+    [[nodiscard]] bool several_paths() const noexcept { return paths_ != nullptr; }
+    [[nodiscard]] ChunkPtr turn_of_paths(std::span<const typename LocRib<Key>::LogEntry> touched);
+    /// No reader has missed anything.
+    void nobody_behind() {
+        if (paths_) {
+            paths_->forget_empty();
+        }
+    }
     /// Everything selected in a range of slots, for readers that have been told nothing yet; null: nothing.
     [[nodiscard]] ChunkPtr dump(Slot from, Slot count, bool end_of_rib);
     /// The present state of these prefixes, for one reader that may have been told anything about them.
@@ -52,16 +62,18 @@ private:
                                               const policy::ExportTarget& target) const;
     [[nodiscard]] bool may_have_been_exported(AttributeId attributes, SourceId source, const Key& key) const;
     void announce(Slot slot, AttributeId attributes, SourceId source, policy::ExportVerdict verdict);
+    void update_paths(Slot slot, bool say);
     [[nodiscard]] bool is_reader(SourceId source) const noexcept {
         return core_.sources[source].groups[family_index(Key::kFamily)] == group_;
     }
 
-    const RibCore& core_;
+    RibCore& core_;
     const LocRib<Key>& rib_;
     UpdatePacker<Key>& packer_;
     GroupId group_;
     policy::ExportTarget target_;
     wire::WriteContext context_;
+    std::unique_ptr<PathsOut<Key>> paths_;
     std::unique_ptr<policy::ExportTarget> before_;  ///< while retargeting
     bool before_unknown_ = false;                   ///< readers may have been told anything
 };

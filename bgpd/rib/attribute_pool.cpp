@@ -7,7 +7,6 @@
 
 #include "bgpd/policy/export_rules.hpp"
 #include "bgpd/wire/community.hpp"
-#include "bgpd/wire/path_attributes.hpp"
 
 namespace manul::bgp::rib {
 
@@ -29,14 +28,25 @@ std::uint64_t hash_bytes(ByteView bytes, std::uint64_t seed) noexcept {
     return net::mix(hash ^ tail, 0x9e37'79b9'7f4a'7c15U);
 }
 
+/// The first link bandwidth among them; 0: none.
+float bandwidth_of(ByteView extended_communities) noexcept {
+    ByteReader reader(extended_communities);
+    while (const auto value = reader.u64()) {
+        if (const auto bandwidth = wire::ExtendedCommunity{*value}.link_bandwidth()) {
+            return *bandwidth;
+        }
+    }
+    return 0;
+}
+
 std::uint16_t saturated(std::size_t value) noexcept {
     return static_cast<std::uint16_t>(std::min<std::size_t>(value, UINT16_MAX));
 }
 
 }  // namespace
 
-AttributeId AttributePool::intern(ByteView canonical, const wire::NextHop& next_hop) {
-    return intern_with(canonical, {.next_hop = next_hops_.acquire(next_hop)});
+AttributeId AttributePool::intern(ByteView canonical, const wire::NextHop& next_hop, std::uint32_t path_id) {
+    return intern_with(canonical, {.next_hop = next_hops_.acquire(next_hop), .path_id = path_id});
 }
 
 AttributeId AttributePool::intern_local(ByteView canonical) {
@@ -45,22 +55,21 @@ AttributeId AttributePool::intern_local(ByteView canonical) {
 
 AttributeId AttributePool::intern_llgr_stale(AttributeId id) {
     const AttributeSet& set = (*this)[id];
-    wire::PathAttributes attributes = wire::decode_attributes(set.canonical());
-    attributes.add(wire::kLlgrStale);
     Bytes canonical;
-    wire::encode_attributes(attributes, canonical);
+    wire::encode_with_community(set.canonical(), wire::kLlgrStale, canonical);
     next_hops_.add_reference(set.next_hop);
     if (set.received != kNoAttributes) {
         add_reference(set.received);
     }
-    return intern_with(canonical, {.next_hop = set.next_hop, .received = set.received});
+    return intern_with(canonical, {.next_hop = set.next_hop, .received = set.received, .path_id = set.path_id});
 }
 
 AttributeId AttributePool::intern_filtered(ByteView canonical, AttributeId received) {
     const NextHopId next_hop = record(received.value()).next_hop;
     next_hops_.add_reference(next_hop);
     add_reference(received);
-    return intern_with(canonical, {.next_hop = next_hop, .received = received});
+    return intern_with(canonical,
+                       {.next_hop = next_hop, .received = received, .path_id = record(received.value()).path_id});
 }
 
 AttributeId AttributePool::intern_host(ByteView canonical, std::uint32_t priority, InterfaceId interface) {
@@ -69,13 +78,15 @@ AttributeId AttributePool::intern_host(ByteView canonical, std::uint32_t priorit
 
 AttributeId AttributePool::intern_with(ByteView canonical, const Beside& beside) {
     const std::uint64_t seed = std::uint64_t{beside.received.value()} << 32U | beside.next_hop.value();
-    const std::uint64_t hash =
-        hash_bytes(canonical, seed ^ std::uint64_t{beside.host_priority} << 20U ^ beside.host_interface.value());
+    const std::uint64_t rest = std::uint64_t{beside.host_priority} << 20U ^ beside.host_interface.value() ^
+                               std::uint64_t{beside.path_id} * 0x9e37'79b9'7f4a'7c15U;
+    const std::uint64_t hash = hash_bytes(canonical, seed ^ rest);
     const std::uint32_t found = index_.find(hash, [&](std::uint32_t number) {
         const AttributeSet& set = record(number);
         return set.hash == hash && set.next_hop == beside.next_hop && set.received == beside.received &&
-               set.host_priority == beside.host_priority && set.host_interface == beside.host_interface &&
-               set.size == canonical.size() && std::memcmp(set.bytes.get(), canonical.data(), canonical.size()) == 0;
+               set.path_id == beside.path_id && set.host_priority == beside.host_priority &&
+               set.host_interface == beside.host_interface && set.size == canonical.size() &&
+               std::memcmp(set.bytes.get(), canonical.data(), canonical.size()) == 0;
     });
     if (found != decltype(index_)::kNone) {
         next_hops_.release(beside.next_hop);  // the set holds a reference already
@@ -94,6 +105,7 @@ AttributeId AttributePool::intern_with(ByteView canonical, const Beside& beside)
     set.references = 1;
     set.next_hop = beside.next_hop;
     set.received = beside.received;
+    set.path_id = beside.path_id;
     set.host_priority = beside.host_priority;
     set.host_interface = beside.host_interface;
     const wire::AttributeFacts facts = wire::attribute_facts(canonical);
@@ -105,7 +117,9 @@ AttributeId AttributePool::intern_with(ByteView canonical, const Beside& beside)
     set.as_path_length = saturated(facts.as_path_length);
     set.cluster_list_length = saturated(facts.cluster_list.size() / 4);
     set.origin = static_cast<std::uint8_t>(facts.origin);
-    set.marks = {facts.no_export, facts.no_advertise, facts.llgr_stale, facts.no_llgr};
+    set.marks = {facts.no_export, facts.no_advertise, facts.llgr_stale, facts.no_llgr,
+                 facts.only_to_customer.has_value()};
+    set.bandwidth = bandwidth_of(facts.extended_communities);
     index_.insert(hash, number, [this](std::uint32_t other) { return record(other).hash; });
     bytes_held_ += canonical.size();
     return AttributeId(number);

@@ -27,6 +27,8 @@ struct AttributeSet {
     std::uint32_t references = 0;
     NextHopId next_hop;
     AttributeId received;             ///< the set that an import filter made this one of; kNoAttributes: none did
+    std::uint32_t path_id = 0;        ///< RFC 7911; 0 where the peer sends one path of a prefix
+    float bandwidth = 0;              ///< link bandwidth community, octets a second; 0 = none
     std::uint32_t host_priority = 0;  ///< of the host's own routes: kernel metric; 0 = none
     InterfaceId host_interface;       ///< of the host's own routes
     std::uint32_t local_pref = 0;     ///< policy::local_preference
@@ -50,7 +52,8 @@ public:
 
     /// The number of the set with these canonical bytes and this next hop, with one more reference. Two calls with
     /// equal arguments give the same number as long as a reference is held.
-    [[nodiscard]] AttributeId intern(ByteView canonical, const wire::NextHop& next_hop);
+    /// `path_id` is what the peer calls the path where it sends several of a prefix (RFC 7911).
+    [[nodiscard]] AttributeId intern(ByteView canonical, const wire::NextHop& next_hop, std::uint32_t path_id = 0);
     /// The same set with LLGR_STALE (RFC 9494 section 4.2), with one more reference.
     [[nodiscard]] AttributeId intern_llgr_stale(AttributeId id);
     /// Attributes of a route that starts here.
@@ -83,6 +86,7 @@ private:
     struct Beside {
         NextHopId next_hop;
         AttributeId received;
+        std::uint32_t path_id = 0;
         std::uint32_t host_priority = 0;
         InterfaceId host_interface;
     };

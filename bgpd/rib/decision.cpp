@@ -31,6 +31,8 @@ const char* to_string(Step step) noexcept {
             return "longer cluster list";
         case Step::peer_address:
             return "higher peer address";
+        case Step::path_identifier:
+            return "higher path identifier";
     }
     return "";
 }
@@ -118,6 +120,10 @@ Comparison compare(const Candidate& a, const Candidate& b) noexcept {
     // 11. Lower address of the peer (g).
     if (const auto order = a.source->address <=> b.source->address; order != 0) {
         return {order, Step::peer_address};
+    }
+    // 12. Several paths of one peer (RFC 7911).
+    if (const auto order = a.attributes->path_id <=> b.attributes->path_id; order != 0) {
+        return {order, Step::path_identifier};
     }
     return {};
 }

@@ -34,6 +34,7 @@ enum class Step : std::uint8_t {
     router_id,            ///< lower BGP identifier, or ORIGINATOR_ID, f and RFC 4456 section 9
     cluster_list_length,  ///< shorter CLUSTER_LIST, RFC 4456 section 9
     peer_address,         ///< lower address of the peer, g
+    path_identifier,      ///< lower path identifier of one peer, RFC 7911
 };
 
 [[nodiscard]] const char* to_string(Step step) noexcept;

@@ -18,19 +18,13 @@ policy::FilterRoute RibCore::filter_route(AttributeId id, SourceId source) const
 
 template <class Key>
 std::optional<Path> LocRib<Key>::path_of(Slot slot, SourceId source) const noexcept {
-    const Entry& entry = table_[slot];
-    if (!entry.has_path()) {
-        return std::nullopt;
-    }
-    if (entry.source == source) {
-        return entry.first();
-    }
-    for (std::uint32_t at = entry.more; at != 0; at = nodes_[at].next) {
-        if (nodes_[at].source == source) {
-            return Path{nodes_[at].attributes, nodes_[at].source, nodes_[at].flags};
+    std::optional<Path> found;
+    each_path(slot, [&](const Path& path) {
+        if (!found && path.source == source) {
+            found = path;
         }
-    }
-    return std::nullopt;
+    });
+    return found;
 }
 
 template <class Key>
@@ -81,7 +75,8 @@ void LocRib<Key>::put(const Key& key, SourceId source, AttributeId attributes, P
         count(source, flags, 1);
         return;
     }
-    if (entry.source == source) {
+    const std::uint32_t path_id = core_.attributes[attributes].path_id;
+    if (is_path(entry.attributes, entry.source, source, path_id)) {
         if (entry.attributes == attributes && entry.flags.same_path(flags)) {
             entry.flags.set_generation(flags.generation());
             return;
@@ -96,7 +91,7 @@ void LocRib<Key>::put(const Key& key, SourceId source, AttributeId attributes, P
     }
     for (std::uint32_t at = entry.more; at != 0; at = nodes_[at].next) {
         PathNode& node = nodes_[at];
-        if (node.source != source) {
+        if (!is_path(node.attributes, node.source, source, path_id)) {
             continue;
         }
         if (node.attributes == attributes && node.flags.same_path(flags)) {
@@ -118,7 +113,7 @@ void LocRib<Key>::put(const Key& key, SourceId source, AttributeId attributes, P
 }
 
 template <class Key>
-void LocRib<Key>::withdraw(const Key& key, SourceId source) {
+void LocRib<Key>::withdraw(const Key& key, SourceId source, std::uint32_t path_id) {
     const Slot slot = table_.find(key);
     if (slot == decltype(table_)::kNone) {
         return;
@@ -127,13 +122,13 @@ void LocRib<Key>::withdraw(const Key& key, SourceId source) {
     if (!entry.has_path()) {
         return;
     }
-    if (entry.source == source) {
+    if (is_path(entry.attributes, entry.source, source, path_id)) {
         remove_path(slot, 0, 0);
         return;
     }
     std::uint32_t previous = 0;
     for (std::uint32_t at = entry.more; at != 0; previous = at, at = nodes_[at].next) {
-        if (nodes_[at].source == source) {
+        if (is_path(nodes_[at].attributes, nodes_[at].source, source, path_id)) {
             remove_path(slot, previous, at);
             return;
         }

@@ -56,12 +56,12 @@ public:
 
     /// The source has this path to the prefix now; replaces what it had. The table takes a reference of its own.
     void announce(const Key& key, SourceId source, AttributeId attributes, PathFlags flags);
-    /// The path of this source, if it has one.
+    /// The path of this source, the first one if it has several; nothing: it has none.
     [[nodiscard]] std::optional<Path> path_of(Slot slot, SourceId source) const noexcept;
     /// Another verdict about a path that the source announced before, stale or not: `flags` come from that path.
     void put(const Key& key, SourceId source, AttributeId attributes, PathFlags flags);
-    /// The source has no path to the prefix any more.
-    void withdraw(const Key& key, SourceId source);
+    /// The source does not have this path to the prefix any more.
+    void withdraw(const Key& key, SourceId source, std::uint32_t path_id = 0);
     /// Starts loading what announce() or withdraw() will need.
     void prefetch(const Key& key) const noexcept { table_.prefetch(key); }
 
@@ -134,6 +134,11 @@ public:
 
 private:
     void touch(Slot slot);
+    [[nodiscard]] bool is_path(AttributeId attributes, SourceId source, SourceId wanted,
+                               std::uint32_t path_id) const noexcept {
+        return source == wanted && (!core_.sources[source].several_paths[family_index(Key::kFamily)] ||
+                                    core_.attributes[attributes].path_id == path_id);
+    }
     void remove_path(Slot slot, std::uint32_t previous, std::uint32_t node);
     void count(SourceId source, PathFlags flags, std::uint32_t step) noexcept;
     void decide_slot(Slot slot);

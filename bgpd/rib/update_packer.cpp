@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <span>
 #include <utility>
 
 namespace manul::bgp::rib {
@@ -15,23 +16,25 @@ void UpdatePacker<Key>::begin(const policy::ExportTarget& target, const wire::Wr
 }
 
 template <class Key>
-void UpdatePacker<Key>::announce(Slot slot, AttributeId attributes, SourceId source, std::uint32_t rule) {
+void UpdatePacker<Key>::announce(Slot slot, AttributeId attributes, SourceId source, std::uint32_t rule,
+                                 std::uint32_t path_id) {
     const bool reads_itself = group_ != 0 && core_.sources[source].groups[family_index(Key::kFamily)] == group_;
-    add(slot, {attributes, source, reads_itself ? Chunk::Audience::all_but : Chunk::Audience::everybody, rule});
+    add(slot, path_id,
+        {attributes, source, reads_itself ? Chunk::Audience::all_but : Chunk::Audience::everybody, rule});
 }
 
 template <class Key>
-void UpdatePacker<Key>::withdraw(Slot slot, Chunk::Audience audience, SourceId peer) {
-    add(slot, {kNoAttributes, audience == Chunk::Audience::everybody ? kLocalSource : peer, audience});
+void UpdatePacker<Key>::withdraw(Slot slot, Chunk::Audience audience, SourceId peer, std::uint32_t path_id) {
+    add(slot, path_id, {kNoAttributes, audience == Chunk::Audience::everybody ? kLocalSource : peer, audience});
 }
 
 template <class Key>
-void UpdatePacker<Key>::add(Slot slot, const Bucket& wanted) {
+void UpdatePacker<Key>::add(Slot slot, std::uint32_t path_id, const Bucket& wanted) {
     if (last_bucket_ >= buckets_.size() || !same(buckets_[last_bucket_], wanted)) {
         last_bucket_ = find_bucket(wanted);
     }
     Bucket& bucket = buckets_[last_bucket_];
-    items_.push_back({slot, 0});
+    items_.push_back({slot, path_id, 0});
     const auto number = static_cast<std::uint32_t>(items_.size());
     (bucket.last == 0 ? bucket.first : items_[bucket.last - 1].next) = number;
     bucket.last = number;
@@ -52,14 +55,14 @@ std::size_t cell_of(AttributeId attributes, SourceId source, Chunk::Audience aud
 namespace {
 
 /// Writes the prefix as it stands in an UPDATE; returns its size.
-std::size_t write_key(const net::PrefixKey4& key, std::array<std::uint8_t, 17>& out) noexcept {
+std::size_t write_key(const net::PrefixKey4& key, std::span<std::uint8_t, 17> out) noexcept {
     out[0] = key.length;
     for (std::size_t i = 0; i < 4; ++i) {
         out[1 + i] = static_cast<std::uint8_t>(key.address >> (24U - 8U * i));
     }
     return 1 + (std::size_t{key.length} + 7) / 8;
 }
-std::size_t write_key(const net::PrefixKey6& key, std::array<std::uint8_t, 17>& out) noexcept {
+std::size_t write_key(const net::PrefixKey6& key, std::span<std::uint8_t, 17> out) noexcept {
     out[0] = key.length;
     for (std::size_t i = 0; i < 16; ++i) {
         out[1 + i] = static_cast<std::uint8_t>(key.address[i / 4] >> (24U - 8U * (i % 4)));
@@ -103,8 +106,13 @@ template <class Key>
 template <class F>
 void UpdatePacker<Key>::each_item(const Bucket& bucket, F&& f) const {
     for (std::uint32_t item = bucket.first; item != 0; item = items_[item - 1].next) {
-        std::array<std::uint8_t, 17> encoded;  // NOLINT(cppcoreguidelines-pro-type-member-init): written next
-        f(ByteView(encoded).first(write_key(rib_[items_[item - 1].slot].key(), encoded)));
+        const Item& one = items_[item - 1];
+        std::array<std::uint8_t, 21> encoded;  // NOLINT(cppcoreguidelines-pro-type-member-init): written next
+        for (std::size_t i = 0; i < 4; ++i) {
+            encoded[i] = static_cast<std::uint8_t>(one.path_id >> (24U - 8U * i));
+        }
+        const std::size_t size = write_key(rib_[one.slot].key(), std::span<std::uint8_t, 17>(encoded.data() + 4, 17));
+        f(context_.path_ids ? ByteView(encoded).first(4 + size) : ByteView(encoded).subspan(4, size));
     }
 }
 

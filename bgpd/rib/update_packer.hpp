@@ -22,8 +22,9 @@ public:
     /// a single reader, whom the caller has already taken into account.
     void begin(const policy::ExportTarget& target, const wire::WriteContext& context, GroupId group);
     /// `rule`: of the target's filter, plus 1, whose operations change the attributes; 0: none.
-    void announce(Slot slot, AttributeId attributes, SourceId source, std::uint32_t rule = 0);
-    void withdraw(Slot slot, Chunk::Audience audience, SourceId peer);
+    void announce(Slot slot, AttributeId attributes, SourceId source, std::uint32_t rule = 0,
+                  std::uint32_t path_id = 0);
+    void withdraw(Slot slot, Chunk::Audience audience, SourceId peer, std::uint32_t path_id = 0);
     /// The chunk; null when nothing was collected and no End-of-RIB is wanted.
     [[nodiscard]] ChunkPtr finish(bool end_of_rib = false);
 
@@ -39,10 +40,11 @@ private:
     };
     struct Item {
         Slot slot;
+        std::uint32_t path_id;
         std::uint32_t next;  ///< plus 1
     };
 
-    void add(Slot slot, const Bucket& wanted);
+    void add(Slot slot, std::uint32_t path_id, const Bucket& wanted);
     [[nodiscard]] std::uint32_t find_bucket(const Bucket& wanted);
     [[nodiscard]] static bool same(const Bucket& a, const Bucket& b) noexcept {
         return a.attributes == b.attributes && a.source == b.source && a.audience == b.audience && a.rule == b.rule;

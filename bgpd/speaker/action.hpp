@@ -86,6 +86,7 @@ inline constexpr FibGroupId kBlackhole{1};
 struct FibMember {
     net::Ip next_hop;
     Resolution via;
+    std::uint16_t weight = 1;  ///< share of the traffic
 
     bool operator==(const FibMember&) const = default;
 };

@@ -8,6 +8,7 @@
 
 #include "bgpd/policy/export_rules.hpp"
 #include "bgpd/policy/filter.hpp"
+#include "bgpd/wire/capability.hpp"
 #include "bgpd/wire/community.hpp"
 #include "net/asn.hpp"
 #include "net/ip.hpp"
@@ -72,11 +73,15 @@ struct PeerConfig {
     std::optional<BfdSettings> bfd;  ///< absent: no BFD
     std::optional<std::uint32_t> max_prefixes;
     std::uint8_t max_prefixes_warning = 80;  ///< percent
+    std::optional<wire::Role> role;          ///< ours towards an external peer (RFC 9234)
+    bool several_paths_in = true;            ///< of one prefix (RFC 7911)
+    std::optional<bool> several_paths_out;   ///< absent: to reflector clients alone
     std::vector<std::string> filters;        ///< names of BGPFilters, in order
     policy::PeerFilters rules;               ///< what they say
     std::string problem;                     ///< why the session cannot be started as defined; empty: it can
 
     [[nodiscard]] bool external() const noexcept { return remote_as != local_as; }
+    [[nodiscard]] bool sends_several_paths() const noexcept { return several_paths_out.value_or(reflector_client); }
     bool operator==(const PeerConfig&) const = default;
 };
 

@@ -32,8 +32,7 @@ void Family<Key>::join(Outlet& outlet, const policy::ExportTarget& target, const
                        bool told) {
     auto at = std::ranges::find_if(groups_, [&](const Numbered& each) {
         const auto& out = each.group->out();
-        return out.target().same_group(target) && out.context().four_octet_as == context.four_octet_as &&
-               out.context().max_message == context.max_message;
+        return out.target().same_group(target) && out.context() == context;
     });
     if (at == groups_.end()) {
         const rib::GroupId number = unused_number();
@@ -119,7 +118,7 @@ bool Family<Key>::send(std::vector<Action>& actions) {
         return more;
     }
     for (Numbered& each : groups_) {
-        each.group->turn(changes_, actions);
+        each.group->turn(changes_, rib_.touched(), actions);
         more = each.group->work(actions) || more;
     }
     if (rib_.pending()) {

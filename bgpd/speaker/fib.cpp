@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
+#include <functional>
 #include <utility>
 
 namespace manul::bgp::speaker {
 
-FibGroupId FibGroups::acquire(std::span<const net::Ip> next_hops) {
+FibGroupId FibGroups::acquire(std::span<const WeightedHop> next_hops) {
     assert(!next_hops.empty());
     if (last_ != kNoRoute && std::ranges::equal(at(last_).next_hops, next_hops)) {
         ++at(last_).routes;
@@ -55,7 +57,7 @@ void FibGroups::resolve(const net::Ip& next_hop, const std::optional<Resolution>
         resolutions_[next_hop] = *resolution;
     }
     for (std::uint32_t i = 0; i < groups_.size(); ++i) {
-        if (std::ranges::binary_search(groups_[i].next_hops, next_hop)) {
+        if (std::ranges::binary_search(groups_[i].next_hops, next_hop, {}, &WeightedHop::next_hop)) {
             mark_changed(FibGroupId(i + kFirst));
         }
     }
@@ -69,9 +71,9 @@ void FibGroups::take_definitions(std::vector<Action>& actions) {
             continue;
         }
         FibGroup definition{id, {}};
-        for (const net::Ip& next_hop : group.next_hops) {
+        for (const auto& [next_hop, weight] : group.next_hops) {
             if (const auto way = resolutions_.find(next_hop); way != resolutions_.end()) {
-                definition.members.push_back({next_hop, way->second});
+                definition.members.push_back({next_hop, way->second, weight});
             }
         }
         if (!definition.members.empty()) {  // else its routes are about to go
@@ -102,6 +104,27 @@ void FibGroups::take_removals(std::vector<Action>& actions) {
     unused_.clear();
 }
 
+/// From the next hops and bandwidths of the paths to distinct next hops with weights. Where a path names no bandwidth,
+/// all are equal (draft-ietf-idr-link-bandwidth).
+template <class Key>
+void FibTable<Key>::weigh() {
+    constexpr float kMostWeight = 100;
+    std::ranges::sort(shares_, std::greater<>{}, &Share::bandwidth);
+    std::ranges::stable_sort(shares_, {}, &Share::next_hop);
+    const auto doubles = std::ranges::unique(shares_, {}, &Share::next_hop);
+    shares_.erase(doubles.begin(), doubles.end());
+    if (shares_.size() > core_.options.multipath_max) {
+        shares_.resize(std::max<std::size_t>(1, core_.options.multipath_max));
+    }
+    const float least = std::ranges::min(shares_, {}, &Share::bandwidth).bandwidth;
+    const float most = std::ranges::max(shares_, {}, &Share::bandwidth).bandwidth;
+    next_hops_.clear();
+    for (const Share& share : shares_) {
+        const float weight = least > 0 && least < most ? std::round(share.bandwidth / most * kMostWeight) : 1;
+        next_hops_.push_back({share.next_hop, static_cast<std::uint16_t>(std::max(weight, 1.0F))});
+    }
+}
+
 template <class Key>
 FibGroupId FibTable<Key>::wanted(rib::Slot slot, const net::PrefixRanges& kept_from_kernel) {
     const auto& entry = rib_[slot];
@@ -119,9 +142,10 @@ FibGroupId FibTable<Key>::wanted(rib::Slot slot, const net::PrefixRanges& kept_f
     if (!is_static && kept_from_kernel.contains(entry.key())) {
         return kNoRoute;
     }
-    next_hops_.clear();
+    shares_.clear();
     const auto add = [&](const rib::Path& path) {
-        next_hops_.push_back(core_.next_hops[core_.attributes[path.attributes].next_hop].next_hop.address);
+        const rib::AttributeSet& set = core_.attributes[path.attributes];
+        shares_.push_back({core_.next_hops[set.next_hop].next_hop.address, set.bandwidth});
     };
     if (entry.flags.multipath()) {
         rib_.each_path(slot, [&](const rib::Path& path) {
@@ -129,14 +153,10 @@ FibGroupId FibTable<Key>::wanted(rib::Slot slot, const net::PrefixRanges& kept_f
                 add(path);
             }
         });
-        std::ranges::sort(next_hops_);
-        next_hops_.erase(std::unique(next_hops_.begin(), next_hops_.end()), next_hops_.end());
-        if (next_hops_.size() > core_.options.multipath_max) {
-            next_hops_.resize(std::max<std::size_t>(1, core_.options.multipath_max));
-        }
     } else {
         add(entry.first());
     }
+    weigh();
     return groups_.acquire(next_hops_);
 }
 

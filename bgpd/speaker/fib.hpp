@@ -15,13 +15,21 @@
 /// From decisions to kernel routes.
 namespace manul::bgp::speaker {
 
+/// A next hop with its share of the traffic.
+struct WeightedHop {
+    net::Ip next_hop;
+    std::uint16_t weight = 1;
+
+    auto operator<=>(const WeightedHop&) const = default;
+};
+
 /// Sets of next hops that kernel routes share, each once, with the number of routes that use it. Members are known by
 /// address; how they are reached comes from NextHopChanged events. A member that is reached another way changes the
 /// group, not the routes.
 class FibGroups {
 public:
     /// The group of these addresses (sorted, distinct, not empty), with one more route using it.
-    [[nodiscard]] FibGroupId acquire(std::span<const net::Ip> next_hops);
+    [[nodiscard]] FibGroupId acquire(std::span<const WeightedHop> next_hops);
     void release(FibGroupId group);
 
     /// Takes the way to a next hop; groups that have it are to be told again.
@@ -34,7 +42,7 @@ public:
 
 private:
     struct Group {
-        std::vector<net::Ip> next_hops;  ///< empty: the number is free
+        std::vector<WeightedHop> next_hops;  ///< empty: the number is free
         std::uint32_t routes = 0;
         bool announced = false;  ///< the outside knows it
         bool stale = false;      ///< in changed_
@@ -48,7 +56,7 @@ private:
 
     std::vector<Group> groups_;
     std::vector<std::uint32_t> free_;
-    std::map<std::vector<net::Ip>, FibGroupId> by_members_;
+    std::map<std::vector<WeightedHop>, FibGroupId> by_members_;
     std::unordered_map<net::Ip, Resolution> resolutions_;
     std::vector<FibGroupId> changed_;
     std::vector<FibGroupId> unused_;
@@ -66,13 +74,20 @@ public:
     void update(rib::Slot slot, const net::PrefixRanges& kept_from_kernel, std::vector<FibChange>& changes);
 
 private:
+    struct Share {
+        net::Ip next_hop;
+        float bandwidth;  ///< 0 = not known
+    };
+
+    void weigh();
     [[nodiscard]] FibGroupId wanted(rib::Slot slot, const net::PrefixRanges& kept_from_kernel);
 
     const rib::RibCore& core_;
     const rib::LocRib<Key>& rib_;
     FibGroups& groups_;
     std::vector<FibGroupId> by_slot_;
-    std::vector<net::Ip> next_hops_;
+    std::vector<WeightedHop> next_hops_;
+    std::vector<Share> shares_;
 };
 
 extern template class FibTable<net::PrefixKey4>;

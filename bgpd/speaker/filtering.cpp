@@ -85,25 +85,30 @@ template <class Key>
 void Speaker::Impl::judge_slice(Session& session, Family<Key>& family, std::size_t index) {
     rib::LocRib<Key>& table = family.rib();
     rib::Slot& next = (*session.judged_to)[index];
+    std::vector<rib::Path> paths;
     const rib::Slot last = std::min(next + kSlotsPerTurn, table.end());
     for (; next < last; ++next) {
         if (!table.table().is_used(next)) {
             continue;
         }
-        const auto path = table.path_of(next, session.outlet.source);
-        if (!path) {
-            continue;
-        }
-        rib::ImportRun run = import_run(session, core.attributes.as_received(path->attributes), index);
-        const Key key = table[next].key();
-        const auto verdict = run.judge(key);
-        const bool marked = core.attributes[path->attributes].marks.llgr_stale;
-        if (marked && !core.attributes[verdict.attributes].marks.llgr_stale) {
-            const rib::AttributeId kept = core.attributes.intern_llgr_stale(verdict.attributes);
-            table.put(key, session.outlet.source, kept, flags_of(*path, verdict.refusal));
-            core.attributes.release(kept);
-        } else {
-            table.put(key, session.outlet.source, verdict.attributes, flags_of(*path, verdict.refusal));
+        paths.clear();
+        table.each_path(next, [&](const rib::Path& path) {
+            if (path.source == session.outlet.source) {
+                paths.push_back(path);
+            }
+        });
+        for (const rib::Path& path : paths) {
+            rib::ImportRun run = import_run(session, core.attributes.as_received(path.attributes), index);
+            const Key key = table[next].key();
+            const auto verdict = run.judge(key);
+            const bool marked = core.attributes[path.attributes].marks.llgr_stale;
+            if (marked && !core.attributes[verdict.attributes].marks.llgr_stale) {
+                const rib::AttributeId kept = core.attributes.intern_llgr_stale(verdict.attributes);
+                table.put(key, session.outlet.source, kept, flags_of(path, verdict.refusal));
+                core.attributes.release(kept);
+            } else {
+                table.put(key, session.outlet.source, verdict.attributes, flags_of(path, verdict.refusal));
+            }
         }
     }
 }

@@ -26,6 +26,14 @@ fsm::PeerSettings peer_settings(const PeerConfig& config, const Self& self, cons
         capabilities.multiprotocol.push_back(wire::AfiSafi::of(net::Family::v6));
     }
     capabilities.route_refresh = true;
+    if (config.role && config.external()) {
+        capabilities.roles = {static_cast<std::uint8_t>(*config.role)};
+    }
+    if (config.several_paths_in || config.sends_several_paths()) {
+        for (const wire::AfiSafi& entry : capabilities.multiprotocol) {
+            capabilities.add_path.push_back({entry, config.several_paths_in, config.sends_several_paths()});
+        }
+    }
     capabilities.extended_message = true;
     capabilities.four_octet_as = config.local_as.number();
     capabilities.fqdn = wire::Fqdn{self.node_name, ""};

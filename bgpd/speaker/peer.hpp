@@ -26,6 +26,7 @@ struct Session {
     wire::UpdateContext update_context;
     policy::ImportContext import;
     policy::PeerFilters rules;
+    std::optional<net::Prefix> shared_link;             ///< with an external peer, as its groups know it
     std::optional<std::array<rib::Slot, 2>> judged_to;  ///< while kept paths are judged again, by family_index
     std::array<bool, 2> end_of_rib{};                   ///< received, by family_index
     bool sends_end_of_rib = false;                      ///< the peer announced graceful restart, so it will

@@ -83,6 +83,22 @@ NextHopMode next_hop_mode(const model::BgpPeerSpec& spec) {
     return spec.next_hop_mode == model::NextHopMode::self ? NextHopMode::self : NextHopMode::automatic;
 }
 
+wire::Role role_of(model::BgpRole role) {
+    switch (role) {
+        case model::BgpRole::provider:
+            return wire::Role::provider;
+        case model::BgpRole::customer:
+            return wire::Role::customer;
+        case model::BgpRole::rs:
+            return wire::Role::route_server;
+        case model::BgpRole::rs_client:
+            return wire::Role::route_server_client;
+        case model::BgpRole::peer:
+            break;
+    }
+    return wire::Role::peer;
+}
+
 /// Builds the list of peers; one use.
 class Builder {
 public:
@@ -401,8 +417,18 @@ PeerConfig Builder::make(const BgpPeer& peer, const Remote& remote, net::Asn loc
     config.ttl_security = spec.ttl_security;
     config.password = password_of(spec.password);
     config.bfd = bfd_settings(spec.bfd);
+    if (spec.role) {
+        config.role = role_of(*spec.role);
+    }
+    if (spec.add_path) {
+        config.several_paths_in =
+            *spec.add_path == model::AddPathMode::receive || *spec.add_path == model::AddPathMode::both;
+        config.several_paths_out =
+            *spec.add_path == model::AddPathMode::send || *spec.add_path == model::AddPathMode::both;
+    }
     if (spec.max_prefixes) {
         config.max_prefixes = spec.max_prefixes->count;
+        config.max_prefixes_warning = spec.max_prefixes->warn_percent;
     }
     config.reachable_by = spec.reachable_by;
     config.filters = spec.filters;

@@ -152,7 +152,8 @@ std::optional<rib::SourceId> Speaker::Impl::resume(Peer& peer, const rib::Source
         return std::nullopt;
     }
     const rib::SourceId id = *peer.retained;
-    if (core.sources[id].traits != source.traits || core.sources[id].router_id != source.router_id) {
+    if (core.sources[id].traits != source.traits || core.sources[id].router_id != source.router_id ||
+        core.sources[id].several_paths != source.several_paths) {
         forget_routes(peer);
         return std::nullopt;
     }

@@ -139,6 +139,9 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
     source.traits.local_workload = peer.config.local_workload;
     source.router_id = up.negotiated.peer_identifier.value();
     source.address = peer.config.address;
+    for (const net::Family family : wire::kFamilies) {
+        source.several_paths[rib::family_index(family)] = up.negotiated.several_paths_in.has(family);
+    }
     auto number = resume(peer, source, up.negotiated);
     if (!number) {
         number = core.sources.add(source);
@@ -160,7 +163,9 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
                        .node_as = configuration->self.as,
                        .router_id = configuration->self.router_id,
                        .cluster_id = configuration->self.cluster_id,
-                       .allowed_own_as = peer.config.allowed_own_as};
+                       .allowed_own_as = peer.config.allowed_own_as,
+                       .role = up.negotiated.internal ? std::nullopt : peer.config.role};
+    session->update_context.several_paths = up.negotiated.several_paths_in;
     session->rules = peer.config.rules;
     session->peer_restart = up.negotiated.peer_graceful_restart;
     session->peer_long_restart = up.negotiated.peer_long_lived_restart;
@@ -203,7 +208,6 @@ std::optional<net::Prefix> Speaker::Impl::shared_link(const net::Ip& peer) const
 /// `told`: the peer was in other groups before.
 void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, bool told) {
     Session& session = *peer.session;
-    const wire::WriteContext context{negotiated.four_octet_as, negotiated.max_send};
     for (const net::Family family : wire::kFamilies) {
         const auto next_hop = own_next_hop(session, family);
         if (!session.families.has(family) || !next_hop) {
@@ -213,6 +217,7 @@ void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, 
         target.external = !negotiated.internal;
         target.reflector_client = negotiated.internal && peer.config.reflector_client;
         target.is_node = target.external && peer.config.is_node;
+        target.role = target.external ? peer.config.role : std::nullopt;
         target.keeps_long = negotiated.peer_long_lived_restart.has_value();
         target.next_hop_mode = peer.config.next_hop_mode;
         target.local_as = peer.config.local_as;
@@ -222,8 +227,11 @@ void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, 
         target.filters = peer.config.filters;
         target.filter = peer.config.rules.export_rules[rib::family_index(family)];
         if (target.external && peer.config.address.family() == family) {
-            target.shared_link = shared_link(peer.config.address);
+            session.shared_link = shared_link(peer.config.address);
+            target.shared_link = session.shared_link;
         }
+        const wire::WriteContext context{negotiated.four_octet_as, negotiated.max_send,
+                                         negotiated.several_paths_out.has(family)};
         if (family == net::Family::v4) {
             v4.join(session.outlet, target, context, told);
         } else {
@@ -299,7 +307,9 @@ void Speaker::Impl::read_update(Peer& peer, ByteView body) {
     }
     if (update.verdict != wire::Verdict::ok) {
         ++peer.malformed_in;
+        const std::uint8_t attribute = update.fault.attribute;
         peer.last_malformed = update.fault.notification().to_string() +
+                              (attribute != 0 ? " (" + wire::attribute_name(attribute) + ")" : std::string()) +
                               (update.verdict == wire::Verdict::discard_attribute ? ": the attribute was left out"
                                                                                   : ": its routes count as withdrawn");
     }
@@ -323,25 +333,34 @@ void Speaker::Impl::announce(Session& session, const wire::NlriView& prefixes, B
     if (prefixes.empty()) {
         return;
     }
-    const rib::AttributeId id = core.attributes.intern(attributes, next_hop);
-    rib::ImportRun run = import_run(session, id, rib::family_index(prefixes.family()));
-    core.attributes.release(id);  // the run holds it
-    if (prefixes.family() == net::Family::v4) {
-        rib::announce_all(v4.rib(), session.outlet.source, prefixes, run);
-    } else {
-        rib::announce_all(v6.rib(), session.outlet.source, prefixes, run);
+    Bytes marked;
+    if (policy::gets_otc(session.import, wire::attribute_facts(attributes))) {
+        Bytes as;
+        ByteWriter(as).u32(session.import.remote_as.number());
+        wire::encode_with_attribute(attributes, wire::attribute_flag::kOptional | wire::attribute_flag::kTransitive,
+                                    wire::attribute_type::kOnlyToCustomer, as, marked);
+        attributes = marked;
     }
+    prefixes.each_run([&](std::uint32_t path_id, const wire::NlriView& run_of) {
+        const rib::AttributeId id = core.attributes.intern(attributes, next_hop, path_id);
+        rib::ImportRun run = import_run(session, id, rib::family_index(prefixes.family()));
+        core.attributes.release(id);  // the run holds it
+        if (prefixes.family() == net::Family::v4) {
+            rib::announce_all(v4.rib(), session.outlet.source, run_of, run);
+        } else {
+            rib::announce_all(v6.rib(), session.outlet.source, run_of, run);
+        }
+    });
 }
 
 void Speaker::Impl::withdraw(const Session& session, const wire::NlriView& prefixes) {
-    if (prefixes.empty()) {
-        return;
-    }
-    if (prefixes.family() == net::Family::v4) {
-        rib::withdraw_all(v4.rib(), session.outlet.source, prefixes);
-    } else {
-        rib::withdraw_all(v6.rib(), session.outlet.source, prefixes);
-    }
+    prefixes.each_run([&](std::uint32_t path_id, const wire::NlriView& run_of) {
+        if (prefixes.family() == net::Family::v4) {
+            rib::withdraw_all(v4.rib(), session.outlet.source, path_id, run_of);
+        } else {
+            rib::withdraw_all(v6.rib(), session.outlet.source, path_id, run_of);
+        }
+    });
 }
 
 void Speaker::Impl::check_prefix_limit(Peer& peer) {

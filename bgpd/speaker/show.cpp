@@ -83,6 +83,9 @@ RouteView Speaker::Impl::view_of(const Key& key, const rib::Path& path) const {
     view.best = path.flags.selected();
     view.multipath = path.flags.multipath();
     view.accepted = path.flags.accepted();
+    if (set.path_id != 0) {
+        view.path_id = set.path_id;
+    }
     if (const Peer* const peer = learned ? peer_of(path.source) : nullptr; peer != nullptr && peer->session) {
         view.rule = deciding_rule(core, *peer->session, key, path);
     }
@@ -127,6 +130,7 @@ std::vector<RouteView> Speaker::Impl::paths_of(rib::Slot slot) const {
     table.each_path(slot, [&](const rib::Path& path) {
         out.push_back(view_of(key, path));
         out.back().verdict = verdict<Key>(path, best);
+        out.back().stale = table.stale(path);
     });
     return out;
 }

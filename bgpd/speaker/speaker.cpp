@@ -134,6 +134,15 @@ void Speaker::Impl::on(const LocalAddresses& event) {
         addresses.push_back(address.address);
     }
     watch_paths();
+    for (const auto& peer : peers) {
+        if (peer->session != nullptr && peer->session->import.external &&
+            peer->session->shared_link != shared_link(peer->config.address)) {
+            v4.leave(peer->session->outlet);  // next hops are to be told anew
+            v6.leave(peer->session->outlet);
+            join_groups(*peer, *peer->machine.negotiated(), true);
+            unfinished = true;
+        }
+    }
     policy::OwnAddresses current(std::move(addresses));
     if (current == own_addresses) {
         return;

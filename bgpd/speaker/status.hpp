@@ -77,6 +77,8 @@ struct RouteView {
     std::uint8_t origin = 0;
     std::optional<std::uint32_t> med;
     std::optional<std::uint32_t> local_preference;
+    std::optional<std::uint32_t> path_id;  ///< as the peer calls it (RFC 7911)
+    bool stale = false;                    ///< kept from before the peer restarted
     std::vector<std::string> communities;
 };
 

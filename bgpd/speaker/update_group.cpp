@@ -120,24 +120,32 @@ void UpdateGroup<Key>::send_mark(Reader& reader, wire::RouteRefresh::Kind kind, 
 }
 
 template <class Key>
-void UpdateGroup<Key>::turn(std::span<const rib::Change> changes, std::vector<Action>& actions) {
-    if (changes.empty() || readers_.empty()) {
+void UpdateGroup<Key>::turn(std::span<const rib::Change> changes,
+                            std::span<const typename rib::LocRib<Key>::LogEntry> touched,
+                            std::vector<Action>& actions) {
+    const bool several = out_.several_paths();
+    if ((several ? touched.empty() : changes.empty()) || readers_.empty()) {
         return;
+    }
+    if (behind_ == 0) {
+        out_.nobody_behind();
     }
     for (Reader& reader : readers_) {
         if (reader.outlet->backlog > kDetachBacklog) {
             detach(reader);
         }
         if (reader.detached) {
-            for (const rib::Change& change : changes) {
-                miss(reader, change.slot);
+            if (several) {
+                std::ranges::for_each(touched, [&](const auto& entry) { miss(reader, entry.slot); });
+            } else {
+                std::ranges::for_each(changes, [&](const rib::Change& change) { miss(reader, change.slot); });
             }
         }
     }
     if (behind_ == readers_.size()) {
         return;
     }
-    if (const rib::ChunkPtr chunk = out_.turn(changes)) {
+    if (const rib::ChunkPtr chunk = several ? out_.turn_of_paths(touched) : out_.turn(changes)) {
         for (Reader& reader : readers_) {
             // Who has just joined gets the whole table next.
             if (!reader.detached && std::ranges::find(joining_, reader.outlet->source) == joining_.end()) {
@@ -152,12 +160,7 @@ bool UpdateGroup<Key>::work(std::vector<Action>& actions) {
     if (!joining_.empty()) {
         dumps_.push_back({std::exchange(joining_, {}), Ending::end_of_rib, 0});
     }
-    if (!refreshing_.empty()) {
-        for (const rib::SourceId source : refreshing_) {
-            send_mark(*find(source), wire::RouteRefresh::Kind::begin, actions);
-        }
-        dumps_.push_back({std::exchange(refreshing_, {}), Ending::end_of_refresh, 0});
-    }
+    start_refreshes(actions);
     bool more = false;
     for (Dump& dump : dumps_) {
         more = dump_slice(dump, actions) || more;
@@ -169,6 +172,28 @@ bool UpdateGroup<Key>::work(std::vector<Action>& actions) {
         }
     }
     return retarget_slice(actions) || more;
+}
+
+/// One table at a time for each reader that asks again, and none while it does not read: else asking would fill our
+/// memory.
+template <class Key>
+void UpdateGroup<Key>::start_refreshes(std::vector<Action>& actions) {
+    std::vector<rib::SourceId> ready;
+    std::erase_if(refreshing_, [&](rib::SourceId source) {
+        Reader& reader = *find(source);
+        const bool waits = reader.detached || reader.outlet->backlog > kDumpBacklog ||
+                           std::ranges::any_of(dumps_, [&](const Dump& dump) {
+                               return std::ranges::find(dump.readers, source) != dump.readers.end();
+                           });
+        if (!waits) {
+            send_mark(reader, wire::RouteRefresh::Kind::begin, actions);
+            ready.push_back(source);
+        }
+        return !waits;
+    });
+    if (!ready.empty()) {
+        dumps_.push_back({std::move(ready), Ending::end_of_refresh, 0});
+    }
 }
 
 /// One slice of a dump. Readers that do not keep up with the others go on alone.

@@ -36,8 +36,8 @@ inline constexpr rib::Slot kSlotsPerTurn = 8192;
 template <class Key>
 class UpdateGroup {
 public:
-    UpdateGroup(const rib::RibCore& core, const rib::LocRib<Key>& rib, rib::UpdatePacker<Key>& packer,
-                rib::GroupId number, const policy::ExportTarget& target, const wire::WriteContext& context)
+    UpdateGroup(rib::RibCore& core, const rib::LocRib<Key>& rib, rib::UpdatePacker<Key>& packer, rib::GroupId number,
+                const policy::ExportTarget& target, const wire::WriteContext& context)
         : rib_(rib), out_(core, rib, packer, number, target, context) {}
 
     [[nodiscard]] const rib::AdjRibOut<Key>& out() const noexcept { return out_; }
@@ -53,8 +53,9 @@ public:
     /// The ways to next hops have changed, and the filter asks for them.
     void judge_again();
 
-    /// Tells the readers what a turn changed.
-    void turn(std::span<const rib::Change> changes, std::vector<Action>& actions);
+    /// Tells the readers what a turn changed; `touched` are all prefixes that it looked at.
+    void turn(std::span<const rib::Change> changes, std::span<const typename rib::LocRib<Key>::LogEntry> touched,
+              std::vector<Action>& actions);
     /// Does one slice of dumps, catching up and retargeting. True when there is more that can be done at once.
     [[nodiscard]] bool work(std::vector<Action>& actions);
     /// A reader has yet to be told about this slot.
@@ -85,6 +86,7 @@ private:
     void miss_rest(Reader& reader, rib::Slot from);
     void send(const rib::ChunkPtr& chunk, Reader& reader, std::vector<Action>& actions);
     void send_mark(Reader& reader, wire::RouteRefresh::Kind kind, std::vector<Action>& actions);
+    void start_refreshes(std::vector<Action>& actions);
     [[nodiscard]] bool dump_slice(Dump& dump, std::vector<Action>& actions);
     [[nodiscard]] bool catch_up(Reader& reader, std::vector<Action>& actions);
     [[nodiscard]] bool retarget_slice(std::vector<Action>& actions);

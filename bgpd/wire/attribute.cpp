@@ -21,7 +21,7 @@ constexpr std::uint8_t kOptionalTransitive = attribute_flag::kOptional | attribu
 
 // RFC 7606 section 7 and the RFCs of the attributes. AGGREGATOR has 6 octets from a peer without 4-octet AS numbers,
 // which the walk over an UPDATE knows.
-constexpr std::array<AttributeInfo, 16> kTable = {{
+constexpr std::array<AttributeInfo, 18> kTable = {{
     {.type = type::kOrigin, .flags = kWellKnown, .name = "ORIGIN", .unit = 1, .most = 1},
     {.type = type::kAsPath, .flags = kWellKnown, .name = "AS_PATH", .may_be_empty = true},
     {.type = type::kNextHop, .flags = kWellKnown, .name = "NEXT_HOP", .unit = 4, .most = 1},
@@ -57,6 +57,11 @@ constexpr std::array<AttributeInfo, 16> kTable = {{
      .unit = 8,
      .most = 1,
      .verdict = Verdict::discard_attribute},
+    {.type = type::kIpv6ExtendedCommunities,
+     .flags = kOptionalTransitive,
+     .name = "IPV6_EXTENDED_COMMUNITIES",
+     .unit = 20},
+    {.type = type::kOnlyToCustomer, .flags = kOptionalTransitive, .name = "ONLY_TO_CUSTOMER", .unit = 4, .most = 1},
     {.type = type::kLargeCommunities, .flags = kOptionalTransitive, .name = "LARGE_COMMUNITY", .unit = 12},
 }};
 
@@ -146,6 +151,9 @@ AttributeFacts attribute_facts(ByteView canonical) noexcept {
             case type::kExtendedCommunities:
                 facts.extended_communities = value;
                 break;
+            case type::kOnlyToCustomer:
+                facts.only_to_customer = u32_at(value, 0);
+                break;
             case type::kLargeCommunities:
                 facts.large_communities = value;
                 break;
@@ -154,6 +162,38 @@ AttributeFacts attribute_facts(ByteView canonical) noexcept {
         }
     }
     return facts;
+}
+
+void encode_with_attribute(ByteView canonical, std::uint8_t flags, std::uint8_t type, ByteView value, Bytes& out) {
+    bool due = true;
+    for (const Attribute& attribute : AttributeRange(canonical)) {
+        if (due && attribute.type > type) {
+            encode_attribute(flags, type, value, out);
+            due = false;
+        }
+        out.insert(out.end(), attribute.whole.begin(), attribute.whole.end());
+    }
+    if (due) {
+        encode_attribute(flags, type, value, out);
+    }
+}
+
+void encode_with_community(ByteView canonical, Community community, Bytes& out) {
+    const auto present = AttributeRange(canonical).find(type::kCommunities);
+    if (!present) {
+        Bytes value;
+        ByteWriter(value).u32(community.value);
+        return encode_with_attribute(canonical, kOptionalTransitive, type::kCommunities, value, out);
+    }
+    for (const Attribute& attribute : AttributeRange(canonical)) {
+        if (attribute.type != type::kCommunities || contains_community(attribute.value, community)) {
+            out.insert(out.end(), attribute.whole.begin(), attribute.whole.end());
+            continue;
+        }
+        Bytes value(attribute.value.begin(), attribute.value.end());
+        ByteWriter(value).u32(community.value);
+        encode_attribute(attribute.flags, attribute.type, value, out);
+    }
 }
 
 void encode_attribute(std::uint8_t flags, std::uint8_t type, ByteView value, Bytes& out) {

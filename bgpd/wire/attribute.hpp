@@ -8,6 +8,7 @@
 
 #include "base/bytes.hpp"
 #include "bgpd/wire/as_path.hpp"
+#include "bgpd/wire/community.hpp"
 #include "bgpd/wire/error.hpp"
 
 /// Path attributes: the table of those we know, and the canonical byte form in which they are kept.
@@ -34,7 +35,9 @@ inline constexpr std::uint8_t kMpUnreach = 15;
 inline constexpr std::uint8_t kExtendedCommunities = 16;
 inline constexpr std::uint8_t kAs4Path = 17;
 inline constexpr std::uint8_t kAs4Aggregator = 18;
+inline constexpr std::uint8_t kIpv6ExtendedCommunities = 25;  // RFC 5701
 inline constexpr std::uint8_t kLargeCommunities = 32;
+inline constexpr std::uint8_t kOnlyToCustomer = 35;  // RFC 9234
 }  // namespace attribute_type
 
 namespace attribute_flag {
@@ -109,13 +112,19 @@ struct AttributeFacts {
     ByteView communities;   ///< 4 octets each
     ByteView extended_communities;
     ByteView large_communities;
-    bool no_export = false;          ///< NO_EXPORT or NO_EXPORT_SUBCONFED
-    bool no_advertise = false;       ///< NO_ADVERTISE
-    bool graceful_shutdown = false;  ///< RFC 8326
-    bool llgr_stale = false;         ///< RFC 9494
-    bool no_llgr = false;            ///< RFC 9494
+    std::optional<std::uint32_t> only_to_customer;  ///< RFC 9234
+    bool no_export = false;                         ///< NO_EXPORT or NO_EXPORT_SUBCONFED
+    bool no_advertise = false;                      ///< NO_ADVERTISE
+    bool graceful_shutdown = false;                 ///< RFC 8326
+    bool llgr_stale = false;                        ///< RFC 9494
+    bool no_llgr = false;                           ///< RFC 9494
 };
 [[nodiscard]] AttributeFacts attribute_facts(ByteView canonical) noexcept;
+
+/// Appends canonical attributes with this community added (also to a COMMUNITIES attribute marked as partial).
+void encode_with_community(ByteView canonical, Community community, Bytes& out);
+/// Appends canonical attributes with one more, of a type that they do not have.
+void encode_with_attribute(ByteView canonical, std::uint8_t flags, std::uint8_t type, ByteView value, Bytes& out);
 
 /// Appends one attribute; sets or clears the extended length bit as the value needs.
 void encode_attribute(std::uint8_t flags, std::uint8_t type, ByteView value, Bytes& out);

@@ -1,7 +1,9 @@
 #include "bgpd/wire/community.hpp"
 
 #include <array>
+#include <bit>
 #include <charconv>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -74,6 +76,15 @@ std::string Community::to_string() const {
         }
     }
     return std::to_string(value >> 16U) + ":" + std::to_string(value & 0xffffU);
+}
+
+std::optional<float> ExtendedCommunity::link_bandwidth() const noexcept {
+    constexpr std::uint64_t kSubType = 0x0004;
+    if ((value >> 48U & 0xbfffU) != kSubType) {  // the transitive bit either way
+        return std::nullopt;
+    }
+    const auto bandwidth = std::bit_cast<float>(static_cast<std::uint32_t>(value));
+    return std::isfinite(bandwidth) && bandwidth > 0 ? std::optional(bandwidth) : std::nullopt;
 }
 
 std::string ExtendedCommunity::to_string() const {

@@ -38,6 +38,9 @@ struct ExtendedCommunity {
 
     /// Not to be passed on to another AS.
     [[nodiscard]] constexpr bool non_transitive() const noexcept { return (value >> 62U & 1U) != 0; }
+    /// Octets a second of the link bandwidth community (draft-ietf-idr-link-bandwidth), transitive or not; nothing for
+    /// others and for values that are no bandwidth.
+    [[nodiscard]] std::optional<float> link_bandwidth() const noexcept;
     /// "rt:64512:7", "ro:192.0.2.1:7", others "0x" and 16 hex digits.
     [[nodiscard]] std::string to_string() const;
     auto operator<=>(const ExtendedCommunity&) const = default;

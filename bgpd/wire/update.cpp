@@ -67,8 +67,9 @@ public:
         }
         NlriView announced;
         NlriView gone;
-        if (!NlriView::check(*withdrawn, net::Family::v4, gone) ||
-            !NlriView::check(reader.rest(), net::Family::v4, announced)) {
+        const bool path_ids = context_.several_paths.has(net::Family::v4);
+        if (!NlriView::check(*withdrawn, net::Family::v4, gone, path_ids) ||
+            !NlriView::check(reader.rest(), net::Family::v4, announced, path_ids)) {
             return fault(Verdict::reset, update_error::kInvalidNetworkField, 0, {});  // RFC 7606 5.3
         }
         if (context_.families.has(net::Family::v4)) {
@@ -229,7 +230,8 @@ private:
         }
         const std::size_t size = next_hop->size();
         const bool fits = *family == net::Family::v4 ? size == 4 : size == 16 || size == 32;
-        if (!fits || !NlriView::check(reader.rest(), *family, update_.mp_announced)) {  // RFC 7606 7.11, 5.3
+        if (!fits || !NlriView::check(reader.rest(), *family, update_.mp_announced,
+                                      context_.several_paths.has(*family))) {  // RFC 7606 7.11, 5.3
             return fault(Verdict::reset, update_error::kOptionalAttribute, type::kMpReach, whole);
         }
         NextHop& hop = update_.mp_next_hop;
@@ -262,7 +264,8 @@ private:
             unreach_family_.reset();
             return;
         }
-        if (!NlriView::check(reader.rest(), *unreach_family_, update_.mp_withdrawn)) {
+        if (!NlriView::check(reader.rest(), *unreach_family_, update_.mp_withdrawn,
+                             context_.several_paths.has(*unreach_family_))) {
             fault(Verdict::reset, update_error::kOptionalAttribute, type::kMpUnreach, whole);
         }
     }

@@ -26,7 +26,8 @@ struct NextHop {
 struct UpdateContext {
     FamilySet families = {net::Family::v4};  ///< others are ignored (RFC 4760 section 6)
     bool four_octet_as = true;
-    bool internal = false;  ///< iBGP
+    bool internal = false;    ///< iBGP
+    FamilySet several_paths;  ///< prefixes have path identifiers (RFC 7911)
 };
 
 /// The strongest error found in an UPDATE.

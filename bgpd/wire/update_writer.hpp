@@ -15,6 +15,9 @@ namespace manul::bgp::wire {
 struct WriteContext {
     bool four_octet_as = true;
     std::size_t max_message = kMaxMessage;
+    bool path_ids = false;  ///< encoded prefixes have path identifiers in front (RFC 7911)
+
+    bool operator==(const WriteContext&) const = default;
 };
 
 /// Appends UPDATE messages to a buffer that the caller owns and reuses. Prefixes are packed until the message limit; a

@@ -41,18 +41,14 @@ bool join(int fd, bool wanted, std::initializer_list<int> groups) {
     return true;
 }
 
-/// A socket filter over the netlink header and rtmsg: drops RTM_NEWROUTE of one protocol. Loads of the filter machine
+/// A socket filter over the netlink header: drops what was caused by requests of one port. Loads of the filter machine
 /// are big endian, netlink is host order.
-bool ignore_new_routes(int fd, std::uint8_t protocol) {
-    constexpr std::uint32_t kTypeAt = offsetof(nlmsghdr, nlmsg_type);
-    constexpr std::uint32_t kProtocolAt = sizeof(nlmsghdr) + offsetof(rtmsg, rtm_protocol);
-    constexpr std::uint16_t kNewRoute = RTM_NEWROUTE;
-    constexpr std::uint16_t kType = std::endian::native == std::endian::little ? std::byteswap(kNewRoute) : kNewRoute;
-    std::array<sock_filter, 6> program{{
-        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kTypeAt),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kType, 0, 3),
-        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kProtocolAt),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, protocol, 0, 1),
+bool ignore_requests(int fd, std::uint32_t port) {
+    constexpr std::uint32_t kPortAt = offsetof(nlmsghdr, nlmsg_pid);
+    const std::uint32_t wanted = std::endian::native == std::endian::little ? std::byteswap(port) : port;
+    std::array<sock_filter, 4> program{{
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kPortAt),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, wanted, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, 0),
         BPF_STMT(BPF_RET | BPF_K, 0xffffffffU),
     }};
@@ -74,7 +70,7 @@ SocketResult<Monitor> Monitor::open(const Options& options) {
     if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0) {
         (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     }
-    if (options.ignore_new_routes_of && !ignore_new_routes(fd.get(), *options.ignore_new_routes_of)) {
+    if (options.ignore_requests_of != 0 && !ignore_requests(fd.get(), options.ignore_requests_of)) {
         return std::unexpected(io_error("cannot filter a netlink monitor"));
     }
     sockaddr_nl own{};

@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "base/unique_fd.hpp"
@@ -26,9 +25,9 @@ public:
         bool neighbours = false;
         bool nexthops = false;
         bool rules = false;
-        /// Route messages "new or replaced" of this protocol are dropped inside the kernel (one's own, by the million).
-        /// Removals still come.
-        std::optional<std::uint8_t> ignore_new_routes_of;
+        /// What the socket with this port asked for is not announced (one's own routes, by the million): the kernel
+        /// drops it. 0 = nothing is dropped.
+        std::uint32_t ignore_requests_of = 0;
         std::size_t receive_buffer = std::size_t{16} << 20U;  ///< bytes, beyond the system limit
     };
 

@@ -105,6 +105,12 @@ SocketResult<Socket> Socket::open(const Options& options) {
     return Socket(std::move(fd), options);
 }
 
+std::uint32_t Socket::port() const noexcept {
+    sockaddr_nl own{};
+    socklen_t size = sizeof own;
+    return ::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&own), &size) == 0 ? own.nl_pid : 0;
+}
+
 SocketResult<void> Socket::send(ByteView bytes) {
     for (;;) {
         if (::send(fd_.get(), bytes.data(), bytes.size(), 0) >= 0) {

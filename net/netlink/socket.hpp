@@ -95,6 +95,8 @@ public:
     [[nodiscard]] SocketResult<std::optional<Route>> route_to(const net::Ip& destination);
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+    /// By which the kernel names this socket as the cause of an event.
+    [[nodiscard]] std::uint32_t port() const noexcept;
 
 private:
     Socket(UniqueFd fd, const Options& options);

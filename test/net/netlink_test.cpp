@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <fstream>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "net/netlink/encode.hpp"
 #include "net/netlink/monitor.hpp"
 #include "net/netlink/netns.hpp"
+#include "net/netlink/route_dump.hpp"
 #include "net/netlink/socket.hpp"
 
 using namespace manul;
@@ -408,28 +410,61 @@ TEST_CASE("the monitor tells links, addresses, routes, neighbours and nexthops, 
     CHECK(only<Changed<Nexthop>>(more).size() == 1);
 }
 
-TEST_CASE("the monitor can leave new routes of one protocol in the kernel") {
+TEST_CASE("the monitor can leave what one socket asked for in the kernel") {
     Netns ns = make_netns();
     const std::uint32_t index = make_uplink(ns);
     auto scope = NetnsScope::enter(ns.fd.get());
-    Monitor monitor = ok(Monitor::open({.links = true, .routes = true, .ignore_new_routes_of = 176}));
+    Socket own_socket = ok(Socket::open());
+    Monitor monitor = ok(Monitor::open({.links = true, .routes = true, .ignore_requests_of = own_socket.port()}));
     Route own{.dst = prefix("20.0.0.0/26"),
               .protocol = 176,
               .priority = 1024,
               .hops = {{.ifindex = index, .gateway = ip("10.9.0.2")}}};
     Route other = own;
-    other.protocol = 177;
     other.dst = prefix("21.0.0.0/26");
     RequestBuffer requests;
     put_route(requests, own, Write::add);
     put_route(requests, other, Write::add);
     delete_route(requests, own);
+    all(own_socket.batch(requests));
+    requests.clear();
+    delete_route(requests, other);
+    put_route(requests, own, Write::add);
     change_link(requests, {.index = index, .alias = "seen"});
     all(ns.socket.batch(requests));
     const auto events = events_of(monitor);
-    CHECK(ours<Changed<Route>>(events) == std::vector{Changed<Route>{other}});
-    CHECK(ours<Removed<Route>>(events) == std::vector{Removed<Route>{own}});
+    CHECK(ours<Changed<Route>>(events) == std::vector{Changed<Route>{own}});
+    CHECK(ours<Removed<Route>>(events) == std::vector{Removed<Route>{other}});
     CHECK_FALSE(only<Changed<Link>>(events).empty());
+}
+
+TEST_CASE("a long list of routes can be read a piece at a time") {
+    Netns ns = make_netns();
+    const std::uint32_t index = make_uplink(ns);
+    auto scope = NetnsScope::enter(ns.fd.get());
+    RequestBuffer requests;
+    std::set<net::Prefix> wanted;
+    for (std::uint32_t i = 0; i < 2'000; ++i) {
+        const net::Prefix dst = *net::Prefix::exact(net::Ip4(0x14000000U + (i << 6U)), 26);
+        wanted.insert(dst);
+        put_route(requests, {.dst = dst, .protocol = 176, .hops = {{.ifindex = index, .gateway = ip("10.9.0.2")}}},
+                  Write::add);
+    }
+    all(ns.socket.batch(requests));
+    RouteDump dump = ok(RouteDump::start({.family = net::Family::v4, .table = kMainTable, .protocol = 176}));
+    std::set<net::Prefix> seen;
+    int pieces = 0;
+    for (bool more = true; more; ++pieces) {
+        std::vector<Route> routes;
+        more = ok(dump.take(routes));
+        CHECK(routes.size() < 1'000);
+        for (const Route& route : routes) {
+            CHECK(route.protocol == 176);
+            seen.insert(route.dst);
+        }
+    }
+    CHECK(pieces > 2);
+    CHECK(seen == wanted);
 }
 
 TEST_CASE("a monitor that was not read in time says so, and a new list is complete") {

@@ -24,6 +24,11 @@ std::string describe(const wire::PathAttributes& attributes) {
     for (const auto& community : attributes.communities) {
         communities += (communities.empty() ? "" : " ") + community.to_string();
     }
+    for (const auto& other : attributes.others) {
+        if (other.type == wire::attribute_type::kOnlyToCustomer) {
+            text += " otc " + std::to_string(*ByteReader(other.value).u32());
+        }
+    }
     return text + (communities.empty() ? "" : " [" + communities + "]");
 }
 
@@ -33,12 +38,21 @@ void describe(ByteView body, const wire::UpdateContext& context, std::vector<std
     if (update.end_of_rib) {
         out.push_back(std::string("end of rib ") + family_text(*update.end_of_rib));
     }
-    update.each_withdrawn([&](const net::Prefix& prefix) { out.push_back("withdraw " + prefix.to_string()); });
+    const auto id = [&](const auto& at) { return at.path_id() == 0 ? "" : " #" + std::to_string(at.path_id()); };
+    for (const wire::NlriView* gone : {&update.withdrawn, &update.mp_withdrawn}) {
+        for (auto at = gone->begin(); at != gone->end(); ++at) {
+            out.push_back("withdraw " + (*at).to_string() + id(at));
+        }
+    }
     const wire::PathAttributes attributes =
         update.attributes.empty() ? wire::PathAttributes() : wire::decode_attributes(update.attributes);
-    update.each_announced([&](const net::Prefix& prefix, const wire::NextHop& next_hop) {
-        out.push_back("announce " + prefix.to_string() + " via " + next_hop.address.to_string() + describe(attributes));
-    });
+    for (const auto& [come, next_hop] :
+         {std::pair{&update.announced, &update.next_hop}, std::pair{&update.mp_announced, &update.mp_next_hop}}) {
+        for (auto at = come->begin(); at != come->end(); ++at) {
+            out.push_back("announce " + (*at).to_string() + id(at) + " via " + next_hop->address.to_string() +
+                          describe(attributes));
+        }
+    }
 }
 
 }  // namespace
@@ -74,6 +88,14 @@ void Scripted::originate(const std::vector<std::string>& prefixes) {
     settle();
 }
 
+void Scripted::addresses(const std::vector<std::string>& all) {
+    LocalAddresses event;
+    for (const std::string& address : all) {
+        event.addresses.push_back(*net::InterfaceAddress::parse(address));
+    }
+    handle(event);
+}
+
 void Scripted::handle(const Event& event) {
     const auto outcome = speaker_->handle(event, now_);
     const std::vector<Action> actions(outcome.actions.begin(), outcome.actions.end());
@@ -97,7 +119,8 @@ void Scripted::settle() {
 void Scripted::connect(const std::string& peer, const wire::Open& open) {
     const ConnectionId id(next_++);
     connections_[peer] = id;
-    contexts_[peer] = {open.capabilities.families(), open.capabilities.four_octet_as.has_value(), true};
+    theirs_[peer] = open.capabilities;
+    contexts_[peer] = {open.capabilities.families(), open.capabilities.four_octet_as.has_value(), true, {}};
     handle(Accepted{id, {*net::Ip::parse("192.0.2.1"), 179}, {*net::Ip::parse(peer), 40000}});
     Bytes bytes;
     wire::encode_open(open, bytes);
@@ -206,6 +229,12 @@ std::vector<std::string> Scripted::heard(const std::string& peer) {
         switch ((*frame)->type) {
             case wire::MessageType::open:
                 opens_[peer] = *wire::decode_open((*frame)->body());
+                for (const net::Family family : wire::kFamilies) {
+                    if (theirs_[peer].add_path_of(family).receive &&
+                        opens_[peer]->capabilities.add_path_of(family).send) {
+                        contexts_[peer].several_paths.add(family);
+                    }
+                }
                 out.emplace_back("open");
                 break;
             case wire::MessageType::keepalive:
@@ -257,6 +286,9 @@ std::map<std::string, std::string> Scripted::kernel() const {
         }
         for (const FibMember& member : groups_.at(group)) {
             text += (text.empty() ? "" : " ") + member.next_hop.to_string();
+            if (member.weight != 1) {
+                text += "*" + std::to_string(member.weight);
+            }
         }
     }
     return out;
@@ -305,6 +337,42 @@ Bytes withdrawal(const std::vector<std::string>& prefixes) {
     }
     Bytes out;
     wire::encode_withdrawal(out, {}, parsed);
+    return out;
+}
+
+namespace {
+
+Bytes encoded(const PathPrefix& path) {
+    Bytes out;
+    ByteWriter(out).u32(path.first);
+    wire::encode_prefix(*net::Prefix::parse(path.second), out);
+    return out;
+}
+
+}  // namespace
+
+Bytes path_announcement(const wire::PathAttributes& attributes, const std::string& next_hop,
+                        const std::vector<PathPrefix>& prefixes) {
+    Bytes canonical;
+    wire::encode_attributes(attributes, canonical);
+    Bytes out;
+    wire::UpdateWriter writer(out, {});
+    writer.announce(net::Family::v4, {*net::Ip::parse(next_hop), std::nullopt}, canonical);
+    for (const PathPrefix& prefix : prefixes) {
+        static_cast<void>(writer.add(encoded(prefix)));
+    }
+    writer.finish();
+    return out;
+}
+
+Bytes path_withdrawal(const std::vector<PathPrefix>& prefixes) {
+    Bytes out;
+    wire::UpdateWriter writer(out, {});
+    writer.withdraw(net::Family::v4);
+    for (const PathPrefix& prefix : prefixes) {
+        static_cast<void>(writer.add(encoded(prefix)));
+    }
+    writer.finish();
     return out;
 }
 

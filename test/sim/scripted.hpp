@@ -2,8 +2,11 @@
 
 #include <chrono>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bgpd/speaker/speaker.hpp"
@@ -28,6 +31,8 @@ public:
     void command(speaker::PeerCommand command) { handle(std::move(command)); }
     void bfd(const std::string& peer, bool up) { handle(speaker::BfdChanged{*net::Ip::parse(peer), up}); }
     void finish() { handle(speaker::Finish{}); }
+    /// The host has these interface addresses now.
+    void addresses(const std::vector<std::string>& all);
 
     /// The peer connects and sends this OPEN and a KEEPALIVE.
     void connect(const std::string& peer, const wire::Open& open);
@@ -47,7 +52,7 @@ public:
     [[nodiscard]] bool up(const std::string& peer) const;
     [[nodiscard]] speaker::PeerStatus status(const std::string& peer) const;
     [[nodiscard]] const speaker::Speaker& speaker() const noexcept { return *speaker_; }
-    /// Kernel routes: prefix -> "next hop next hop" or "blackhole".
+    /// Kernel routes: prefix -> "next hop next hop*weight" or "blackhole".
     [[nodiscard]] std::map<std::string, std::string> kernel() const;
     /// All paths of a prefix: "peer verdict".
     [[nodiscard]] std::vector<std::string> paths(const std::string& prefix) const;
@@ -67,6 +72,7 @@ private:
     std::map<speaker::ConnectionId, Bytes> unread_;  ///< by scripts, not yet consumed
     std::map<std::string, std::optional<wire::Open>> opens_;
     std::map<std::string, wire::UpdateContext> contexts_;
+    std::map<std::string, wire::Capabilities> theirs_;
     std::map<net::Prefix, speaker::FibGroupId> fib_;
     std::map<speaker::FibGroupId, std::vector<speaker::FibMember>> groups_;
     std::vector<std::string> warnings_;
@@ -78,6 +84,11 @@ private:
 /// One UPDATE that announces the prefixes.
 [[nodiscard]] Bytes announcement(const wire::PathAttributes& attributes, const std::string& next_hop,
                                  const std::vector<std::string>& prefixes);
+/// The same with path identifiers (RFC 7911).
+using PathPrefix = std::pair<std::uint32_t, std::string>;
+[[nodiscard]] Bytes path_announcement(const wire::PathAttributes& attributes, const std::string& next_hop,
+                                      const std::vector<PathPrefix>& prefixes);
+[[nodiscard]] Bytes path_withdrawal(const std::vector<PathPrefix>& prefixes);
 [[nodiscard]] wire::PathAttributes attributes(const std::vector<std::uint32_t>& as_path);
 [[nodiscard]] Bytes withdrawal(const std::vector<std::string>& prefixes);
 [[nodiscard]] Bytes end_of_rib(net::Family family = net::Family::v4);

@@ -1,0 +1,168 @@
+#include "bgpd/io/fib_sync.hpp"
+
+#include <linux/rtnetlink.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <unordered_map>
+#include <utility>
+
+#include "base/log.hpp"
+#include "base/try.hpp"
+#include "bgpd/io/messages.hpp"
+#include "bgpd/io/next_hop_watch.hpp"
+#include "net/netlink/decode.hpp"
+#include "net/netlink/socket.hpp"
+#include "net/prefix.hpp"
+
+// What the kernel really has: read back after a start and after link events, and what other programs do to it.
+
+namespace manul::bgp::io {
+namespace {
+
+constexpr std::size_t kMostNotices = 10'000;  // prefixes
+
+}  // namespace
+
+netlink::SocketResult<void> FibSync::begin_resync() {
+    needs_resync_ = false;
+    found_.clear();
+    // The objects first, since routes can only lead to what exists.
+    MANUL_TRY(const auto objects, socket_.nexthops());
+    foreign_objects_.clear();
+    for (const netlink::Nexthop& object : objects) {
+        if (object.protocol != kRouteProtocol) {
+            foreign_objects_.insert(object.id);
+        } else if (!loaded_) {
+            stale_objects_.insert(object.id);
+        }
+    }
+    for (auto& [id, group] : groups_) {
+        program_group(group);
+    }
+    resync_ = Resync::reading;
+    return {};
+}
+
+void FibSync::found(std::span<const netlink::Route> own) {
+    for (const netlink::Route& route : own) {
+        if (route.type == RTN_BLACKHOLE && route.priority == kBlackholeMetric) {
+            found_[route.dst].has.blackhole = true;
+        } else if (route.type == RTN_UNICAST && route.priority == kLearnedMetric) {
+            Found& found = found_[route.dst];
+            found.has.learned = true;
+            found.object = route.nexthop_id;
+        }
+    }
+}
+
+void FibSync::end_resync() {
+    resync_ = Resync::comparing;
+    compared_to_ = {};
+    in_kernel_ = {};
+    users_.clear();
+    // What nobody names is left over: from an earlier run, or from a deletion that is still waiting.
+    stale_.clear();
+    orphans_.clear();
+    if (entries_[0].empty() && entries_[1].empty()) {
+        compare(0);
+    }
+}
+
+/// A slice of comparing what was found with what should be there.
+void FibSync::compare(std::size_t budget) {
+    for (; compared_to_.family < entries_.size(); ++compared_to_.family, compared_to_.slot = 0) {
+        auto& entries = entries_[compared_to_.family];
+        for (; compared_to_.slot < entries.size(); ++compared_to_.slot) {
+            if (budget-- == 0) {
+                return;
+            }
+            Entry& entry = entries[compared_to_.slot];
+            if (!entry.named) {
+                continue;
+            }
+            const auto found = found_.find(entry.prefix);
+            entry.has = found == found_.end() ? InKernel{} : found->second.has;
+            entry.object = 0;
+            set_object(entry, found == found_.end() ? 0 : found->second.object);
+            if (found != found_.end()) {
+                found_.erase(found);
+            }
+            in_kernel_[compared_to_.family] += entry.has.any() ? 1U : 0U;
+            enqueue(compared_to_);  // costs nothing when all is as wanted
+        }
+    }
+    resync_ = Resync::none;
+    stale_ = std::exchange(found_, {});
+    stale_families_ = {};
+    for (const auto& [prefix, found] : stale_) {
+        stale_families_.add(prefix.family());
+    }
+    if (!std::exchange(loaded_, true) && !stale_.empty()) {
+        log::emit(kAdopted, stale_.size());
+    }
+}
+
+void FibSync::noticed(const netlink::Route& route, bool removed) {
+    const bool blackhole = route.priority == kBlackholeMetric;
+    if (route.table != netlink::kMainTable || (!blackhole && route.priority != kLearnedMetric)) {
+        return;
+    }
+    if (notices_.size() >= kMostNotices) {
+        needs_resync_ = true;  // reading everything back is cheaper
+        return;
+    }
+    notices_[route.dst].push_back({removed, blackhole, route.protocol == kRouteProtocol});
+}
+
+void FibSync::heed_notices() {
+    if (notices_.empty()) {
+        return;
+    }
+    const auto notices = std::exchange(notices_, {});
+    for (std::uint8_t family = 0; family < entries_.size(); ++family) {
+        for (std::uint32_t slot = 0; slot < entries_[family].size(); ++slot) {
+            const Entry& entry = entries_[family][slot];
+            if (!entry.named) {
+                continue;
+            }
+            if (const auto found = notices.find(entry.prefix); found != notices.end()) {
+                for (const Notice& notice : found->second) {
+                    heed({family, slot}, notice);
+                }
+            }
+        }
+    }
+}
+
+void FibSync::heed(SlotRef ref, const Notice& notice) {
+    Entry& entry = at(ref);
+    const bool before = entry.has.any();
+    bool& has = notice.blackhole ? entry.has.blackhole : entry.has.learned;
+    const bool had = has;
+    if (notice.own_protocol) {
+        has = !notice.removed;
+        if (!notice.blackhole) {
+            set_object(entry, 0);  // whatever it leads to now
+        }
+    } else if (!notice.removed) {
+        if (!notice.blackhole) {
+            set_object(entry, 0);
+        }
+        has = false;  // two routes of one prefix and metric cannot be: it took the place of ours
+    } else if (!refused_.contains(ref)) {
+        return;
+    }
+    if (before != entry.has.any()) {
+        std::size_t& count = in_kernel_[ref.family];
+        before ? --count : ++count;
+    }
+    if (had && (!has || notice.own_protocol)) {
+        log::emit(kRouteMeddled, entry.prefix.to_string());
+    }
+    enqueue(ref);
+}
+
+}  // namespace manul::bgp::io
