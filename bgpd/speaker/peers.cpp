@@ -1,6 +1,7 @@
 #include "bgpd/speaker/peers.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -84,19 +85,11 @@ NextHopMode next_hop_mode(const model::BgpPeerSpec& spec) {
 }
 
 wire::Role role_of(model::BgpRole role) {
-    switch (role) {
-        case model::BgpRole::provider:
-            return wire::Role::provider;
-        case model::BgpRole::customer:
-            return wire::Role::customer;
-        case model::BgpRole::rs:
-            return wire::Role::route_server;
-        case model::BgpRole::rs_client:
-            return wire::Role::route_server_client;
-        case model::BgpRole::peer:
-            break;
-    }
-    return wire::Role::peer;
+    using wire::Role;
+    // In the model's order.
+    constexpr std::array kRoles{Role::provider, Role::customer, Role::peer, Role::route_server,
+                                Role::route_server_client};
+    return kRoles[static_cast<std::size_t>(role)];
 }
 
 /// Builds the list of peers; one use.
