@@ -44,6 +44,10 @@ std::string_view decided_text(DecidedBy by) {
             return "missingProfile";
         case DecidedBy::no_profile:
             return "noProfile";
+        case DecidedBy::failsafe:
+            return "failsafe";
+        case DecidedBy::nothing:
+            return "nothing";
     }
     std::unreachable();
 }
@@ -284,6 +288,10 @@ std::string decision_text(const felix::Evaluation& evaluation) {
                                evaluation.profiles.back().name);
         case DecidedBy::missing_profile:
             return fmt::format("denied: profile {} does not exist", evaluation.profiles.back().name);
+        case DecidedBy::failsafe:
+            return "allowed: a failsafe port";
+        case DecidedBy::nothing:
+            return "left to what comes next";
         case DecidedBy::no_profile:
             break;
     }

@@ -32,7 +32,14 @@ namespace manul::felix {
 namespace {
 
 PolicyPlace place_of(const PolicySource& source) {
-    PolicyPlace place{source.id, source.id.order_text(), source.spec->tier, source.spec->order, false, false};
+    PolicyPlace place;
+    place.id = source.id;
+    place.order_text = source.id.order_text();
+    place.tier = source.spec->tier;
+    place.order = source.spec->order;
+    place.do_not_track = source.do_not_track;
+    place.pre_dnat = source.pre_dnat;
+    place.apply_on_forward = source.apply_on_forward;
     for (const model::PolicyType type : model::effective_types(*source.spec)) {
         (type == model::PolicyType::ingress ? place.ingress : place.egress) = true;
     }
@@ -55,7 +62,7 @@ Result<void> ActivePolicies::put_policy(const model::ResourcePtr& resource) {
         record.place = std::move(place);
         touch_endpoints(record);
     }
-    select(record, source->applies_to_workloads() ? std::optional(selector) : std::nullopt);
+    select(record, selector);
     dirty_policies_.insert(source->id);
     return {};
 }
@@ -193,14 +200,22 @@ PolicyOrder::Lists ActivePolicies::lists(const model::Key& endpoint) {
     const auto matches = index_.matches(endpoints_.at(endpoint));
     const auto [entry, is_new] = lists_of_.try_emplace(std::vector<SelectorId>(matches.begin(), matches.end()));
     if (is_new) {
-        std::vector<const PolicyPlace*> places;
-        places.reserve(matches.size());
-        for (const SelectorId selector : matches) {
-            places.push_back(&by_selector_.at(selector)->place);
-        }
-        entry->second = order_.lists(places);
+        entry->second = order_.lists(places(matches));
     }
     return entry->second;
+}
+
+std::array<HostEndpoint::Lists, 4> ActivePolicies::host_lists(const model::Key& endpoint) {
+    return order_.host_lists(places(index_.matches(endpoints_.at(endpoint))));
+}
+
+std::vector<const PolicyPlace*> ActivePolicies::places(std::span<const SelectorId> selectors) const {
+    std::vector<const PolicyPlace*> out;
+    out.reserve(selectors.size());
+    for (const SelectorId selector : selectors) {
+        out.push_back(&by_selector_.at(selector)->place);
+    }
+    return out;
 }
 
 void ActivePolicies::tell(PolicyRecord& record, Sequencer& sequencer) {
@@ -245,6 +260,9 @@ ScannedPolicy ActivePolicies::deny_all(const PolicySource& source, const std::st
     out.policy.order = place.order;
     out.policy.has_ingress = place.ingress;
     out.policy.has_egress = place.egress;
+    out.policy.do_not_track = place.do_not_track;
+    out.policy.pre_dnat = place.pre_dnat;
+    out.policy.apply_on_forward = place.apply_on_forward;
     for (const Direction direction : {Direction::ingress, Direction::egress}) {
         if (out.policy.applies(direction)) {
             Rule rule;

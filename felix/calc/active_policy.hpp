@@ -1,8 +1,10 @@
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -20,6 +22,7 @@
 #include "felix/calc/policy_source.hpp"
 #include "felix/calc/rule_scanner.hpp"
 #include "felix/calc/sequencer.hpp"
+#include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy_id.hpp"
 
 namespace manul::felix {
@@ -47,8 +50,10 @@ public:
     /// Tells policies that became active, changed or are needed no more, and returns the endpoints whose lists may have
     /// changed since the last call.
     std::set<model::Key> flush(Sequencer& sequencer);
-    /// The lists of a local endpoint, as of the last flush.
+    /// The lists of a workload of this node, as of the last flush.
     [[nodiscard]] PolicyOrder::Lists lists(const model::Key& endpoint);
+    /// Those of a host endpoint of this node.
+    [[nodiscard]] std::array<HostEndpoint::Lists, 4> host_lists(const model::Key& endpoint);
 
     /// Rules that are not enforced as written, by policy.
     [[nodiscard]] const std::map<PolicyId, std::vector<std::string>>& notes() const noexcept { return notes_; }
@@ -57,7 +62,7 @@ private:
     struct PolicyRecord {
         model::ResourcePtr resource;
         PolicyPlace place;
-        std::optional<model::Selector> selector;  // nothing: applies to host endpoints alone
+        std::optional<model::Selector> selector;  // nothing: on its way out
         SelectorId selector_id;                   // valid while there is a selector
         bool needed_everywhere = false;
         std::unordered_set<ItemId> endpoints;
@@ -68,6 +73,7 @@ private:
     };
 
     void apply(const MatchChanges& changes);
+    [[nodiscard]] std::vector<const PolicyPlace*> places(std::span<const SelectorId> selectors) const;
     void select(PolicyRecord& record, std::optional<model::Selector> selector);
     void touch_endpoints(const PolicyRecord& record);
     void touch_tier(const std::string& name);

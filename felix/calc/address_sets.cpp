@@ -65,10 +65,11 @@ void AddressSets::want(const SetSpec& spec) {
     if (set == nullptr) {
         set = std::make_unique<WantedSet>();
         set->spec = spec;
+        Pool& pool = pool_of(spec);
         MatchChanges changes;
-        set->selector = index_.add_selector(spec.selector, changes);
-        by_selector_[set->selector] = set.get();
-        apply(changes);
+        set->selector = pool.index.add_selector(spec.selector, changes);
+        pool.by_selector[set->selector] = set.get();
+        apply(pool, changes);
     }
     ++set->references;
     dirty_.insert(spec.id);
@@ -80,53 +81,55 @@ void AddressSets::unwant(const SetId& id) {
 }
 
 void AddressSets::put_item(const model::Key& key, const Identity& identity) {
+    Pool& pool = pool_of(key);
     MatchChanges changes;
-    const auto found = ids_.find(key);
-    if (found == ids_.end()) {
-        const ItemId id = index_.add_item(identity.labels, identity.parents, changes);
-        ids_.emplace(key, id);
-        if (id.value() >= contributions_.size()) {
-            contributions_.resize(std::size_t{id.value()} + 1);
+    const auto found = pool.ids.find(key);
+    if (found == pool.ids.end()) {
+        const ItemId id = pool.index.add_item(identity.labels, identity.parents, changes);
+        pool.ids.emplace(key, id);
+        if (id.value() >= pool.contributions.size()) {
+            pool.contributions.resize(std::size_t{id.value()} + 1);
         }
-        contributions_[id.value()] = identity.contribution;
+        pool.contributions[id.value()] = identity.contribution;
     } else {
         const ItemId id = found->second;
-        Contribution& contribution = contributions_[id.value()];
+        Contribution& contribution = pool.contributions[id.value()];
         if (contribution != identity.contribution) {
             // The new addresses come before the old ones go, so that what is in both is never missing.
-            for (const SelectorId selector : index_.matches(id)) {
-                add_members(*by_selector_.at(selector), identity.contribution);
-                remove_members(*by_selector_.at(selector), contribution);
+            for (const SelectorId selector : pool.index.matches(id)) {
+                add_members(*pool.by_selector.at(selector), identity.contribution);
+                remove_members(*pool.by_selector.at(selector), contribution);
             }
             contribution = identity.contribution;
         }
-        index_.update_item(id, identity.labels, identity.parents, changes);
+        pool.index.update_item(id, identity.labels, identity.parents, changes);
     }
-    apply(changes);
+    apply(pool, changes);
 }
 
 void AddressSets::remove_item(const model::Key& key) {
-    const auto found = ids_.find(key);
-    if (found == ids_.end()) {
+    Pool& pool = pool_of(key);
+    const auto found = pool.ids.find(key);
+    if (found == pool.ids.end()) {
         return;
     }
     MatchChanges changes;
-    index_.remove_item(found->second, changes);
-    apply(changes);
-    contributions_[found->second.value()] = {};
-    ids_.erase(found);
+    pool.index.remove_item(found->second, changes);
+    apply(pool, changes);
+    pool.contributions[found->second.value()] = {};
+    pool.ids.erase(found);
 }
 
 void AddressSets::set_parent_labels(const std::string& parent, const model::StringMap& labels) {
     MatchChanges changes;
-    index_.set_parent_labels(parent, labels, changes);
-    apply(changes);
+    endpoints_.index.set_parent_labels(parent, labels, changes);
+    apply(endpoints_, changes);
 }
 
-void AddressSets::apply(const MatchChanges& changes) {
+void AddressSets::apply(Pool& pool, const MatchChanges& changes) {
     for (const MatchChange& change : changes) {
-        WantedSet& set = *by_selector_.at(change.selector);
-        const Contribution& contribution = contributions_[change.item.value()];
+        WantedSet& set = *pool.by_selector.at(change.selector);
+        const Contribution& contribution = pool.contributions[change.item.value()];
         if (change.started) {
             add_members(set, contribution);
         } else {
@@ -169,6 +172,29 @@ SetMembersChanged AddressSets::members_delta(WantedSet& set) {
     return delta;
 }
 
+std::map<SetId, SetSnapshot> AddressSets::snapshot() const {
+    std::map<SetId, SetSnapshot> out;
+    for (const auto& [id, set] : sets_) {
+        if (!set->announced) {
+            continue;
+        }
+        SetSnapshot& copy = out[id];
+        copy.kind = set->spec.kind;
+        copy.description = set->spec.description();
+        for (const auto& [net, count] : set->nets.counts()) {
+            if (net.is_host()) {
+                copy.addresses.insert(net.address());
+            } else {
+                copy.prefixes.insert(net);
+            }
+        }
+        for (const auto& [port, count] : set->ports.counts()) {
+            copy.ports.insert(port);
+        }
+    }
+    return out;
+}
+
 AddressSets::Delta AddressSets::take_delta() {
     Delta delta;
     for (const SetId& id : std::exchange(dirty_, {})) {
@@ -178,9 +204,10 @@ AddressSets::Delta AddressSets::take_delta() {
             if (set.announced) {
                 delta.removed.push_back(SetRemoved{id});
             }
-            by_selector_.erase(set.selector);
+            Pool& pool = pool_of(set.spec);
+            pool.by_selector.erase(set.selector);
             MatchChanges ignored;
-            index_.remove_selector(set.selector, ignored);
+            pool.index.remove_selector(set.selector, ignored);
             sets_.erase(found);
             continue;
         }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -13,6 +14,7 @@
 #include "felix/calc/label_index.hpp"
 #include "felix/calc/rule_scanner.hpp"
 #include "felix/model/address_set.hpp"
+#include "felix/model/snapshot.hpp"
 #include "felix/model/update.hpp"
 #include "net/prefix.hpp"
 
@@ -49,6 +51,9 @@ public:
         touched_.clear();
     }
 
+    /// All of them, if nothing changed since the last delta.
+    [[nodiscard]] const std::unordered_map<Member, std::uint32_t>& counts() const noexcept { return counts_; }
+
 private:
     std::unordered_map<Member, std::uint32_t> counts_;
     std::unordered_map<Member, bool> touched_;
@@ -73,8 +78,11 @@ public:
     };
     /// What changed since the last call, each list sorted by id.
     [[nodiscard]] Delta take_delta();
+    /// Every set as of the last delta.
+    [[nodiscard]] std::map<SetId, SetSnapshot> snapshot() const;
 
 private:
+    struct Pool;
     struct WantedSet {
         SetSpec spec;
         SelectorId selector;
@@ -84,16 +92,26 @@ private:
         CountedMembers<PortMember> ports;
     };
 
-    void apply(const MatchChanges& changes);
+    void apply(Pool& pool, const MatchChanges& changes);
     void add_members(WantedSet& set, const Contribution& contribution);
     void remove_members(WantedSet& set, const Contribution& contribution);
     [[nodiscard]] static SetMembersChanged members_delta(WantedSet& set);
 
-    LabelIndex index_;
-    std::unordered_map<model::Key, ItemId> ids_;
-    std::vector<Contribution> contributions_;  // by item number
+    /// Objects and the selectors that look at them.
+    struct Pool {
+        LabelIndex index;
+        std::unordered_map<model::Key, ItemId> ids;
+        std::vector<Contribution> contributions;  // by item number
+        std::unordered_map<SelectorId, WantedSet*> by_selector;
+    };
+    [[nodiscard]] Pool& pool_of(const SetSpec& spec) { return spec.of_service ? slices_ : endpoints_; }
+    [[nodiscard]] Pool& pool_of(const model::Key& key) {
+        return key.kind == model::Kind::endpoint_slice ? slices_ : endpoints_;
+    }
+
+    Pool endpoints_;  // and network sets
+    Pool slices_;     // of services
     std::unordered_map<SetId, std::unique_ptr<WantedSet>> sets_;
-    std::unordered_map<SelectorId, WantedSet*> by_selector_;
     std::set<SetId> dirty_;
 };
 

@@ -170,6 +170,32 @@ void ConfigPlan::remove_pool(const std::string& name) {
     pools_dirty_ = true;
 }
 
+void ConfigPlan::put(const model::Node& node) {
+    const std::string& name = node.metadata.name;
+    if (name == node_name_) {
+        set_node_labels(node.metadata.labels);
+    }
+    std::vector<net::Ip> addresses;
+    if (node.spec.bgp && node.spec.bgp->ipv4_address) {
+        addresses.push_back(node.spec.bgp->ipv4_address->address);
+    }
+    if (node.spec.bgp && node.spec.bgp->ipv6_address) {
+        addresses.push_back(node.spec.bgp->ipv6_address->address);
+    }
+    std::vector<net::Ip>& known = node_addresses_[name];
+    if (known != addresses) {
+        known = std::move(addresses);
+        pools_dirty_ = true;
+    }
+}
+
+void ConfigPlan::remove_node(const std::string& name) {
+    if (name == node_name_) {
+        set_node_labels({});
+    }
+    pools_dirty_ = node_addresses_.erase(name) != 0 || pools_dirty_;
+}
+
 void ConfigPlan::set_node_labels(const model::StringMap& labels) {
     if (labels != node_labels_) {
         node_labels_ = labels;
@@ -177,11 +203,26 @@ void ConfigPlan::set_node_labels(const model::StringMap& labels) {
     }
 }
 
+/// Switches of our own stand in annotations, which every store keeps.
+void overlay_annotations(Config& config, const model::StringMap& annotations) {
+    const auto set_switch = [&annotations](bool& value, const char* name) {
+        if (const auto found = annotations.find(name); found != annotations.end()) {
+            value = found->second == "true";
+        }
+    };
+    set_switch(config.cut_denied_connections, kCutDeniedConnections);
+    set_switch(config.host_to_workload_policy, kHostToWorkloadPolicy);
+}
+
 Config ConfigPlan::effective() const {
     Config config;
+    const auto lay_over = [&config](const model::FelixConfiguration& layer) {
+        overlay(config, layer.spec);
+        overlay_annotations(config, layer.metadata.annotations);
+    };
     const auto overlay_named = [&](const std::string& name) {
         if (const auto found = configurations_.find(name); found != configurations_.end()) {
-            overlay(config, found->second->spec);
+            lay_over(*found->second);
         }
     };
     overlay_named("default");
@@ -201,7 +242,7 @@ Config ConfigPlan::effective() const {
                std::tie(b->metadata.creation_timestamp, b->metadata.name);
     });
     for (const model::FelixConfiguration* configuration : selected) {
-        overlay(config, configuration->spec);
+        lay_over(*configuration);
     }
     overlay_named("node." + node_name_);
     overlay(config, overrides_);
@@ -210,13 +251,22 @@ Config ConfigPlan::effective() const {
 
 void ConfigPlan::flush(Sequencer& sequencer) {
     if (std::exchange(config_dirty_, false)) {
-        sequencer.set_config(effective());
+        current_ = effective();
+        pools_dirty_ = true;  // what is spared from masquerading may differ
+        sequencer.set_config(current_);
     }
     if (std::exchange(pools_dirty_, false)) {
         std::vector<IpPoolInfo> pools;
         pools.reserve(pools_.size());
         for (const auto& [name, pool] : pools_) {
             pools.push_back(pool);
+        }
+        if (current_->nat_exclusions == NatExclusions::pools_and_host_ips) {
+            for (const auto& [name, addresses] : node_addresses_) {
+                for (const net::Ip& address : addresses) {
+                    pools.push_back(IpPoolInfo{"node " + name, net::Prefix::host(address), false});
+                }
+            }
         }
         sequencer.set_pools(std::move(pools));
     }

@@ -3,19 +3,28 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "config/model/felix_configuration.hpp"
 #include "config/model/ip_pool.hpp"
+#include "config/model/node.hpp"
 #include "config/model/resource.hpp"
 #include "felix/calc/sequencer.hpp"
 #include "felix/model/config.hpp"
+#include "felix/model/shared.hpp"
+#include "net/ip.hpp"
 
 namespace manul::felix {
+
+/// Annotations of FelixConfiguration with value "true" or "false", merged like its fields: established connections of
+/// workloads that policy now denies are ended; what the node sends to its own workloads is judged by their policy.
+inline constexpr const char* kCutDeniedConnections = "manul.io/cut-denied-connections";
+inline constexpr const char* kHostToWorkloadPolicy = "manul.io/host-to-workload-policy";
 
 /// Lays every setting that `layer` gives over `config`.
 void overlay(Config& config, const model::FelixConfigurationSpec& layer);
 
-/// The configuration that holds on this node, and the address pools.
+/// The configuration that holds on this node, the addresses of all nodes, and the address pools.
 ///
 /// Layers, each over the ones before: built-in defaults; FelixConfiguration `default`; those whose nodeSelector matches
 /// this node, the oldest last; `node.NAME`; the process's own overrides (environment).
@@ -27,19 +36,24 @@ public:
     void remove_configuration(const std::string& name);
     void put(const model::IpPool& pool);
     void remove_pool(const std::string& name);
-    /// Labels of this node's Node object; empty when there is none.
-    void set_node_labels(const model::StringMap& labels);
+    void put(const model::Node& node);
+    void remove_node(const std::string& name);
 
     void flush(Sequencer& sequencer);
+    /// As of the last flush.
+    [[nodiscard]] const Config& current() const noexcept { return *current_; }
 
 private:
+    void set_node_labels(const model::StringMap& labels);
     [[nodiscard]] Config effective() const;
 
     std::string node_name_;
     model::FelixConfigurationSpec overrides_;
     std::map<std::string, std::shared_ptr<const model::FelixConfiguration>> configurations_;
     std::map<std::string, IpPoolInfo> pools_;
-    model::StringMap node_labels_;
+    model::StringMap node_labels_;  ///< of this node
+    std::map<std::string, std::vector<net::Ip>> node_addresses_;
+    Shared<Config> current_;
     bool config_dirty_ = true;
     bool pools_dirty_ = true;
 };

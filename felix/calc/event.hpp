@@ -1,10 +1,13 @@
 #pragma once
 
+#include <map>
+#include <set>
 #include <string>
 #include <variant>
 
 #include "config/model/kind.hpp"
 #include "config/model/resource.hpp"
+#include "net/ip.hpp"
 
 /// What felix learns from the store, in any order and grouping.
 namespace manul::felix {
@@ -30,6 +33,13 @@ struct ResourceRemoved {
 /// Every kind was listed: nothing that the store held at the start is still to come.
 struct StoreInSync {};
 
-using Event = std::variant<ResourcePut, ResourceRefused, ResourceRemoved, StoreInSync>;
+/// Not from the store: which addresses the interfaces of this node have now, all of them.
+struct InterfaceAddresses {
+    std::map<std::string, std::set<net::Ip>> addresses;
+
+    bool operator==(const InterfaceAddresses&) const = default;
+};
+
+using Event = std::variant<ResourcePut, ResourceRefused, ResourceRemoved, StoreInSync, InterfaceAddresses>;
 
 }  // namespace manul::felix

@@ -13,10 +13,13 @@
 #include "base/overloaded.hpp"
 #include "base/try.hpp"
 #include "config/model/felix_configuration.hpp"
+#include "config/model/host_endpoint.hpp"
 #include "config/model/ip_pool.hpp"
 #include "config/model/kind.hpp"
+#include "config/model/node.hpp"
 #include "config/model/profile.hpp"
 #include "config/model/resource.hpp"
+#include "config/model/service.hpp"
 #include "config/model/tier.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "felix/calc/event.hpp"
@@ -59,6 +62,7 @@ void Graph::handle(const Event& event) {
                        }
                        sequencer_.set_in_sync();
                    },
+                   [this](const InterfaceAddresses& e) { hosts_.set_interfaces(e); },
                },
                event);
 }
@@ -93,6 +97,9 @@ Result<void> Graph::put(const model::ResourcePtr& resource) {
         case model::Kind::network_policy:
         case model::Kind::global_network_policy:
         case model::Kind::kubernetes_network_policy:
+        case model::Kind::admin_network_policy:
+        case model::Kind::baseline_admin_network_policy:
+        case model::Kind::cluster_network_policy:
             MANUL_CHECK(policies_.put_policy(resource));
             break;
         case model::Kind::tier:
@@ -119,10 +126,11 @@ Result<void> Graph::put(const model::ResourcePtr& resource) {
         case model::Kind::felix_configuration:
             config_.put(model::as<model::FelixConfiguration>(resource));
             break;
+        case model::Kind::endpoint_slice:
+            put_slice(*model::as<model::EndpointSlice>(*resource));
+            break;
         case model::Kind::node:
-            if (key.name == node_name_) {
-                config_.set_node_labels(resource->metadata.labels);
-            }
+            config_.put(*model::as<model::Node>(*resource));
             break;
         default:
             break;  // kinds that policy and routes do not depend on
@@ -136,6 +144,9 @@ void Graph::remove(const model::Key& key) {
         case model::Kind::network_policy:
         case model::Kind::global_network_policy:
         case model::Kind::kubernetes_network_policy:
+        case model::Kind::admin_network_policy:
+        case model::Kind::baseline_admin_network_policy:
+        case model::Kind::cluster_network_policy:
             policies_.remove_policy(policy_id(key, *policy_kind(key.kind)));
             break;
         case model::Kind::tier:
@@ -162,10 +173,11 @@ void Graph::remove(const model::Key& key) {
         case model::Kind::felix_configuration:
             config_.remove_configuration(key.name);
             break;
+        case model::Kind::endpoint_slice:
+            sets_.remove_item(key);
+            break;
         case model::Kind::node:
-            if (key.name == node_name_) {
-                config_.set_node_labels({});
-            }
+            config_.remove_node(key.name);
             break;
         default:
             break;
@@ -194,9 +206,7 @@ void Graph::put_labelled(const model::ResourcePtr& resource) {
         remove_labelled(key);
         return;
     }
-    const auto endpoint = model::as<model::WorkloadEndpoint>(resource);
-    const bool local = endpoint && endpoint->spec.node == node_name_ && !endpoint->spec.interface_name.empty();
-
+    const bool local = is_local(*resource);
     Labelled& known = labelled_[key];
     profiles_.use(who->parents, local);
     profiles_.release(known.profiles, known.local);
@@ -206,7 +216,7 @@ void Graph::put_labelled(const model::ResourcePtr& resource) {
     known = Labelled{who->parents, local};
     sets_.put_item(key, *who);
     if (local) {
-        put_local(endpoint, *who);
+        put_local(resource, *who);
     }
 }
 
@@ -223,24 +233,57 @@ void Graph::remove_labelled(const model::Key& key) {
     labelled_.erase(known);
 }
 
-void Graph::put_local(const std::shared_ptr<const model::WorkloadEndpoint>& endpoint, const Identity& who) {
-    policies_.put_endpoint(endpoint->key(), who);
-    endpoints_.put(endpoint);
+void Graph::put_slice(const model::EndpointSlice& slice) {
+    if (const std::optional<Identity> backs = identity(slice)) {
+        sets_.put_item(slice.key(), *backs);
+    } else {
+        sets_.remove_item(slice.key());
+    }
+}
+
+bool Graph::is_local(const model::Resource& resource) const {
+    if (const auto* workload = model::as<model::WorkloadEndpoint>(resource)) {
+        return workload->spec.node == node_name_ && !workload->spec.interface_name.empty();
+    }
+    const auto* host = model::as<model::HostEndpoint>(resource);
+    return host != nullptr && host->spec.node == node_name_;
+}
+
+void Graph::put_local(const model::ResourcePtr& resource, const Identity& who) {
+    policies_.put_endpoint(resource->key(), who);
+    if (const auto workload = model::as<model::WorkloadEndpoint>(resource)) {
+        endpoints_.put(workload);
+    } else {
+        hosts_.put(model::as<model::HostEndpoint>(resource));
+    }
 }
 
 void Graph::remove_local(const model::Key& key) {
     policies_.remove_endpoint(key);
-    endpoints_.remove(key);
+    if (key.kind == model::Kind::host_endpoint) {
+        hosts_.remove(key);
+    } else {
+        endpoints_.remove(key);
+    }
 }
 
 // --- output ----------------------------------------------------------------------------------------------------------
 
 Batch Graph::flush() {
+    config_.flush(sequencer_);
+    hosts_.set_workload_prefixes(config_.current().interface_prefixes);
     std::set<model::Key> changed = policies_.flush(sequencer_);
+    hosts_.flush(changed, policies_, sequencer_);
+    std::erase_if(changed, [](const model::Key& key) { return key.kind == model::Kind::host_endpoint; });
     endpoints_.flush(std::move(changed), policies_, sequencer_);
     profiles_.flush(sequencer_);
-    config_.flush(sequencer_);
     return sequencer_.take_batch(sets_.take_delta());
+}
+
+Snapshot Graph::snapshot() const {
+    Snapshot out = sequencer_.snapshot();
+    out.sets = sets_.snapshot();
+    return out;
 }
 
 std::vector<Report> Graph::reports() const {
@@ -262,6 +305,9 @@ std::vector<Report> Graph::reports() const {
         }
     }
     for (const auto& [key, reason] : endpoints_.conflicts()) {
+        add(key, reason);
+    }
+    for (const auto& [key, reason] : hosts_.conflicts()) {
         add(key, reason);
     }
     std::vector<Report> out;

@@ -10,6 +10,7 @@
 #include "config/model/felix_configuration.hpp"
 #include "config/model/kind.hpp"
 #include "config/model/resource.hpp"
+#include "config/model/service.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "felix/calc/active_policy.hpp"
 #include "felix/calc/address_sets.hpp"
@@ -18,8 +19,10 @@
 #include "felix/calc/identity.hpp"
 #include "felix/calc/last_good.hpp"
 #include "felix/calc/local_endpoints.hpp"
+#include "felix/calc/local_hosts.hpp"
 #include "felix/calc/profiles.hpp"
 #include "felix/calc/sequencer.hpp"
+#include "felix/model/snapshot.hpp"
 #include "felix/model/update.hpp"
 
 /// The calculation graph: from everything in the store to what this node must enforce.
@@ -45,6 +48,7 @@
 ///   +----------------+  |                    |                    |                 |
 ///   | LocalEndpoints |  |                    |                    |                 |
 ///   |   RoutePlan    |  |                    |                    |                 |
+///   | LocalHosts     |  |                    |                    |                 |
 ///   +----------------+  |                    |                    |                 |
 ///        | endpoints,   |                    |                    |                 |
 ///        v routes       v                    v                    v                 v
@@ -73,6 +77,8 @@ public:
     void handle(const Event& event);
     /// Everything that changed since the last flush. Carries InSync once the store was listed.
     [[nodiscard]] Batch flush();
+    /// What all batches so far add up to; right after a flush. Costs time in proportion to everything.
+    [[nodiscard]] Snapshot snapshot() const;
 
     /// Objects that are not in force as stored, as of the last flush, sorted by key.
     [[nodiscard]] std::vector<Report> reports() const;
@@ -85,7 +91,9 @@ private:
     void remove(const model::Key& key);
     void put_labelled(const model::ResourcePtr& resource);
     void remove_labelled(const model::Key& key);
-    void put_local(const std::shared_ptr<const model::WorkloadEndpoint>& endpoint, const Identity& identity);
+    void put_slice(const model::EndpointSlice& slice);
+    [[nodiscard]] bool is_local(const model::Resource& resource) const;
+    void put_local(const model::ResourcePtr& resource, const Identity& identity);
     void remove_local(const model::Key& key);
     void enter_namespace(const model::Key& key);
     void leave_namespace(const model::Key& key);
@@ -102,6 +110,7 @@ private:
     ActivePolicies policies_{sets_};
     Profiles profiles_;
     LocalEndpoints endpoints_;
+    LocalHosts hosts_;
     ConfigPlan config_;
     Sequencer sequencer_;
     std::unordered_map<model::Key, Labelled> labelled_;

@@ -13,6 +13,7 @@
 #include "config/model/host_endpoint.hpp"
 #include "config/model/network_set.hpp"
 #include "config/model/resource.hpp"
+#include "config/model/service.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "net/ip.hpp"
 #include "net/port_range.hpp"
@@ -83,11 +84,8 @@ std::optional<Identity> of_workload(const model::WorkloadEndpoint& endpoint) {
     return out;
 }
 
-std::optional<Identity> of_host(const model::HostEndpoint& endpoint) {
-    if (endpoint.spec.expected_ips.empty()) {
-        return std::nullopt;
-    }
-    Identity out;
+Identity of_host(const model::HostEndpoint& endpoint) {
+    Identity out;  // without expectedIPs it is nobody's peer, but policy applies to it
     out.labels = endpoint.metadata.labels;
     out.labels.erase(model::kLabelNamespace);
     out.parents = endpoint.spec.profiles;
@@ -116,6 +114,30 @@ Identity of_network_set(const model::Resource& resource, const model::NetworkSet
     return out;
 }
 
+/// Nothing when the slice belongs to no service.
+std::optional<Identity> of_slice(const model::EndpointSlice& slice) {
+    const auto service = slice.metadata.labels.find(model::kLabelServiceName);
+    if (service == slice.metadata.labels.end()) {
+        return std::nullopt;
+    }
+    Identity out;
+    out.labels[kServiceLabel] = service_key(slice.metadata.ns, service->second);
+    for (const model::SliceEndpoint& endpoint : slice.endpoints) {
+        for (const std::string& text : endpoint.addresses) {
+            if (const auto address = net::Ip::parse(text)) {  // else a host name
+                out.contribution.nets.push_back(net::Prefix::host(*address));
+            }
+        }
+    }
+    for (const model::SlicePort& port : slice.ports) {
+        const net::Protocol protocol = port.protocol.value_or(net::kTcp);
+        if (port.port && protocol.has_ports()) {
+            out.contribution.ports.push_back(NamedPort{{}, protocol, *port.port});
+        }
+    }
+    return out;
+}
+
 std::optional<Identity> of_any(const model::Resource& resource) {
     if (const auto* workload = model::as<model::WorkloadEndpoint>(resource)) {
         return of_workload(*workload);
@@ -128,6 +150,9 @@ std::optional<Identity> of_any(const model::Resource& resource) {
     }
     if (const auto* set = model::as<model::GlobalNetworkSet>(resource)) {
         return of_network_set(resource, set->spec);
+    }
+    if (const auto* slice = model::as<model::EndpointSlice>(resource)) {
+        return of_slice(*slice);
     }
     return std::nullopt;
 }
@@ -150,6 +175,8 @@ std::optional<Identity> identity(const model::Resource& resource) {
     }
     return out;
 }
+
+std::string service_key(const std::string& ns, const std::string& name) { return ns + "/" + name; }
 
 std::string namespace_profile(const std::string& ns) { return std::string(kNamespaceProfile) + ns; }
 

@@ -37,12 +37,18 @@ struct Identity {
     bool operator==(const Identity&) const = default;
 };
 
-/// Nothing for kinds that policy does not select, and for endpoints without an address (not set up yet, or finished).
+/// An EndpointSlice stands for the addresses and ports (without names) of its endpoints, ready or not.
+/// Nothing for kinds that policy does not select, and for workloads without an address (not set up yet, or finished).
 ///
 /// Labels that tell where an object belongs (namespace, orchestrator, service account) are set from its fields, and a
 /// workload or NetworkSet cannot bring labels with the prefixes of inherited ones: whoever may write an object in a
 /// namespace must not be able to pose as another namespace or account.
 [[nodiscard]] std::optional<Identity> identity(const model::Resource& resource);
+
+/// The label by which selectors of services find their slices, with value `namespace/name`. Slices are never looked at
+/// by other selectors.
+inline constexpr const char* kServiceLabel = "service";
+[[nodiscard]] std::string service_key(const std::string& ns, const std::string& name);
 
 // Profiles that exist without being stored: one for each namespace and one for each service account.
 [[nodiscard]] std::string namespace_profile(const std::string& ns);

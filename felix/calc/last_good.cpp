@@ -21,7 +21,9 @@ namespace manul::felix {
 namespace {
 
 /// Endpoints are written by daemons and change all the time: their journal would cost more than it is worth.
-bool is_journaled(model::Kind kind) noexcept { return kind != model::Kind::workload_endpoint; }
+bool is_journaled(model::Kind kind) noexcept {
+    return kind != model::Kind::workload_endpoint && kind != model::Kind::endpoint_slice;
+}
 
 void deny_in_all_directions(model::PolicySpec& spec) {
     spec.types = model::effective_types(spec);  // they may follow from the rules, so first

@@ -1,8 +1,10 @@
 #include "felix/calc/policy_order.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -15,6 +17,7 @@
 #include "config/model/policy.hpp"
 #include "config/model/tier.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 
@@ -42,6 +45,20 @@ std::size_t hash_of(const std::vector<TierPolicies>& lists) {
 }
 
 }  // namespace
+
+bool PolicyPlace::applies_at(HostStage stage) const noexcept {
+    switch (stage) {
+        case HostStage::untracked:
+            return do_not_track;
+        case HostStage::pre_dnat:
+            return pre_dnat;
+        case HostStage::forward:
+            return applies_to_workloads() && apply_on_forward;
+        case HostStage::normal:
+            return applies_to_workloads();
+    }
+    std::unreachable();
+}
 
 PolicyOrder::PolicyOrder() {
     for (const model::BuiltInTier& built_in : model::kBuiltInTiers) {
@@ -127,10 +144,39 @@ std::vector<TierPolicies> PolicyOrder::one_direction(std::span<const PolicyPlace
     return out;
 }
 
+std::vector<const PolicyPlace*> PolicyOrder::sorted(std::span<const PolicyPlace* const> policies) const {
+    std::vector<const PolicyPlace*> out(policies.begin(), policies.end());
+    std::ranges::sort(out, [this](const PolicyPlace* a, const PolicyPlace* b) { return before(*a, *b); });
+    return out;
+}
+
 PolicyOrder::Lists PolicyOrder::lists(std::span<const PolicyPlace* const> policies) {
-    std::vector<const PolicyPlace*> sorted(policies.begin(), policies.end());
-    std::ranges::sort(sorted, [this](const PolicyPlace* a, const PolicyPlace* b) { return before(*a, *b); });
-    return Lists{intern(one_direction(sorted, Direction::ingress)), intern(one_direction(sorted, Direction::egress))};
+    std::vector<const PolicyPlace*> applicable = sorted(policies);
+    std::erase_if(applicable, [](const PolicyPlace* place) { return !place->applies_to_workloads(); });
+    return Lists{intern(one_direction(applicable, Direction::ingress)),
+                 intern(one_direction(applicable, Direction::egress))};
+}
+
+std::array<HostEndpoint::Lists, 4> PolicyOrder::host_lists(std::span<const PolicyPlace* const> policies) {
+    const std::vector<const PolicyPlace*> all = sorted(policies);
+    std::array<HostEndpoint::Lists, 4> out;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const auto stage = static_cast<HostStage>(i);
+        std::vector<const PolicyPlace*> applicable;
+        std::ranges::copy_if(all, std::back_inserter(applicable),
+                             [stage](const PolicyPlace* place) { return place->applies_at(stage); });
+        const auto of = [&](Direction direction) {
+            std::vector<TierPolicies> lists = one_direction(applicable, direction);
+            if (stage == HostStage::untracked || stage == HostStage::pre_dnat) {
+                for (TierPolicies& tier : lists) {
+                    tier.end = TierEnd::pass;
+                }
+            }
+            return intern(std::move(lists));
+        };
+        out[i] = {of(Direction::ingress), of(Direction::egress)};
+    }
+    return out;
 }
 
 PolicyLists PolicyOrder::intern(std::vector<TierPolicies> lists) {

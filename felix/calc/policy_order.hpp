@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -11,6 +12,7 @@
 
 #include "config/model/tier.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 
@@ -24,6 +26,13 @@ struct PolicyPlace {
     std::optional<double> order;
     bool ingress = false;  ///< takes part in this direction
     bool egress = false;
+    // Classes of host endpoint policy; workloads have none with the first two.
+    bool do_not_track = false;
+    bool pre_dnat = false;
+    bool apply_on_forward = false;
+
+    [[nodiscard]] bool applies_to_workloads() const noexcept { return !do_not_track && !pre_dnat; }
+    [[nodiscard]] bool applies_at(HostStage stage) const noexcept;
 
     bool operator==(const PolicyPlace&) const = default;
 };
@@ -46,9 +55,12 @@ public:
         PolicyLists ingress;
         PolicyLists egress;
     };
-    /// The lists of an endpoint to which exactly these policies apply. Equal lists come out as the same object as long
+    /// The lists of a workload to which exactly these policies apply. Equal lists come out as the same object as long
     /// as somebody holds it.
     [[nodiscard]] Lists lists(std::span<const PolicyPlace* const> policies);
+    /// The same of a host endpoint, by stage. Tiers do not end untracked and preDNAT policy: what none of their rules
+    /// matches goes on.
+    [[nodiscard]] std::array<HostEndpoint::Lists, 4> host_lists(std::span<const PolicyPlace* const> policies);
 
 private:
     struct Tier {
@@ -63,6 +75,7 @@ private:
     [[nodiscard]] const Tier* find(const std::string& name) const;
     [[nodiscard]] bool tier_before(const std::string& a, const std::string& b) const;
     [[nodiscard]] bool before(const PolicyPlace& a, const PolicyPlace& b) const;
+    [[nodiscard]] std::vector<const PolicyPlace*> sorted(std::span<const PolicyPlace* const> policies) const;
     [[nodiscard]] std::vector<TierPolicies> one_direction(std::span<const PolicyPlace* const> sorted,
                                                           Direction direction) const;
     PolicyLists intern(std::vector<TierPolicies> lists);

@@ -9,6 +9,8 @@
 
 #include "base/error.hpp"
 #include "base/try.hpp"
+#include "config/model/admin_policy.hpp"
+#include "config/model/convert_admin_policy.hpp"
 #include "config/model/convert_kubernetes.hpp"
 #include "config/model/finding.hpp"
 #include "config/model/global_network_policy.hpp"
@@ -36,6 +38,12 @@ std::optional<PolicyKind> policy_kind(model::Kind kind) noexcept {
             return PolicyKind::global_network_policy;
         case model::Kind::kubernetes_network_policy:
             return PolicyKind::kubernetes_network_policy;
+        case model::Kind::admin_network_policy:
+            return PolicyKind::admin_network_policy;
+        case model::Kind::baseline_admin_network_policy:
+            return PolicyKind::baseline_admin_network_policy;
+        case model::Kind::cluster_network_policy:
+            return PolicyKind::cluster_network_policy;
         default:
             return std::nullopt;
     }
@@ -49,11 +57,40 @@ model::Kind resource_kind(PolicyKind kind) noexcept {
             return model::Kind::global_network_policy;
         case PolicyKind::kubernetes_network_policy:
             return model::Kind::kubernetes_network_policy;
+        case PolicyKind::admin_network_policy:
+            return model::Kind::admin_network_policy;
+        case PolicyKind::baseline_admin_network_policy:
+            return model::Kind::baseline_admin_network_policy;
+        case PolicyKind::cluster_network_policy:
+            return model::Kind::cluster_network_policy;
     }
     std::unreachable();
 }
 
 PolicyId policy_id(const model::Key& key, PolicyKind kind) { return PolicyId{kind, key.ns, key.name}; }
+
+namespace {
+
+void note_dropped(PolicySource& source, const model::Findings& dropped) {
+    for (const model::Finding& finding : dropped) {
+        source.notes.push_back(finding.to_string());
+    }
+}
+
+/// Of a cluster-wide policy of Kubernetes. One whose subject cannot be read selects nothing.
+void take_converted(PolicySource& source, model::ConvertedGlobalPolicy converted) {
+    note_dropped(source, converted.dropped);
+    if (converted.spec) {
+        source.namespace_selector = converted.spec->namespace_selector;
+        source.spec = std::make_shared<const model::PolicySpec>(std::move(*converted.spec));
+    } else {
+        model::PolicySpec nothing;
+        nothing.selector = "!all()";
+        source.spec = std::make_shared<const model::PolicySpec>(std::move(nothing));
+    }
+}
+
+}  // namespace
 
 std::optional<PolicySource> policy_source(const model::ResourcePtr& resource) {
     const auto kind = policy_kind(resource->kind());
@@ -73,9 +110,13 @@ std::optional<PolicySource> policy_source(const model::ResourcePtr& resource) {
     } else if (const auto* kubernetes = model::as<model::KubernetesNetworkPolicy>(*resource)) {
         model::ConvertedPolicy converted = model::convert(*kubernetes);
         source.spec = std::make_shared<const model::PolicySpec>(std::move(converted.spec));
-        for (const model::Finding& finding : converted.dropped) {
-            source.notes.push_back(finding.to_string());
-        }
+        note_dropped(source, converted.dropped);
+    } else if (const auto* admin = model::as<model::AdminNetworkPolicy>(*resource)) {
+        take_converted(source, model::convert(*admin));
+    } else if (const auto* baseline = model::as<model::BaselineAdminNetworkPolicy>(*resource)) {
+        take_converted(source, model::convert(*baseline));
+    } else if (const auto* cluster = model::as<model::ClusterNetworkPolicy>(*resource)) {
+        take_converted(source, model::convert(*cluster));
     }
     return source;
 }
@@ -102,7 +143,7 @@ Result<model::Selector> endpoint_selector(const PolicySource& source) {
     std::vector<model::Selector> parts;
     MANUL_TRY(model::Selector own, parse_selector(source.spec->selector, "spec.selector"));
     parts.push_back(std::move(own));
-    if (source.id.kind != PolicyKind::global_network_policy) {
+    if (!source.id.ns.empty()) {
         parts.push_back(model::Selector::equals(model::kLabelNamespace, source.id.ns));
     } else if (!source.namespace_selector.empty()) {
         MANUL_TRY(const model::Selector namespaces,
@@ -113,6 +154,9 @@ Result<model::Selector> endpoint_selector(const PolicySource& source) {
         MANUL_TRY(const model::Selector accounts,
                   parse_selector(source.spec->service_account_selector, "spec.serviceAccountSelector"));
         parts.push_back(over_service_accounts(accounts));
+    }
+    if (!source.applies_to_workloads()) {
+        parts.push_back(model::Selector::negate(model::Selector::has(model::kLabelNamespace)));
     }
     return model::Selector::conjunction(parts);
 }

@@ -14,11 +14,11 @@
 
 namespace manul::felix {
 
-/// A policy of any of the three kinds, in the terms that they share.
+/// A policy of any kind, in the terms that all share.
 struct PolicySource {
     PolicyId id;
     std::shared_ptr<const model::PolicySpec> spec;  ///< lives with the resource, or was converted from it
-    std::string namespace_selector;                 ///< GlobalNetworkPolicy only
+    std::string namespace_selector;                 ///< of policies without a namespace
     bool do_not_track = false;
     bool pre_dnat = false;
     bool apply_on_forward = false;
@@ -36,7 +36,7 @@ struct PolicySource {
 [[nodiscard]] PolicyId policy_id(const model::Key& key, PolicyKind kind);
 
 /// Which endpoints the policy covers: its selector, narrowed to its namespace, namespaceSelector and
-/// serviceAccountSelector.
+/// serviceAccountSelector, and to host endpoints where the policy is for them alone.
 [[nodiscard]] Result<model::Selector> endpoint_selector(const PolicySource& source);
 
 /// A selector of the policy language; `where` names the field in the error.

@@ -17,6 +17,7 @@
 #include "config/model/profile.hpp"
 #include "config/model/selector.hpp"
 #include "config/model/workload_endpoint.hpp"
+#include "felix/calc/identity.hpp"
 #include "felix/calc/policy_source.hpp"
 #include "felix/calc/rule_json.hpp"
 #include "felix/model/address_set.hpp"
@@ -73,7 +74,7 @@ public:
         std::map<std::string, std::size_t> seen;
         for (std::size_t i = 0; i < list.size(); ++i) {
             const std::string where = "spec." + std::string(to_string(direction)) + "[" + std::to_string(i) + "]";
-            MANUL_TRY(Rule rule, one(list[i], where));
+            MANUL_TRY(Rule rule, one(list[i], direction, where));
             const std::string canonical = canonical_json(list[i]);
             rule.id = make_id(canonical, seen[canonical]++);
             if (rule.action == Action::deny && !rule.deny_action) {
@@ -88,7 +89,7 @@ public:
     [[nodiscard]] std::vector<std::string> take_notes() { return std::move(notes_); }
 
 private:
-    Result<Rule> one(const model::Rule& source, const std::string& where) {
+    Result<Rule> one(const model::Rule& source, Direction direction, const std::string& where) {
         Rule rule;
         rule.action = to_felix(source.action);
         rule.family = source.ip_version;
@@ -101,13 +102,15 @@ private:
         }
         MANUL_TRY(rule.source, entity(source.source, source.protocol, where + ".source"));
         MANUL_TRY(rule.destination, entity(source.destination, source.protocol, where + ".destination"));
-        judge_unenforceable(rule, source, where);
+        const bool known = add_service(rule.source, source.source, Direction::ingress, direction) &&
+                           add_service(rule.destination, source.destination, Direction::egress, direction);
+        judge_unenforceable(rule, source, known, where);
         return rule;
     }
 
     /// A criterion that cannot be enforced makes an Allow or Pass match nothing, and leaves a Deny or Log to the
     /// criteria that can: never wider than written where that opens something.
-    void judge_unenforceable(Rule& rule, const model::Rule& source, const std::string& where) {
+    void judge_unenforceable(Rule& rule, const model::Rule& source, bool services_known, const std::string& where) {
         const bool opens = rule.action == Action::allow || rule.action == Action::pass;
         const auto report = [&](const std::string& what, Never reason) {
             if (opens) {
@@ -121,9 +124,26 @@ private:
         if (source.http) {
             report("http is not enforced", Never::http);
         }
-        if (source.source.services || source.destination.services) {
-            report("services are not enforced", Never::services);
+        if (!services_known) {
+            report("services name none, or stand on the side of the policy's own endpoints", Never::services);
         }
+    }
+
+    /// Who a service is: as source the addresses behind it, as destination these with its ports. Only the peer's side
+    /// can be a service. False when it is not understood.
+    bool add_service(EntityMatch& match, const model::EntityRule& source, Direction side, Direction direction) {
+        if (!source.services) {
+            return true;
+        }
+        const std::string& given = source.services->namespace_;
+        const std::string& ns = given.empty() ? own_namespace_ : given;
+        if (side != direction || ns.empty() || source.services->name.empty()) {
+            return false;
+        }
+        const SetKind kind = direction == Direction::ingress ? SetKind::addresses : SetKind::ports;
+        SetId id = want(service_set(ns, source.services->name, kind));
+        (kind == SetKind::addresses ? match.sets : match.named_ports).push_back(std::move(id));
+        return true;
     }
 
     Result<EntityMatch> entity(const model::EntityRule& source, std::optional<net::Protocol> protocol,
@@ -232,6 +252,9 @@ Rule single_rule(Action action, RuleId id) {
 }  // namespace
 
 std::string SetSpec::description() const {
+    if (of_service) {
+        return (kind == SetKind::ports ? "ports of " : "endpoints of ") + selector.to_string();
+    }
     if (kind == SetKind::addresses) {
         return selector.to_string();
     }
@@ -252,6 +275,17 @@ SetSpec named_port_set(model::Selector selector, std::string port_name, std::opt
     spec.selector = std::move(selector);
     spec.port_name = std::move(port_name);
     spec.protocol = protocol;
+    return spec;
+}
+
+SetSpec service_set(const std::string& ns, const std::string& name, SetKind kind) {
+    SetSpec spec;
+    spec.kind = kind;
+    spec.of_service = true;
+    spec.selector = model::Selector::equals(kServiceLabel, service_key(ns, name));
+    // No selector of endpoints reads like this, so the two kinds of sets cannot be taken for each other.
+    const std::string text = "service " + service_key(ns, name);
+    spec.id = kind == SetKind::addresses ? SetId::of_selector(text) : SetId::of_named_port(text, {}, {});
     return spec;
 }
 

@@ -24,6 +24,7 @@ struct SetSpec {
     model::Selector selector;               ///< whose addresses (and ports) are members
     std::string port_name;                  ///< of kind ports
     std::optional<net::Protocol> protocol;  ///< of kind ports; absent: every protocol that has ports
+    bool of_service = false;                ///< members are the endpoints of a service; the selector names it
 
     [[nodiscard]] std::string description() const;
 };
@@ -31,6 +32,9 @@ struct SetSpec {
 [[nodiscard]] SetSpec address_set(model::Selector selector);
 [[nodiscard]] SetSpec named_port_set(model::Selector selector, std::string port_name,
                                      std::optional<net::Protocol> protocol);
+
+/// The endpoints of a service, with their ports or without.
+[[nodiscard]] SetSpec service_set(const std::string& ns, const std::string& name, SetKind kind);
 
 struct ScannedPolicy {
     Policy policy;

@@ -7,6 +7,7 @@
 #include "felix/calc/address_sets.hpp"
 #include "felix/model/endpoint.hpp"
 #include "felix/model/endpoint_key.hpp"
+#include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 #include "felix/model/shared.hpp"
@@ -40,10 +41,33 @@ void Sequencer::set_endpoint(Shared<Endpoint> endpoint) {
     endpoints_.set(key, std::move(endpoint));
 }
 
+void Sequencer::set_host_endpoint(Shared<HostEndpoint> endpoint) {
+    const EndpointKey key = endpoint->key;
+    host_endpoints_.set(key, std::move(endpoint));
+}
+
+Snapshot Sequencer::snapshot() const {
+    Snapshot out;
+    for (const auto& [unused, config] : config_.told()) {
+        out.config = config;
+    }
+    for (const auto& [unused, pools] : pools_.told()) {
+        out.pools = pools;
+    }
+    out.policies = policies_.told();
+    out.profiles = profiles_.told();
+    out.endpoints = endpoints_.told();
+    out.host_endpoints = host_endpoints_.told();
+    out.routes = routes_.told();
+    out.in_sync = !in_sync_.told().empty();
+    return out;
+}
+
 Batch Sequencer::take_batch(AddressSets::Delta sets) {
     auto policies = policies_.take_delta();
     auto profiles = profiles_.take_delta();
     auto endpoints = endpoints_.take_delta();
+    auto host_endpoints = host_endpoints_.take_delta();
     auto routes = routes_.take_delta();
 
     Batch batch;
@@ -51,11 +75,13 @@ Batch Sequencer::take_batch(AddressSets::Delta sets) {
     append<PoolsChanged>(batch, pools_.take_delta().updated);
     append<RouteRemoved>(batch, std::move(routes.removed));
     append<EndpointRemoved>(batch, std::move(endpoints.removed));
+    append<HostEndpointRemoved>(batch, std::move(host_endpoints.removed));
     append<SetAdded>(batch, std::move(sets.added));
     append<SetMembersChanged>(batch, std::move(sets.changed));
     append<ProfileUpdated>(batch, std::move(profiles.updated));
     append<PolicyUpdated>(batch, std::move(policies.updated));
     append<EndpointUpdated>(batch, std::move(endpoints.updated));
+    append<HostEndpointUpdated>(batch, std::move(host_endpoints.updated));
     append<RouteUpdated>(batch, std::move(routes.updated));
     append<PolicyRemoved>(batch, std::move(policies.removed));
     append<ProfileRemoved>(batch, std::move(profiles.removed));

@@ -10,9 +10,11 @@
 #include "felix/model/config.hpp"
 #include "felix/model/endpoint.hpp"
 #include "felix/model/endpoint_key.hpp"
+#include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/route.hpp"
 #include "felix/model/shared.hpp"
+#include "felix/model/snapshot.hpp"
 #include "felix/model/update.hpp"
 #include "net/prefix.hpp"
 
@@ -52,6 +54,8 @@ public:
         return delta;
     }
 
+    [[nodiscard]] const std::map<Key, Value>& told() const noexcept { return told_; }
+
 private:
     std::map<Key, Value> told_;
     std::map<Key, std::optional<Value>> pending_;
@@ -69,11 +73,15 @@ public:
     void drop_profile(const std::string& name) { profiles_.drop(name); }
     void set_endpoint(Shared<Endpoint> endpoint);
     void drop_endpoint(const EndpointKey& key) { endpoints_.drop(key); }
+    void set_host_endpoint(Shared<HostEndpoint> endpoint);
+    void drop_host_endpoint(const EndpointKey& key) { host_endpoints_.drop(key); }
     void set_route(const WorkloadRoute& route) { routes_.set(route.prefix, route); }
     void drop_route(const net::Prefix& prefix) { routes_.drop(prefix); }
     void set_in_sync() { in_sync_.set(0, true); }
 
     [[nodiscard]] Batch take_batch(AddressSets::Delta sets);
+    /// What all batches so far add up to, the sets excepted.
+    [[nodiscard]] Snapshot snapshot() const;
 
 private:
     Told<int, Shared<Config>> config_;
@@ -81,6 +89,7 @@ private:
     Told<PolicyId, Shared<Policy>> policies_;
     Told<std::string, Shared<Profile>> profiles_;
     Told<EndpointKey, Shared<Endpoint>> endpoints_;
+    Told<EndpointKey, Shared<HostEndpoint>> host_endpoints_;
     Told<net::Prefix, WorkloadRoute> routes_;
     Told<int, bool> in_sync_;
 };

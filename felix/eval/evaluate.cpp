@@ -10,7 +10,9 @@
 
 #include "felix/eval/packet.hpp"
 #include "felix/model/address_set.hpp"
+#include "felix/model/config.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 #include "felix/model/rule_id.hpp"
@@ -102,16 +104,15 @@ const Rule* walk(const Snapshot& snapshot, const std::vector<Rule>& rules, const
 
 class Evaluator {
 public:
-    Evaluator(const Snapshot& snapshot, const Endpoint& endpoint, Direction direction, const Packet& packet)
-        : snapshot_(snapshot), endpoint_(endpoint), direction_(direction), packet_(packet) {}
+    Evaluator(const Snapshot& snapshot, Direction direction, const Packet& packet)
+        : snapshot_(snapshot), direction_(direction), packet_(packet) {}
 
-    Evaluation run() {
-        for (const TierPolicies& tier : *endpoint_.lists(direction_)) {
-            if (judge_tier(tier)) {
-                return std::move(out_);
-            }
+    /// Tiers, then profiles, then deny.
+    Evaluation run(const PolicyLists& lists, const std::vector<std::string>& profiles) {
+        if (judge_tiers(lists)) {
+            return std::move(out_);
         }
-        for (const std::string& name : endpoint_.profiles) {
+        for (const std::string& name : profiles) {
             if (judge_profile(name)) {
                 return std::move(out_);
             }
@@ -120,7 +121,19 @@ public:
         return std::move(out_);
     }
 
+    /// Tiers alone.
+    Evaluation run_tiers(const PolicyLists& lists) {
+        if (!judge_tiers(lists)) {
+            decide(Verdict::none, DecidedBy::nothing, RuleId{}, std::nullopt);
+        }
+        return std::move(out_);
+    }
+
 private:
+    bool judge_tiers(const PolicyLists& lists) {
+        return std::ranges::any_of(*lists, [this](const TierPolicies& tier) { return judge_tier(tier); });
+    }
+
     void decide(Verdict verdict, DecidedBy by, RuleId rule, std::optional<DenyAction> deny_action) {
         out_.verdict = verdict;
         out_.decided_by = by;
@@ -185,7 +198,6 @@ private:
     }
 
     const Snapshot& snapshot_;
-    const Endpoint& endpoint_;
     Direction direction_;
     const Packet& packet_;
     Evaluation out_;
@@ -215,7 +227,38 @@ bool matches(const Snapshot& snapshot, const Rule& rule, const Packet& packet) {
 }
 
 Evaluation evaluate(const Snapshot& snapshot, const Endpoint& endpoint, Direction direction, const Packet& packet) {
-    return Evaluator(snapshot, endpoint, direction, packet).run();
+    return Evaluator(snapshot, direction, packet).run(endpoint.lists(direction), endpoint.profiles);
+}
+
+bool is_failsafe(const Config& config, HostStage stage, Direction direction, const Packet& packet) {
+    if (stage == HostStage::forward) {
+        return false;
+    }
+    const bool in = direction == Direction::ingress;
+    const net::Ip& other = in ? packet.source : packet.destination;
+    const auto holds = [&](const std::vector<FailsafePort>& ports, const std::optional<std::uint16_t>& port) {
+        return std::ranges::any_of(ports, [&](const FailsafePort& open) {
+            return packet.protocol == open.protocol && port == open.port && (!open.net || open.net->contains(other));
+        });
+    };
+    if (holds(in ? config.failsafe_inbound : config.failsafe_outbound, packet.destination_port)) {
+        return true;
+    }
+    return stage == HostStage::untracked &&
+           holds(in ? config.failsafe_outbound : config.failsafe_inbound, packet.source_port);
+}
+
+Evaluation evaluate(const Snapshot& snapshot, const HostEndpoint& endpoint, HostStage stage, Direction direction,
+                    const Packet& packet) {
+    if (is_failsafe(*snapshot.config, stage, direction, packet)) {
+        Evaluation out;
+        out.verdict = stage == HostStage::normal ? Verdict::allow : Verdict::none;
+        out.decided_by = DecidedBy::failsafe;
+        return out;
+    }
+    Evaluator evaluator(snapshot, direction, packet);
+    const PolicyLists& lists = endpoint.lists(stage, direction);
+    return stage == HostStage::normal ? evaluator.run(lists, endpoint.profiles) : evaluator.run_tiers(lists);
 }
 
 }  // namespace manul::felix

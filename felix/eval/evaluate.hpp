@@ -8,6 +8,7 @@
 
 #include "felix/eval/packet.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 #include "felix/model/rule_id.hpp"
@@ -18,9 +19,14 @@
 ///
 /// One call judges one endpoint in one direction. A packet between two pods of a node meets two of them: the source's
 /// egress, then the destination's ingress. Replies and packets of known connections are not judged at all.
+/// felix/eval/path.hpp puts all judgements together that a packet meets on its way through a node.
 namespace manul::felix {
 
-enum class Verdict : std::uint8_t { allow, deny };
+enum class Verdict : std::uint8_t {
+    allow,
+    deny,
+    none,  ///< of a stage of host policy that leaves the packet to what comes next
+};
 
 /// Where the decision fell.
 enum class DecidedBy : std::uint8_t {
@@ -29,6 +35,8 @@ enum class DecidedBy : std::uint8_t {
     profile_rule,     ///< of a profile that exists
     missing_profile,  ///< a profile that is listed but does not exist denies
     no_profile,       ///< no tier and no profile decided
+    failsafe,         ///< host policy: the port is kept open
+    nothing,          ///< host policy: no rule and no end of a tier decided, and the stage ends with neither
 };
 
 /// One rule looked at, in the order of evaluation.
@@ -75,6 +83,15 @@ struct Evaluation {
 
 [[nodiscard]] Evaluation evaluate(const Snapshot& snapshot, const Endpoint& endpoint, Direction direction,
                                   const Packet& packet);
+
+/// The same of a host endpoint at one stage. All but `normal` end without a verdict where no tier decides; so does a
+/// failsafe port, except at `normal`, which it allows.
+[[nodiscard]] Evaluation evaluate(const Snapshot& snapshot, const HostEndpoint& endpoint, HostStage stage,
+                                  Direction direction, const Packet& packet);
+
+/// Whether the packet goes to a port that the configuration keeps open whatever host policy says. At the untracked
+/// stage answers of such ports count as well, since nothing tells them from other packets there.
+[[nodiscard]] bool is_failsafe(const Config& config, HostStage stage, Direction direction, const Packet& packet);
 
 /// Whether every criterion of the rule holds. A set that the snapshot does not have has no members.
 [[nodiscard]] bool matches(const Snapshot& snapshot, const Rule& rule, const Packet& packet);

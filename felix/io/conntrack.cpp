@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <set>
 #include <utility>
@@ -58,8 +59,47 @@ bool tuple_has(ByteView tuple, const std::set<net::Ip>& addresses) {
     });
 }
 
-/// Asks to delete the entry that the attributes describe.
-void append_delete(netlink::RequestBuffer& out, net::Family family, ByteView attributes) {
+std::optional<std::uint8_t> number8(ByteView payload) {
+    return payload.empty() ? std::nullopt : std::optional(payload.front());
+}
+std::optional<std::uint16_t> number16(ByteView payload) {
+    return payload.size() < 2 ? std::nullopt : std::optional(static_cast<std::uint16_t>(payload[0] << 8U | payload[1]));
+}
+
+std::optional<net::Ip> address_of(ByteView tuple, std::uint16_t v4, std::uint16_t v6) {
+    const ByteView ip = find(tuple, CTA_TUPLE_IP);
+    const ByteView short_one = find(ip, v4);
+    return net::Ip::from_bytes(short_one.empty() ? find(ip, v6) : short_one);
+}
+
+/// The first packet of the connection behind destination translation, which answers show.
+std::optional<Packet> first_packet(ByteView attributes) {
+    const ByteView original = find(attributes, CTA_TUPLE_ORIG);
+    const ByteView reply = find(attributes, CTA_TUPLE_REPLY);
+    const ByteView own = find(original, CTA_TUPLE_PROTO);
+    const auto source = address_of(original, CTA_IP_V4_SRC, CTA_IP_V6_SRC);
+    const auto destination = address_of(reply, CTA_IP_V4_SRC, CTA_IP_V6_SRC);
+    const auto protocol = number8(find(own, CTA_PROTO_NUM));
+    if (!source || !destination || !protocol) {
+        return std::nullopt;
+    }
+    Packet packet;
+    packet.source = *source;
+    packet.destination = *destination;
+    packet.protocol = net::Protocol::make(*protocol).value_or(net::kTcp);
+    if (packet.protocol.has_ports()) {
+        packet.source_port = number16(find(own, CTA_PROTO_SRC_PORT));
+        packet.destination_port = number16(find(find(reply, CTA_TUPLE_PROTO), CTA_PROTO_SRC_PORT));
+    }
+    const bool v4 = source->is_v4();
+    packet.icmp_type = number8(find(own, v4 ? CTA_PROTO_ICMP_TYPE : CTA_PROTO_ICMPV6_TYPE));
+    packet.icmp_code = number8(find(own, v4 ? CTA_PROTO_ICMP_CODE : CTA_PROTO_ICMPV6_CODE));
+    return packet;
+}
+
+/// The request to delete the entry that the attributes describe.
+std::vector<std::uint8_t> deletion_of(net::Family family, ByteView attributes) {
+    netlink::RequestBuffer out;
     const nfgenmsg fixed{family_number(family), NFNETLINK_V0, 0};
     out.begin(kDelete, NLM_F_REQUEST, fixed);
     out.bytes(CTA_TUPLE_ORIG | NLA_F_NESTED, find(attributes, CTA_TUPLE_ORIG));
@@ -69,6 +109,7 @@ void append_delete(netlink::RequestBuffer& out, net::Family family, ByteView att
         }
     }
     out.end();
+    return {out.view().begin(), out.view().end()};
 }
 
 }  // namespace
@@ -95,48 +136,77 @@ Result<void> ConntrackCleaner::send(const std::vector<std::uint8_t>& request) {
     return {};
 }
 
+Result<void> ConntrackCleaner::walk(net::Family family, const std::function<void(ByteView)>& visit) {
+    netlink::RequestBuffer request;
+    const nfgenmsg fixed{family_number(family), NFNETLINK_V0, 0};
+    request.begin(kGet, NLM_F_REQUEST | NLM_F_DUMP, fixed);
+    request.end();
+    MANUL_CHECK(send({request.view().begin(), request.view().end()}));
+    for (bool more = true; more;) {
+        const ssize_t size = ::recv(fd_.get(), buffer_.data(), buffer_.size(), 0);
+        if (size < 0) {
+            return fail(fmt::format("cannot list connections: {}", std::strerror(errno)));
+        }
+        netlink::MessageWalk messages(ByteView(buffer_).first(static_cast<std::size_t>(size)));
+        while (const auto message = messages.next()) {
+            more = more && message->type != NLMSG_DONE && message->type != NLMSG_ERROR;
+            if (message->type == kNew && message->payload.size() >= sizeof(nfgenmsg)) {
+                visit(message->payload.subspan(sizeof(nfgenmsg)));
+            }
+        }
+    }
+    return {};
+}
+
+/// An entry that ended meanwhile is no failure, so no answers are asked for; errors that come are left unread until the
+/// next dump, which skips them.
+Result<void> ConntrackCleaner::remove(const std::vector<std::vector<std::uint8_t>>& deletions) {
+    for (const auto& deletion : deletions) {
+        MANUL_CHECK(send(deletion));
+    }
+    while (::recv(fd_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT) >= 0) {
+    }
+    return {};
+}
+
 Result<std::size_t> ConntrackCleaner::forget(const std::set<net::Ip>& addresses) {
     std::size_t count = 0;
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
         if (std::ranges::none_of(addresses, [family](const net::Ip& ip) { return ip.family() == family; })) {
             continue;
         }
-        netlink::RequestBuffer request;
-        const nfgenmsg fixed{family_number(family), NFNETLINK_V0, 0};
-        request.begin(kGet, NLM_F_REQUEST | NLM_F_DUMP, fixed);
-        request.end();
-        MANUL_CHECK(send({request.view().begin(), request.view().end()}));
         std::vector<std::vector<std::uint8_t>> deletions;
-        for (bool more = true; more;) {
-            const ssize_t size = ::recv(fd_.get(), buffer_.data(), buffer_.size(), 0);
-            if (size < 0) {
-                return fail(fmt::format("cannot list connections: {}", std::strerror(errno)));
+        MANUL_CHECK(walk(family, [&](ByteView attributes) {
+            if (tuple_has(find(attributes, CTA_TUPLE_ORIG), addresses) ||
+                tuple_has(find(attributes, CTA_TUPLE_REPLY), addresses)) {
+                deletions.push_back(deletion_of(family, attributes));
             }
-            netlink::MessageWalk walk(ByteView(buffer_).first(static_cast<std::size_t>(size)));
-            while (const auto message = walk.next()) {
-                more = more && message->type != NLMSG_DONE && message->type != NLMSG_ERROR;
-                if (message->type != kNew || message->payload.size() < sizeof(nfgenmsg)) {
-                    continue;
-                }
-                const ByteView attributes = message->payload.subspan(sizeof(nfgenmsg));
-                if (tuple_has(find(attributes, CTA_TUPLE_ORIG), addresses) ||
-                    tuple_has(find(attributes, CTA_TUPLE_REPLY), addresses)) {
-                    netlink::RequestBuffer deletion;
-                    append_delete(deletion, family, attributes);
-                    deletions.emplace_back(deletion.view().begin(), deletion.view().end());
-                }
-            }
-        }
-        // An entry that ended meanwhile is no failure, so no answers are asked for; errors that come are left unread
-        // until the next dump, which skips them.
-        for (const auto& deletion : deletions) {
-            MANUL_CHECK(send(deletion));
-        }
+        }));
+        MANUL_CHECK(remove(deletions));
         count += deletions.size();
-        while (::recv(fd_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT) >= 0) {
-        }
     }
     return count;
+}
+
+Result<std::vector<ConntrackCleaner::Flow>> ConntrackCleaner::list() {
+    std::vector<Flow> flows;
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        MANUL_CHECK(walk(family, [&](ByteView attributes) {
+            if (const auto packet = first_packet(attributes)) {
+                flows.push_back({*packet, family, {attributes.begin(), attributes.end()}});
+            }
+        }));
+    }
+    return flows;
+}
+
+Result<void> ConntrackCleaner::forget(const std::vector<Flow>& flows) {
+    std::vector<std::vector<std::uint8_t>> deletions;
+    deletions.reserve(flows.size());
+    for (const Flow& flow : flows) {
+        deletions.push_back(deletion_of(flow.family, flow.entry));
+    }
+    return remove(deletions);
 }
 
 }  // namespace manul::felix::io

@@ -243,6 +243,30 @@ void Dataplane::write_marks() {
     }
 }
 
+void Dataplane::on_interfaces(std::function<void(const InterfaceAddresses&)> told) {
+    on_interfaces_ = std::move(told);
+    told_addresses_ = links_.addresses();
+    on_interfaces_(told_addresses_);
+}
+
+std::set<net::Ip> Dataplane::own_addresses() const {
+    std::set<net::Ip> out;
+    for (const auto& [interface, addresses] : links_.addresses().addresses) {
+        out.insert(addresses.begin(), addresses.end());
+    }
+    return out;
+}
+
+void Dataplane::tell_addresses() {
+    if (!on_interfaces_) {
+        return;
+    }
+    if (InterfaceAddresses now = links_.addresses(); now != told_addresses_) {
+        told_addresses_ = std::move(now);
+        on_interfaces_(told_addresses_);
+    }
+}
+
 void Dataplane::on_links_changed() {
     const auto changes = links_.take();
     if (!changes) {
@@ -254,6 +278,7 @@ void Dataplane::on_links_changed() {
     if (in_sync_ && !commit_pending_) {
         synchronize();
     }
+    tell_addresses();
 }
 
 void Dataplane::links_changed(const std::vector<InterfaceWatch::Change>& changes) {

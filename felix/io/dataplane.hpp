@@ -52,6 +52,10 @@ public:
     /// Call once before the first batch: reads what the kernel holds.
     [[nodiscard]] Result<void> start();
     void apply(const Batch& batch);
+    /// Called at once, and whenever the addresses of the node's interfaces change.
+    void on_interfaces(std::function<void(const InterfaceAddresses&)> told);
+    /// The node's own addresses.
+    [[nodiscard]] std::set<net::Ip> own_addresses() const;
 
     struct EndpointStatus {
         std::string ns;
@@ -116,6 +120,7 @@ private:
 
     void on_rules_changed();
     void on_links_changed();
+    void tell_addresses();
     void links_changed(const std::vector<InterfaceWatch::Change>& changes);
     [[nodiscard]] bool is_workload_name(const std::string& name) const;
     [[nodiscard]] std::optional<std::uint32_t> wanted_group(const netlink::Link& link) const;
@@ -145,6 +150,8 @@ private:
     std::set<std::string> unmarked_;
     std::set<net::Ip> gone_addresses_;
     std::set<std::string> reported_groups_;
+    std::function<void(const InterfaceAddresses&)> on_interfaces_;
+    InterfaceAddresses told_addresses_;
     Status status_;
     std::int64_t started_us_;
 

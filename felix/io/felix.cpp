@@ -24,6 +24,7 @@
 #include "config/report.hpp"
 #include "config/settings.hpp"
 #include "felix/calc/graph.hpp"
+#include "felix/io/connection_cutter.hpp"
 #include "felix/io/conntrack.hpp"
 #include "felix/io/dataplane.hpp"
 #include "felix/io/datastore.hpp"
@@ -79,6 +80,7 @@ public:
             graph_.restore(last_good);
         }
         worker_ = std::make_unique<Worker>(daemon_.io());
+        cutter_ = std::make_unique<ConnectionCutter>(graph_, *worker_, *conntrack_);
         report_ = std::make_unique<config::ReportWriter>(daemon_.io(), *worker_, *writing_store_);
         ensure_own_node();
         rollbacks_ = std::make_unique<RollbackWatch>(
@@ -105,6 +107,10 @@ public:
                     add_rule_metrics(registry, *counts);
                 }
             });
+        dataplane_->on_interfaces([this](const InterfaceAddresses& interfaces) {
+            graph_.handle(interfaces);
+            program(graph_.flush());
+        });
         datastore_->start();
         return {};
     }
@@ -142,7 +148,7 @@ private:
         const Batch batch = graph_.flush();
         pages_->observe_calculation(seconds_since(started));
         started = std::chrono::steady_clock::now();
-        dataplane_->apply(batch);
+        program(batch);
         pages_->observe_apply(seconds_since(started));
         updates_ += changes.events.size();
         const Config& config = dataplane_->renderer().config();
@@ -154,6 +160,13 @@ private:
         log_refused();
         write_journal(changes);
         write_report();
+    }
+
+    void program(const Batch& batch) {
+        dataplane_->apply(batch);
+        const Config& config = dataplane_->renderer().config();
+        cutter_->apply(batch, config,
+                       config.cut_denied_connections ? dataplane_->own_addresses() : std::set<net::Ip>{});
     }
 
     void forget_connections() {
@@ -271,6 +284,7 @@ private:
     LastGoodJournal journal_;
     std::unique_ptr<Dataplane> dataplane_;
     std::unique_ptr<ConntrackCleaner> conntrack_;  // used on the worker's thread alone
+    std::unique_ptr<ConnectionCutter> cutter_;
     std::unique_ptr<store::Store> writing_store_;  // used on the worker's thread alone
     Timer own_node_retry_;
     std::unique_ptr<Datastore> datastore_;

@@ -22,6 +22,7 @@ InterfaceWatch::InterfaceWatch(netlink::Monitor monitor, netlink::Socket socket)
 Result<InterfaceWatch> InterfaceWatch::open() {
     netlink::Monitor::Options options;
     options.links = true;
+    options.addresses = true;
     auto monitor = netlink::Monitor::open(options);
     if (!monitor) {
         return fail(monitor.error().message());
@@ -53,6 +54,14 @@ Result<std::vector<InterfaceWatch::Change>> InterfaceWatch::list() {
     for (const std::uint32_t index : gone) {
         forget(index, changed);
     }
+    const auto addresses = socket_.addresses();
+    if (!addresses) {
+        return fail(addresses.error().message());
+    }
+    addresses_.clear();
+    for (const netlink::Address& address : *addresses) {
+        addresses_[address.ifindex].insert(address.address.address);
+    }
     return changed;
 }
 
@@ -67,12 +76,28 @@ Result<std::vector<InterfaceWatch::Change>> InterfaceWatch::take() {
         std::visit(overloaded{
                        [&](const netlink::Changed<netlink::Link>& e) { learn(e.value, changed); },
                        [&](const netlink::Removed<netlink::Link>& e) { forget(e.value.index, changed); },
+                       [&](const netlink::Changed<netlink::Address>& e) {
+                           addresses_[e.value.ifindex].insert(e.value.address.address);
+                       },
+                       [&](const netlink::Removed<netlink::Address>& e) {
+                           addresses_[e.value.ifindex].erase(e.value.address.address);
+                       },
                        [&](const netlink::Overrun&) { lost = true; },
                        [](const auto&) {},
                    },
                    event);
     }
     return lost ? list() : std::move(changed);
+}
+
+InterfaceAddresses InterfaceWatch::addresses() const {
+    InterfaceAddresses out;
+    for (const auto& [index, addresses] : addresses_) {
+        if (const auto name = names_.find(index); name != names_.end() && !addresses.empty()) {
+            out.addresses[name->second] = addresses;
+        }
+    }
+    return out;
 }
 
 const netlink::Link* InterfaceWatch::find(const std::string& name) const {
@@ -108,6 +133,7 @@ void InterfaceWatch::forget(std::uint32_t index, std::vector<Change>& changed) {
     }
     changed.push_back({known->second, true});
     links_.erase(known->second);
+    addresses_.erase(index);
     names_.erase(known);
 }
 

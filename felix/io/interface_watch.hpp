@@ -4,16 +4,19 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
+#include "felix/calc/event.hpp"
 #include "net/netlink/monitor.hpp"
 #include "net/netlink/socket.hpp"
 
 namespace manul::felix::io {
 
-/// The links of the namespace, kept up to date, and the one change that felix makes to them: their group.
+/// The links of the namespace and their addresses, kept up to date, and the one change that felix makes to them: their
+/// group.
 class InterfaceWatch {
 public:
     [[nodiscard]] static Result<InterfaceWatch> open();
@@ -32,6 +35,9 @@ public:
     [[nodiscard]] const netlink::Link* find(const std::string& name) const;
     [[nodiscard]] const std::map<std::string, netlink::Link>& links() const noexcept { return links_; }
 
+    /// Of all links that have any. Kept up to date by list() and take().
+    [[nodiscard]] InterfaceAddresses addresses() const;
+
     struct Failure {
         std::string name;
         std::string reason;
@@ -48,6 +54,7 @@ private:
     netlink::Socket socket_;
     std::map<std::string, netlink::Link> links_;
     std::map<std::uint32_t, std::string> names_;
+    std::map<std::uint32_t, std::set<net::Ip>> addresses_;
 };
 
 }  // namespace manul::felix::io

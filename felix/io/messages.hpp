@@ -57,6 +57,9 @@ inline constexpr log::Message kJournalFailed{
     "After a restart an object that is invalid by then has no last good version. Look at space and rights."};
 inline constexpr log::Message kSysctlFailed{"FELIX_SYSCTL_FAILED", Level::error, "cannot write {}: {}",
                                             "Pods reach nothing beyond their node until forwarding is on."};
+inline constexpr log::Message kConnectionsCut{"FELIX_CONNECTIONS_CUT", Level::info,
+                                              "{} established connections ended, since policy now denies them",
+                                              "No action needed: cutDeniedConnections asks for it."};
 inline constexpr log::Message kFlowLogFailed{"FELIX_LOG_RULES_FAILED", Level::warning,
                                              "packets of Log rules cannot be received: {}",
                                              "Another program may be bound to NFLOG group 77."};

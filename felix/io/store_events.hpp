@@ -30,7 +30,11 @@ inline constexpr std::array kFollowedKinds{
     FollowedKind{model::Kind::network_policy, true},
     FollowedKind{model::Kind::global_network_policy, true},
     FollowedKind{model::Kind::kubernetes_network_policy, true},
+    FollowedKind{model::Kind::admin_network_policy, true},
+    FollowedKind{model::Kind::baseline_admin_network_policy, true},
+    FollowedKind{model::Kind::cluster_network_policy, true},
     FollowedKind{model::Kind::host_endpoint, true},
+    FollowedKind{model::Kind::endpoint_slice, false},
     FollowedKind{model::Kind::workload_endpoint, false},
     FollowedKind{model::Kind::secret, false},  // the record of a change that waits to be confirmed
 };

@@ -49,6 +49,8 @@ struct Config {
     bool ipv6 = true;
     bool ip_forwarding = true;  ///< felix switches the node's forwarding on
     bool drop_invalid_state = true;
+    bool cut_denied_connections = false;   ///< established ones that policy would now deny come to an end
+    bool host_to_workload_policy = false;  ///< what the node sends to its own pods is judged by their ingress policy
     bool allow_vxlan_from_workloads = false;
     bool allow_ipip_from_workloads = false;
     bool allow_spoofed_sources = false;  ///< workloadSourceSpoofing: Any

@@ -49,7 +49,7 @@ struct EntityMatch {
 enum class Never : std::uint8_t {
     unknown_field,  ///< an Allow or Pass with a field of a newer version: opening on a guess would be wrong
     http,           ///< HTTP criteria are not enforced here, and the rule would be wider than written
-    services,       ///< likewise: members of services are not known here
+    services,       ///< likewise: the rule names no service that could be looked up
 };
 
 struct Rule {

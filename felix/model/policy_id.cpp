@@ -18,6 +18,12 @@ std::string_view to_string(PolicyKind kind) noexcept {
             return "GlobalNetworkPolicy";
         case PolicyKind::kubernetes_network_policy:
             return "KubernetesNetworkPolicy";
+        case PolicyKind::admin_network_policy:
+            return "AdminNetworkPolicy";
+        case PolicyKind::baseline_admin_network_policy:
+            return "BaselineAdminNetworkPolicy";
+        case PolicyKind::cluster_network_policy:
+            return "KubernetesClusterNetworkPolicy";
     }
     std::unreachable();
 }

@@ -15,9 +15,17 @@ enum class Direction : std::uint8_t { ingress, egress };
 /// "ingress" or "egress".
 [[nodiscard]] std::string_view to_string(Direction direction) noexcept;
 
-enum class PolicyKind : std::uint8_t { network_policy, global_network_policy, kubernetes_network_policy };
+enum class PolicyKind : std::uint8_t {
+    network_policy,
+    global_network_policy,
+    kubernetes_network_policy,
+    admin_network_policy,
+    baseline_admin_network_policy,
+    cluster_network_policy,
+};
 
-/// "NetworkPolicy", "GlobalNetworkPolicy" or "KubernetesNetworkPolicy".
+/// The name of the kind, but "KubernetesNetworkPolicy" and "KubernetesClusterNetworkPolicy" where it would not be
+/// clear.
 [[nodiscard]] std::string_view to_string(PolicyKind kind) noexcept;
 
 /// Identity of a policy; `ns` is empty for global ones.

@@ -14,7 +14,8 @@ struct WorkloadRoute {
     bool operator==(const WorkloadRoute&) const = default;
 };
 
-/// What the dataplane needs of an address pool.
+/// What the dataplane needs of an address pool. Addresses of nodes come as pools of one address where
+/// natOutgoingExclusions spares them from masquerading.
 struct IpPoolInfo {
     std::string name;
     net::Prefix cidr;

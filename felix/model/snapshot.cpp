@@ -1,10 +1,14 @@
 #include "felix/model/snapshot.hpp"
 
 #include <algorithm>
+#include <string>
+#include <string_view>
 #include <variant>
 
 #include "base/overloaded.hpp"
 #include "felix/model/address_set.hpp"
+#include "felix/model/endpoint.hpp"
+#include "felix/model/host_endpoint.hpp"
 #include "felix/model/update.hpp"
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
@@ -65,11 +69,38 @@ void Snapshot::apply(const Update& update) {
                 endpoints.insert_or_assign(change.endpoint->key, change.endpoint);
             },
             [this](const EndpointRemoved& change) { endpoints.erase(change.key); },
+            [this](const HostEndpointUpdated& change) {
+                host_endpoints.insert_or_assign(change.endpoint->key, change.endpoint);
+            },
+            [this](const HostEndpointRemoved& change) { host_endpoints.erase(change.key); },
             [this](const RouteUpdated& change) { routes.insert_or_assign(change.route.prefix, change.route); },
             [this](const RouteRemoved& change) { routes.erase(change.prefix); },
             [this](const InSync&) { in_sync = true; },
         },
         update);
+}
+
+bool Snapshot::is_workload_interface(std::string_view name) const {
+    return std::ranges::any_of(config->interface_prefixes,
+                               [name](const std::string& prefix) { return name.starts_with(prefix); });
+}
+
+const Endpoint* Snapshot::workload_at(std::string_view interface) const {
+    const auto found = std::ranges::find_if(
+        endpoints, [interface](const auto& entry) { return entry.second->interface == interface; });
+    return found == endpoints.end() ? nullptr : &*found->second;
+}
+
+const HostEndpoint* Snapshot::host_endpoint_at(std::string_view interface, HostStage stage) const {
+    const HostEndpoint* wildcard = nullptr;
+    for (const auto& [key, endpoint] : host_endpoints) {
+        if (endpoint->has_interface(interface)) {
+            return &*endpoint;
+        }
+        wildcard = endpoint->wildcard ? &*endpoint : wildcard;
+    }
+    const bool reaches = stage == HostStage::normal ? !is_workload_interface(interface) : stage != HostStage::untracked;
+    return reaches && interface != kLoopbackInterface ? wildcard : nullptr;
 }
 
 }  // namespace manul::felix

@@ -3,12 +3,14 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "felix/model/address_set.hpp"
 #include "felix/model/config.hpp"
 #include "felix/model/endpoint.hpp"
 #include "felix/model/endpoint_key.hpp"
+#include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/route.hpp"
 #include "felix/model/shared.hpp"
@@ -39,10 +41,18 @@ struct Snapshot {
     std::map<PolicyId, Shared<Policy>> policies;
     std::map<std::string, Shared<Profile>> profiles;
     std::map<EndpointKey, Shared<Endpoint>> endpoints;
+    std::map<EndpointKey, Shared<HostEndpoint>> host_endpoints;
     std::map<net::Prefix, WorkloadRoute> routes;
     bool in_sync = false;
 
     void apply(const Update& update);
+
+    /// Whether the name is one of a workload's interface.
+    [[nodiscard]] bool is_workload_interface(std::string_view name) const;
+    /// The workload of this node that has the interface; null when none has.
+    [[nodiscard]] const Endpoint* workload_at(std::string_view interface) const;
+    /// The host endpoint whose policy the stage applies at the interface; null when there is none.
+    [[nodiscard]] const HostEndpoint* host_endpoint_at(std::string_view interface, HostStage stage) const;
 
     bool operator==(const Snapshot&) const = default;
 };

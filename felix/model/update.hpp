@@ -8,6 +8,7 @@
 #include "felix/model/config.hpp"
 #include "felix/model/endpoint.hpp"
 #include "felix/model/endpoint_key.hpp"
+#include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 #include "felix/model/route.hpp"
@@ -68,6 +69,14 @@ struct EndpointRemoved {
     EndpointKey key;
     bool operator==(const EndpointRemoved&) const = default;
 };
+struct HostEndpointUpdated {
+    Shared<HostEndpoint> endpoint;
+    bool operator==(const HostEndpointUpdated&) const = default;
+};
+struct HostEndpointRemoved {
+    EndpointKey key;
+    bool operator==(const HostEndpointRemoved&) const = default;
+};
 struct RouteUpdated {
     WorkloadRoute route;
     bool operator==(const RouteUpdated&) const = default;
@@ -81,9 +90,9 @@ struct InSync {
     bool operator==(const InSync&) const = default;
 };
 
-using Update =
-    std::variant<ConfigChanged, PoolsChanged, SetAdded, SetMembersChanged, SetRemoved, PolicyUpdated, PolicyRemoved,
-                 ProfileUpdated, ProfileRemoved, EndpointUpdated, EndpointRemoved, RouteUpdated, RouteRemoved, InSync>;
+using Update = std::variant<ConfigChanged, PoolsChanged, SetAdded, SetMembersChanged, SetRemoved, PolicyUpdated,
+                            PolicyRemoved, ProfileUpdated, ProfileRemoved, EndpointUpdated, EndpointRemoved,
+                            HostEndpointUpdated, HostEndpointRemoved, RouteUpdated, RouteRemoved, InSync>;
 using Batch = std::vector<Update>;
 
 }  // namespace manul::felix

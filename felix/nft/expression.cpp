@@ -51,6 +51,14 @@ std::array<std::uint8_t, 2> port_bytes(std::uint16_t port) {
     return {static_cast<std::uint8_t>(port >> 8U), static_cast<std::uint8_t>(port)};
 }
 
+/// Labels are a field of 128 bits, counted from the first byte's lowest.
+constexpr std::size_t kLabelSize = 16;
+std::array<std::uint8_t, kLabelSize> label_bytes(std::uint8_t bit) {
+    std::array<std::uint8_t, kLabelSize> bytes{};
+    bytes[bit / 8U] = static_cast<std::uint8_t>(1U << bit % 8U);
+    return bytes;
+}
+
 Element port_element(const net::PortRange& range) {
     return {ElementKey::from_bytes(port_bytes(range.first())), ElementKey::from_bytes(port_bytes(range.last())), {}};
 }
@@ -289,6 +297,20 @@ private:
         mask(host_bytes(match.bits));
         compare(true, host_bytes(std::uint32_t{0}));
     }
+    void add(const render::MatchCtStatus& match) {
+        ct(NFT_CT_STATUS);
+        mask(host_bytes(match.bits));
+        compare(true, host_bytes(std::uint32_t{0}));
+    }
+    void add(const render::MatchCtLabel& match) {
+        ct(NFT_CT_LABELS);
+        mask(label_bytes(match.bit));
+        compare(true, std::array<std::uint8_t, kLabelSize>{});
+    }
+    void add(const render::MatchFromNode& /*match*/) {
+        meta(NFT_META_IIF);
+        compare(false, host_bytes(std::uint32_t{0}));
+    }
     void add(const render::MatchLocalDestination& /*match*/) {
         constexpr std::uint32_t kLocal = 2;  // RTN_LOCAL
         fib(NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR);
@@ -330,6 +352,16 @@ private:
             u32(NFTA_CT_KEY, NFT_CT_MARK);
             u32(NFTA_CT_SREG, NFT_REG_1);
         });
+    }
+    void add(const render::SetCtLabel& action) {
+        immediate(NFT_REG_1, label_bytes(action.bit));
+        expression("ct", [&] {
+            u32(NFTA_CT_KEY, NFT_CT_LABELS);
+            u32(NFTA_CT_SREG, NFT_REG_1);
+        });
+    }
+    void add(const render::Notrack& /*action*/) {
+        expression("notrack", [] {});
     }
     void load_ports(const std::optional<net::PortRange>& ports) {
         if (ports) {

@@ -7,6 +7,7 @@
 
 #include "base/sha256.hpp"
 #include "felix/model/address_set.hpp"
+#include "felix/model/endpoint.hpp"
 #include "felix/model/policy_id.hpp"
 
 namespace manul::felix::render::names {
@@ -35,6 +36,12 @@ std::string_view short_kind(PolicyKind kind) {
             return "gnp";
         case PolicyKind::kubernetes_network_policy:
             return "knp";
+        case PolicyKind::admin_network_policy:
+            return "anp";
+        case PolicyKind::baseline_admin_network_policy:
+            return "banp";
+        case PolicyKind::cluster_network_policy:
+            return "kcnp";
     }
     return {};
 }
@@ -47,11 +54,26 @@ std::string policy_chain(const PolicyId& policy) {
     return bounded(std::move(text));
 }
 
+std::string tier_identity(const TierPolicies& tier) {
+    std::string identity = tier.tier;
+    identity += tier.end == TierEnd::deny ? "\ndeny" : "\npass";
+    if (tier.deny_action) {
+        identity += *tier.deny_action == DenyAction::reject ? "\nreject" : "\ndrop";
+    }
+    for (const PolicyId& policy : tier.policies) {
+        identity += '\n';
+        identity += policy.to_string();
+    }
+    return identity;
+}
+
 std::string tier_chain(std::string_view tier, std::string_view identity) {
     std::string text = "t_";
     text.append(tier.substr(0, kReadable)).append("_").append(sha256_hex(identity, kHashBytes));
     return text;
 }
+
+std::string host_chain(std::string_view endpoint) { return bounded("e_" + std::string(endpoint)); }
 
 std::string class_chain(std::string_view identity) { return "c_" + sha256_hex(identity, kHashBytes); }
 

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "felix/model/address_set.hpp"
+#include "felix/model/endpoint.hpp"
 #include "felix/model/policy_id.hpp"
 
 /// Names of chains and sets: stable from run to run (a restart must find its objects again), readable where the length
@@ -18,8 +19,12 @@ inline constexpr std::string_view kAllPools = "all_pools";
 
 /// `p_<kind>_<namespace>_<name>`.
 [[nodiscard]] std::string policy_chain(const PolicyId& policy);
+/// Everything that tells two tier chains apart.
+[[nodiscard]] std::string tier_identity(const TierPolicies& tier);
 /// `t_<tier>_<hash>`; `identity` is the tier's list of policies.
 [[nodiscard]] std::string tier_chain(std::string_view tier, std::string_view identity);
+/// `e_<name>`, of a host endpoint.
+[[nodiscard]] std::string host_chain(std::string_view endpoint);
 /// `c_<hash>`; `identity` is the list of tier chains and profiles.
 [[nodiscard]] std::string class_chain(std::string_view identity);
 /// `f_<profile>`.

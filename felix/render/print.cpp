@@ -213,6 +213,9 @@ private:
         put(fmt::format("{} {}@{}", fields_text(family_, match.fields), not_equal(match.negated), match.set));
     }
     void add(const MatchCtState& match, bool /*implied*/) { put(fmt::format("ct state {}", state_text(match.bits))); }
+    void add(const MatchCtStatus& match, bool /*implied*/) { put(fmt::format("ct status {:#x}", match.bits)); }
+    void add(const MatchCtLabel& match, bool /*implied*/) { put(fmt::format("ct label {}", match.bit)); }
+    void add(const MatchFromNode& /*match*/, bool /*implied*/) { put("meta iif 0"); }
     void add(const MatchLocalDestination& /*match*/, bool /*implied*/) { put("fib daddr type local"); }
     void add(const MatchSpoofed& /*match*/, bool /*implied*/) { put("fib saddr . iif oif missing"); }
 
@@ -228,6 +231,8 @@ private:
         put(fmt::format("limit rate {}/{} burst {} packets", action.packets, unit, action.burst));
     }
     void add(const SetCtMark& action) { put(fmt::format("ct mark set {:#010x}", action.value)); }
+    void add(const SetCtLabel& action) { put(fmt::format("ct label set {}", action.bit)); }
+    void add(const Notrack& /*action*/) { put("notrack"); }
     void add(const Masquerade& action) {
         put(fmt::format("masquerade{}{} fully-random", action.ports ? " to " : "", target_ports(action.ports)));
     }

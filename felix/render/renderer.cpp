@@ -33,20 +33,6 @@ constexpr std::array kDirections{Direction::ingress, Direction::egress};
 
 std::size_t at(Direction direction) { return static_cast<std::size_t>(direction); }
 
-/// Everything that tells two tier chains apart.
-std::string tier_identity(const TierPolicies& tier) {
-    std::string text = tier.tier;
-    text += tier.end == TierEnd::deny ? "\ndeny" : "\npass";
-    if (tier.deny_action) {
-        text += *tier.deny_action == DenyAction::reject ? "\nreject" : "\ndrop";
-    }
-    for (const PolicyId& policy : tier.policies) {
-        text += '\n';
-        text += policy.to_string();
-    }
-    return text;
-}
-
 std::string class_identity(const std::vector<std::string>& tiers, const std::vector<std::string>& profiles) {
     std::string text;
     for (const std::string& tier : tiers) {
@@ -104,9 +90,7 @@ std::optional<std::uint32_t> Renderer::group_of(const std::string& interface) co
 void Renderer::start() {
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
         for (const TableId table : kAllTables) {
-            if (table != TableId::pre) {
-                changes_.emplace_back(PutTable{{family, table}});
-            }
+            changes_.emplace_back(PutTable{{family, table}});
         }
         for (const NamedSet& set : skeleton_sets()) {
             changes_.emplace_back(PutSet{{family, set.table}, set.name, set.type});
@@ -121,6 +105,7 @@ void Renderer::start() {
 void Renderer::update(const ConfigChanged& u) {
     config_ = u.config;
     render_skeleton();
+    host_.touch_everything();
     nat_dirty_ = true;
     for (const Direction direction : kDirections) {
         for (const auto& [id, state] : policies_) {
@@ -186,11 +171,13 @@ void Renderer::mark_users_of(const SetId& id) {
         for (const auto& [policy, state] : policies_) {
             if (state.policy && names_set((*state.policy)->rules(direction), id)) {
                 dirty_policies_[at(direction)].insert(policy);
+                host_.touch(policy);
             }
         }
         for (const auto& [profile, state] : profiles_) {
             if (state.profile && names_set((*state.profile)->rules(direction), id)) {
                 dirty_profiles_[at(direction)].insert(profile);
+                host_.touch(profile);
             }
         }
     }
@@ -199,6 +186,7 @@ void Renderer::mark_users_of(const SetId& id) {
 void Renderer::update(const PolicyUpdated& u) {
     policies_[u.policy->id].policy = u.policy;
     gone_policies_.erase(u.policy->id);
+    host_.touch(u.policy->id);
     for (const Direction direction : kDirections) {
         dirty_policies_[at(direction)].insert(u.policy->id);
     }
@@ -208,6 +196,7 @@ void Renderer::update(const PolicyRemoved& u) { gone_policies_.insert(u.id); }
 void Renderer::update(const ProfileUpdated& u) {
     profiles_[u.profile->name].profile = u.profile;
     gone_profiles_.erase(u.profile->name);
+    host_.touch(u.profile->name);
     for (const Direction direction : kDirections) {
         dirty_profiles_[at(direction)].insert(u.profile->name);
     }
@@ -312,7 +301,7 @@ void Renderer::follow_lists(const Batch& batch, Direction direction) {
         if (fate.now == nullptr || fate.stays || fate.endpoints != tiers_[at(direction)].at(chain).endpoints) {
             continue;
         }
-        std::string identity = tier_identity(*fate.now);
+        std::string identity = names::tier_identity(*fate.now);
         if (!tier_names_[at(direction)].contains(identity)) {
             edit_tier(direction, chain, *fate.now, std::move(identity));
         }
@@ -347,7 +336,7 @@ const std::vector<std::string>& Renderer::tier_chains(Direction direction, const
     const auto [known, is_new] = chains_of_list_[at(direction)].try_emplace(&*lists);
     if (is_new) {
         for (const TierPolicies& tier : *lists) {
-            const std::string identity = tier_identity(tier);
+            const std::string identity = names::tier_identity(tier);
             const auto named = tier_names_[at(direction)].find(identity);
             if (named != tier_names_[at(direction)].end()) {
                 known->second.push_back(named->second);
@@ -394,7 +383,7 @@ std::string Renderer::acquire_class(Direction direction, const Endpoint& endpoin
         ++tier->second.users;
         if (is_new) {
             tier->second.value = (*lists)[i];
-            tier->second.identity = tier_identity(tier->second.value);
+            tier->second.identity = names::tier_identity(tier->second.value);
             tier_names_[at(direction)].emplace(tier->second.identity, tiers[i]);
             for (const PolicyId& policy : tier->second.value.policies) {
                 if (policies_[policy].users[at(direction)].empty()) {

@@ -12,6 +12,7 @@
 #include "felix/model/update.hpp"
 #include "felix/render/dispatch.hpp"
 #include "felix/render/groups.hpp"
+#include "felix/render/host.hpp"
 #include "felix/render/rule.hpp"
 #include "felix/render/ruleset.hpp"
 #include "felix/render/sets.hpp"
@@ -134,6 +135,8 @@ private:
     void update(const ProfileRemoved& u);
     void update(const EndpointUpdated& u);
     void update(const EndpointRemoved& u);
+    void update(const HostEndpointUpdated& u) { host_.put(u.endpoint); }
+    void update(const HostEndpointRemoved& u) { host_.remove(u.key); }
     void update(const RouteUpdated& /*u*/) {}
     void update(const RouteRemoved& /*u*/) {}
     void update(const InSync& /*u*/) {}
@@ -158,12 +161,16 @@ private:
     void render_tier(Direction direction, const std::string& chain);
     void render_class(Direction direction, const std::string& chain);
     void render_skeleton();
+    void leave_own_traffic(net::Family family);
     void render_spoofing();
     void render_nat();
+    void render_host();
     [[nodiscard]] std::vector<Rule> rules_of(const std::vector<felix::Rule>& rules, net::Family family,
                                              Direction direction) const;
     [[nodiscard]] Dispatched tier_list(const std::string& chain, const TierPolicies& tier, net::Family family,
                                        Direction direction) const;
+    [[nodiscard]] bool can_reject(Direction direction) const;
+    [[nodiscard]] DenyAction denial(Direction direction, std::optional<DenyAction> own) const;
     [[nodiscard]] std::vector<Rule> class_rules(const ClassState& state, net::Family family, Direction direction) const;
 
     void put_chain(const TableKey& table, const std::string& name, const ChainPtr& chain);
@@ -180,6 +187,7 @@ private:
     std::vector<IpPoolInfo> pools_;
     Sets sets_;
     Groups groups_;
+    HostChains host_;
     std::unordered_map<PolicyId, PolicyState> policies_;
     std::map<std::string, ProfileState> profiles_;
     PerDirection<std::map<std::string, TierState>> tiers_;

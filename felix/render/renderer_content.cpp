@@ -83,6 +83,7 @@ void Renderer::render_dirty() {
     if (std::exchange(spoofing_dirty_, false)) {
         render_spoofing();
     }
+    render_host();
 }
 
 /// A policy has a chain in a family while a tier chain lists it, it has rules there, and none of them is a Pass.
@@ -164,8 +165,9 @@ void Renderer::render_class(Direction direction, const std::string& chain) {
 
 std::vector<Rule> Renderer::rules_of(const std::vector<felix::Rule>& rules, net::Family family,
                                      Direction direction) const {
-    const RuleContext context{family, direction, &*config_,
-                              [this, family](const SetId& id) { return sets_.has_prefixes(id, family); }};
+    RuleContext context{family, direction, &*config_,
+                        [this, family](const SetId& id) { return sets_.has_prefixes(id, family); }};
+    context.can_reject = can_reject(direction);
     std::vector<Rule> result;
     for (const felix::Rule& rule : rules) {
         std::ranges::move(render_rule(rule, context), std::back_inserter(result));
@@ -194,10 +196,19 @@ Dispatched Renderer::tier_list(const std::string& chain, const TierPolicies& tie
     }
     std::vector<Rule> end;
     if (tier.end == TierEnd::deny) {
-        append_denial(end, {}, tier.deny_action.value_or(config_->deny_action), tier_end_id(tier.tier, direction),
-                      direction, *config_);
+        append_denial(end, {}, denial(direction, tier.deny_action), tier_end_id(tier.tier, direction), direction,
+                      *config_);
     }
     return dispatch_tier(chain, entries, end, limits_);
+}
+
+/// Ingress chains that are reached from postrouting as well must not reject: the kernel refuses that.
+bool Renderer::can_reject(Direction direction) const {
+    return direction == Direction::egress || !config_->host_to_workload_policy;
+}
+
+DenyAction Renderer::denial(Direction direction, std::optional<DenyAction> own) const {
+    return can_reject(direction) ? own.value_or(config_->deny_action) : DenyAction::drop;
 }
 
 std::vector<Rule> Renderer::class_rules(const ClassState& state, net::Family family, Direction direction) const {
@@ -225,7 +236,7 @@ std::vector<Rule> Renderer::class_rules(const ClassState& state, net::Family fam
             rules.push_back({{}, {jump(name)}});
         }
     }
-    append_denial(rules, {}, config_->deny_action, no_profile_matched_id(), direction, *config_);
+    append_denial(rules, {}, denial(direction, std::nullopt), no_profile_matched_id(), direction, *config_);
     return rules;
 }
 
@@ -234,8 +245,21 @@ void Renderer::render_skeleton() {
         for (const NamedChain& named : skeleton_chains(family, *config_)) {
             put_chain({family, named.table}, named.name, named.chain);
         }
+        if (!config_->host_to_workload_policy) {
+            leave_own_traffic(family);
+        }
     }
     render_spoofing();
+}
+
+/// Emptied, not removed: removals come in a commit of their own, and until then no chain below may reject.
+void Renderer::leave_own_traffic(net::Family family) {
+    const TableKey table{family, TableId::ingress};
+    for (const char* name : {"out_hook", "post_hook"}) {
+        if (const auto known = chains_.find({table, name}); known != chains_.end()) {
+            put_chain(table, name, Chain::make(family, {}, known->second.chain->hook()));
+        }
+    }
 }
 
 void Renderer::render_spoofing() {
@@ -248,6 +272,27 @@ void Renderer::render_spoofing() {
     }
     for (const net::Family family : kFamilies) {
         put_chain({family, TableId::raw}, "pre", spoofing_chain(family, *config_, exemptions));
+    }
+}
+
+void Renderer::render_host() {
+    const HostChains::World world{
+        &*config_,
+        [this](const PolicyId& id) -> const Policy* {
+            const auto found = policies_.find(id);
+            return found == policies_.end() || !found->second.policy ? nullptr : &**found->second.policy;
+        },
+        [this](const std::string& name) -> const Profile* {
+            const auto found = profiles_.find(name);
+            return found == profiles_.end() || !found->second.profile ? nullptr : &**found->second.profile;
+        },
+        [this](const SetId& id, net::Family family) { return sets_.has_prefixes(id, family); }};
+    for (const HostChains::Change& change : host_.render(world)) {
+        if (change.chain != nullptr) {
+            put_chain(change.table, change.name, change.chain);
+        } else {
+            remove_chain(change.table, change.name);
+        }
     }
 }
 

@@ -121,8 +121,9 @@ public:
         std::vector<Rule> rules;
         for (Alternative& way : std::move(ways_).take()) {
             if (rule_.action == felix::Action::deny) {
-                append_denial(rules, way, rule_.deny_action.value_or(context_.config->deny_action), rule_.id,
-                              context_.direction, *context_.config);
+                const DenyAction action =
+                    context_.can_reject ? rule_.deny_action.value_or(context_.config->deny_action) : DenyAction::drop;
+                append_denial(rules, way, action, rule_.id, context_.direction, *context_.config);
             } else {
                 rules.push_back(Rule{std::move(way), actions(), rule_.id.value()});
             }
@@ -248,11 +249,30 @@ private:
         }
     }
 
+    [[nodiscard]] std::vector<Action> allow_actions() const {
+        std::vector<Action> list{Count{}};
+        switch (context_.acceptance) {
+            case Acceptance::labelled:
+                list.emplace_back(SetCtLabel{kAcceptedLabel});
+                [[fallthrough]];
+            case Acceptance::marked:
+                list.emplace_back(SetCtMark{static_cast<std::uint32_t>(rule_.id.value()) & kMarkBits});
+                break;
+            case Acceptance::untracked:
+                list.emplace_back(Notrack{});
+                break;
+            case Acceptance::plain:
+                break;
+        }
+        list.emplace_back(accept());
+        return list;
+    }
+
     /// Of anything but a denial.
     [[nodiscard]] std::vector<Action> actions() const {
         switch (rule_.action) {
             case felix::Action::allow:
-                return {Count{}, SetCtMark{static_cast<std::uint32_t>(rule_.id.value()) & kMarkBits}, accept()};
+                return allow_actions();
             case felix::Action::pass:
                 return {Count{}, return_to_caller()};
             case felix::Action::deny:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -13,12 +14,26 @@ namespace manul::felix::render {
 /// Bits of the connection mark that hold the end of the id of the rule that allowed.
 inline constexpr std::uint32_t kMarkBits = 0x7fffffff;
 
+/// Label of connections whose first packet a preDNAT policy allowed. A mark would not do: it is written whole, and
+/// reading it back ends a rule for packets without a connection.
+inline constexpr std::uint8_t kAcceptedLabel = 77;
+
+/// What an Allow does before it accepts.
+enum class Acceptance : std::uint8_t {
+    marked,     ///< the connection's mark names the rule
+    labelled,   ///< marked, and labelled as accepted before destination NAT (felix/render/host.hpp)
+    untracked,  ///< the packet stays without a connection
+    plain,      ///< nothing
+};
+
 struct RuleContext {
     net::Family family = net::Family::v4;
     Direction direction = Direction::ingress;
     const Config* config = nullptr;
     /// Whether the set holds prefixes of the family beside single addresses.
     std::function<bool(const SetId&)> has_prefixes;
+    Acceptance acceptance = Acceptance::marked;
+    bool can_reject = true;  ///< the kernel rejects nothing at postrouting: packets are dropped there
 };
 
 /// In order, first match decides. Most rules give one; an "or" across kinds of sets (single addresses or prefixes,

@@ -134,6 +134,22 @@ inline constexpr std::uint32_t kCtRelated = 4;
 inline constexpr std::uint32_t kCtNew = 8;
 inline constexpr std::uint32_t kCtUntracked = 64;
 
+/// Any of the bits is set in the connection's status. Bits as in the kernel's enum ip_conntrack_status.
+struct MatchCtStatus {
+    std::uint32_t bits;
+    bool operator==(const MatchCtStatus&) const = default;
+};
+inline constexpr std::uint32_t kCtDestinationNat = 32;
+/// The connection carries this label. A packet without a connection does not.
+struct MatchCtLabel {
+    std::uint8_t bit;
+    bool operator==(const MatchCtLabel&) const = default;
+};
+/// The node itself sent the packet; for chains at postrouting.
+struct MatchFromNode {
+    bool operator==(const MatchFromNode&) const = default;
+};
+
 /// The destination is one of the node's own addresses.
 struct MatchLocalDestination {
     bool operator==(const MatchLocalDestination&) const = default;
@@ -143,8 +159,9 @@ struct MatchSpoofed {
     bool operator==(const MatchSpoofed&) const = default;
 };
 
-using Match = std::variant<MatchAddress, MatchProtocol, MatchPort, MatchIcmp, MatchIcmpTypes, MatchInterface, MatchSet,
-                           MatchCtState, MatchLocalDestination, MatchSpoofed>;
+using Match =
+    std::variant<MatchAddress, MatchProtocol, MatchPort, MatchIcmp, MatchIcmpTypes, MatchInterface, MatchSet,
+                 MatchCtState, MatchCtStatus, MatchCtLabel, MatchFromNode, MatchLocalDestination, MatchSpoofed>;
 
 // --- actions --------------------------------------------------------------------------------------------------------
 
@@ -173,6 +190,15 @@ struct SetCtMark {
     std::uint32_t value;
     bool operator==(const SetCtMark&) const = default;
 };
+/// Adds a label to the connection; without a connection nothing happens.
+struct SetCtLabel {
+    std::uint8_t bit;
+    bool operator==(const SetCtLabel&) const = default;
+};
+/// The packet will have no connection; for chains before connection tracking.
+struct Notrack {
+    bool operator==(const Notrack&) const = default;
+};
 /// To an address of the outgoing interface; the new source port is random, in `ports` where given.
 struct Masquerade {
     std::optional<net::PortRange> ports;
@@ -199,7 +225,8 @@ struct LookupVerdict {
     bool operator==(const LookupVerdict&) const = default;
 };
 
-using Action = std::variant<Count, Log, Limit, SetCtMark, Masquerade, Snat, Dnat, Reject, LookupVerdict, Verdict>;
+using Action = std::variant<Count, Log, Limit, SetCtMark, SetCtLabel, Notrack, Masquerade, Snat, Dnat, Reject,
+                            LookupVerdict, Verdict>;
 
 // --- rules, chains --------------------------------------------------------------------------------------------------
 

@@ -19,13 +19,11 @@ namespace manul::felix::render {
 namespace {
 
 constexpr std::uint8_t kIcmpv6 = 58;
-// RFC 4443, 2710, 4861, 3810: what a node and its links need of each other. They are not tracked as connections.
-constexpr std::uint8_t kPacketTooBig = 2;
+// RFC 2710, 4861, 3810: what a node and its links need of each other. They are not tracked as connections.
 constexpr std::uint8_t kMldQuery = 130;
 constexpr std::uint8_t kMldReport = 131;
 constexpr std::uint8_t kMldDone = 132;
 constexpr std::uint8_t kRouterSolicitation = 133;
-constexpr std::uint8_t kRouterAdvertisement = 134;
 constexpr std::uint8_t kNeighbourSolicitation = 135;
 constexpr std::uint8_t kNeighbourAdvertisement = 136;
 constexpr std::uint8_t kMldReport2 = 143;
@@ -34,10 +32,7 @@ constexpr std::uint8_t kMldReport2 = 143;
 constexpr std::int32_t kRaw = -300;
 constexpr std::int32_t kAfterDnat = -90;
 constexpr std::int32_t kFilter = 0;
-
-Rule established() { return {{MatchCtState{kCtEstablished | kCtRelated}}, {accept()}}; }
-
-MatchInterface workload(MatchInterface::Way way, const std::string& prefix) { return {way, prefix, true}; }
+constexpr std::int32_t kBeforeMasquerading = -150;
 
 /// One closing rule for each prefix of workload interface names.
 void close_unknown(std::vector<Rule>& rules, MatchInterface::Way way, const Config& config) {
@@ -63,6 +58,30 @@ NamedChain egress_hook(net::Family family, const Config& config) {
             Chain::make(family, std::move(rules), Hook{Hook::Type::filter, Hook::Point::prerouting, kAfterDnat})};
 }
 
+/// The node's own packets to its pods; `point` is output, or postrouting for those that were given another destination
+/// behind output.
+NamedChain own_traffic_hook(net::Family family, const Config& config, Hook::Point point) {
+    const bool output = point == Hook::Point::output;
+    std::vector<Rule> rules{established()};
+    if (output) {
+        rules.push_back({{MatchCtStatus{kCtDestinationNat}}, {accept()}});
+    } else {
+        rules.push_back({{MatchCtStatus{kCtDestinationNat}, MatchFromNode{}},
+                         {LookupVerdict{{Field::out_group}, std::string(names::kClassMap)}}});
+    }
+    if (output) {
+        if (family == net::Family::v6) {
+            const std::vector<std::uint8_t> neighbours{kNeighbourSolicitation, kNeighbourAdvertisement};
+            rules.push_back({{MatchProtocol{kIcmpv6}, MatchIcmpTypes{neighbours}}, {accept()}});
+        }
+        rules.push_back({{}, {LookupVerdict{{Field::out_group}, std::string(names::kClassMap)}}});
+        close_unknown(rules, MatchInterface::Way::out, config);
+    }
+    return {
+        TableId::ingress, output ? "out_hook" : "post_hook",
+        Chain::make(family, std::move(rules), Hook{Hook::Type::filter, point, output ? kFilter : kBeforeMasquerading})};
+}
+
 NamedChain ingress_hook(net::Family family, const Config& config) {
     std::vector<Rule> rules{established()};
     rules.push_back({{}, {LookupVerdict{{Field::out_group}, std::string(names::kClassMap)}}});
@@ -71,28 +90,11 @@ NamedChain ingress_hook(net::Family family, const Config& config) {
             Chain::make(family, std::move(rules), Hook{Hook::Type::filter, Hook::Point::forward, kFilter})};
 }
 
-/// Pods towards their own node.
-NamedChain host_hook(net::Family family, const Config& config) {
-    std::vector<Rule> rules{established()};
-    if (family == net::Family::v6) {
-        rules.push_back({{MatchProtocol{kIcmpv6},
-                          MatchIcmpTypes{{kPacketTooBig, kMldQuery, kMldReport, kMldDone, kRouterSolicitation,
-                                          kRouterAdvertisement, kNeighbourSolicitation, kNeighbourAdvertisement}}},
-                         {accept()}});
-    }
-    for (const std::string& prefix : config.interface_prefixes) {
-        const MatchInterface from = workload(MatchInterface::Way::in, prefix);
-        if (config.endpoint_to_host == EndpointToHost::drop) {
-            append_denial(rules, {from}, DenyAction::drop, endpoint_to_host_id(), Direction::egress, config);
-        } else {
-            rules.push_back({{from}, {accept()}});  // "return" means the host's own rules, which stand in other tables
-        }
-    }
-    return {TableId::host, "in_hook",
-            Chain::make(family, std::move(rules), Hook{Hook::Type::filter, Hook::Point::input, kFilter})};
-}
-
 }  // namespace
+
+Rule established() { return {{MatchCtState{kCtEstablished | kCtRelated}}, {accept()}}; }
+
+MatchInterface workload(MatchInterface::Way way, const std::string& prefix) { return {way, prefix, true}; }
 
 ChainPtr spoofing_chain(net::Family family, const Config& config, const std::vector<SpoofExemption>& exemptions) {
     std::vector<Rule> rules;
@@ -130,7 +132,12 @@ std::vector<NamedSet> skeleton_sets() {
 }
 
 std::vector<NamedChain> skeleton_chains(net::Family family, const Config& config) {
-    return {egress_hook(family, config), ingress_hook(family, config), host_hook(family, config)};
+    std::vector<NamedChain> chains{egress_hook(family, config), ingress_hook(family, config)};
+    if (config.host_to_workload_policy) {
+        chains.push_back(own_traffic_hook(family, config, Hook::Point::output));
+        chains.push_back(own_traffic_hook(family, config, Hook::Point::postrouting));
+    }
+    return chains;
 }
 
 }  // namespace manul::felix::render

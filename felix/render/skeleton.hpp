@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "felix/model/config.hpp"
@@ -38,11 +39,16 @@ struct SpoofExemption {
     std::vector<net::Prefix> prefixes;
 };
 
+/// Lets packets of known connections pass; the first rule of every hook.
+[[nodiscard]] Rule established();
+/// An interface whose name begins like a workload's.
+[[nodiscard]] MatchInterface workload(MatchInterface::Way way, const std::string& prefix);
+
 [[nodiscard]] std::vector<NamedSet> skeleton_sets();
 /// Chain `pre` of the raw table.
 [[nodiscard]] ChainPtr spoofing_chain(net::Family family, const Config& config,
                                       const std::vector<SpoofExemption>& exemptions);
-/// All base chains but those of the raw and NAT tables.
+/// The base chains of the tables of workloads.
 [[nodiscard]] std::vector<NamedChain> skeleton_chains(net::Family family, const Config& config);
 
 }  // namespace manul::felix::render

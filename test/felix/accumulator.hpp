@@ -163,7 +163,25 @@ private:
         return false;
     }
 
+    [[nodiscard]] bool is_used_by_host(const PolicyId& id) const {
+        for (const auto& [key, endpoint] : state_.host_endpoints) {
+            for (const HostEndpoint::Lists& both : endpoint->stages) {
+                for (const PolicyLists& lists : {both.ingress, both.egress}) {
+                    for (const TierPolicies& tier : *lists) {
+                        if (std::find(tier.policies.begin(), tier.policies.end(), id) != tier.policies.end()) {
+                            return true;
+                        }
+                    }
+                }
+            }
+        }
+        return false;
+    }
+
     [[nodiscard]] bool is_used(const PolicyId& id) const {
+        if (is_used_by_host(id)) {
+            return true;
+        }
         for (const auto& [key, endpoint] : state_.endpoints) {
             for (const PolicyLists& lists : {endpoint->ingress, endpoint->egress}) {
                 for (const TierPolicies& tier : *lists) {

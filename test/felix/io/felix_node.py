@@ -188,7 +188,7 @@ spec:
         f"ip netns exec {NODE} nft list table ip manul_e").stdout)
 
 
-def endpoint(pod, labels, container=None):
+def endpoint(pod, labels, container=None, ports=""):
     listed = "".join(f"\n    {k}: {v}" for k, v in {**labels, "projectcalico.org/orchestrator": "k8s"}.items())
     return f"""
 ---
@@ -207,7 +207,7 @@ spec:
   interfaceName: cali{pod}
   ipNetworks: [{address(pod, 4)}/32, "{address(pod, 6)}/128"]
   profiles: [kns.default]
-"""
+{ports}"""
 
 
 CLIENT = """

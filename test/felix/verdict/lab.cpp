@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -28,7 +29,6 @@ namespace manul::felix::test {
 namespace {
 
 constexpr const char* kInside = "eth0";
-constexpr const char* kUplink = "uplink";
 constexpr std::uint16_t kFenceId = 0xffff;
 constexpr std::uint16_t kLastId = 0xfff0;
 constexpr int kFences =
@@ -115,15 +115,39 @@ struct SocketAddress {
     [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
-UniqueFd listen_udp(int family) {
-    UniqueFd fd = open_socket(family, SOCK_DGRAM, 0);
+/// Gets every packet of the protocol that the node accepts, whatever its own stack thinks of it.
+UniqueFd receive_all(int family, std::uint8_t protocol) {
+    constexpr int kFlowInfo = 11;  // IPV6_FLOWINFO of linux/in6.h, which cannot stand beside netinet/in.h
+    UniqueFd fd = open_socket(family, SOCK_RAW | SOCK_NONBLOCK, protocol);
     const int on = 1;
     if (family == AF_INET6) {
-        REQUIRE(::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0);
+        REQUIRE(::setsockopt(fd.get(), IPPROTO_IPV6, kFlowInfo, &on, sizeof(on)) == 0);
     }
-    const SocketAddress any(family == AF_INET ? net::Ip(net::Ip4{}) : net::Ip(net::Ip6{}), Lab::kNodePort);
-    REQUIRE(::bind(fd.get(), any.get(), any.size) == 0);
     return fd;
+}
+
+/// The flow label of an IPv6 packet, in which its number stands.
+std::optional<std::uint16_t> receive_number6(const UniqueFd& fd) {
+    std::array<std::uint8_t, 2048> buffer{};
+    std::array<std::uint8_t, 256> control{};
+    iovec part{buffer.data(), buffer.size()};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    if (::recvmsg(fd.get(), &message, 0) < 0) {
+        return std::nullopt;
+    }
+    for (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;) {
+        if (header->cmsg_level == IPPROTO_IPV6 && header->cmsg_len >= CMSG_LEN(sizeof(std::uint32_t))) {
+            std::uint32_t flow = 0;
+            std::memcpy(&flow, CMSG_DATA(header), sizeof(flow));
+            return static_cast<std::uint16_t>(ntohl(flow));
+        }
+        header = CMSG_NXTHDR(&message, const_cast<cmsghdr*>(header));
+    }
+    return std::uint16_t{0};
 }
 
 }  // namespace
@@ -139,6 +163,10 @@ Lab::Lab(std::vector<Place> pods) : scope_(enter_new_node()), netlink_(must(netl
     // Refusals are counted on: no limit for any type, neither the destination's nor the machine's.
     set_sysctl("ipv4/icmp_ratemask", "0");
     set_sysctl("ipv6/icmp/ratemask", "255");
+    // The node answers no echo: only packets of the tests are on the wire, with numbers of their own.
+    set_sysctl("ipv4/icmp_echo_ignore_all", "1");
+    set_sysctl("ipv6/icmp/echo_ignore_all", "1");
+    set_sysctl("ipv6/auto_flowlabels", "0");
     change_up(netlink_, must(netlink_.link("lo"))->index);
 
     std::uint8_t number = 1;
@@ -163,8 +191,13 @@ Lab::Lab(std::vector<Place> pods) : scope_(enter_new_node()), netlink_(must(netl
 
     raw4_ = open_socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
     raw6_ = open_socket(AF_INET6, SOCK_RAW, IPPROTO_RAW);
-    udp4_ = listen_udp(AF_INET);
-    udp6_ = listen_udp(AF_INET6);
+    for (const std::uint8_t protocol : std::to_array<std::uint8_t>({1, 6, 17, 99, 132, 253})) {
+        received4_.push_back(receive_all(AF_INET, protocol));
+    }
+    for (const std::uint8_t protocol : std::to_array<std::uint8_t>({6, 17, 58, 99, 132, 253})) {
+        received6_.push_back(receive_all(AF_INET6, protocol));
+    }
+    fence_sender_ = open_socket(AF_PACKET, SOCK_DGRAM, 0);
     conntrack_ = open_socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER);
 }
 
@@ -172,6 +205,7 @@ void Lab::add_place(const Place& place, std::uint8_t number) {
     Link link;
     link.node_mac = net::Mac({0xee, 0xee, 0xee, 0xee, 0xee, 0xee});
     const net::Mac own_mac({2, 0, 0, 0, 0, number});
+    link.own_mac = own_mac;
     {
         const auto inside = must(netlink::NetnsScope::create());
         link.netns = must(netlink::current_netns());
@@ -199,6 +233,7 @@ void Lab::add_place(const Place& place, std::uint8_t number) {
         REQUIRE(::bind(link.packets.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0);
     }
     const std::uint32_t index = must(netlink_.link(place.interface))->index;
+    link.node_index = index;
     change_up(netlink_, index);
     requests.clear();
     for (const net::Ip& address : place.addresses) {
@@ -242,6 +277,9 @@ void Lab::send(const Shot& shot, std::uint16_t id) {
         const bool v4 = shot.packet.family() == net::Family::v4;
         const SocketAddress target(shot.packet.destination, 0);
         sent = ::sendto((v4 ? raw4_ : raw6_).get(), bytes.data(), bytes.size(), 0, target.get(), target.size);
+        if (sent < 0 && (errno == EPERM || errno == ECONNREFUSED)) {
+            return;  // the rules of its own output refused it
+        }
     } else {
         const Link& link = links_.at(shot.from);
         sockaddr_ll address{};
@@ -293,28 +331,56 @@ void Lab::collect(const std::vector<Shot*>& by_id) {
             }
         }
     }
-    for (const UniqueFd* fd : {&udp4_, &udp6_}) {
-        while (::recv(fd->get(), buffer.data(), buffer.size(), MSG_DONTWAIT) >= 2) {
-            const std::size_t id = std::size_t{buffer[0]} << 8U | buffer[1];
-            if (id < by_id.size() && by_id[id] != nullptr && by_id[id]->to == kNode) {
-                by_id[id]->arrived = true;
-            } else {
-                strays_.push_back("at the node, number " + std::to_string(id));
+    collect_at_node(by_id);
+}
+
+/// Errors about packets that the node itself sent come here as well, and are refusals.
+void Lab::collect_at_node(const std::vector<Shot*>& by_id) {
+    std::array<std::uint8_t, 2048> buffer{};
+    const auto arrived = [&](std::size_t id) {
+        if (id < by_id.size() && by_id[id] != nullptr && by_id[id]->to == kNode) {
+            by_id[id]->arrived = true;
+        }
+    };
+    for (const UniqueFd& fd : received4_) {
+        for (ssize_t count = 0; (count = ::recv(fd.get(), buffer.data(), buffer.size(), 0)) >= 0;) {
+            const auto received = decode(std::span(buffer).first(static_cast<std::size_t>(count)));
+            if (received && received->refusal) {
+                Shot* shot = received->id < by_id.size() ? by_id[received->id] : nullptr;
+                if (shot != nullptr && shot->from == kNode) {
+                    shot->refused = true;
+                }
+            } else if (received) {
+                arrived(received->id);
             }
+        }
+    }
+    for (const UniqueFd& fd : received6_) {
+        while (const auto id = receive_number6(fd)) {
+            arrived(*id);
         }
     }
 }
 
-/// A packet of the node itself to every place; policy has no say in these.
+/// A packet to every place, written to its link past all rules of the node.
 void Lab::fence() {
     for (const auto& [name, address] : fence_addresses_) {
-        Shot shot{kNode, name, {}, 0, false, false};
-        shot.packet.source = node_address(net::Family::v4);
-        shot.packet.destination = address;
-        shot.packet.protocol = net::kUdp;
-        shot.packet.source_port = 9;
-        shot.packet.destination_port = 9;
-        send(shot, kFenceId);
+        Packet packet;
+        packet.source = node_address(net::Family::v4);
+        packet.destination = address;
+        packet.protocol = net::kUdp;
+        packet.source_port = 9;
+        packet.destination_port = 9;
+        const auto bytes = encode(packet, kFenceId, 0);
+        const Link& link = links_.at(name);
+        sockaddr_ll to{};
+        to.sll_family = AF_PACKET;
+        to.sll_protocol = htons(ETH_P_IP);
+        to.sll_ifindex = static_cast<int>(link.node_index);
+        to.sll_halen = ETH_ALEN;
+        std::ranges::copy(link.own_mac.bytes(), static_cast<unsigned char*>(to.sll_addr));
+        REQUIRE(::sendto(fence_sender_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&to),
+                         sizeof(to)) == static_cast<ssize_t>(bytes.size()));
     }
 }
 

@@ -30,7 +30,7 @@ struct Place {
 /// One packet and what became of it.
 struct Shot {
     std::string from;  ///< place that sends; "node" is the node itself
-    std::string to;    ///< place that should get it; "node" for UDP to port 7000 of the node
+    std::string to;    ///< place that should get it; "node" is the node itself
     Packet packet;
     std::size_t payload = 8;
     bool arrived = false;
@@ -41,7 +41,7 @@ class Lab {
 public:
     inline static constexpr const char* kNode = "node";
     inline static constexpr const char* kOutside = "outside";
-    inline static constexpr std::uint16_t kNodePort = 7000;
+    inline static constexpr const char* kUplink = "uplink";  ///< the node's interface to the outside
 
     /// The calling thread is inside the node's namespace, and on one processor, from now on. `pods` get links that are
     /// up and neighbour entries; everything that no other route leads to is outside.
@@ -63,11 +63,14 @@ private:
         UniqueFd packets;
         std::uint32_t index = 0;  ///< of the end in the namespace
         net::Mac node_mac;
+        net::Mac own_mac;
+        std::uint32_t node_index = 0;  ///< of the node's end
     };
 
     void add_place(const Place& place, std::uint8_t number);
     void send(const Shot& shot, std::uint16_t id);
     void fence();
+    void collect_at_node(const std::vector<Shot*>& by_id);
     void collect(const std::vector<Shot*>& by_id);
     void note(const std::string& place, const Received& received, const std::vector<Shot*>& by_id);
     void forget_connections();
@@ -78,8 +81,9 @@ private:
     std::map<std::string, net::Ip> fence_addresses_;  ///< one by place
     UniqueFd raw4_;
     UniqueFd raw6_;
-    UniqueFd udp4_;
-    UniqueFd udp6_;
+    std::vector<UniqueFd> received4_;  ///< one for each protocol; what passed the input hook
+    std::vector<UniqueFd> received6_;
+    UniqueFd fence_sender_;
     UniqueFd conntrack_;
     std::uint16_t next_id_ = 1;
     std::size_t fences_seen_ = 0;

@@ -8,6 +8,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "config/model/host_endpoint.hpp"
 #include "config/model/validate.hpp"
 #include "test/felix/builders.hpp"
 
@@ -57,6 +58,8 @@ std::string RandomPolicies::account_selector() {
     return pick<std::string>(
         {"all()", "has(role)", "role == 'front'", "role != 'back'", "projectcalico.org/name == 'front'"});
 }
+
+std::uint16_t RandomPolicies::any_port() { return pick(kPorts); }
 
 std::vector<net::Prefix> RandomPolicies::nets(net::Family family) {
     static const std::vector<std::string> v4{"10.65.0.0/24", "10.65.0.0/30",  "10.65.0.2/32",  "10.65.0.4/31",
@@ -167,6 +170,11 @@ model::Rule RandomPolicies::rule(model::PolicyType direction) {
     if (!ingress) {
         std::swap(out.source.selector, out.destination.selector);  // more of them where they mean the peer
     }
+    if (one_in(10)) {
+        model::EntityRule& peer = ingress ? out.source : out.destination;
+        peer = {};
+        peer.services = model::ServiceMatch{pick<std::string>({"api", "store", "none"}), "red"};
+    }
     if (out.action == model::Action::deny && one_in(4)) {
         out.deny_action = other_deny_action(below(2));
     }
@@ -212,7 +220,66 @@ model::ResourcePtr RandomPolicies::global_policy() {
     fill(out->spec);
     if (one_in(2)) {
         out->spec.namespace_selector = namespace_selector();
+    } else if (one_in(2)) {
+        classify(out->spec);
     }
+    return out;
+}
+
+/// For host endpoints, in one of their classes.
+void RandomPolicies::classify(model::GlobalNetworkPolicySpec& spec) {
+    spec.selector = pick<std::string>({"", "has(role)", "role == 'gate'", "role != 'gate'", "app == 'web'"});
+    spec.apply_on_forward = !one_in(3);
+    if (spec.apply_on_forward && one_in(2)) {
+        spec.do_not_track = one_in(2);
+        spec.pre_dnat = !spec.do_not_track;
+    }
+    if (spec.pre_dnat) {
+        spec.types = {kIngress};
+        spec.egress.clear();
+    }
+}
+
+model::ResourcePtr RandomPolicies::host_endpoint() {
+    auto out = std::make_shared<model::HostEndpoint>();
+    out->metadata.name = pick<std::string>({"ha", "hb", "hc"});
+    out->metadata.labels = labels();
+    out->metadata.labels["role"] = pick<std::string>({"gate", "edge"});
+    out->spec.node = kNode;
+    out->spec.interface_name = pick<std::string>({"uplink", "side0", "*", ""});
+    if (out->spec.interface_name.empty() || one_in(2)) {
+        out->spec.expected_ips = {Lab::node_address(net::Family::v4), Lab::node_address(net::Family::v6)};
+    }
+    out->spec.profiles = pick<std::vector<std::string>>({{}, {"projectcalico-default-allow"}, {"extra"}, {"missing"}});
+    if (one_in(2)) {
+        out->spec.ports = {{pick<std::string>({"http", "dns"}), net::kTcp, pick(kPorts)}};
+    }
+    return out;
+}
+
+model::ResourcePtr RandomPolicies::felix_configuration(bool invalid_passes) {
+    auto out = std::make_shared<model::FelixConfiguration>();
+    out->metadata.name = "default";
+    out->spec.disable_conntrack_invalid_check = invalid_passes;
+    if (one_in(2)) {
+        out->spec.nftables_filter_deny_action = model::DenyAction::reject;
+    }
+    out->spec.default_endpoint_to_host_action =
+        pick<model::EndpointToHostAction>({model::EndpointToHostAction::drop, model::EndpointToHostAction::accept});
+    const auto failsafe = [this]() -> std::optional<std::vector<model::ProtoPort>> {
+        switch (below(3)) {
+            case 0:
+                return std::nullopt;
+            case 1:
+                return std::vector<model::ProtoPort>{};
+            default:
+                return std::vector<model::ProtoPort>{{net::kTcp, pick(kPorts), std::nullopt},
+                                                     {net::kUdp, pick(kPorts), cidr("192.0.2.0/25")},
+                                                     {net::kSctp, pick(kPorts), cidr("2001:db8::/32")}};
+        }
+    };
+    out->spec.failsafe_inbound_host_ports = failsafe();
+    out->spec.failsafe_outbound_host_ports = failsafe();
     return out;
 }
 
@@ -371,7 +438,7 @@ model::ResourcePtr RandomPolicies::network_set_change() {
 }
 
 model::ResourcePtr RandomPolicies::any_change(const Site& site) {
-    switch (below(20)) {
+    switch (below(27)) {
         case 0:
         case 1:
         case 2:
@@ -394,6 +461,14 @@ model::ResourcePtr RandomPolicies::any_change(const Site& site) {
             return random_tier(pick<std::string>({"early", "late"}));
         case 15:
             return random_profile();
+        case 20:
+        case 21:
+            return host_endpoint();
+        case 22:
+        case 23:
+            return admin_policy();
+        case 24:
+            return slice();
         case 16:
             return namespace_(pick(kNamespaces), {{"env", pick<std::string>({"prod", "test"})},
                                                   {"team", pick<std::string>({"red", "green", "blue"})}});
@@ -441,8 +516,9 @@ Packet RandomPolicies::packet(net::Family family, bool invalid_passes) {
 }
 
 std::vector<RandomPolicies::Probe> RandomPolicies::probes(const Site& site, std::size_t count, bool invalid_passes) {
-    static const std::vector<std::string> kLocal{"rw", "rd", "gw", "ga", "bd", "bx"};
-    static const std::vector<std::string> kPeers{"rw", "rd", "gw", "ga", "bd", "bx", "rr", "o1", "o2", "o3", "oh"};
+    static const std::vector<std::string> kLocal{"rw", "rd", "gw", "ga", "bd", "bx", "node", "node", "s1"};
+    static const std::vector<std::string> kPeers{"rw", "rd", "gw", "ga", "bd", "bx",  "rr",
+                                                 "o1", "o2", "o3", "oh", "s1", "node"};
     std::vector<Probe> out;
     std::set<std::tuple<std::uint8_t, std::pair<net::Ip, std::uint16_t>, std::pair<net::Ip, std::uint16_t>>> known;
     while (out.size() < count) {
@@ -456,6 +532,9 @@ std::vector<RandomPolicies::Probe> RandomPolicies::probes(const Site& site, std:
         }
         const net::Family family = one_in(2) ? net::Family::v4 : net::Family::v6;
         Packet packet = this->packet(family, invalid_passes);
+        if (packet.icmp_type == 13 && to->name == Lab::kNode) {
+            continue;  // the node would answer
+        }
         packet.source = from->address(family);
         packet.destination = to->address(family);
         std::pair a{packet.source, packet.source_port.value_or(0)};

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "config/model/admin_policy.hpp"
+#include "config/model/felix_configuration.hpp"
 #include "config/model/global_network_policy.hpp"
 #include "config/model/kubernetes.hpp"
 #include "config/model/policy.hpp"
@@ -33,6 +35,9 @@ public:
     /// beginnings are among them only if `invalid_passes`.
     [[nodiscard]] std::vector<Probe> probes(const Site& site, std::size_t count, bool invalid_passes);
 
+    /// The node's configuration.
+    [[nodiscard]] model::ResourcePtr felix_configuration(bool invalid_passes);
+
     std::size_t below(std::size_t limit) { return engine_() % limit; }
     bool one_in(std::size_t n) { return below(n) == 0; }
 
@@ -47,6 +52,16 @@ private:
     model::ResourcePtr kubernetes_policy();
     model::ResourcePtr namespaced_policy();
     model::ResourcePtr global_policy();
+    void classify(model::GlobalNetworkPolicySpec& spec);
+    model::ResourcePtr host_endpoint();
+    model::ResourcePtr admin_policy();
+    model::ResourcePtr slice();
+    model::LabelSelector namespace_labels();
+    model::AdminSubject subject();
+    model::AdminEgressPeer egress_peer();
+    std::vector<model::AdminPort> admin_ports();
+    std::uint16_t any_port();
+    void fill(model::BaselineAdminNetworkPolicySpec& spec, bool may_pass);
     model::ResourcePtr random_tier(const std::string& name);
     model::ResourcePtr random_profile();
     void fill(model::PolicySpec& spec);

@@ -18,8 +18,10 @@ constexpr std::size_t kPackets = 60;
 constexpr std::size_t kMaxPolicies = 12;
 constexpr std::size_t kStepsOfAProcess = 60;
 
-bool is_policy(const model::Key& key) {
-    return key.kind == model::Kind::network_policy || key.kind == model::Kind::global_network_policy ||
+bool may_go(const model::Key& key) {
+    return key.kind == model::Kind::host_endpoint || key.kind == model::Kind::admin_network_policy ||
+           key.kind == model::Kind::baseline_admin_network_policy || key.kind == model::Kind::endpoint_slice ||
+           key.kind == model::Kind::network_policy || key.kind == model::Kind::global_network_policy ||
            key.kind == model::Kind::kubernetes_network_policy;
 }
 
@@ -45,17 +47,11 @@ private:
         }
         if (random_.one_in(20)) {
             let_invalid_pass_ = !let_invalid_pass_;
-            auto config = std::make_shared<model::FelixConfiguration>();
-            config->metadata.name = "default";
-            config->spec.disable_conntrack_invalid_check = let_invalid_pass_;
-            if (random_.one_in(2)) {
-                config->spec.nftables_filter_deny_action = model::DenyAction::reject;
-            }
-            site_.write({config}, {});
+            site_.write({random_.felix_configuration(let_invalid_pass_)}, {});
         }
         std::vector<model::Key> policies;
         for (const model::Key& key : site_.own_objects()) {
-            if (is_policy(key)) {
+            if (may_go(key)) {
                 policies.push_back(key);
             }
         }
@@ -82,7 +78,9 @@ private:
         if (wanted == Fate::arrives || shot.arrived) {
             return shot.arrived == (wanted == Fate::arrives);
         }
-        const bool answered = shot.packet.protocol == net::kTcp || shot.packet.protocol == net::kUdp;
+        // The node's own stack learns of refusals otherwise.
+        const bool answered =
+            shot.from != Lab::kNode && (shot.packet.protocol == net::kTcp || shot.packet.protocol == net::kUdp);
         return !answered || shot.refused == (wanted == Fate::refused);
     }
 

@@ -19,6 +19,8 @@ namespace manul::felix::test {
 namespace {
 
 constexpr const char* kStray = "stray";
+constexpr const char* kSide = "side";
+constexpr const char* kSideInterface = "side0";
 
 std::string joined(const std::vector<std::string>& lines) {
     std::string text;
@@ -110,7 +112,18 @@ std::string trace_text(const Evaluation& evaluation) {
     for (const ProfileStep& profile : evaluation.profiles) {
         text += " profile " + profile.name + (profile.exists ? ";" : " (missing);");
     }
-    return text + (evaluation.verdict == Verdict::allow ? " allow." : " deny.");
+    static constexpr std::array kVerdicts{" allow.", " deny.", " no verdict."};
+    return text + kVerdicts[static_cast<std::size_t>(evaluation.verdict)];
+}
+
+std::string step_text(const JourneyStep& step) {
+    static constexpr std::array kWhere{"host", "workload", "unknown workload", "encapsulation", "endpoint to host"};
+    std::string text = kWhere[static_cast<std::size_t>(step.where)];
+    if (step.where == JourneyStep::Where::host) {
+        text += " " + std::string(to_string(step.stage));
+    }
+    return text + " " + step.endpoint.name + " " + std::string(to_string(step.direction)) + ":" +
+           trace_text(step.evaluation);
 }
 
 }  // namespace
@@ -137,14 +150,22 @@ Site::Process::Process(boost::asio::io_context& io, const std::string& run_dir, 
         for (const Event& event : changes.events) {
             graph.handle(event);
         }
-        const Batch batch = graph.flush();
-        for (const Update& update : batch) {
-            snapshot.apply(update);
-        }
-        dataplane->apply(batch);
+        flush();
         ++rounds;
     });
+    dataplane->on_interfaces([this](const InterfaceAddresses& interfaces) {
+        graph.handle(interfaces);
+        flush();
+    });
     datastore->start();
+}
+
+void Site::Process::flush() {
+    const Batch batch = graph.flush();
+    for (const Update& update : batch) {
+        snapshot.apply(update);
+    }
+    dataplane->apply(batch);
 }
 
 Site& Site::instance() {
@@ -163,6 +184,7 @@ std::vector<Place> Site::places() {
         }
     }
     list.push_back({kStray, "calistray", {ip("10.65.0.99"), ip("fd65::99")}});
+    list.push_back({kSide, kSideInterface, {ip("10.98.0.9"), ip("fd98::9")}});
     return list;
 }
 
@@ -175,18 +197,22 @@ Site::Site()
     for (const Pod& pod : pods()) {
         const model::ResourcePtr endpoint = test::pod(pod.spec);
         resources.push_back(endpoint);
-        add_party(pod.spec.name, pod.local ? pod.spec.name : Lab::kOutside, cidr(pod.spec.ips[0]).address().to_string(),
-                  cidr(pod.spec.ips[1]).address().to_string(), pod.local ? endpoint : nullptr);
+        add_party(pod.spec.name, pod.local ? pod.spec.name : Lab::kOutside,
+                  pod.local ? pod.spec.interface : Lab::kUplink, cidr(pod.spec.ips[0]).address().to_string(),
+                  cidr(pod.spec.ips[1]).address().to_string());
     }
-    add_party("o1", Lab::kOutside, "192.0.2.10", "2001:db8:1::10");
-    add_party("o2", Lab::kOutside, "192.0.2.200", "2001:db8:2::200");
-    add_party("o3", Lab::kOutside, "198.51.100.7", "2001:db8:3::7");
-    add_party("oh", Lab::kOutside, "203.0.113.5", "2001:db8:5::5");
-    add_party(kStray, kStray, "10.65.0.99", "fd65::99");
-    add_party(Lab::kNode, Lab::kNode, Lab::node_address(net::Family::v4).to_string(),
+    add_party("o1", Lab::kOutside, Lab::kUplink, "192.0.2.10", "2001:db8:1::10");
+    add_party("o2", Lab::kOutside, Lab::kUplink, "192.0.2.200", "2001:db8:2::200");
+    add_party("o3", Lab::kOutside, Lab::kUplink, "198.51.100.7", "2001:db8:3::7");
+    add_party("oh", Lab::kOutside, Lab::kUplink, "203.0.113.5", "2001:db8:5::5");
+    add_party("s1", kSide, kSideInterface, "10.98.0.9", "fd98::9");
+    add_party(kStray, kStray, "calistray", "10.65.0.99", "fd65::99");
+    add_party(Lab::kNode, Lab::kNode, "", Lab::node_address(net::Family::v4).to_string(),
               Lab::node_address(net::Family::v6).to_string());
     lab_.add_route(party(kStray).v4, "calistray");
     lab_.add_route(party(kStray).v6, "calistray");
+    lab_.add_route(party("s1").v4, kSideInterface);
+    lab_.add_route(party("s1").v6, kSideInterface);
     start();
     write(resources, {});
     base_ = documents_;
@@ -198,13 +224,9 @@ Site::~Site() {
     std::filesystem::remove_all(run_dir_, ignored);
 }
 
-void Site::add_party(const std::string& name, const std::string& place, const std::string& v4, const std::string& v6,
-                     const model::ResourcePtr& endpoint) {
-    std::optional<model::Key> key;
-    if (endpoint) {
-        key = endpoint->key();
-    }
-    parties_.emplace(name, Party{name, place, ip(v4), ip(v6), std::move(key)});
+void Site::add_party(const std::string& name, const std::string& place, const std::string& interface,
+                     const std::string& v4, const std::string& v6) {
+    parties_.emplace(name, Party{name, place, ip(v4), ip(v6), interface});
 }
 
 void Site::start() {
@@ -371,28 +393,14 @@ const Party& Site::party(const std::string& name) const {
 }
 
 Site::Judgement Site::judge(const Party& from, const Party& to, const Packet& packet) const {
+    const JourneyVerdict verdict = evaluate(snapshot(), Journey{from.interface, to.interface, packet, std::nullopt});
     Judgement judgement;
-    const auto ask = [&](const Party& party, Direction direction) {
-        if (!party.endpoint || judgement.fate != Fate::arrives) {
-            return;
-        }
-        const auto endpoint =
-            snapshot().endpoints.find({EndpointKind::workload, party.endpoint->ns, party.endpoint->name});
-        judgement.trace += party.name + " " + std::string(to_string(direction)) + ":";
-        if (endpoint == snapshot().endpoints.end()) {
-            judgement.trace += " not known.";
-            judgement.fate = Fate::vanishes;
-            return;
-        }
-        const Evaluation evaluation = evaluate(snapshot(), *endpoint->second, direction, packet);
-        judgement.trace += trace_text(evaluation) + "\n";
-        if (evaluation.verdict == Verdict::deny) {
-            const DenyAction action = evaluation.deny_action.value_or(snapshot().config->deny_action);
-            judgement.fate = action == DenyAction::drop ? Fate::vanishes : Fate::refused;
-        }
-    };
-    ask(from, Direction::egress);
-    ask(to, Direction::ingress);
+    for (const JourneyStep& step : verdict.steps) {
+        judgement.trace += step_text(step) + "\n";
+    }
+    if (verdict.verdict == Verdict::deny) {
+        judgement.fate = verdict.deny_action == DenyAction::drop ? Fate::vanishes : Fate::refused;
+    }
     return judgement;
 }
 

@@ -15,6 +15,7 @@
 #include "config/store/store.hpp"
 #include "felix/calc/graph.hpp"
 #include "felix/eval/evaluate.hpp"
+#include "felix/eval/path.hpp"
 #include "felix/io/dataplane.hpp"
 #include "felix/io/datastore.hpp"
 #include "felix/model/snapshot.hpp"
@@ -32,7 +33,7 @@ struct Party {
     std::string place;  ///< of the lab
     net::Ip v4;
     net::Ip v6;
-    std::optional<model::Key> endpoint;  ///< on this node
+    std::string interface;  ///< of the node, behind which it is; empty for the node itself
 
     [[nodiscard]] net::Ip address(net::Family family) const { return family == net::Family::v4 ? v4 : v6; }
 };
@@ -51,6 +52,7 @@ struct Party {
 ///                o2   in no set
 ///                o3   in the NetworkSet suppliers of red {kind: supplier}
 ///                oh   the HostEndpoint router {role: router} of the other node
+///   side         s1 behind another interface of the node, side0
 ///   stray        an interface cali... that is no endpoint's
 class Site {
 public:
@@ -89,7 +91,7 @@ public:
         Fate fate = Fate::arrives;
         std::string trace;  ///< where it was decided
     };
-    /// The evaluator's opinion: egress of the sender if it is a pod of this node, then ingress of the receiver.
+    /// The evaluator's opinion of the whole way through the node.
     [[nodiscard]] Judgement judge(const Party& from, const Party& to, const Packet& packet) const;
 
 private:
@@ -99,6 +101,7 @@ private:
     struct Process {
         Process(boost::asio::io_context& io, const std::string& run_dir, std::unique_ptr<store::Store> store,
                 render::DispatchLimits limits);
+        void flush();
 
         Graph graph;
         Snapshot snapshot;
@@ -109,8 +112,8 @@ private:
     void start();
     void settle();
     [[nodiscard]] static std::vector<Place> places();
-    void add_party(const std::string& name, const std::string& place, const std::string& v4, const std::string& v6,
-                   const model::ResourcePtr& endpoint = nullptr);
+    void add_party(const std::string& name, const std::string& place, const std::string& interface,
+                   const std::string& v4, const std::string& v6);
 
     std::map<std::string, Party> parties_;
     Lab lab_;
