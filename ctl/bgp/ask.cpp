@@ -8,8 +8,6 @@
 
 #include "base/control.hpp"
 #include "base/try.hpp"
-#include "config/codec/yaml.hpp"
-#include "ctl/output/json.hpp"
 
 namespace manul::ctl {
 
@@ -46,19 +44,6 @@ Result<void> ask_in_parts(const Context& context, json::object request, std::str
         }
         request["cursor"] = *cursor;
     }
-}
-
-ExitCode print_document(const Context& context, const json::value& document, std::string_view format) {
-    if (format != "json" && format != "yaml") {
-        return context.fail("unknown output format '" + std::string(format) + "'; there are json and yaml");
-    }
-    const std::string text = json::serialize(document);
-    const auto printed = format == "json" ? pretty_json(text) : codec::to_yaml(text);
-    if (!printed) {
-        return context.fail(printed.error().message);
-    }
-    context.print(*printed);
-    return ExitCode::ok;
 }
 
 std::string text_at(const json::object& object, std::string_view key) {

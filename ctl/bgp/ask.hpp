@@ -19,10 +19,6 @@ namespace manul::ctl {
 [[nodiscard]] Result<void> ask_in_parts(const Context& context, boost::json::object request, std::string_view key,
                                         const std::function<void(const boost::json::value& part)>& use);
 
-/// Prints as json or yaml. Error: another format.
-[[nodiscard]] ExitCode print_document(const Context& context, const boost::json::value& document,
-                                      std::string_view format);
-
 /// A member as text; empty when absent. Numbers and booleans as they are written.
 [[nodiscard]] std::string text_at(const boost::json::object& object, std::string_view key);
 
