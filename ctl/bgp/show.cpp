@@ -13,6 +13,7 @@
 
 #include "config/model/kind.hpp"
 #include "ctl/bgp/ask.hpp"
+#include "ctl/output/document.hpp"
 #include "ctl/output/table.hpp"
 #include "net/prefix.hpp"
 
