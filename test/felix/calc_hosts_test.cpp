@@ -86,7 +86,11 @@ TEST_CASE("an interface belongs to the first host endpoint that names it or expe
 
 TEST_CASE("policy stands at the stages that its flags say") {
     const auto flagged = [](const std::string& name, bool untracked, bool pre_dnat, bool forward) {
-        auto out = global_policy({.name = name, .ingress = {allow()}, .egress = {allow()}});
+        auto out = global_policy({.name = name, .ingress = {allow()}});
+        if (!pre_dnat) {  // such a policy has no egress
+            out->spec.egress = {allow()};
+            out->spec.types = {model::PolicyType::ingress, model::PolicyType::egress};
+        }
         out->spec.do_not_track = untracked;
         out->spec.pre_dnat = pre_dnat;
         out->spec.apply_on_forward = forward;
