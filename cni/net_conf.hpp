@@ -74,7 +74,7 @@ struct NetConf {
     std::vector<std::string> ipv6_pools;
     bool allow_addresses_without_ipam = false;  ///< feature_control.ip_addrs_no_ipam
     bool allow_floating_addresses = false;      ///< feature_control.floating_ips
-    Dns dns;  ///< of the configuration, or by capability
+    Dns dns;                                    ///< of the configuration, or by capability
 
     std::vector<net::Ip> ips;  ///< asked for by capability or by args.cni
     std::optional<net::Mac> mac;

@@ -107,8 +107,8 @@ private:
     void add_endpoint(const model::WorkloadEndpoint& endpoint) {
         const model::WorkloadEndpointSpec& spec = endpoint.spec;
         User user{.kind = User::Kind::workload, .name = endpoint.key().to_string(), .node = spec.node};
-        user.managed = !endpoint.metadata.annotations.contains(ipam::kUnmanagedAnnotation) &&
-                       !ipam::is_policy_only(endpoint);
+        user.managed =
+            !endpoint.metadata.annotations.contains(ipam::kUnmanagedAnnotation) && !ipam::is_policy_only(endpoint);
         const std::string network = ipam::network_of(endpoint);
         if (!network.empty()) {
             user.handles = {ipam::handle_id(network, ipam::attachment_of(endpoint)),
