@@ -137,7 +137,8 @@ Outcome<NodeRelease> release_node(store::Store& store, const std::string& node, 
     for (const auto& [key, endpoint] : *endpoints) {
         ++out.endpoints;
         held.handles.insert(handle_id(network_of(*endpoint), attachment_of(*endpoint)));
-        changes.emplace_back([key = key](Transaction& transaction) { return transaction.put_endpoint(key, nullptr); });
+        changes.emplace_back(
+            [gone = key](Transaction& transaction) { return transaction.put_endpoint(gone, nullptr); });
     }
     std::vector<std::size_t> freed(held.handles.size());
     std::size_t index = 0;
@@ -151,9 +152,9 @@ Outcome<NodeRelease> release_node(store::Store& store, const std::string& node, 
     }
     for (const auto& [address, cidr] : held.without_handle) {
         ++out.addresses;
-        changes.emplace_back([&, address = address, cidr = cidr](Transaction& transaction) -> Outcome<void> {
+        changes.emplace_back([&, single = address, block = cidr](Transaction& transaction) -> Outcome<void> {
             MANUL_TRY([[maybe_unused]] const Released done,
-                      release_address(transaction.ipam(), world, address, cidr, std::nullopt, now));
+                      release_address(transaction.ipam(), world, single, block, std::nullopt, now));
             return {};
         });
     }

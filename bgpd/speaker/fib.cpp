@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
-#include <functional>
 #include <utility>
 
 namespace manul::bgp::speaker {
@@ -109,8 +108,9 @@ void FibGroups::take_removals(std::vector<Action>& actions) {
 template <class Key>
 void FibTable<Key>::weigh() {
     constexpr float kMostWeight = 100;
-    std::ranges::sort(shares_, std::greater<>{}, &Share::bandwidth);
-    std::ranges::stable_sort(shares_, {}, &Share::next_hop);
+    std::ranges::sort(shares_, [](const Share& a, const Share& b) {
+        return a.next_hop != b.next_hop ? a.next_hop < b.next_hop : a.bandwidth > b.bandwidth;
+    });
     const auto doubles = std::ranges::unique(shares_, {}, &Share::next_hop);
     shares_.erase(doubles.begin(), doubles.end());
     if (shares_.size() > core_.options.multipath_max) {
