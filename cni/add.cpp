@@ -73,9 +73,27 @@ private:
             return refuse(Code::try_again, "host interface " + names.host_name + " exists and is somebody else's");
         }
         const PodNetwork network = network_of(answer);
-        MANUL_CHECK(veth_.configure(network));
+        MANUL_CHECK(configure(names, network));
         MANUL_CHECK(ready.wait_for_policy(environment_.container_id, conf_.policy_timeout));
         return result_of(network);
+    }
+
+    /// A DEL of the same container id that was still being carried out takes the pair for the old one: the two have the
+    /// same name and alias. It is over when ipamd answers this ADD, so a pair that is made again stays.
+    CniResult<void> configure(const VethNames& names, const PodNetwork& network) {
+        auto configured = veth_.configure(network);
+        if (configured) {
+            return {};
+        }
+        MANUL_TRY(const bool there, veth_.pod_has(names.pod_name));
+        if (there) {
+            return configured;
+        }
+        MANUL_TRY(const Veth::Made made, veth_.make(names));
+        if (made == Veth::Made::host_name_taken) {
+            return refuse(Code::try_again, "host interface " + names.host_name + " exists and is somebody else's");
+        }
+        return veth_.configure(network);
     }
 
     [[nodiscard]] PodNetwork network_of(const ipam::Answer& answer) const {

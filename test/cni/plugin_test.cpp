@@ -297,6 +297,34 @@ TEST_CASE("a host interface that an older sandbox holds is ipamd's to move; ADD 
     }
 }
 
+TEST_CASE("a DEL of the same container id that takes the new pair with it does not spoil the ADD") {
+    Node node;
+    const auto answer = working(node);
+    const FakeIpamd ipamd(node.run.path, [&](const ipam::Request& request) -> std::optional<ipam::Answer> {
+        if (request.op == ipam::Op::add) {
+            // The plugin makes its pair meanwhile; what the late deletion does to it is done before the answer.
+            std::optional<netlink::Link> made;
+            for (int i = 0; i < 400 && !(made && made->alias == "c1"); ++i) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                made = *node.host.socket->link(node.host_name());
+            }
+            if (made) {
+                netlink::RequestBuffer requests;
+                netlink::delete_link(requests, made->index);
+                static_cast<void>(node.host.socket->request(requests));
+            }
+        }
+        return answer(request);
+    });
+    const Outcome added = node.call("ADD");
+    CAPTURE(added.output, added.note);
+    REQUIRE(added.exit_status == 0);
+    REQUIRE(node.host.link(node.host_name()));
+    CHECK(node.host.link(node.host_name())->alias == "c1");
+    REQUIRE(node.pod.link("eth0"));
+    CHECK(node.pod.link("eth0")->is_up());
+}
+
 TEST_CASE("a namespace that is none, or the host's own, is refused with code 8 before ipamd hears of it") {
     Node node;
     const FakeIpamd ipamd(node.run.path, working(node));
