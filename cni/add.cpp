@@ -63,14 +63,8 @@ private:
             return refused_by_ipamd(*std::move(answer.error));
         }
         note = std::move(answer.warning);
-        if (made && *made == Veth::Made::host_name_taken) {
-            made = veth_.make(names);
-        }
-        if (!made) {
-            return std::unexpected(std::move(made).error());
-        }
-        if (*made == Veth::Made::host_name_taken) {
-            return refuse(Code::try_again, "host interface " + names.host_name + " exists and is somebody else's");
+        if (!made || *made == Veth::Made::host_name_taken) {
+            MANUL_CHECK(make_again(names, made));
         }
         const PodNetwork network = network_of(answer);
         MANUL_CHECK(configure(names, network));
@@ -78,21 +72,27 @@ private:
         return result_of(network);
     }
 
-    /// A DEL of the same container id that was still being carried out takes the pair for the old one: the two have the
-    /// same name and alias. It is over when ipamd answers this ADD, so a pair that is made again stays.
-    CniResult<void> configure(const VethNames& names, const PodNetwork& network) {
-        auto configured = veth_.configure(network);
-        if (configured) {
-            return {};
-        }
+    /// What stood in the way of the first attempt is gone when ipamd answers: it has put an older sandbox's link aside,
+    /// and carried out a DEL of this container id. That DEL takes a pair made too early for the old one, since the two
+    /// have the same name and alias, at any moment of its making.
+    CniResult<void> make_again(const VethNames& names, const CniResult<Veth::Made>& before) {
         MANUL_TRY(const bool there, veth_.pod_has(names.pod_name));
-        if (there) {
-            return configured;
+        if (there && !before) {
+            return std::unexpected(before.error());
         }
         MANUL_TRY(const Veth::Made made, veth_.make(names));
         if (made == Veth::Made::host_name_taken) {
             return refuse(Code::try_again, "host interface " + names.host_name + " exists and is somebody else's");
         }
+        return {};
+    }
+
+    CniResult<void> configure(const VethNames& names, const PodNetwork& network) {
+        auto configured = veth_.configure(network);
+        if (configured) {
+            return {};
+        }
+        MANUL_CHECK(make_again(names, std::unexpected(configured.error())));
         return veth_.configure(network);
     }
 
