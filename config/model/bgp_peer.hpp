@@ -32,6 +32,7 @@ enum class ReversePeering : std::uint8_t { auto_, manual };
 enum class BfdMode : std::uint8_t { auto_, single_hop, multi_hop };
 enum class AddPathMode : std::uint8_t { disabled, receive, send, both };
 enum class BgpRole : std::uint8_t { provider, customer, peer, rs, rs_client };  ///< RFC 9234
+enum class TcpAoAlgorithm : std::uint8_t { hmac_sha1, aes_128_cmac };           ///< RFC 5926
 enum class AddressFamily : std::uint8_t { ipv4, ipv6 };
 
 struct Bfd {
@@ -48,6 +49,15 @@ struct MaxPrefixes {
     std::uint8_t warn_percent = 80;
 
     bool operator==(const MaxPrefixes&) const = default;
+};
+
+/// Authentication of TCP by keys of RFC 5925 in place of MD5 signatures; the master key is the peer's password.
+struct TcpAo {
+    std::uint8_t send_id = 1;     ///< KeyID of segments sent
+    std::uint8_t receive_id = 1;  ///< KeyID of segments received
+    TcpAoAlgorithm algorithm = TcpAoAlgorithm::hmac_sha1;
+
+    bool operator==(const TcpAo&) const = default;
 };
 
 struct BgpPeerSpec {
@@ -73,12 +83,14 @@ struct BgpPeerSpec {
     std::optional<Bfd> bfd;               ///< absent: no BFD
     std::optional<AddPathMode> add_path;  ///< absent: receive
     std::optional<BgpRole> role;
+    bool role_strict = false;  ///< the peer must announce its role, too (RFC 9234 section 4.2)
     std::optional<MaxPrefixes> max_prefixes;
     std::optional<net::Prefix> listen_range;
-    std::string interface;
+    std::string interface;  ///< peer_ip, if given, is a link-local address on it; else whichever router is there
     std::vector<AddressFamily> families;  ///< empty: the family of the session's addresses
     std::optional<Duration> hold_time;    ///< absent: 3 × keepalive_time where given, else 90 s
     bool passive = false;
+    std::optional<TcpAo> tcp_ao;  ///< absent: the password makes TCP-MD5 signatures
 
     bool operator==(const BgpPeerSpec&) const = default;
 };

@@ -55,6 +55,7 @@ MANUL_ENUM_NAMES(ReversePeering, "Auto", "Manual");
 MANUL_ENUM_NAMES(BfdMode, "Auto", "SingleHop", "MultiHop");
 MANUL_ENUM_NAMES(AddPathMode, "Disabled", "Receive", "Send", "Both");
 MANUL_ENUM_NAMES(BgpRole, "Provider", "Customer", "Peer", "RS", "RSClient");
+MANUL_ENUM_NAMES(TcpAoAlgorithm, "HMAC-SHA1", "AES-128-CMAC");
 MANUL_ENUM_NAMES(AddressFamily, "IPv4", "IPv6");
 MANUL_ENUM_NAMES(Action, "Allow", "Deny", "Log", "Pass");
 MANUL_ENUM_NAMES(DenyAction, "Drop", "Reject");

@@ -97,6 +97,12 @@ constexpr auto kMaxPrefixes = std::to_array<Field>({
     field<&MaxPrefixes::warn_percent>("warnPercent", "Warn from this part of count on.").range(1, 100).fallback("80"),
 });
 
+constexpr auto kTcpAo = std::to_array<Field>({
+    field<&TcpAo::send_id>("sendID", "KeyID of segments sent.").fallback("1"),
+    field<&TcpAo::receive_id>("receiveID", "KeyID of segments received.").fallback("1"),
+    field<&TcpAo::algorithm>("algorithm", "How segments are authenticated (RFC 5926).").fallback("HMAC-SHA1"),
+});
+
 constexpr auto kBgpPeer = std::to_array<Field>({
     field<&BgpPeerSpec::node>("node", "The node that has this peer; neither node nor nodeSelector: every node."),
     field<&BgpPeerSpec::node_selector>("nodeSelector", "Nodes that have this peer.").length(1024),
@@ -127,15 +133,23 @@ constexpr auto kBgpPeer = std::to_array<Field>({
     field<&BgpPeerSpec::bfd>("bfd", "Detect a lost peer by BFD (RFC 5880).").manul(),
     field<&BgpPeerSpec::add_path>("addPath", "Several paths of one route (RFC 7911).").fallback("Receive").manul(),
     field<&BgpPeerSpec::role>("role", "Own role towards the peer (RFC 9234).").manul(),
+    field<&BgpPeerSpec::role_strict>("roleStrict", "No session with a peer that does not announce its role.")
+        .fallback("false")
+        .manul(),
     field<&BgpPeerSpec::max_prefixes>("maxPrefixes", "Limit of received routes.").manul(),
     field<&BgpPeerSpec::listen_range>("listenRange", "Accept peers from these addresses.").manul(),
-    field<&BgpPeerSpec::interface>("interface", "Peer with the neighbour on this interface (RFC 8950).").manul(),
+    field<&BgpPeerSpec::interface>(
+        "interface",
+        "Peer with the router on this interface, whose link-local address is peerIP or found "
+        "by router advertisements.")
+        .manul(),
     field<&BgpPeerSpec::families>("families", "Address families; default: the family of the session's addresses.")
         .items(2)
         .manul(),
     field<&BgpPeerSpec::hold_time>("holdTime", "Default: 90s, or three times keepaliveTime where that is given.")
         .manul(),
     field<&BgpPeerSpec::passive>("passive", "Never open the connection from this side.").fallback("false").manul(),
+    field<&BgpPeerSpec::tcp_ao>("tcpAO", "Use the password for TCP-AO (RFC 5925) in place of TCP MD5.").manul(),
 });
 
 }  // namespace
@@ -171,6 +185,8 @@ constinit const ObjectInfo Described<Bfd>::kInfo = object<Bfd>("BFD", "Bidirecti
 template <>
 constinit const ObjectInfo Described<MaxPrefixes>::kInfo =
     object<MaxPrefixes>("MaxPrefixes", "Limit of routes.", kMaxPrefixes);
+template <>
+constinit const ObjectInfo Described<TcpAo>::kInfo = object<TcpAo>("TCPAO", "Keys of TCP-AO.", kTcpAo);
 template <>
 constinit const ObjectInfo Described<BgpPeerSpec>::kInfo =
     object<BgpPeerSpec>("BGPPeer", "Who peers with whom by BGP.", kBgpPeer);

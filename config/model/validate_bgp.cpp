@@ -68,12 +68,14 @@ void check_configuration(Checks& checks, const BgpConfiguration& configuration) 
     }
 }
 
-/// What names the peers; exactly one must be given.
+/// What names the peers; exactly one must be given, but for an address on an interface.
 void check_peer_address(Checks& checks, const BgpPeerSpec& spec) {
-    const std::array given{
-        std::pair(spec.peer_ip.has_value(), "peerIP"), std::pair(!spec.peer_selector.empty(), "peerSelector"),
-        std::pair(!spec.local_workload_selector.empty(), "localWorkloadSelector"),
-        std::pair(spec.listen_range.has_value(), "listenRange"), std::pair(!spec.interface.empty(), "interface")};
+    const bool on_interface = spec.peer_ip && spec.peer_ip->ip.is_link_local();
+    const std::array given{std::pair(spec.peer_ip.has_value(), "peerIP"),
+                           std::pair(!spec.peer_selector.empty(), "peerSelector"),
+                           std::pair(!spec.local_workload_selector.empty(), "localWorkloadSelector"),
+                           std::pair(spec.listen_range.has_value(), "listenRange"),
+                           std::pair(!spec.interface.empty() && !on_interface, "interface")};
     const char* first = nullptr;
     for (const auto& [is_given, name] : given) {
         if (is_given && first != nullptr) {
@@ -122,6 +124,8 @@ void check_peer(Checks& checks, const BgpPeerSpec& spec) {
     }
     checks.check(spec.interface.empty() || is_interface_name(spec.interface), "spec.interface",
                  "expected the name of an interface");
+    checks.check(!spec.role_strict || spec.role, "spec.roleStrict", "needs role");
+    checks.check(!spec.tcp_ao || spec.password, "spec.tcpAO", "needs password, which is the key");
     checks.check(spec.families.size() < 2 || spec.families[0] != spec.families[1], "spec.families",
                  "a family is given twice");
 }
