@@ -4,6 +4,8 @@
 
 namespace manul::config {
 
+inline constexpr log::Message kBadSettings{"SETTINGS_INVALID", log::Level::error, "settings: {}",
+                                           "Correct the settings file or the environment variable that is named."};
 inline constexpr log::Message kReportNotWritten{
     "REPORT_NOT_WRITTEN", log::Level::warning, "NodeReport {} could not be written: {}",
     "See why the datastore refuses writes; the report is written again by itself, until then `node status` is old."};

@@ -123,10 +123,9 @@ void add_offline_verbs(CLI::App& app, Chosen& chosen) {
                   false};
     });
 
-    CLI::App* explain = app.add_subcommand("explain", "Describe a kind or one of its fields");
+    CLI::App* explain = app.add_subcommand("explain", "Describe a kind or one of its fields; list all kinds");
     const auto path = std::make_shared<std::string>();
-    explain->add_option("path", *path, "KIND or KIND.FIELD..., for example networkpolicy.spec.ingress")
-        ->required()
+    explain->add_option("path", *path, "KIND or KIND.FIELD..., for example networkpolicy.spec.ingress; none: all kinds")
         ->type_name("");
     explain->callback(
         [&chosen, path] { chosen = {[path](const Context& context) { return explain_kind(context, *path); }, false}; });

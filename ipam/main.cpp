@@ -1,52 +1,43 @@
 #include <cstdio>
-#include <optional>
 #include <string>
-#include <string_view>
+#include <utility>
 
 #include "base/daemon.hpp"
-#include "base/log.hpp"
+#include "config/command_line.hpp"
 #include "config/open_store.hpp"
-#include "config/settings.hpp"
 #include "ipam/daemon.hpp"
 
 namespace {
 
-constexpr int kUsage = 2;
+constexpr manul::config::DaemonProgram kProgram{
+    .name = "manul-ipamd",
+    .usage =
+        "usage: manul-ipamd [--config FILE] [--help] [--version]\n"
+        "Gives this node blocks of addresses out of the pools, and each pod an address out of the node's blocks; "
+        "answers\n"
+        "the CNI plugin. One of them does the cluster's chores.\n"
+        "  --config FILE  settings (default: $MANUL_CONFIG, then /etc/manul/manul.yaml)\n"};
 
-int complain(const std::string& text, int code) {
+int complain(const std::string& text) {
     std::fprintf(stderr, "manul-ipamd: %s\n", text.c_str());
-    return code;
+    return 1;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::optional<std::string> settings_file;
-    for (int i = 1; i < argc; ++i) {
-        const std::string_view argument = argv[i];
-        if (argument == "--version") {
-            std::puts(MANUL_VERSION);
-            return 0;
-        }
-        if (argument == "--config" && i + 1 < argc) {
-            settings_file = argv[++i];
-        } else {
-            return complain("usage: manul-ipamd [--config FILE] [--version]", kUsage);
-        }
+    const auto start = manul::config::start_daemon(kProgram, argc, argv);
+    if (!start) {
+        return start.error();
     }
-    const auto settings = manul::config::load_settings(settings_file);
-    if (!settings) {
-        return complain(settings.error().message, kUsage);
-    }
-    manul::log::configure({settings->log_level, settings->log_format, "manul-ipamd", settings->node_name});
-    auto store = manul::config::open_store_patiently(*settings);
+    auto store = manul::config::open_store_patiently(start->settings);
     if (!store) {
-        return complain(store.error().message, 1);
+        return complain(store.error().message);
     }
     manul::Daemon daemon("manul-ipamd");
-    manul::ipam::Ipamd ipamd(daemon, *settings, *std::move(store));
+    manul::ipam::Ipamd ipamd(daemon, start->settings, *std::move(store));
     if (const auto opened = ipamd.open(); !opened) {
-        return complain(opened.error().message, 1);
+        return complain(opened.error().message);
     }
     daemon.ready();
     return daemon.run();

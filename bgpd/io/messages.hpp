@@ -8,8 +8,6 @@ namespace manul::bgp::io {
 using log::Level;
 using log::Message;
 
-inline constexpr Message kBadSettings{"BGPD_BAD_SETTINGS", Level::error, "settings: {}",
-                                      "Correct the settings file or the environment; the lines say where."};
 inline constexpr Message kSessionUp{"BGPD_SESSION_UP", Level::info, "session with {} ({}) is up", "No action needed."};
 inline constexpr Message kSessionDown{"BGPD_SESSION_DOWN", Level::warning, "session with {} ({}) is down: {}",
                                       "Look for the reason at the peer; bgpd keeps trying. Routes learned from it are "

@@ -126,7 +126,7 @@ std::optional<std::string> find_program(const std::string& name) {
     std::error_code ec;
     const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", ec).parent_path();
     const std::string folder = name.substr(name.find('-') + 1);  // manul-bgpd is built in bgpd/, manul-ipamd in ipam/
-    const std::array places{self / name, self / "../libexec/manul" / name, self / ".." / folder / name,
+    const std::array places{self / name, self / "../sbin" / name, self / ".." / folder / name,
                             self / ".." / folder.substr(0, folder.size() - 1) / name};
     for (const auto& place : places) {
         if (::access(place.c_str(), X_OK) == 0) {

@@ -23,7 +23,7 @@ private:
     Duration next_{0};
 };
 
-/// Where a daemon's program is: beside this program, in its libexec directory, or in the build tree around it.
+/// Where a daemon's program is: beside this program, in sbin beside its bin, or in the build tree around it.
 [[nodiscard]] std::optional<std::string> find_program(const std::string& name);
 
 struct SupervisedProgram {

@@ -4,11 +4,30 @@
 #include "config/codec/explain.hpp"
 #include "config/codec/json.hpp"
 #include "config/model/cluster_information.hpp"
+#include "config/model/kind.hpp"
+#include "ctl/output/table.hpp"
 #include "ctl/verbs/verbs.hpp"
 
 namespace manul::ctl {
 
+namespace {
+
+ExitCode list_kinds(const Context& context) {
+    Table table({"NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"});
+    for (const model::KindInfo& row : model::all_kinds()) {
+        table.add({std::string(row.plural), std::string(row.short_names), model::api_version(row.kind),
+                   row.namespaced ? "true" : "false", std::string(row.name)});
+    }
+    context.print(table.plain());
+    return ExitCode::ok;
+}
+
+}  // namespace
+
 ExitCode explain_kind(const Context& context, const std::string& path) {
+    if (path.empty()) {
+        return list_kinds(context);
+    }
     const std::size_t dot = path.find('.');
     auto kind = model::find_kind_by_alias(path);  // "networkpolicies.networking.k8s.io" has dots of its own
     std::string field;
@@ -17,11 +36,7 @@ ExitCode explain_kind(const Context& context, const std::string& path) {
         field = dot == std::string::npos ? std::string() : path.substr(dot + 1);
     }
     if (!kind) {
-        std::string known;
-        for (const model::KindInfo& row : model::all_kinds()) {
-            known += "\n  " + std::string(row.plural) + (row.group.empty() ? "" : "." + std::string(row.group));
-        }
-        return context.fail("unknown kind '" + path + "'; there are" + known);
+        return context.fail("unknown kind '" + path + "'; `manulctl explain` lists all");
     }
     const auto text = codec::explain(*kind, field);
     if (!text) {

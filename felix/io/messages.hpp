@@ -84,8 +84,6 @@ inline constexpr log::Message kRollbackUnreadable{
     "Look at the Secret manul-system/manul-rollback; delete it if no change waits to be confirmed."};
 inline constexpr log::Message kHttpFailed{"FELIX_HTTP_FAILED", Level::error, "cannot serve {}: {}",
                                           "Correct the port or address in FelixConfiguration; it is tried again."};
-inline constexpr log::Message kBadSettings{"FELIX_SETTINGS_INVALID", Level::error, "{}",
-                                           "Correct the settings file or the environment."};
 inline constexpr log::Message kConntrackFailed{
     "FELIX_CONNECTIONS_KEPT", Level::warning, "connections of addresses that left the node could not be ended: {}",
     "They end by themselves. Look whether the kernel has nf_conntrack_netlink."};

@@ -205,6 +205,8 @@ TEST_CASE("explain and validate need no datastore") {
     CHECK(explain_kind(context, "networkpolicies.networking.k8s.io") == ExitCode::ok);
     CHECK(explain_kind(context, "networkpolicy.spec.ingres") == ExitCode::failed);
     CHECK(explain_kind(context, "gadget") == ExitCode::failed);
+    CHECK(explain_kind(context, "") == ExitCode::ok);
+    CHECK(tool.out.find("globalnetworkpolicies") != std::string::npos);
     tool.clear();
     tool.input = kPools;
     CHECK(validate_files(context, {.paths = {"-"}}, false) == ExitCode::ok);

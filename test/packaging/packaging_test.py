@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""What an installation puts on a node: programs, units, pages, completion, settings; and that each of them is right."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BUILD = pathlib.Path(os.environ.get("MANUL_BUILD_DIR", "build")).resolve()
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+
+
+def run(*command: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+class Installed(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.TemporaryDirectory(prefix="manul-installed-")
+        done = run("meson", "install", "-C", str(BUILD), "--no-rebuild", "--quiet",
+                   env=os.environ | {"DESTDIR": cls.directory.name})
+        if done.returncode != 0:
+            raise RuntimeError(done.stdout + done.stderr)
+        cls.files = {path.name: path for path in pathlib.Path(cls.directory.name).rglob("*") if path.is_file()}
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.directory.cleanup()
+
+    def test_every_part_is_there(self):
+        wanted = {"manulctl": "bin", "manul-bgpd": "sbin", "manul-felix": "sbin", "manul-ipamd": "sbin", "manul": "cni",
+                  "manul-store-kubernetes.so": "manul", "manul.target": "system", "manul-felix.service": "system",
+                  "manulctl.1": "man1", "manul.yaml.5": "man5", "manul-bgpd.8": "man8", "manul.yaml": "manul"}
+        for name, folder in wanted.items():
+            matches = [p for p in pathlib.Path(self.directory.name).rglob(name) if p.parent.name == folder]
+            self.assertTrue(matches, f"{name} is not installed in a folder {folder}")
+
+    def test_every_daemon_says_its_version_and_how_to_use_it(self):
+        for name in ("manul-bgpd", "manul-felix", "manul-ipamd"):
+            version = run(str(self.files[name]), "--version")
+            self.assertEqual((version.returncode, version.stdout.split()[0]), (0, name))
+            self.assertIn("--config FILE", run(str(self.files[name]), "--help").stdout)
+            wrong = run(str(self.files[name]), "--colour")
+            self.assertEqual((wrong.returncode, wrong.stdout), (2, ""))
+            missing = run(str(self.files[name]), "--config", "/nonexistent/manul.yaml")
+            self.assertEqual(missing.returncode, 2)
+            self.assertIn("/nonexistent/manul.yaml", missing.stderr)
+
+    def test_units_start_the_installed_daemons(self):
+        for name in ("manul-bgpd", "manul-felix", "manul-ipamd"):
+            unit = self.files[name + ".service"].read_text()
+            program = re.search(r"^ExecStart=(\S+)$", unit, re.M).group(1)
+            self.assertTrue((pathlib.Path(self.directory.name) / program.lstrip("/")).exists(), program)
+            self.assertIn(name + ".service", self.files["manul.target"].read_text())
+
+    def test_the_page_of_settings_and_the_example_name_settings_that_exist(self):
+        known = set(re.findall(r'^    \{"([a-z0-9_.]+)",', (SOURCE / "config/settings.cpp").read_text(), re.M))
+        self.assertGreater(len(known), 20)
+        page = (SOURCE / "packaging/man/manul.yaml.5").read_text()
+        described = {name for line in re.findall(r'^\.BR "([^"]+)"', page, re.M)
+                     for name in line.replace("\\-", "-").split(", ") if "." in name or "_" in name}
+        self.assertEqual(described, known)
+        example = "\n".join(line[1:] for line in self.files["manul.yaml"].read_text().splitlines() if line.startswith("#")
+                            and not line.startswith("# "))
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(example)
+            file.flush()
+            done = run(str(self.files["manulctl"]), "-c", file.name, "version", "--client")
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_the_page_of_manulctl_has_every_command(self):
+        page = self.files["manulctl.1"].read_text().replace("\\-", "-")
+        for command in ("apply", "get", "bgp why", "ipam check", "policy trace", "node install-cni"):
+            self.assertIn(f".SS manulctl {command} ", page)
+
+    def test_completion_knows_commands_options_and_kinds(self):
+        def complete(*words: str) -> list[str]:
+            script = (f"source '{SOURCE}/packaging/completion/manulctl.bash'; COMP_WORDS=(\"$@\"); "
+                      "COMP_CWORD=$(($# - 1)); _manulctl; echo \"${COMPREPLY[@]}\"")
+            return run("bash", "-c", script, "bash", str(self.files["manulctl"]), *words).stdout.split()
+
+        self.assertIn("apply", complete("ap"))
+        self.assertIn("trace", complete("policy", "t"))
+        self.assertIn("--staged", complete("policy", "impact", "--s"))
+        self.assertIn("globalnetworkpolicies", complete("get", "global"))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
