@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 MAX_LINES = 600
-MESSAGE = re.compile(r'log::Message\s+k\w+\s*\{\s*"([A-Z0-9_]+)"', re.S)
+MESSAGE = re.compile(r'\bMessage\s+k\w+\s*\{\s*"([A-Z0-9_]+)"', re.S)
 # g++ 12 destroys aggregate and lambda temporaries inside a co_await expression twice.
 CO_AWAIT = re.compile(r"co_await[^;]*(\{[^;]*\}|\[[^\]]*\]\s*\()")
 LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
