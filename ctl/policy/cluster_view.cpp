@@ -60,7 +60,96 @@ ClusterView ClusterView::with(const std::vector<felix::Event>& changes) const {
         return !std::holds_alternative<felix::ResourceRemoved>(change);
     });
     events.emplace_back(felix::StoreInSync{});
-    return ClusterView(std::move(events));
+    ClusterView changed_view(std::move(events));
+    changed_view.interfaces_ = interfaces_;
+    changed_view.routes_ = routes_;
+    changed_view.last_good_ = last_good_;
+    return changed_view;
+}
+
+void ClusterView::tell_interfaces(const std::string& node, felix::InterfaceAddresses interfaces, FindRoute find_route) {
+    interfaces_.insert_or_assign(node, std::move(interfaces));
+    routes_.insert_or_assign(node, std::move(find_route));
+    nodes_.erase(node);
+}
+
+std::string ClusterView::interface_towards(const std::string& node, const net::Ip& other, const net::Ip& own) const {
+    if (const auto routes = routes_.find(node); routes != routes_.end() && routes->second) {
+        if (auto interface = routes->second(other)) {
+            return *std::move(interface);
+        }
+    }
+    const felix::InterfaceAddresses known = interfaces(node);
+    const auto holder = [&known](const net::Ip& address) {
+        return std::ranges::find_if(known.addresses,
+                                    [&address](const auto& entry) { return entry.second.contains(address); });
+    };
+    if (const auto found = holder(own); found != known.addresses.end()) {
+        return found->first;
+    }
+    for (const auto& object : all<model::Node>()) {
+        if (object->metadata.name != node) {
+            continue;
+        }
+        for (const net::Ip& address : felix::addresses_of(*object)) {
+            if (const auto found = holder(address);
+                address.family() == other.family() && found != known.addresses.end()) {
+                return found->first;
+            }
+        }
+    }
+    return kUnknownInterface;
+}
+
+felix::InterfaceAddresses ClusterView::interfaces(const std::string& node) const {
+    if (const auto told = interfaces_.find(node); told != interfaces_.end()) {
+        return told->second;
+    }
+    felix::InterfaceAddresses guess;
+    std::set<net::Ip> placed;
+    const auto place = [&](const std::string& interface, const net::Ip& address) {
+        if (placed.insert(address).second) {
+            guess.addresses[interface].insert(address);
+        }
+    };
+    std::vector<net::Ip> own;
+    for (const auto& object : all<model::Node>()) {
+        if (object->metadata.name == node) {
+            for (const model::NodeInterface& interface : object->spec.interfaces) {
+                for (const net::Ip& address : interface.addresses) {
+                    place(interface.name, address);
+                }
+            }
+            own = felix::addresses_of(*object);
+        }
+    }
+    std::set<std::string> named;
+    std::vector<std::shared_ptr<const model::HostEndpoint>> nameless;
+    for (const auto& host : all<model::HostEndpoint>()) {
+        const std::string& name = host->spec.interface_name;
+        if (host->spec.node != node || name == "*") {
+            continue;
+        }
+        if (name.empty()) {
+            nameless.push_back(host);
+            continue;
+        }
+        named.insert(name);
+        for (const net::Ip& address : host->spec.expected_ips) {
+            place(name, address);
+        }
+    }
+    for (const auto& host : nameless) {
+        for (const net::Ip& address : host->spec.expected_ips) {
+            place("(interface of " + host->spec.expected_ips.front().to_string() + ")", address);
+        }
+    }
+    // The only interface that anything names is taken for the one that everything goes through.
+    const std::string rest = guess.addresses.empty() && named.size() == 1 ? *named.begin() : kUnknownInterface;
+    for (const net::Ip& address : own) {
+        place(rest, address);
+    }
+    return guess;
 }
 
 const ClusterView::NodeState& ClusterView::state(const std::string& name) {
@@ -75,6 +164,7 @@ const ClusterView::NodeState& ClusterView::state(const std::string& name) {
     for (const felix::Event& event : events_) {
         graph.handle(event);
     }
+    graph.handle(interfaces(name));
     NodeState& state = nodes_[name];
     state.batch = graph.flush();
     for (const felix::Update& update : state.batch) {

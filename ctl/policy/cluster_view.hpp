@@ -1,7 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -13,8 +15,12 @@
 #include "felix/calc/last_good.hpp"
 #include "felix/model/snapshot.hpp"
 #include "felix/model/update.hpp"
+#include "net/ip.hpp"
 
 namespace manul::ctl {
+
+/// Stands for an interface of another node whose name is not known here.
+inline constexpr const char* kUnknownInterface = "(unknown)";
 
 /// Everything that policy depends on, read once; what each node must enforce is worked out on demand by felix's own
 /// calculation.
@@ -29,6 +35,18 @@ public:
     /// What that node remembers of versions that were valid: in force where the stored one is not. Before it is asked
     /// about.
     void restore(const std::string& node, std::vector<model::ResourcePtr> last_good);
+
+    /// By which interface a node reaches an address; nothing when it has no route.
+    using FindRoute = std::function<std::optional<std::string>(const net::Ip&)>;
+    /// Which addresses the node's interfaces really have; else it is guessed from what Node and HostEndpoints say.
+    /// Before the node is asked about.
+    void tell_interfaces(const std::string& node, felix::InterfaceAddresses interfaces, FindRoute find_route = {});
+    /// As they were told or guessed. An address of the node whose interface nothing names is at `kUnknownInterface`.
+    [[nodiscard]] felix::InterfaceAddresses interfaces(const std::string& node) const;
+    /// The interface by which the node exchanges packets with `other`, as far as that is known: by its routes if they
+    /// were told, else the one with the address `own`, else the one with the node's first address of that family.
+    [[nodiscard]] std::string interface_towards(const std::string& node, const net::Ip& other,
+                                                const net::Ip& own) const;
 
     /// What the node must enforce.
     [[nodiscard]] const felix::Snapshot& node(const std::string& name);
@@ -66,6 +84,8 @@ private:
     felix::AddressNames names_;
     std::map<std::string, NodeState> nodes_;
     std::map<std::string, std::vector<model::ResourcePtr>> last_good_;
+    std::map<std::string, felix::InterfaceAddresses> interfaces_;  ///< told ones
+    std::map<std::string, FindRoute> routes_;
 };
 
 }  // namespace manul::ctl

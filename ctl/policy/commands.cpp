@@ -24,7 +24,10 @@ void add_trace(CLI::App& policy, const Choose& choose) {
         "Show what policy does to a connection: every tier, policy and rule looked at, and which one decided.\n"
         "An end is NAMESPACE/POD, host/HOSTENDPOINT, node/NODE or an address. It is worked out from the datastore,\n"
         "for the node of each end; no daemon is asked. Exit code 0 also when the answer is DENIED.\n"
-        "Example: manulctl policy trace default/client default/web TCP 80");
+        "Host endpoints judge too: at the interface that leads to the other end. On other nodes than this one it is\n"
+        "guessed from Node and HostEndpoints, unless --interface names it.\n"
+        "Examples: manulctl policy trace default/client default/web TCP 80\n"
+        "          manulctl policy trace 198.51.100.7 default/web TCP 8080 --dialed 192.0.2.1:30080");
     const auto options = std::make_shared<TraceOptions>();
     trace->add_option("source", options->source, "where the connection comes from")->required();
     trace->add_option("destination", options->destination, "where it goes to, after address translation")->required();
@@ -33,6 +36,10 @@ void add_trace(CLI::App& policy, const Choose& choose) {
     trace->add_option("--source-port", options->source_port, "source port (49152)");
     trace->add_option("--icmp-type", options->icmp_type, "type of ICMP messages (echo request)");
     trace->add_option("--icmp-code", options->icmp_code, "code of ICMP messages (0)");
+    trace->add_option("--dialed", options->dialed,
+                      "ADDRESS:PORT that the client dialed, where that is translated to the destination");
+    trace->add_option("--interface", options->interface,
+                      "of the nodes, by which the packet comes from or goes to others");
     CLI::Option* v4 = trace->add_flag("-4", options->v4, "by IPv4 (default where both ends have it)");
     trace->add_flag("-6", options->v6, "by IPv6")->excludes(v4);
     trace->add_flag("--short", options->short_, "only the verdicts and what decided");
@@ -63,6 +70,7 @@ void add_impact(CLI::App& policy, const Choose& choose) {
         "Show what a change would do before it is applied: which endpoints get other policies, and which connections\n"
         "would be allowed or denied that were not before. Connections are tried between the endpoints that change and\n"
         "all others, on the ports and addresses that rules name. Staged policies count as what they stand for.\n"
+        "Host endpoints are among them: one that comes or goes closes or opens an interface of its node.\n"
         "Changes nothing. Exit code 0 whatever the impact is.");
     const auto changing = std::make_shared<ImpactOptions>();
     add_input_options(*impact, changing->input, false);

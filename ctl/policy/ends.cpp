@@ -37,15 +37,18 @@ End host_end(const model::HostEndpoint& endpoint) {
             endpoint.spec.expected_ips};
 }
 
+/// Of the Node of that name.
+std::vector<net::Ip> node_addresses(const ClusterView& view, const std::string& name) {
+    for (const auto& node : view.all<model::Node>()) {
+        if (node->metadata.name == name) {
+            return felix::addresses_of(*node);
+        }
+    }
+    return {};
+}
+
 End node_end(const model::Node& node) {
-    End end{End::Kind::node, {}, node.metadata.name, {}, "node " + node.metadata.name, {}};
-    if (node.spec.bgp && node.spec.bgp->ipv4_address) {
-        end.addresses.push_back(node.spec.bgp->ipv4_address->address);
-    }
-    if (node.spec.bgp && node.spec.bgp->ipv6_address) {
-        end.addresses.push_back(node.spec.bgp->ipv6_address->address);
-    }
-    return end;
+    return {End::Kind::node, {}, node.metadata.name, {}, "node " + node.metadata.name, felix::addresses_of(node)};
 }
 
 template <class T, class Matches>
@@ -112,7 +115,11 @@ Result<End> find_end(const ClusterView& view, std::string_view text) {
         if (!host) {
             return fail("there is no host endpoint '" + std::string(rest) + "'");
         }
-        return host_end(*host);
+        End end = host_end(*host);
+        if (end.addresses.empty()) {
+            end.addresses = node_addresses(view, end.node);
+        }
+        return end;
     }
     if (kind == "node") {
         const auto node = find_object<model::Node>(view, [&](const model::Node& n) { return n.metadata.name == rest; });

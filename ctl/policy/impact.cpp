@@ -1,6 +1,7 @@
 #include "ctl/policy/impact.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <memory>
 #include <set>
@@ -18,6 +19,7 @@
 #include "ctl/policy/ends.hpp"
 #include "ctl/policy/trace.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/host_endpoint.hpp"
 
 // What a change would do: the calculation before and after, compared endpoint by endpoint, and connections judged by
 // both.
@@ -82,7 +84,7 @@ std::vector<felix::PolicyId> flat(const felix::PolicyLists& lists) {
 std::optional<ChangedEndpoint::Side> compare_side(const felix::Snapshot& before, const felix::Snapshot& after,
                                                   const felix::PolicyLists& old, const felix::PolicyLists& now,
                                                   Direction direction) {
-    ChangedEndpoint::Side side{direction, {}, {}, {}, false};
+    ChangedEndpoint::Side side{direction, std::nullopt, {}, {}, {}, false};
     const auto old_policies = flat(old);
     const auto new_policies = flat(now);
     const std::set<felix::PolicyId> had(old_policies.begin(), old_policies.end());
@@ -109,6 +111,60 @@ std::string label_of(const ClusterView& view, const felix::Endpoint& endpoint) {
     return holder != nullptr ? holder->label : "workload " + endpoint.key.ns + "/" + endpoint.key.name;
 }
 
+constexpr std::array kStages{felix::HostStage::untracked, felix::HostStage::pre_dnat, felix::HostStage::forward,
+                             felix::HostStage::normal};
+
+/// The lists that a side of an endpoint speaks of; empty where the endpoint is not there.
+felix::PolicyLists lists_of(const felix::Snapshot& snapshot, const felix::EndpointKey& key,
+                            const ChangedEndpoint::Side& side) {
+    if (side.stage) {
+        const auto host = snapshot.host_endpoints.find(key);
+        return host == snapshot.host_endpoints.end() ? felix::PolicyLists{}
+                                                     : host->second->lists(*side.stage, side.direction);
+    }
+    const auto endpoint = snapshot.endpoints.find(key);
+    return endpoint == snapshot.endpoints.end() ? felix::PolicyLists{} : endpoint->second->lists(side.direction);
+}
+
+void compare_hosts(const std::string& node, const felix::Snapshot& old, const felix::Snapshot& now,
+                   std::vector<ChangedEndpoint>& changed) {
+    std::set<felix::EndpointKey> keys;
+    for (const auto* snapshot : {&old, &now}) {
+        for (const auto& [key, endpoint] : snapshot->host_endpoints) {
+            keys.insert(key);
+        }
+    }
+    for (const felix::EndpointKey& key : keys) {
+        const bool was = old.host_endpoints.contains(key);
+        const bool is = now.host_endpoints.contains(key);
+        ChangedEndpoint entry{node, key, "host endpoint " + key.name, {}, {}};
+        entry.life = was == is ? ChangedEndpoint::Life::stays
+                     : is      ? ChangedEndpoint::Life::comes
+                               : ChangedEndpoint::Life::goes;
+        for (const felix::HostStage stage : kStages) {
+            for (const Direction direction : {Direction::ingress, Direction::egress}) {
+                const ChangedEndpoint::Side asked{direction, stage, {}, {}, {}, false};
+                auto side = compare_side(old, now, lists_of(old, key, asked), lists_of(now, key, asked), direction);
+                // An endpoint that comes or goes changes what its interface lets through even without a policy.
+                const bool opens_or_closes =
+                    stage == felix::HostStage::normal &&
+                    (was != is || old.host_endpoints.at(key)->profiles != now.host_endpoints.at(key)->profiles ||
+                     old.host_endpoints.at(key)->interfaces != now.host_endpoints.at(key)->interfaces);
+                if (!side && opens_or_closes) {
+                    side = asked;
+                }
+                if (side) {
+                    side->stage = stage;
+                    entry.sides.push_back(*std::move(side));
+                }
+            }
+        }
+        if (!entry.sides.empty()) {
+            changed.push_back(std::move(entry));
+        }
+    }
+}
+
 std::vector<ChangedEndpoint> compare_endpoints(ClusterView& before, ClusterView& after) {
     std::vector<ChangedEndpoint> changed;
     for (const std::string& node : after.node_names()) {
@@ -119,7 +175,7 @@ std::vector<ChangedEndpoint> compare_endpoints(ClusterView& before, ClusterView&
             if (was == old.endpoints.end()) {
                 continue;
             }
-            ChangedEndpoint entry{node, key, label_of(after, *endpoint), {}};
+            ChangedEndpoint entry{node, key, label_of(after, *endpoint), {}, {}};
             for (const Direction direction : {Direction::ingress, Direction::egress}) {
                 if (auto side =
                         compare_side(old, now, was->second->lists(direction), endpoint->lists(direction), direction)) {
@@ -130,6 +186,7 @@ std::vector<ChangedEndpoint> compare_endpoints(ClusterView& before, ClusterView&
                 changed.push_back(std::move(entry));
             }
         }
+        compare_hosts(node, old, now, changed);
     }
     return changed;
 }
@@ -183,9 +240,8 @@ Points points_of(ClusterView& before, ClusterView& after, const std::vector<Chan
     for (ClusterView* view : {&before, &after}) {
         for (const ChangedEndpoint& entry : changed) {
             const felix::Snapshot& snapshot = view->node(entry.node);
-            const auto endpoint = snapshot.endpoints.find(entry.key);
             for (const ChangedEndpoint::Side& side : entry.sides) {
-                for (const felix::PolicyId& id : flat(endpoint->second->lists(side.direction))) {
+                for (const felix::PolicyId& id : flat(lists_of(snapshot, entry.key, side))) {
                     if (const auto policy = snapshot.policies.find(id); policy != snapshot.policies.end()) {
                         for (const felix::Rule& rule : policy->second->rules(side.direction)) {
                             points.add(snapshot, rule);
@@ -215,28 +271,25 @@ public:
     }
 
     void try_between(const ChangedEndpoint& entry, const Points& points) {
-        const felix::Snapshot& snapshot = after_.node(entry.node);
-        const felix::Endpoint& endpoint = *snapshot.endpoints.at(entry.key);
         std::set<net::Ip> others = points.addresses;
         for (const auto& [address, end] : ends_) {
             others.insert(address);
         }
-        for (const net::Ip& own : endpoint.addresses) {
-            for (const net::Ip& other : others) {
-                if (other.family() != own.family() || end_of(other).endpoint == entry.key) {
-                    continue;
-                }
-                for (const ChangedEndpoint::Side& side : entry.sides) {
-                    const bool in = side.direction == Direction::ingress;
-                    try_ports(in ? other : own, in ? own : other, points);
+        for (const ChangedEndpoint::Side& side : entry.sides) {
+            const bool in = side.direction == Direction::ingress;
+            for (const net::Ip& own : own_addresses(entry, side)) {
+                for (const net::Ip& other : others) {
+                    if (other.family() == own.family() && other != own) {
+                        try_ports(in ? other : own, in ? own : other, points);
+                    }
                 }
             }
         }
     }
 
-    void judge_recorded(const std::vector<felix::Packet>& flows) {
-        for (const felix::Packet& flow : flows) {
-            judge(flow, true);
+    void judge_recorded(const std::vector<felix::io::Flow>& flows) {
+        for (const felix::io::Flow& flow : flows) {
+            judge(flow.packet, flow.before_dnat, true);
         }
     }
 
@@ -246,6 +299,28 @@ private:
             ends_.insert_or_assign(address, *std::move(end));
         }
     }
+    /// The addresses at which the changed policy stands: the endpoint's own, or, where it judges what passes a host
+    /// endpoint, also those of the workloads behind it.
+    std::set<net::Ip> own_addresses(const ChangedEndpoint& entry, const ChangedEndpoint::Side& side) {
+        std::set<net::Ip> own;
+        const felix::Snapshot& snapshot = after_.node(entry.node);
+        if (entry.key.kind == felix::EndpointKind::workload) {
+            const auto& list = snapshot.endpoints.at(entry.key)->addresses;
+            own.insert(list.begin(), list.end());
+            return own;
+        }
+        ClusterView& view = entry.life == ChangedEndpoint::Life::goes ? before_ : after_;
+        if (const auto end = find_end(view, "host/" + entry.key.name)) {
+            own.insert(end->addresses.begin(), end->addresses.end());
+        }
+        if (side.stage != felix::HostStage::normal) {
+            for (const auto& [key, endpoint] : snapshot.endpoints) {
+                own.insert(endpoint->addresses.begin(), endpoint->addresses.end());
+            }
+        }
+        return own;
+    }
+
     const End& end_of(const net::Ip& address) {
         if (!ends_.contains(address) && !outside_.contains(address)) {
             outside_.emplace(address, find_end(after_, address.to_string()).value_or(End{}));
@@ -260,7 +335,7 @@ private:
         for (const auto& [protocol, port] : points.ports) {
             packet.protocol = protocol;
             packet.destination_port = port;
-            judge(packet, false);
+            judge(packet, std::nullopt, false);
         }
         constexpr std::uint8_t kEcho = 8;
         constexpr std::uint8_t kEchoV6 = 128;
@@ -269,10 +344,10 @@ private:
         echo.protocol = v4 ? net::kIcmp : net::kIcmpv6;
         echo.icmp_type = v4 ? kEcho : kEchoV6;
         echo.icmp_code = 0;
-        judge(echo, false);
+        judge(echo, std::nullopt, false);
     }
 
-    void judge(const felix::Packet& packet, bool recorded) {
+    void judge(const felix::Packet& packet, const std::optional<felix::Packet>& before_dnat, bool recorded) {
         if (!recorded && !seen_
                               .insert(std::tuple(packet.source, packet.destination, packet.protocol,
                                                  packet.destination_port.value_or(0)))
@@ -284,7 +359,8 @@ private:
             return;
         }
         ++impact_.judged;
-        Trace old{.source = end_of(packet.source), .destination = end_of(packet.destination), .packet = packet};
+        Trace old = make_trace(end_of(packet.source), end_of(packet.destination), packet);
+        old.before_dnat = before_dnat;
         Trace now = old;
         ctl::judge(before_, old);
         ctl::judge(after_, now);
@@ -349,7 +425,7 @@ std::vector<felix::Event> enforced(const std::vector<felix::Event>& staged) {
     return out;
 }
 
-Impact compare(ClusterView& before, ClusterView& after, const std::vector<felix::Packet>& recorded) {
+Impact compare(ClusterView& before, ClusterView& after, const std::vector<felix::io::Flow>& recorded) {
     Impact impact;
     impact.endpoints = compare_endpoints(before, after);
     const Points points = points_of(before, after, impact.endpoints);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,7 +12,9 @@
 #include "ctl/policy/cluster_view.hpp"
 #include "ctl/verbs/input.hpp"
 #include "felix/eval/packet.hpp"
+#include "felix/io/flows.hpp"
 #include "felix/model/endpoint_key.hpp"
+#include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy_id.hpp"
 
 namespace manul::ctl {
@@ -24,14 +27,18 @@ struct ImpactOptions {
     std::string format;   ///< "", json, yaml
 };
 
-/// An endpoint whose policies, or the rules of these, are other ones.
+/// An endpoint whose policies, or the rules of these, are other ones. Host endpoints that come or go are here too: an
+/// interface is closed by having one.
 struct ChangedEndpoint {
     std::string node;
     felix::EndpointKey key;
     std::string label;
+    enum class Life : std::uint8_t { stays, comes, goes };
+    Life life = Life::stays;
     struct Side {
         felix::Direction direction;
-        std::vector<std::string> added;  ///< policies that apply from then on
+        std::optional<felix::HostStage> stage;  ///< of a host endpoint
+        std::vector<std::string> added;         ///< policies that apply from then on
         std::vector<std::string> removed;
         std::vector<std::string> edited;  ///< apply as before, with other rules
         bool reordered = false;           ///< or a tier ends otherwise
@@ -59,7 +66,7 @@ struct Impact {
 /// What differs between two states of the cluster. Connections are tried between the changed endpoints and all others,
 /// addresses that rules name, and one that none names, on every port that a rule names and one that none does.
 /// `recorded` are connections to judge besides.
-[[nodiscard]] Impact compare(ClusterView& before, ClusterView& after, const std::vector<felix::Packet>& recorded);
+[[nodiscard]] Impact compare(ClusterView& before, ClusterView& after, const std::vector<felix::io::Flow>& recorded);
 
 /// Staged policies turned into what they stand for: put (Set), removed (Delete), nothing (Learn, Ignore).
 [[nodiscard]] std::vector<felix::Event> enforced(const std::vector<felix::Event>& staged);

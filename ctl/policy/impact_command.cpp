@@ -13,6 +13,7 @@
 #include "config/codec/json.hpp"
 #include "ctl/output/document.hpp"
 #include "ctl/policy/impact.hpp"
+#include "ctl/policy/this_node.hpp"
 #include "felix/io/flows.hpp"
 #include "felix/io/store_events.hpp"
 
@@ -57,7 +58,8 @@ std::string port_text(const felix::Packet& packet) {
 }
 
 std::string side_text(const ChangedEndpoint::Side& side) {
-    std::string text = fmt::format("  {}:", to_string(side.direction));
+    std::string text = side.stage ? fmt::format("  {} {}:", to_string(*side.stage), to_string(side.direction))
+                                  : fmt::format("  {}:", to_string(side.direction));
     const auto add = [&text](std::string_view verb, const std::vector<std::string>& policies) {
         for (const std::string& policy : policies) {
             text += fmt::format(" {} {};", verb, policy);
@@ -73,6 +75,18 @@ std::string side_text(const ChangedEndpoint::Side& side) {
     return text;
 }
 
+std::string_view life_text(ChangedEndpoint::Life life) {
+    switch (life) {
+        case ChangedEndpoint::Life::stays:
+            return "";
+        case ChangedEndpoint::Life::comes:
+            return ": new, closes the node's interface but for what policy, profiles and failsafe ports allow";
+        case ChangedEndpoint::Life::goes:
+            return ": goes, opens the node's interface";
+    }
+    std::unreachable();
+}
+
 json::array texts(const std::vector<std::string>& list) { return json::array(list.begin(), list.end()); }
 
 }  // namespace
@@ -80,7 +94,7 @@ json::array texts(const std::vector<std::string>& list) { return json::array(lis
 std::string impact_text(const Impact& impact) {
     std::string text = fmt::format("{} endpoints have other policies\n", impact.endpoints.size());
     for (const ChangedEndpoint& endpoint : impact.endpoints) {
-        text += fmt::format("{} on {}\n", endpoint.label, endpoint.node);
+        text += fmt::format("{} on {}{}\n", endpoint.label, endpoint.node, life_text(endpoint.life));
         for (const ChangedEndpoint::Side& side : endpoint.sides) {
             text += side_text(side);
         }
@@ -110,13 +124,17 @@ json::object impact_json(const Impact& impact) {
         json::array sides;
         for (const ChangedEndpoint::Side& side : endpoint.sides) {
             sides.emplace_back(json::object{{"direction", to_string(side.direction)},
+                                            {"stage", side.stage ? json::value(to_string(*side.stage)) : json::value()},
                                             {"added", texts(side.added)},
                                             {"removed", texts(side.removed)},
                                             {"edited", texts(side.edited)},
                                             {"reordered", side.reordered}});
         }
-        endpoints.emplace_back(
-            json::object{{"label", endpoint.label}, {"node", endpoint.node}, {"changes", std::move(sides)}});
+        endpoints.emplace_back(json::object{{"label", endpoint.label},
+                                            {"node", endpoint.node},
+                                            {"appears", endpoint.life == ChangedEndpoint::Life::comes},
+                                            {"disappears", endpoint.life == ChangedEndpoint::Life::goes},
+                                            {"changes", std::move(sides)}});
     }
     json::array flips;
     for (const Flip& flip : impact.flips) {
@@ -166,7 +184,7 @@ ExitCode policy_impact(const Context& context, const ImpactOptions& options) {
         }
         changes.insert(changes.begin(), staged->begin(), staged->end());
     }
-    std::vector<felix::Packet> flows;
+    std::vector<felix::io::Flow> flows;
     if (options.flows) {
         auto found = felix::io::read_flows();
         if (!found) {
@@ -174,6 +192,7 @@ ExitCode policy_impact(const Context& context, const ImpactOptions& options) {
         }
         flows = *std::move(found);
     }
+    tell_this_node(*before, context.settings.node_name);
     ClusterView after = before->with(enforced(changes));
     const Impact impact = compare(*before, after, flows);
     if (options.format.empty()) {

@@ -5,6 +5,8 @@
 
 #include "base/try.hpp"
 #include "ctl/output/document.hpp"
+#include "ctl/policy/this_node.hpp"
+#include "felix/eval/path.hpp"
 #include "felix/model/config.hpp"
 #include "felix/model/endpoint.hpp"
 #include "net/port_range.hpp"
@@ -61,18 +63,9 @@ Result<felix::Packet> make_packet(const Addresses& addresses, const TraceOptions
     return packet;
 }
 
-const felix::Endpoint* local_workload(ClusterView& view, const End& end) {
-    if (end.kind != End::Kind::workload) {
-        return nullptr;
-    }
-    const auto& endpoints = view.node(end.node).endpoints;
-    const auto found = endpoints.find(end.endpoint);
-    return found == endpoints.end() ? nullptr : &*found->second;
-}
-
 /// Whether the workload may be judged at all; else a note says why not.
 bool is_programmed(ClusterView& view, Trace& trace, const End& end) {
-    if (end.kind != End::Kind::workload || local_workload(view, end) != nullptr) {
+    if (end.kind != End::Kind::workload || view.node(end.node).endpoints.contains(end.endpoint)) {
         return true;
     }
     std::string reason = "is not programmed on node " + end.node;
@@ -86,32 +79,123 @@ bool is_programmed(ClusterView& view, Trace& trace, const End& end) {
     return false;
 }
 
-/// False: denied.
-bool judge_workload(ClusterView& view, Trace& trace, const End& end, Direction direction) {
-    const felix::Endpoint* endpoint = local_workload(view, end);
-    if (endpoint == nullptr) {
-        return true;
+/// What a workload's egress policy let through to its own node is up to the configuration.
+std::string own_node_text(felix::EndpointToHost action) {
+    switch (action) {
+        case felix::EndpointToHost::drop:
+            return "defaultEndpointToHostAction: Drop denies what workloads send to their own node";
+        case felix::EndpointToHost::host_rules:
+            return "defaultEndpointToHostAction: Return leaves it to the node's own rules";
+        case felix::EndpointToHost::accept:
+            return "defaultEndpointToHostAction: Accept lets workloads reach their own node";
     }
-    Judgement& judgement = trace.judgements.emplace_back(Judgement{end.node, direction, end, {}});
-    judgement.evaluation = evaluate(view.node(end.node), *endpoint, direction, trace.packet);
-    trace.verdict = judgement.evaluation.verdict;
-    return trace.verdict != Verdict::deny;
+    std::unreachable();
 }
 
-/// What a workload's egress policy let through to its own node is up to the configuration.
-void judge_own_node(ClusterView& view, Trace& trace) {
-    switch (view.node(trace.source.node).config->endpoint_to_host) {
-        case felix::EndpointToHost::drop:
-            trace.verdict = Verdict::deny;
-            trace.notes.push_back("defaultEndpointToHostAction: Drop denies what workloads send to their own node");
-            break;
-        case felix::EndpointToHost::host_rules:
-            trace.notes.push_back("defaultEndpointToHostAction: Return leaves it to the node's own rules");
-            break;
-        case felix::EndpointToHost::accept:
-            trace.notes.push_back("defaultEndpointToHostAction: Accept lets workloads reach their own node");
-            break;
+/// The part of a packet's way that lies on one node.
+class NodeLeg {
+public:
+    NodeLeg(ClusterView& view, Trace& trace, std::string node) : view_(view), trace_(trace), node_(std::move(node)) {}
+
+    /// Whether the packet goes on. `dialed`: destination translation happens here, or has not happened yet.
+    bool judge(const std::string& in, const std::string& out, bool dialed) {
+        felix::Journey journey{in, out, trace_.packet, std::nullopt};
+        if (dialed) {
+            journey.before_dnat = trace_.before_dnat;
+        }
+        const felix::JourneyVerdict verdict = evaluate(view_.node(node_), journey);
+        for (const felix::JourneyStep& step : verdict.steps) {
+            note(step, journey);
+        }
+        trace_.verdict = verdict.verdict;
+        return trace_.verdict != Verdict::deny;
     }
+
+private:
+    using Where = felix::JourneyStep::Where;
+
+    void note(const felix::JourneyStep& step, const felix::Journey& journey) {
+        switch (step.where) {
+            case Where::host:
+            case Where::workload:
+                break;
+            case Where::unknown_workload:
+                trace_.notes.emplace_back("an interface of a workload that no endpoint has is closed");
+                return;
+            case Where::encapsulation:
+                trace_.notes.emplace_back(
+                    "workloads may not make VXLAN or IPIP tunnels of their own (allowVXLANPacketsFromWorkloads, "
+                    "allowIPIPPacketsFromWorkloads)");
+                return;
+            case Where::endpoint_to_host:
+                trace_.notes.push_back(own_node_text(felix::EndpointToHost::drop));
+                return;
+        }
+        const bool host = step.where == Where::host;
+        const bool early = step.stage == felix::HostStage::pre_dnat ||
+                           (step.stage == felix::HostStage::untracked && step.direction == Direction::ingress);
+        Judgement& judgement = trace_.judgements.emplace_back();
+        judgement.node = node_;
+        judgement.direction = step.direction;
+        judgement.interface = step.direction == Direction::ingress && host   ? journey.in_interface
+                              : step.direction == Direction::egress && !host ? journey.in_interface
+                                                                             : journey.out_interface;
+        judgement.packet = host && early ? journey.before_dnat.value_or(journey.packet) : journey.packet;
+        if (host) {
+            judgement.stage = step.stage;
+            judgement.endpoint = {End::Kind::host_endpoint,
+                                  step.endpoint,
+                                  node_,
+                                  judgement.interface,
+                                  "host endpoint " + step.endpoint.name,
+                                  {}};
+        } else {
+            judgement.endpoint = step.direction == Direction::egress ? trace_.source : trace_.destination;
+        }
+        judgement.evaluation = step.evaluation;
+    }
+
+    ClusterView& view_;
+    Trace& trace_;
+    std::string node_;
+};
+
+bool is_workload(const End& end) { return end.kind == End::Kind::workload; }
+
+/// Where the packet goes in or out at the side of the network: as asked for, at the host endpoint that was named, or
+/// found out.
+std::string network_side(const ClusterView& view, const Trace& trace, const std::string& node, const End& end,
+                         const net::Ip& own, const net::Ip& other) {
+    if (!trace.interface.empty()) {
+        return trace.interface;
+    }
+    return end.kind == End::Kind::host_endpoint && end.node == node && !end.interface.empty() ? end.interface : view.interface_towards(node, other, own);
+}
+
+/// The node that has the address that the client dialed, if that is neither end's.
+std::string translating_node(const ClusterView& view, const Trace& trace) {
+    if (!trace.before_dnat) {
+        return {};
+    }
+    const auto* holder = view.names().find(trace.before_dnat->destination);
+    return holder == nullptr ? std::string{} : holder->node;
+}
+
+Result<felix::Packet> before_translation(const felix::Packet& packet, const std::string& dialed) {
+    const std::size_t colon = dialed.rfind(':');
+    std::string address = dialed.substr(0, colon);
+    if (address.starts_with('[') && address.ends_with(']')) {
+        address = address.substr(1, address.size() - 2);
+    }
+    const auto ip = net::Ip::parse(address);
+    const auto port = colon == std::string::npos ? std::nullopt : net::PortRange::parse(dialed.substr(colon + 1));
+    if (!ip || !port || port->first() != port->last() || ip->family() != packet.family() || !packet.destination_port) {
+        return fail("'" + dialed + "' is not what a client dials: ADDRESS:PORT of the family of both ends");
+    }
+    felix::Packet out = packet;
+    out.destination = *ip;
+    out.destination_port = port->first();
+    return out;
 }
 
 }  // namespace
@@ -125,32 +209,71 @@ Result<Trace> make_trace(const ClusterView& view, const TraceOptions& options) {
                                      : std::nullopt;
     MANUL_TRY(const Addresses addresses, common_family(trace.source, trace.destination, family));
     MANUL_TRY(trace.packet, make_packet(addresses, options));
+    trace.interface = options.interface;
+    if (!options.dialed.empty()) {
+        MANUL_TRY(trace.before_dnat, before_translation(trace.packet, options.dialed));
+    }
+    return trace;
+}
+
+Trace make_trace(End source, End destination, const felix::Packet& packet) {
+    Trace trace;
+    trace.source = std::move(source);
+    trace.destination = std::move(destination);
+    trace.packet = packet;
     return trace;
 }
 
 void judge(ClusterView& view, Trace& trace) {
     const End& from = trace.source;
     const End& to = trace.destination;
-    if (from.kind == End::Kind::workload && from.endpoint == to.endpoint && to.kind == End::Kind::workload) {
-        trace.notes.push_back("both ends are the same workload: such traffic does not leave it and meets no policy");
+    const bool same_node = !from.node.empty() && from.node == to.node;
+    if (is_workload(from) && is_workload(to) && from.endpoint == to.endpoint && !trace.before_dnat) {
+        trace.notes.emplace_back("both ends are the same workload: such traffic does not leave it and meets no policy");
+        return;
+    }
+    if (same_node && !is_workload(from) && !is_workload(to)) {
+        trace.notes.emplace_back("both ends are the same node: what it sends to itself meets no policy");
         return;
     }
     if (!is_programmed(view, trace, from) || !is_programmed(view, trace, to)) {
         return;
     }
-    if (!judge_workload(view, trace, from, Direction::egress)) {
-        return;
+    const net::Ip& source = trace.packet.source;
+    const net::Ip& destination = trace.packet.destination;
+    const std::string through = translating_node(view, trace);
+    if (!from.node.empty()) {
+        const bool translated_here = through.empty() || through == from.node;
+        const std::string out = same_node && translated_here
+                                    ? (is_workload(to) ? to.interface : std::string{})
+                                    : network_side(view, trace, from.node, from, source, destination);
+        if (!NodeLeg(view, trace, from.node).judge(is_workload(from) ? from.interface : "", out, translated_here)) {
+            return;
+        }
+        if (same_node && translated_here && is_workload(from) && !is_workload(to)) {
+            trace.notes.push_back(own_node_text(view.node(from.node).config->endpoint_to_host));
+        }
+        if (same_node && translated_here) {
+            if (!is_workload(from) && trace.judgements.empty()) {
+                trace.notes.emplace_back(
+                    "what a node sends to its own workloads (probes, for example) meets no policy");
+            }
+            return;
+        }
     }
-    const bool same_node = !from.node.empty() && from.node == to.node;
-    if (from.kind == End::Kind::workload && to.kind == End::Kind::node && same_node) {
-        judge_own_node(view, trace);
-        return;
+    // A node between the ends that translates: a client dialed its node port.
+    if (!through.empty() && through != from.node && through != to.node) {
+        const std::string in = network_side(view, trace, through, {}, trace.before_dnat->destination, source);
+        const std::string out = network_side(view, trace, through, {}, trace.before_dnat->destination, destination);
+        if (!NodeLeg(view, trace, through).judge(in, out, true)) {
+            return;
+        }
     }
-    if (to.kind == End::Kind::workload && from.kind == End::Kind::node && same_node) {
-        trace.notes.push_back("what a node sends to its own workloads (probes, for example) meets no policy");
-        return;
+    if (!to.node.empty()) {
+        const bool translated_here = through == to.node || (through.empty() && from.node.empty());
+        const std::string in = network_side(view, trace, to.node, to, is_workload(to) ? source : destination, source);
+        (void)NodeLeg(view, trace, to.node).judge(in, is_workload(to) ? to.interface : "", translated_here);
     }
-    (void)judge_workload(view, trace, to, Direction::ingress);
 }
 
 ExitCode policy_trace(const Context& context, const TraceOptions& options) {
@@ -158,6 +281,7 @@ ExitCode policy_trace(const Context& context, const TraceOptions& options) {
     if (!view) {
         return context.fail(describe(view.error()));
     }
+    tell_this_node(*view, context.settings.node_name);
     auto trace = make_trace(*view, options);
     if (!trace) {
         return context.fail(trace.error().message);

@@ -13,6 +13,7 @@
 #include "ctl/policy/ends.hpp"
 #include "felix/eval/evaluate.hpp"
 #include "felix/eval/packet.hpp"
+#include "felix/model/host_endpoint.hpp"
 
 namespace manul::ctl {
 
@@ -24,6 +25,8 @@ struct TraceOptions {
     std::optional<std::uint16_t> source_port;
     std::optional<std::uint8_t> icmp_type;
     std::optional<std::uint8_t> icmp_code;
+    std::string dialed;     ///< ADDRESS:PORT before destination translation; empty: `destination` and `port`
+    std::string interface;  ///< of the nodes, towards the network; empty: found out or guessed
     bool v4 = false;
     bool v6 = false;
     bool short_ = false;  ///< the verdicts alone
@@ -35,6 +38,9 @@ struct Judgement {
     std::string node;
     felix::Direction direction = felix::Direction::egress;
     End endpoint;
+    std::string interface;                  ///< of the node, at which it is judged
+    std::optional<felix::HostStage> stage;  ///< of a host endpoint's policy
+    felix::Packet packet;  ///< as it is judged here: before destination translation where that is later
     felix::Evaluation evaluation;
 };
 
@@ -43,6 +49,8 @@ struct Trace {
     End source;
     End destination;
     felix::Packet packet;
+    std::optional<felix::Packet> before_dnat;  ///< where that is another one
+    std::string interface;                     ///< as asked for
     felix::Verdict verdict = felix::Verdict::allow;
     std::vector<Judgement> judgements;  ///< up to the one that denied
     std::vector<std::string> notes;     ///< what a reader may not expect
@@ -50,6 +58,8 @@ struct Trace {
 
 /// Both ends and the packet that the options name.
 [[nodiscard]] Result<Trace> make_trace(const ClusterView& view, const TraceOptions& options);
+/// Between two ends; judges nothing yet.
+[[nodiscard]] Trace make_trace(End source, End destination, const felix::Packet& packet);
 /// Judges `trace.packet` on its way from end to end.
 void judge(ClusterView& view, Trace& trace);
 

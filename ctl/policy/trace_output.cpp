@@ -30,7 +30,26 @@ std::string policy_text(const felix::PolicyId& id) {
     return fmt::format("{} {}{}{}", to_string(id.kind), id.ns, id.ns.empty() ? "" : "/", id.name);
 }
 
-std::string_view verdict_text(Verdict verdict) { return verdict == Verdict::deny ? "Deny" : "Allow"; }
+std::string_view verdict_text(Verdict verdict) {
+    return verdict == Verdict::deny ? "Deny" : verdict == Verdict::allow ? "Allow" : "None";
+}
+
+/// What the client dialed: "192.0.2.1:30080".
+std::string dialed_text(const Trace& trace) {
+    const bool v4 = trace.before_dnat->family() == net::Family::v4;
+    return fmt::format("{}{}{}:{}", v4 ? "" : "[", trace.before_dnat->destination.to_string(), v4 ? "" : "]",
+                       trace.before_dnat->destination_port.value_or(0));
+}
+
+/// "ingress of pod default/web, on node n1"; "untracked ingress of host endpoint up at eth0, on node n1".
+std::string judge_text(const Judgement& judgement) {
+    if (!judgement.stage) {
+        return fmt::format("{} of {}, on node {}", to_string(judgement.direction), judgement.endpoint.label,
+                           judgement.node);
+    }
+    return fmt::format("{} {} of {} at {}, on node {}", to_string(*judgement.stage), to_string(judgement.direction),
+                       judgement.endpoint.label, judgement.interface, judgement.node);
+}
 
 std::string_view decided_text(DecidedBy by) {
     switch (by) {
@@ -111,13 +130,15 @@ public:
     Text(ClusterView& view, const Trace& trace) : view_(view), trace_(trace) {}
 
     std::string take(bool short_) {
-        line(0, fmt::format("{} -> {}: {}", end_text(trace_.source), end_text(trace_.destination),
-                            describe(trace_.packet)));
+        const std::string dialed = trace_.before_dnat ? fmt::format(" (dialed {})", dialed_text(trace_)) : "";
+        line(0, fmt::format("{} -> {}: {}{}", end_text(trace_.source), end_text(trace_.destination),
+                            describe(trace_.packet), dialed));
         for (const Judgement& judgement : trace_.judgements) {
             const felix::Snapshot& snapshot = view_.node(judgement.node);
             line(0, "");
-            line(0, fmt::format("{} of {}, on node {}: {}", to_string(judgement.direction), judgement.endpoint.label,
-                                judgement.node, verdict_text(judgement.evaluation.verdict)));
+            const Verdict verdict = judgement.evaluation.verdict;
+            line(0, fmt::format("{}: {}", judge_text(judgement),
+                                verdict == Verdict::none ? "no decision" : verdict_text(verdict)));
             if (!short_) {
                 steps(snapshot, judgement);
             }
@@ -125,7 +146,7 @@ public:
         }
         if (trace_.judgements.empty()) {
             line(0, "");
-            line(0, "No workload of the cluster is judged on this way.");
+            line(0, "No workload or host endpoint of the cluster is judged on this way.");
         }
         for (const std::string& note : trace_.notes) {
             line(0, "");
@@ -150,18 +171,18 @@ private:
             line(1, "tier " + tier.tier);
             for (const PolicyStep& policy : tier.policies) {
                 line(2, policy_text(policy.id));
-                rules(3, snapshot, rules_of(snapshot, policy, judgement.direction), policy.rules);
+                rules(3, snapshot, rules_of(snapshot, policy, judgement.direction), policy.rules, judgement.packet);
             }
             line(2, outcome_words(tier.outcome));
         }
         for (const ProfileStep& profile : judgement.evaluation.profiles) {
             line(1, "profile " + profile.name + (profile.exists ? "" : " does not exist"));
-            rules(2, snapshot, rules_of(snapshot, profile, judgement.direction), profile.rules);
+            rules(2, snapshot, rules_of(snapshot, profile, judgement.direction), profile.rules, judgement.packet);
         }
     }
 
     void rules(std::size_t depth, const felix::Snapshot& snapshot, const std::vector<felix::Rule>* rules,
-               const std::vector<RuleStep>& steps) {
+               const std::vector<RuleStep>& steps, const felix::Packet& packet) {
         if (steps.empty()) {
             line(depth, "no rules in this direction");
         }
@@ -170,7 +191,7 @@ private:
             const std::string text = rule == nullptr ? std::string(to_string(step.action)) : describe(snapshot, *rule);
             line(depth, fmt::format("{} rule {}: {}", step.matched ? "*" : " ", step.index, text));
             if (!step.matched && rule != nullptr) {
-                line(depth + 2, mismatch(snapshot, *rule, trace_.packet));
+                line(depth + 2, mismatch(snapshot, *rule, packet));
             }
         }
     }
@@ -202,7 +223,22 @@ json::array rules_json(const felix::Snapshot& snapshot, const std::vector<felix:
     return list;
 }
 
-json::object judgement_json(const felix::Snapshot& snapshot, const Judgement& judgement, const felix::Packet& packet) {
+json::object packet_json(const felix::Packet& packet) {
+    json::object out{{"protocol", packet.protocol.to_string()}};
+    const auto add = [&out](const char* name, const auto& number) {
+        if (number) {
+            out[name] = *number;
+        }
+    };
+    add("sourcePort", packet.source_port);
+    add("destinationPort", packet.destination_port);
+    add("icmpType", packet.icmp_type);
+    add("icmpCode", packet.icmp_code);
+    return out;
+}
+
+json::object judgement_json(const felix::Snapshot& snapshot, const Judgement& judgement) {
+    const felix::Packet& packet = judgement.packet;
     const felix::Evaluation& evaluation = judgement.evaluation;
     json::array tiers;
     for (const TierStep& tier : evaluation.tiers) {
@@ -232,6 +268,8 @@ json::object judgement_json(const felix::Snapshot& snapshot, const Judgement& ju
     return {{"node", judgement.node},
             {"direction", to_string(judgement.direction)},
             {"endpoint", judgement.endpoint.label},
+            {"interface", judgement.interface},
+            {"stage", judgement.stage ? json::value(to_string(*judgement.stage)) : json::value()},
             {"verdict", verdict_text(evaluation.verdict)},
             {"decidedBy", decided_text(evaluation.decided_by)},
             {"decision", decision_text(evaluation)},
@@ -243,20 +281,6 @@ json::object judgement_json(const felix::Snapshot& snapshot, const Judgement& ju
 
 json::object end_json(const End& end, const net::Ip& address) {
     return {{"label", end.label}, {"node", end.node}, {"interface", end.interface}, {"address", address.to_string()}};
-}
-
-json::object packet_json(const felix::Packet& packet) {
-    json::object out{{"protocol", packet.protocol.to_string()}};
-    const auto add = [&out](const char* name, const auto& number) {
-        if (number) {
-            out[name] = *number;
-        }
-    };
-    add("sourcePort", packet.source_port);
-    add("destinationPort", packet.destination_port);
-    add("icmpType", packet.icmp_type);
-    add("icmpCode", packet.icmp_code);
-    return out;
 }
 
 }  // namespace
@@ -289,9 +313,10 @@ std::string decision_text(const felix::Evaluation& evaluation) {
         case DecidedBy::missing_profile:
             return fmt::format("denied: profile {} does not exist", evaluation.profiles.back().name);
         case DecidedBy::failsafe:
-            return "allowed: a failsafe port";
+            return evaluation.verdict == Verdict::allow ? "allowed: a failsafe port"
+                                                        : "left to what comes next: a failsafe port";
         case DecidedBy::nothing:
-            return "left to what comes next";
+            return "left to what comes next: no rule decided";
         case DecidedBy::no_profile:
             break;
     }
@@ -303,10 +328,11 @@ std::string trace_text(ClusterView& view, const Trace& trace, bool short_) { ret
 json::object trace_json(ClusterView& view, const Trace& trace) {
     json::array judgements;
     for (const Judgement& judgement : trace.judgements) {
-        judgements.emplace_back(judgement_json(view.node(judgement.node), judgement, trace.packet));
+        judgements.emplace_back(judgement_json(view.node(judgement.node), judgement));
     }
     json::array notes(trace.notes.begin(), trace.notes.end());
     return {{"verdict", verdict_text(trace.verdict)},
+            {"dialed", trace.before_dnat ? json::value(dialed_text(trace)) : json::value()},
             {"source", end_json(trace.source, trace.packet.source)},
             {"destination", end_json(trace.destination, trace.packet.destination)},
             {"packet", packet_json(trace.packet)},

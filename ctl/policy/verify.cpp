@@ -17,6 +17,7 @@
 #include "base/try.hpp"
 #include "ctl/output/document.hpp"
 #include "ctl/policy/cluster_view.hpp"
+#include "ctl/policy/this_node.hpp"
 #include "felix/io/last_good_journal.hpp"
 #include "felix/io/nft_apply.hpp"
 #include "felix/nft/tracker.hpp"
@@ -128,6 +129,8 @@ Result<Findings> look(const Context& context, const VerifyOptions& options) {
         return fail(describe(view.error()));
     }
     view->restore(context.settings.node_name, felix::io::LastGoodJournal(context.settings.state_dir).load());
+    MANUL_TRY(auto interfaces, read_interfaces());
+    view->tell_interfaces(context.settings.node_name, std::move(interfaces));
     MANUL_TRY(auto socket, felix::io::NftSocket::open());
     MANUL_TRY(const auto before, socket.read());
     const felix::Snapshot& snapshot = view->node(context.settings.node_name);

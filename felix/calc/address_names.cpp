@@ -33,6 +33,8 @@ std::vector<net::Ip> addresses_of(const model::WorkloadEndpoint& endpoint) {
     return out;
 }
 
+}  // namespace
+
 std::vector<net::Ip> addresses_of(const model::Node& node) {
     std::vector<net::Ip> out;
     if (node.spec.bgp && node.spec.bgp->ipv4_address) {
@@ -46,8 +48,6 @@ std::vector<net::Ip> addresses_of(const model::Node& node) {
     }
     return out;
 }
-
-}  // namespace
 
 std::string workload_label(const model::WorkloadEndpoint& endpoint) {
     const bool pod = !endpoint.spec.pod.empty();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/model/kind.hpp"
+#include "config/model/node.hpp"
 #include "config/model/resource.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "felix/calc/event.hpp"
@@ -46,5 +47,7 @@ private:
 
 /// "pod NAMESPACE/NAME" of an endpoint that belongs to a pod, else "workload NAMESPACE/NAME".
 [[nodiscard]] std::string workload_label(const model::WorkloadEndpoint& endpoint);
+/// All that the Node says to be its own.
+[[nodiscard]] std::vector<net::Ip> addresses_of(const model::Node& node);
 
 }  // namespace manul::felix

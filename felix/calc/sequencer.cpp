@@ -56,7 +56,9 @@ Snapshot Sequencer::snapshot() const {
     }
     out.policies = policies_.told();
     out.profiles = profiles_.told();
-    out.endpoints = endpoints_.told();
+    for (const auto& [key, endpoint] : endpoints_.told()) {
+        out.apply(EndpointUpdated{endpoint});
+    }
     out.host_endpoints = host_endpoints_.told();
     out.routes = routes_.told();
     out.in_sync = !in_sync_.told().empty();

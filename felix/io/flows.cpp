@@ -47,13 +47,14 @@ std::optional<std::uint8_t> number_of(ByteView transport, std::uint16_t type) {
     return bytes.empty() ? std::nullopt : std::optional(bytes[0]);
 }
 
-std::optional<Packet> flow_of(net::Family family, ByteView attributes) {
+std::optional<Flow> flow_of(net::Family family, ByteView attributes) {
     const bool v4 = family == net::Family::v4;
     const ByteView original = find(attributes, CTA_TUPLE_ORIG);
     const ByteView reply = find(attributes, CTA_TUPLE_REPLY);
     const auto source = net::Ip::from_bytes(find(find(original, CTA_TUPLE_IP), v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC));
     // Who answers is who was reached: the reply's source.
     const auto destination = net::Ip::from_bytes(find(find(reply, CTA_TUPLE_IP), v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC));
+    const auto dialed = net::Ip::from_bytes(find(find(original, CTA_TUPLE_IP), v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST));
     const ByteView transport = find(original, CTA_TUPLE_PROTO);
     const auto protocol = net::Protocol::make(number_of(transport, CTA_PROTO_NUM).value_or(0));
     if (!source || !destination || !protocol) {
@@ -70,11 +71,18 @@ std::optional<Packet> flow_of(net::Family family, ByteView attributes) {
         packet.icmp_type = number_of(transport, CTA_PROTO_ICMPV6_TYPE);
         packet.icmp_code = number_of(transport, CTA_PROTO_ICMPV6_CODE);
     }
-    return packet;
+    Packet first = packet;
+    first.destination = dialed.value_or(packet.destination);
+    if (protocol->has_ports()) {
+        first.destination_port = port_of(transport, CTA_PROTO_DST_PORT);
+    }
+    const bool translated =
+        first.destination != packet.destination || first.destination_port != packet.destination_port;
+    return Flow{packet, translated ? std::optional(first) : std::nullopt};
 }
 
 /// Reads one dump to its end.
-Result<void> read_dump(int fd, net::Family family, std::vector<Packet>& flows) {
+Result<void> read_dump(int fd, net::Family family, std::vector<Flow>& flows) {
     std::vector<std::uint8_t> buffer(kReceiveSize);
     for (;;) {
         const ssize_t size = ::recv(fd, buffer.data(), buffer.size(), 0);
@@ -105,14 +113,14 @@ Result<void> read_dump(int fd, net::Family family, std::vector<Packet>& flows) {
 
 }  // namespace
 
-Result<std::vector<Packet>> read_flows() {
+Result<std::vector<Flow>> read_flows() {
     const UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
     if (!fd) {
         return fail(std::string("cannot open a conntrack netlink socket: ") + std::strerror(errno));
     }
     const timeval patience{10, 0};
     (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    std::vector<Packet> flows;
+    std::vector<Flow> flows;
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
         netlink::RequestBuffer request;
         const nfgenmsg fixed{static_cast<std::uint8_t>(family == net::Family::v4 ? NFPROTO_IPV4 : NFPROTO_IPV6),

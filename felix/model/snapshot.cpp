@@ -66,9 +66,14 @@ void Snapshot::apply(const Update& update) {
             [this](const ProfileUpdated& change) { profiles.insert_or_assign(change.profile->name, change.profile); },
             [this](const ProfileRemoved& change) { profiles.erase(change.name); },
             [this](const EndpointUpdated& change) {
+                forget_interface(change.endpoint->key);
                 endpoints.insert_or_assign(change.endpoint->key, change.endpoint);
+                by_interface_.insert_or_assign(change.endpoint->interface, change.endpoint->key);
             },
-            [this](const EndpointRemoved& change) { endpoints.erase(change.key); },
+            [this](const EndpointRemoved& change) {
+                forget_interface(change.key);
+                endpoints.erase(change.key);
+            },
             [this](const HostEndpointUpdated& change) {
                 host_endpoints.insert_or_assign(change.endpoint->key, change.endpoint);
             },
@@ -80,14 +85,29 @@ void Snapshot::apply(const Update& update) {
         update);
 }
 
+/// Another endpoint that has the interface by now keeps it.
+void Snapshot::forget_interface(const EndpointKey& key) {
+    const auto known = endpoints.find(key);
+    if (known == endpoints.end()) {
+        return;
+    }
+    if (const auto entry = by_interface_.find(known->second->interface);
+        entry != by_interface_.end() && entry->second == key) {
+        by_interface_.erase(entry);
+    }
+}
+
 bool Snapshot::is_workload_interface(std::string_view name) const {
     return std::ranges::any_of(config->interface_prefixes,
                                [name](const std::string& prefix) { return name.starts_with(prefix); });
 }
 
 const Endpoint* Snapshot::workload_at(std::string_view interface) const {
-    const auto found = std::ranges::find_if(
-        endpoints, [interface](const auto& entry) { return entry.second->interface == interface; });
+    const auto known = by_interface_.find(interface);
+    if (known == by_interface_.end()) {
+        return nullptr;
+    }
+    const auto found = endpoints.find(known->second);
     return found == endpoints.end() ? nullptr : &*found->second;
 }
 

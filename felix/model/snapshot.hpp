@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -55,6 +56,11 @@ struct Snapshot {
     [[nodiscard]] const HostEndpoint* host_endpoint_at(std::string_view interface, HostStage stage) const;
 
     bool operator==(const Snapshot&) const = default;
+
+private:
+    void forget_interface(const EndpointKey& key);
+
+    std::map<std::string, EndpointKey, std::less<>> by_interface_;  ///< of `endpoints`
 };
 
 }  // namespace manul::felix

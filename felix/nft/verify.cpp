@@ -148,7 +148,7 @@ private:
             }
             std::map<ElementKey, Element> elements;
             for (const Element& element : list->elements) {
-                elements.emplace(element.key, element);
+                elements.emplace(element.key, Element{element.key, list->ranges ? element.end : ElementKey{}, {}});
             }
             const auto shape = list->ranges ? SetType::Shape::ranges : SetType::Shape::members;
             if (elements_of(held->second, shape) != elements) {

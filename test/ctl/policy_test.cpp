@@ -140,6 +140,114 @@ TEST_CASE("impact tells which endpoints change and which connections flip, stage
     CHECK(impact_of("", {.staged = true}) == gone);
 }
 
+TEST_CASE("trace asks host endpoints at every stage, wherever the packet passes them") {
+    Tool tool = cluster();
+    tool.apply(R"(---
+{apiVersion: projectcalico.org/v3, kind: Node, metadata: {name: n2}, spec: {bgp: {ipv4Address: 192.0.2.2/24}}}
+---
+{apiVersion: projectcalico.org/v3, kind: HostEndpoint, metadata: {name: up2, labels: {role: gate}},
+ spec: {node: n2, interfaceName: eth0, expectedIPs: [192.0.2.2]}}
+---
+{apiVersion: projectcalico.org/v3, kind: HostEndpoint, metadata: {name: side2, labels: {role: side}},
+ spec: {node: n2, expectedIPs: [198.18.0.2]}}
+---
+{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: pre}, spec: {selector: role == 'gate',
+ preDNAT: true, applyOnForward: true, types: [Ingress], ingress: [{action: Deny, protocol: TCP,
+ source: {nets: [203.0.113.0/24]}, destination: {ports: [30080]}}]}}
+---
+{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: fwd}, spec: {selector: role == 'gate',
+ applyOnForward: true, types: [Ingress], ingress: [{action: Allow, protocol: TCP, destination: {ports: [80]}}]}}
+---
+{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: raw}, spec: {selector: role == 'gate',
+ doNotTrack: true, applyOnForward: true, types: [Ingress], ingress: [{action: Allow, protocol: UDP,
+ destination: {ports: [7000]}}]}}
+)");
+    // The node itself: normal policy, failsafe ports, what is accepted untracked.
+    const std::string web = tool.trace(options("203.0.113.7", "node/n2", 80));
+    CHECK(web.find("untracked ingress of host endpoint up2 at eth0, on node n2: no decision\n  => left to what comes "
+                   "next: no rule decided") != std::string::npos);
+    CHECK(web.find("preDNAT ingress of host endpoint up2 at eth0, on node n2: no decision") != std::string::npos);
+    CHECK(web.find("normal ingress of host endpoint up2 at eth0, on node n2: Allow\n  => allowed by rule 0 of "
+                   "GlobalNetworkPolicy fwd in tier default") != std::string::npos);
+    CHECK(web.ends_with("ALLOWED\n"));
+    const std::string closed = tool.trace(options("203.0.113.7", "192.0.2.2", 81));
+    CHECK(closed.find("=> denied at the end of tier default: no rule matched of GlobalNetworkPolicy fwd") !=
+          std::string::npos);
+    CHECK(closed.ends_with("DENIED\n"));
+    CHECK(tool.trace(options("203.0.113.7", "host/up2", 22)).find("=> allowed: a failsafe port") != std::string::npos);
+    TraceOptions untracked = options("203.0.113.7", "host/up2", 7000);
+    untracked.protocol = "udp";
+    const std::string raw = tool.trace(untracked);
+    CHECK(raw.find("untracked ingress of host endpoint up2 at eth0, on node n2: Allow") != std::string::npos);
+    CHECK(raw.find("normal") == std::string::npos);
+    // By address alone, and an interface that the question names.
+    CHECK(tool.trace(options("203.0.113.7", "host/side2", 80))
+              .find("normal ingress of host endpoint side2 at (interface of 198.18.0.2)") != std::string::npos);
+    TraceOptions elsewhere = options("203.0.113.7", "node/n2", 80);
+    elsewhere.interface = "eth7";
+    CHECK(tool.trace(elsewhere).find("No workload or host endpoint of the cluster is judged") != std::string::npos);
+    // What is forwarded to a pod: the host endpoint's word, then the pod's own.
+    const std::string pod = tool.trace(options("default/a", "default/b", 80));
+    CHECK(pod.find("forward ingress of host endpoint up2 at eth0, on node n2: Allow") < pod.find("ingress of pod "));
+    CHECK(pod.ends_with("ALLOWED\n"));
+    CHECK(tool.trace(options("203.0.113.7", "default/b", 80)).ends_with("DENIED\n"));
+    // A node port: preDNAT policy sees what was dialed.
+    TraceOptions port = options("203.0.113.7", "default/b", 80);
+    port.dialed = "192.0.2.2:30080";
+    const std::string dialed = tool.trace(port);
+    CHECK(dialed.find("(dialed 192.0.2.2:30080)") != std::string::npos);
+    CHECK(dialed.find("preDNAT ingress of host endpoint up2 at eth0, on node n2: Deny\n  => denied by rule 0 of "
+                      "GlobalNetworkPolicy pre in tier default") != std::string::npos);
+    // Dialed at another node, which translates and passes it on.
+    port = options("203.0.113.7", "default/a", 80);
+    port.dialed = "192.0.2.2:30080";
+    CHECK(tool.trace(port).find("preDNAT ingress of host endpoint up2 at eth0, on node n2: Deny") != std::string::npos);
+    port.dialed = "192.0.2.2";
+    CHECK(tool.trace(port).find("ADDRESS:PORT") != std::string::npos);
+    // From one node to another: egress here, ingress there.
+    tool.apply(R"({apiVersion: projectcalico.org/v3, kind: HostEndpoint, metadata: {name: all1},
+ spec: {node: n1, interfaceName: '*', profiles: [projectcalico-default-allow]}})");
+    const std::string nodes = tool.trace(options("node/n1", "node/n2", 80));
+    CHECK(nodes.find("normal egress of host endpoint all1 at (unknown), on node n1: Allow\n  => allowed by rule 0 of "
+                     "profile projectcalico-default-allow") != std::string::npos);
+    CHECK(nodes.find("normal ingress of host endpoint up2 at eth0, on node n2: Allow") != std::string::npos);
+    CHECK(tool.trace(options("node/n1", "host/all1", 80)).find("both ends are the same node") != std::string::npos);
+    untracked = options("203.0.113.7", "host/up2", 80);
+    untracked.format = "json";
+    CHECK(tool.trace(untracked).find("\"stage\": \"normal\"") != std::string::npos);
+}
+
+TEST_CASE("impact tells what a host endpoint and its policies would close and open") {
+    Tool tool = cluster();
+    const auto impact_of = [&tool](const std::string& text, ImpactOptions wanted) {
+        tool.input = text;
+        tool.out.clear();
+        wanted.input.paths = {"-"};
+        REQUIRE(policy_impact(tool.context(), wanted) == ExitCode::ok);
+        return tool.out;
+    };
+    const std::string host = R"(---
+{apiVersion: projectcalico.org/v3, kind: HostEndpoint, metadata: {name: up1, labels: {role: gate}},
+ spec: {node: n1, interfaceName: eth0, expectedIPs: [192.0.2.1]}}
+)";
+    const std::string closing = impact_of(host, {});
+    CHECK(closing.find("host endpoint up1 on n1: new, closes the node's interface") != std::string::npos);
+    CHECK(closing.find("198.51.100.1 -> host endpoint up1: TCP 64999, UDP 64999, ICMP type 8: allowed -> DENIED\n    "
+                       "denied: no policy applies and no profile allows it") != std::string::npos);
+    tool.apply(host);
+    CHECK(impact_of(host, {}).starts_with("0 endpoints"));
+    CHECK(impact_of(host, {.remove = true}).find("host endpoint up1 on n1: goes") != std::string::npos);
+    const std::string forward = impact_of(R"(
+{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: fwd}, spec: {selector: role == 'gate',
+ applyOnForward: true, types: [Ingress], ingress: [{action: Allow, protocol: TCP, destination: {ports: [80]}}]}})",
+                                          {});
+    CHECK(forward.find("  forward ingress: gains GlobalNetworkPolicy fwd\n  normal ingress: gains") !=
+          std::string::npos);
+    CHECK(forward.find("198.51.100.1 -> pod default/a: TCP 64999, UDP 64999, ICMP type 8: allowed -> DENIED") !=
+          std::string::npos);
+    CHECK(forward.find("198.51.100.1 -> host endpoint up1: TCP 80: denied -> ALLOWED") != std::string::npos);
+}
+
 TEST_CASE("counters are summed by policy, and rules stand below them") {
     std::vector<RuleCount> counts(3);
     counts[0] = {"NetworkPolicy", "default", "web", "default", "ingress", "Allow", "", 1, "2", 5, 300};

@@ -132,6 +132,50 @@ def main():
         node.ctl("delete", "workloadendpoint", "node1-k8s-c-eth0")
         expect_denial(node, "c", "b", 82, "denied egress", "the source address is not the workload's")
 
+        # Host endpoints: what trace says is what packets meet, and verify knows which interface an address stands for.
+        node.serve_node(80, 22)
+        node.apply("""---
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: all, labels: {role: gate}}
+spec: {node: node1, interfaceName: '*', profiles: [projectcalico-default-allow]}
+---
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: up, labels: {role: up}}
+spec: {node: node1, expectedIPs: [192.0.9.1]}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: forward}
+spec:
+  selector: role == 'gate'
+  applyOnForward: true
+  types: [Ingress]
+  ingress: [{action: Deny, protocol: TCP, destination: {ports: [84]}}, {action: Allow}]
+""")
+        node.serve("b", 84)
+        wait_until("the forward policy is in the kernel", lambda: "dport 84" in sh(
+            f"ip netns exec {node.ns} nft list table ip manul_h").stdout, node)
+        assert not node.connects("a", "b", 84, patience=0.5)
+        forward = trace(node, "default/a", "default/b", "TCP", "84")
+        assert [j["stage"] for j in forward["judgements"]] == [None, "forward"], forward
+        assert forward["judgements"][1]["decision"] == \
+            "denied by rule 0 of GlobalNetworkPolicy forward in tier default", forward
+        for port, open_ in ((80, False), (22, True)):
+            assert node.reaches_node(port, patience=0.5) == open_
+            answer = trace(node, "192.0.9.2", "192.0.9.1", "TCP", str(port))
+            assert answer["verdict"] == ("Allow" if open_ else "Deny"), answer
+            assert answer["judgements"][-1]["interface"] == "up0", answer
+            assert answer["judgements"][-1]["endpoint"] == "host endpoint up", answer
+        verified = node.ctl("policy", "verify", check=False)
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+        sh(f"ip netns exec {node.ns} nft delete table ip manul_e", check=False)
+        wait_until("felix has repaired its tables", lambda: node.ctl(
+            "policy", "verify", check=False).returncode == 0, node)
+        node.ctl("delete", "hostendpoint", "all", "up")
+        node.ctl("delete", "globalnetworkpolicy", "forward")
+
         # The limit holds for the log and spares nobody.
         node.ctl("apply", "-f", "-", text=CONFIGURATION.replace(
             "denyLogging: Enabled", "denyLogging: Enabled\n  denyLoggingRateLimit: 1/day\n"

@@ -1,4 +1,4 @@
-"""A node of namespaces with pods, the real manul-felix and an SQLite store, for tests of what felix tells.
+"""A node of namespaces with pods and a host outside, the real manul-felix and an SQLite store, for tests of what felix tells.
 
 Everything is in namespaces that carry this process's id, and removed at the end, also after a failure.
 """
@@ -66,7 +66,8 @@ class Node:
             process.wait()
         for pod in self.pods:
             sh(f"ip netns del {self.prefix}-{pod}", check=False)
-        sh(f"ip netns del {self.ns}", check=False)
+        for rest in ("x", "n"):
+            sh(f"ip netns del {self.prefix}-{rest}", check=False)
         shutil.rmtree(self.work, ignore_errors=True)
 
     def address(self, pod, family=4):
@@ -78,6 +79,10 @@ class Node:
                            f"datastore:\n  path: {self.work}/store.db\n")
         sh(f"ip netns add {self.ns} && ip -n {self.ns} link set lo up")
         sh(f"ip netns exec {self.ns} sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv6.conf.default.accept_dad=0")
+        sh(f"ip netns add {self.prefix}-x && ip -n {self.ns} link add up0 type veth peer name eth0 netns {self.prefix}-x"
+           f" && ip -n {self.ns} addr add 192.0.9.1/24 dev up0 && ip -n {self.ns} link set up0 up"
+           f" && ip -n {self.prefix}-x addr add 192.0.9.2/24 dev eth0 && ip -n {self.prefix}-x link set eth0 up"
+           f" && ip -n {self.prefix}-x route add default via 192.0.9.1")
         for pod in self.pods:
             ns, host = f"{self.prefix}-{pod}", f"cali{pod}"
             sh(f"ip netns add {ns} && ip -n {ns} link set lo up"
@@ -93,6 +98,14 @@ class Node:
                f" && ip -n {ns} neigh replace 169.254.1.1 lladdr ee:ee:ee:ee:ee:ee dev eth0 nud permanent"
                f" && ip -n {ns} neigh replace fe80::ecee:eeff:feee:eeee lladdr ee:ee:ee:ee:ee:ee dev eth0"
                f" nud permanent")
+
+    def serve_node(self, *ports):
+        self.serve("n", *ports)
+
+    def reaches_node(self, port, patience=2):
+        """Whether the host outside gets a TCP connection to the node."""
+        return sh(["ip", "netns", "exec", f"{self.prefix}-x", sys.executable, "-c", CLIENT, "192.0.9.1", str(port),
+                   str(patience)], check=False).returncode == 0
 
     def serve(self, pod, *ports):
         server = subprocess.Popen(["ip", "netns", "exec", f"{self.prefix}-{pod}", sys.executable, "-c", SERVER,

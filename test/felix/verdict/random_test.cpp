@@ -6,8 +6,10 @@
 #include "config/model/felix_configuration.hpp"
 #include "test/felix/verdict/random_policies.hpp"
 #include "test/felix/verdict/situation.hpp"
+#include "test/felix/verdict/traced.hpp"
 
-// One long walk: each step changes a few objects, then the kernel must do with many packets what the evaluator says.
+// One long walk: each step changes a few objects, then the kernel must do with many packets what the evaluator says,
+// and `policy trace` must say the same.
 namespace manul::felix::test {
 
 namespace {
@@ -92,11 +94,19 @@ private:
         }
         site_.lab().fire(shots);
         packets_ += shots.size();
+        Traced traced(site_);
         for (std::size_t i = 0; i < shots.size(); ++i) {
             arrived_ += shots[i].arrived ? 1U : 0U;
             const Site::Judgement judgement = site_.judge(*probes[i].from, *probes[i].to, shots[i].packet);
             if (!agrees(shots[i], judgement.fate)) {
                 fail(probes[i]);
+            }
+            const ctl::Trace trace = traced.trace(*probes[i].from, *probes[i].to, shots[i].packet);
+            if ((trace.verdict == Verdict::deny) != (judgement.fate != Fate::arrives)) {
+                FAIL("step " << step_ << ": " << describe(shots[i].packet) << ": trace says "
+                             << (trace.verdict == Verdict::deny ? "deny" : "allow") << ", the evaluator "
+                             << to_string(judgement.fate) << ":\n"
+                             << judgement.trace << site_.describe());
             }
         }
     }

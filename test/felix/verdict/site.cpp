@@ -153,7 +153,8 @@ Site::Process::Process(boost::asio::io_context& io, const std::string& run_dir, 
         flush();
         ++rounds;
     });
-    dataplane->on_interfaces([this](const InterfaceAddresses& interfaces) {
+    dataplane->on_interfaces([this](const InterfaceAddresses& now) {
+        interfaces = now;
         graph.handle(interfaces);
         flush();
     });
@@ -331,6 +332,17 @@ model::WorkloadEndpoint Site::endpoint(const std::string& pod) const {
     }
     FAIL("no pod " << pod);
     return {};
+}
+
+std::vector<Event> Site::events() const {
+    std::vector<Event> events;
+    for (const auto& [key, document] : documents_) {
+        codec::Decoded decoded = codec::decode_and_validate(key.kind, document, codec::Mode::lenient);
+        REQUIRE(decoded.ok());
+        events.emplace_back(ResourcePut{std::move(decoded.resource)});
+    }
+    events.emplace_back(StoreInSync{});
+    return events;
 }
 
 std::vector<model::Key> Site::own_objects() const {

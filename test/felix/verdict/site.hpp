@@ -13,6 +13,7 @@
 #include "config/model/workload_endpoint.hpp"
 #include "config/store/memory.hpp"
 #include "config/store/store.hpp"
+#include "felix/calc/event.hpp"
 #include "felix/calc/graph.hpp"
 #include "felix/eval/evaluate.hpp"
 #include "felix/eval/path.hpp"
@@ -77,6 +78,9 @@ public:
     [[nodiscard]] const Party& party(const std::string& name) const;
     [[nodiscard]] const std::map<std::string, Party>& parties() const noexcept { return parties_; }
     [[nodiscard]] const Snapshot& snapshot() const noexcept { return daemon_->snapshot; }
+    /// Everything that is stored, as felix learns it.
+    [[nodiscard]] std::vector<Event> events() const;
+    [[nodiscard]] const InterfaceAddresses& interfaces() const noexcept { return daemon_->interfaces; }
     /// Stored objects besides those of the cluster, or changed ones, as YAML.
     [[nodiscard]] std::string describe() const;
     [[nodiscard]] std::vector<model::Key> own_objects() const;
@@ -105,6 +109,7 @@ private:
 
         Graph graph;
         Snapshot snapshot;
+        InterfaceAddresses interfaces;
         std::unique_ptr<io::Dataplane> dataplane;
         std::size_t rounds = 0;
         std::unique_ptr<io::Datastore> datastore;
