@@ -1,11 +1,15 @@
 #include "config/open_store.hpp"
 
+#include <chrono>
+#include <functional>
 #include <memory>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "config/settings.hpp"
+#include "config/store/etcd.hpp"
 #include "config/store/kubernetes.hpp"
 #include "config/store/memory.hpp"
 #include "config/store/sqlite.hpp"
@@ -14,6 +18,18 @@
 namespace manul::config {
 
 namespace {
+
+store::EtcdOptions etcd_options(const EtcdSettings& etcd) {
+    return {.endpoints = etcd.endpoints,
+            .ca_file = etcd.ca_file,
+            .cert_file = etcd.cert_file,
+            .key_file = etcd.key_file,
+            .username = etcd.username,
+            .password = etcd.password,
+            .password_file = etcd.password_file,
+            .prefix = etcd.prefix,
+            .timeout = std::chrono::milliseconds(etcd.timeout_ms)};
+}
 
 Result<std::unique_ptr<store::Store>> open_with(const Settings& settings, const store::SqliteOptions& options) {
     switch (settings.datastore.type) {
@@ -25,10 +41,11 @@ Result<std::unique_ptr<store::Store>> open_with(const Settings& settings, const 
             return store::open_kubernetes(
                 {.kubeconfig = settings.datastore.kubeconfig, .context = settings.datastore.context});
         case DatastoreType::etcd:
+            return store::open_etcd(etcd_options(settings.datastore.etcd));
         case DatastoreType::server:
             break;
     }
-    return fail(fmt::format("datastore.type: this build has no {} datastore; use sqlite or kubernetes",
+    return fail(fmt::format("datastore.type: this build has no {} datastore; use sqlite, etcd or kubernetes",
                             to_string(settings.datastore.type)));
 }
 
@@ -44,6 +61,16 @@ Result<std::unique_ptr<store::Store>> open_store_patiently(const Settings& setti
 
 Result<std::unique_ptr<store::Store>> open_store_for_command(const Settings& settings) {
     return open_with(settings, {.check_on_open = false});
+}
+
+std::function<Result<void>()> make_compactor(const Settings& settings) {
+    if (settings.datastore.type != DatastoreType::etcd) {
+        return {};
+    }
+    return [compact = store::make_etcd_compactor(etcd_options(settings.datastore.etcd))]() -> Result<void> {
+        auto done = compact();
+        return done ? Result<void>() : fail(std::move(done).error().message);
+    };
 }
 
 }  // namespace manul::config

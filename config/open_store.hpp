@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "base/error.hpp"
@@ -16,5 +17,9 @@ namespace manul::config {
 [[nodiscard]] Result<std::unique_ptr<store::Store>> open_store_patiently(const Settings& settings);
 /// The same for command-line programs: does not check the whole file on opening.
 [[nodiscard]] Result<std::unique_ptr<store::Store>> open_store_for_command(const Settings& settings);
+
+/// What discards the store's old history, to be called every few minutes by one process of the cluster. Empty where a
+/// store sees to it by itself.
+[[nodiscard]] std::function<Result<void>()> make_compactor(const Settings& settings);
 
 }  // namespace manul::config

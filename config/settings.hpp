@@ -33,7 +33,8 @@ struct EtcdSettings {
     std::string cert_file;
     std::string key_file;
     std::string username;
-    std::string password_file;
+    std::string password;
+    std::string password_file;  ///< wins over the password
     std::string prefix = "/manul/v1";
     std::int64_t timeout_ms = 5000;
 };

@@ -60,7 +60,7 @@ bool lost_a_race(const StoreError& error) noexcept {
 
 }  // namespace
 
-Chores::Chores(store::Store& store, std::string node, std::function<void()> compact)
+Chores::Chores(store::Store& store, std::string node, std::function<Result<void>()> compact)
     : store_(store), node_(std::move(node)), compact_(std::move(compact)), lease_(node_) {}
 
 Outcome<bool> Chores::hold(SteadyTime steady, WallTime wall) {
@@ -247,7 +247,9 @@ Outcome<Chores::Done> Chores::run(SteadyTime steady, WallTime wall) {
         }
     }
     if (compact_ && is_due(last_compaction_, kCompactEach)) {
-        compact_();
+        if (const auto compacted = compact_(); !compacted) {
+            done.problems.push_back("discarding the datastore's history: " + compacted.error().message);
+        }
     }
     return done;
 }

@@ -28,8 +28,9 @@ public:
     /// A pool of which this part is taken is reported before it is empty.
     static constexpr double kNearlyFull = 0.9;
 
-    /// `store` outlives this object. `compact` discards the store's old revisions, where it has a history of its own.
-    Chores(store::Store& store, std::string node, std::function<void()> compact);
+    /// `store` outlives this object. `compact` discards the store's old revisions, where it has a history of its own;
+    /// empty elsewhere.
+    Chores(store::Store& store, std::string node, std::function<Result<void>()> compact);
 
     struct PoolState {
         std::string name;
@@ -56,7 +57,7 @@ private:
 
     store::Store& store_;
     std::string node_;
-    std::function<void()> compact_;
+    std::function<Result<void>()> compact_;
     LeaseKeeper lease_;
     VanishedNodes vanished_;
     bool held_ = false;

@@ -67,7 +67,8 @@ void Ipamd::run_chores() {
         if (!chores_) {
             if (auto store = config::open_store(settings_)) {
                 chores_store_ = *std::move(store);
-                chores_ = std::make_unique<Chores>(*chores_store_, settings_.node_name, nullptr);
+                chores_ =
+                    std::make_unique<Chores>(*chores_store_, settings_.node_name, config::make_compactor(settings_));
             }
         }
         auto done = chores_ ? chores_->run(std::chrono::steady_clock::now(), wall_now()) : Outcome<Chores::Done>();

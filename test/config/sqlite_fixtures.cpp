@@ -7,6 +7,9 @@
 #include "config/store/memory_backend.hpp"
 #include "config/store/sqlite.hpp"
 #include "config/store/sqlite/sqlite_backend.hpp"
+#ifdef MANUL_WITH_ETCD
+#include "test/config/etcd_fixture.hpp"
+#endif
 #include "test/config/store_contract.hpp"
 
 namespace manul::test {
@@ -16,7 +19,7 @@ std::vector<StoreFixture> store_fixtures() {
     const auto small = store::make_memory_database({.change_log_limit = 20});
     const auto directory = std::make_shared<ScratchDirectory>();
     const store::SqliteOptions small_log{.change_log_limit = 20, .change_log_trim = 5};
-    return {
+    std::vector<StoreFixture> fixtures{
         {
             .name = "memory",
             .open = [database] { return store::make_memory(database); },
@@ -35,6 +38,10 @@ std::vector<StoreFixture> store_fixtures() {
                 },
         },
     };
+#ifdef MANUL_WITH_ETCD
+    fixtures.push_back(etcd_fixture());
+#endif
+    return fixtures;
 }
 
 }  // namespace manul::test

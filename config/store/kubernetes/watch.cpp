@@ -1,16 +1,10 @@
 #include "config/store/kubernetes/watch.hpp"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <random>
 #include <span>
@@ -26,9 +20,9 @@
 #include <boost/json/stream_parser.hpp>
 #include <boost/json/value.hpp>
 
-#include "base/unique_fd.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/document.hpp"
+#include "config/store/event_queue.hpp"
 #include "config/store/kubernetes/api.hpp"
 #include "config/store/kubernetes/json_text.hpp"
 #include "config/store/store.hpp"
@@ -49,52 +43,6 @@ constexpr int kLongestLife = 600;
 /// A stream that ends sooner did not work.
 constexpr milliseconds kWorkingLife{1000};
 
-/// What the streams' thread hands to the watch's owner.
-class Queue {
-public:
-    Queue() : ready_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
-
-    [[nodiscard]] int fd() const noexcept { return ready_.get(); }
-
-    void push(Event event) {
-        const std::lock_guard lock(mutex_);
-        events_.push_back(std::move(event));
-        signal();
-    }
-    void fail(StoreError error) {
-        const std::lock_guard lock(mutex_);
-        error_ = std::move(error);
-        signal();
-    }
-    [[nodiscard]] StoreResult<std::vector<Event>> take() {
-        const std::lock_guard lock(mutex_);
-        std::uint64_t count = 0;
-        if (::read(ready_.get(), &count, sizeof count) < 0 && errno != EAGAIN) {
-            return std::unexpected(error(Code::unavailable, std::string("eventfd: ") + std::strerror(errno)));
-        }
-        if (events_.empty() && error_) {
-            return std::unexpected(*std::exchange(error_, std::nullopt));
-        }
-        if (error_) {
-            signal();  // to be told by the next call
-        }
-        return std::exchange(events_, {});
-    }
-
-private:
-    void signal() {
-        const std::uint64_t one = 1;
-        if (::write(ready_.get(), &one, sizeof one) < 0) {
-            return;  // the counter is at its limit, so the descriptor is readable
-        }
-    }
-
-    UniqueFd ready_;
-    std::mutex mutex_;
-    std::vector<Event> events_;
-    std::optional<StoreError> error_;
-};
-
 /// What all followers share. Used on the streams' thread alone, but for the queue.
 struct Shared {
     Shared(const HttpModule& http, const Access& access, const HttpServer& server, std::string cluster,
@@ -103,7 +51,7 @@ struct Shared {
 
     WatchOptions options;
     std::string identity;
-    Queue queue;
+    EventQueue queue;
     Credentials credentials;
     std::mt19937 random{std::random_device{}()};
     std::unique_ptr<HttpStreams> streams;  // last: its thread ends before the rest goes
