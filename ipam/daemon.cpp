@@ -72,7 +72,7 @@ std::string read_boot_id() {
 Ipamd::Ipamd(Daemon& daemon, const config::Settings& settings, std::unique_ptr<store::Store> store)
     : daemon_(daemon),
       settings_(settings),
-      host_{settings.node_name, read_boot_id()},
+      host_{settings.node_name, read_boot_id(), settings.datastore.type == config::DatastoreType::kubernetes},
       store_(std::move(store)),
       service_(*store_, host_),
       connect_timer_(daemon.io(), [this] { connect(); }),

@@ -32,6 +32,8 @@ inline constexpr const char* kPolicyOnlyAnnotation = "manul.io/policy-only";
 struct HostIdentity {
     std::string node;
     std::string boot_id;
+    /// The store is the Kubernetes API: endpoints follow from Pods, and only their addresses are written here.
+    bool on_kubernetes = false;
 };
 
 /// Namespace of the endpoint: the pod's, "default" for bare containers.

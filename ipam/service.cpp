@@ -94,9 +94,6 @@ Service::Service(store::Store& store, HostIdentity host)
 int Service::watch_fd() const noexcept { return watch_ ? watch_->fd() : -1; }
 
 Outcome<void> Service::start() {
-    if (!store_.transactional()) {
-        return refuse(ErrorCode::try_again, "this datastore has no transactions, which addresses need");
-    }
     former_watch_ = std::move(watch_);
     mtu_.reset();
     source_.forget_all();
@@ -109,15 +106,17 @@ Outcome<void> Service::start() {
         knowledge_.replace(kind, *listing);
         starts.push_back({kind, listing->revision});
     }
-    const auto pods = store_.list({.kind = model::Kind::pod, .ns = std::nullopt, .name_prefix = {}});
-    if (!pods) {
-        return std::unexpected(store_failure(pods.error()));
+    if (!host_.on_kubernetes) {
+        const auto pods = store_.list({.kind = model::Kind::pod, .ns = std::nullopt, .name_prefix = {}});
+        if (!pods) {
+            return std::unexpected(store_failure(pods.error()));
+        }
+        starts.push_back({model::Kind::pod, pods->revision});
+        for (const store::Object& object : pods->items) {
+            note_pod(object);
+        }
+        MANUL_CHECK(sync_pods());
     }
-    starts.push_back({model::Kind::pod, pods->revision});
-    for (const store::Object& object : pods->items) {
-        note_pod(object);
-    }
-    MANUL_CHECK(sync_pods());
     auto watch = store_.watch(starts);
     if (!watch) {
         return std::unexpected(store_failure(watch.error()));
@@ -228,6 +227,26 @@ Outcome<std::size_t> Service::sync_pods() {
     return count;
 }
 
+Outcome<void> Service::check_scheduled(const Request& request, const model::Pod* pod, bool has_endpoint) const {
+    if (!request.is_kubernetes() || request.attachment.ifname != "eth0") {
+        return refuse(ErrorCode::invalid_config,
+                      "with the Kubernetes datastore only pods get endpoints, one each, for the interface eth0");
+    }
+    const std::string name = fmt::format("{}/{}", request.arg("K8S_POD_NAMESPACE"), request.arg("K8S_POD_NAME"));
+    if (pod == nullptr) {
+        return refuse(ErrorCode::try_again, fmt::format("the API server has no Pod {}", name));
+    }
+    if (pod->spec.node_name != host_.node) {
+        return refuse(ErrorCode::invalid_config,
+                      fmt::format("Pod {} is scheduled to node \"{}\", and this is {}: check node.name", name,
+                                  pod->spec.node_name, host_.node));
+    }
+    if (!has_endpoint) {
+        return refuse(ErrorCode::invalid_config, fmt::format("Pod {} uses its host's network", name));
+    }
+    return {};
+}
+
 std::optional<Failure> Service::not_ready() const {
     if (!watch_) {
         return Failure{static_cast<std::uint16_t>(ErrorCode::try_again),
@@ -254,6 +273,9 @@ Outcome<AddResult> Service::add_one(Transaction& transaction, const Request& req
     MANUL_TRY(const Demand demand, make_demand(request, host_, pod.get(), ns.get(), now));
     const model::Key key = endpoint.key();
     MANUL_TRY(const auto existing, transaction.endpoint(key));
+    if (host_.on_kubernetes) {
+        MANUL_CHECK(check_scheduled(request, pod.get(), existing != nullptr));
+    }
 
     AddResult result;
     const bool same = existing && attachment_of(*existing) == request.attachment && describe(*existing).of_this_boot;
@@ -266,10 +288,12 @@ Outcome<AddResult> Service::add_one(Transaction& transaction, const Request& req
     } else {
         // Addresses without endpoint are what an interrupted writer left behind.
         MANUL_CHECK(release_handle(transaction.ipam(), world, demand.handle, now));
-        if (existing && attachment_of(*existing) != request.attachment) {
+        const bool had_container = existing && !existing->spec.container_id.empty();
+        if (had_container && attachment_of(*existing) != request.attachment) {
             const std::string network = network_of(*existing);
             const std::string old = handle_id(network.empty() ? request.network : network, attachment_of(*existing));
-            if (describe(*existing).of_this_boot) {
+            // Without transactions the old addresses go after the endpoint was rewritten.
+            if (describe(*existing).of_this_boot || !store_.transactional()) {
                 result.replaced_handle = old;
             } else {
                 MANUL_CHECK(release_handle(transaction.ipam(), world, old, now));

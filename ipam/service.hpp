@@ -124,6 +124,8 @@ private:
     [[nodiscard]] Outcome<bool> release_one(Transaction& transaction, const Release& release, WallTime now,
                                             std::vector<HistoryEntry>& freed);
     [[nodiscard]] Outcome<std::string> sync_tunnel(Transaction& transaction, Tunnel tunnel, WallTime now);
+    /// On Kubernetes: the Pod is there, is this node's and has a network of its own.
+    [[nodiscard]] Outcome<void> check_scheduled(const Request& request, const model::Pod* pod, bool has_endpoint) const;
     void note_pod(const store::Object& object);
     [[nodiscard]] Outcome<std::size_t> sync_pods();
     [[nodiscard]] std::optional<Failure> not_ready() const;

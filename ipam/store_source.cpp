@@ -255,6 +255,10 @@ Outcome<std::vector<net::Prefix>> StoreSource::odd_blocks(const net::Prefix& ran
 }
 
 Outcome<std::uint64_t> StoreSource::next_sequence() {
+    const auto wall_clock = static_cast<std::uint64_t>(std::chrono::nanoseconds(now_.time_since_epoch()).count());
+    if (!store_.transactional()) {
+        return wall_clock;  // as Calico's, whose blocks may have been here before
+    }
     const auto listing = store_.list({.kind = model::Kind::ipam_configuration, .ns = std::nullopt, .name_prefix = {}});
     if (!listing) {
         return std::unexpected(store_failure(listing.error()));
@@ -265,7 +269,7 @@ Outcome<std::uint64_t> StoreSource::next_sequence() {
     const std::string& text = listing->revision;
     const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), revision);
     if (ec != std::errc{} || end != text.data() + text.size()) {
-        return static_cast<std::uint64_t>(std::chrono::nanoseconds(now_.time_since_epoch()).count());
+        return wall_clock;
     }
     return revision;
 }
@@ -341,7 +345,7 @@ Outcome<void> StoreSource::load_own_endpoints() {
     for (const Stored* found : all) {
         if (found->view) {
             index_endpoint(found->view->key(), found->view);
-            if (endpoints_->contains(found->view->key())) {
+            if (is_own(found->view->key())) {
                 transient_.erase(found->view->key());
             }
         }
@@ -401,7 +405,8 @@ bool StoreSource::is_own(const model::Key& key) const {
         return affinity->spec.node == node_;
     }
     if (const auto* endpoint = model::as<model::WorkloadEndpoint>(*found->view)) {
-        return endpoint->spec.node == node_;
+        // Where endpoints follow from Pods, others change them all the time.
+        return store_.transactional() && endpoint->spec.node == node_;
     }
     return false;
 }

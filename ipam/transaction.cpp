@@ -5,162 +5,16 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
-
-#include <fmt/core.h>
 
 #include "base/try.hpp"
-#include "config/codec/json.hpp"
-#include "config/model/block_affinity.hpp"
-#include "config/model/ipam_block.hpp"
-#include "config/model/ipam_handle.hpp"
 #include "ipam/names.hpp"
+#include "ipam/writes.hpp"
 
 namespace manul::ipam {
 
 namespace {
 
 using store::StoreError;
-
-/// One object to be written or removed, with what the cache needs afterwards.
-struct Write {
-    model::Key key;
-    model::ResourcePtr view;  ///< null: removed
-    std::shared_ptr<const Block> block;
-};
-
-/// The writes of one transaction as the store takes them.
-class Writer {
-public:
-    explicit Writer(const StoreSource& source) : source_(source) {}
-
-    template <class T, class Fill>
-    Outcome<void> put(const model::Key& key, const std::string& base_revision, bool exists, Fill fill) {
-        auto after = std::make_shared<T>();
-        const StoreSource::Stored* stored = exists ? source_.stored(key) : nullptr;
-        if (stored != nullptr && stored->view) {
-            after->metadata = stored->view->metadata;
-        }
-        after->metadata.name = key.name;
-        after->metadata.ns = key.ns;
-        fill(*after);
-        std::string document;
-        if (stored != nullptr && stored->view && stored->has_unknown_fields) {
-            auto merged = codec::merge(*stored->document, *stored->view, *after);
-            if (!merged) {
-                return refuse(ErrorCode::internal, fmt::format("{}: {}", key.to_string(), merged.error().message));
-            }
-            document = *std::move(merged);
-        } else {
-            document = codec::encode(*after);
-        }
-        ops_.emplace_back(store::Put{key, std::move(document), precondition(base_revision, exists)});
-        writes_.push_back({key, std::move(after), nullptr});
-        return {};
-    }
-    void remove(const model::Key& key, const std::string& base_revision) {
-        ops_.emplace_back(store::Remove{key, precondition(base_revision, true)});
-        writes_.push_back({key, nullptr, nullptr});
-    }
-
-    Outcome<void> add(const Draft& draft) {
-        for (const auto& [cidr, entry] : draft.blocks().entries()) {
-            if (!entry.is_changed()) {
-                continue;
-            }
-            const model::Key key = block_key(cidr);
-            if (!entry.now) {
-                remove(key, entry.base.revision);
-                continue;
-            }
-            auto written = std::make_shared<Block>(*entry.now);
-            written->count_write();
-            MANUL_CHECK(put<model::IpamBlock>(key, entry.base.revision, entry.base.exists(),
-                                              [&](model::IpamBlock& out) { out.spec = written->to_model(); }));
-            writes_.back().block = std::move(written);
-        }
-        for (const auto& [id, entry] : draft.affinities().entries()) {
-            const model::Key key = affinity_key(id.first, id.second);
-            if (entry.is_changed() && !entry.now) {
-                remove(key, entry.base.revision);
-            } else if (entry.is_changed()) {
-                MANUL_CHECK(put<model::BlockAffinity>(
-                    key, entry.base.revision, entry.base.exists(), [&](model::BlockAffinity& out) {
-                        out.spec = {entry.now->state, entry.now->node, entry.now->type, entry.now->cidr, false};
-                    }));
-            }
-        }
-        for (const auto& [id, entry] : draft.handles().entries()) {
-            const model::Key key = handle_key(id);
-            if (entry.is_changed() && !entry.now) {
-                remove(key, entry.base.revision);
-            } else if (entry.is_changed()) {
-                MANUL_CHECK(put<model::IpamHandle>(
-                    key, entry.base.revision, entry.base.exists(),
-                    [&](model::IpamHandle& out) { out.spec = {entry.now->id, entry.now->blocks, false}; }));
-            }
-        }
-        return {};
-    }
-    Outcome<void> add(const Transaction& transaction) {
-        MANUL_CHECK(add(transaction.ipam()));
-        for (const auto& [key, entry] : transaction.profiles().entries()) {
-            if (entry.is_changed() && entry.now) {
-                MANUL_CHECK(put<model::Profile>(key, entry.base.revision, entry.base.exists(),
-                                                [&](model::Profile& out) { out.spec = entry.now->spec; }));
-            }
-        }
-        for (const auto& [key, entry] : transaction.nodes().entries()) {
-            if (entry.is_changed() && entry.now) {
-                MANUL_CHECK(put<model::Node>(key, entry.base.revision, entry.base.exists(), [&](model::Node& out) {
-                    out.spec = entry.now->spec;
-                    out.status = entry.now->status;
-                }));
-            }
-        }
-        for (const auto& [key, entry] : transaction.endpoints().entries()) {
-            if (entry.is_changed() && !entry.now) {
-                remove(key, entry.base.revision);
-            } else if (entry.is_changed()) {
-                MANUL_CHECK(put<model::WorkloadEndpoint>(key, entry.base.revision, entry.base.exists(),
-                                                         [&](model::WorkloadEndpoint& out) {
-                                                             out.metadata.labels = entry.now->metadata.labels;
-                                                             out.metadata.annotations = entry.now->metadata.annotations;
-                                                             out.spec = entry.now->spec;
-                                                         }));
-            }
-        }
-        return {};
-    }
-
-    [[nodiscard]] const std::vector<store::Op>& ops() const noexcept { return ops_; }
-
-    /// Tells the cache what the commit wrote.
-    void tell(StoreSource& source, const store::Revision& revision) {
-        for (std::size_t i = 0; i < writes_.size(); ++i) {
-            Write& write = writes_[i];
-            if (!write.view) {
-                source.removed(write.key);
-                continue;
-            }
-            const auto* block = model::as<model::IpamBlock>(*write.view);
-            const std::optional<net::Prefix> cidr = block ? std::optional(block->spec.cidr) : std::nullopt;
-            source.wrote(write.key, revision, std::move(std::get<store::Put>(ops_[i]).document), std::move(write.view));
-            if (cidr) {
-                source.wrote_block(*cidr, revision, std::move(write.block));
-            }
-        }
-    }
-
-private:
-    static store::Precondition precondition(const std::string& revision, bool exists) {
-        return exists ? store::Precondition{false, revision} : store::Precondition{true, {}};
-    }
-
-    const StoreSource& source_;
-    std::vector<store::Op> ops_;
-    std::vector<Write> writes_;
-};
 
 /// Everything that a transaction read: any of it may be what another writer changed.
 void forget_reads(StoreSource& source, const Transaction& transaction) {
@@ -305,14 +159,13 @@ std::size_t Committer::commit_some(std::span<const Change> changes, std::size_t 
         Transaction transaction(source_);
         Results gathered;
         const std::size_t done = gather(changes.first(std::min(most, changes.size())), transaction, gathered);
-        Writer writer(source_);
-        if (const auto encoded = writer.add(transaction); !encoded) {
+        Writes writes(store_, source_);
+        if (const auto encoded = writes.add(transaction); !encoded) {
             fail_all(gathered, encoded.error());
-        } else if (!writer.ops().empty()) {
-            const auto committed = store_.transact(writer.ops(), store::Checks::own_fields_only);
+        } else if (!writes.empty()) {
+            const auto committed = writes.commit(store_, source_);
             if (committed) {
                 ++commits_;
-                writer.tell(source_, *committed);
                 for (auto& result : gathered) {
                     if (result) {
                         result = *committed;

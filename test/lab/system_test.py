@@ -290,13 +290,16 @@ class SystemTest:
         assert "10.244.0.0/16" in text and "Block" in text, text
         assert f"{len(self.lab.pods)} (0%)" in text, text
 
+    def tests(self):
+        """All of them, as they stand in this file."""
+        tests = [getattr(self, n) for n in dir(type(self)) if n.startswith("test_")]
+        return sorted(tests, key=lambda t: t.__func__.__code__.co_firstlineno)
+
     def run(self) -> int:
-        tests = [(n, getattr(self, n)) for n in dir(type(self)) if n.startswith("test_")]
-        tests.sort(key=lambda t: t[1].__func__.__code__.co_firstlineno)
         passed = failed = 0
         try:
-            for name, test in tests:
-                title = name.removeprefix("test_").replace("_", " ")
+            for test in self.tests():
+                title = test.__name__.removeprefix("test_").replace("_", " ")
                 started = time.monotonic()
                 try:
                     test()

@@ -44,6 +44,8 @@ class Node:
         self.state_dir = lab.state_root / self.name
         self.log_dir = lab.run_root / self.name / "log"
         self.config = self.run_dir / "manul.yaml"
+        self.datastore = f"datastore:\n  type: sqlite\n  path: {lab.store}\n"
+        self.ctl_in_namespace = False  # where the store is reached over the node's network
 
     def make(self):
         self.namespace.create()
@@ -54,8 +56,7 @@ class Node:
         for directory in (self.run_dir, self.state_dir, self.log_dir):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.config.write_text(
-            f"node:\n  name: {self.name}\n"
-            f"datastore:\n  type: sqlite\n  path: {self.lab.store}\n"
+            f"node:\n  name: {self.name}\n{self.datastore}"
             f"run_dir: {self.run_dir}\nstate_dir: {self.state_dir}\nlog_dir: {self.log_dir}\n")
 
     def start(self):
@@ -64,7 +65,8 @@ class Node:
         self.lab.remember(f"{self.name}", process.pid)
 
     def ctl(self, *arguments, **options):
-        return run(BUILD / "ctl/manulctl", "--config", self.config, *arguments, **options)
+        runs = self.namespace.exec if self.ctl_in_namespace else run
+        return runs(BUILD / "ctl/manulctl", "--config", self.config, *arguments, **options)
 
     def cni(self, command, pod: Pod, version="1.0.0", timeout=30, extra=None):
         """One plugin call as a container runtime makes it. Returns (exit code, parsed answer or None, milliseconds)."""
