@@ -36,6 +36,7 @@ Engine::Engine(boost::asio::io_context& io, bool program_kernel, OnPeer on_peer)
       listener_(io, [this](UniqueFd fd, const speaker::Endpoint& remote) { accepted(std::move(fd), remote); }),
       kernel_(io, program_kernel, [this] { turn(); }),
       bfd_(io, [this](const bfd::Changed& change) { path_changed(change); }),
+      stations_(io, speaker_),
       sockets_(io, connections_.fd(), [this] { on_sockets(); }),
       timer_(io, [this] { turn(); }) {}
 
@@ -49,6 +50,7 @@ Result<void> Engine::start() {
 
 void Engine::configure(std::shared_ptr<const speaker::Configuration> configuration) {
     kernel_.configure(*configuration);
+    stations_.configure(*configuration);
     add(speaker::Configure{std::move(configuration)});
     turn();
 }
@@ -72,6 +74,7 @@ void Engine::finish() {
     add(speaker::Finish{});
     drain();
     connections_.flush();
+    stations_.finish();
     connections_.finish(Clock::now() + kFinishTime);
 }
 
@@ -139,6 +142,7 @@ void Engine::carry_out(const speaker::Action& action) {
                    [&](const speaker::ForgetRange& range) { listener_.forget(range); },
                    [&](const speaker::PeerChanged& peer) { on_peer_(peer.status, peer.removed); },
                    [&](const speaker::WatchPaths& watch) { bfd_.configure(watch.sessions); },
+                   [&](const speaker::Monitored& news) { stations_.tell(news); },
                    [&](const speaker::ManyPrefixes& many) {
                        log::emit(kManyPrefixes, many.peer.to_string(), many.received, many.most);
                    },

@@ -13,6 +13,7 @@
 #include "base/error.hpp"
 #include "bgpd/bfd/sessions.hpp"
 #include "bgpd/io/bfd_thread.hpp"
+#include "bgpd/io/bmp_sender.hpp"
 #include "bgpd/io/connection_io.hpp"
 #include "bgpd/io/kernel.hpp"
 #include "bgpd/io/listener.hpp"
@@ -80,6 +81,7 @@ private:
     Listener listener_;
     Kernel kernel_;
     BfdThread bfd_;
+    BmpSender stations_;
     ReadableWatch sockets_;
     Timer timer_;
     std::vector<speaker::Event> from_kernel_;

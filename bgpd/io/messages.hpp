@@ -58,6 +58,10 @@ inline constexpr Message kBfdSocket{"BGPD_BFD_SOCKET", Level::error, "{}; BFD se
 inline constexpr Message kMrtFailed{
     "BGPD_MRT_FAILED", Level::warning, "table dump: {}; the next one is tried in time",
     "Check BGPConfiguration.spec.mrtDump.path: its directory must exist and have room."};
+inline constexpr Message kBmpUp{"BGPD_BMP_UP", Level::info, "monitoring station {} is connected", "No action needed."};
+inline constexpr Message kBmpDown{"BGPD_BMP_DOWN", Level::warning, "monitoring station {}: {}; trying again",
+                                  "Check the station, and BGPConfiguration.spec.bmpCollectors. A station that does not "
+                                  "read what it is sent is cut off and begins anew."};
 inline constexpr Message kHttpFailed{"BGPD_HTTP_FAILED", Level::error, "metrics or probes on port {}: {}",
                                      "Another program may hold the port: change bgpd.metrics_port or "
                                      "bgpd.health_port."};

@@ -94,11 +94,25 @@ ChunkPtr AdjRibOut<Key>::turn(std::span<const Change> changes) {
 
 template <class Key>
 ChunkPtr AdjRibOut<Key>::dump(Slot from, Slot count, bool end_of_rib) {
+    pack_all(from, count, true);
+    return packer_.finish(end_of_rib);
+}
+
+template <class Key>
+ChunkPtr AdjRibOut<Key>::told(Slot from, Slot count) {
+    pack_all(from, count, false);
+    return packer_.finish();
+}
+
+template <class Key>
+void AdjRibOut<Key>::pack_all(Slot from, Slot count, bool bring_paths_in_line) {
     packer_.begin(target_, context_, group_);
     const Slot last = std::min(from + count, rib_.end());
     for (Slot slot = from; slot < last; ++slot) {
         if (paths_) {
-            update_paths(slot, false);
+            if (bring_paths_in_line) {
+                update_paths(slot, false);
+            }
             paths_->repeat(slot);
             continue;
         }
@@ -110,7 +124,6 @@ ChunkPtr AdjRibOut<Key>::dump(Slot from, Slot count, bool end_of_rib) {
             announce(slot, entry.attributes, entry.source, now);
         }
     }
-    return packer_.finish(end_of_rib);
 }
 
 template <class Key>

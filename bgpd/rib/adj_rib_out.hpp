@@ -37,6 +37,8 @@ public:
     }
     /// Everything selected in a range of slots, for readers that have been told nothing yet; null: nothing.
     [[nodiscard]] ChunkPtr dump(Slot from, Slot count, bool end_of_rib);
+    /// What the readers have been told of a range of slots, as one would tell another reader; null: nothing.
+    [[nodiscard]] ChunkPtr told(Slot from, Slot count);
     /// The present state of these prefixes, for one reader that may have been told anything about them.
     [[nodiscard]] ChunkPtr state(SourceId reader, std::span<const Slot> slots, bool end_of_rib);
 
@@ -63,6 +65,7 @@ private:
     [[nodiscard]] bool may_have_been_exported(AttributeId attributes, SourceId source, const Key& key) const;
     void announce(Slot slot, AttributeId attributes, SourceId source, policy::ExportVerdict verdict);
     void update_paths(Slot slot, bool say);
+    void pack_all(Slot from, Slot count, bool bring_paths_in_line);
     [[nodiscard]] bool is_reader(SourceId source) const noexcept {
         return core_.sources[source].groups[family_index(Key::kFamily)] == group_;
     }

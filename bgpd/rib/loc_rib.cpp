@@ -68,6 +68,7 @@ void LocRib<Key>::put(const Key& key, SourceId source, AttributeId attributes, P
     Entry& entry = table_[slot];
     if (!entry.has_path()) {
         touch(slot);
+        note(entry, source, {}, attributes, flags);
         core_.attributes.add_reference(attributes);
         entry.attributes = attributes;
         entry.source = source;
@@ -78,10 +79,14 @@ void LocRib<Key>::put(const Key& key, SourceId source, AttributeId attributes, P
     const std::uint32_t path_id = core_.attributes[attributes].path_id;
     if (is_path(entry.attributes, entry.source, source, path_id)) {
         if (entry.attributes == attributes && entry.flags.same_path(flags)) {
+            if (entry.flags.generation() != flags.generation()) {  // news to whoever forgot it with the session
+                note(entry, source, {}, attributes, flags);
+            }
             entry.flags.set_generation(flags.generation());
             return;
         }
         touch(slot);
+        note(entry, source, entry.first(), attributes, flags);
         count(source, entry.flags, ~std::uint32_t{0});
         count(source, flags, 1);
         core_.attributes.add_reference(attributes);
@@ -94,11 +99,16 @@ void LocRib<Key>::put(const Key& key, SourceId source, AttributeId attributes, P
         if (!is_path(node.attributes, node.source, source, path_id)) {
             continue;
         }
+        const Path before{node.attributes, node.source, node.flags};
         if (node.attributes == attributes && node.flags.same_path(flags)) {
+            if (node.flags.generation() != flags.generation()) {
+                note(entry, source, {}, attributes, flags);
+            }
             node.flags.set_generation(flags.generation());
             return;
         }
         touch(slot);
+        note(entry, source, before, attributes, flags);
         count(source, node.flags, ~std::uint32_t{0});
         count(source, flags, 1);
         core_.attributes.add_reference(attributes);
@@ -107,6 +117,7 @@ void LocRib<Key>::put(const Key& key, SourceId source, AttributeId attributes, P
         return;
     }
     touch(slot);
+    note(entry, source, {}, attributes, flags);
     core_.attributes.add_reference(attributes);
     count(source, flags, 1);
     entry.more = nodes_.add({attributes, entry.more, source, flags});
@@ -141,6 +152,7 @@ void LocRib<Key>::remove_path(Slot slot, std::uint32_t previous, std::uint32_t n
     touch(slot);
     Entry& entry = table_[slot];
     if (node == 0) {
+        note(entry, entry.source, entry.first(), kNoAttributes, {});
         count(entry.source, entry.flags, ~std::uint32_t{0});
         core_.attributes.release(entry.attributes);
         if (entry.more == 0) {
@@ -158,7 +170,9 @@ void LocRib<Key>::remove_path(Slot slot, std::uint32_t previous, std::uint32_t n
         nodes_.remove(heir);
         return;
     }
-    count(nodes_[node].source, nodes_[node].flags, ~std::uint32_t{0});
+    const Path gone{nodes_[node].attributes, nodes_[node].source, nodes_[node].flags};
+    note(entry, gone.source, gone, kNoAttributes, {});
+    count(gone.source, gone.flags, ~std::uint32_t{0});
     core_.attributes.release(nodes_[node].attributes);
     (previous == 0 ? entry.more : nodes_[previous].next) = nodes_[node].next;
     nodes_.remove(node);
@@ -202,6 +216,7 @@ bool LocRib<Key>::sweep_slot(Slot slot) {
     const auto mark = [&](auto& path) {
         touch(slot);
         const AttributeId marked = core_.attributes.intern_llgr_stale(path.attributes);
+        note(entry, path.source, {path.attributes, path.source, path.flags}, marked, path.flags);
         core_.attributes.release(std::exchange(path.attributes, marked));
     };
     std::uint32_t previous = 0;
@@ -324,6 +339,38 @@ void LocRib<Key>::select_among(Entry& entry) {
     }
     entry.flags.set_selected(true);
     entry.flags.set_multipath(several);
+}
+
+template <class Key>
+void LocRib<Key>::write_journal(const Key& key, SourceId source, Path before, AttributeId after, PathFlags flags) {
+    for (const AttributeId id : {before.attributes, after}) {
+        if (id != kNoAttributes) {
+            core_.attributes.add_reference(id);
+        }
+    }
+    journal_.push_back(
+        {key, source, before.attributes, after, before.attributes != kNoAttributes && before.flags.accepted(),
+         after != kNoAttributes && flags.accepted(), after != kNoAttributes && stale({after, source, flags})});
+}
+
+template <class Key>
+void LocRib<Key>::keep_journal(bool on) {
+    keeps_journal_ = on;
+    if (!on) {
+        clear_journal();
+    }
+}
+
+template <class Key>
+void LocRib<Key>::clear_journal() {
+    for (const PathChange<Key>& change : journal_) {
+        for (const AttributeId id : {change.before, change.after}) {
+            if (id != kNoAttributes) {
+                core_.attributes.release(id);
+            }
+        }
+    }
+    journal_.clear();
 }
 
 template <class Key>

@@ -35,6 +35,18 @@ struct Change {
     SourceId new_source;
 };
 
+/// What happened to one path of a prefix, for who watches the tables. kNoAttributes: there was, or is, none.
+template <class Key>
+struct PathChange {
+    Key key;
+    SourceId source;
+    AttributeId before;
+    AttributeId after;
+    bool accepted_before = false;
+    bool accepted_after = false;
+    bool stale = false;  ///< `after` is kept, not announced
+};
+
 /// What parts of the RIB have in common.
 struct RibCore {
     NextHopTable next_hops;
@@ -105,6 +117,12 @@ public:
         }
         empty_.resize(kept);
     }
+    /// Keeps a journal of what happens to paths from now on, or no longer. Both attribute sets of an entry stay in the
+    /// pool until it is cleared.
+    void keep_journal(bool on);
+    [[nodiscard]] std::span<const PathChange<Key>> journal() const noexcept { return journal_; }
+    void clear_journal();
+
     /// Anything was logged since the last end_turn().
     [[nodiscard]] bool pending() const noexcept { return !log_.empty() || !empty_.empty(); }
 
@@ -134,6 +152,13 @@ public:
 
 private:
     void touch(Slot slot);
+    /// The path at `source` is about to become `after`; with kNoAttributes, to go.
+    void note(const Entry& entry, SourceId source, Path before, AttributeId after, PathFlags flags) {
+        if (keeps_journal_) {
+            write_journal(entry.key(), source, before, after, flags);
+        }
+    }
+    void write_journal(const Key& key, SourceId source, Path before, AttributeId after, PathFlags flags);
     [[nodiscard]] bool is_path(AttributeId attributes, SourceId source, SourceId wanted,
                                std::uint32_t path_id) const noexcept {
         return source == wanted && (!core_.sources[source].several_paths[family_index(Key::kFamily)] ||
@@ -155,6 +180,8 @@ private:
     std::vector<LogEntry> log_;
     std::vector<std::uint64_t> dirty_;  ///< one bit a slot: in the log
     std::vector<Slot> empty_;           ///< slots whose last path went away
+    std::vector<PathChange<Key>> journal_;
+    bool keeps_journal_ = false;
     std::vector<Candidate> candidates_;
     std::vector<std::size_t> scratch_;
 };

@@ -11,6 +11,7 @@
 #include "bgpd/bfd/sessions.hpp"
 #include "bgpd/rib/chunk.hpp"
 #include "bgpd/speaker/event.hpp"
+#include "bgpd/speaker/monitor.hpp"
 #include "bgpd/speaker/status.hpp"
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
@@ -133,7 +134,12 @@ struct ManyPrefixes {
     std::uint32_t most = 0;
 };
 
+/// News for monitoring stations, in order.
+struct Monitored {
+    std::shared_ptr<const std::vector<MonitorEvent>> events;
+};
+
 using Action = std::variant<Write, Connect, Close, FibBatch, FibGroup, FibComplete, TrackNextHop, Listen, ExpectPeer,
-                            ForgetPeer, ExpectRange, ForgetRange, PeerChanged, WatchPaths, ManyPrefixes>;
+                            ForgetPeer, ExpectRange, ForgetRange, PeerChanged, WatchPaths, ManyPrefixes, Monitored>;
 
 }  // namespace manul::bgp::speaker

@@ -93,6 +93,14 @@ struct TableDump {
     bool operator==(const TableDump&) const = default;
 };
 
+/// A monitoring station that listens for BMP (RFC 7854).
+struct Station {
+    net::Ip address;
+    std::uint16_t port = 0;
+
+    auto operator<=>(const Station&) const = default;
+};
+
 struct Multipath {
     std::uint16_t max = 64;
     bool relax = true;  ///< AS paths of equal length count as equal, whatever their content
@@ -136,6 +144,7 @@ struct Configuration {
     std::vector<std::string> ignored_interfaces;  ///< globs; their prefixes are no host routes
     bool program_kernel = true;                   ///< false: a pure reflector, no FibBatch at all
     std::optional<TableDump> table_dump;
+    std::vector<Station> stations;
     std::vector<std::string> findings;  ///< definitions without effect, and why
 
     bool operator==(const Configuration&) const = default;

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,6 +40,13 @@ public:
     /// The group that the source is a reader of; null: none.
     [[nodiscard]] const UpdateGroup<Key>* group_of(rib::SourceId source) const noexcept {
         return find(core_.sources[source].groups[rib::family_index(Key::kFamily)]);
+    }
+    /// What decide() has just changed.
+    [[nodiscard]] std::span<const rib::Change> changes() const noexcept { return changes_; }
+    /// Calls `f(UpdateGroup&)` for each group.
+    template <class F>
+    void each_group(F&& f) {
+        std::ranges::for_each(groups_, [&](const Numbered& each) { f(*each.group); });
     }
     void set_kernel(bool program, net::PrefixRanges kept) {
         program_kernel_ = program;

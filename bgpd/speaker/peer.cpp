@@ -115,6 +115,7 @@ PeerStatus Peer::status(const rib::SourceTable& sources) const {
     }
     status.messages_in = messages_in;
     status.malformed_in = malformed_in;
+    status.withdrawn_in = withdrawn_in;
     status.last_malformed = last_malformed;
     status.times_up = times_up;
     status.filters = config.filters;

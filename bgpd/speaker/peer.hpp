@@ -71,6 +71,9 @@ struct Peer {
         ConnectionId id;
         Endpoint local;
         bool up = false;  ///< connected, not only being tried
+        std::uint16_t remote_port = 0;
+        Bytes sent_open{};  ///< whole messages, for monitoring stations
+        Bytes received_open{};
     };
 
     PeerConfig config;
@@ -86,6 +89,7 @@ struct Peer {
     std::optional<fsm::State> reported;
     std::uint64_t messages_in = 0;
     std::uint64_t malformed_in = 0;
+    std::uint64_t withdrawn_in = 0;
     std::string last_malformed;
     std::uint32_t times_up = 0;
     std::string last_error;  ///< failed attempts to connect do not replace a better reason

@@ -492,6 +492,9 @@ void add_ranges(const PeerResources& resources, const BgpConfigurationSpec& glob
 }
 
 void set_table_dump(const BgpConfigurationSpec& global, Configuration& out) {
+    for (const model::BmpCollector& collector : global.bmp_collectors) {
+        out.stations.push_back({collector.address, collector.port});
+    }
     if (global.mrt_dump) {
         out.table_dump = TableDump{.path = global.mrt_dump->path};
         if (global.mrt_dump->interval) {

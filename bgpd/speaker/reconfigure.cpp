@@ -54,6 +54,7 @@ void Speaker::Impl::on(const Configure& event) {
         actions.emplace_back(Listen{configuration->listen_port, listen_addresses(*configuration)});
     }
     apply_routing(before);
+    set_monitoring(!configuration->stations.empty());
 
     for (std::size_t i = peers.size(); i-- > 0;) {
         const PeerConfig& now_there = peers[i]->config;

@@ -82,7 +82,7 @@ void Speaker::Impl::carry_out(Peer& peer, const fsm::Action& action) {
                    [&](const fsm::action::Connect&) {
                        const ConnectionId id(next_connection);
                        next_connection = next_connection % (kFirstAcceptedConnection - 1) + 1;
-                       peer.link(fsm::Direction::outgoing) = Peer::Link{id, {}, false};
+                       peer.link(fsm::Direction::outgoing) = Peer::Link{id, {}, false, peer.config.port};
                        connections[id] = {&peer, fsm::Direction::outgoing};
                        actions.emplace_back(Connect{id,
                                                     {peer.config.address, peer.config.port},
@@ -90,7 +90,8 @@ void Speaker::Impl::carry_out(Peer& peer, const fsm::Action& action) {
                                                     socket_options(peer.config)});
                    },
                    [&](const fsm::action::Adopt&) {
-                       peer.link(fsm::Direction::incoming) = Peer::Link{accepting->connection, accepting->local, true};
+                       peer.link(fsm::Direction::incoming) =
+                           Peer::Link{accepting->connection, accepting->local, true, accepting->remote.port};
                        connections[accepting->connection] = {&peer, fsm::Direction::incoming};
                        accepting.reset();
                    },
@@ -99,7 +100,10 @@ void Speaker::Impl::carry_out(Peer& peer, const fsm::Action& action) {
                        accepting.reset();
                    },
                    [&](const fsm::action::Send& send) {
-                       if (const auto& link = peer.link(send.direction)) {
+                       if (auto& link = peer.link(send.direction)) {
+                           if (link->sent_open.empty()) {
+                               link->sent_open = send.bytes;  // what is sent first
+                           }
                            send_bytes(link->id, send.bytes);
                        }
                    },
@@ -177,6 +181,7 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
     peer.was_up = true;
     offer_restart(peer);
     join_groups(peer, up.negotiated, false);
+    monitor_up(peer);
     unfinished = true;
 }
 
@@ -244,6 +249,7 @@ void Speaker::Impl::session_down(Peer& peer, const fsm::SessionEnd& end) {
     if (peer.session == nullptr) {
         return;
     }
+    monitor_down(peer, end);
     const Outlet& outlet = peer.session->outlet;
     v4.leave(outlet);
     v6.leave(outlet);
@@ -262,6 +268,7 @@ std::size_t Speaker::Impl::read_messages(Peer& peer, fsm::Direction direction, B
     while (true) {
         const auto frame = framer.next();
         if (!frame) {
+            note_malformed(peer, frame.error().notification().to_string() + ": the session was ended");
             feed(peer, fsm::event::Malformed{direction, frame.error().notification()});
             return data.size();
         }
@@ -269,6 +276,12 @@ std::size_t Speaker::Impl::read_messages(Peer& peer, fsm::Direction direction, B
             return framer.consumed();
         }
         ++peer.messages_in;
+        if ((*frame)->type == wire::MessageType::open) {
+            peer.link(direction)->received_open.assign((*frame)->message.begin(), (*frame)->message.end());
+            if (const auto open = wire::decode_open((*frame)->body()); !open) {
+                note_malformed(peer, open.error().to_string() + ": the session was ended");
+            }
+        }
         const bool established = peer.session != nullptr && peer.session->direction == direction;
         feed(peer, fsm::event::Received{direction, **frame});
         const auto& link = peer.link(direction);
@@ -301,17 +314,12 @@ void Speaker::Impl::read_update(Peer& peer, ByteView body) {
     Session& session = *peer.session;
     ++session.updates_in;
     const wire::Update update = decoder.decode(body, session.update_context);
+    if (update.verdict != wire::Verdict::ok) {
+        note_malformed(peer, update);
+    }
     if (update.verdict == wire::Verdict::reset) {
         feed(peer, fsm::event::Malformed{session.direction, update.fault.notification()});
         return;
-    }
-    if (update.verdict != wire::Verdict::ok) {
-        ++peer.malformed_in;
-        const std::uint8_t attribute = update.fault.attribute;
-        peer.last_malformed = update.fault.notification().to_string() +
-                              (attribute != 0 ? " (" + wire::attribute_name(attribute) + ")" : std::string()) +
-                              (update.verdict == wire::Verdict::discard_attribute ? ": the attribute was left out"
-                                                                                  : ": its routes count as withdrawn");
     }
     withdraw(session, update.withdrawn);
     withdraw(session, update.mp_withdrawn);
@@ -326,6 +334,33 @@ void Speaker::Impl::read_update(Peer& peer, ByteView body) {
     if (update.end_of_rib && peer.session != nullptr) {
         end_of_rib(peer, *update.end_of_rib);
     }
+}
+
+/// Counts the UPDATE and keeps in words what was wrong.
+void Speaker::Impl::note_malformed(Peer& peer, const wire::Update& update) {
+    const auto outcome = [&] {
+        switch (update.verdict) {
+            case wire::Verdict::ok:
+                break;
+            case wire::Verdict::discard_attribute:
+                return ": the attribute was left out";
+            case wire::Verdict::treat_as_withdraw:
+                return ": its routes count as withdrawn";
+            case wire::Verdict::reset:
+                return ": the session was ended";
+        }
+        return "";
+    };
+    peer.withdrawn_in += update.verdict == wire::Verdict::treat_as_withdraw ? 1U : 0U;
+    const std::uint8_t attribute = update.fault.attribute;
+    note_malformed(peer, update.fault.notification().to_string() +
+                             (attribute != 0 ? " (" + wire::attribute_name(attribute) + ")" : std::string()) +
+                             outcome());
+}
+
+void Speaker::Impl::note_malformed(Peer& peer, std::string what) {
+    ++peer.malformed_in;
+    peer.last_malformed = std::move(what);
 }
 
 void Speaker::Impl::announce(Session& session, const wire::NlriView& prefixes, ByteView attributes,
@@ -393,6 +428,7 @@ void Speaker::Impl::check_prefix_limit(Peer& peer) {
 void Speaker::Impl::read_route_refresh(Peer& peer, ByteView message) {
     const auto refresh = wire::decode_route_refresh(message);
     if (!refresh) {
+        note_malformed(peer, refresh.error().to_string() + ": the session was ended");
         feed(peer, fsm::event::Malformed{peer.session->direction, refresh.error()});
         return;
     }

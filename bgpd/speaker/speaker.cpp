@@ -51,6 +51,7 @@ void Speaker::Impl::on(const TurnEnd& /*event*/) {
     auto fib = std::make_shared<std::vector<FibChange>>();
     v4.decide(*fib);
     v6.decide(*fib);
+    monitor_decisions();
     fib_groups.take_definitions(actions);
     if (!fib->empty()) {
         actions.emplace_back(FibBatch{std::move(fib)});
@@ -58,6 +59,7 @@ void Speaker::Impl::on(const TurnEnd& /*event*/) {
     fib_groups.take_removals(actions);
     const bool more4 = v4.send(actions);
     const bool more6 = v6.send(actions);
+    monitor_writes();
     more_work = more4 || more6 || judging;
     core.next_hops.end_turn();
     end_sweep();

@@ -11,6 +11,7 @@
 
 #include "bgpd/speaker/action.hpp"
 #include "bgpd/speaker/event.hpp"
+#include "bgpd/speaker/monitor.hpp"
 #include "bgpd/speaker/status.hpp"
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
@@ -63,6 +64,12 @@ public:
     /// table each, so that whoever walks a large one can let others have a turn in between.
     [[nodiscard]] std::optional<std::uint32_t> walk(net::Family family, std::uint32_t from, std::uint32_t count,
                                                     const std::function<void(const TablePath&)>& visit) const;
+
+    /// For a monitoring station that comes now: the sessions there are, and then, part by part from Cursor{} on, all
+    /// tables. Actions Monitored between the parts belong to the picture.
+    [[nodiscard]] std::vector<MonitorEvent> monitor_sessions() const;
+    [[nodiscard]] MonitoredSelf monitored_self() const;
+    [[nodiscard]] MonitorPart monitor_tables(Cursor from, std::size_t slots);
 
 private:
     struct Impl;

@@ -10,11 +10,12 @@
 #include "bgpd/bfd/sessions.hpp"
 #include "bgpd/rib/import_run.hpp"
 #include "bgpd/speaker/family.hpp"
+#include "bgpd/speaker/monitor.hpp"
 #include "bgpd/speaker/peer.hpp"
 #include "bgpd/speaker/speaker.hpp"
 
 /// The inside of Speaker, shared by its source files: speaker.cpp (events, time, turns), sessions.cpp (connections,
-/// sessions, messages), reconfigure.cpp (configuration, local routes), show.cpp (questions).
+/// sessions, messages), reconfigure.cpp (configuration, local routes), show.cpp (questions), monitor.cpp (stations).
 namespace manul::bgp::speaker {
 
 /// After a restart the selection of routes waits for the tables of all peers, but not longer (RFC 4724 section 4.1,
@@ -57,6 +58,8 @@ struct Speaker::Impl {
     [[nodiscard]] std::optional<net::Prefix> shared_link(const net::Ip& peer) const;
     std::size_t read_messages(Peer& peer, fsm::Direction direction, ByteView data);
     void read_update(Peer& peer, ByteView body);
+    static void note_malformed(Peer& peer, const wire::Update& update);
+    static void note_malformed(Peer& peer, std::string what);
     void read_route_refresh(Peer& peer, ByteView message);
     void announce(Session& session, const wire::NlriView& prefixes, ByteView attributes, const wire::NextHop& next_hop);
     void withdraw(const Session& session, const wire::NlriView& prefixes);
@@ -139,6 +142,26 @@ struct Speaker::Impl {
     [[nodiscard]] std::string import_text(const Session& session, const Key& key, rib::AttributeId received,
                                           const policy::FilterProgram* filter) const;
 
+    // Monitoring stations (monitor.cpp).
+    void set_monitoring(bool on);
+    void tell_stations(std::vector<MonitorEvent> events);
+    [[nodiscard]] MonitoredPeer monitored_self() const;
+    [[nodiscard]] MonitoredPeer far_end(const Peer& peer) const;
+    [[nodiscard]] net::Ip shown_self(net::Family family) const;
+    [[nodiscard]] MonitoredUp monitored_up(const Peer& peer) const;
+    void monitor_up(const Peer& peer);
+    void monitor_down(const Peer& peer, const fsm::SessionEnd& end);
+    void monitor_journal();
+    template <class Key>
+    void monitor_journal(rib::LocRib<Key>& rib, std::vector<MonitorEvent>& out);
+    template <class Key>
+    void monitor_selected(const Family<Key>& family, std::vector<MonitorEvent>& out);
+    void monitor_decisions();
+    void monitor_writes();
+    template <class Key>
+    void monitor_part(Family<Key>& family, rib::Slot from, rib::Slot to, std::vector<MonitorEvent>& out);
+    void monitor_marks(std::vector<MonitorEvent>& out) const;
+
     [[nodiscard]] Peer* find_peer(const net::Ip& address) noexcept;
     void start_sweep(bool all);
     void end_sweep();
@@ -181,8 +204,11 @@ struct Speaker::Impl {
     std::optional<Time> earliest;  ///< no timer is due before; nothing when none runs
     bool more_work = false;
     std::size_t dynamic_peers = 0;
-    bool judging = false;     ///< kept paths of a session are to be judged again
-    bool unfinished = false;  ///< something happened since the last TurnEnd
+    bool monitoring = false;  ///< there are stations to tell
+    bool count_selected = false;
+    std::array<std::uint64_t, 2> selected{};  ///< routes in the Loc-RIB while monitoring, by family_index
+    bool judging = false;                     ///< kept paths of a session are to be judged again
+    bool unfinished = false;                  ///< something happened since the last TurnEnd
 
     wire::FamilySet preserved_at_start;  ///< kernel routes of an earlier run
     wire::FamilySet kernel_routes;       ///< now

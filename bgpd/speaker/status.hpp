@@ -50,8 +50,9 @@ struct PeerStatus {
     std::uint64_t bytes_out = 0;  ///< routes only
     // Since the peer was configured.
     std::uint64_t messages_in = 0;
-    std::uint64_t malformed_in = 0;  ///< UPDATEs that RFC 7606 let pass in part, or as withdrawals
-    std::string last_malformed;      ///< what was wrong with the last of them
+    std::uint64_t malformed_in = 0;  ///< UPDATEs with errors, whatever RFC 7606 said about them
+    std::uint64_t withdrawn_in = 0;  ///< of these, taken for withdrawals of their routes
+    std::string last_malformed;      ///< what was wrong with the last of them, and what it led to
     std::uint32_t times_up = 0;
     std::size_t backlog = 0;  ///< bytes that the peer has yet to read
     std::vector<std::string> filters;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -41,7 +42,13 @@ public:
         : rib_(rib), out_(core, rib, packer, number, target, context) {}
 
     [[nodiscard]] const rib::AdjRibOut<Key>& out() const noexcept { return out_; }
+    [[nodiscard]] rib::AdjRibOut<Key>& out() noexcept { return out_; }
     [[nodiscard]] bool empty() const noexcept { return readers_.empty(); }
+    /// Calls `f(const Outlet&)` for each reader.
+    template <class F>
+    void each_reader(F&& f) const {
+        std::ranges::for_each(readers_, [&](const Reader& reader) { f(*reader.outlet); });
+    }
 
     /// Adds a reader and gives it the whole table, with End-of-RIB behind it. `told`: it may have been told anything
     /// before; then it gets the state of every prefix, withdrawals too.

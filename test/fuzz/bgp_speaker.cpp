@@ -156,6 +156,7 @@ std::shared_ptr<const Configuration> make_configuration(std::uint8_t shape, std:
     }
     made->multipath.max = bit(other, 6) ? 1 : 64;
     made->program_kernel = true;
+    made->stations = {{*net::Ip::parse("192.0.2.99"), 1790}};
     return made;
 }
 

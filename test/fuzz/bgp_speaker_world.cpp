@@ -240,6 +240,11 @@ void World::carry_out(const Action& action) {
                        answers_.emplace_back(NextHopChanged{
                            track.next_hop, way == ways_.end() ? Resolution{1, std::nullopt, 0, "eth0"} : way->second});
                    },
+                   [&](const Monitored& news) {
+                       for (const MonitorEvent& event : *news.events) {
+                           report(station_, event);
+                       }
+                   },
                    [&](const FibComplete&) { held_ = false; },
                    [&](const PeerChanged& changed) {
                        const auto far = std::ranges::find(fars, changed.status.address, &Far::address);
@@ -321,8 +326,9 @@ void World::hear_message(Far& far, const wire::Frame& frame) {
     }
 }
 
-void World::check() const {
+void World::check() {
     check_received();
+    check_stations();
     const net::Prefix everything[] = {*net::Prefix::parse("0.0.0.0/0"), *net::Prefix::parse("::/0")};
     std::set<net::Prefix> all;
     for (const net::Prefix& range : everything) {
@@ -391,6 +397,99 @@ void World::check_told(const Far& far, const net::Prefix& prefix, const ExportVi
     require(wanted.route->med == attributes.med);
     require(wanted.route->local_preference == attributes.local_pref);
     require(wanted.route->next_hop == told->second.next_hop.address);
+}
+
+void World::report(Station& station, const MonitorEvent& event) const {
+    std::visit(
+        overloaded{
+            [&](const MonitoredUp& up) {
+                require(!up.sent_open.empty() && !up.received_open.empty());
+                require(!station.peers.contains(up.peer.address));
+                station.peers[up.peer.address] = {};
+            },
+            [&](const MonitoredDown& down) { require(station.peers.erase(down.peer.address) == 1); },
+            [&](const MonitoredRoutes& routes) {
+                if (!routes.peer.address) {
+                    station.peers[std::nullopt];  // the Loc-RIB needs no session
+                }
+                require(station.peers.contains(routes.peer.address));
+                auto& table = station.peers[routes.peer.address][routes.table];
+                const auto far =
+                    std::ranges::find_if(fars, [&](const Far& each) { return each.address == routes.peer.address; });
+                wire::FamilySet path_ids;
+                if (far != fars.end()) {
+                    require(far->agreed.has_value());
+                    path_ids = routes.table == MonitoredTable::sent ? far->agreed->several_paths_out
+                                                                    : far->agreed->several_paths_in;
+                }
+                wire::UpdateDecoder decoder;
+                wire::Framer framer(routes.updates, wire::kMaxExtendedMessage);
+                for (auto frame = framer.next();; frame = framer.next()) {
+                    require(frame.has_value());
+                    if (!*frame) {
+                        break;
+                    }
+                    const wire::Update update = decoder.decode(
+                        (*frame)->body(), {{net::Family::v4, net::Family::v6}, !routes.two_octet_as, true, path_ids});
+                    require(update.verdict == wire::Verdict::ok);
+                    for (const auto* view : {&update.withdrawn, &update.mp_withdrawn}) {
+                        for (auto at = view->begin(); at != view->end(); ++at) {
+                            table.erase({*at, at.path_id()});
+                        }
+                    }
+                    for (const bool mp : {false, true}) {
+                        const wire::NlriView& view = mp ? update.mp_announced : update.announced;
+                        for (auto at = view.begin(); at != view.end(); ++at) {
+                            table[{*at, at.path_id()}] = {mp ? update.mp_next_hop : update.next_hop,
+                                                          Bytes(update.attributes.begin(), update.attributes.end())};
+                        }
+                    }
+                }
+                require(framer.consumed() == routes.updates.size());
+            },
+        },
+        event);
+}
+
+/// Who was told all along, who comes only now, and the peers themselves agree.
+void World::check_stations() {
+    Station late;
+    for (const MonitorEvent& event : speaker_.monitor_sessions()) {
+        report(late, event);
+    }
+    for (std::optional<Cursor> next = Cursor{}; next;) {
+        const MonitorPart part = speaker_.monitor_tables(*next, 3);
+        for (const MonitorEvent& event : part.events) {
+            report(late, event);
+        }
+        next = part.next;
+    }
+    require(station_.peers[std::nullopt][MonitoredTable::selected] ==
+            late.peers[std::nullopt][MonitoredTable::selected]);
+    const MonitoredSelf self = speaker_.monitored_self();
+    require(self.selected[0] + self.selected[1] == late.peers[std::nullopt][MonitoredTable::selected].size());
+    for (const Far& far : fars) {
+        require(station_.peers.contains(far.address) == far.up);
+        require(late.peers.contains(far.address) == far.up);
+        if (!far.up) {
+            continue;
+        }
+        auto& early_tables = station_.peers[far.address];
+        auto& late_tables = late.peers[far.address];
+        require(early_tables[MonitoredTable::received] == late_tables[MonitoredTable::received]);
+        require(early_tables[MonitoredTable::accepted] == late_tables[MonitoredTable::accepted]);
+        require(early_tables[MonitoredTable::sent] == far.told);
+        if (far.backlog == 0 && !held_) {
+            require(late_tables[MonitoredTable::sent] == far.told);
+        }
+        if (far.exact) {
+            std::set<Path> received;
+            for (const auto& [path, told] : early_tables[MonitoredTable::received]) {
+                received.insert(path);
+            }
+            require(received == far.announced);
+        }
+    }
 }
 
 /// The first steps of the decision, as plainly as they can be said.

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "bgpd/speaker/monitor.hpp"
 #include "bgpd/speaker/speaker.hpp"
 #include "bgpd/wire/open.hpp"
 #include "bgpd/wire/update.hpp"
@@ -47,8 +48,15 @@ public:
         struct Told {
             wire::NextHop next_hop;
             Bytes attributes;
+            bool operator==(const Told&) const = default;
         };
         std::map<Path, Told> told;
+    };
+
+    /// What a monitoring station knows.
+    struct Station {
+        using Routes = std::map<Path, Far::Told>;
+        std::map<std::optional<net::Ip>, std::map<speaker::MonitoredTable, Routes>> peers;  ///< that are up
     };
 
     explicit World(wire::FamilySet in_kernel);
@@ -66,7 +74,7 @@ public:
     void send(std::size_t far, ByteView bytes);
     [[nodiscard]] speaker::PeerStatus status(const Far& far) const;
 
-    void check() const;
+    void check();
     /// Nobody and nothing is left: neither may anything of theirs be.
     void leave_and_check();
 
@@ -78,6 +86,8 @@ private:
     void hear_message(Far& far, const wire::Frame& frame);
     void deliver(Far& far, const wire::Frame& frame);
     void note(Far& far, ByteView body);
+    void report(Station& station, const speaker::MonitorEvent& event) const;
+    void check_stations();
     void check_told(const Far& far, const net::Prefix& prefix, const speaker::ExportView& wanted) const;
     void check_received() const;
     void check_selection(const net::Prefix& prefix, const std::vector<speaker::RouteView>& paths) const;
@@ -91,6 +101,7 @@ private:
     std::vector<speaker::Event> answers_;
     std::map<net::Prefix, speaker::FibGroupId> fib_;
     std::map<speaker::FibGroupId, std::vector<speaker::FibMember>> groups_;
+    Station station_;    ///< has been told all from the start
     bool held_ = false;  ///< the speaker may wait for peers before it selects anything
     std::uint32_t next_accepted_ = speaker::kFirstAcceptedConnection;
 };

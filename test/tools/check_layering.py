@@ -23,8 +23,10 @@ ALLOWED = {
     "bgpd/policy": ["base", "net", "bgpd/wire"],
     "bgpd/rib": ["base", "net", "bgpd/wire", "bgpd/policy"],
     "bgpd/speaker": ["base", "net", "config/model", "bgpd/wire", "bgpd/bfd", "bgpd/fsm", "bgpd/policy", "bgpd/rib"],
+    "bgpd/bmp": ["base", "net", "bgpd/wire", "bgpd/fsm", "bgpd/speaker"],
     "bgpd/io": ["base", "net", "net/netlink", "config", "config/model", "config/codec", "config/store", "bgpd",
-                "bgpd/wire", "bgpd/bfd", "bgpd/mrt", "bgpd/fsm", "bgpd/policy", "bgpd/rib", "bgpd/speaker"],
+                "bgpd/wire", "bgpd/bfd", "bgpd/bmp", "bgpd/mrt", "bgpd/fsm", "bgpd/policy", "bgpd/rib",
+                "bgpd/speaker"],
     "bgpd": ["base", "config", "config/store", "bgpd/io", "bgpd/speaker"],
     "ipam": ["base", "net", "net/netlink", "config", "config/model", "config/codec", "config/store"],
     "felix/model": ["base", "net"],
@@ -42,7 +44,7 @@ ALLOWED = {
 }
 
 # Folders of pure logic; single files of a mixed folder are named with their path.
-PURE = ["net", "config/model", "bgpd/wire", "bgpd/bfd", "bgpd/mrt", "bgpd/fsm", "bgpd/policy", "bgpd/rib", "bgpd/speaker", "felix/model",
+PURE = ["net", "config/model", "bgpd/wire", "bgpd/bfd", "bgpd/bmp", "bgpd/mrt", "bgpd/fsm", "bgpd/policy", "bgpd/rib", "bgpd/speaker", "felix/model",
         "felix/eval", "felix/calc", "felix/render", "felix/nft",
         "ipam/block", "ipam/pool", "ipam/allocator", "ipam/affinity", "ipam/garbage", "ipam/show"]
 PURE_EXCEPT = ["net/netlink"]
