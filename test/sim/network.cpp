@@ -271,6 +271,7 @@ void Network::carry_out(std::size_t node, const Action& action) {
                                        (change.status.last_error.empty() ? "" : ": " + change.status.last_error));
             },
             [](const WatchPaths&) {},
+            [](const Monitored&) {},
             [&](const ManyPrefixes& many) {
                 self.reports.push_back(many.peer.to_string() + " announced " + std::to_string(many.received) + " of " +
                                        std::to_string(many.most));
