@@ -27,6 +27,7 @@
 #include "ctl/policy/commands.hpp"
 #include "ctl/verbs/input_options.hpp"
 #include "ctl/verbs/verbs.hpp"
+#include "serve/io/run.hpp"
 
 // Arguments and exit codes only: each verb is a function elsewhere.
 
@@ -207,6 +208,30 @@ void add_node(CLI::App& app, Chosen& chosen, const std::optional<std::string>& c
     add_install_cni(*node, chosen);
 }
 
+ExitCode serve_api(const Context& context, const serve::ServeOptions& options) {
+    log::configure({.level = context.settings.log_level,
+                    .format = context.settings.log_format,
+                    .program = "manulctl-serve",
+                    .node = context.settings.node_name});
+    const auto served = serve::run(context.settings, options);
+    return served ? static_cast<ExitCode>(*served) : context.fail(served.error().message);
+}
+
+void add_serve(CLI::App& app, Chosen& chosen) {
+    CLI::App* verb = app.add_subcommand(
+        "serve",
+        "Serve all resources over the conventions of the Kubernetes API: for kubectl, and for the daemons of further\n"
+        "hosts (datastore.type: server). Settings serve.listen, serve.tls_cert_file, serve.tls_key_file,\n"
+        "serve.client_ca_file, serve.tokens_file. Rights are Roles, ClusterRoles and their bindings; each write has a\n"
+        "line in audit.log of the log directory.");
+    const auto options = std::make_shared<serve::ServeOptions>();
+    verb->add_flag("--insecure", options->insecure,
+                   "plain HTTP, and everybody who connects is an admin; on a loopback address alone");
+    verb->callback([&chosen, options] {
+        chosen = {[options](const Context& context) { return serve_api(context, *options); }, false};
+    });
+}
+
 constexpr const char* kJsonOrYaml = "json or yaml, in place of a table";
 
 void add_bgp_questions(CLI::App& bgp, Chosen& chosen) {
@@ -348,6 +373,7 @@ int main(int argc, char** argv) {
     add_get(app, chosen);
     add_offline_verbs(app, chosen);
     add_node(app, chosen, config);
+    add_serve(app, chosen);
     add_bgp(app, chosen);
     ctl::add_ipam_commands(app,
                            [&chosen](std::function<ExitCode(const Context&)> run) { chosen = {std::move(run), true}; });

@@ -24,6 +24,8 @@ std::vector<std::filesystem::path> places() {
     if (!failed) {
         out.push_back(program / "../config/store");     // of <build>/ctl
         out.push_back(program / "../../config/store");  // of <build>/test/config
+        out.push_back(program / "../serve");
+        out.push_back(program / "../../serve");
     }
     out.emplace_back(MANUL_MODULE_INSTALL_DIR);
     return out;

@@ -38,7 +38,10 @@ ALLOWED = {
                  "felix/model", "felix/calc", "felix/render", "felix/nft", "felix/eval"],
     "felix": ["base", "config", "config/store", "felix/io"],
     "cni": ["base", "net", "net/netlink", "ipam:client", "ipam:protocol"],
-    "ctl": ["base", "net", "config", "config/model", "config/codec", "config/store", "bgpd/policy", "felix/model",
+    "ctl/output": ["base", "net", "config", "config/model", "config/codec", "config/store", "ctl"],
+    "serve": ["base", "net", "config/model", "config/codec", "config/store", "ctl/output:columns"],
+    "serve/io": ["base", "net", "config", "config/model", "config/codec", "config/store", "serve"],
+    "ctl": ["base", "net", "config", "serve/io:run", "ctl/output", "config/model", "config/codec", "config/store", "bgpd/policy", "felix/model",
             "felix/calc", "felix/eval", "felix/render", "felix/nft", "felix/io:store_events", "felix/io:nft_apply", "felix/io:flows",
             "felix/io:last_good_journal", "net/netlink", "ipam"],
 }
@@ -46,6 +49,9 @@ ALLOWED = {
 # Folders of pure logic; single files of a mixed folder are named with their path.
 PURE = ["net", "config/model", "bgpd/wire", "bgpd/bfd", "bgpd/bmp", "bgpd/mrt", "bgpd/fsm", "bgpd/policy", "bgpd/rib", "bgpd/speaker", "felix/model",
         "felix/eval", "felix/calc", "felix/render", "felix/nft",
+        "serve/access", "serve/api", "serve/audit", "serve/documents", "serve/hub", "serve/openapi", "serve/patch",
+        "serve/protobuf", "serve/rights", "serve/schema", "serve/selection", "serve/status", "serve/strategic",
+        "serve/table", "serve/target", "serve/tokens", "serve/transactions", "serve/write",
         "ipam/block", "ipam/pool", "ipam/allocator", "ipam/affinity", "ipam/garbage", "ipam/show"]
 PURE_EXCEPT = ["net/netlink"]
 FORBIDDEN = re.compile(

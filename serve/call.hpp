@@ -1,0 +1,40 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/codec/tree.hpp"
+#include "config/store/store.hpp"
+#include "serve/access.hpp"
+#include "serve/api.hpp"
+
+/// One request on its way through Api; for its sources alone.
+namespace manul::serve {
+
+struct Api::Call {
+    const Request& request;
+    const Route& route;
+    const Surroundings& around;
+    store::Store& store;
+    Access access;
+    std::vector<AuditEntry> audit;
+    std::vector<std::string> warnings;
+
+    [[nodiscard]] model::Key key() const {
+        return {route.resource.kind, route.resource.ns.value_or(""), route.resource.name};
+    }
+};
+
+/// How answers are to be written: the Accept header, includeObject, and whether the caller asks for secrets' values and
+/// may see them.
+[[nodiscard]] Rendering rendering_of(const Request& request, const Route& route, const Access& access,
+                                     std::int64_t now);
+
+/// The body as a tree; null when there is none. JSON, or what document_of_protobuf knows.
+[[nodiscard]] Outcome<codec::Tree> parse_body(const Request& request);
+
+/// A single object as the answer.
+[[nodiscard]] Response object_response(model::Kind kind, std::string_view document, const Rendering& rendering,
+                                       unsigned status = 200);
+
+}  // namespace manul::serve

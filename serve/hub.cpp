@@ -1,0 +1,357 @@
+#include "serve/hub.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <boost/json/serialize.hpp>
+#include <boost/json/string.hpp>
+
+#include "base/try.hpp"
+#include "config/codec/tree.hpp"
+#include "config/model/kind.hpp"
+#include "config/store/store.hpp"
+#include "config/store/watched_kinds.hpp"
+#include "serve/status.hpp"
+#include "serve/table.hpp"
+
+namespace manul::serve {
+
+namespace {
+
+using Bytes = std::shared_ptr<const std::string>;
+using DocumentPtr = std::shared_ptr<const std::string>;
+
+std::int64_t number(const store::Revision& revision) { return store::parse_revision(revision).value_or(0); }
+
+std::string event_text(std::string_view type, std::string_view object) {
+    std::string out;
+    out.reserve(type.size() + object.size() + 24);
+    out.append(R"({"type":")").append(type).append(R"(","object":)").append(object).append("}\n");
+    return out;
+}
+
+std::string bookmark_text(model::Kind kind, std::int64_t revision, bool ends_initial) {
+    return event_text("BOOKMARK",
+                      R"({"kind":")" + std::string(model::info(kind).name) + R"(","apiVersion":")" +
+                          model::api_version(kind) + R"(","metadata":{"resourceVersion":")" + std::to_string(revision) +
+                          "\"" + (ends_initial ? R"(,"annotations":{"k8s.io/initial-events-end":"true"})" : "") + "}}");
+}
+
+/// Of an object whose last version is not known.
+std::string bare_document(const model::Key& key, const store::Revision& revision) {
+    const auto quoted = [](std::string_view text) { return boost::json::serialize(boost::json::string(text)); };
+    return R"({"kind":")" + std::string(model::info(key.kind).name) + R"(","apiVersion":")" +
+           model::api_version(key.kind) + R"(","metadata":{"name":)" + quoted(key.name) +
+           (key.ns.empty() ? "" : R"(,"namespace":)" + quoted(key.ns)) + R"(,"resourceVersion":)" + quoted(revision) +
+           "}}";
+}
+
+}  // namespace
+
+/// One event, with everything that is made of it once.
+struct Hub::Entry {
+    std::int64_t revision = 0;
+    std::string type;
+    model::Key key;
+    DocumentPtr document;
+    DocumentPtr previous;
+    Bytes shared;    ///< as most clients get it
+    Bytes revealed;  ///< the same with the values of a secret
+    std::optional<codec::Tree> tree;
+    std::optional<codec::Tree> previous_tree;
+
+    const codec::Tree& parsed() { return parse(tree, document); }
+    /// Null when there was no version before.
+    const codec::Tree* parsed_previous() { return previous ? &parse(previous_tree, previous) : nullptr; }
+
+private:
+    static const codec::Tree& parse(std::optional<codec::Tree>& kept, const DocumentPtr& text) {
+        if (!kept) {
+            kept = codec::parse_json(*text).value_or(codec::Tree{});
+        }
+        return *kept;
+    }
+};
+
+struct Hub::Client {
+    WatchRequest request;
+    std::shared_ptr<Stream> stream;
+    std::int64_t after = 0;   ///< the revision that it began with
+    std::int64_t ends = 0;    ///< time
+    std::int64_t marked = 0;  ///< time of the last bookmark
+    bool sent_columns = false;
+    std::int64_t progress = 0;  ///< everything up to it was offered to it
+    bool caught_up = false;     ///< what is replayed it has had
+
+    [[nodiscard]] bool is_plain() const {
+        return request.selection.empty() && !request.visible && !request.rendering.table;
+    }
+    [[nodiscard]] bool wants(const codec::Tree& document) const {
+        return request.selection.matches(document) && (!request.visible || request.visible(document));
+    }
+    void send(model::Kind kind, std::string_view type, std::string_view document) {
+        std::string object = request.rendering.document(kind, document);
+        if (request.rendering.table) {
+            TableOptions options = *request.rendering.table;
+            options.with_columns = !std::exchange(sent_columns, true);
+            const std::string_view view = object;
+            object = table_of(kind, std::span(&view, 1), "{}", options);
+        }
+        stream->write(std::make_shared<const std::string>(event_text(type, object)));
+    }
+};
+
+struct Hub::Feed {
+    model::Kind kind{};
+    std::unique_ptr<store::Watch> upstream;
+    std::int64_t start = 0;  ///< every event after it is among `entries`
+    std::int64_t newest = 0;
+    std::int64_t replayed_to = 0;  ///< what comes up to here came before, from a watch that was begun again
+    std::deque<Entry> entries;
+    std::map<model::Key, std::pair<std::int64_t, DocumentPtr>> objects;
+    std::vector<Client> clients;
+    std::int64_t idle_since = 0;
+};
+
+Hub::Hub(store::Store& store, Hooks hooks, HubLimits limits)
+    : store_(store), hooks_(std::move(hooks)), limits_(limits) {}
+
+Hub::~Hub() = default;
+
+std::size_t Hub::client_count() const noexcept {
+    std::size_t count = 0;
+    for (const auto& [kind, feed] : feeds_) {
+        count += feed->clients.size();
+    }
+    return count;
+}
+
+store::StoreResult<void> Hub::open(Feed& feed, std::int64_t revision) {
+    const store::WatchStart start{feed.kind, std::to_string(revision)};
+    MANUL_TRY(std::unique_ptr<store::Watch> upstream, store_.watch(std::span(&start, 1)));
+    if (feed.upstream) {
+        hooks_.unfollow(feed.kind);
+    }
+    feed.upstream = std::move(upstream);
+    feed.start = revision;
+    feed.entries.clear();
+    hooks_.follow(feed.kind, feed.upstream->fd());
+    return {};
+}
+
+store::StoreResult<Hub::Feed*> Hub::feed_for(model::Kind kind, std::int64_t revision) {
+    if (const auto found = feeds_.find(kind); found != feeds_.end()) {
+        Feed& feed = *found->second;
+        if (revision < feed.start) {
+            feed.replayed_to = feed.newest;
+            MANUL_CHECK(open(feed, revision));
+            for (Client& client : feed.clients) {
+                client.after = std::max(client.after, client.progress);
+                client.caught_up = client.progress >= feed.newest;
+            }
+        }
+        return &feed;
+    }
+    auto feed = std::make_unique<Feed>();
+    feed->kind = kind;
+    // What objects were, so that clients with selectors can be told when one leaves their selection.
+    MANUL_TRY(const store::Listing listing, store_.list({.kind = kind, .ns = {}, .name_prefix = {}}));
+    for (const store::Object& object : listing.items) {
+        feed->objects[object.key] = {number(object.revision), object.document};
+    }
+    feed->newest = number(listing.revision);
+    feed->replayed_to = feed->newest;
+    // Other clients come back too, after a restart all of them, and not all from the same revision.
+    MANUL_CHECK(open(*feed, std::max<std::int64_t>(std::min(revision, feed->newest) - limits_.lookback, 0)));
+    Feed* const out = feed.get();
+    feeds_[kind] = std::move(feed);
+    take(*out);
+    if (!feeds_.contains(kind)) {  // so far back the store cannot go
+        auto again = std::make_unique<Feed>();
+        again->kind = kind;
+        for (const store::Object& object : listing.items) {
+            again->objects[object.key] = {number(object.revision), object.document};
+        }
+        again->newest = number(listing.revision);
+        again->replayed_to = again->newest;
+        MANUL_CHECK(open(*again, revision));
+        feeds_[kind] = std::move(again);
+    }
+    return feeds_[kind].get();
+}
+
+void Hub::add(WatchRequest request, std::shared_ptr<Stream> stream, std::int64_t now) {
+    const std::int64_t revision = number(request.revision);
+    const model::Kind kind = request.kind;
+    auto feed = feed_for(kind, revision);
+    if (!feed) {
+        stream->write(std::make_shared<const std::string>(
+            event_text("ERROR", to_json(problem_of(feed.error(), {kind, {}, {}})))));
+        return stream->finish();
+    }
+    Client client{.request = std::move(request), .stream = std::move(stream), .after = revision, .progress = revision};
+    client.ends = now + client.request.timeout_seconds;
+    client.marked = now;
+    for (const std::string& document : client.request.initial) {
+        client.send(kind, "ADDED", document);
+    }
+    client.request.initial.clear();
+    if (client.request.marks_initial_end) {
+        client.stream->write(std::make_shared<const std::string>(bookmark_text(kind, revision, true)));
+    }
+    for (Entry& entry : (*feed)->entries) {
+        if (entry.revision > revision) {
+            deliver(client, entry);
+        }
+        client.progress = std::max(client.progress, entry.revision);
+    }
+    client.caught_up = client.progress >= (*feed)->newest;
+    (*feed)->clients.push_back(std::move(client));
+    take(**feed);  // where the store can tell at once what happened since, there is no waiting
+}
+
+void Hub::deliver(Client& client, Entry& entry) const {
+    const WatchRequest& request = client.request;
+    if (request.ns && entry.key.ns != *request.ns) {
+        return;
+    }
+    if (client.is_plain()) {
+        const bool hides = entry.key.kind == model::Kind::secret && !request.rendering.revealed;
+        Bytes& bytes = entry.key.kind == model::Kind::secret && !hides ? entry.revealed : entry.shared;
+        if (!bytes) {
+            bytes = std::make_shared<const std::string>(
+                event_text(entry.type, request.rendering.document(entry.key.kind, *entry.document)));
+        }
+        return client.stream->write(bytes);
+    }
+    const codec::Tree* previous = entry.parsed_previous();
+    const bool had = previous != nullptr && client.wants(*previous);
+    const bool removed = entry.type == "DELETED";
+    const bool has = !removed && client.wants(entry.parsed());
+    if (removed && (had || (previous == nullptr && client.wants(entry.parsed())))) {
+        client.send(entry.key.kind, "DELETED", *entry.document);
+    } else if (has) {
+        client.send(entry.key.kind, had ? "MODIFIED" : "ADDED", *entry.document);
+    } else if (had && !removed) {
+        client.send(entry.key.kind, "DELETED", *entry.document);
+    }
+}
+
+void Hub::append(Feed& feed, store::Event event) {
+    Entry entry;
+    entry.revision = number(event.object.revision);
+    entry.key = event.object.key;
+    entry.document = std::move(event.object.document);
+    const bool removed = event.type == store::Event::Type::removed;
+    const auto known = feed.objects.find(entry.key);
+    const bool newer = known != feed.objects.end() && known->second.first < entry.revision;
+    const bool replayed = entry.revision <= feed.replayed_to && !newer;
+    if (known != feed.objects.end() && newer) {
+        entry.previous = known->second.second;
+    }
+    if (!entry.document) {
+        entry.document = removed && entry.previous
+                             ? entry.previous
+                             : std::make_shared<const std::string>(bare_document(entry.key, event.object.revision));
+    }
+    entry.type = removed ? "DELETED" : entry.previous ? "MODIFIED" : "ADDED";
+    if (!replayed) {
+        if (removed) {
+            feed.objects.erase(entry.key);
+        } else {
+            feed.objects[entry.key] = {entry.revision, entry.document};
+        }
+    }
+    feed.newest = std::max(feed.newest, entry.revision);
+    feed.entries.push_back(std::move(entry));
+    for (Client& client : feed.clients) {
+        Entry& latest = feed.entries.back();
+        if (!(replayed && client.caught_up) && latest.revision > client.after) {
+            deliver(client, latest);
+        }
+        client.progress = std::max(client.progress, latest.revision);
+    }
+    if (feed.entries.size() > limits_.events) {
+        feed.start = feed.entries.front().revision;
+        // Events of one revision go together.
+        while (!feed.entries.empty() && feed.entries.front().revision <= feed.start) {
+            feed.entries.pop_front();
+        }
+    }
+}
+
+void Hub::take(Feed& feed) {
+    auto events = feed.upstream->take();
+    if (!events) {
+        return;  // the watch goes on by itself
+    }
+    for (store::Event& event : *events) {
+        if (event.type == store::Event::Type::resync) {
+            return end_all(feed);
+        }
+        append(feed, std::move(event));
+    }
+    for (Client& client : feed.clients) {
+        if (client.stream->backlog() > limits_.backlog) {
+            client.stream->abort();
+        }
+    }
+}
+
+void Hub::readable(model::Kind kind) {
+    if (const auto found = feeds_.find(kind); found != feeds_.end()) {
+        take(*found->second);
+    }
+}
+
+void Hub::end_all(Feed& feed) {
+    const auto gone = std::make_shared<const std::string>(
+        event_text("ERROR", to_json(expired("too old resource version: the events after it are gone; list again"))));
+    for (Client& client : feed.clients) {
+        client.stream->write(gone);
+        client.stream->finish();
+    }
+    close(feed.kind);
+}
+
+void Hub::close(model::Kind kind) {
+    hooks_.unfollow(kind);
+    feeds_.erase(kind);
+}
+
+void Hub::tick(std::int64_t now) {
+    std::vector<model::Kind> idle;
+    for (const auto& [kind, feed] : feeds_) {
+        for (Client& client : feed->clients) {
+            const bool ends = now >= client.ends;
+            if (client.request.bookmarks && (ends || now - client.marked >= limits_.bookmark_seconds)) {
+                client.marked = now;
+                client.stream->write(std::make_shared<const std::string>(
+                    bookmark_text(kind, std::max(feed->newest, client.after), false)));
+            }
+            if (ends) {
+                client.stream->finish();
+            }
+        }
+        std::erase_if(feed->clients,
+                      [&](const Client& client) { return now >= client.ends || client.stream->closed(); });
+        if (!feed->clients.empty()) {
+            feed->idle_since = now;
+        } else if (now - feed->idle_since > limits_.idle_feed_seconds) {
+            idle.push_back(kind);
+        }
+    }
+    for (const model::Kind kind : idle) {
+        close(kind);
+    }
+}
+
+}  // namespace manul::serve

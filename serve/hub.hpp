@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/codec/tree.hpp"
+#include "config/model/kind.hpp"
+#include "config/store/store.hpp"
+#include "serve/api.hpp"
+#include "serve/stream.hpp"
+
+/// The watch cache: any number of clients that watch a kind cost the store one watch of it.
+///
+///   store ── one watch a kind ──▶ Feed: the newest events, and each object's newest version ──▶ clients
+///
+/// An event is put into JSON once and shared by all clients that get it as it is; only those with a selector, a table
+/// or rights on some tiers have their own look at it. A client may begin anywhere in what the feed remembers; when it
+/// asks for something older, the feed's own watch is begun again from there, as long as the store can. Who reads too
+/// slowly is cut off, and comes back from where it was.
+///
+/// Invariant: each client gets every event after its revision exactly once, in the order of commits.
+namespace manul::serve {
+
+struct HubLimits {
+    std::size_t events = 10'000;                   ///< remembered for each kind
+    std::size_t backlog = std::size_t{32} << 20U;  ///< bytes queued for one client
+    std::int64_t bookmark_seconds = 60;
+    std::int64_t idle_feed_seconds = 300;  ///< a feed without clients is given up
+    std::int64_t lookback = 1000;          ///< how far before the first client's revision a feed begins
+};
+
+class Hub {
+public:
+    /// Told when a feed's descriptor is to be waited for (then `readable`), and when no longer.
+    struct Hooks {
+        std::function<void(model::Kind, int fd)> follow;
+        std::function<void(model::Kind)> unfollow;
+    };
+
+    Hub(store::Store& store, Hooks hooks, HubLimits limits = {});
+    ~Hub();
+    Hub(const Hub&) = delete;
+    Hub& operator=(const Hub&) = delete;
+
+    /// From now on the stream gets the watch's events. `now`: seconds, of any clock.
+    void add(WatchRequest request, std::shared_ptr<Stream> stream, std::int64_t now);
+    /// The feed's descriptor is readable.
+    void readable(model::Kind kind);
+    /// To be called about once a second: ends, bookmarks, feeds that nobody needs.
+    void tick(std::int64_t now);
+
+    [[nodiscard]] std::size_t client_count() const noexcept;
+    [[nodiscard]] std::size_t feed_count() const noexcept { return feeds_.size(); }
+
+private:
+    struct Entry;
+    struct Client;
+    struct Feed;
+
+    [[nodiscard]] store::StoreResult<Feed*> feed_for(model::Kind kind, std::int64_t revision);
+    [[nodiscard]] store::StoreResult<void> open(Feed& feed, std::int64_t revision);
+    void take(Feed& feed);
+    void append(Feed& feed, store::Event event);
+    void deliver(Client& client, Entry& entry) const;
+    void end_all(Feed& feed);
+    void close(model::Kind kind);
+
+    store::Store& store_;
+    Hooks hooks_;
+    HubLimits limits_;
+    std::map<model::Kind, std::unique_ptr<Feed>> feeds_;
+};
+
+}  // namespace manul::serve

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "base/log.hpp"
+
+namespace manul::serve {
+
+inline constexpr log::Message kListening{"SERVE_LISTENING", log::Level::info, "serving the API on {}", ""};
+inline constexpr log::Message kRightsUnread{
+    "SERVE_RIGHTS_UNREAD", log::Level::warning, "roles and bindings cannot be read: {}",
+    "Requests are judged by what was read last; group system:masters may still do everything. Check the datastore."};
+inline constexpr log::Message kAuditFailed{
+    "SERVE_AUDIT_FAILED", log::Level::error, "the audit log {} cannot be written: {}",
+    "Free space on its file system: until then writes are done and not recorded."};
+inline constexpr log::Message kFilesUnread{
+    "SERVE_FILES_UNREAD", log::Level::warning, "{}",
+    "The certificate or token file was changed and cannot be used; what was read before stays in force."};
+inline constexpr log::Message kFilesRead{"SERVE_FILES_READ", log::Level::info, "{} was read again", ""};
+
+}  // namespace manul::serve

@@ -1,0 +1,206 @@
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <expected>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/try.hpp"
+#include "config/codec/tree.hpp"
+#include "serve/patch.hpp"
+
+// Kubernetes' strategic merge patch (sigs.k8s.io, "Strategic Merge Patch in API conventions"). Which lists are merged,
+// and by which key, Kubernetes takes from tags of its Go types; here they are for the kinds that are served.
+
+namespace manul::serve {
+
+using codec::Tree;
+
+namespace {
+
+struct MergeKey {
+    std::string_view path;  ///< names of fields from the document down, without indexes
+    std::string_view key;   ///< empty: a list of single values
+};
+constexpr auto kMergeKeys = std::to_array<MergeKey>({
+    {"metadata.ownerReferences", "uid"},
+    {"metadata.finalizers", ""},
+    {"spec.containers", "name"},
+    {"spec.containers.ports", "containerPort"},
+    {"spec.containers.env", "name"},
+    {"spec.containers.volumeMounts", "mountPath"},
+    {"spec.initContainers", "name"},
+    {"spec.initContainers.ports", "containerPort"},
+    {"spec.initContainers.env", "name"},
+    {"spec.initContainers.volumeMounts", "mountPath"},
+    {"spec.volumes", "name"},
+    {"spec.imagePullSecrets", "name"},
+    {"spec.hostAliases", "ip"},
+    {"spec.topologySpreadConstraints", "topologyKey"},
+    {"spec.ports", "port"},
+    {"spec.conditions", "type"},
+    {"status.conditions", "type"},
+    {"status.podIPs", "ip"},
+    {"secrets", "name"},
+});
+
+constexpr std::string_view kDirective = "$patch";
+constexpr std::string_view kRetain = "$retainKeys";
+constexpr std::string_view kOrder = "$setElementOrder/";
+constexpr std::string_view kDelete = "$deleteFromPrimitiveList/";
+
+const MergeKey* merge_key(std::string_view path) {
+    const auto found = std::ranges::find(kMergeKeys, path, &MergeKey::path);
+    return found == kMergeKeys.end() ? nullptr : &*found;
+}
+
+Problem bad(const std::string& why) { return bad_request("the strategic merge patch cannot be applied: " + why); }
+
+bool same_key(const Tree& a, const Tree& b, std::string_view key) {
+    if (key.empty()) {
+        return a.same_value(b);
+    }
+    const Tree* first = a.find(key);
+    const Tree* second = b.find(key);
+    return first != nullptr && second != nullptr && first->same_value(*second);
+}
+
+Outcome<void> merge_map(Tree& target, const Tree& patch, const std::string& path);
+
+/// A value that was not there: directives mean nothing in it and are left out.
+Tree without_directives(const Tree& value) {
+    Tree out = value;
+    std::erase_if(out.children, [](const Tree& child) {
+        return child.key.starts_with('$') ||
+               (child.is_map() && child.find(kDirective) != nullptr && child.text_at(kDirective) == "delete");
+    });
+    for (Tree& child : out.children) {
+        child = without_directives(child);
+    }
+    std::erase_if(out.children, [&](const Tree& child) { return out.is_map() && child.type == Tree::Type::null; });
+    return out;
+}
+
+Outcome<void> merge_list(Tree& target, const Tree& patch, const MergeKey& by, const std::string& path) {
+    const bool replaces = std::ranges::any_of(patch.children, [](const Tree& item) {
+        return item.is_map() && item.text_at(kDirective) == "replace" && item.children.size() == 1;
+    });
+    if (replaces || !target.is_list()) {
+        target.assign(Tree{.type = Tree::Type::list});
+    }
+    for (const Tree& item : patch.children) {
+        const std::string directive(item.is_map() ? item.text_at(kDirective) : std::string_view{});
+        if (directive == "replace" && item.children.size() == 1) {
+            continue;
+        }
+        if (!by.key.empty() && (!item.is_map() || item.find(by.key) == nullptr)) {
+            return std::unexpected(bad(path + ": an item has no " + std::string(by.key)));
+        }
+        const auto found = std::ranges::find_if(target.children,
+                                                [&](const Tree& existing) { return same_key(existing, item, by.key); });
+        if (directive == "delete") {
+            if (found != target.children.end()) {
+                target.children.erase(found);
+            }
+        } else if (found == target.children.end()) {
+            target.children.push_back(without_directives(item));
+        } else if (item.is_map()) {
+            MANUL_CHECK(merge_map(*found, item, path));
+        }
+    }
+    return {};
+}
+
+/// Items that `order` names come in its order, the others keep theirs behind the item that they stood behind.
+void set_order(Tree& list, const Tree& order, std::string_view key) {
+    std::vector<Tree> named;
+    for (const Tree& wanted : order.children) {
+        const auto found =
+            std::ranges::find_if(list.children, [&](const Tree& item) { return same_key(item, wanted, key); });
+        if (found != list.children.end()) {
+            named.push_back(std::move(*found));
+            list.children.erase(found);
+        }
+    }
+    named.insert(named.end(), std::make_move_iterator(list.children.begin()),
+                 std::make_move_iterator(list.children.end()));
+    list.children = std::move(named);
+}
+
+Outcome<void> merge_map(Tree& target, const Tree& patch, const std::string& path) {
+    const std::string_view directive = patch.text_at(kDirective);
+    if (directive == "replace" || !target.is_map()) {
+        target.assign(Tree{.type = Tree::Type::map});
+    } else if (directive == "delete") {
+        target.assign(Tree{.type = Tree::Type::map});
+        return {};
+    } else if (!directive.empty() && directive != "merge") {
+        return std::unexpected(bad("unknown directive $patch: " + std::string(directive)));
+    }
+    if (const Tree* retained = patch.find(kRetain)) {
+        std::erase_if(target.children, [&](const Tree& child) {
+            return std::ranges::none_of(retained->children, [&](const Tree& name) { return name.text == child.key; });
+        });
+    }
+    const auto below = [&path](std::string_view name) {
+        return path.empty() ? std::string(name) : path + "." + std::string(name);
+    };
+    for (const Tree& change : patch.children) {
+        const std::string_view name = change.key;
+        if (name.starts_with(kDelete)) {
+            Tree* list = target.find(name.substr(kDelete.size()));
+            if (list != nullptr && change.is_list()) {
+                std::erase_if(list->children, [&](const Tree& item) {
+                    return std::ranges::any_of(change.children,
+                                               [&](const Tree& gone) { return gone.same_value(item); });
+                });
+            }
+            continue;
+        }
+        if (name.starts_with('$')) {
+            continue;
+        }
+        if (change.type == Tree::Type::null) {
+            target.erase(name);
+            continue;
+        }
+        const std::string inner = below(name);
+        const MergeKey* by = merge_key(inner);
+        if (change.is_map()) {
+            if (change.text_at(kDirective) == "delete") {
+                target.erase(name);
+            } else {
+                MANUL_CHECK(merge_map(target.make(name), change, inner));
+            }
+        } else if (change.is_list() && by != nullptr) {
+            MANUL_CHECK(merge_list(target.make(name), change, *by, inner));
+        } else {
+            target.make(name).assign(change);
+        }
+    }
+    for (const Tree& change : patch.children) {
+        if (!change.key.starts_with(kOrder) || !change.is_list()) {
+            continue;
+        }
+        const std::string_view name = std::string_view(change.key).substr(kOrder.size());
+        const MergeKey* by = merge_key(below(name));
+        Tree* list = target.find(name);
+        if (by != nullptr && list != nullptr && list->is_list()) {
+            set_order(*list, change, by->key);
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Outcome<void> strategic_merge_patch(Tree& document, const Tree& patch) {
+    if (!patch.is_map()) {
+        return std::unexpected(bad("expected an object"));
+    }
+    return merge_map(document, patch, "");
+}
+
+}  // namespace manul::serve

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <vector>
+
+#include "config/codec/tree.hpp"
+#include "config/store/store.hpp"
+#include "serve/access.hpp"
+#include "serve/audit.hpp"
+#include "serve/status.hpp"
+
+namespace manul::serve {
+
+/// POST /apis/manul.io/v1/transactions: several writes, all or nothing, as Store::transact; for the daemons' own
+/// client.
+///
+///   {"checks": "full" | "own_fields_only",
+///    "ops": [{"put": OBJECT, "precondition": P}, {"remove": REFERENCE, …}, {"check": REFERENCE, …}]}
+///
+/// P is {"absent": true}, {"present": true} or {"resourceVersion": R}; REFERENCE has apiVersion, kind, namespace, name.
+/// The answer has the revision, and for a single put or remove the object.
+[[nodiscard]] Outcome<Response> transaction(store::Store& store, const Access& access, const codec::Tree& body,
+                                            std::vector<AuditEntry>& audit);
+
+}  // namespace manul::serve

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/codec/tree.hpp"
+#include "config/model/kind.hpp"
+#include "config/store/store.hpp"
+#include "serve/access.hpp"
+#include "serve/audit.hpp"
+#include "serve/message.hpp"
+#include "serve/selection.hpp"
+#include "serve/status.hpp"
+#include "serve/target.hpp"
+
+/// POST, PUT, PATCH and DELETE of resources.
+namespace manul::serve {
+
+struct Written {
+    std::string document;
+    bool created = false;
+};
+
+/// What one write works with; references live as long as the request.
+struct WriteContext {
+    store::Store& store;
+    const Access& access;
+    const Route& route;
+    const Request& request;
+    std::int64_t now;
+    std::vector<AuditEntry>& audit;
+    std::vector<std::string>& warnings;
+};
+
+class Writer {
+public:
+    explicit Writer(WriteContext context);
+
+    [[nodiscard]] Outcome<Written> create();
+    [[nodiscard]] Outcome<Written> update();
+    [[nodiscard]] Outcome<Written> patch();
+    [[nodiscard]] Outcome<Response> remove();
+    [[nodiscard]] Outcome<Response> remove_all(const Selection& selection);
+
+private:
+    /// From the stored document to the one that is wanted.
+    using Change = std::function<Outcome<codec::Tree>(const codec::Tree& stored)>;
+
+    [[nodiscard]] Outcome<Written> create_checked();
+    [[nodiscard]] Outcome<Written> modify(const std::string& verb, const Change& change);
+    [[nodiscard]] Outcome<Written> modify_checked(const std::string& verb, const Change& change);
+    [[nodiscard]] Outcome<void> remove_one(const std::string& verb, const store::Object& object);
+
+    /// apiVersion, kind, name and namespace are those of the path.
+    [[nodiscard]] Outcome<void> check_envelope(codec::Tree& document);
+    /// The text to store: every field is known and valid, or the refusal says all that is wrong.
+    [[nodiscard]] Outcome<std::string> validated(codec::Tree document, const codec::Tree* before);
+    [[nodiscard]] Outcome<std::string> prune_unknown(codec::Tree document, const std::vector<std::string>& paths);
+    [[nodiscard]] Outcome<store::Object> commit(const std::string& text, const store::Object* before);
+    [[nodiscard]] Outcome<store::Object> dry_run(const std::string& text, const store::Object* before) const;
+    [[nodiscard]] Outcome<void> read_options();
+
+    WriteContext context_;
+    model::Key key_;
+    std::string subresource_;
+    bool dry_run_ = false;
+    std::string before_;  ///< for the audit log
+    std::string after_;
+};
+
+/// A role or binding gives no right that its writer does not have.
+[[nodiscard]] Outcome<void> check_grants(const Access& access, const model::Key& key, std::string_view document);
+
+}  // namespace manul::serve

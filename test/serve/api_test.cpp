@@ -1,0 +1,365 @@
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "config/codec/tree.hpp"
+#include "serve/documents.hpp"
+#include "test/serve/client.hpp"
+
+namespace manul::test {
+
+namespace {
+
+std::size_t items(const codec::Tree& list) {
+    const codec::Tree* found = list.find("items");
+    return found == nullptr ? 9999 : found->children.size();
+}
+
+std::string order_of(Client& client, const std::string& name) {
+    const codec::Tree object = client.json("GET", kPolicies + "/" + name);
+    const codec::Tree* spec = object.find("spec");
+    const codec::Tree* order = spec == nullptr ? nullptr : spec->find("order");
+    return order == nullptr ? "" : order->text;
+}
+
+}  // namespace
+
+TEST_CASE("refusals are worded as Kubernetes words them", "[serve]") {
+    Client client;
+    CHECK(client.say("GET", kPolicies + "/a") ==
+          "404 NotFound globalnetworkpolicies.projectcalico.org \"a\" not found");
+    CHECK(client.say("POST", kPolicies, policy("a")) == "201");
+    CHECK(client.say("POST", kPolicies, policy("a")) ==
+          "409 AlreadyExists globalnetworkpolicies.projectcalico.org \"a\" already exists");
+    CHECK(client.say("PUT", kPolicies + "/a", policy("a")) ==
+          "422 Invalid GlobalNetworkPolicy.projectcalico.org \"a\" is invalid: metadata.resourceVersion: Invalid "
+          "value: 0x0: must be specified for an update");
+    CHECK(client.say("PUT", kPolicies + "/a", policy("a", "{}", R"(,"resourceVersion":"1")")) ==
+          "409 Conflict Operation cannot be fulfilled on globalnetworkpolicies.projectcalico.org \"a\": the object has "
+          "been modified; please apply your changes to the latest version and try again");
+    CHECK(client.say("PUT", kPolicies + "/b", policy("a")).starts_with("404 NotFound"));
+    CHECK(client.say("POST", kPolicies, policy("c", R"({"selectr":"all()"
+})")) ==
+          "400 BadRequest GlobalNetworkPolicy in version \"v3\" cannot be handled as a GlobalNetworkPolicy: strict "
+          "decoding error: unknown field \"spec.selectr\", did you mean \"selector\"?");
+CHECK(client.say("POST", kPolicies, policy("c", R"({"tier":"absent"})")).starts_with("422 Invalid"));
+CHECK(client.say("DELETE", "/apis/projectcalico.org/v3/tiers/default").starts_with("403 Forbidden"));
+CHECK(client.say("GET", "/apis/projectcalico.org/v3/nothing") ==
+      "404 NotFound the server could not find the requested resource");
+CHECK(client.say("POST", kPolicies + "/a", policy("a")).starts_with("405 MethodNotAllowed"));
+CHECK(client.say("POST", "/apis/projectcalico.org/v3/ipamblocks", "{}").starts_with("405 MethodNotAllowed"));
+CHECK(client.say("PATCH", kPolicies + "/a", "{}", "application/strategic-merge-patch+json").starts_with("415 "));
+CHECK(client.say("PATCH", kPolicies + "/a", "{}", "application/apply-patch+yaml").starts_with("415 "));
+}
+
+TEST_CASE("every mistake of an object is a cause with its field", "[serve]") {
+    Client client;
+    const codec::Tree status =
+        client.json("POST", kPolicies, policy("a", R"({"order":"x","ingress":[{"action":"Alow"}]})"));
+    const codec::Tree* causes = status.find("details")->find("causes");
+    REQUIRE(causes != nullptr);
+    REQUIRE(causes->children.size() == 2);
+    CHECK(causes->children[0].text_at("field") == "spec.order");
+    CHECK(causes->children[1].text_at("field") == "spec.ingress[0].action");
+    CHECK(causes->children[1].text_at("message").find("did you mean \"Allow\"") != std::string_view::npos);
+}
+
+TEST_CASE("fieldValidation decides about unknown fields", "[serve]") {
+    Client client;
+    const std::string unknown = policy("a", R"({"selector":"all()","later":1
+})");
+    CHECK(client.say("POST", kPolicies + "?fieldValidation=Strict", unknown).starts_with("400"));
+CHECK(client.say("POST", kPolicies, unknown).starts_with("400"));  // older clients do not ask
+CHECK(client.say("POST", kPolicies + "?fieldValidation=Warn", unknown) == "201");
+REQUIRE(client.headers.size() == 1);
+CHECK(client.headers[0].second == R"(299 - "unknown field \"spec.later\"")");
+CHECK(client.json("GET", kPolicies + "/a").find("spec")->find("later") == nullptr);
+}
+
+TEST_CASE("a list comes in pages of one state, by selectors, or as a table", "[serve]") {
+    Client client;
+    for (const char* name : {"a", "b", "c", "d"}) {
+        const std::string labels = *name < 'c' ? R"(,"labels":{"x":"1"})" : "";
+        REQUIRE(client.say("POST", kSets, network_set(name, labels)) == "201");
+    }
+    CHECK(items(client.json("GET", kSets)) == 4);
+    CHECK(items(client.json("GET", kSets + "?labelSelector=x%3D1")) == 2);
+    CHECK(items(client.json("GET", kSets + "?labelSelector=!x")) == 2);
+    CHECK(items(client.json("GET", kSets + "?fieldSelector=metadata.name%3Dc")) == 1);
+    CHECK(client.say("GET", kSets + "?fieldSelector=spec.nets%3Dc") ==
+          "400 BadRequest field label not supported: spec.nets");
+    const codec::Tree first = client.json("GET", kSets + "?limit=3");
+    CHECK(items(first) == 3);
+    CHECK(first.find("metadata")->find("remainingItemCount")->text == "1");
+    const std::string token(first.text_at("metadata", "continue"));
+    REQUIRE(client.say("DELETE", kSets + "/d") == "200");  // the pages show what was
+    const codec::Tree second = client.json("GET", kSets + "?limit=3&continue=" + token);
+    CHECK(items(second) == 1);
+    CHECK(second.text_at("metadata", "resourceVersion") == first.text_at("metadata", "resourceVersion"));
+    client.now += 1000;
+    CHECK(client.say("GET", kSets + "?limit=3&continue=" + token).starts_with("410 Expired"));
+    CHECK(client.say("GET", kSets + "?continue=rubbish").starts_with("400 BadRequest"));
+    CHECK(client.say("GET", kSets + "?resourceVersion=999999").starts_with("504 Timeout"));
+    CHECK(client.say("GET", kSets + "?resourceVersion=abc").starts_with("400 BadRequest"));
+    client.accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+    const codec::Tree table = client.json("GET", kPolicies.substr(0, kPolicies.rfind('/')) + "/tiers");
+    CHECK(table.text_at("kind") == "Table");
+    CHECK(table.find("rows")->children.size() == 3);
+    CHECK(table.find("columnDefinitions")->children.front().text_at("name") == "Name");
+}
+
+TEST_CASE("patches change what they name, and only for who saw the newest version", "[serve]") {
+    Client client;
+    REQUIRE(client.say("POST", kPolicies, policy("a", R"({"order":1,"selector":"all()"
+})")) == "201");
+    const std::string path = kPolicies + "/a";
+CHECK(client.say("PATCH", path, R"({"spec":{"order":2}})", "application/merge-patch+json") == "200");
+CHECK(order_of(client, "a") == "2");
+CHECK(client.say("PATCH", path, R"([{"op":"replace","path":"/spec/order","value":3}])",
+                 "application/json-patch+json") == "200");
+CHECK(order_of(client, "a") == "3");
+CHECK(client.say("PATCH", path, R"([{"op":"test","path":"/spec/order","value":9}])", "application/json-patch+json")
+          .starts_with("422 "));
+CHECK(client
+          .say("PATCH", path, R"({"metadata":{"resourceVersion":"1"},"spec":{"order":4}})",
+               "application/merge-patch+json")
+          .starts_with("409 Conflict"));
+CHECK(client.say("PATCH", path, R"({"metadata":{"name":"b"}})", "application/merge-patch+json").starts_with("400"));
+const std::string before(client.json("GET", path).text_at("metadata", "resourceVersion"));
+CHECK(client.say("PATCH", path, R"({"spec":{"order":3}})", "application/merge-patch+json") == "200");
+CHECK(client.json("GET", path).text_at("metadata", "resourceVersion") == before);  // nothing changed
+}
+
+TEST_CASE("a dry run says what would be and does nothing", "[serve]") {
+    Client client;
+    CHECK(client.say("POST", kPolicies + "?dryRun=All", policy("a")) == "201");
+    CHECK(client.say("GET", kPolicies + "/a").starts_with("404"));
+    CHECK(client.say("POST", kPolicies + "?dryRun=All", policy("a", R"({"tier":"absent"})")).starts_with("422"));
+    REQUIRE(client.say("POST", kPolicies, policy("a")) == "201");
+    CHECK(client.say("POST", kPolicies + "?dryRun=All", policy("a")).starts_with("409 AlreadyExists"));
+    CHECK(client.say("PATCH", kPolicies + "/a?dryRun=All", R"({"spec":{"order":2}})", "application/merge-patch+json") ==
+          "200");
+    CHECK(order_of(client, "a").empty());
+    CHECK(client.say("DELETE", kPolicies + "/a?dryRun=All") == "200");
+    CHECK(client.say("GET", kPolicies + "/a") == "200");
+    CHECK(client.say("POST", kPolicies + "?dryRun=Some", policy("b")).starts_with("400"));
+}
+
+TEST_CASE("a delete may say which object it means", "[serve]") {
+    Client client;
+    REQUIRE(client.say("POST", kPolicies, policy("a")) == "201");
+    CHECK(client.say("DELETE", kPolicies + "/a", R"({"preconditions":{"uid":"another"}})").starts_with("409 Conflict"));
+    CHECK(client.say("DELETE", kPolicies + "/a", R"({"preconditions":{"resourceVersion":"1"}})")
+              .starts_with("409 Conflict"));
+    const std::string uid(client.json("GET", kPolicies + "/a").text_at("metadata", "uid"));
+    CHECK(client.say("DELETE", kPolicies + "/a", R"({"preconditions":{"uid":")" + uid + "\"}}") == "200");
+    REQUIRE(client.say("POST", kSets, network_set("x", R"(,"labels":{"k":"1"})")) == "201");
+    REQUIRE(client.say("POST", kSets, network_set("y")) == "201");
+    CHECK(items(client.json("DELETE", kSets + "?labelSelector=k")) == 1);
+    CHECK(items(client.json("GET", kSets)) == 1);
+}
+
+TEST_CASE("status is written through its own path alone", "[serve]") {
+    Client client;
+    const std::string pods = "/api/v1/namespaces/prod/pods";
+    const std::string pod = R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"status":{"phase":"Running"}})";
+    REQUIRE(client.say("POST", pods, pod) == "201");
+    CHECK(client.json("GET", pods + "/p").find("status") == nullptr);
+    CHECK(client.say("PATCH", pods + "/p/status", R"({"status":{"phase":"Running"},"metadata":{"labels":{"a":"b"}}})",
+                     "application/merge-patch+json") == "200");
+    const codec::Tree written = client.json("GET", pods + "/p");
+    CHECK(written.text_at("status", "phase") == "Running");
+    CHECK(written.find("metadata")->find("labels") == nullptr);
+    CHECK(client.say("PUT", kPolicies + "/a/status", "{}").starts_with("404"));
+}
+
+TEST_CASE("secrets leave masked, and what was masked keeps its value", "[serve]") {
+    Client client;
+    const std::string path = "/api/v1/namespaces/manul-system/secrets";
+    REQUIRE(client.say("POST", path,
+                       R"({"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"},"stringData":{"p":"hidden"}})") ==
+            "201");
+    const std::string real = "aGlkZGVu";
+    for (const std::string& target : {path, path + "/s", "/api/v1/secrets?watch=1"}) {
+        const serve::Answer answer = client.ask("GET", target);
+        CHECK(answer.response.body.find(real) == std::string::npos);
+        if (answer.watch) {
+            CHECK_FALSE(answer.watch->rendering.revealed);
+        }
+    }
+    CHECK(client.ask("GET", path + "/s?reveal=true").response.body.find(real) != std::string::npos);
+    CHECK(client.say("PATCH", path + "/s", R"({"data":{"p":"Kioq"},"metadata":{"labels":{"a":"b"}}})",
+                     "application/merge-patch+json") == "200");
+    CHECK(client.ask("GET", path + "/s?reveal=true").response.body.find(real) != std::string::npos);
+    for (const serve::AuditEntry& entry : client.audit) {
+        CHECK(audit_line(entry, {}, client.caller, "id", 0).find(real) == std::string::npos);
+    }
+    client.caller = {.user = "reader", .uid = "", .groups = {}};
+    client.bind("reader", "manul-view");
+    CHECK(client.ask("GET", path + "/s?reveal=true").response.body.find(real) == std::string::npos);
+}
+
+TEST_CASE("a watch begins where its list ended, or with everything there is", "[serve]") {
+    Client client;
+    REQUIRE(client.say("POST", kSets, network_set("a")) == "201");
+    const serve::Answer all = client.ask("GET", kSets + "?watch=true");
+    REQUIRE(all.watch);
+    CHECK(all.watch->initial.size() == 1);
+    const serve::Answer from = client.ask("GET", kSets + "?watch=1&resourceVersion=1&allowWatchBookmarks=true");
+    REQUIRE(from.watch);
+    CHECK(from.watch->initial.empty());
+    CHECK(from.watch->revision == "1");
+    CHECK(from.watch->bookmarks);
+    CHECK(client.say("GET", kSets + "?watch=1&resourceVersion=x").starts_with("400"));
+}
+
+TEST_CASE("every write has an entry with before and after", "[serve]") {
+    Client client;
+    client.say("POST", kSets, network_set("a"));
+    client.say("PATCH", kSets + "/a", R"({"metadata":{"labels":{"x":"y"}}})", "application/merge-patch+json");
+    client.say("DELETE", kSets + "/a");
+    client.say("POST", kSets, network_set("Bad Name"));
+    REQUIRE(client.audit.size() == 4);
+    CHECK(client.audit[0].before.empty());
+    CHECK_FALSE(client.audit[0].after.empty());
+    CHECK(client.audit[1].before.find("\"x\"") == std::string::npos);
+    CHECK(client.audit[1].after.find("\"x\"") != std::string::npos);
+    CHECK(client.audit[2].verb == "delete");
+    CHECK(client.audit[2].after.empty());
+    CHECK(client.audit[3].code == 422);
+    const std::string line = audit_line(client.audit[1], {.target = "/x"}, client.caller, "id", 1'800'000'000'000'001);
+    const auto event = codec::parse_json(line);
+    REQUIRE(event);
+    CHECK(event->text_at("user", "username") == "admin");
+    CHECK(event->text_at("stageTimestamp") == "2027-01-15T08:00:00.000001Z");
+    CHECK(event->text_at("objectRef", "name") == "a");
+}
+
+TEST_CASE("several writes are one transaction", "[serve]") {
+    Client client;
+    const std::string path = "/apis/manul.io/v1/transactions";
+    const auto op = [](const std::string& document, const std::string& precondition) {
+        return R"({"put":)" + document + R"(,"precondition":)" + precondition + "}";
+    };
+    const std::string absent = R"({"absent":true})";
+    CHECK(client.say("POST", path,
+                     R"({"ops":[)" + op(network_set("a"), absent) + "," + op(network_set("b"), absent) + "]}") ==
+          "200");
+    CHECK(
+        client
+            .say("POST", path, R"({"ops":[)" + op(network_set("c"), absent) + "," + op(network_set("b"), absent) + "]}")
+            .starts_with("409"));
+    CHECK(client.say("GET", kSets + "/c").starts_with("404"));
+    client.caller = {.user = "someone", .uid = "", .groups = {}};
+    CHECK(client.say("POST", path, R"({"ops":[]})").starts_with("403"));
+    client.bind("someone", "manul-node");
+    CHECK(client.say("POST", path, R"({"ops":[)" + op(network_set("d"), absent) + "]}").starts_with("403"));
+}
+
+TEST_CASE("no request is too strange to be answered", "[serve]") {
+    Client client;
+    REQUIRE(client.say("POST", kPolicies, policy("a")) == "201");
+    const std::vector<std::string> targets{"",
+                                           "x",
+                                           "/%",
+                                           "/%zz",
+                                           "/%00",
+                                           "/..",
+                                           "//",
+                                           "/api//v1",
+                                           "/apis/",
+                                           "/apis/a/b/c/d/e/f/g",
+                                           "/api/v1/namespaces/x",
+                                           "/api/v1/namespaces//pods",
+                                           "/?a&b=&=c&%",
+                                           "/?%ff=1",
+                                           "/apis/projectcalico.org/v3/tiers?limit=-1",
+                                           "/apis/projectcalico.org/v3/tiers?limit=99999999999999999999",
+                                           kPolicies + "?labelSelector=((((",
+                                           kPolicies + "?labelSelector=a%20in%20(",
+                                           kPolicies + "?labelSelector=%2C%2C",
+                                           kPolicies + "?fieldSelector=%3D",
+                                           kPolicies + "?watch=1&timeoutSeconds=-5",
+                                           kPolicies + "?continue=eyJydiI6MX0=",
+                                           "/openapi/v3/apis/x/y",
+                                           std::string(9000, '/'),
+                                           "/" + std::string(9000, 'a'),
+                                           kPolicies + "/" + std::string(300, 'a'),
+                                           kPolicies + "/a"};
+    const std::vector<std::string> bodies{
+        "",
+        "{",
+        "[]",
+        "null",
+        "1",
+        "\"x\"",
+        "{}",
+        R"({"metadata":1})",
+        R"({"metadata":{"name":1}})",
+        R"({"metadata":{"name":"a","labels":[]},"spec":[]})",
+        R"({"a":1,"a":2})",
+        std::string(10'000, '['),
+        "\xff\xfe",
+        R"([{"op":"add"}])",
+        R"([{"op":"move","from":"","path":"/a"}])",
+        R"([{"op":"remove","path":""}])",
+        R"([{"op":"add","path":"/spec/-","value":1},{"op":"copy","from":"/nowhere","path":"/x"}])",
+        R"([{"op":"test","path":"/~2"}])",
+        R"({"ops":[{}]})",
+        R"({"ops":[{"put":1}]})",
+        R"({"spec":{"$patch":"x"}})",
+        policy("a", R"({"order":1e999})"),
+        std::string("k8s\0\x0a\xff", 6),
+        std::string("k8s\0\x12\x02\x0a\x7f", 8)};
+    const std::vector<std::string> types{"application/json",
+                                         "application/merge-patch+json",
+                                         "application/json-patch+json",
+                                         "application/strategic-merge-patch+json",
+                                         "application/vnd.kubernetes.protobuf",
+                                         "application/yaml",
+                                         ""};
+    for (const std::string& target : targets) {
+        for (const char* method : {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "BREW"}) {
+            for (const std::string& body : bodies) {
+                for (const std::string& type : types) {
+                    const serve::Answer answer = client.ask(method, target, body, type);
+                    const unsigned code = answer.response.status;
+                    const bool answered = code >= 200 && code < 600;
+                    if (!answered || (code >= 400 && !codec::parse_json(answer.response.body))) {
+                        FAIL(method << " " << target.substr(0, 100) << " " << body.substr(0, 50) << " " << code);
+                    }
+                    if (code == 200 && std::string(method) == "DELETE" && target == kPolicies + "/a") {
+                        client.say("POST", kPolicies, policy("a"));
+                    }
+                }
+                if (std::string(method) == "GET") {
+                    break;
+                }
+            }
+        }
+    }
+    CHECK(client.say("GET", kPolicies) == "200");
+}
+
+TEST_CASE("the documents about the API are whole", "[serve]") {
+    Client client;
+    for (const char* target : {"/api", "/apis", "/api/v1", "/apis/projectcalico.org", "/apis/projectcalico.org/v3",
+                               "/apis/authorization.k8s.io/v1", "/openapi/v3", "/openapi/v3/api/v1",
+                               "/openapi/v3/apis/projectcalico.org/v3", "/version"}) {
+        CAPTURE(target);
+        const serve::Response response = client.ask("GET", target).response;
+        CHECK(response.status == 200);
+        CHECK(codec::parse_json(response.body));
+    }
+    CHECK(client.ask("GET", "/openapi/v2").response.body.starts_with(std::string("\x0a\x03", 2) + "2.0"));
+    client.accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+    CHECK(client.json("GET", "/apis").text_at("kind") == "APIGroupDiscoveryList");
+    for (const model::KindInfo& info : model::all_kinds()) {
+        const auto& versions = serve::group_versions();
+        CAPTURE(info.name);
+        CHECK(std::find(versions.begin(), versions.end(),
+                        serve::GroupVersion{std::string(info.group), std::string(info.version)}) != versions.end());
+    }
+}
+
+}  // namespace manul::test

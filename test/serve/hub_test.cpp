@@ -1,0 +1,216 @@
+#include <catch2/catch.hpp>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/codec/tree.hpp"
+#include "serve/hub.hpp"
+#include "test/serve/client.hpp"
+
+namespace manul::test {
+
+namespace {
+
+class Recorder final : public serve::Stream {
+public:
+    void write(std::shared_ptr<const std::string> bytes) override { texts.push_back(*bytes); }
+    [[nodiscard]] std::size_t backlog() const noexcept override { return queued; }
+    [[nodiscard]] bool closed() const noexcept override { return gone; }
+    void finish() override { finished = true; }
+    void abort() override { gone = true; }
+
+    /// "ADDED a", "BOOKMARK", …, and forgets them.
+    std::vector<std::string> take() {
+        std::vector<std::string> out;
+        for (const std::string& text : texts) {
+            const auto event = codec::parse_json(text);
+            REQUIRE(event);
+            const std::string type(event->text_at("type"));
+            const codec::Tree* object = event->find("object");
+            out.push_back(type == "BOOKMARK" || type == "ERROR"
+                              ? type
+                              : type + " " + std::string(object->text_at("metadata", "name")));
+        }
+        texts.clear();
+        return out;
+    }
+
+    std::vector<std::string> texts;
+    std::size_t queued = 0;
+    bool gone = false;
+    bool finished = false;
+};
+
+using Events = std::vector<std::string>;
+
+/// Counts what the hub asks of the store.
+class CountingStore final : public store::Store {
+public:
+    explicit CountingStore(std::unique_ptr<store::Store> inner) : inner_(std::move(inner)) {}
+    store::StoreResult<store::Object> get(const model::Key& key) override { return inner_->get(key); }
+    store::StoreResult<store::Listing> list(const store::ListQuery& query) override { return inner_->list(query); }
+    store::StoreResult<store::Object> create(const model::Key& key, std::string_view document) override {
+        return inner_->create(key, document);
+    }
+    store::StoreResult<store::Object> update(const model::Key& key, std::string_view document,
+                                             const std::optional<store::Revision>& expected) override {
+        return inner_->update(key, document, expected);
+    }
+    store::StoreResult<store::Object> remove(const model::Key& key,
+                                             const std::optional<store::Revision>& expected) override {
+        return inner_->remove(key, expected);
+    }
+    store::StoreResult<store::Revision> transact(std::span<const store::Op> ops, store::Checks checks) override {
+        return inner_->transact(ops, checks);
+    }
+    [[nodiscard]] bool transactional() const noexcept override { return true; }
+    store::StoreResult<std::string> identity() override { return inner_->identity(); }
+    store::StoreResult<std::unique_ptr<store::Watch>> watch(std::span<const store::WatchStart> starts) override {
+        ++watches;
+        return inner_->watch(starts);
+    }
+
+    int watches = 0;
+
+private:
+    std::unique_ptr<store::Store> inner_;
+};
+
+struct Fixture {
+    std::shared_ptr<store::MemoryDatabase> database;
+    CountingStore store;
+    Client client;
+    std::map<model::Kind, int> followed;
+    serve::Hub hub;
+
+    explicit Fixture(store::MemoryOptions options = {}, serve::HubLimits limits = {})
+        : database(store::make_memory_database(options)),
+          store(store::make_memory(database)),
+          hub(store,
+              {[this](model::Kind kind, int fd) { followed[kind] = fd; },
+               [this](model::Kind kind) { followed.erase(kind); }},
+              limits) {
+        client.store = store::make_memory(database);
+    }
+
+    std::shared_ptr<Recorder> watch(const std::string& query) {
+        serve::Answer answer = client.ask("GET", kSets + "?watch=1&" + query);
+        REQUIRE(answer.watch);
+        auto stream = std::make_shared<Recorder>();
+        hub.add(*std::move(answer.watch), stream, 0);
+        return stream;
+    }
+    std::string revision() { return std::string(client.json("GET", kSets).text_at("metadata", "resourceVersion")); }
+    void put(const std::string& name, const std::string& label = "") {
+        const std::string labels = label.empty() ? "" : R"(,"labels":{"x":")" + label + "\"}";
+        const model::Key key{model::Kind::global_network_set, "", name};
+        REQUIRE((client.store->get(key) ? client.store->update(key, network_set(name, labels), std::nullopt)
+                                        : client.store->create(key, network_set(name, labels))));
+        hub.readable(model::Kind::global_network_set);
+    }
+    void remove(const std::string& name) {
+        REQUIRE(client.store->remove({model::Kind::global_network_set, "", name}, std::nullopt));
+        hub.readable(model::Kind::global_network_set);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a thousand clients cost the store one watch", "[serve]") {
+    Fixture fixture;
+    fixture.put("a");
+    const std::string from = fixture.revision();
+    std::vector<std::shared_ptr<Recorder>> streams;
+    for (int i = 0; i < 1000; ++i) {
+        streams.push_back(fixture.watch("resourceVersion=" + from));
+    }
+    fixture.put("b");
+    fixture.put("a", "changed");
+    fixture.remove("b");
+    for (const auto& stream : streams) {
+        REQUIRE(stream->take() == Events{"ADDED b", "MODIFIED a", "DELETED b"});
+    }
+    CHECK(fixture.store.watches == 1);
+    CHECK(fixture.followed.size() == 1);
+}
+
+TEST_CASE("a client comes back from anywhere that the store remembers", "[serve]") {
+    Fixture fixture({}, {.lookback = 0});
+    fixture.put("a");
+    const std::string early = fixture.revision();
+    fixture.put("b");
+    const std::string middle = fixture.revision();
+    fixture.put("c");
+    const auto last = fixture.watch("resourceVersion=" + fixture.revision());
+    const auto second = fixture.watch("resourceVersion=" + middle);
+    const auto first = fixture.watch("resourceVersion=" + early);
+    CHECK(last->take().empty());
+    CHECK(second->take() == Events{"ADDED c"});
+    CHECK(first->take() == Events{"ADDED b", "ADDED c"});
+    fixture.put("d");
+    for (const auto& stream : {last, second, first}) {  // each event once, whoever came when
+        CHECK(stream->take() == Events{"ADDED d"});
+    }
+}
+
+TEST_CASE("what the store forgot is gone for clients too", "[serve]") {
+    Fixture fixture({.change_log_limit = 5});
+    fixture.put("a");
+    const std::string early = fixture.revision();
+    for (int i = 0; i < 20; ++i) {
+        fixture.put("a", "v" + std::to_string(i));
+    }
+    const auto late = fixture.watch("resourceVersion=" + early);
+    CHECK(late->take() == Events{"ERROR"});
+    CHECK(late->finished);
+    const auto fresh = fixture.watch("resourceVersion=" + fixture.revision());
+    fixture.put("b");
+    CHECK(fresh->take() == Events{"ADDED b"});
+}
+
+TEST_CASE("an object that leaves a selection is told as deleted, one that enters as added", "[serve]") {
+    Fixture fixture;
+    fixture.put("a", "1");
+    const auto stream = fixture.watch("labelSelector=x%3D1");
+    CHECK(stream->take() == Events{"ADDED a"});
+    fixture.put("b", "2");
+    fixture.put("a", "2");
+    fixture.put("b", "1");
+    fixture.put("c", "1");
+    fixture.remove("c");
+    fixture.remove("a");
+    CHECK(stream->take() == Events{"DELETED a", "ADDED b", "ADDED c", "DELETED c"});
+}
+
+TEST_CASE("watches end at their time, with a bookmark for who wants one", "[serve]") {
+    Fixture fixture;
+    const auto marked = fixture.watch("allowWatchBookmarks=1&timeoutSeconds=100");
+    const auto plain = fixture.watch("timeoutSeconds=200");
+    fixture.hub.tick(61);
+    CHECK(marked->take() == Events{"BOOKMARK"});
+    CHECK(plain->take().empty());
+    fixture.hub.tick(100);
+    CHECK(marked->take() == Events{"BOOKMARK"});
+    CHECK(marked->finished);
+    CHECK(fixture.hub.client_count() == 1);
+    fixture.hub.tick(200);
+    CHECK(fixture.hub.client_count() == 0);
+    fixture.hub.tick(1000);
+    CHECK(fixture.hub.feed_count() == 0);
+    CHECK(fixture.followed.empty());
+}
+
+TEST_CASE("who reads too slowly is cut off, the others are not", "[serve]") {
+    Fixture fixture({}, {.backlog = 1000});
+    const auto slow = fixture.watch("");
+    const auto quick = fixture.watch("");
+    slow->queued = 2000;
+    fixture.put("a");
+    CHECK(slow->gone);
+    fixture.hub.tick(1);
+    CHECK(fixture.hub.client_count() == 1);
+    CHECK(quick->take() == Events{"ADDED a"});
+}
+
+}  // namespace manul::test

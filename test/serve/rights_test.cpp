@@ -1,0 +1,162 @@
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "serve/rights.hpp"
+#include "serve/tokens.hpp"
+#include "test/serve/client.hpp"
+
+namespace manul::test {
+
+TEST_CASE("who is nobody is told nothing but that the server lives", "[serve]") {
+    Client client;
+    client.caller = {};
+    CHECK(client.say("GET", kPolicies) == "401 Unauthorized Unauthorized");
+    CHECK(client.say("GET", "/apis").starts_with("401"));
+    CHECK(client.say("GET", "/no/such/path").starts_with("401"));
+    CHECK(client.say("GET", "/healthz") == "200");
+    CHECK(client.say("GET", "/version") == "200");
+}
+
+TEST_CASE("rights are judged before anything is told about an object", "[serve]") {
+    Client client;
+    REQUIRE(client.say("POST", kPolicies, policy("there")) == "201");
+    client.caller = {.user = "eve", .uid = "", .groups = {}};
+    const std::string refused = client.say("GET", kSets + "/a");
+    CHECK(refused ==
+          "403 Forbidden globalnetworksets.projectcalico.org \"a\" is forbidden: User \"eve\" cannot get resource "
+          "\"globalnetworksets\" in API group \"projectcalico.org\" at the cluster scope");
+    for (const char* name : {"there", "absent"}) {
+        CAPTURE(name);
+        for (const char* method : {"GET", "PUT", "DELETE"}) {
+            CHECK(client.say(method, kPolicies + "/" + name, policy(name)).starts_with("403"));
+        }
+        CHECK(client.say("PATCH", kPolicies + "/" + name, "{}", "application/merge-patch+json").starts_with("403"));
+    }
+    CHECK(client.say("POST", kPolicies, policy("there")).starts_with("403"));
+    CHECK(client.say("GET", kPolicies).starts_with("403"));
+    CHECK(client.say("DELETE", kPolicies).starts_with("403"));
+}
+
+TEST_CASE("a reader reads, a namespace's role ends at its namespace", "[serve]") {
+    Client client;
+    client.bind("reader", "manul-view");
+    client.caller = {.user = "reader", .uid = "", .groups = {}};
+    CHECK(client.say("GET", kPolicies) == "200");
+    CHECK(client.say("POST", kPolicies, policy("a")).starts_with("403"));
+    CHECK(client.say("DELETE", kPolicies + "/a").starts_with("403"));
+    client.roles.push_back(codec::decode(model::Kind::role,
+                                         R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{)"
+                                         R"("name":"r","namespace":"prod"},"rules":[{"verbs":["*"],"apiGroups":[""],)"
+                                         R"("resources":["pods"],"resourceNames":["p"]}]})",
+                                         codec::Mode::strict)
+                               .resource);
+    client.roles.push_back(
+        codec::decode(model::Kind::role_binding,
+                      R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{)"
+                      R"("name":"r","namespace":"prod"},"subjects":[{"kind":"Group","name":"devs","apiGroup":)"
+                      R"("rbac.authorization.k8s.io"}],"roleRef":{"kind":"Role","name":"r","apiGroup":)"
+                      R"("rbac.authorization.k8s.io"}})",
+                      codec::Mode::strict)
+            .resource);
+    client.caller = {.user = "dev", .uid = "", .groups = {"devs"}};
+    CHECK(client.say("GET", "/api/v1/namespaces/prod/pods/p").starts_with("404"));
+    CHECK(client.say("GET", "/api/v1/namespaces/prod/pods/q").starts_with("403"));
+    CHECK(client.say("GET", "/api/v1/namespaces/test/pods/p").starts_with("403"));
+    CHECK(client.say("GET", "/api/v1/namespaces/prod/pods").starts_with("403"));
+}
+
+TEST_CASE("who has one tier works in that tier and sees no other", "[serve]") {
+    Client client;
+    const std::string tiers = "/apis/projectcalico.org/v3/tiers";
+    for (const char* name : {"sec", "ops"}) {
+        REQUIRE(client.say("POST", tiers,
+                           R"({"apiVersion":"projectcalico.org/v3","kind":"Tier","metadata":{"name":")" +
+                               std::string(name) + R"("},"spec":{}})") == "201");
+    }
+    REQUIRE(client.say("POST", kPolicies, policy("ops.x", R"({"tier":"ops"})")) == "201");
+    client.grant(
+        "sue", R"([{"verbs":["get"],"apiGroups":["projectcalico.org"],"resources":["tiers"],"resourceNames":["sec"]},)"
+               R"({"verbs":["*"],"apiGroups":["projectcalico.org"],"resources":["tier.globalnetworkpolicies"],)"
+               R"("resourceNames":["sec.*"]}])");
+    client.caller = {.user = "sue", .uid = "", .groups = {}};
+    CHECK(client.say("GET", kPolicies + "/sec.a").starts_with("404"));  // apply looks before it creates
+    CHECK(client.say("POST", kPolicies, policy("sec.a", R"({"tier":"sec"})")) == "201");
+    CHECK(client.say("GET", kPolicies + "/sec.a") == "200");
+    CHECK(client.say("GET", kPolicies + "/ops.x").starts_with("403"));
+    CHECK(client.say("GET", kPolicies + "/ops.absent").starts_with("403"));
+    CHECK(client.say("POST", kPolicies, policy("sec.b", R"({"tier":"ops"})")).starts_with("403"));
+    CHECK(client.say("PATCH", kPolicies + "/sec.a", R"({"spec":{"tier":"ops"}})", "application/merge-patch+json")
+              .starts_with("403"));
+    const codec::Tree list = client.json("GET", kPolicies);
+    REQUIRE(list.find("items") != nullptr);
+    CHECK(list.find("items")->children.size() == 1);
+    const serve::Answer watch = client.ask("GET", kPolicies + "?watch=1&resourceVersion=1");
+    REQUIRE(watch.watch);
+    REQUIRE(watch.watch->visible);
+    CHECK_FALSE(watch.watch->visible(*codec::parse_json(policy("ops.x", R"({"tier":"ops"})"))));
+    CHECK(client.say("DELETE", kPolicies) == "200");
+    client.caller = {.user = "admin", .uid = "", .groups = {serve::kAdminGroup}};
+    CHECK(client.say("GET", kPolicies + "/ops.x") == "200");
+    CHECK(client.say("GET", kPolicies + "/sec.a").starts_with("404"));
+}
+
+TEST_CASE("nobody gives rights that he does not have", "[serve]") {
+    Client client;
+    client.grant(
+        "clerk",
+        R"([{"verbs":["*"],"apiGroups":["rbac.authorization.k8s.io"],"resources":["clusterroles",)"
+        R"("clusterrolebindings"],"resourceNames":[]},{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}])");
+    // The verb * on roles would hold escalate and bind as well.
+    client.roles.clear();
+    client.grant("clerk",
+                 R"([{"verbs":["get","create","update"],"apiGroups":["rbac.authorization.k8s.io"],"resources":)"
+                 R"(["clusterroles","clusterrolebindings"]},{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}])");
+    client.caller = {.user = "clerk", .uid = "", .groups = {}};
+    const std::string roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    const auto role = [](const std::string& rules) {
+        return R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"n"},"rules":)" +
+               rules + "}";
+    };
+    CHECK(client.say("POST", roles, role(R"([{"verbs":["*"],"apiGroups":["*"],"resources":["*"]}])"))
+              .find("attempting to grant rights not currently held") != std::string::npos);
+    CHECK(client.say("POST", roles, role(R"([{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}])")) == "201");
+    const std::string binding =
+        R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"b"},)"
+        R"("subjects":[{"kind":"User","name":"clerk","apiGroup":"rbac.authorization.k8s.io"}],"roleRef":{"kind":)"
+        R"("ClusterRole","name":"manul-admin","apiGroup":"rbac.authorization.k8s.io"}})";
+    CHECK(client.say("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding).starts_with("403"));
+}
+
+TEST_CASE("reviews tell what one may do and who one is", "[serve]") {
+    Client client;
+    client.bind("reader", "manul-view");
+    client.caller = {.user = "reader", .uid = "7", .groups = {"g"}};
+    const auto may = [&](const std::string& verb) {
+        return client
+            .json("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+                  R"({"spec":{"resourceAttributes":{"verb":")" + verb + R"(","resource":"pods"}}})")
+            .find("status")
+            ->find("allowed")
+            ->text;
+    };
+    CHECK(may("list") == "true");
+    CHECK(may("delete") == "false");
+    const codec::Tree self = client.json("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", "{}");
+    CHECK(self.find("status")->text_at("userInfo", "username") == "reader");
+}
+
+TEST_CASE("tokens are read as Kubernetes writes them", "[serve]") {
+    const auto tokens = serve::Tokens::parse("# people\nabc,ann,1,\"g1,g2\"\nxyz,bob,2\n");
+    REQUIRE(tokens);
+    CHECK(tokens->find("abc").user == "ann");
+    CHECK(tokens->find("abc").groups == std::vector<std::string>{"g1", "g2", serve::kEveryoneGroup});
+    CHECK(tokens->find("xyz").user == "bob");
+    CHECK(tokens->find("ab").user.empty());
+    CHECK(tokens->find("").user.empty());
+    const auto wrong = serve::Tokens::parse("secret-token\n,u,1\na,\"b,c\n");
+    REQUIRE_FALSE(wrong);
+    CHECK(wrong.error().message.find("secret-token") == std::string::npos);
+    CHECK(wrong.error().message.find("line 3") != std::string::npos);
+}
+
+}  // namespace manul::test
