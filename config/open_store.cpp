@@ -5,13 +5,12 @@
 #include <memory>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "base/error.hpp"
 #include "config/settings.hpp"
 #include "config/store/etcd.hpp"
 #include "config/store/kubernetes.hpp"
 #include "config/store/memory.hpp"
+#include "config/store/server.hpp"
 #include "config/store/sqlite.hpp"
 #include "config/store/store.hpp"
 
@@ -43,10 +42,13 @@ Result<std::unique_ptr<store::Store>> open_with(const Settings& settings, const 
         case DatastoreType::etcd:
             return store::open_etcd(etcd_options(settings.datastore.etcd));
         case DatastoreType::server:
-            break;
+            if (settings.datastore.kubeconfig.empty()) {
+                return fail("datastore.kubernetes.kubeconfig: must name the file that says where `manulctl serve` is");
+            }
+            return store::open_server(
+                {.kubeconfig = settings.datastore.kubeconfig, .context = settings.datastore.context});
     }
-    return fail(fmt::format("datastore.type: this build has no {} datastore; use sqlite, etcd or kubernetes",
-                            to_string(settings.datastore.type)));
+    return fail("datastore.type: unknown");
 }
 
 }  // namespace

@@ -96,11 +96,22 @@ Outcome<void> authorise(const Access& access, const Step& step, const Tree* docu
     return judge("update");
 }
 
+/// The store's error in its own words: the client at the other end is a store too.
+Problem said_by_store(const store::StoreError& error, const model::Key& key) {
+    Problem problem = problem_of(error, key);
+    problem.message = error.message;
+    problem.causes.clear();
+    for (const std::string& line : error.details) {
+        problem.causes.push_back({"FieldValueInvalid", line, {}});
+    }
+    return problem;
+}
+
 /// A single write that returns the object, as Store's own calls do.
 Outcome<std::string> single(store::Store& store, const Step& step) {
     const auto answer = [&](store::StoreResult<store::Object> done) -> Outcome<std::string> {
         if (!done) {
-            return std::unexpected(problem_of(done.error(), step.key));
+            return std::unexpected(said_by_store(done.error(), step.key));
         }
         return R"({"kind":"TransactionResult","apiVersion":"manul.io/v1","revision":)" +
                json::serialize(json::string(done->revision)) + R"(,"object":)" + *done->document + "}\n";
@@ -183,9 +194,7 @@ Outcome<std::string> run(store::Store& store, const Access& access, const Tree& 
     }
     const auto done = store.transact(list, unchecked ? store::Checks::own_fields_only : store::Checks::full);
     if (!done) {
-        Problem problem = problem_of(done.error(), steps.empty() ? model::Key{} : steps.front().key);
-        problem.message = done.error().message;  // of several objects: the store's own words say which
-        return std::unexpected(std::move(problem));
+        return std::unexpected(said_by_store(done.error(), steps.empty() ? model::Key{} : steps.front().key));
     }
     return json::serialize(
         json::object{{"kind", "TransactionResult"}, {"apiVersion", "manul.io/v1"}, {"revision", *done}});

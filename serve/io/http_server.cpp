@@ -53,7 +53,7 @@ using std::chrono::seconds;
 
 namespace {
 
-constexpr std::size_t kMostConnections = 4096;
+constexpr std::size_t kMostConnections = 32'768;
 constexpr std::uint32_t kLongestHeader = 16'384;
 constexpr std::uint64_t kLongestBody = std::uint64_t{3} << 20U;
 constexpr std::size_t kWriteSize = 65'536;

@@ -13,8 +13,8 @@
 /// HTTP/1.1 over TLS for many clients. The network libraries (Boost.Beast, OpenSSL) are seen in http_server.cpp alone,
 /// which is a module of its own, so that no other command of manulctl loads them.
 ///
-/// What a client may cost: 4096 connections, 16 KiB of header within 20 s, 3 MiB of body within 30 s, 64 KiB/s or so of
-/// reading. A connection that is kept idle is closed after two minutes.
+/// What clients may cost: 32768 connections in all; each 16 KiB of header within 20 s, 3 MiB of body within 30 s. A
+/// connection that is kept idle is closed after two minutes, one whose client does not read after one.
 namespace manul::serve {
 
 /// PEM texts; the certificate authority is for clients' certificates and may be empty.

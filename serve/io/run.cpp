@@ -1,5 +1,6 @@
 #include "serve/io/run.hpp"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -94,6 +95,15 @@ Result<std::string> read_file(const std::string& path, bool secret) {
         return fail(path + ": others may read it; make it mode 0600");
     }
     return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+/// Every client of a watch is a connection of its own.
+void allow_many_connections() {
+    struct rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));  // then fewer are served
+    }
 }
 
 /// Size and time of a file, to see that it was changed.
@@ -286,6 +296,7 @@ public:
     Service& operator=(const Service&) = delete;
 
     Result<int> run() {
+        allow_many_connections();
         MANUL_TRY(audit_, AuditLog::open(settings_.log_dir + "/audit.log"));
         MANUL_TRY(store_, open_store());
         for (std::size_t i = 0; i < kWorkers; ++i) {

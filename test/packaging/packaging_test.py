@@ -32,7 +32,7 @@ class Installed(unittest.TestCase):
 
     def test_every_part_is_there(self):
         wanted = {"manulctl": "bin", "manul-bgpd": "sbin", "manul-felix": "sbin", "manul-ipamd": "sbin", "manul": "cni",
-                  "manul-store-kubernetes.so": "manul", "manul.target": "system", "manul-felix.service": "system",
+                  "manul-store-kubernetes.so": "manul", "manul-serve.so": "manul", "manul.target": "system", "manul-felix.service": "system",
                   "manulctl.1": "man1", "manul.yaml.5": "man5", "manul-bgpd.8": "man8", "manul.yaml": "manul"}
         for name, folder in wanted.items():
             matches = [p for p in pathlib.Path(self.directory.name).rglob(name) if p.parent.name == folder]

@@ -79,8 +79,7 @@ struct Client {
 inline const std::string kPolicies = "/apis/projectcalico.org/v3/globalnetworkpolicies";
 inline const std::string kSets = "/apis/projectcalico.org/v3/globalnetworksets";
 
-inline std::string policy(const std::string& name, const std::string& spec = R"({"selector":"all()"
-})",
+inline std::string policy(const std::string& name, const std::string& spec = R"({"selector":"a == 'b'"})",
                           const std::string& metadata = "") {
     return R"({"apiVersion":"projectcalico.org/v3","kind":"GlobalNetworkPolicy","metadata":{"name":")" + name + "\"" +
            metadata + R"(},"spec":)" + spec + "}";

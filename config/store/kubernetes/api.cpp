@@ -1,9 +1,11 @@
 #include "config/store/kubernetes/api.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -50,6 +52,22 @@ std::vector<std::string> causes_of(const json::object& status) {
     return lines;
 }
 
+std::optional<Code> store_code(std::string_view name) {
+    static constexpr std::array<std::pair<std::string_view, Code>, 11> kNames{{{"not_found", Code::not_found},
+                                                                               {"already_exists", Code::already_exists},
+                                                                               {"conflict", Code::conflict},
+                                                                               {"invalid", Code::invalid},
+                                                                               {"unsupported", Code::unsupported},
+                                                                               {"too_large", Code::too_large},
+                                                                               {"compacted", Code::compacted},
+                                                                               {"unavailable", Code::unavailable},
+                                                                               {"unknown_result", Code::unknown_result},
+                                                                               {"newer_schema", Code::newer_schema},
+                                                                               {"corrupt", Code::corrupt}}};
+    const auto found = std::ranges::find(kNames, name, &std::pair<std::string_view, Code>::first);
+    return found == kNames.end() ? std::nullopt : std::optional(found->second);
+}
+
 bool is_busy(unsigned status) { return status == 429 || status == 502 || status == 503; }
 
 }  // namespace
@@ -83,6 +101,10 @@ StoreError error_of(unsigned status, std::string_view body, const Access& access
         message = fmt::format("the API server answered {}: {}", status, body.substr(0, kLongestQuote));
     }
     const std::string reason = text_at(answer, "reason");
+    // Manul's own server says what its store said.
+    if (const auto said = store_code(text_at(object_at(answer, "details"), "storeCode"))) {
+        return StoreError{*said, message, causes_of(answer)};
+    }
     switch (status) {
         case 401:
             return error(Code::unavailable,

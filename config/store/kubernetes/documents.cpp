@@ -160,6 +160,10 @@ Place place_of(Kind kind, CalicoGroup group) {
                 .kind = std::string(info.name),
                 .plural = std::string(info.plural),
                 .namespaced = info.namespaced};
+    if (group == CalicoGroup::served) {
+        place.base = (place.api_version == "v1" ? "/api/" : "/apis/") + place.api_version;
+        return place;
+    }
     if (kind == Kind::node || kind == Kind::workload_endpoint) {
         const bool node = kind == Kind::node;
         return {

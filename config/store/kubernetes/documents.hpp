@@ -17,6 +17,7 @@ namespace manul::store::kubernetes {
 enum class CalicoGroup : std::uint8_t {
     classic,  ///< crd.projectcalico.org/v1, with Calico's metadata in an annotation
     v3,       ///< projectcalico.org/v3
+    served,   ///< no Kubernetes at all but `manulctl serve`, where every kind is plain
 };
 
 /// How objects of a kind are kept.

@@ -31,6 +31,7 @@
 #include "config/store/kubernetes/documents.hpp"
 #include "config/store/kubernetes/json_text.hpp"
 #include "config/store/kubernetes/read_backend.hpp"
+#include "config/store/kubernetes/session.hpp"
 #include "config/store/kubernetes/watch.hpp"
 #include "config/store/object_store.hpp"
 #include "config/store/store.hpp"
@@ -46,7 +47,6 @@ namespace {
 
 /// Attempts of one write against others' writes to the same object.
 constexpr int kAttempts = 30;
-constexpr const char* kPageSize = "500";
 
 StoreError missing(const model::Key& key) {
     return error(Code::not_found, "resource does not exist: " + key.to_string());
@@ -86,7 +86,8 @@ Step step_of(const Op& op) {
 
 class KubernetesStore final : public Store {
 public:
-    explicit KubernetesStore(KubernetesOptions options) : options_(std::move(options)) {}
+    explicit KubernetesStore(KubernetesOptions options)
+        : session_(std::move(options.kubeconfig), std::move(options.context), options.timeout) {}
 
     [[nodiscard]] StoreResult<Object> get(const model::Key& key) override {
         MANUL_CHECK(connect());
@@ -101,35 +102,18 @@ public:
         if (place.form == Form::derived) {
             return listing;
         }
-        std::string page;
-        bool started_anew = false;
-        while (true) {
-            Query parameters{{"limit", kPageSize}};
-            if (!page.empty()) {
-                parameters["continue"] = page;
-            }
-            auto answer = api_->get(place.collection(query.ns.value_or("")), parameters);
-            if (!answer && answer.error().code == Code::compacted && !std::exchange(started_anew, true)) {
-                // The pages of the first attempt are of a version that is gone: only a whole list is consistent.
-                listing.items.clear();
-                page.clear();
-                continue;
-            }
-            if (!answer && is_unknown_kind(answer.error())) {
-                MANUL_CHECK(refuse_unknown_kind(query.kind));
-                return Listing{};
-            }
-            if (!answer) {
-                return std::unexpected(std::move(answer).error());
-            }
-            const json::object& metadata = object_at(*answer, "metadata");
-            listing.revision = text_at(metadata, "resourceVersion");
-            page = text_at(metadata, "continue");
-            add_items(listing, query, place, *answer);
-            if (page.empty()) {
-                return listing;
-            }
+        auto revision = session_.read_pages(
+            place.collection(query.ns.value_or("")), {},
+            [&](json::object& page) { add_items(listing, query, place, page); }, [&] { listing.items.clear(); });
+        if (!revision && is_unknown_kind(revision.error())) {
+            MANUL_CHECK(refuse_unknown_kind(query.kind));
+            return Listing{};
         }
+        if (!revision) {
+            return std::unexpected(std::move(revision).error());
+        }
+        listing.revision = *std::move(revision);
+        return listing;
     }
 
     [[nodiscard]] StoreResult<Object> create(const model::Key& key, std::string_view document) override {
@@ -167,17 +151,17 @@ public:
 
     [[nodiscard]] StoreResult<std::string> identity() override {
         MANUL_CHECK(connect());
-        MANUL_TRY(const json::object system, api_->get(kIdentityPath));
+        MANUL_TRY(const json::object system, session_.api().get(kIdentityPath));
         return text_at(object_at(system, "metadata"), "uid");
     }
 
     [[nodiscard]] StoreResult<std::unique_ptr<Watch>> watch(std::span<const WatchStart> starts) override {
         MANUL_TRY(std::string cluster, identity());
-        return open_watch(*http_, api_->access(), server_, group_, std::move(cluster), starts);
+        return open_watch(session_.http(), session_.api().access(), session_.server(), group_, std::move(cluster),
+                          starts);
     }
 
 private:
-    [[nodiscard]] static StoreResult<void> check_limits(std::span<const Op> ops);
     [[nodiscard]] static StoreResult<void> check_precondition(const Step& step);
     /// Fills in what is to be written, or says everything that is wrong with it.
     [[nodiscard]] StoreResult<void> admit(std::span<Step> steps, Checks checks);
@@ -190,25 +174,7 @@ private:
 
     /// Reads the credentials, and finds out which group of custom resources the cluster has.
     StoreResult<void> connect() {
-        if (!api_) {
-            auto access = options_.kubeconfig.empty() ? in_cluster_access()
-                                                      : load_kubeconfig(options_.kubeconfig, options_.context);
-            if (!access) {
-                return std::unexpected(error(Code::unavailable, access.error().message));
-            }
-            auto server = parse_server(*access);
-            if (!server) {
-                return std::unexpected(error(Code::invalid, server.error().message));
-            }
-            const auto http = load_http_module();
-            if (!http) {
-                return std::unexpected(error(Code::unavailable, http.error().message));
-            }
-            http_ = *http;
-            server_ = *std::move(server);
-            api_ =
-                std::make_unique<Api>(Credentials(*std::move(access)), http_->make_client(server_), options_.timeout);
-        }
+        MANUL_CHECK(session_.connect());
         if (group_known_) {
             return {};
         }
@@ -217,7 +183,7 @@ private:
             group_known_ = true;
             return {};
         }
-        MANUL_TRY(const json::object groups, api_->get("/apis"));
+        MANUL_TRY(const json::object groups, session_.api().get("/apis"));
         bool has_classic = false;
         bool has_v3 = false;
         for (const json::value& group : array_at(groups, "groups")) {
@@ -280,7 +246,7 @@ private:
             }
             name = *pod;
         }
-        auto answer = api_->get(place.object(key.ns, name));
+        auto answer = session_.api().get(place.object(key.ns, name));
         if (!answer) {
             if (is_unknown_kind(answer.error())) {
                 MANUL_CHECK(refuse_unknown_kind(key.kind));
@@ -314,8 +280,8 @@ private:
     StoreResult<Object> write(const std::string& method, const std::string& path, const model::Key& key,
                               const Place& place, json::object document) {
         // Fields that the server's schema does not have would be dropped without a word.
-        auto answer = api_->write(method, path, {{"fieldValidation", "Strict"}},
-                                  kubernetes::to_object(place, std::move(document)));
+        auto answer = session_.api().write(method, path, {{"fieldValidation", "Strict"}},
+                                           kubernetes::to_object(place, std::move(document)));
         if (!answer) {
             return std::unexpected(is_unknown_kind(answer.error()) ? unknown_kind(key.kind) : answer.error());
         }
@@ -327,8 +293,9 @@ private:
         if (step.precondition) {
             preconditions["resourceVersion"] = step.precondition->revision;
         }
-        auto done = api_->write("DELETE", place.object(key.ns, key.name), {},
-                                {{"apiVersion", "v1"}, {"kind", "DeleteOptions"}, {"preconditions", preconditions}});
+        auto done =
+            session_.api().write("DELETE", place.object(key.ns, key.name), {},
+                                 {{"apiVersion", "v1"}, {"kind", "DeleteOptions"}, {"preconditions", preconditions}});
         if (!done && done.error().code != Code::not_found) {
             return std::unexpected(std::move(done).error());
         }
@@ -339,7 +306,8 @@ private:
                                    const Revision& revision) {
         json::object patch = node_patch(document);
         make_object(patch, "metadata")["resourceVersion"] = revision;
-        MANUL_TRY(json::object answer, api_->write("PATCH", place.object("", key.name), {}, patch, kMergePatch));
+        MANUL_TRY(json::object answer,
+                  session_.api().write("PATCH", place.object("", key.name), {}, patch, kMergePatch));
         return to_object(*to_document(key.kind, place, std::move(answer)));
     }
 
@@ -350,9 +318,9 @@ private:
         const std::string uid = derived_uid(text_at(object_at(known, "metadata"), "uid"));
         json::object patch = endpoint_patch(document, uid);
         make_object(patch, "metadata")["resourceVersion"] = before.revision;
-        MANUL_TRY(
-            json::object answer,
-            api_->write("PATCH", place.object(key.ns, *pod_of_endpoint(key.name)) + "/status", {}, patch, kMergePatch));
+        MANUL_TRY(json::object answer,
+                  session_.api().write("PATCH", place.object(key.ns, *pod_of_endpoint(key.name)) + "/status", {}, patch,
+                                       kMergePatch));
         auto translated = to_document(key.kind, place, std::move(answer));
         if (!translated) {
             return std::unexpected(missing(key));
@@ -360,43 +328,10 @@ private:
         return to_object(*std::move(translated));
     }
 
-    KubernetesOptions options_;
-    const HttpModule* http_ = nullptr;
-    HttpServer server_;
-    std::unique_ptr<Api> api_;
+    Session session_;
     CalicoGroup group_ = CalicoGroup::classic;
     bool group_known_ = false;
 };
-
-/// What of the key and the document's length no server has to be asked about.
-StoreResult<void> KubernetesStore::check_limits(std::span<const Op> ops) {
-    if (ops.size() > kMaxKeys) {
-        return std::unexpected(
-            error(Code::too_large,
-                  fmt::format("a transaction takes at most {} keys, this one has {}", kMaxKeys, ops.size())));
-    }
-    std::set<model::Key> seen;
-    std::size_t bytes = 0;
-    for (const Op& op : ops) {
-        const Step step = step_of(op);
-        bytes += step.document == nullptr ? 0 : step.document->size();
-        if (!seen.insert(*step.key).second) {
-            return std::unexpected(
-                error(Code::invalid, step.key->to_string() + " is twice in one transaction; each key goes once"));
-        }
-        if (step.key->name.empty() || step.key->ns.empty() == model::info(step.key->kind).namespaced) {
-            return std::unexpected(error(Code::invalid, step.key->to_string() +
-                                                            ": a key has a name, and a namespace exactly where its "
-                                                            "kind has one"));
-        }
-    }
-    if (bytes > kMaxTransactionBytes) {
-        return std::unexpected(
-            error(Code::too_large,
-                  fmt::format("a transaction takes at most {} bytes, this one has {}", kMaxTransactionBytes, bytes)));
-    }
-    return {};
-}
 
 StoreResult<void> KubernetesStore::check_precondition(const Step& step) {
     if (!step.precondition) {

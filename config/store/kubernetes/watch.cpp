@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,7 @@
 #include "config/store/kubernetes/api.hpp"
 #include "config/store/kubernetes/json_text.hpp"
 #include "config/store/store.hpp"
+#include "config/store/watched_kinds.hpp"
 
 namespace manul::store::kubernetes {
 
@@ -46,10 +48,15 @@ constexpr milliseconds kWorkingLife{1000};
 /// What all followers share. Used on the streams' thread alone, but for the queue.
 struct Shared {
     Shared(const HttpModule& http, const Access& access, const HttpServer& server, std::string cluster,
-           const WatchOptions& given)
-        : options(given), identity(std::move(cluster)), credentials(access), streams(http.make_streams(server)) {}
+           const WatchOptions& given, bool of_manul)
+        : options(given),
+          served(of_manul),
+          identity(std::move(cluster)),
+          credentials(access),
+          streams(http.make_streams(server)) {}
 
     WatchOptions options;
+    bool served;  ///< the server is `manulctl serve`
     std::string identity;
     EventQueue queue;
     Credentials credentials;
@@ -86,10 +93,21 @@ private:
     void open() {
         const int life = std::uniform_int_distribution(kShortestLife, kLongestLife)(shared_.random);
         asks_identity_ = false;
-        request(place_.collection(""), {{"watch", "1"},
-                                        {"allowWatchBookmarks", "true"},
-                                        {"resourceVersion", revision_},
-                                        {"timeoutSeconds", std::to_string(life)}});
+        Query query{{"watch", "1"},
+                    {"allowWatchBookmarks", "true"},
+                    {"resourceVersion", resume_point()},
+                    {"timeoutSeconds", std::to_string(life)}};
+        if (shared_.served && kind_ == model::Kind::secret) {
+            query["reveal"] = "true";
+        }
+        request(place_.collection(""), query);
+    }
+
+    /// One transaction of our own server may have several events with one version, and the stream may have ended
+    /// between them.
+    [[nodiscard]] std::string resume_point() const {
+        const auto number = came_.empty() ? std::nullopt : parse_revision(revision_);
+        return number ? std::to_string(*number - 1) : revision_;
     }
 
     /// The cluster did not have the kind: once it has, the owner lists it.
@@ -98,7 +116,7 @@ private:
     /// After a failure there may be another cluster behind the address.
     void ask_identity() {
         asks_identity_ = true;
-        request(kIdentityPath, {});
+        request(shared_.served ? kServedIdentityPath : kIdentityPath, {});
     }
 
     void request(const std::string& path, const Query& query) {
@@ -164,15 +182,18 @@ private:
             return;
         }
         const std::string revision = text_at(object_at(object, "metadata"), "resourceVersion");
+        pause_ = shared_.options.first_pause;
+        if (revision != revision_ || type == "BOOKMARK") {
+            came_.clear();
+        }
         if (!revision.empty()) {
             revision_ = revision;
         }
-        pause_ = shared_.options.first_pause;
         if (type == "BOOKMARK") {
             return;
         }
         auto translated = to_document(kind_, place_, object);
-        if (!translated) {
+        if (!translated || (shared_.served && !came_.insert(translated->key).second)) {
             return;
         }
         shared_.queue.push(Event{type == "DELETED" ? Event::Type::removed : Event::Type::put,
@@ -236,7 +257,8 @@ private:
     Shared& shared_;
     model::Kind kind_;
     Place place_;
-    Revision revision_;  ///< of the last event, or where to begin; empty: the cluster does not have the kind
+    Revision revision_;          ///< of the last event, or where to begin; empty: the cluster does not have the kind
+    std::set<model::Key> came_;  ///< with that version; used with our own server alone
     milliseconds pause_;
     Clock::time_point opened_;
     unsigned status_ = 0;
@@ -252,7 +274,8 @@ class KubernetesWatch final : public Watch {
 public:
     KubernetesWatch(const HttpModule& http, const Access& access, const HttpServer& server, CalicoGroup group,
                     std::string identity, std::span<const WatchStart> starts, const WatchOptions& options)
-        : shared_(std::make_unique<Shared>(http, access, server, std::move(identity), options)) {
+        : shared_(std::make_unique<Shared>(http, access, server, std::move(identity), options,
+                                           group == CalicoGroup::served)) {
         for (const WatchStart& start : starts) {
             followers_.push_back(
                 std::make_unique<Follower>(*shared_, start.kind, place_of(start.kind, group), start.revision));
