@@ -1,10 +1,12 @@
 #include "bgpd/io/listener.hpp"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -21,13 +23,17 @@
 namespace manul::bgp::io {
 namespace {
 
+constexpr int kAcceptsATurn = 64;
 constexpr std::int64_t kRetryMicroseconds = 5'000'000;
 constexpr std::uint8_t kGtsmTtl = 255;
 
 }  // namespace
 
 Listener::Listener(boost::asio::io_context& io, OnAccept on_accept)
-    : io_(io), on_accept_(std::move(on_accept)), retry_(io, [this] { open_missing(); }) {}
+    : io_(io),
+      on_accept_(std::move(on_accept)),
+      retry_(io, [this] { open_missing(); }),
+      spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {}
 
 void Listener::listen(const speaker::Listen& where) {
     wanted_.clear();
@@ -120,11 +126,16 @@ const speaker::SocketOptions* Listener::options_for(const net::Ip& address) cons
     return best;
 }
 
+/// Takes what waits, but not without end: who connects faster than that must not keep others from being served.
 void Listener::accept_all(int fd) {
-    for (;;) {
+    for (int taken = 0; taken < kAcceptsATurn; ++taken) {
         SocketAddress from;
         from.size = sizeof from.storage;
         UniqueFd accepted(::accept4(fd, from.get(), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (!accepted && (errno == EMFILE || errno == ENFILE)) {
+            refuse_one(fd);
+            continue;
+        }
         if (!accepted) {
             return;
         }
@@ -144,6 +155,14 @@ void Listener::accept_all(int fd) {
         static_cast<void>(::setsockopt(accepted.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
         on_accept_(std::move(accepted), remote);
     }
+}
+
+/// There is no descriptor left: without this one the connection would wait, and its socket be ready, for ever.
+void Listener::refuse_one(int fd) {
+    spare_.reset();
+    UniqueFd refused(::accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    refused.reset();
+    spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
 }
 
 }  // namespace manul::bgp::io

@@ -41,6 +41,7 @@ private:
 
     void open_missing();
     void accept_all(int fd);
+    void refuse_one(int fd);
     void apply(const Socket& socket, const net::Prefix& remotes, const speaker::SocketOptions* options) const;
     void apply(const net::Prefix& remotes, const speaker::SocketOptions* options) const;
     /// Null: nobody expects a connection from there.
@@ -52,6 +53,7 @@ private:
     std::vector<Socket> sockets_;
     std::map<net::Prefix, speaker::SocketOptions> peers_;  ///< single addresses and ranges
     Timer retry_;
+    UniqueFd spare_;  ///< given up for a moment when descriptors run out
 };
 
 }  // namespace manul::bgp::io

@@ -162,9 +162,7 @@ private:
         }
         if (type == type::kNextHop) {
             update_.next_hop.address = *net::Ip::from_bytes(value);
-            if (!usable_next_hop(update_.next_hop.address)) {
-                fault(Verdict::treat_as_withdraw, update_error::kInvalidNextHop, type, whole);
-            }
+            next_hop_ = whole;
             return;
         }
         const bool passed_on =
@@ -292,6 +290,10 @@ private:
                           std::span(kTypeOctets).subspan(needed, 1));
                 }
             }
+            // Beside MP_REACH_NLRI alone a NEXT_HOP means nothing (RFC 4760 section 3).
+            if (body_announces && !next_hop_.empty() && !usable_next_hop(update_.next_hop.address)) {
+                fault(Verdict::treat_as_withdraw, update_error::kInvalidNextHop, type::kNextHop, next_hop_);
+            }
         } else if (update_.verdict == Verdict::treat_as_withdraw && others_than_unreach_ && !foreign_reach_) {
             update_.verdict = Verdict::reset;  // RFC 7606 section 5.2: there are routes to withdraw, but which?
         }
@@ -357,6 +359,7 @@ private:
     std::array<Kept, 256> kept_;  // NOLINT(cppcoreguidelines-pro-type-member-init): 4 kB a message for nothing
     std::size_t kept_count_ = 0;
     bool ascending_ = true;
+    ByteView next_hop_;  ///< the whole attribute
     bool others_than_unreach_ = false;
     bool foreign_reach_ = false;  ///< announces a family that is not spoken here
     std::optional<net::Family> unreach_family_;

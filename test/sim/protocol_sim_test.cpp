@@ -5,6 +5,7 @@
 
 #include "bgpd/policy/export_rules.hpp"
 #include "bgpd/wire/community.hpp"
+#include "test/bgpd/hex.hpp"
 #include "test/sim/scripted.hpp"
 #include "test/sim/topologies.hpp"
 
@@ -394,4 +395,103 @@ TEST_CASE("whatever bytes peers send, the speaker settles, and good sessions aft
     node.send(kA, messages[0]);
     CHECK(node.kernel() == Routes{{"10.1.0.0/24", kA}, {"10.2.0.0/24", kA}});
     CHECK(has(node.heard(kB), "announce 10.1.0.0/24 via 192.0.2.2 path 64512 65001"));
+}
+
+TEST_CASE("whatever is wrong with a message is counted and said, also where it ends the session") {
+    struct Row {
+        const char* what;
+        std::string bytes;  ///< behind the marker
+        std::string words;
+        bool up;
+    };
+    const std::string marker(32, 'f');
+    const std::vector<Row> rows = {
+        {"ORIGIN 7", "002d 02 0000 0014 40010107 40020602010000fde9 400304c0000202 08 0a",
+         "UPDATE Message Error/Invalid ORIGIN Attribute (ORIGIN): its routes count as withdrawn", true},
+        {"ATOMIC_AGGREGATE of length 1", "0031 02 0000 0018 40010100 40020602010000fde9 400304c0000202 40060100 08 0a",
+         "UPDATE Message Error/Attribute Length Error (ATOMIC_AGGREGATE): the attribute was left out", true},
+        {"attributes overrun", "0017 02 0000 ffff",
+         "UPDATE Message Error/Malformed Attribute List: the session was ended", false},
+        {"type 9", "0013 09", "Message Header Error/Bad Message Type: the session was ended", false},
+        {"KEEPALIVE with a body", "0014 04 00", "Message Header Error/Bad Message Length: the session was ended",
+         false},
+        {"ROUTE-REFRESH mark that is too long", "0018 05 0001 01 01 00",
+         "ROUTE-REFRESH Message Error/Invalid Message Length: the session was ended", false},
+    };
+    for (const Row& row : rows) {
+        INFO(row.what);
+        Configuration configuration = make_configuration("node", 64512, "192.0.2.1/24", {});
+        configuration.peers = {make_peer("192.0.2.2", 65001, 64512)};
+        Scripted node(configuration);
+        node.connect("192.0.2.2", make_open(65001, "192.0.2.2"));
+        REQUIRE(node.up("192.0.2.2"));
+        node.send("192.0.2.2", test::hex(marker + row.bytes));
+        CHECK(node.status("192.0.2.2").malformed_in == 1);
+        CHECK(node.status("192.0.2.2").last_malformed == row.words);
+        CHECK(node.up("192.0.2.2") == row.up);
+    }
+    SECTION("an OPEN, too") {
+        Configuration configuration = make_configuration("node", 64512, "192.0.2.1/24", {});
+        configuration.peers = {make_peer("192.0.2.2", 65001, 64512)};
+        Scripted node(configuration);
+        wire::Open open = make_open(65001, "192.0.2.2");
+        open.hold_time = 2;
+        node.connect("192.0.2.2", open);
+        CHECK(node.status("192.0.2.2").malformed_in == 1);
+        CHECK(node.status("192.0.2.2").last_malformed ==
+              "OPEN Message Error/Unacceptable Hold Time: the session was ended");
+    }
+}
+
+TEST_CASE("the station of RFC 7854 hears of sessions and of all four tables, and no more when it is gone") {
+    Configuration configuration = make_configuration("node", 64512, "192.0.2.1/24", {"10.0.0.0/8"});
+    configuration.peers = {make_peer("192.0.2.2", 65001, 64512), make_peer("192.0.2.3", 64512, 64512)};
+    configuration.stations = {{*net::Ip::parse("192.0.2.9"), 1790}};
+    Scripted node(configuration);
+    node.connect("192.0.2.2", make_open(65001, "192.0.2.2"));
+    node.connect("192.0.2.3", make_open(64512, "192.0.2.3"));
+    node.send("192.0.2.2", announcement(attributes({65001}), "192.0.2.2", {"10.1.0.0/16", "127.0.0.0/8"}));
+    std::vector<std::string> heard;
+    const auto name = [](const speaker::MonitoredPeer& peer) {
+        return peer.address ? peer.address->to_string() : "self";
+    };
+    const auto hear = [&] {
+        std::vector<std::string> out;
+        for (const speaker::MonitorEvent& event : node.monitored()) {
+            if (const auto* up = std::get_if<speaker::MonitoredUp>(&event)) {
+                out.push_back("up " + name(up->peer));
+            } else if (const auto* down = std::get_if<speaker::MonitoredDown>(&event)) {
+                out.push_back("down " + name(down->peer) + (down->deconfigured ? " deconfigured" : ""));
+            } else {
+                const auto& routes = std::get<speaker::MonitoredRoutes>(event);
+                constexpr const char* kTables[] = {"received", "accepted", "selected", "sent"};
+                wire::UpdateDecoder decoder;
+                const wire::Update update = decoder.decode(ByteView(routes.updates).subspan(wire::kHeaderSize),
+                                                           {{net::Family::v4}, true, true, {}});
+                update.each_announced([&](const net::Prefix& prefix, const wire::NextHop&) {
+                    out.push_back(std::string(kTables[static_cast<std::size_t>(routes.table)]) + " " +
+                                  name(routes.peer) + " " + prefix.to_string());
+                });
+                update.each_withdrawn([&](const net::Prefix& prefix) {
+                    out.push_back(std::string("not ") + kTables[static_cast<std::size_t>(routes.table)] + " " +
+                                  name(routes.peer) + " " + prefix.to_string());
+                });
+            }
+        }
+        return out;
+    };
+    heard = hear();
+    CHECK(heard == std::vector<std::string>{"up 192.0.2.2", "up 192.0.2.3", "received 192.0.2.2 10.1.0.0/16",
+                                            "received 192.0.2.2 127.0.0.0/8", "accepted 192.0.2.2 10.1.0.0/16",
+                                            "selected self 10.1.0.0/16", "sent 192.0.2.3 10.1.0.0/16"});
+    node.close("192.0.2.2");
+    CHECK(hear() == std::vector<std::string>{"down 192.0.2.2", "not selected self 10.1.0.0/16",
+                                             "not sent 192.0.2.3 10.1.0.0/16"});
+    configuration.peers.pop_back();
+    node.configure(configuration);
+    CHECK(hear() == std::vector<std::string>{"down 192.0.2.3 deconfigured"});
+    configuration.stations.clear();
+    node.configure(configuration);
+    node.connect("192.0.2.2", make_open(65001, "192.0.2.2"));
+    CHECK(hear().empty());
 }

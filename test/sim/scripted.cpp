@@ -212,6 +212,9 @@ void Scripted::carry_out(const Action& action) {
                        warnings_.push_back(many.peer.to_string() + " " + std::to_string(many.received) + " of " +
                                            std::to_string(many.most));
                    },
+                   [&](const Monitored& news) {
+                       monitored_.insert(monitored_.end(), news.events->begin(), news.events->end());
+                   },
                    [](const auto&) {},
                },
                action);

@@ -56,6 +56,8 @@ public:
     [[nodiscard]] std::map<std::string, std::string> kernel() const;
     /// All paths of a prefix: "peer verdict".
     [[nodiscard]] std::vector<std::string> paths(const std::string& prefix) const;
+    /// What a monitoring station was told since the last call.
+    [[nodiscard]] std::vector<speaker::MonitorEvent> monitored() { return std::exchange(monitored_, {}); }
     [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
 private:
@@ -76,6 +78,7 @@ private:
     std::map<net::Prefix, speaker::FibGroupId> fib_;
     std::map<speaker::FibGroupId, std::vector<speaker::FibMember>> groups_;
     std::vector<std::string> warnings_;
+    std::vector<speaker::MonitorEvent> monitored_;
     std::uint32_t next_ = speaker::kFirstAcceptedConnection;
 };
 

@@ -160,9 +160,12 @@ TEST_CASE("errors in an UPDATE have the verdict of RFC 7606") {
         {"7.3: NEXT_HOP of length 16", kOrigin + kAsPath + "40 03 10" + std::string(32, '1'), kWithdraw, 5, 3},
         {"NEXT_HOP 0.0.0.0", kOrigin + kAsPath + "40 03 04 00000000", kWithdraw, 8, 3},
         {"NEXT_HOP multicast", kOrigin + kAsPath + "40 03 04 e0000001", kWithdraw, 8, 3},
+        {"NEXT_HOP of class E", kOrigin + kAsPath + "40 03 04 f0000001", kWithdraw, 8, 3},
+        {"7.4: MED of length 0", all + "80 04 00", kWithdraw, 5, 4},
         {"7.4: MED of length 3", all + "80 04 03 000000", kWithdraw, 5, 4},
         {"7.5: LOCAL_PREF from outside", all + "40 05 04 00000064", kDiscard, 9, 5},
         {"7.5: LOCAL_PREF of length 5", all + "40 05 05 0000000064", kWithdraw, 5, 5, true},
+        {"7.5: LOCAL_PREF from outside, and of length 5", all + "40 05 05 0000000064", kDiscard, 9, 5},
         {"7.6: ATOMIC_AGGREGATE of length 1", all + "40 06 01 00", kDiscard, 5, 6},
         {"7.7: AGGREGATOR of length 6", all + "c0 07 06 0001 c0000201", kDiscard, 5, 7},
         {"7.7: AGGREGATOR of length 8 from a 2-octet peer",
@@ -185,6 +188,30 @@ TEST_CASE("errors in an UPDATE have the verdict of RFC 7606") {
         {"7.12: MP_UNREACH_NLRI of length 2", all + "80 0f 02 0002", Verdict::reset, 9, 15},
         {"5.3: prefix overruns MP_UNREACH_NLRI", all + "80 0f 05 0002 01 10 20", Verdict::reset, 9, 15},
         {"7.14: EXTENDED_COMMUNITIES of length 4", all + "c0 10 04 00000000", kWithdraw, 5, 16},
+        {"7.14: EXTENDED_COMMUNITIES of length 0", all + "c0 10 00", kWithdraw, 5, 16},
+        {"7.15: IPV6_EXTENDED_COMMUNITIES of length 19", all + "c0 19 13" + std::string(38, '0'), kWithdraw, 5, 25},
+        {"7.15: IPV6_EXTENDED_COMMUNITIES of length 0", all + "c0 19 00", kWithdraw, 5, 25},
+        {"RFC 8092: LARGE_COMMUNITY of length 0", all + "c0 20 00", kWithdraw, 5, 32},
+        {"RFC 8092: LARGE_COMMUNITY without the transitive bit", all + "80 20 0c" + std::string(24, '0'), kWithdraw, 4,
+         32},
+        {"RFC 9234: ONLY_TO_CUSTOMER of length 5", all + "c0 23 05 0000000001", kWithdraw, 5, 35},
+        {"RFC 9234: ONLY_TO_CUSTOMER of length 0", all + "c0 23 00", kWithdraw, 5, 35},
+        {"RFC 6793: AS4_AGGREGATOR of length 7", kOrigin + kAsPath2 + kNextHop + "c0 12 07 00000001 c00002", kDiscard,
+         5, 18, false, false},
+        {"3g: ORIGIN twice, the second wrong", all + "40 01 01 07", kDiscard, 1, 1},
+        {"3g: MP_REACH_NLRI twice",
+         all + "80 0e 15 0002 01 10 20010db8000000000000000000000001 00 80 0e 15 0002 01 10 "
+               "20010db8000000000000000000000001 00",
+         Verdict::reset, 1, 14},
+        {"3c: ORIGIN neither optional nor transitive", "00 01 01 00" + rest, kWithdraw, 4, 1},
+        {"3c: NEXT_HOP with the optional bit", kOrigin + kAsPath + "c0 03 04 c0000201", kWithdraw, 4, 3},
+        {"3c: AS_PATH with the optional bit", kOrigin + kNextHop + "c0 02 06 02 01 0000fc01", kWithdraw, 4, 2},
+        {"3c: ATOMIC_AGGREGATE with the optional bit", all + "c0 06 00", kWithdraw, 4, 6},
+        {"3c: AGGREGATOR without the transitive bit", all + "80 07 08 00000001 c0000201", kWithdraw, 4, 7},
+        {"3c: ORIGINATOR_ID with the transitive bit", all + "c0 09 04 00000001", kWithdraw, 4, 9, true},
+        {"3c: CLUSTER_LIST with the transitive bit", all + "c0 0a 04 00000001", kWithdraw, 4, 10, true},
+        {"3c: LOCAL_PREF with the optional bit", all + "c0 05 04 00000064", kWithdraw, 4, 5, true},
+        {"unknown well-known attribute, not even transitive", all + "00 63 00", Verdict::reset, 2, 99},
         {"LARGE_COMMUNITY of length 8", all + "c0 20 08 0000000000000000", kWithdraw, 5, 32},
         {"AS4_PATH from a 4-octet peer", all + "c0 11 06 02 01 00000001", kDiscard, 9, 17},
         {"AS4_PATH malformed", kOrigin + kAsPath2 + kNextHop + "c0 11 05 02 01 000000", kDiscard, 9, 17, false, false},
@@ -252,6 +279,21 @@ TEST_CASE("errors without known prefixes reset, attributes to discard do not (RF
     CHECK(decoder.decode(update_body("08 0b", "40 06 01 00", ""), {}).verdict == Verdict::discard_attribute);
     CHECK(decoder.decode(update_body("08 0b", "80 0f 03 0002 01 80", ""), {kBoth, true, false}).verdict ==
           Verdict::treat_as_withdraw);  // only MP_UNREACH_NLRI: nothing is announced
+}
+
+TEST_CASE("a NEXT_HOP beside MP_REACH_NLRI alone is ignored, whatever it says (RFC 4760 section 3)") {
+    UpdateDecoder decoder;
+    const std::string reach = "80 0e 18 0002 01 10 20010db8000000000000000000000001 00 10 2001";
+    for (const char* next_hop : {"00000000", "e0000001", "c0000201"}) {
+        const Bytes body = update_body("", reach + kOrigin + kAsPath + "40 03 04 " + next_hop, "");
+        const Outcome outcome = decode(decoder, body, {kBoth, true, false});
+        CHECK(outcome.update.verdict == Verdict::ok);
+        CHECK(outcome.announced.size() == 1);
+    }
+    const Bytes with_body = update_body("", reach + kOrigin + kAsPath + "40 03 04 00000000", "08 0a");
+    const Outcome both = decode(decoder, with_body, {kBoth, true, false});
+    CHECK(both.update.verdict == Verdict::treat_as_withdraw);
+    CHECK(both.withdrawn.size() == 2);
 }
 
 TEST_CASE("a prefix that is withdrawn and announced in one message is announced") {

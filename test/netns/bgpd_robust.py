@@ -1,0 +1,142 @@
+"""manul-bgpd among peers that mean no good: floods, a peer that never reads, our own routes, next hops that lead nowhere.
+
+    bgpd_robust.py BGPD MANULCTL [unittest arguments]
+
+A router with BIRD keeps a session with a hold time of 3 s through all of it. Needs root and bird; exit status 77
+(skipped) without them.
+"""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+import bgpd_rig as rig
+from bgpd_bird import BLOCK4, NODE4, SPEAKER, TOR4, BgpdTest, tor
+from bgpd_rig import eventually, resource
+
+BAD4, STRANGER4 = "192.0.2.66", "192.0.2.77"
+FLOOD = pathlib.Path(__file__).with_name("bgp_flood.py")
+
+
+class Robust(BgpdTest):
+    def setUp(self):
+        super().setUp()
+        self.tor.protocols = tor(options="hold time 3; keepalive time 1;")
+        self.tor.start()
+        for address in (BAD4, STRANGER4):
+            self.tor.namespace.ip("address", "add", f"{address}/24", "dev", "down0")
+        self.start()
+        self.node.apply(resource("BGPPeer", "bad", peerIP=BAD4, asNumber=65066, passive=True,
+                                 maxPrefixes={"count": 100, "warnPercent": 50}))
+        self.wait_up()
+        self.wait_routes()
+        self.wait_blocks()
+        self.first_up = self.node.session(TOR4)["timesUp"]
+
+    def bad(self, *steps, wait=True):
+        command = ["ip", "netns", "exec", self.tor.namespace.name, sys.executable, SPEAKER, BAD4, NODE4, *steps]
+        return rig.run(*command).splitlines() if wait else subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid()}/fd"))
+
+    def pid(self):
+        """Of bgpd itself, which `ip netns exec` became."""
+        return self.node.process.pid
+
+    def memory_kb(self):
+        status = pathlib.Path(f"/proc/{self.pid()}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0])
+
+    def still_well(self):
+        self.assertEqual(self.node.session(TOR4)["timesUp"], self.first_up, self.node.log()[-2000:])
+        self.assertTrue(self.node.is_up(TOR4))
+        self.assertEqual(self.node.learned(), {"198.51.100.0/24", "203.0.113.0/24"})
+
+    def flood(self, source, mode):
+        return rig.run("ip", "netns", "exec", self.tor.namespace.name, sys.executable, FLOOD, source, NODE4, mode, "6")
+
+    def test_thousands_of_connections_from_strangers_and_from_a_peer(self):
+        before, memory = self.descriptors(), self.memory_kb()
+        for source, mode in ((STRANGER4, "connect"), (BAD4, "connect"), (BAD4, "hold"), (BAD4, "garbage")):
+            with self.subTest(f"{mode} from {source}"):
+                self.assertGreater(int(self.flood(source, mode)), 200)
+                self.still_well()
+        eventually("their descriptors are free again", lambda: self.descriptors() <= before + 2)
+        self.assertLess(self.memory_kb() - memory, 20_000)
+
+    def test_a_peer_that_never_reads_delays_nobody(self):
+        """The router announces a table again and again, for the deaf peer's queue to grow."""
+        deaf = subprocess.Popen(["ip", "netns", "exec", self.tor.namespace.name, sys.executable, FLOOD, BAD4, NODE4,
+                                 "deaf", "25"], stdout=subprocess.DEVNULL)
+        try:
+            eventually("the deaf peer is up", lambda: self.node.is_up(BAD4))
+            self.node.apply(resource("BGPFilter", "all", exportV4=[{"action": "Accept"}]),
+                            resource("BGPPeer", "bad", peerIP=BAD4, asNumber=65066, passive=True, filters=["all"]))
+            memory = self.memory_kb()
+            for round_ in range(6):
+                statics = " ".join(f"route 100.{64 + n // 250}.{n % 250}.0/24 blackhole {{ bgp_community.add((65000, "
+                                   f"{round_ + n % 50})); }};" for n in range(4000))
+                self.tor.reconfigure(tor(statics=f"protocol static s4 {{ ipv4; {statics} }}",
+                                         options="hold time 3; keepalive time 1;"))
+                eventually("all are learned", lambda: len(self.node.learned()) == 4000)
+            self.assertEqual(self.node.session(TOR4)["timesUp"], self.first_up)
+            self.assertLess(self.memory_kb() - memory, 40_000)
+        finally:
+            rig.stop(deaf, "kill")
+
+    def test_own_routes_that_come_back_and_next_hops_that_lead_nowhere(self):
+        def update(next_hop, *prefixes, path="0201" + f"{65066:08x}"):
+            attributes = ("40010100" + f"4002{len(path) // 2:02x}" + path + "400304" +
+                          "".join(f"{int(octet):02x}" for octet in next_hop.split(".")))
+            return f"message:2:0000{len(attributes) // 2:04x}{attributes}{''.join(prefixes)}"
+        block = "1a0a410100"  # 10.65.1.0/26, the node's own
+        looped = "0202" + f"{65066:08x}{64512:08x}"
+        speaker = self.bad("open:65066", "keepalive", "up",
+                           update(BAD4, block), update(BAD4, "18c80101", path=looped), update("10.99.99.99", "18c80102"),
+                           update(NODE4, "18c80103"), update(BAD4, "18c80104"), "wait:8", wait=False)
+        try:
+            good = {"198.51.100.0/24", "203.0.113.0/24", "200.1.4.0/24"}
+            eventually("only the good one is in use", lambda: self.node.learned() == good)
+            verdicts = {r["prefix"]: r["verdict"] for r in self.node.ask("routes", peer=BAD4)["routes"]}
+            self.assertEqual(verdicts["200.1.1.0/24"], "own AS in the path")
+            self.assertEqual(verdicts["200.1.2.0/24"], "next hop unreachable")
+            self.assertEqual(verdicts["200.1.3.0/24"], "next hop is an own address")
+            self.assertEqual(self.node.namespace.routes("proto", "176")[BLOCK4, 1032]["type"], "blackhole")
+            self.assertEqual(self.node.session(TOR4)["timesUp"], self.first_up)
+        finally:
+            speaker.wait()
+
+    def test_a_table_beyond_the_maximum_is_warned_about_and_then_refused(self):
+        attributes = "40010100" + "400206" + "0201" + f"{65066:08x}" + "400304c0000242"
+        half = "".join(f"18c802{n:02x}" for n in range(60))
+        rest = "".join(f"18c803{n:02x}" for n in range(60))
+        start = f"message:2:0000{len(attributes) // 2:04x}{attributes}"
+        lines = self.bad("open:65066", "keepalive", "up", start + half, "wait:1", start + rest, "wait:5")
+        self.assertIn("notification 6/1 00010100000064", [line.strip() for line in lines])
+        self.assertIn("BGPD_MANY_PREFIXES", self.node.log())
+        eventually("nothing of it is left", lambda: self.node.learned() == {"198.51.100.0/24", "203.0.113.0/24"})
+        self.still_well()
+
+
+def load_tests(loader, *_):
+    """Not the suites that the base class came with."""
+    return loader.loadTestsFromTestCase(Robust)
+
+
+def main():
+    if os.geteuid() != 0 or not shutil.which("bird"):
+        print("needs root and bird")
+        return 77
+    rig.BGPD, rig.MANULCTL = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # runs the clean-up
+    program = unittest.main(argv=[sys.argv[0], *sys.argv[3:]], exit=False, verbosity=2)
+    return 0 if program.result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
