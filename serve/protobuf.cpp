@@ -100,6 +100,26 @@ constexpr auto kReviewSpec =
 constexpr auto kAccessReview = std::to_array<ProtoField>(
     {{1, "metadata", Form::message, false, kMeta}, {2, "spec", Form::message, false, kReviewSpec}});
 constexpr auto kSelfReview = std::to_array<ProtoField>({{1, "metadata", Form::message, false, kMeta}});
+constexpr auto kSubject = std::to_array<ProtoField>(
+    {{1, "kind", Form::text}, {2, "apiGroup", Form::text}, {3, "name", Form::text}, {4, "namespace", Form::text}});
+constexpr auto kRoleRef =
+    std::to_array<ProtoField>({{1, "apiGroup", Form::text}, {2, "kind", Form::text}, {3, "name", Form::text}});
+constexpr auto kBinding = std::to_array<ProtoField>({{1, "metadata", Form::message, false, kMeta},
+                                                     {2, "subjects", Form::message, true, kSubject},
+                                                     {3, "roleRef", Form::message, false, kRoleRef}});
+constexpr auto kRule = std::to_array<ProtoField>({{1, "verbs", Form::text, true},
+                                                  {2, "apiGroups", Form::text, true},
+                                                  {3, "resources", Form::text, true},
+                                                  {4, "resourceNames", Form::text, true},
+                                                  {5, "nonResourceURLs", Form::text, true}});
+constexpr auto kExpression =
+    std::to_array<ProtoField>({{1, "key", Form::text}, {2, "operator", Form::text}, {3, "values", Form::text, true}});
+constexpr auto kSelector = std::to_array<ProtoField>(
+    {{1, "matchLabels", Form::text_map}, {2, "matchExpressions", Form::message, true, kExpression}});
+constexpr auto kAggregation = std::to_array<ProtoField>({{1, "clusterRoleSelectors", Form::message, true, kSelector}});
+constexpr auto kRole = std::to_array<ProtoField>({{1, "metadata", Form::message, false, kMeta},
+                                                  {2, "rules", Form::message, true, kRule},
+                                                  {3, "aggregationRule", Form::message, false, kAggregation}});
 constexpr auto kPreconditions = std::to_array<ProtoField>({{1, "uid", Form::text}, {2, "resourceVersion", Form::text}});
 constexpr auto kDeleteOptions = std::to_array<ProtoField>({{2, "preconditions", Form::message, false, kPreconditions},
                                                            {4, "propagationPolicy", Form::text},
@@ -113,6 +133,10 @@ constexpr auto kKnown = std::to_array<KnownKind>({{"Namespace", kNamespace},
                                                   {"ServiceAccount", kServiceAccount},
                                                   {"Secret", kSecret},
                                                   {"Service", kService},
+                                                  {"Role", kRole},
+                                                  {"ClusterRole", kRole},
+                                                  {"RoleBinding", kBinding},
+                                                  {"ClusterRoleBinding", kBinding},
                                                   {"SelfSubjectAccessReview", kAccessReview},
                                                   {"SelfSubjectReview", kSelfReview},
                                                   {"DeleteOptions", kDeleteOptions}});

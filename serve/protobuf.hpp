@@ -35,7 +35,8 @@ private:
 inline constexpr std::string_view kProtobufMediaType = "application/vnd.kubernetes.protobuf";
 
 /// The JSON document that a body of kProtobufMediaType means. Newer clients send some built-in kinds so; known are
-/// Namespace, ServiceAccount, Secret, Service, SelfSubjectAccessReview, SelfSubjectReview and DeleteOptions.
+/// Namespace, ServiceAccount, Secret, Service, roles and bindings, SelfSubjectAccessReview, SelfSubjectReview and
+/// DeleteOptions.
 [[nodiscard]] Result<std::string> document_of_protobuf(std::string_view body);
 
 }  // namespace manul::serve
