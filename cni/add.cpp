@@ -68,7 +68,7 @@ private:
         }
         const PodNetwork network = network_of(answer);
         MANUL_CHECK(configure(names, network));
-        MANUL_CHECK(ready.wait_for_policy(environment_.container_id, conf_.policy_timeout));
+        MANUL_CHECK(ready.wait_for_policy(environment_.container_id, veth_.host_index(), conf_.policy_timeout));
         return result_of(network);
     }
 
@@ -78,6 +78,8 @@ private:
     CniResult<void> make_again(const VethNames& names, const CniResult<Veth::Made>& before) {
         MANUL_TRY(const bool there, veth_.pod_has(names.pod_name));
         if (there && !before) {
+            // Not ours: an ADD of this very attachment runs beside this one, and the addresses are that one's.
+            may_be_reserved_ = may_be_reserved_ && veth_.host_index() != 0;
             return std::unexpected(before.error());
         }
         MANUL_TRY(const Veth::Made made, veth_.make(names));

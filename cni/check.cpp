@@ -206,6 +206,7 @@ CniResult<void> check(const Environment& environment, const NetConf& conf) {
     if (!known.policy_only && host->alias != environment.container_id) {
         return missing("host interface " + host_name + " belongs to another container");
     }
+    const std::uint32_t host_index = host->index;
     Check check(conf, *remembered, std::move(veth), *std::move(pod), *std::move(host));
     MANUL_CHECK(check.links(!known.policy_only));
     MANUL_CHECK(check.addresses());
@@ -218,7 +219,7 @@ CniResult<void> check(const Environment& environment, const NetConf& conf) {
     }
     // Felix removes its marks when it starts and sets them again: allow for that.
     if (!ReadyWait(conf.run_dir, host_name)
-             .wait(environment.container_id, ReadyWait::Clock::now() + conf.policy_timeout)) {
+             .wait(environment.container_id, host_index, ReadyWait::Clock::now() + conf.policy_timeout)) {
         return missing("the rules of " + host_name + " are not in force: is manul-felix running?");
     }
     return check.host_routes();

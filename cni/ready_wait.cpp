@@ -36,7 +36,7 @@ constexpr std::chrono::milliseconds kLookAgain{50};
 constexpr std::chrono::microseconds kPoll{200};
 constexpr std::size_t kMaxMark = 4096;
 
-bool mark_names(const std::string& path, const std::string& container_id) {
+bool mark_names(const std::string& path, const std::string& container_id, std::uint32_t ifindex) {
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     std::array<char, kMaxMark> text{};
     const ssize_t size = file ? ::read(file.get(), text.data(), text.size()) : -1;
@@ -46,11 +46,13 @@ bool mark_names(const std::string& path, const std::string& container_id) {
     boost::system::error_code error;
     const json::value mark = json::parse(std::string_view(text.data(), static_cast<std::size_t>(size)), error);
     std::string found;
-    std::string ignored;
+    std::uint32_t link = 0;
+    std::string problem;
     if (!error && mark.is_object()) {
-        JsonFields(mark.get_object(), ignored).read("containerID", found);
+        JsonFields(mark.get_object(), problem).read("containerID", found);
+        JsonFields(mark.get_object(), problem).read("ifindex", link);
     }
-    return found == container_id;
+    return found == container_id && problem.empty() && (link == 0 || link == ifindex);
 }
 
 }  // namespace
@@ -93,8 +95,8 @@ ReadyWait::~ReadyWait() {
     }
 }
 
-bool ReadyWait::wait(const std::string& container_id, Clock::time_point deadline) const {
-    while (!mark_names(mark_path_, container_id)) {
+bool ReadyWait::wait(const std::string& container_id, std::uint32_t ifindex, Clock::time_point deadline) const {
+    while (!mark_names(mark_path_, container_id, ifindex)) {
         const auto left = deadline - Clock::now();
         if (left <= Clock::duration::zero()) {
             return false;
@@ -119,8 +121,9 @@ bool ReadyWait::wait(const std::string& container_id, Clock::time_point deadline
     return true;
 }
 
-CniResult<void> ReadyWait::wait_for_policy(const std::string& container_id, std::chrono::seconds bound) const {
-    if (bound.count() != 0 && !wait(container_id, Clock::now() + bound)) {
+CniResult<void> ReadyWait::wait_for_policy(const std::string& container_id, std::uint32_t ifindex,
+                                           std::chrono::seconds bound) const {
+    if (bound.count() != 0 && !wait(container_id, ifindex, Clock::now() + bound)) {
         if (::if_nametoindex(interface_.c_str()) == 0) {
             return refuse(Code::try_again, "host interface " + interface_ + " was deleted meanwhile, as by a DEL");
         }

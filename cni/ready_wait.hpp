@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 #include "base/unique_fd.hpp"
@@ -24,12 +25,14 @@ public:
     ReadyWait& operator=(const ReadyWait&) = delete;
     ~ReadyWait();
 
-    /// True as soon as the mark names this container; false at the deadline, and when the host interface is gone.
-    [[nodiscard]] bool wait(const std::string& container_id, Clock::time_point deadline) const;
+    /// True as soon as the mark names this container and this link; false at the deadline, and when the host interface
+    /// is gone. An older link of the same container and name may have a mark still: a DEL that came late took it.
+    [[nodiscard]] bool wait(const std::string& container_id, std::uint32_t ifindex, Clock::time_point deadline) const;
 
     /// The same for `bound` from now; code 11 when it is over, or when a DEL took the link meanwhile. Zero: does not
     /// wait.
-    [[nodiscard]] CniResult<void> wait_for_policy(const std::string& container_id, std::chrono::seconds bound) const;
+    [[nodiscard]] CniResult<void> wait_for_policy(const std::string& container_id, std::uint32_t ifindex,
+                                                  std::chrono::seconds bound) const;
 
 private:
     bool bind();

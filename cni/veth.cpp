@@ -141,6 +141,7 @@ CniResult<std::optional<netlink::Link>> Veth::find(netlink::Socket& socket, std:
 
 CniResult<Veth::Made> Veth::make(const VethNames& names) {
     names_ = names;
+    host_index_ = 0;
     requests_.clear();
     netlink::create_veth(requests_, {.local = {.name = names.host_name, .mac = kHostMac},
                                      .peer = {.name = names.pod_name, .mac = names.pod_mac, .netns_fd = netns_.get()},

@@ -69,6 +69,8 @@ public:
     [[nodiscard]] CniResult<Made> make(const VethNames& names);
     /// Takes the pod's end up and writes addresses, routes and neighbours on both sides.
     [[nodiscard]] CniResult<void> configure(const PodNetwork& network);
+    /// Of the host end that make() made; 0 when it made none.
+    [[nodiscard]] std::uint32_t host_index() const noexcept { return host_index_; }
     /// Of both ends, as they are now.
     [[nodiscard]] std::uint32_t mtu() const noexcept { return names_.mtu; }
     [[nodiscard]] const net::Mac& pod_mac() const noexcept { return names_.pod_mac; }

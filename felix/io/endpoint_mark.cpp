@@ -55,9 +55,9 @@ void EndpointMarks::clear() {
 }
 
 void EndpointMarks::write(const std::string& interface, const std::string& container_id,
-                          const std::string& resource_version) {
-    const std::string text = boost::json::serialize(
-        boost::json::object{{"containerID", container_id}, {"resourceVersion", resource_version}});
+                          const std::string& resource_version, std::uint32_t ifindex) {
+    const std::string text = boost::json::serialize(boost::json::object{
+        {"containerID", container_id}, {"resourceVersion", resource_version}, {"ifindex", ifindex}});
     std::string& written = written_[interface];
     if (written == text) {
         return;

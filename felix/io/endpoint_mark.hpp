@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -17,7 +18,8 @@ public:
 
     /// Removes every mark, those of earlier runs too.
     void clear();
-    void write(const std::string& interface, const std::string& container_id, const std::string& resource_version);
+    void write(const std::string& interface, const std::string& container_id, const std::string& resource_version,
+               std::uint32_t ifindex);
     void remove(const std::string& interface);
 
 private:

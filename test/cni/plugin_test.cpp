@@ -325,6 +325,34 @@ TEST_CASE("a DEL of the same container id that takes the new pair with it does n
     CHECK(node.pod.link("eth0")->is_up());
 }
 
+TEST_CASE("a mark of felix counts for the link that it was set for, not for an older one of the container") {
+    const bool right_one = GENERATE(false, true);
+    Node node;
+    node.more = R"(,"policy_setup_timeout_seconds":1)";
+    const FakeIpamd ipamd(node.run.path, [&](const ipam::Request& request) -> std::optional<ipam::Answer> {
+        if (request.op != ipam::Op::add) {
+            return ipam::Answer{};
+        }
+        std::optional<netlink::Link> made;
+        for (int i = 0; i < 400 && !made; ++i) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            made = *node.host.socket->link(node.host_name());
+        }
+        if (made) {
+            node.mark("c1", right_one ? made->index : made->index + 1000);
+        }
+        return with_ips({"10.65.0.7"});
+    });
+    const Outcome added = node.call("ADD");
+    CAPTURE(added.output);
+    if (right_one) {
+        CHECK(added.exit_status == 0);
+    } else {
+        CHECK(code_of(added) == 11);
+        node.check_nothing_left();
+    }
+}
+
 TEST_CASE("a namespace that is none, or the host's own, is refused with code 8 before ipamd hears of it") {
     Node node;
     const FakeIpamd ipamd(node.run.path, working(node));
