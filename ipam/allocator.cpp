@@ -34,7 +34,8 @@ public:
             if (named != demand_.addresses.end()) {
                 MANUL_TRY(Assigned assigned, exact(*named));
                 out.push_back(std::move(assigned));
-            } else if (family == net::Family::v4 ? demand_.ipv4 : demand_.ipv6) {
+            } else if (demand_.addresses.empty() && (family == net::Family::v4 ? demand_.ipv4 : demand_.ipv6)) {
+                // Who names addresses gets these and no others, as with Calico.
                 MANUL_TRY(Assigned assigned, any(family));
                 out.push_back(std::move(assigned));
             }
@@ -115,7 +116,9 @@ private:
     }
 
     Outcome<std::optional<Assigned>> from_own_blocks(const std::vector<const Pool*>& pools) {
-        MANUL_TRY(const auto blocks, draft_.blocks_of(world_.node));
+        // Who asks for reasons hears of every block; an allocation has no time for those that are full.
+        MANUL_TRY(const auto blocks,
+                  demand_.reasons != nullptr ? draft_.blocks_of(world_.node) : draft_.roomy_blocks_of(world_.node));
         for (const Pool* pool : pools) {
             for (const net::Prefix& cidr : blocks) {
                 if (!pool->cidr.contains(cidr)) {

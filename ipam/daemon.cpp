@@ -196,7 +196,6 @@ void Ipamd::run_adds() {
         auto results = service_.add(requests, wall_now());
         metrics_.commit_seconds.observe(
             std::chrono::duration<double>(std::chrono::steady_clock::now() - asked_at).count());
-        history_.append(service_.take_history());
         return [this, changes = std::move(changes), blocked = std::move(blocked), clear = std::move(clear),
                 results = std::move(results)]() mutable {
             adds_running_ = false;
@@ -213,6 +212,7 @@ void Ipamd::run_adds() {
                 clear_way(std::move(add), old);
             }
             run_adds();
+            record_history();
         };
     });
 }

@@ -108,6 +108,7 @@ private:
     // Periodic work.
     void read_journal();
     void check_presence();
+    void record_history();
     void tidy();
     void sync_tunnels();
     void run_chores();

@@ -179,4 +179,12 @@ Result<void> Ipamd::open_status_servers() {
     return {};
 }
 
+/// After the answers: no pod waits for the record.
+void Ipamd::record_history() {
+    store_worker_.submit([this] {
+        history_.append(service_.take_history());
+        return [] {};
+    });
+}
+
 }  // namespace manul::ipam

@@ -62,16 +62,32 @@ Outcome<std::shared_ptr<const Handle>> Draft::handle(const std::string& id) {
     return entry->now;
 }
 
+std::set<net::Prefix> Draft::with_changed_affinities(std::set<net::Prefix> found, const std::string& node) const {
+    for (const auto& [id, entry] : affinities_.entries()) {
+        if (id.first != node || !entry.is_changed()) {
+            continue;
+        }
+        if (entry.now) {
+            found.insert(id.second);
+        } else {
+            found.erase(id.second);
+        }
+    }
+    return found;
+}
+
 Outcome<std::vector<net::Prefix>> Draft::blocks_of(const std::string& node) {
     MANUL_TRY(const auto stored, source_.blocks_of(node));
-    std::set<net::Prefix> found(stored.begin(), stored.end());
-    for (const auto& [id, entry] : affinities_.entries()) {
-        if (id.first == node) {
-            if (entry.now) {
-                found.insert(id.second);
-            } else {
-                found.erase(id.second);
-            }
+    const auto found = with_changed_affinities({stored.begin(), stored.end()}, node);
+    return std::vector<net::Prefix>(found.begin(), found.end());
+}
+
+Outcome<std::vector<net::Prefix>> Draft::roomy_blocks_of(const std::string& node) {
+    MANUL_TRY(const auto stored, source_.roomy_blocks_of(node));
+    auto found = with_changed_affinities({stored.begin(), stored.end()}, node);
+    for (const auto& [cidr, entry] : blocks_.entries()) {  // a release of this draft may have made room
+        if (entry.is_changed() && entry.now && entry.now->affinity() == host_affinity(node)) {
+            found.insert(cidr);
         }
     }
     return std::vector<net::Prefix>(found.begin(), found.end());

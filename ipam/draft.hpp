@@ -5,6 +5,7 @@
 #include <expected>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -67,6 +68,10 @@ public:
     [[nodiscard]] virtual Outcome<Versioned<Handle>> handle(const std::string& id) = 0;
     /// The blocks that a node has an affinity for, in any state, ascending.
     [[nodiscard]] virtual Outcome<std::vector<net::Prefix>> blocks_of(const std::string& node) = 0;
+    /// Those of them that may have an address to give: all but such as are known to be confirmed and full.
+    [[nodiscard]] virtual Outcome<std::vector<net::Prefix>> roomy_blocks_of(const std::string& node) {
+        return blocks_of(node);
+    }
     /// All affinities whose blocks overlap `range`. O(blocks of the cluster) of small objects.
     [[nodiscard]] virtual Outcome<std::vector<Affinity>> affinities_in(const net::Prefix& range) = 0;
     /// Blocks in `range` that somebody claims and that are not of this size: an earlier pool's. They can only become
@@ -139,6 +144,8 @@ public:
     [[nodiscard]] Outcome<std::shared_ptr<const Affinity>> affinity(const std::string& node, const net::Prefix& cidr);
     [[nodiscard]] Outcome<std::shared_ptr<const Handle>> handle(const std::string& id);
     [[nodiscard]] Outcome<std::vector<net::Prefix>> blocks_of(const std::string& node);
+    /// Those of them that may have an address to give: what is known to be full need not be looked at.
+    [[nodiscard]] Outcome<std::vector<net::Prefix>> roomy_blocks_of(const std::string& node);
     [[nodiscard]] Outcome<std::vector<Affinity>> affinities_in(const net::Prefix& range);
     [[nodiscard]] Outcome<std::vector<net::Prefix>> blocks_in(const net::Prefix& range);
     [[nodiscard]] Outcome<std::vector<net::Prefix>> odd_blocks(const net::Prefix& range, std::uint8_t block_size) {
@@ -162,6 +169,8 @@ public:
     [[nodiscard]] std::size_t changed_count() const noexcept;
 
 private:
+    [[nodiscard]] std::set<net::Prefix> with_changed_affinities(std::set<net::Prefix> found,
+                                                                const std::string& node) const;
     [[nodiscard]] Outcome<const Blocks::Entry*> load_block(const net::Prefix& cidr);
     [[nodiscard]] Outcome<const Affinities::Entry*> load_affinity(const AffinityId& id);
     [[nodiscard]] Outcome<const Handles::Entry*> load_handle(const std::string& id);

@@ -86,7 +86,7 @@ const StoreSource::Stored* StoreSource::remember(const store::Object& object) {
         transient_.insert(object.key);
     }
     if (const auto* block = stored.view ? model::as<model::IpamBlock>(*stored.view) : nullptr) {
-        blocks_.erase(block->spec.cidr);
+        forget_block(block->spec.cidr);
     }
     return &objects_.insert_or_assign(object.key, std::move(stored)).first->second;
 }
@@ -164,7 +164,7 @@ Outcome<Versioned<Block>> StoreSource::block(const net::Prefix& cidr) {
     if (found == nullptr) {
         return Versioned<Block>{};
     }
-    return blocks_.insert_or_assign(cidr, to_block(*found)).first->second;
+    return keep_block(cidr, to_block(*found));
 }
 
 Outcome<Versioned<Affinity>> StoreSource::affinity(const std::string& node, const net::Prefix& cidr) {
@@ -219,6 +219,48 @@ Outcome<std::vector<net::Prefix>> StoreSource::blocks_of(const std::string& node
         }
     }
     return found;
+}
+
+Outcome<std::vector<net::Prefix>> StoreSource::roomy_blocks_of(const std::string& node) {
+    if (node != node_) {
+        return blocks_of(node);
+    }
+    if (!own_blocks_) {
+        MANUL_CHECK(load_own_affinities());
+    }
+    std::vector<net::Prefix> roomy;
+    auto full = full_.begin();  // both are in order
+    for (const net::Prefix& cidr : *own_blocks_) {
+        while (full != full_.end() && *full < cidr) {
+            ++full;
+        }
+        if (full == full_.end() || *full != cidr) {
+            roomy.push_back(cidr);
+        }
+    }
+    return roomy;
+}
+
+const Versioned<Block>& StoreSource::keep_block(const net::Prefix& cidr, Versioned<Block> block) {
+    const Versioned<Block>& kept = blocks_.insert_or_assign(cidr, std::move(block)).first->second;
+    bool full = kept.value && kept.value->free_count() == 0 && kept.value->cooling_count() == 0 &&
+                kept.value->affinity() == host_affinity(node_);
+    if (full) {  // a claim that is not confirmed has to be met again, to be completed
+        const Stored* claim = stored(affinity_key(node_, cidr));
+        const auto affinity = claim == nullptr ? nullptr : to_affinity(*claim).value;
+        full = affinity && affinity->is_confirmed();
+    }
+    if (full) {
+        full_.insert(cidr);
+    } else {
+        full_.erase(cidr);
+    }
+    return kept;
+}
+
+void StoreSource::forget_block(const net::Prefix& cidr) {
+    blocks_.erase(cidr);
+    full_.erase(cidr);
 }
 
 Outcome<std::vector<Affinity>> StoreSource::affinities_in(const net::Prefix& range) {
@@ -415,7 +457,7 @@ void StoreSource::drop(const model::Key& key) {
     const auto at = objects_.find(key);
     if (at != objects_.end()) {
         if (const auto* block = at->second.view ? model::as<model::IpamBlock>(*at->second.view) : nullptr) {
-            blocks_.erase(block->spec.cidr);
+            forget_block(block->spec.cidr);
         }
         objects_.erase(at);
     }
@@ -432,6 +474,7 @@ void StoreSource::forget(const model::Key& key) {
 void StoreSource::forget_all() {
     objects_.clear();
     blocks_.clear();
+    full_.clear();
     transient_.clear();
     own_blocks_.reset();
     odd_blocks_.clear();
@@ -444,9 +487,11 @@ void StoreSource::wrote(const model::Key& key, const store::Revision& revision, 
     const Stored* former = stored(key);
     const bool has_unknown_fields = former != nullptr && former->has_unknown_fields;
     drop(key);
-    if (const auto* affinity = view ? model::as<model::BlockAffinity>(*view) : nullptr;
-        affinity != nullptr && affinity->spec.node == node_ && own_blocks_) {
-        own_blocks_->insert(affinity->spec.cidr);
+    const auto* affinity = view ? model::as<model::BlockAffinity>(*view) : nullptr;
+    const auto claimed =
+        affinity != nullptr && affinity->spec.node == node_ ? std::optional(affinity->spec.cidr) : std::nullopt;
+    if (claimed && own_blocks_) {
+        own_blocks_->insert(*claimed);
     }
     if (key.kind == model::Kind::workload_endpoint && endpoints_) {
         index_endpoint(key, view);
@@ -459,11 +504,14 @@ void StoreSource::wrote(const model::Key& key, const store::Revision& revision, 
     if (!is_own(key)) {
         transient_.insert(key);
     }
+    if (const auto known = claimed ? blocks_.find(*claimed) : blocks_.end(); known != blocks_.end()) {
+        keep_block(*claimed, Versioned<Block>(known->second));  // with its claim confirmed it may count as full
+    }
 }
 
 void StoreSource::wrote_block(const net::Prefix& cidr, const store::Revision& revision,
                               std::shared_ptr<const Block> block) {
-    blocks_.insert_or_assign(cidr, Versioned<Block>{std::move(block), revision, {}});
+    keep_block(cidr, Versioned<Block>{std::move(block), revision, {}});
 }
 
 void StoreSource::removed(const model::Key& key) {

@@ -50,6 +50,7 @@ public:
     [[nodiscard]] Outcome<Versioned<Affinity>> affinity(const std::string& node, const net::Prefix& cidr) override;
     [[nodiscard]] Outcome<Versioned<Handle>> handle(const std::string& id) override;
     [[nodiscard]] Outcome<std::vector<net::Prefix>> blocks_of(const std::string& node) override;
+    [[nodiscard]] Outcome<std::vector<net::Prefix>> roomy_blocks_of(const std::string& node) override;
     [[nodiscard]] Outcome<std::vector<Affinity>> affinities_in(const net::Prefix& range) override;
     [[nodiscard]] Outcome<std::vector<net::Prefix>> blocks_in(const net::Prefix& range) override;
     [[nodiscard]] Outcome<std::vector<net::Prefix>> odd_blocks(const net::Prefix& range,
@@ -102,6 +103,9 @@ private:
     void drop(const model::Key& key);
     void index_endpoint(const model::Key& key, const model::ResourcePtr& view);
     [[nodiscard]] bool is_own(const model::Key& key) const;
+    /// Remembers a block as it is now, and whether it has anything to give.
+    const Versioned<Block>& keep_block(const net::Prefix& cidr, Versioned<Block> block);
+    void forget_block(const net::Prefix& cidr);
     [[nodiscard]] static Versioned<Block> to_block(const Stored& stored);
     [[nodiscard]] static Versioned<Affinity> to_affinity(const Stored& stored);
 
@@ -110,6 +114,7 @@ private:
     WallTime now_{};
     std::map<model::Key, Stored> objects_;
     std::map<net::Prefix, Versioned<Block>> blocks_;   ///< decoded, of objects_
+    std::set<net::Prefix> full_;                       ///< of blocks_: own, and nothing free or cooling down in it
     std::set<model::Key> transient_;                   ///< in objects_ for this transaction only
     std::optional<std::set<net::Prefix>> own_blocks_;  ///< by affinity
     std::map<std::pair<net::Prefix, std::uint8_t>, std::vector<net::Prefix>> odd_blocks_;

@@ -94,7 +94,8 @@ struct ObjectStore::Plan {
     Snapshot before;
     std::vector<std::string> after;  ///< new body of each change; empty: nothing is written
     std::vector<Mutation> mutations;
-    std::vector<PlannedWrite> writes;  ///< with views into `before`
+    std::vector<PlannedWrite> writes;                         ///< with views into `before`
+    std::vector<std::pair<model::Key, json::object>> blocks;  ///< those that are written
     Revision revision;
 
     [[nodiscard]] bool changes_nothing() const {
@@ -266,9 +267,9 @@ StoreResult<void> ObjectStore::check_need(const Change& change, const std::optio
     return {};
 }
 
-StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes, Snapshot snapshot, Checks checks) {
+StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes, Before known, Checks checks) {
     Plan plan;
-    plan.before = std::move(snapshot);
+    plan.before = std::move(known.snapshot);
     plan.after.resize(changes.size());
     plan.mutations.reserve(changes.size());
     std::vector<std::string> findings;
@@ -284,9 +285,11 @@ StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes
             if (row && !row->body) {
                 return std::unexpected(damaged(change.key));
             }
-            std::optional<json::object> before;
-            if (row) {
-                MANUL_TRY(before, parse_document(change.key, *row->body));
+            std::optional<json::object> parsed;
+            const json::object* before = i < known.parsed.size() ? known.parsed[i] : nullptr;
+            if (row && before == nullptr) {
+                MANUL_TRY(parsed, parse_document(change.key, *row->body));
+                before = &*parsed;
             }
             std::string text = change.document;
             if (change.key.kind == model::Kind::secret) {
@@ -308,13 +311,16 @@ StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes
                 continue;
             }
             json::object& document = admitted->document;
-            MANUL_CHECK(stamp(change.key, document, before ? &*before : nullptr, change.birth));
-            if (!before || document != *before) {
+            MANUL_CHECK(stamp(change.key, document, before, change.birth));
+            if (before == nullptr || document != *before) {
                 mutation.type = Mutation::Type::put;
                 plan.after[i] = json::serialize(document);
                 mutation.body = plan.after[i];
                 plan.writes.push_back(
                     {change.key, row ? std::optional<std::string_view>(*row->body) : std::nullopt, admitted->resource});
+                if (change.key.kind == model::Kind::ipam_block) {
+                    plan.blocks.emplace_back(change.key, std::move(document));
+                }
             }
         }
         plan.mutations.push_back(std::move(mutation));
@@ -325,22 +331,72 @@ StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes
     return plan;
 }
 
+StoreResult<ObjectStore::Before> ObjectStore::read(std::span<const Change> changes) {
+    std::vector<model::Key> keys;
+    keys.reserve(changes.size());
+    for (const Change& change : changes) {
+        keys.push_back(change.key);
+    }
+    MANUL_TRY(Snapshot snapshot, backend_->read(keys));
+    return Before{std::move(snapshot), {}};
+}
+
+/// What must be there if every precondition holds; nothing where a change has none, or what it replaces is not known.
+std::optional<ObjectStore::Before> ObjectStore::remembered(std::span<const Change> changes) const {
+    static const auto kUnread = std::make_shared<const std::string>();
+    Before before;
+    for (const Change& change : changes) {
+        const json::object* parsed = nullptr;
+        if (change.need == Change::Need::revision && change.type == Mutation::Type::put) {
+            const auto known = written_.find(change.key);
+            if (known == written_.end() || known->second.revision != change.revision) {
+                return std::nullopt;
+            }
+            parsed = &known->second.document;
+        } else if (change.need != Change::Need::absent && change.need != Change::Need::revision) {
+            return std::nullopt;
+        }
+        before.parsed.push_back(parsed);
+        before.snapshot.rows.push_back(change.need == Change::Need::absent
+                                           ? std::optional<Row>()
+                                           : std::optional(Row{change.key, change.revision, kUnread}));
+    }
+    return before;
+}
+
+void ObjectStore::remember(std::span<const Change> changes, Plan& plan) {
+    for (const Change& change : changes) {
+        written_.erase(change.key);
+    }
+    if (written_.size() + plan.blocks.size() > kMaxWritten) {
+        written_.clear();
+    }
+    for (auto& [key, document] : plan.blocks) {
+        written_.insert_or_assign(std::move(key), Written{plan.revision, std::move(document)});
+    }
+}
+
 StoreResult<ObjectStore::Plan> ObjectStore::apply(std::span<Change> changes, Checks checks) {
     MANUL_CHECK(check_limits(changes));
     initialise();
-    std::vector<model::Key> keys;
-    keys.reserve(changes.size());
     for (Change& change : changes) {
-        keys.push_back(change.key);
         if (change.type == Mutation::Type::put) {
             change.birth = make_birth();
         }
     }
+    // The first attempt may go by what is remembered: if that is outdated, the commit finds out.
+    std::optional<Before> before = checks == Checks::own_fields_only ? remembered(changes) : std::nullopt;
     StoreError last;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
-        MANUL_TRY(Snapshot snapshot, backend_->read(keys));
-        MANUL_TRY(Plan planned, plan(changes, std::move(snapshot), checks));
+        const bool from_memory = before.has_value();
+        if (!before) {
+            MANUL_TRY(before, read(changes));
+        }
+        MANUL_TRY(Plan planned, plan(changes, *std::exchange(before, std::nullopt), checks));
         if (planned.changes_nothing()) {
+            if (from_memory) {
+                continue;  // the answer is the store's revision, which is not known
+            }
             planned.revision = planned.before.revision;
             return planned;
         }
@@ -352,9 +408,11 @@ StoreResult<ObjectStore::Plan> ObjectStore::apply(std::span<Change> changes, Che
         auto committed = backend_->commit(planned.mutations, dependencies.kinds);
         if (committed) {
             planned.revision = *std::move(committed);
+            remember(changes, planned);
             return planned;
         }
         if (committed.error().code != Code::conflict) {
+            written_.clear();
             return std::unexpected(std::move(committed).error());
         }
         last = std::move(committed).error();

@@ -57,17 +57,34 @@ private:
         Revision revision;
         Birth birth;
     };
+    /// What was there before a change.
+    struct Before {
+        Snapshot snapshot;
+        std::vector<const boost::json::object*> parsed;  ///< by row, where it is known already; may be empty
+    };
     /// What one attempt would write, beside what was there.
     struct Plan;
+    /// A block of addresses as this store wrote it last. The node that owns it rewrites it with every pod: a write
+    /// whose precondition names this revision need not read and parse it again, because the commit compares the
+    /// revision.
+    struct Written {
+        Revision revision;
+        boost::json::object document;
+    };
+    static constexpr std::size_t kMaxWritten = 32;
 
     [[nodiscard]] static StoreResult<void> check_limits(std::span<const Change> changes);
     [[nodiscard]] static StoreResult<void> check_need(const Change& change, const std::optional<Row>& row);
-    [[nodiscard]] static StoreResult<Plan> plan(std::span<const Change> changes, Snapshot snapshot, Checks checks);
+    [[nodiscard]] static StoreResult<Plan> plan(std::span<const Change> changes, Before before, Checks checks);
+    [[nodiscard]] StoreResult<Before> read(std::span<const Change> changes);
+    [[nodiscard]] std::optional<Before> remembered(std::span<const Change> changes) const;
+    void remember(std::span<const Change> changes, Plan& plan);
     [[nodiscard]] StoreResult<Plan> apply(std::span<Change> changes, Checks checks);
     /// Creates built-in objects, once per Store. A failure shows in the call that follows and is tried again there.
     void initialise();
 
     std::unique_ptr<Backend> backend_;
+    std::map<model::Key, Written> written_;
     std::map<model::Kind, std::string> listed_identity_;  ///< of the store at the last list of each kind
     bool initialised_ = false;
 };

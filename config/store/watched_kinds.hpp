@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -61,6 +62,12 @@ public:
     [[nodiscard]] bool wants(model::Kind kind, std::int64_t revision) const noexcept {
         return std::ranges::any_of(tokens_,
                                    [&](const auto& token) { return token.first == kind && token.second < revision; });
+    }
+
+    void add_to(std::set<model::Kind>& kinds) const {
+        for (const auto& token : tokens_) {
+            kinds.insert(token.first);
+        }
     }
 
     /// Everything up to `revision` was read: every kind's token moves on, also of kinds without a change.

@@ -495,4 +495,28 @@ TEST_CASE("services that race for the last addresses give each away once") {
 }
 
 }  // namespace
+TEST_CASE("an allocation looks at no block that is known to be full, however many the node owns") {
+    Fixture fixture("10.0.0.0/20", 28);
+    std::vector<Request> requests;
+    for (int i = 0; i < 160; ++i) {  // ten full blocks
+        requests.push_back(bare(fmt::format("c{}", i)));
+    }
+    for (const AddResult& result : fixture.service.add(requests, kNow)) {
+        REQUIRE_FALSE(result.answer.error);
+    }
+    const auto roomy = [&] { return fixture.service.source().roomy_blocks_of("n1"); };
+    CHECK(roomy()->empty());
+    CHECK(fixture.service.source().blocks_of("n1")->size() == 10);
+
+    const Release one{"net", {"c37", "eth0"}};
+    REQUIRE(fixture.service.release(std::span(&one, 1), kNow).front());
+    REQUIRE(roomy()->size() == 1);
+    const net::Prefix freed = roomy()->front();
+    const Request next = bare("next");
+    const auto added = fixture.service.add(std::span(&next, 1), kNow);
+    REQUIRE_FALSE(added.front().answer.error);
+    CHECK(freed.contains(added.front().answer.ips.front()));
+    CHECK(roomy()->empty());
+}
+
 }  // namespace manul::ipam

@@ -12,6 +12,7 @@
 #include <ctime>
 #include <expected>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -79,6 +80,7 @@ public:
         }
         const std::lock_guard lock(tail_->mutex_);
         tail_->watches_.insert(this);
+        tail_->follow(kinds_);
     }
     ~TailWatch() override {
         {
@@ -181,6 +183,15 @@ StoreResult<std::vector<Event>> LogTail::take(TailWatch& watch) {
     return events;
 }
 
+void LogTail::follow(const WatchedKinds& kinds) {
+    const std::size_t before = followed_.size();
+    kinds.add_to(followed_);
+    if (followed_.size() != before) {
+        recent_.clear();
+        recent_from_ = head_;
+    }
+}
+
 StoreResult<void> LogTail::ensure_open() {
     if (reader_ && !reader_->database->is_current()) {
         reader_.reset();
@@ -213,7 +224,10 @@ StoreResult<bool> LogTail::advance() {
     bool complete = false;
     if (same_store && head_ >= meta.compacted) {
         std::int64_t reached = head_;
-        MANUL_TRY(std::vector<Change> changes, read(head_, meta.revision, kRecentChanges, reached));
+        MANUL_TRY(std::vector<Change> changes,
+                  read(
+                      head_, meta.revision, kRecentChanges,
+                      [this](model::Kind kind) { return followed_.contains(kind); }, reached));
         complete = reached == meta.revision;
         std::ranges::move(changes, std::back_inserter(recent_));
     }
@@ -242,7 +256,11 @@ StoreResult<void> LogTail::catch_up(TailWatch& watch, std::vector<Event>& events
         return {};
     }
     std::int64_t reached = 0;
-    MANUL_TRY(const std::vector<Change> changes, read(kinds.position(), meta.revision, kBatch, reached));
+    MANUL_TRY(const std::vector<Change> changes,
+              read(
+                  kinds.position(), meta.revision, kBatch,
+                  [&kinds](model::Kind kind) { return kinds.wants(kind, std::numeric_limits<std::int64_t>::max()); },
+                  reached));
     for (const Change& change : changes) {
         deliver(change, kinds, events);
     }
@@ -265,7 +283,7 @@ void LogTail::deliver(const Change& change, WatchedKinds& kinds, std::vector<Eve
 }
 
 StoreResult<std::vector<LogTail::Change>> LogTail::read(std::int64_t from, std::int64_t to, std::size_t limit,
-                                                        std::int64_t& reached) {
+                                                        const Wanted& wanted, std::int64_t& reached) {
     std::vector<Change> changes;
     std::int64_t revision = from;
     Query query(reader_->database->connection(), reader_->select_changes);
@@ -284,29 +302,41 @@ StoreResult<std::vector<LogTail::Change>> LogTail::read(std::int64_t from, std::
             revision = query.integer_at(0);
         }
         const auto kind = find_kind_text(query.bytes_at(2));
-        if (!kind) {
-            continue;  // written by a newer version
+        if (!kind || !wanted(*kind)) {  // written by a newer version, or of no interest
+            continue;
         }
-        const bool superseded = query.integer_at(1) == kLoggedPut && query.integer_at(7) != revision;
-        if (!superseded) {
-            changes.push_back(read_change(query, *kind));
+        MANUL_TRY(auto change, read_change(query, *kind));
+        if (change) {
+            changes.push_back(*std::move(change));
         }
     }
 }
 
-LogTail::Change LogTail::read_change(const Query& query, model::Kind kind) {
+StoreResult<std::optional<LogTail::Change>> LogTail::read_change(const Query& query, model::Kind kind) {
     const std::int64_t revision = query.integer_at(0);
-    const bool put = query.integer_at(1) == kLoggedPut;
     const std::string_view kind_name = query.bytes_at(2);
     const std::string_view ns = query.bytes_at(3);
     const std::string_view name = query.bytes_at(4);
     const std::string_view logged = query.bytes_at(6);
-    const std::string_view body = put ? query.bytes_at(9) : logged;
-    const bool intact = row_checksum(kind_name, ns, name, revision, logged) == query.integer_at(5) &&
-                        (!put || row_checksum(kind_name, ns, name, revision, body) == query.integer_at(8));
-    return Change{revision, put ? Event::Type::put : Event::Type::removed,
-                  model::Key{kind, std::string(ns), std::string(name)},
-                  intact && !body.empty() ? std::make_shared<const std::string>(body) : nullptr, !intact};
+    Change change{revision, Event::Type::removed, model::Key{kind, std::string(ns), std::string(name)}, nullptr,
+                  row_checksum(kind_name, ns, name, revision, logged) != query.integer_at(5)};
+    const auto keep = [&change](std::string_view body) {
+        change.body = change.damaged || body.empty() ? nullptr : std::make_shared<const std::string>(body);
+    };
+    if (query.integer_at(1) != kLoggedPut) {
+        keep(logged);
+        return change;
+    }
+    change.type = Event::Type::put;  // what was put is the object, unless it was changed again since
+    Query object(reader_->database->connection(), reader_->select_object);
+    MANUL_TRY(const bool there, object.text(kind_name).text(ns).text(name).next());
+    if (!there || object.integer_at(0) != revision) {
+        return std::nullopt;
+    }
+    const std::string_view body = object.bytes_at(2);
+    change.damaged = change.damaged || row_checksum(kind_name, ns, name, revision, body) != object.integer_at(1);
+    keep(body);
+    return change;
 }
 
 }  // namespace manul::store::sqlite

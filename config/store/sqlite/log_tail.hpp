@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -52,14 +53,15 @@ private:
     struct Reader {
         std::unique_ptr<Database> database;
         Statement select_changes{
-            "SELECT c.rev, c.op, c.kind, c.ns, c.name, c.crc, c.body, o.rev, o.crc, o.body FROM change c "
-            "LEFT JOIN object o ON c.op = 1 AND o.kind = c.kind AND o.ns = c.ns AND o.name = c.name "
-            "WHERE c.rev > ? AND c.rev <= ? ORDER BY c.rev, c.seq"};
+            "SELECT rev, op, kind, ns, name, crc, body FROM change WHERE rev > ? AND rev <= ? ORDER BY rev, seq"};
+        Statement select_object{"SELECT rev, crc, body FROM object WHERE kind = ? AND ns = ? AND name = ?"};
     };
 
     LogTail(std::string path, WakeupSocket socket, int timer);
 
     [[nodiscard]] StoreResult<std::vector<Event>> take(TailWatch& watch);
+    /// The changes in memory hold nothing of kinds that nobody followed: a watch of a new one reads for itself.
+    void follow(const WatchedKinds& kinds);
     [[nodiscard]] StoreResult<void> ensure_open();
     /// Moves the head to the newest revision; true when it moved.
     [[nodiscard]] StoreResult<bool> advance();
@@ -67,9 +69,12 @@ private:
     [[nodiscard]] StoreResult<void> catch_up(TailWatch& watch, std::vector<Event>& events);
     /// Changes above `from` and up to `to`, whole transactions only; stops soon after `limit` rows. `reached` is the
     /// revision up to which everything was read. The caller holds a transaction in which the log reached below `from`.
+    /// Kinds that nobody asks for are passed over: most changes are addresses, which few processes follow.
+    using Wanted = std::function<bool(model::Kind)>;
     [[nodiscard]] StoreResult<std::vector<Change>> read(std::int64_t from, std::int64_t to, std::size_t limit,
-                                                        std::int64_t& reached);
-    [[nodiscard]] static Change read_change(const Query& query, model::Kind kind);
+                                                        const Wanted& wanted, std::int64_t& reached);
+    /// Nothing when a later change of the object has superseded this one.
+    [[nodiscard]] StoreResult<std::optional<Change>> read_change(const Query& query, model::Kind kind);
     static void deliver(const Change& change, WatchedKinds& kinds, std::vector<Event>& events);
 
     std::string path_;
@@ -78,11 +83,12 @@ private:
 
     std::mutex mutex_;  // guards what follows
     std::set<TailWatch*> watches_;
+    std::set<model::Kind> followed_;  ///< by any watch so far
     std::optional<Reader> reader_;
     std::optional<FileId> file_;  ///< the file that was read last
     std::string identity_;
     std::int64_t head_ = 0;      ///< everything up to here was read at least once
-    std::deque<Change> recent_;  ///< the changes above recent_from_
+    std::deque<Change> recent_;  ///< the changes above recent_from_ of followed_ kinds
     std::int64_t recent_from_ = 0;
 };
 
