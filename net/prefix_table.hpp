@@ -31,7 +31,7 @@ concept PrefixEntry = std::is_trivially_copyable_v<E> && requires(E entry, const
     { constant.next_unused() } -> std::same_as<std::uint32_t>;
 };
 
-/// A table of IP prefixes of one family: entries in dense pages, found by a tagged hash index (27 bytes a prefix for an
+/// A table of IP prefixes of one family: entries in dense pages, found by a tagged hash index (33 bytes a prefix for an
 /// IPv4 entry of 16 bytes).
 ///
 /// Entries never move, and a prefix keeps its slot number for as long as it is in the table; numbers of erased prefixes
@@ -47,7 +47,7 @@ public:
     /// The slot of the prefix, or kNone.
     [[nodiscard]] Slot find(const Key& key) const { return find_hashed(key, key.hash()); }
 
-    /// The slot of the prefix, made when absent (`second` true). kNone when the table holds 33 million prefixes.
+    /// The slot of the prefix, made when absent (`second` true). kNone when the table is full (4 billion prefixes).
     std::pair<Slot, bool> insert(const Key& key) {
         const std::uint64_t hash = key.hash();
         if (const Slot found = find_hashed(key, hash); found != kNone) {
@@ -58,7 +58,7 @@ public:
             return {kNone, false};
         }
         (*this)[slot] = Entry::with_key(key);
-        index_.insert(hash, slot, hash_of());
+        index_.insert(hash, slot);
         ++per_length_[key.length];
         return {slot, true};
     }
@@ -66,7 +66,7 @@ public:
     /// Precondition: the slot is used.
     void erase(Slot slot) {
         const Key key = (*this)[slot].key();
-        index_.erase(key.hash(), slot, hash_of());
+        index_.erase(key.hash(), slot);
         --per_length_[key.length];
         (*this)[slot] = Entry::unused(first_unused_);
         first_unused_ = slot;
@@ -124,7 +124,17 @@ public:
         return slots;
     }
 
-    void prefetch(const Key& key) const noexcept { index_.prefetch(key.hash()); }
+    /// Start loading what find(), insert() and erase() will read: first the cell of the index, then, when that has
+    /// arrived, the entry. For many prefixes in a row.
+    [[gnu::always_inline]] void prefetch(const Key& key) const noexcept { index_.prefetch(key.hash()); }
+    /// Returns the slot that find() will very likely find.
+    [[gnu::always_inline]] Slot prefetch_entry(const Key& key) const noexcept {
+        const Slot slot = index_.guess(key.hash());
+        if (slot != kNone) {
+            __builtin_prefetch(&(*this)[slot]);
+        }
+        return slot;
+    }
     [[nodiscard]] std::size_t memory_bytes() const noexcept {
         return index_.memory_bytes() + pages_.size() * (kPage * sizeof(Entry) + sizeof(pages_[0]));
     }
@@ -135,9 +145,6 @@ private:
 
     [[nodiscard]] Slot find_hashed(const Key& key, std::uint64_t hash) const {
         return index_.find(hash, [&](Slot slot) { return (*this)[slot].key() == key; });
-    }
-    [[nodiscard]] auto hash_of() const {
-        return [this](Slot slot) { return (*this)[slot].key().hash(); };
     }
 
     Slot take_slot() {

@@ -87,7 +87,8 @@ template <class Key, class Route>
         return {};
     }
     if (target.filter) {
-        const auto rule = target.filter->match(key, target.external ? PeerType::external : PeerType::internal, route());
+        const auto rule = target.filter->match(key, target.external ? PeerType::external : PeerType::internal,
+                                               target.filter->asks_for_route() ? route() : FilterRoute{});
         if (rule != FilterProgram::kNoMatch) {
             return {(*target.filter)[rule].action == FilterAction::accept, static_cast<std::uint32_t>(rule + 1)};
         }

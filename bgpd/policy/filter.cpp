@@ -66,10 +66,20 @@ bool rest_holds(const FilterRule& rule, PeerType peer, const FilterRoute& route,
            (rule.as_path_prefix.empty() || path_begins_with(facts->as_path, rule.as_path_prefix));
 }
 
+bool has_other_conditions(const FilterRule& rule) noexcept {
+    return rule.remote_peers_only || !rule.interface.empty() || rule.peer_type || rule.community ||
+           !rule.as_path_prefix.empty() || rule.priority;
+}
+
 }  // namespace
 
 FilterProgram::FilterProgram(std::vector<FilterRule> rules) : rules_(std::move(rules)) {
     for (const FilterRule& rule : rules_) {
+        if (!rule.cidr_match && !has_other_conditions(rule)) {
+            first_without_condition_ =
+                std::min(first_without_condition_, static_cast<std::size_t>(&rule - rules_.data()));
+        }
+        asks_for_route_ = asks_for_route_ || has_other_conditions(rule);
         const bool is_v4 = rule.cidr.family() == net::Family::v4;
         v4_.push_back(is_v4 ? net::PrefixKey4::from(rule.cidr) : net::PrefixKey4{});
         v6_.push_back(is_v4 ? net::PrefixKey6{} : net::PrefixKey6::from(rule.cidr));
@@ -82,6 +92,9 @@ std::size_t FilterProgram::first_match(const std::vector<Key>& cidrs, const Key&
                                        const FilterRoute& route) const {
     std::optional<wire::AttributeFacts> facts;  // read when the first rule asks
     for (std::size_t i = 0; i < rules_.size(); ++i) {
+        if (i == first_without_condition_) {
+            return i;
+        }
         const FilterRule& rule = rules_[i];
         if ((!rule.cidr_match || cidr_holds(rule, cidrs[i], key)) && rest_holds(rule, peer, route, facts)) {
             return i;

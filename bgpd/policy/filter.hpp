@@ -88,6 +88,8 @@ public:
     [[nodiscard]] const FilterRule& operator[](std::size_t rule) const noexcept { return rules_[rule]; }
     [[nodiscard]] const std::vector<FilterRule>& rules() const noexcept { return rules_; }
     [[nodiscard]] bool empty() const noexcept { return rules_.empty(); }
+    /// match() looks at the route at all; else any will do. Most filters ask for prefixes alone.
+    [[nodiscard]] bool asks_for_route() const noexcept { return asks_for_route_; }
     /// The verdict can change with the way to a next hop.
     [[nodiscard]] bool asks_for_interface() const noexcept { return asks_for_interface_; }
 
@@ -101,6 +103,8 @@ private:
     std::vector<FilterRule> rules_;
     std::vector<net::PrefixKey4> v4_;  ///< the rules' cidrs, by rule
     std::vector<net::PrefixKey6> v6_;
+    std::size_t first_without_condition_ = kNoMatch;  ///< rules behind it never decide
+    bool asks_for_route_ = false;
     bool asks_for_interface_ = false;
 };
 

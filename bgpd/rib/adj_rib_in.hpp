@@ -45,12 +45,13 @@ namespace manul::bgp::rib {
     return key.cut(length);
 }
 
-/// Calls `f(key)` for each prefix of the family of Key. Reads a few ahead, so that the table's memory is on its way
-/// when its turn comes.
+/// Calls `f(key)` for each prefix of the family of Key. Reads some ahead, so that the table's memory, which is mostly
+/// not in a cache, is on its way for all of them together.
 template <class Key, class F>
 void each_key(const wire::NlriView& prefixes, const LocRib<Key>& rib, F&& f) {
-    constexpr std::size_t kAhead = 8;
+    constexpr std::size_t kAhead = 32;
     std::array<Key, kAhead> keys;
+    std::array<Slot, kAhead> slots;  // NOLINT(cppcoreguidelines-pro-type-member-init): set before it is read
     auto at = prefixes.begin();
     const auto end = prefixes.end();
     while (at != end) {
@@ -58,6 +59,12 @@ void each_key(const wire::NlriView& prefixes, const LocRib<Key>& rib, F&& f) {
         for (; count < kAhead && at != end; ++count, ++at) {
             keys[count] = read_key(at.encoded(), Key{});
             rib.prefetch(keys[count]);
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            slots[i] = rib.prefetch_entry(keys[i]);
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            rib.prefetch_path(slots[i]);
         }
         for (std::size_t i = 0; i < count; ++i) {
             f(keys[i]);

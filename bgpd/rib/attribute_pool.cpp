@@ -49,6 +49,11 @@ AttributeId AttributePool::intern(ByteView canonical, const wire::NextHop& next_
     return intern_with(canonical, {.next_hop = next_hops_.acquire(next_hop), .path_id = path_id});
 }
 
+AttributeId AttributePool::intern(ByteView canonical, const wire::AttributeFacts& facts, const wire::NextHop& next_hop,
+                                  std::uint32_t path_id) {
+    return intern_with(canonical, {.next_hop = next_hops_.acquire(next_hop), .path_id = path_id}, &facts);
+}
+
 AttributeId AttributePool::intern_local(ByteView canonical) {
     return intern_with(canonical, {.next_hop = kSelfNextHop});
 }
@@ -76,7 +81,8 @@ AttributeId AttributePool::intern_host(ByteView canonical, std::uint32_t priorit
     return intern_with(canonical, {.next_hop = kSelfNextHop, .host_priority = priority, .host_interface = interface});
 }
 
-AttributeId AttributePool::intern_with(ByteView canonical, const Beside& beside) {
+AttributeId AttributePool::intern_with(ByteView canonical, const Beside& beside,
+                                       const wire::AttributeFacts* known_facts) {
     const std::uint64_t seed = std::uint64_t{beside.received.value()} << 32U | beside.next_hop.value();
     const std::uint64_t rest = std::uint64_t{beside.host_priority} << 20U ^ beside.host_interface.value() ^
                                std::uint64_t{beside.path_id} * 0x9e37'79b9'7f4a'7c15U;
@@ -86,7 +92,7 @@ AttributeId AttributePool::intern_with(ByteView canonical, const Beside& beside)
         return set.hash == hash && set.next_hop == beside.next_hop && set.received == beside.received &&
                set.path_id == beside.path_id && set.host_priority == beside.host_priority &&
                set.host_interface == beside.host_interface && set.size == canonical.size() &&
-               std::memcmp(set.bytes.get(), canonical.data(), canonical.size()) == 0;
+               std::memcmp(set.bytes, canonical.data(), canonical.size()) == 0;
     });
     if (found != decltype(index_)::kNone) {
         next_hops_.release(beside.next_hop);  // the set holds a reference already
@@ -99,8 +105,8 @@ AttributeId AttributePool::intern_with(ByteView canonical, const Beside& beside)
     const std::uint32_t number = take_number();
     AttributeSet& set = record(number);
     set.hash = hash;
-    set.bytes = std::make_unique_for_overwrite<std::uint8_t[]>(canonical.size());  // NOLINT(modernize-avoid-c-arrays)
-    std::copy(canonical.begin(), canonical.end(), set.bytes.get());
+    set.bytes = bytes_.allocate(canonical.size());
+    std::copy(canonical.begin(), canonical.end(), set.bytes);
     set.size = static_cast<std::uint32_t>(canonical.size());
     set.references = 1;
     set.next_hop = beside.next_hop;
@@ -108,7 +114,7 @@ AttributeId AttributePool::intern_with(ByteView canonical, const Beside& beside)
     set.path_id = beside.path_id;
     set.host_priority = beside.host_priority;
     set.host_interface = beside.host_interface;
-    const wire::AttributeFacts facts = wire::attribute_facts(canonical);
+    const wire::AttributeFacts facts = known_facts != nullptr ? *known_facts : wire::attribute_facts(canonical);
     set.local_pref = policy::local_preference(facts);
     set.med = facts.med.value_or(0);
     set.neighbour_as = facts.neighbour_as;
@@ -120,7 +126,7 @@ AttributeId AttributePool::intern_with(ByteView canonical, const Beside& beside)
     set.marks = {facts.no_export, facts.no_advertise, facts.llgr_stale, facts.no_llgr,
                  facts.only_to_customer.has_value()};
     set.bandwidth = bandwidth_of(facts.extended_communities);
-    index_.insert(hash, number, [this](std::uint32_t other) { return record(other).hash; });
+    index_.insert(hash, number);
     bytes_held_ += canonical.size();
     return AttributeId(number);
 }
@@ -131,11 +137,10 @@ void AttributePool::release(AttributeId id) {
     if (--set.references > 0) {
         return;
     }
-    index_.erase(set.hash, id.value(), [this](std::uint32_t other) { return record(other).hash; });
+    index_.erase(set.hash, id.value());
     next_hops_.release(set.next_hop);
     bytes_held_ -= set.size;
-    set.bytes.reset();
-    set.size = 0;
+    bytes_.release(std::exchange(set.bytes, nullptr), std::exchange(set.size, 0));
     const AttributeId received = std::exchange(set.received, kNoAttributes);
     if (index_.size() == 0) {
         pages_.clear();
@@ -146,6 +151,14 @@ void AttributePool::release(AttributeId id) {
     }
     if (received != kNoAttributes) {
         release(received);
+    }
+}
+
+AttributePool::~AttributePool() {
+    for (std::uint32_t number = 1; number < end_; ++number) {
+        if (AttributeSet& set = record(number); set.bytes != nullptr) {
+            bytes_.release(set.bytes, set.size);
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 #include "base/bytes.hpp"
 #include "base/strong_id.hpp"
 #include "bgpd/policy/route.hpp"
+#include "bgpd/rib/byte_pool.hpp"
 #include "bgpd/rib/next_hop.hpp"
 #include "bgpd/wire/attribute.hpp"
 #include "net/tagged_index.hpp"
@@ -22,7 +23,7 @@ inline constexpr AttributeId kNoAttributes{0};
 /// ask of every route. Everything else is decoded from the bytes on demand.
 struct AttributeSet {
     std::uint64_t hash = 0;
-    std::unique_ptr<std::uint8_t[]> bytes;  // NOLINT(modernize-avoid-c-arrays): `size` bytes in one block
+    std::uint8_t* bytes = nullptr;  ///< `size` of them, in the pool's memory
     std::uint32_t size = 0;
     std::uint32_t references = 0;
     NextHopId next_hop;
@@ -41,7 +42,7 @@ struct AttributeSet {
     bool has_originator_id = false;
     policy::RouteMarks marks;
 
-    [[nodiscard]] ByteView canonical() const noexcept { return {bytes.get(), size}; }
+    [[nodiscard]] ByteView canonical() const noexcept { return {bytes, size}; }
 };
 
 /// Every attribute set that any path has, each once. References are counted by hand (a path is 12 bytes); whoever keeps
@@ -49,11 +50,17 @@ struct AttributeSet {
 class AttributePool {
 public:
     explicit AttributePool(NextHopTable& next_hops) : next_hops_(next_hops) {}
+    ~AttributePool();
+    AttributePool(const AttributePool&) = delete;
+    AttributePool& operator=(const AttributePool&) = delete;
 
     /// The number of the set with these canonical bytes and this next hop, with one more reference. Two calls with
     /// equal arguments give the same number as long as a reference is held.
     /// `path_id` is what the peer calls the path where it sends several of a prefix (RFC 7911).
     [[nodiscard]] AttributeId intern(ByteView canonical, const wire::NextHop& next_hop, std::uint32_t path_id = 0);
+    /// The same, for who has read the facts of these bytes already.
+    [[nodiscard]] AttributeId intern(ByteView canonical, const wire::AttributeFacts& facts,
+                                     const wire::NextHop& next_hop, std::uint32_t path_id);
     /// The same set with LLGR_STALE (RFC 9494 section 4.2), with one more reference.
     [[nodiscard]] AttributeId intern_llgr_stale(AttributeId id);
     /// Attributes of a route that starts here.
@@ -66,6 +73,21 @@ public:
     [[nodiscard]] AttributeId as_received(AttributeId id) const noexcept {
         const AttributeId received = record(id.value()).received;
         return received == kNoAttributes ? id : received;
+    }
+
+    /// Start loading what release() will need, one after the other. For many sets in a row; kNoAttributes is allowed.
+    [[gnu::always_inline]] void prefetch(AttributeId id) const noexcept {
+        if (id != kNoAttributes) {
+            // A record is longer than a line of the cache, or lies across two.
+            __builtin_prefetch(&record(id.value()).references, 1);
+            __builtin_prefetch(&record(id.value()).marks);
+        }
+    }
+    [[gnu::always_inline]] void prefetch_release(AttributeId id) const noexcept {
+        if (id != kNoAttributes) {
+            index_.prefetch(record(id.value()).hash);
+            __builtin_prefetch(record(id.value()).bytes, 1);
+        }
     }
 
     void add_reference(AttributeId id) noexcept { ++record(id.value()).references; }
@@ -90,7 +112,9 @@ private:
         std::uint32_t host_priority = 0;
         InterfaceId host_interface;
     };
-    [[nodiscard]] AttributeId intern_with(ByteView canonical, const Beside& beside);
+    /// `known_facts`: null when nobody has read them yet.
+    [[nodiscard]] AttributeId intern_with(ByteView canonical, const Beside& beside,
+                                          const wire::AttributeFacts* known_facts = nullptr);
     [[nodiscard]] std::uint32_t take_number();
 
     NextHopTable& next_hops_;
@@ -98,6 +122,7 @@ private:
     net::TaggedIndex<64> index_;
     std::vector<std::uint32_t> free_;
     std::uint32_t end_ = 1;
+    BytePool bytes_;
     std::size_t bytes_held_ = 0;
 };
 

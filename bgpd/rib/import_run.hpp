@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -46,7 +47,10 @@ public:
         if (filter_ == nullptr) {
             return {received_, policy::Refusal::none};
         }
-        const std::size_t rule = filter_->match(key, peer_, route());
+        if (!route_ && filter_->asks_for_route()) {
+            route_ = route();
+        }
+        const std::size_t rule = filter_->match(key, peer_, route_ ? *route_ : policy::FilterRoute{});
         if (rule == policy::FilterProgram::kNoMatch) {
             return {received_, policy::Refusal::none};
         }
@@ -84,6 +88,7 @@ private:
     const policy::FilterProgram* filter_;
     policy::PeerType peer_;
     const policy::OwnAddresses& own_;
+    std::optional<policy::FilterRoute> route_;  ///< the received route as filters see it
     std::vector<std::pair<std::size_t, AttributeId>> made_;
 };
 

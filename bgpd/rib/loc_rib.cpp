@@ -375,7 +375,12 @@ void LocRib<Key>::clear_journal() {
 
 template <class Key>
 void LocRib<Key>::release_log() {
-    for (const LogEntry& logged : log_) {
+    for (std::size_t i = 0; i < log_.size(); ++i) {
+        if (i + kAhead < log_.size()) {
+            core_.attributes.prefetch(log_[i + kAhead].old_attributes);
+            core_.attributes.prefetch_release(log_[i + kAhead / 2].old_attributes);
+        }
+        const LogEntry& logged = log_[i];
         dirty_[logged.slot / 64] &= ~(std::uint64_t{1} << (logged.slot % 64));
         if (logged.old_attributes != kNoAttributes) {
             core_.attributes.release(logged.old_attributes);

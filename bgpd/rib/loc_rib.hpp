@@ -74,8 +74,14 @@ public:
     void put(const Key& key, SourceId source, AttributeId attributes, PathFlags flags);
     /// The source does not have this path to the prefix any more.
     void withdraw(const Key& key, SourceId source, std::uint32_t path_id = 0);
-    /// Starts loading what announce() or withdraw() will need.
-    void prefetch(const Key& key) const noexcept { table_.prefetch(key); }
+    /// Start loading what announce() and withdraw() will need, one after the other (net/prefix_table.hpp).
+    [[gnu::always_inline]] void prefetch(const Key& key) const noexcept { table_.prefetch(key); }
+    [[gnu::always_inline]] Slot prefetch_entry(const Key& key) const noexcept { return table_.prefetch_entry(key); }
+    [[gnu::always_inline]] void prefetch_path(Slot guess) const noexcept {
+        if (guess != decltype(table_)::kNone) {
+            core_.attributes.prefetch(table_[guess].attributes);
+        }
+    }
 
     /// Looks at the slots from `from` on, `count` at most: removes paths of lost sources and stale paths that nobody
     /// waits for any more, marks those kept for long, and logs prefixes with a path through a next hop that changed.
@@ -105,7 +111,11 @@ public:
     void end_turn(Keep&& keep) {
         release_log();
         std::size_t kept = 0;
-        for (const Slot slot : empty_) {
+        for (std::size_t i = 0; i < empty_.size(); ++i) {
+            if (i + kAhead < empty_.size() && table_.is_used(empty_[i + kAhead])) {
+                table_.prefetch(table_[empty_[i + kAhead]].key());
+            }
+            const Slot slot = empty_[i];
             if (!table_.is_used(slot) || table_[slot].has_path()) {
                 continue;  // listed twice, or announced again
             }
@@ -151,6 +161,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t kAhead = 16;  ///< things whose memory is on its way while one is worked on
+
     void touch(Slot slot);
     /// The path at `source` is about to become `after`; with kNoAttributes, to go.
     void note(const Entry& entry, SourceId source, Path before, AttributeId after, PathFlags flags) {

@@ -98,7 +98,9 @@ void Speaker::Impl::judge_slice(Session& session, Family<Key>& family, std::size
             }
         });
         for (const rib::Path& path : paths) {
-            rib::ImportRun run = import_run(session, core.attributes.as_received(path.attributes), index);
+            const rib::AttributeId received = core.attributes.as_received(path.attributes);
+            rib::ImportRun run =
+                import_run(session, received, wire::attribute_facts(core.attributes[received].canonical()), index);
             const Key key = table[next].key();
             const auto verdict = run.judge(key);
             const bool marked = core.attributes[path.attributes].marks.llgr_stale;
@@ -114,10 +116,11 @@ void Speaker::Impl::judge_slice(Session& session, Family<Key>& family, std::size
 }
 
 /// `received` stays valid as long as the run.
-rib::ImportRun Speaker::Impl::import_run(const Session& session, rib::AttributeId received, std::size_t family) {
+rib::ImportRun Speaker::Impl::import_run(const Session& session, rib::AttributeId received,
+                                         const wire::AttributeFacts& facts, std::size_t family) {
     const rib::AttributeSet& set = core.attributes[received];
-    const policy::Refusal refusal = policy::judge_attributes(session.import, wire::attribute_facts(set.canonical()),
-                                                             core.next_hops[set.next_hop].next_hop, own_addresses);
+    const policy::Refusal refusal =
+        policy::judge_attributes(session.import, facts, core.next_hops[set.next_hop].next_hop, own_addresses);
     return {core,
             received,
             refusal,

@@ -369,16 +369,18 @@ void Speaker::Impl::announce(Session& session, const wire::NlriView& prefixes, B
         return;
     }
     Bytes marked;
-    if (policy::gets_otc(session.import, wire::attribute_facts(attributes))) {
+    wire::AttributeFacts facts = wire::attribute_facts(attributes);
+    if (policy::gets_otc(session.import, facts)) {
         Bytes as;
         ByteWriter(as).u32(session.import.remote_as.number());
         wire::encode_with_attribute(attributes, wire::attribute_flag::kOptional | wire::attribute_flag::kTransitive,
                                     wire::attribute_type::kOnlyToCustomer, as, marked);
         attributes = marked;
+        facts = wire::attribute_facts(attributes);
     }
     prefixes.each_run([&](std::uint32_t path_id, const wire::NlriView& run_of) {
-        const rib::AttributeId id = core.attributes.intern(attributes, next_hop, path_id);
-        rib::ImportRun run = import_run(session, id, rib::family_index(prefixes.family()));
+        const rib::AttributeId id = core.attributes.intern(attributes, facts, next_hop, path_id);
+        rib::ImportRun run = import_run(session, id, facts, rib::family_index(prefixes.family()));
         core.attributes.release(id);  // the run holds it
         if (prefixes.family() == net::Family::v4) {
             rib::announce_all(v4.rib(), session.outlet.source, run_of, run);

@@ -112,7 +112,8 @@ struct Speaker::Impl {
     void judge_slice();
     template <class Key>
     void judge_slice(Session& session, Family<Key>& family, std::size_t index);
-    [[nodiscard]] rib::ImportRun import_run(const Session& session, rib::AttributeId received, std::size_t family);
+    [[nodiscard]] rib::ImportRun import_run(const Session& session, rib::AttributeId received,
+                                            const wire::AttributeFacts& facts, std::size_t family);
     void interface_changed();
     void apply_host_routes();
 

@@ -89,18 +89,6 @@ std::string attribute_name(std::uint8_t type) {
     return info != nullptr ? std::string(info->name) : "attribute " + std::to_string(type);
 }
 
-Attribute AttributeRange::Iterator::operator*() const noexcept {
-    const bool extended = (rest_[0] & attribute_flag::kExtendedLength) != 0;
-    const std::size_t head = extended ? 4 : 3;
-    const std::size_t length = extended ? std::size_t{rest_[2]} << 8U | rest_[3] : rest_[2];
-    return {rest_[0], rest_[1], rest_.subspan(head, length), rest_.first(head + length)};
-}
-
-AttributeRange::Iterator& AttributeRange::Iterator::operator++() noexcept {
-    rest_ = rest_.subspan((**this).whole.size());
-    return *this;
-}
-
 std::optional<ByteView> AttributeRange::find(std::uint8_t type) const noexcept {
     for (const Attribute& attribute : *this) {
         if (attribute.type == type) {

@@ -81,8 +81,16 @@ public:
     class Iterator {
     public:
         constexpr explicit Iterator(ByteView rest) noexcept : rest_(rest) {}
-        [[nodiscard]] Attribute operator*() const noexcept;
-        Iterator& operator++() noexcept;
+        [[nodiscard]] Attribute operator*() const noexcept {
+            const bool extended = (rest_[0] & attribute_flag::kExtendedLength) != 0;
+            const std::size_t head = extended ? 4 : 3;
+            const std::size_t length = extended ? std::size_t{rest_[2]} << 8U | rest_[3] : rest_[2];
+            return {rest_[0], rest_[1], rest_.subspan(head, length), rest_.first(head + length)};
+        }
+        Iterator& operator++() noexcept {
+            rest_ = rest_.subspan((**this).whole.size());
+            return *this;
+        }
         bool operator==(const Iterator& other) const noexcept { return rest_.size() == other.rest_.size(); }
 
     private:

@@ -117,7 +117,7 @@ TEST_CASE("a table lists the first prefixes inside another one, in order") {
     CHECK(table[slots[2]].key().to_prefix().to_string() == "10.0.0.64/26");
 }
 
-TEST_CASE("a million IPv4 prefixes in entries of 16 bytes take less than 30 bytes each") {
+TEST_CASE("a million IPv4 prefixes in entries of 16 bytes take less than 34 bytes each") {
     struct Entry {
         using Key = PrefixKey4;
         std::uint32_t address;
@@ -135,7 +135,7 @@ TEST_CASE("a million IPv4 prefixes in entries of 16 bytes take less than 30 byte
     for (std::uint32_t i = 0; i < 1'000'000; ++i) {
         table.insert({0x0a000000U + (i << 4U), 28});
     }
-    CHECK(table.memory_bytes() < 30U * 1'000'000);
+    CHECK(table.memory_bytes() < 34U * 1'000'000);
     CHECK(table.size() == 1'000'000);
     CHECK(table.find({0x0a000000U, 27}) == PrefixTable<Entry>::kNone);
 }
