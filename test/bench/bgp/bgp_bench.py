@@ -36,7 +36,7 @@ def scenarios(quick):
         ("announce", "announce"), ("loss", "session loss"), ("relearn", "relearn"), ("withdraw", "withdraw"))
         for what, unit in (("s", "s"), ("cpu_s", "s of CPU"))]
     peak = ("peak_rss_mb", "peak memory, MB")
-    yield ("full", f"full feed, 2 x {feed:,} prefixes to 2 receivers", {"scenario": "full", "prefixes": feed, "timeout": 8},
+    yield ("full", f"full feed, 2 x {feed:,} prefixes to 2 receivers", {"scenario": "full", "prefixes": feed},
            FAST if quick else ALL, [*speed, peak])
     reflection = [("reflect_s", "all announce, s"), ("reflect_cpu_s", "all announce, s of CPU"), ("change_p50_ms", "one node's change to all, p50 ms"),
                   ("rejoin_s", "a tenth comes back, s"), peak, ("pss_mb", "proportional memory (PSS), MB"), ("drops", "sessions dropped by the speaker")]
@@ -109,7 +109,8 @@ class Rig:
         return found
 
     def start_load(self):
-        options = {**self.options, "speaker": ADDRESS, "speaker_as": ASN, "pids": ",".join(map(str, self.processes()))}
+        options = {**self.options, "speaker": ADDRESS, "speaker_as": ASN, "pids": ",".join(map(str, self.processes())),
+                   "no_table": int(isinstance(self.speaker, speakers.Relay))}
         command = [self.programs.load, *(f"{name}={value}" for name, value in options.items())]
         return subprocess.Popen(["nsenter", f"--net={self.outside.path}", *command], stdout=subprocess.PIPE, text=True)
 

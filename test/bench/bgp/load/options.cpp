@@ -50,6 +50,7 @@ Options parse_options(int count, char** arguments) {
         {"probes", into(options.probes)},
         {"probe_gap", into(options.probe_gap)},
         {"churn", into(options.churn)},
+        {"no_table", into(options.no_table)},
         {"only_announce", into(options.only_announce)},
     };
     for (int i = 1; i < count; ++i) {

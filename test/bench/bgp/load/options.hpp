@@ -30,6 +30,7 @@ struct Options {
     std::uint32_t probes = 300;
     double probe_gap = 0.02;     ///< seconds
     double churn = 5000;         ///< changed prefixes a second
+    bool no_table = false;       ///< the speaker keeps none: who comes later learns nothing
     bool only_announce = false;  ///< of full: then sessions just stay
 };
 

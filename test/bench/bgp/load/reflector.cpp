@@ -77,6 +77,9 @@ void reflector(const Options& options, Report& report) {
     report.add("rss_mb", usage.resident);
     report.add("pss_mb", usage.proportional);
 
+    if (options.no_table) {
+        return;
+    }
     const std::uint32_t lost = std::max(1U, options.clients / 10);
     peers.run_for(kPause);
     for (std::uint32_t i = 0; i < prefixes.size(); ++i) {
