@@ -62,6 +62,11 @@ std::string unknown_kind_text(std::string_view api_version, std::string_view kin
         return "there is no " + std::string(kind) + " in \"" + std::string(api_version) + "\", did you mean " + homes +
                "?";
     }
+    if (kind == "CiliumNetworkPolicy" || kind == "CiliumClusterwideNetworkPolicy") {
+        return "kind \"" + std::string(kind) +
+               "\" is not supported, and nothing of it is enforced; NetworkPolicy and GlobalNetworkPolicy do what it "
+               "says about addresses, labels and ports";
+    }
     std::string text = "unknown kind \"" + std::string(kind) + "\"";
     if (const auto close = model::closest(kind, names)) {
         text += ", did you mean \"" + std::string(*close) + "\"?";

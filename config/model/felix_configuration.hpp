@@ -82,6 +82,8 @@ struct FelixConfigurationSpec {
     std::optional<std::uint32_t> log_action_rate_limit_burst;
     std::optional<OnOff> deny_logging;
     std::optional<std::string> deny_logging_rate_limit;
+    std::optional<OnOff> cut_denied_connections;
+    std::optional<OnOff> host_to_workload_policy;
     std::optional<bool> ipv6_support;
     std::optional<Duration> route_refresh_interval;
     std::optional<Duration> interface_refresh_interval;

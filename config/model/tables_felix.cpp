@@ -74,10 +74,12 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         .fallback("180s"),
     field<&FelixConfigurationSpec::nftables_filter_allow_action>("nftablesFilterAllowAction",
                                                                  "What an allowed packet does in filter chains.")
-        .fallback("Accept"),
+        .fallback("Accept")
+        .without_effect(),
     field<&FelixConfigurationSpec::nftables_mangle_allow_action>("nftablesMangleAllowAction",
                                                                  "What an allowed packet does before routing.")
-        .fallback("Accept"),
+        .fallback("Accept")
+        .without_effect(),
     field<&FelixConfigurationSpec::nftables_filter_deny_action>("nftablesFilterDenyAction",
                                                                 "How denied packets are answered.")
         .fallback("Drop"),
@@ -87,15 +89,18 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         .without_effect(),
     field<&FelixConfigurationSpec::nftables_flow_table_offload>("nftablesFlowTableOffload",
                                                                 "Let accepted connections bypass the chains.")
-        .fallback("Disabled"),
+        .fallback("Disabled")
+        .without_effect(),
     field<&FelixConfigurationSpec::nftables_flow_table_data_iface_pattern>(
-        "nftablesFlowTableDataIfacePattern", "Interfaces whose connections may be offloaded."),
+        "nftablesFlowTableDataIfacePattern", "Interfaces whose connections may be offloaded.")
+        .without_effect(),
     field<&FelixConfigurationSpec::interface_prefix>(
         "interfacePrefix", "Beginnings of the names of workload interfaces, separated by commas.")
         .fallback("cali"),
     field<&FelixConfigurationSpec::interface_exclude>("interfaceExclude",
                                                       "Interfaces that are not looked at; /…/ is a pattern.")
-        .fallback("kube-ipvs0"),
+        .fallback("kube-ipvs0")
+        .without_effect(),
     field<&FelixConfigurationSpec::chain_insert_mode>("chainInsertMode", "No meaning in tables of our own.")
         .fallback("Insert")
         .without_effect(),
@@ -120,18 +125,33 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         "denyLoggingRateLimit", "Most lines of denied packets for each rule: N/second, /minute, /hour or /day.")
         .fallback("10/second")
         .manul(),
-    field<&FelixConfigurationSpec::ipv6_support>("ipv6Support", "Whether IPv6 is handled.").fallback("true"),
+    field<&FelixConfigurationSpec::cut_denied_connections>(
+        "cutDeniedConnections",
+        "Whether established connections of workloads come to an end when a change of policy denies them.")
+        .fallback("Disabled")
+        .manul(),
+    field<&FelixConfigurationSpec::host_to_workload_policy>(
+        "hostToWorkloadPolicy",
+        "Whether what the node sends to its own workloads is judged by their ingress policy, probes included.")
+        .fallback("Disabled")
+        .manul(),
+    field<&FelixConfigurationSpec::ipv6_support>("ipv6Support", "Whether IPv6 is handled.")
+        .fallback("true")
+        .without_effect(),
     field<&FelixConfigurationSpec::route_refresh_interval>("routeRefreshInterval",
                                                            "Time between full comparisons of routes.")
         .fallback("90s"),
     field<&FelixConfigurationSpec::interface_refresh_interval>("interfaceRefreshInterval",
                                                                "Time between full comparisons of interfaces.")
-        .fallback("90s"),
+        .fallback("90s")
+        .without_effect(),
     field<&FelixConfigurationSpec::ipsets_refresh_interval>("ipsetsRefreshInterval",
                                                             "Time between full comparisons of sets.")
-        .fallback("90s"),
+        .fallback("90s")
+        .without_effect(),
     field<&FelixConfigurationSpec::netlink_timeout>("netlinkTimeout", "Longest wait for an answer of the kernel.")
-        .fallback("10s"),
+        .fallback("10s")
+        .without_effect(),
     field<&FelixConfigurationSpec::vxlan_enabled>("vxlanEnabled", "Default: on when a pool uses VXLAN."),
     field<&FelixConfigurationSpec::ipip_enabled>("ipipEnabled", "Default: on when a pool uses IPIP."),
     field<&FelixConfigurationSpec::vxlan_mtu>("vxlanMTU", "0: found out.").fallback("0"),
@@ -142,7 +162,8 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
     field<&FelixConfigurationSpec::vxlan_port>("vxlanPort", "UDP port of VXLAN.").range(1, 65535).fallback("4789"),
     field<&FelixConfigurationSpec::vxlan_vni>("vxlanVNI", "VXLAN network identifier.")
         .range(1, 16777215)
-        .fallback("4096"),
+        .fallback("4096")
+        .without_effect(),
     field<&FelixConfigurationSpec::allow_vxlan_packets_from_workloads>("allowVXLANPacketsFromWorkloads",
                                                                        "Let workloads send VXLAN packets.")
         .fallback("false"),
@@ -158,7 +179,8 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
     field<&FelixConfigurationSpec::kube_node_port_ranges>("kubeNodePortRanges",
                                                           "Ports at which kube-proxy listens on nodes.")
         .items(7)
-        .fallback(kKubeNodePortRanges),
+        .fallback(kKubeNodePortRanges)
+        .without_effect(),
     field<&FelixConfigurationSpec::nat_port_range>("natPortRange", "Ports used by outgoing NAT."),
     field<&FelixConfigurationSpec::nat_outgoing_address>(
         "natOutgoingAddress", "Source of outgoing NAT; default: the address of the outgoing interface."),
@@ -175,10 +197,12 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
                                                                      "Preferred source of IPv6 workload routes."),
     field<&FelixConfigurationSpec::remove_external_routes>("removeExternalRoutes",
                                                            "Remove routes to workload interfaces that others made.")
-        .fallback("true"),
+        .fallback("true")
+        .without_effect(),
     field<&FelixConfigurationSpec::program_cluster_routes>("programClusterRoutes",
                                                            "Which pools' routes felix programs; bgpd does the others.")
-        .fallback("EnabledIPIPOnly"),
+        .fallback("EnabledIPIPOnly")
+        .without_effect(),
     field<&FelixConfigurationSpec::ip_forwarding>("ipForwarding", "Turn on forwarding in the kernel.")
         .fallback("Enabled"),
     field<&FelixConfigurationSpec::external_nodes_list, LooseCidr>(
@@ -188,23 +212,30 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         .fallback("false"),
     field<&FelixConfigurationSpec::service_loop_prevention>(
         "serviceLoopPrevention", "What happens to packets for service addresses that nobody handled.")
-        .fallback("Drop"),
+        .fallback("Drop")
+        .without_effect(),
     field<&FelixConfigurationSpec::workload_source_spoofing>("workloadSourceSpoofing",
                                                              "Any: workloads may ask to send from other addresses.")
         .fallback("Disabled"),
     field<&FelixConfigurationSpec::floating_ips>("floatingIPs", "Translate floating addresses of workloads.")
-        .fallback("Disabled"),
+        .fallback("Disabled")
+        .without_effect(),
     field<&FelixConfigurationSpec::local_subnet_l2_reachability>(
         "localSubnetL2Reachability", "How workloads are announced in the subnet of the node.")
-        .fallback("Disabled"),
+        .fallback("Disabled")
+        .without_effect(),
     field<&FelixConfigurationSpec::mtu_iface_pattern>("mtuIfacePattern", "Interfaces whose MTU counts."),
     field<&FelixConfigurationSpec::route_source>("routeSource", "Where routes to other nodes come from.")
-        .fallback("CalicoIPAM"),
-    field<&FelixConfigurationSpec::route_table_range>("routeTableRange", "Old form of routeTableRanges."),
+        .fallback("CalicoIPAM")
+        .without_effect(),
+    field<&FelixConfigurationSpec::route_table_range>("routeTableRange", "Old form of routeTableRanges.")
+        .without_effect(),
     field<&FelixConfigurationSpec::route_table_ranges>("routeTableRanges",
-                                                       "Kernel routing tables that may be used; default 1 to 250."),
+                                                       "Kernel routing tables that may be used; default 1 to 250.")
+        .without_effect(),
     field<&FelixConfigurationSpec::route_sync_disabled>("routeSyncDisabled", "Do not program routes.")
-        .fallback("false"),
+        .fallback("false")
+        .without_effect(),
     field<&FelixConfigurationSpec::ipv4_normal_route_priority>("ipv4NormalRoutePriority", "Metric of IPv4 routes.")
         .range(1, 2147483646)
         .fallback("1024"),
@@ -214,11 +245,13 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
     field<&FelixConfigurationSpec::ipv4_elevated_route_priority>("ipv4ElevatedRoutePriority",
                                                                  "Metric of preferred IPv4 routes.")
         .range(1, 2147483646)
-        .fallback("512"),
+        .fallback("512")
+        .without_effect(),
     field<&FelixConfigurationSpec::ipv6_elevated_route_priority>("ipv6ElevatedRoutePriority",
                                                                  "Metric of preferred IPv6 routes.")
         .range(1, 2147483646)
-        .fallback("512"),
+        .fallback("512")
+        .without_effect(),
     field<&FelixConfigurationSpec::wireguard_enabled>("wireguardEnabled", "Encrypt IPv4 traffic between nodes.")
         .fallback("false"),
     field<&FelixConfigurationSpec::wireguard_enabled_v6>("wireguardEnabledV6", "Encrypt IPv6 traffic between nodes.")
@@ -232,21 +265,25 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         .fallback("51821"),
     field<&FelixConfigurationSpec::wireguard_routing_rule_priority>("wireguardRoutingRulePriority",
                                                                     "Priority of the routing rule.")
-        .fallback("99"),
+        .fallback("99")
+        .without_effect(),
     field<&FelixConfigurationSpec::wireguard_interface_name>("wireguardInterfaceName", "Name of the IPv4 interface.")
         .length(15)
-        .fallback("wireguard.cali"),
+        .fallback("wireguard.cali")
+        .without_effect(),
     field<&FelixConfigurationSpec::wireguard_interface_name_v6>("wireguardInterfaceNameV6",
                                                                 "Name of the IPv6 interface.")
         .length(15)
-        .fallback("wg-v6.cali"),
+        .fallback("wg-v6.cali")
+        .without_effect(),
     field<&FelixConfigurationSpec::health_enabled>("healthEnabled", "Answer health checks.").fallback("false"),
     field<&FelixConfigurationSpec::health_port>("healthPort", "Port of health checks.")
         .range(1, 65535)
         .fallback("9099"),
     field<&FelixConfigurationSpec::health_host>("healthHost", "Address of health checks.").fallback("localhost"),
     field<&FelixConfigurationSpec::health_timeout_overrides>("healthTimeoutOverrides",
-                                                             "Longest silence of parts of the daemon."),
+                                                             "Longest silence of parts of the daemon.")
+        .without_effect(),
     field<&FelixConfigurationSpec::prometheus_metrics_enabled>("prometheusMetricsEnabled", "Serve metrics.")
         .fallback("false"),
     field<&FelixConfigurationSpec::prometheus_metrics_port>("prometheusMetricsPort", "Port of metrics.")
@@ -254,28 +291,39 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         .fallback("9091"),
     field<&FelixConfigurationSpec::prometheus_metrics_host>("prometheusMetricsHost", "Address of metrics; empty: all."),
     field<&FelixConfigurationSpec::reporting_interval>("reportingInterval", "Time between reports; 0: none.")
-        .fallback("30s"),
+        .fallback("30s")
+        .without_effect(),
     field<&FelixConfigurationSpec::endpoint_status_path_prefix>("endpointStatusPathPrefix",
                                                                 "Directory of endpoint states.")
-        .fallback("/var/run/calico"),
+        .fallback("/var/run/calico")
+        .without_effect(),
     field<&FelixConfigurationSpec::log_severity_screen>("logSeverityScreen", "Least severe messages to log.")
-        .fallback("Info"),
+        .fallback("Info")
+        .without_effect(),
     field<&FelixConfigurationSpec::log_severity_file>("logSeverityFile", "Least severe messages in the file.")
-        .fallback("Info"),
+        .fallback("Info")
+        .without_effect(),
     field<&FelixConfigurationSpec::log_severity_sys>("logSeveritySys", "Least severe messages to syslog.")
-        .fallback("Info"),
+        .fallback("Info")
+        .without_effect(),
     field<&FelixConfigurationSpec::log_file_path>("logFilePath", "The log file, or none.")
-        .fallback("/var/log/calico/felix.log"),
+        .fallback("/var/log/calico/felix.log")
+        .without_effect(),
     field<&FelixConfigurationSpec::flow_logs_flush_interval>("flowLogsFlushInterval", "Time between flow records.")
-        .fallback("300s"),
-    field<&FelixConfigurationSpec::flow_logs_goldmane_server>("flowLogsGoldmaneServer", "Where flow records are sent."),
+        .fallback("300s")
+        .without_effect(),
+    field<&FelixConfigurationSpec::flow_logs_goldmane_server>("flowLogsGoldmaneServer", "Where flow records are sent.")
+        .without_effect(),
     field<&FelixConfigurationSpec::flow_logs_local_reporter>("flowLogsLocalReporter", "Serve flow records on the node.")
-        .fallback("Disabled"),
+        .fallback("Disabled")
+        .without_effect(),
     field<&FelixConfigurationSpec::flow_logs_policy_evaluation_mode>(
         "flowLogsPolicyEvaluationMode", "How pending policies are evaluated in flow records.")
-        .fallback("Continuous"),
+        .fallback("Continuous")
+        .without_effect(),
     field<&FelixConfigurationSpec::policy_sync_path_prefix>("policySyncPathPrefix",
-                                                            "Directory of the policy socket of workloads."),
+                                                            "Directory of the policy socket of workloads.")
+        .without_effect(),
     field<&FelixConfigurationSpec::xdp_enabled>("xdpEnabled", "Has no effect with nftables.")
         .fallback("true")
         .without_effect(),
@@ -285,7 +333,8 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         .without_effect(),
     field<&FelixConfigurationSpec::dataplane_watchdog_timeout>("dataplaneWatchdogTimeout",
                                                                "Longest silence of the dataplane.")
-        .fallback("90s"),
+        .fallback("90s")
+        .without_effect(),
     field<&FelixConfigurationSpec::node_selector>("nodeSelector",
                                                   "Nodes that the object is for; not for default and node.<name>.")
         .length(1024),

@@ -127,6 +127,11 @@ private:
                     "workloads may not make VXLAN or IPIP tunnels of their own (allowVXLANPacketsFromWorkloads, "
                     "allowIPIPPacketsFromWorkloads)");
                 return;
+            case Where::tunnel:
+                trace_.notes.emplace_back(
+                    "tunnels of the cluster (VXLAN, IPIP, WireGuard) end at a node for other "
+                    "nodes and externalNodesList alone");
+                return;
             case Where::endpoint_to_host:
                 trace_.notes.push_back(own_node_text(felix::EndpointToHost::drop));
                 return;

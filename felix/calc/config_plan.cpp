@@ -84,7 +84,6 @@ void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
         config.deny_action =
             *layer.nftables_filter_deny_action == model::DenyAction::drop ? DenyAction::drop : DenyAction::reject;
     }
-    set(config.ipv6, layer.ipv6_support);
     if (layer.ip_forwarding) {
         config.ip_forwarding = *layer.ip_forwarding == model::OnOff::enabled;
     }
@@ -97,6 +96,13 @@ void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
         config.allow_spoofed_sources = *layer.workload_source_spoofing == model::WorkloadSourceSpoofing::any;
     }
     set(config.vxlan_port, layer.vxlan_port);
+    set(config.vxlan_enabled, layer.vxlan_enabled);
+    set(config.ip_in_ip_enabled, layer.ipip_enabled);
+    set(config.external_nodes, layer.external_nodes_list);
+    set(config.wireguard_enabled_v4, layer.wireguard_enabled);
+    set(config.wireguard_enabled_v6, layer.wireguard_enabled_v6);
+    set(config.wireguard_port_v4, layer.wireguard_listening_port);
+    set(config.wireguard_port_v6, layer.wireguard_listening_port_v6);
 
     set(config.log_prefix, layer.log_prefix);
     set(config.log_rate_limit, layer.log_action_rate_limit);
@@ -105,6 +111,12 @@ void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
         config.log_denied = *layer.deny_logging == model::OnOff::enabled;
     }
     set(config.log_denied_rate, layer.deny_logging_rate_limit);
+    if (layer.cut_denied_connections) {
+        config.cut_denied_connections = *layer.cut_denied_connections == model::OnOff::enabled;
+    }
+    if (layer.host_to_workload_policy) {
+        config.host_to_workload_policy = *layer.host_to_workload_policy == model::OnOff::enabled;
+    }
 
     if (layer.failsafe_inbound_host_ports) {
         config.failsafe_inbound = to_felix(*layer.failsafe_inbound_host_ports);
@@ -127,7 +139,6 @@ void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
     }
     set(config.route_source_v4, layer.device_route_source_address);
     set(config.route_source_v6, layer.device_route_source_address_ipv6);
-    set(config.remove_external_routes, layer.remove_external_routes);
     set(config.route_priority_v4, layer.ipv4_normal_route_priority);
     set(config.route_priority_v6, layer.ipv6_normal_route_priority);
 
@@ -162,11 +173,15 @@ void ConfigPlan::remove_configuration(const std::string& name) {
 void ConfigPlan::put(const model::IpPool& pool) {
     const std::string& name = pool.metadata.name;
     pools_.insert_or_assign(name, IpPoolInfo{name, pool.spec.cidr, pool.spec.nat_outgoing});
+    pool_tunnels_.insert_or_assign(name,
+                                   PoolTunnels{pool.spec.cidr.family(), pool.spec.vxlan_mode != model::EncapMode::never,
+                                               pool.spec.ipip_mode != model::EncapMode::never});
     pools_dirty_ = true;
 }
 
 void ConfigPlan::remove_pool(const std::string& name) {
     pools_.erase(name);
+    pool_tunnels_.erase(name);
     pools_dirty_ = true;
 }
 
@@ -203,26 +218,11 @@ void ConfigPlan::set_node_labels(const model::StringMap& labels) {
     }
 }
 
-/// Switches of our own stand in annotations, which every store keeps.
-void overlay_annotations(Config& config, const model::StringMap& annotations) {
-    const auto set_switch = [&annotations](bool& value, const char* name) {
-        if (const auto found = annotations.find(name); found != annotations.end()) {
-            value = found->second == "true";
-        }
-    };
-    set_switch(config.cut_denied_connections, kCutDeniedConnections);
-    set_switch(config.host_to_workload_policy, kHostToWorkloadPolicy);
-}
-
 Config ConfigPlan::effective() const {
     Config config;
-    const auto lay_over = [&config](const model::FelixConfiguration& layer) {
-        overlay(config, layer.spec);
-        overlay_annotations(config, layer.metadata.annotations);
-    };
     const auto overlay_named = [&](const std::string& name) {
         if (const auto found = configurations_.find(name); found != configurations_.end()) {
-            lay_over(*found->second);
+            overlay(config, found->second->spec);
         }
     };
     overlay_named("default");
@@ -242,11 +242,42 @@ Config ConfigPlan::effective() const {
                std::tie(b->metadata.creation_timestamp, b->metadata.name);
     });
     for (const model::FelixConfiguration* configuration : selected) {
-        lay_over(*configuration);
+        overlay(config, configuration->spec);
     }
     overlay_named("node." + node_name_);
     overlay(config, overrides_);
     return config;
+}
+
+/// Of nodes and pools, as far as the configuration does not say otherwise.
+Tunnels ConfigPlan::tunnels() const {
+    Tunnels out;
+    const Config& config = *current_;
+    for (const auto& [name, pool] : pool_tunnels_) {
+        (pool.family == net::Family::v4 ? out.vxlan_v4 : out.vxlan_v6) |= pool.vxlan;
+        out.ip_in_ip |= pool.ip_in_ip;
+    }
+    if (config.vxlan_enabled) {
+        out.vxlan_v4 = *config.vxlan_enabled;
+        out.vxlan_v6 = *config.vxlan_enabled && out.vxlan_v6;
+    }
+    out.ip_in_ip = config.ip_in_ip_enabled.value_or(out.ip_in_ip);
+    if (config.wireguard_enabled_v4) {
+        out.wireguard_v4 = config.wireguard_port_v4;
+    }
+    if (config.wireguard_enabled_v6) {
+        out.wireguard_v6 = config.wireguard_port_v6;
+    }
+    for (const auto& [name, addresses] : node_addresses_) {
+        for (const net::Ip& address : addresses) {
+            out.peers.push_back(net::Prefix::host(address));
+        }
+    }
+    out.peers.insert(out.peers.end(), config.external_nodes.begin(), config.external_nodes.end());
+    std::ranges::sort(out.peers);
+    const auto repeated = std::ranges::unique(out.peers);
+    out.peers.erase(repeated.begin(), repeated.end());
+    return out;
 }
 
 void ConfigPlan::flush(Sequencer& sequencer) {
@@ -269,6 +300,7 @@ void ConfigPlan::flush(Sequencer& sequencer) {
             }
         }
         sequencer.set_pools(std::move(pools));
+        sequencer.set_tunnels(tunnels());
     }
 }
 

@@ -16,11 +16,6 @@
 
 namespace manul::felix {
 
-/// Annotations of FelixConfiguration with value "true" or "false", merged like its fields: established connections of
-/// workloads that policy now denies are ended; what the node sends to its own workloads is judged by their policy.
-inline constexpr const char* kCutDeniedConnections = "manul.io/cut-denied-connections";
-inline constexpr const char* kHostToWorkloadPolicy = "manul.io/host-to-workload-policy";
-
 /// Lays every setting that `layer` gives over `config`.
 void overlay(Config& config, const model::FelixConfigurationSpec& layer);
 
@@ -46,11 +41,18 @@ public:
 private:
     void set_node_labels(const model::StringMap& labels);
     [[nodiscard]] Config effective() const;
+    [[nodiscard]] Tunnels tunnels() const;
 
     std::string node_name_;
     model::FelixConfigurationSpec overrides_;
     std::map<std::string, std::shared_ptr<const model::FelixConfiguration>> configurations_;
     std::map<std::string, IpPoolInfo> pools_;
+    struct PoolTunnels {
+        net::Family family = net::Family::v4;
+        bool vxlan = false;
+        bool ip_in_ip = false;
+    };
+    std::map<std::string, PoolTunnels> pool_tunnels_;
     model::StringMap node_labels_;  ///< of this node
     std::map<std::string, std::vector<net::Ip>> node_addresses_;
     Shared<Config> current_;

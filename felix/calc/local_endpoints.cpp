@@ -1,7 +1,10 @@
 #include "felix/calc/local_endpoints.hpp"
 
+#include <cstdint>
 #include <iterator>
+#include <limits>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -116,6 +119,28 @@ Endpoint describe(const model::WorkloadEndpoint& resource) {
             endpoint.host_ports.push_back(
                 HostPort{port.protocol.value_or(net::kTcp), port.host_port, port.host_ip, port.port});
         }
+    }
+    if (const auto& qos = resource.spec.qos_controls) {
+        const auto count = [](const std::optional<std::uint64_t>& value) {
+            return value ? std::optional(static_cast<std::uint32_t>(
+                               std::min(*value, std::uint64_t{std::numeric_limits<std::uint32_t>::max()})))
+                         : std::nullopt;
+        };
+        const std::uint32_t burst = endpoint.to_workload.packet_burst;
+        endpoint.to_workload = {qos->ingress_bandwidth,
+                                qos->ingress_burst,
+                                qos->ingress_peakrate,
+                                qos->ingress_minburst,
+                                count(qos->ingress_packet_rate),
+                                count(qos->ingress_packet_burst).value_or(burst),
+                                count(qos->ingress_max_connections)};
+        endpoint.from_workload = {qos->egress_bandwidth,
+                                  qos->egress_burst,
+                                  qos->egress_peakrate,
+                                  qos->egress_minburst,
+                                  count(qos->egress_packet_rate),
+                                  count(qos->egress_packet_burst).value_or(burst),
+                                  count(qos->egress_max_connections)};
     }
     return endpoint;
 }

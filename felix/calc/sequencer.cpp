@@ -54,6 +54,9 @@ Snapshot Sequencer::snapshot() const {
     for (const auto& [unused, pools] : pools_.told()) {
         out.pools = pools;
     }
+    for (const auto& [unused, tunnels] : tunnels_.told()) {
+        out.tunnels = tunnels;
+    }
     out.policies = policies_.told();
     out.profiles = profiles_.told();
     for (const auto& [key, endpoint] : endpoints_.told()) {
@@ -75,6 +78,7 @@ Batch Sequencer::take_batch(AddressSets::Delta sets) {
     Batch batch;
     append<ConfigChanged>(batch, config_.take_delta().updated);
     append<PoolsChanged>(batch, pools_.take_delta().updated);
+    append<TunnelsChanged>(batch, tunnels_.take_delta().updated);
     append<RouteRemoved>(batch, std::move(routes.removed));
     append<EndpointRemoved>(batch, std::move(endpoints.removed));
     append<HostEndpointRemoved>(batch, std::move(host_endpoints.removed));

@@ -67,6 +67,7 @@ class Sequencer {
 public:
     void set_config(Shared<Config> config) { config_.set(0, std::move(config)); }
     void set_pools(std::vector<IpPoolInfo> pools) { pools_.set(0, std::move(pools)); }
+    void set_tunnels(Tunnels tunnels) { tunnels_.set(0, std::move(tunnels)); }
     void set_policy(Shared<Policy> policy);
     void drop_policy(const PolicyId& id) { policies_.drop(id); }
     void set_profile(Shared<Profile> profile);
@@ -86,6 +87,7 @@ public:
 private:
     Told<int, Shared<Config>> config_;
     Told<int, std::vector<IpPoolInfo>> pools_;
+    Told<int, Tunnels> tunnels_;
     Told<PolicyId, Shared<Policy>> policies_;
     Told<std::string, Shared<Profile>> profiles_;
     Told<EndpointKey, Shared<Endpoint>> endpoints_;

@@ -77,12 +77,24 @@ private:
         return !snapshot_.is_workload_interface(journey_.out_interface) || enters_workload();
     }
 
+    /// What the node needs to reach a workload's link at all, whatever the workload's policy says.
+    [[nodiscard]] bool finds_neighbour() const {
+        constexpr std::uint8_t kSolicitation = 135;
+        constexpr std::uint8_t kAdvertisement = 136;
+        const Packet& packet = journey_.packet;
+        return is_icmpv6(packet) && (packet.icmp_type == kSolicitation || packet.icmp_type == kAdvertisement);
+    }
+
     bool leaves_node() {
         if (snapshot_.is_workload_interface(journey_.out_interface)) {
-            return !snapshot_.config->host_to_workload_policy || enters_workload();
+            return !snapshot_.config->host_to_workload_policy || finds_neighbour() || enters_workload();
         }
         if (is_link_message(journey_.packet, Direction::egress)) {
             return true;
+        }
+        if (is_tunnel() && is_peer(journey_.packet.destination)) {
+            return journey_.before_dnat ||
+                   at_host(HostStage::untracked, Direction::egress, journey_.out_interface, journey_.packet);
         }
         if (!journey_.before_dnat &&
             !at_host(HostStage::untracked, Direction::egress, journey_.out_interface, journey_.packet)) {
@@ -91,12 +103,42 @@ private:
         return untracked_ || at_host(HostStage::normal, Direction::egress, journey_.out_interface, journey_.packet);
     }
 
+    /// Whether the packet is one of the cluster's tunnels, by what its outside says.
+    [[nodiscard]] bool is_tunnel() const {
+        const Packet& packet = journey_.packet;
+        const Tunnels& tunnels = snapshot_.tunnels;
+        const bool v4 = packet.family() == net::Family::v4;
+        return (packet.protocol == net::kUdp &&
+                ((tunnels.vxlan(packet.family()) && packet.destination_port == snapshot_.config->vxlan_port) ||
+                 (tunnels.wireguard(packet.family()) &&
+                  packet.destination_port == tunnels.wireguard(packet.family())))) ||
+               (v4 && tunnels.ip_in_ip && packet.protocol.number() == kIpInIp);
+    }
+    [[nodiscard]] bool is_peer(const net::Ip& address) const {
+        return std::ranges::any_of(snapshot_.tunnels.peers,
+                                   [&address](const net::Prefix& peer) { return peer.contains(address); });
+    }
+    /// Of a tunnel that ends at this node: whether a node of the cluster sent it.
+    bool ends_tunnel() {
+        if (!is_peer(journey_.packet.source)) {
+            deny(Where::tunnel, DenyAction::drop);
+            return false;
+        }
+        return true;
+    }
+
     bool reaches_node() {
+        if (is_tunnel()) {
+            return ends_tunnel();
+        }
         return is_link_message(journey_.packet, Direction::ingress) || untracked_ || accepted_ ||
                at_host(HostStage::normal, Direction::ingress, journey_.in_interface, journey_.packet);
     }
 
     bool reaches_own_node() {
+        if (is_tunnel()) {
+            return ends_tunnel();
+        }
         if (is_link_message(journey_.packet, Direction::ingress) ||
             snapshot_.config->endpoint_to_host != EndpointToHost::drop) {
             return true;
@@ -181,6 +223,8 @@ private:
         step.evaluation.decided_by = DecidedBy::nothing;
         if (where == Where::unknown_workload) {
             step.evaluation.rule = unknown_interface_id();
+        } else if (where == Where::tunnel) {
+            step.evaluation.rule = foreign_tunnel_id();
         }
         out_.verdict = Verdict::deny;
         out_.deny_action = action;

@@ -34,6 +34,7 @@ struct JourneyStep {
         workload,          ///< a workload's policy
         unknown_workload,  ///< an interface of a workload that no endpoint of this node has: closed
         encapsulation,     ///< a workload may not make tunnels of its own
+        tunnel,            ///< tunnels of the cluster end here for its nodes alone
         endpoint_to_host,  ///< the node's configuration says what becomes of a workload's traffic to it
     };
     Where where = Where::host;

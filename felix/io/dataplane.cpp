@@ -34,13 +34,14 @@
 namespace manul::felix::io {
 
 Dataplane::Dataplane(boost::asio::io_context& io, Options options, NftSocket nft, NftMonitor nft_monitor,
-                     InterfaceWatch links, RouteSync routes, EndpointMarks marks)
+                     InterfaceWatch links, RouteSync routes, EndpointMarks marks, Shaper shaper)
     : options_(std::move(options)),
       nft_(std::move(nft)),
       nft_monitor_(std::move(nft_monitor)),
       links_(std::move(links)),
       routes_(std::move(routes)),
       marks_(std::move(marks)),
+      shaper_(std::move(shaper)),
       renderer_(options_.dispatch),
       retry_us_(options_.retry_first_us),
       started_us_(now_us()),
@@ -56,8 +57,10 @@ Result<std::unique_ptr<Dataplane>> Dataplane::open(boost::asio::io_context& io, 
     MANUL_TRY(InterfaceWatch links, InterfaceWatch::open());
     MANUL_TRY(RouteSync routes, RouteSync::open());
     MANUL_TRY(EndpointMarks marks, EndpointMarks::open(options.run_dir));
+    MANUL_TRY(Shaper shaper, Shaper::open());
     return std::unique_ptr<Dataplane>(new Dataplane(io, std::move(options), std::move(nft), std::move(monitor),
-                                                    std::move(links), std::move(routes), std::move(marks)));
+                                                    std::move(links), std::move(routes), std::move(marks),
+                                                    std::move(shaper)));
 }
 
 Result<void> Dataplane::start() {
@@ -131,6 +134,7 @@ void Dataplane::note_endpoint(const Endpoint& endpoint) {
                                       endpoint.addresses, false};
     unmarked_.insert(endpoint.interface);
     dirty_links_.insert(endpoint.interface);
+    shaper_.want(endpoint.interface, endpoint.to_workload, endpoint.from_workload);
 }
 
 void Dataplane::forget_endpoint(const EndpointKey& key) {
@@ -144,6 +148,7 @@ void Dataplane::forget_endpoint(const EndpointKey& key) {
         workloads_.erase(workload);
         unmarked_.erase(interface);
         marks_.remove(interface);
+        shaper_.forget(interface);
         dirty_links_.insert(interface);
         if (!is_workload_name(interface)) {
             released_.insert(interface);
@@ -176,6 +181,7 @@ void Dataplane::synchronize() {
     }
     retry_us_ = options_.retry_first_us;
     write_marks();
+    shape();
     if (!std::exchange(status_.in_sync, true)) {
         log::emit(kInSync, workloads_.size(), (now_us() - started_us_) / 1000);
     }
@@ -189,6 +195,25 @@ void Dataplane::synchronize() {
 bool Dataplane::is_workload_name(const std::string& name) const {
     const auto& prefixes = renderer_.config().interface_prefixes;
     return std::ranges::any_of(prefixes, [&name](const std::string& prefix) { return name.starts_with(prefix); });
+}
+
+void Dataplane::shape() {
+    if (shaper_.is_idle()) {
+        return;
+    }
+    std::set<std::string> workloads;
+    for (const auto& [interface, workload] : workloads_) {
+        workloads.insert(interface);
+    }
+    shaper_.program(
+        [this](const std::string& name) -> const netlink::Link* {
+            const netlink::Link* link = links_.find(name);
+            const auto workload = workloads_.find(name);
+            const bool theirs =
+                workload == workloads_.end() || (link != nullptr && belongs_to(*link, workload->second));
+            return theirs ? link : nullptr;
+        },
+        workloads);
 }
 
 /// The group that the link must be put into; nothing when it is right or not ours to change.
@@ -291,6 +316,7 @@ void Dataplane::links_changed(const std::vector<InterfaceWatch::Change>& changes
             routes_.link_changed(change.name, link->index);
         }
         dirty_links_.insert(change.name);
+        shaper_.link_changed(change.name);
         if (workloads_.contains(change.name)) {
             workloads_.at(change.name).programmed = false;
             unmarked_.insert(change.name);

@@ -16,6 +16,7 @@
 #include "felix/io/interface_watch.hpp"
 #include "felix/io/nft_apply.hpp"
 #include "felix/io/route_sync.hpp"
+#include "felix/io/shaper.hpp"
 #include "felix/model/update.hpp"
 #include "felix/nft/counters.hpp"
 #include "felix/nft/isolate.hpp"
@@ -89,7 +90,7 @@ public:
 
 private:
     Dataplane(boost::asio::io_context& io, Options options, NftSocket nft, NftMonitor nft_monitor, InterfaceWatch links,
-              RouteSync routes, EndpointMarks marks);
+              RouteSync routes, EndpointMarks marks, Shaper shaper);
 
     struct Workload {
         EndpointKey key;
@@ -116,6 +117,7 @@ private:
     void retry_later(const std::function<void(std::uint64_t)>& report);
     void move_links();
     void write_marks();
+    void shape();
     void enable_forwarding();
 
     void on_rules_changed();
@@ -132,6 +134,7 @@ private:
     InterfaceWatch links_;
     RouteSync routes_;
     EndpointMarks marks_;
+    Shaper shaper_;
     render::Renderer renderer_;
     nft::Tracker tracker_;
     nft::CounterLedger counters_;

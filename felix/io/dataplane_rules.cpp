@@ -182,6 +182,8 @@ void Dataplane::refresh_routes() {
         log::emit(kListFailed, "routes", listed.error().message);
     } else if (in_sync_) {
         routes_.program();
+        shaper_.check();
+        shape();
     }
     schedule_refresh(false, true);
 }

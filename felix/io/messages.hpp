@@ -60,6 +60,14 @@ inline constexpr log::Message kSysctlFailed{"FELIX_SYSCTL_FAILED", Level::error,
 inline constexpr log::Message kConnectionsCut{"FELIX_CONNECTIONS_CUT", Level::info,
                                               "{} established connections ended, since policy now denies them",
                                               "No action needed: cutDeniedConnections asks for it."};
+inline constexpr log::Message kShapingFailed{
+    "FELIX_BANDWIDTH_NOT_LIMITED", Level::warning, "the bandwidth of {} is not limited as asked: {}",
+    "Load sch_tbf, ifb and nft_fwd_netdev. It is tried again when the link or its limits change, and each "
+    "routeRefreshInterval."};
+inline constexpr log::Message kShapingRepaired{"FELIX_BANDWIDTH_REPAIRED", Level::warning,
+                                               "somebody changed how the bandwidth of {} is limited; putting it right",
+                                               "Find out which program changes queueing disciplines of workloads' "
+                                               "links."};
 inline constexpr log::Message kFlowLogFailed{"FELIX_LOG_RULES_FAILED", Level::warning,
                                              "packets of Log rules cannot be received: {}",
                                              "Another program may be bound to NFLOG group 77."};

@@ -46,7 +46,6 @@ struct Config {
     std::vector<std::string> interface_prefixes{"cali"};
     EndpointToHost endpoint_to_host = EndpointToHost::drop;
     DenyAction deny_action = DenyAction::drop;
-    bool ipv6 = true;
     bool ip_forwarding = true;  ///< felix switches the node's forwarding on
     bool drop_invalid_state = true;
     bool cut_denied_connections = false;   ///< established ones that policy would now deny come to an end
@@ -55,6 +54,13 @@ struct Config {
     bool allow_ipip_from_workloads = false;
     bool allow_spoofed_sources = false;  ///< workloadSourceSpoofing: Any
     std::uint16_t vxlan_port = 4789;
+    std::optional<bool> vxlan_enabled;     ///< absent: when a pool uses it
+    std::optional<bool> ip_in_ip_enabled;  ///< likewise
+    bool wireguard_enabled_v4 = false;
+    bool wireguard_enabled_v6 = false;
+    std::uint16_t wireguard_port_v4 = 51820;
+    std::uint16_t wireguard_port_v6 = 51821;
+    std::vector<net::Prefix> external_nodes;  ///< that may send tunnels here though they are no Nodes
 
     std::string log_prefix = "calico-packet";  ///< may hold %t tier, %k kind, %n name, %p policy
     std::string log_rate_limit;                ///< empty or "N/second", /minute, /hour, /day
@@ -73,7 +79,6 @@ struct Config {
     std::uint8_t route_protocol = 177;
     std::optional<net::Ip> route_source_v4;
     std::optional<net::Ip> route_source_v6;
-    bool remove_external_routes = true;
     std::uint32_t route_priority_v4 = 1024;  ///< "normal"; workload routes are one below
     std::uint32_t route_priority_v6 = 1024;
 

@@ -42,6 +42,19 @@ struct HostPort {
     bool operator==(const HostPort&) const = default;
 };
 
+/// Limits of what goes one way through a workload's interface; absent ones do not hold.
+struct TrafficLimits {
+    std::optional<std::uint64_t> bandwidth;    ///< bit/s
+    std::optional<std::uint64_t> burst;        ///< bit
+    std::optional<std::uint64_t> peak_rate;    ///< bit/s
+    std::optional<std::uint64_t> min_burst;    ///< bytes that may go at the peak rate at once
+    std::optional<std::uint32_t> packet_rate;  ///< packets/s, of each family
+    std::uint32_t packet_burst = 5;
+    std::optional<std::uint32_t> max_connections;  ///< of each family
+
+    bool operator==(const TrafficLimits&) const = default;
+};
+
 /// A workload of this node. Interface names are unique among the endpoints at the end of every batch.
 struct Endpoint {
     EndpointKey key;
@@ -55,6 +68,8 @@ struct Endpoint {
     std::vector<std::string> profiles;  ///< consulted in this order when no tier decided
     std::vector<net::Prefix> allowed_source_prefixes;
     std::vector<HostPort> host_ports;
+    TrafficLimits to_workload;
+    TrafficLimits from_workload;
 
     [[nodiscard]] const PolicyLists& lists(Direction direction) const noexcept {
         return direction == Direction::ingress ? ingress : egress;

@@ -49,6 +49,9 @@ RuleId unknown_interface_id() { return hashed("interface/unknown"); }
 RuleId invalid_state_id() { return hashed("state/invalid"); }
 RuleId spoofed_source_id() { return hashed("source/spoofed"); }
 RuleId workload_tunnel_id() { return hashed("workload/tunnel"); }
+RuleId packet_rate_id() { return hashed("limit/packets"); }
+RuleId connection_limit_id() { return hashed("limit/connections"); }
+RuleId foreign_tunnel_id() { return hashed("tunnel/foreign"); }
 RuleId endpoint_to_host_id() { return hashed("workload/own-node"); }
 
 std::optional<std::string_view> built_in_reason(RuleId id) {
@@ -57,6 +60,9 @@ std::optional<std::string_view> built_in_reason(RuleId id) {
         std::string_view reason;
     };
     static const std::array kAll{
+        BuiltIn{packet_rate_id(), "more packets than the workload's packet rate allows"},
+        BuiltIn{connection_limit_id(), "more connections than the workload may have"},
+        BuiltIn{foreign_tunnel_id(), "tunnels end here for the cluster's nodes alone"},
         BuiltIn{no_profile_matched_id(), "no policy applies and no profile allows"},
         BuiltIn{unknown_interface_id(), "the interface is no endpoint's that is programmed"},
         BuiltIn{invalid_state_id(), "the packet belongs to no connection (conntrack: invalid)"},

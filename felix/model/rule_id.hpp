@@ -30,6 +30,11 @@ using RuleId = Id<struct RuleIdTag, std::uint64_t>;
 [[nodiscard]] RuleId invalid_state_id();
 /// A workload's packet whose source address is not its own.
 [[nodiscard]] RuleId spoofed_source_id();
+/// More packets, or connections, than the workload's limits allow.
+[[nodiscard]] RuleId packet_rate_id();
+[[nodiscard]] RuleId connection_limit_id();
+/// A tunnel to this node from an address that is no node's.
+[[nodiscard]] RuleId foreign_tunnel_id();
 /// A workload that makes VXLAN or IPIP tunnels of its own.
 [[nodiscard]] RuleId workload_tunnel_id();
 /// defaultEndpointToHostAction: Drop.

@@ -47,6 +47,7 @@ void Snapshot::apply(const Update& update) {
         overloaded{
             [this](const ConfigChanged& change) { config = change.config; },
             [this](const PoolsChanged& change) { pools = change.pools; },
+            [this](const TunnelsChanged& change) { tunnels = change.tunnels; },
             [this](const SetAdded& change) {
                 SetSnapshot& set = sets[change.set.id];
                 set = SetSnapshot{change.set.kind, change.set.description, {}, {}, {}};

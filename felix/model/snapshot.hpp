@@ -38,6 +38,7 @@ struct SetSnapshot {
 struct Snapshot {
     Shared<Config> config;
     std::vector<IpPoolInfo> pools;
+    Tunnels tunnels;
     std::map<SetId, SetSnapshot> sets;
     std::map<PolicyId, Shared<Policy>> policies;
     std::map<std::string, Shared<Profile>> profiles;

@@ -18,14 +18,19 @@
 /// Minimal changes of what a node must enforce, from felix/calc to the dataplane.
 ///
 /// A batch is one consistent step and is meant to be committed as one. Inside it the order is safe at every point:
-/// configuration and pools; removed routes and endpoints; sets; profiles and policies; endpoints; routes; then what
-/// nobody refers to any more: policies, profiles, sets. Each object appears at most once (a set's removal and addition
-/// under one id never meet in a batch). Updated carries the whole new value, of an object that is new or changed.
+/// configuration, pools and tunnels; removed routes and endpoints; sets; profiles and policies; endpoints; routes; then
+/// what nobody refers to any more: policies, profiles, sets. Each object appears at most once (a set's removal and
+/// addition under one id never meet in a batch). Updated carries the whole new value, of an object that is new or
+/// changed.
 namespace manul::felix {
 
 struct ConfigChanged {
     Shared<Config> config;
     bool operator==(const ConfigChanged&) const = default;
+};
+struct TunnelsChanged {
+    Tunnels tunnels;
+    bool operator==(const TunnelsChanged&) const = default;
 };
 struct PoolsChanged {
     std::vector<IpPoolInfo> pools;  ///< all of them, by name
@@ -90,9 +95,10 @@ struct InSync {
     bool operator==(const InSync&) const = default;
 };
 
-using Update = std::variant<ConfigChanged, PoolsChanged, SetAdded, SetMembersChanged, SetRemoved, PolicyUpdated,
-                            PolicyRemoved, ProfileUpdated, ProfileRemoved, EndpointUpdated, EndpointRemoved,
-                            HostEndpointUpdated, HostEndpointRemoved, RouteUpdated, RouteRemoved, InSync>;
+using Update =
+    std::variant<ConfigChanged, PoolsChanged, TunnelsChanged, SetAdded, SetMembersChanged, SetRemoved, PolicyUpdated,
+                 PolicyRemoved, ProfileUpdated, ProfileRemoved, EndpointUpdated, EndpointRemoved, HostEndpointUpdated,
+                 HostEndpointRemoved, RouteUpdated, RouteRemoved, InSync>;
 using Batch = std::vector<Update>;
 
 }  // namespace manul::felix

@@ -344,6 +344,15 @@ private:
             put_u64(out_, NFTA_LIMIT_UNIT, action.seconds);
             u32(NFTA_LIMIT_BURST, action.burst);
             u32(NFTA_LIMIT_TYPE, NFT_LIMIT_PKTS);
+            if (action.over) {
+                u32(NFTA_LIMIT_FLAGS, NFT_LIMIT_F_INV);
+            }
+        });
+    }
+    void add(const render::ConnectionsOver& action) {
+        expression("connlimit", [&] {
+            u32(NFTA_CONNLIMIT_COUNT, action.connections);
+            u32(NFTA_CONNLIMIT_FLAGS, NFT_CONNLIMIT_F_INV);
         });
     }
     void add(const render::SetCtMark& action) {
@@ -403,10 +412,14 @@ private:
             u32(NFTA_NAT_REG_PROTO_MIN, NFT_REG_2);
         });
     }
-    void add(const render::Reject& /*action*/) {
+    void add(const render::Reject& action) {
         constexpr std::uint8_t kPortUnreachable4 = 3;  // ICMP destination unreachable, code
         constexpr std::uint8_t kPortUnreachable6 = 4;  // ICMPv6 destination unreachable, code
         expression("reject", [&] {
+            if (action.tcp_reset) {
+                u32(NFTA_REJECT_TYPE, NFT_REJECT_TCP_RST);
+                return;
+            }
             u32(NFTA_REJECT_TYPE, NFT_REJECT_ICMP_UNREACH);
             out_.u8(NFTA_REJECT_ICMP_CODE, family_ == net::Family::v4 ? kPortUnreachable4 : kPortUnreachable6);
         });

@@ -203,6 +203,13 @@ private:
         if (family_ == net::Family::v6) {
             rules.push_back(link_messages(Direction::ingress));
         }
+        for (std::vector<Match> tunnel : tunnel_packets(family_, *world_.config, *world_.tunnels)) {
+            tunnel.emplace_back(MatchLocalDestination{});
+            Rule own{tunnel, {accept()}};
+            own.matches.emplace_back(MatchSet{{Field::source_address}, std::string(names::kNodes)});
+            rules.push_back(std::move(own));
+            append_denial(rules, tunnel, DenyAction::drop, foreign_tunnel_id(), Direction::ingress, *world_.config);
+        }
         for (const std::string& prefix : world_.config->interface_prefixes) {
             const MatchInterface from = workload(MatchInterface::Way::in, prefix);
             if (world_.config->endpoint_to_host == EndpointToHost::drop) {
@@ -238,6 +245,10 @@ private:
         std::vector<Rule> translated{established()};
         if (family_ == net::Family::v6) {
             rules.push_back(link_messages(Direction::egress));
+        }
+        for (std::vector<Match>& tunnel : tunnel_packets(family_, *world_.config, *world_.tunnels)) {
+            tunnel.emplace_back(MatchSet{{Field::destination_address}, std::string(names::kNodes)});
+            rules.push_back({std::move(tunnel), {accept()}});
         }
         // The interface is still that of the destination before translation; `post_hook` knows the right one.
         rules.push_back({{MatchCtStatus{kCtDestinationNat}}, {accept()}});

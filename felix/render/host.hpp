@@ -13,6 +13,7 @@
 #include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
+#include "felix/model/route.hpp"
 #include "felix/model/shared.hpp"
 #include "felix/render/ruleset.hpp"
 
@@ -40,6 +41,7 @@ public:
     /// What the chains are made of besides the endpoints themselves.
     struct World {
         const Config* config = nullptr;
+        const Tunnels* tunnels = nullptr;
         std::function<const Policy*(const PolicyId&)> policy;       ///< null when it is not there
         std::function<const Profile*(const std::string&)> profile;  ///< likewise
         std::function<bool(const SetId&, net::Family)> has_prefixes;
@@ -51,6 +53,8 @@ public:
     void touch(const PolicyId& policy) { touched_policies_.insert(policy); }
     void touch(const std::string& profile) { touched_profiles_.insert(profile); }
     void touch_everything();
+    /// The kinds of tunnels changed.
+    void touch_hooks() { structure_changed_ = true; }
 
     struct Change {
         TableKey table;

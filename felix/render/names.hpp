@@ -16,6 +16,8 @@ inline constexpr std::string_view kClassMap = "class";
 /// Pools with natOutgoing, and all pools.
 inline constexpr std::string_view kNatPools = "pools";
 inline constexpr std::string_view kAllPools = "all_pools";
+/// Addresses of the cluster's nodes.
+inline constexpr std::string_view kNodes = "nodes";
 
 /// `p_<kind>_<namespace>_<name>`.
 [[nodiscard]] std::string policy_chain(const PolicyId& policy);

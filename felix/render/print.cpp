@@ -228,8 +228,10 @@ private:
                                       : action.seconds == 60   ? "minute"
                                       : action.seconds == 3600 ? "hour"
                                                                : "day";
-        put(fmt::format("limit rate {}/{} burst {} packets", action.packets, unit, action.burst));
+        put(fmt::format("limit rate {}{}/{} burst {} packets", action.over ? "over " : "", action.packets, unit,
+                        action.burst));
     }
+    void add(const ConnectionsOver& action) { put(fmt::format("ct count over {}", action.connections)); }
     void add(const SetCtMark& action) { put(fmt::format("ct mark set {:#010x}", action.value)); }
     void add(const SetCtLabel& action) { put(fmt::format("ct label set {}", action.bit)); }
     void add(const Notrack& /*action*/) { put("notrack"); }
@@ -245,7 +247,10 @@ private:
         put(action.address.is_v4() ? fmt::format("dnat to {}:{}", action.address.to_string(), action.port)
                                    : fmt::format("dnat to [{}]:{}", action.address.to_string(), action.port));
     }
-    void add(const Reject& /*action*/) { put(fmt::format("reject with {} port-unreachable", icmp_word(family_))); }
+    void add(const Reject& action) {
+        put(action.tcp_reset ? "reject with tcp reset"
+                             : fmt::format("reject with {} port-unreachable", icmp_word(family_)));
+    }
     void add(const LookupVerdict& action) {
         put(fmt::format("{} vmap @{}", fields_text(family_, action.fields), action.map));
     }

@@ -123,6 +123,20 @@ void Renderer::update(const ConfigChanged& u) {
     }
 }
 
+void Renderer::change_ranges(const TableKey& table, std::string_view set, const std::vector<Element>& before,
+                             const std::vector<Element>& now) {
+    ChangeElements change{table, std::string(set), {}, {}};
+    for (const Element& element : before) {
+        if (!std::ranges::binary_search(now, element)) {
+            change.remove.push_back(element.key);
+        }
+    }
+    std::ranges::set_difference(now, before, std::back_inserter(change.add));
+    if (!change.remove.empty() || !change.add.empty()) {
+        changes_.emplace_back(std::move(change));
+    }
+}
+
 void Renderer::update(const PoolsChanged& u) {
     const auto ranges = [](const std::vector<IpPoolInfo>& pools, net::Family family, bool only_nat) {
         std::vector<net::Prefix> prefixes;
@@ -136,22 +150,26 @@ void Renderer::update(const PoolsChanged& u) {
     };
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
         for (const bool only_nat : {true, false}) {
-            const auto before = ranges(pools_, family, only_nat);
-            const auto now = ranges(u.pools, family, only_nat);
-            ChangeElements change{
-                {family, TableId::nat}, std::string(only_nat ? names::kNatPools : names::kAllPools), {}, {}};
-            for (const Element& element : before) {
-                if (!std::ranges::binary_search(now, element)) {
-                    change.remove.push_back(element.key);
-                }
-            }
-            std::ranges::set_difference(now, before, std::back_inserter(change.add));
-            if (!change.remove.empty() || !change.add.empty()) {
-                changes_.emplace_back(std::move(change));
-            }
+            change_ranges({family, TableId::nat}, only_nat ? names::kNatPools : names::kAllPools,
+                          ranges(pools_, family, only_nat), ranges(u.pools, family, only_nat));
         }
     }
     pools_ = u.pools;
+}
+
+void Renderer::update(const TunnelsChanged& u) {
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        const auto ranges = [family](const std::vector<net::Prefix>& peers) {
+            std::vector<net::Prefix> own;
+            std::ranges::copy_if(peers, std::back_inserter(own),
+                                 [family](const net::Prefix& peer) { return peer.family() == family; });
+            return ranges_of(own);
+        };
+        change_ranges({family, TableId::host}, names::kNodes, ranges(tunnels_.peers), ranges(u.tunnels.peers));
+    }
+    tunnels_ = u.tunnels;
+    spoofing_dirty_ = true;
+    host_.touch_hooks();
 }
 
 void Renderer::update(const SetAdded& u) {
@@ -231,6 +249,7 @@ void Renderer::update(const EndpointUpdated& u) {
         with_spoofing_.insert(endpoint.key);
     }
     spoofing_dirty_ = spoofing_dirty_ || was_exempt || !endpoint.allowed_source_prefixes.empty();
+    limits_of_endpoints_.put(endpoint);
     endpoints_.insert_or_assign(endpoint.key, EndpointState{u.endpoint, std::move(classes)});
 }
 
@@ -246,6 +265,7 @@ void Renderer::update(const EndpointRemoved& u) {
     }
     nat_dirty_ = with_host_ports_.erase(u.key) != 0 || nat_dirty_;
     spoofing_dirty_ = with_spoofing_.erase(u.key) != 0 || spoofing_dirty_;
+    limits_of_endpoints_.remove(u.key);
     count_endpoint(known->second.classes, false);
     release_pair(known->second.classes);
     endpoints_.erase(known);

@@ -13,6 +13,7 @@
 #include "felix/render/dispatch.hpp"
 #include "felix/render/groups.hpp"
 #include "felix/render/host.hpp"
+#include "felix/render/limits.hpp"
 #include "felix/render/rule.hpp"
 #include "felix/render/ruleset.hpp"
 #include "felix/render/sets.hpp"
@@ -126,6 +127,7 @@ private:
     void start();
     void update(const ConfigChanged& u);
     void update(const PoolsChanged& u);
+    void update(const TunnelsChanged& u);
     void update(const SetAdded& u);
     void update(const SetMembersChanged& u);
     void update(const SetRemoved& u);
@@ -160,6 +162,8 @@ private:
     void render_profile(Direction direction, const std::string& profile);
     void render_tier(Direction direction, const std::string& chain);
     void render_class(Direction direction, const std::string& chain);
+    void change_ranges(const TableKey& table, std::string_view set, const std::vector<Element>& before,
+                       const std::vector<Element>& now);
     void render_skeleton();
     void leave_own_traffic(net::Family family);
     void render_spoofing();
@@ -185,9 +189,11 @@ private:
     bool started_ = false;
     Shared<Config> config_;
     std::vector<IpPoolInfo> pools_;
+    Tunnels tunnels_;
     Sets sets_;
     Groups groups_;
     HostChains host_;
+    LimitChains limits_of_endpoints_;
     std::unordered_map<PolicyId, PolicyState> policies_;
     std::map<std::string, ProfileState> profiles_;
     PerDirection<std::map<std::string, TierState>> tiers_;

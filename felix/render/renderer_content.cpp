@@ -84,6 +84,7 @@ void Renderer::render_dirty() {
         render_spoofing();
     }
     render_host();
+    limits_of_endpoints_.render(changes_);
 }
 
 /// A policy has a chain in a family while a tier chain lists it, it has rules there, and none of them is a Pass.
@@ -271,13 +272,18 @@ void Renderer::render_spoofing() {
         }
     }
     for (const net::Family family : kFamilies) {
-        put_chain({family, TableId::raw}, "pre", spoofing_chain(family, *config_, exemptions));
+        put_chain({family, TableId::raw}, "pre", spoofing_chain(family, *config_, tunnels_, exemptions));
+        if (tunnels_.vxlan(family)) {
+            put_chain({family, TableId::raw}, kTunnelOut, untracked_tunnels(family, *config_));
+        } else if (chains_.contains({{family, TableId::raw}, kTunnelOut})) {
+            remove_chain({family, TableId::raw}, kTunnelOut);
+        }
     }
 }
 
 void Renderer::render_host() {
     const HostChains::World world{
-        &*config_,
+        &*config_, &tunnels_,
         [this](const PolicyId& id) -> const Policy* {
             const auto found = policies_.find(id);
             return found == policies_.end() || !found->second.policy ? nullptr : &**found->second.policy;

@@ -84,6 +84,12 @@ ElementKey ElementKey::port(std::uint8_t protocol, std::uint16_t port) noexcept 
     return key;
 }
 
+ElementKey ElementKey::interface(std::string_view name) noexcept {
+    std::array<std::uint8_t, 16> padded{};  // IFNAMSIZ, with a zero at the end
+    std::copy_n(name.begin(), std::min(name.size(), padded.size() - 1), padded.begin());
+    return from_bytes(padded);
+}
+
 ElementKey ElementKey::group(std::uint32_t number) noexcept {
     ElementKey key;
     std::array<std::uint8_t, 4> bytes{};

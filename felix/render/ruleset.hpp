@@ -177,12 +177,18 @@ struct Log {
     bool operator==(const Log&) const = default;
 };
 /// The rule goes on while no more than `packets` came in `seconds` (token bucket); `seconds` is a second, a minute, an
-/// hour or a day.
+/// hour or a day. `over`: it goes on when there were more.
 struct Limit {
     std::uint32_t packets;
     std::uint32_t seconds;
     std::uint32_t burst;
+    bool over = false;
     bool operator==(const Limit&) const = default;
+};
+/// The rule goes on when more connections than these came by it that still live.
+struct ConnectionsOver {
+    std::uint32_t connections;
+    bool operator==(const ConnectionsOver&) const = default;
 };
 /// Writes the whole connection mark. It is not read, not even to keep some bits: reading ends the rule for packets
 /// without a connection (untracked, or invalid and let through), and an accept behind it would never be reached.
@@ -214,8 +220,9 @@ struct Dnat {
     std::uint16_t port;
     bool operator==(const Dnat&) const = default;
 };
-/// Port unreachable.
+/// Port unreachable, or a reset where the rule tests for TCP.
 struct Reject {
+    bool tcp_reset = false;
     bool operator==(const Reject&) const = default;
 };
 /// Looks the fields up in a verdict map of the same table; without an element the next rule is tried.
@@ -225,8 +232,8 @@ struct LookupVerdict {
     bool operator==(const LookupVerdict&) const = default;
 };
 
-using Action = std::variant<Count, Log, Limit, SetCtMark, SetCtLabel, Notrack, Masquerade, Snat, Dnat, Reject,
-                            LookupVerdict, Verdict>;
+using Action = std::variant<Count, Log, Limit, ConnectionsOver, SetCtMark, SetCtLabel, Notrack, Masquerade, Snat, Dnat,
+                            Reject, LookupVerdict, Verdict>;
 
 // --- rules, chains --------------------------------------------------------------------------------------------------
 
@@ -279,6 +286,7 @@ public:
     explicit ElementKey(const net::Ip& address) noexcept;
     ElementKey(const net::Ip& address, std::uint8_t protocol, std::uint16_t port) noexcept;
     [[nodiscard]] static ElementKey group(std::uint32_t number) noexcept;
+    [[nodiscard]] static ElementKey interface(std::string_view name) noexcept;
     [[nodiscard]] static ElementKey port(std::uint8_t protocol, std::uint16_t port) noexcept;
     [[nodiscard]] static ElementKey from_bytes(std::span<const std::uint8_t> bytes) noexcept;
 

@@ -19,6 +19,7 @@ namespace manul::felix::render {
 namespace {
 
 constexpr std::uint8_t kIcmpv6 = 58;
+constexpr std::uint8_t kUdp = 17;
 // RFC 2710, 4861, 3810: what a node and its links need of each other. They are not tracked as connections.
 constexpr std::uint8_t kMldQuery = 130;
 constexpr std::uint8_t kMldReport = 131;
@@ -96,8 +97,43 @@ Rule established() { return {{MatchCtState{kCtEstablished | kCtRelated}}, {accep
 
 MatchInterface workload(MatchInterface::Way way, const std::string& prefix) { return {way, prefix, true}; }
 
-ChainPtr spoofing_chain(net::Family family, const Config& config, const std::vector<SpoofExemption>& exemptions) {
+std::vector<std::vector<Match>> tunnel_packets(net::Family family, const Config& config, const Tunnels& tunnels) {
+    constexpr std::uint8_t kIpInIp = 4;
+    std::vector<std::vector<Match>> kinds;
+    const auto add_udp = [&kinds](std::uint16_t port) {
+        kinds.push_back({MatchProtocol{kUdp}, MatchPort{Side::destination, {*net::PortRange::make(port, port)}}});
+    };
+    if (tunnels.vxlan(family)) {
+        add_udp(config.vxlan_port);
+    }
+    if (const auto port = tunnels.wireguard(family)) {
+        add_udp(*port);
+    }
+    if (family == net::Family::v4 && tunnels.ip_in_ip) {
+        kinds.push_back({MatchProtocol{kIpInIp}});
+    }
+    return kinds;
+}
+
+ChainPtr untracked_tunnels(net::Family family, const Config& config) {
+    const auto port = *net::PortRange::make(config.vxlan_port, config.vxlan_port);
+    return Chain::make(family, {Rule{{MatchProtocol{kUdp}, MatchPort{Side::destination, {port}}}, {Notrack{}}}},
+                       Hook{Hook::Type::filter, Hook::Point::output, kRaw});
+}
+
+ChainPtr spoofing_chain(net::Family family, const Config& config, const Tunnels& tunnels,
+                        const std::vector<SpoofExemption>& exemptions) {
     std::vector<Rule> rules;
+    if (tunnels.vxlan(family)) {  // both ways of a tunnel have the same destination port: there are no answers
+        const auto port = *net::PortRange::make(config.vxlan_port, config.vxlan_port);
+        Rule rule{{MatchProtocol{kUdp}, MatchPort{Side::destination, {port}}, MatchLocalDestination{}}, {Notrack{}}};
+        for (const std::string& prefix : config.interface_prefixes) {
+            MatchInterface from = workload(MatchInterface::Way::in, prefix);
+            from.negated = true;
+            rule.matches.insert(rule.matches.begin(), from);
+        }
+        rules.push_back(std::move(rule));
+    }
     for (const SpoofExemption& exemption : exemptions) {
         const auto prefixes = normalized(exemption.prefixes, family);
         if (!prefixes.empty()) {
@@ -126,6 +162,7 @@ std::vector<NamedSet> skeleton_sets() {
     return {
         {TableId::nat, std::string(names::kNatPools), ranges},
         {TableId::nat, std::string(names::kAllPools), ranges},
+        {TableId::host, std::string(names::kNodes), ranges},
         {TableId::egress, std::string(names::kClassMap), {{Field::in_group}, SetType::Shape::verdicts}},
         {TableId::ingress, std::string(names::kClassMap), {{Field::out_group}, SetType::Shape::verdicts}},
     };

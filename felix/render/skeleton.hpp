@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "felix/model/config.hpp"
+#include "felix/model/route.hpp"
 #include "felix/render/ruleset.hpp"
 
 /// What every node has whatever its policies are: base chains, the maps that lead into classes, NAT of pods.
@@ -46,8 +47,14 @@ struct SpoofExemption {
 
 [[nodiscard]] std::vector<NamedSet> skeleton_sets();
 /// Chain `pre` of the raw table.
-[[nodiscard]] ChainPtr spoofing_chain(net::Family family, const Config& config,
+[[nodiscard]] ChainPtr spoofing_chain(net::Family family, const Config& config, const Tunnels& tunnels,
                                       const std::vector<SpoofExemption>& exemptions);
+/// Of the raw table, where VXLAN is used: what it sends has no connection.
+inline constexpr const char* kTunnelOut = "tunnel_out";
+[[nodiscard]] ChainPtr untracked_tunnels(net::Family family, const Config& config);
+/// What packets of each kind of tunnel look like that the cluster uses.
+[[nodiscard]] std::vector<std::vector<Match>> tunnel_packets(net::Family family, const Config& config,
+                                                             const Tunnels& tunnels);
 /// The base chains of the tables of workloads.
 [[nodiscard]] std::vector<NamedChain> skeleton_chains(net::Family family, const Config& config);
 

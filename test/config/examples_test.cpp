@@ -10,6 +10,14 @@
 
 using namespace manul;
 
+TEST_CASE("kinds of Cilium are refused with the reason, and not taken for something else") {
+    const auto loaded =
+        codec::load_yaml("apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p}\n", "c");
+    REQUIRE_FALSE(loaded.ok());
+    CHECK(loaded.all_findings().front().to_string().find("is not supported, and nothing of it is enforced") !=
+          std::string::npos);
+}
+
 TEST_CASE("every example manifest is accepted unchanged and survives a round trip") {
     int count = 0;
     for (const auto& entry : std::filesystem::directory_iterator(MANUL_EXAMPLES)) {
@@ -91,7 +99,8 @@ TEST_CASE("the trap in each example is pointed out, with its line, and nothing e
           "7: warning: spec.egress: no rule allows or passes: what no rule matches is denied as well"}},
         {"calico-felix-configuration",
          {"5: warning: spec.bpfEnabled: accepted and kept, but has no effect",
-          "6: warning: spec.bpfLogLevel: accepted and kept, but has no effect"}},
+          "6: warning: spec.bpfLogLevel: accepted and kept, but has no effect",
+          "7: warning: spec.logSeverityScreen: accepted and kept, but has no effect"}},
     };
     for (const Row& row : rows) {
         INFO(row.file);

@@ -138,14 +138,14 @@ TEST_CASE("addresses of nodes are spared from masquerading where the configurati
     CHECK(world.state().pools.size() == 1);
 }
 
-TEST_CASE("switches of our own are annotations that merge like fields") {
+TEST_CASE("switches of our own merge like other fields") {
     auto config = std::make_shared<model::FelixConfiguration>();
     config->metadata.name = "default";
-    config->metadata.annotations = {{"manul.io/cut-denied-connections", "true"}};
+    config->spec.cut_denied_connections = model::OnOff::enabled;
     auto own = std::make_shared<model::FelixConfiguration>();
     own->metadata.name = "node." + std::string(kNode);
-    own->metadata.annotations = {{"manul.io/cut-denied-connections", "false"},
-                                 {"manul.io/host-to-workload-policy", "true"}};
+    own->spec.cut_denied_connections = model::OnOff::disabled;
+    own->spec.host_to_workload_policy = model::OnOff::enabled;
     World world{config};
     CHECK(world.state().config->cut_denied_connections);
     CHECK_FALSE(world.state().config->host_to_workload_policy);

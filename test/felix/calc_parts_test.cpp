@@ -216,8 +216,9 @@ TEST_CASE(
 TEST_CASE("configuration and pools are told at the first flush and then only when they change") {
     World world{pool("b", "10.1.0.0/16", false), pool("a", "10.0.0.0/16", true)};
     const Batch first = world.flush();
-    REQUIRE(first.size() == 2);
+    REQUIRE(first.size() == 3);
     CHECK(std::holds_alternative<ConfigChanged>(first[0]));
+    CHECK(std::get<TunnelsChanged>(first[2]).tunnels == Tunnels{});
     CHECK(std::get<PoolsChanged>(first[1]).pools ==
           std::vector<IpPoolInfo>{{"a", cidr("10.0.0.0/16"), true}, {"b", cidr("10.1.0.0/16"), false}});
     world.put(pool("a", "10.0.0.0/16", true)).put(configuration("default"));
@@ -284,10 +285,11 @@ TEST_CASE("inside a batch nothing refers to what is not there yet or any more") 
     };
     const auto index = [](const auto& update) { return Update(update).index(); };
     world.handle(StoreInSync{});
-    CHECK(names(world.flush()) ==
-          std::vector<std::size_t>{index(ConfigChanged{}), index(PoolsChanged{}), index(SetAdded{}),
-                                   index(ProfileUpdated{}), index(ProfileUpdated{}), index(PolicyUpdated{}),
-                                   index(EndpointUpdated{}), index(RouteUpdated{}), index(InSync{})});
+    CHECK(names(world.flush()) == std::vector<std::size_t>{index(ConfigChanged{}), index(PoolsChanged{}),
+                                                           index(TunnelsChanged{}), index(SetAdded{}),
+                                                           index(ProfileUpdated{}), index(ProfileUpdated{}),
+                                                           index(PolicyUpdated{}), index(EndpointUpdated{}),
+                                                           index(RouteUpdated{}), index(InSync{})});
     const auto moved = pod({.name = "other", .ips = {"10.0.0.1"}, .interface = "calins1web"});
     world.remove(kWeb).put(moved).remove(from_db);
     CHECK(names(world.flush()) == std::vector<std::size_t>{index(EndpointRemoved{}), index(EndpointUpdated{}),

@@ -137,7 +137,8 @@ class Node:
     def apply(self, text):
         return self.ctl("apply", "-f", "-", text=text)
 
-    def endpoint(self, pod, labels=""):
+    def endpoint(self, pod, labels="", extra=""):
+        """`extra`: further lines of the spec."""
         return f"""---
 apiVersion: projectcalico.org/v3
 kind: WorkloadEndpoint
@@ -154,7 +155,7 @@ spec:
   interfaceName: cali{pod}
   ipNetworks: [{self.address(pod)}/32, "{self.address(pod, 6)}/128"]
   profiles: [kns.default]
-"""
+{extra}"""
 
     def connects(self, source, target, port, family=4, patience=2):
         """Whether a TCP connection comes up."""

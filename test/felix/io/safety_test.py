@@ -3,6 +3,7 @@
 
 usage: safety_test.py MANUL_FELIX MANULCTL    (root)
 """
+import fcntl
 import json
 import os
 import sys
@@ -193,6 +194,22 @@ def check_confirm(node):
     wait_until("the store is as before", lambda: policy_c() == before, node)
 
 
+def check_confirm_cut_off(node):
+    """The datastore cannot be written when the time is up: the node goes back by itself, the datastore when it can."""
+    def policy_c():
+        return json.loads(node.ctl("get", "np", "c", "-n", "default", "-o", "json").stdout)["spec"]
+    node.apply(POLICY)
+    before = policy_c()
+    node.ctl("apply", "-f", "-", "--confirm-within", "5s", text=DENY)
+    wait_until("the change is in force", lambda: not node.connects("a", "b", 80, patience=0.3), node)
+    with open(f"{node.work}/store.db.lock", "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait_until("the node has undone the change", lambda: node.connects("a", "b", 80, patience=0.3), node)
+        assert policy_c() != before, "nobody could write"
+    wait_until("the store is as before", lambda: policy_c() == before, node)
+    assert node.connects("a", "b", 80)
+
+
 def check_system(node):
     def checks():
         result = node.ctl("node", "checksystem", "-o", "json", check=False)
@@ -233,6 +250,7 @@ def main():
         check_verify(node, felix)
         check_impact(node)
         check_confirm(node)
+        check_confirm_cut_off(node)
     print("verify, impact, confirm and checksystem do what they say")
 
 

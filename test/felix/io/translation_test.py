@@ -162,8 +162,8 @@ spec: {node: node1, interfaceName: eth9, profiles: [projectcalico-default-allow]
 ---
 apiVersion: projectcalico.org/v3
 kind: FelixConfiguration
-metadata: {name: default, annotations: {manul.io/cut-denied-connections: "true"}}
-spec: {}
+metadata: {name: default}
+spec: {cutDeniedConnections: Enabled}
 """
     apply(switch + only_web)
     wait_until("connections of x are cut", lambda: not datagrams(OUTSIDE[4]))

@@ -125,13 +125,45 @@ void RandomModel::change_endpoint() {
     if (upto(5) == 0) {
         builder.endpoint.host_ports = {{net::kTcp, static_cast<std::uint16_t>(8000 + n), std::nullopt, 80}};
     }
+    if (upto(2) == 0) {
+        builder.endpoint.to_workload = limits();
+        builder.endpoint.from_workload = limits();
+    }
     all_.endpoints[builder.endpoint.key] = builder.endpoint;
+}
+
+TrafficLimits RandomModel::limits() {
+    TrafficLimits limits;
+    if (upto(1) == 0) {
+        limits.packet_rate = static_cast<std::uint32_t>(10 + upto(2));
+    }
+    if (upto(1) == 0) {
+        limits.max_connections = static_cast<std::uint32_t>(1 + upto(1));
+    }
+    return limits;
+}
+
+void RandomModel::change_tunnels() {
+    Tunnels& tunnels = all_.tunnels;
+    tunnels.vxlan_v4 = upto(1) == 0;
+    tunnels.vxlan_v6 = upto(1) == 0;
+    tunnels.ip_in_ip = upto(1) == 0;
+    tunnels.peers.clear();
+    for (std::size_t i = 1; i < 6; ++i) {
+        if (upto(1) == 0) {
+            tunnels.peers.push_back(net(fmt::format("192.0.2.{}/32", i)));
+        }
+    }
+    if (upto(2) == 0) {
+        tunnels.peers.push_back(net("fd99::/64"));
+    }
 }
 
 /// The calculation tells only what endpoints of the node need.
 RandomModel::State RandomModel::in_use() const {
     State used;
     used.endpoints = all_.endpoints;
+    used.tunnels = all_.tunnels;
     for (const auto& [key, endpoint] : all_.endpoints) {
         for (const std::string& profile : endpoint.profiles) {
             used.profiles[profile] = *allow_all_profile(profile).profile;
@@ -162,6 +194,9 @@ RandomModel::State RandomModel::in_use() const {
 
 Batch RandomModel::difference(const State& before, const State& after) {
     Batch batch;
+    if (before.tunnels != after.tunnels) {
+        batch.emplace_back(TunnelsChanged{after.tunnels});
+    }
     for (const auto& [key, endpoint] : before.endpoints) {
         if (!after.endpoints.contains(key)) {
             batch.emplace_back(EndpointRemoved{key});
@@ -224,6 +259,9 @@ Batch RandomModel::step() {
                 change_endpoint();
                 break;
         }
+    }
+    if (upto(5) == 0) {
+        change_tunnels();
     }
     State now = in_use();
     Batch batch = difference(told_, now);

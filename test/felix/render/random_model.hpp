@@ -27,6 +27,7 @@ private:
         std::map<PolicyId, Policy> policies;
         std::map<std::string, Profile> profiles;
         std::map<EndpointKey, Endpoint> endpoints;
+        Tunnels tunnels;
     };
 
     [[nodiscard]] std::size_t upto(std::size_t limit) {
@@ -35,6 +36,8 @@ private:
     void change_set();
     void change_policy();
     void change_endpoint();
+    void change_tunnels();
+    [[nodiscard]] TrafficLimits limits();
     [[nodiscard]] std::vector<TierPolicies> lists(Direction direction);
     [[nodiscard]] State in_use() const;
     [[nodiscard]] static Batch difference(const State& before, const State& after);

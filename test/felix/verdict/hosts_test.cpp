@@ -195,6 +195,37 @@ TEST_CASE_METHOD(Situation, "untracked policy allows without connections, so ans
     expect({"o1 > node udp 7000 deny", "o1 > rd udp 7000 deny"});
 }
 
+TEST_CASE_METHOD(Situation, "tunnels between nodes pass host policy, and end at a node for nodes alone") {
+    const std::string other =
+        object("Node", "name: node2", "spec: {bgp: {ipv4Address: 192.0.2.10/24, ipv6Address: '2001:db8:1::10/64'}}");
+    apply({other, hep("any", "interfaceName: '*'")});
+    expect({"o1 > node udp 4789 deny", "node > o1 udp 4789 deny"});
+    apply({felix_config("vxlanEnabled: true")});
+    expect({"o1 > node udp 4789 v4 allow", "node > o1 udp 4789 v4 allow", "o2 > node udp 4789 v4 deny",
+            "node > o2 udp 4789 v4 deny", "o1 > node udp 4790 deny", "o1 > node udp 4789 v6 deny",
+            "rw > node udp 4789 v4 deny", "o1 > node tcp 4789 deny"});
+    // Neither way has a connection that would let it pass, and policy of either direction is not asked.
+    expect_later({"o1 > node udp 4789 v4 allow", "o1 > node udp 4789 v4 allow", "o2 > node udp 4789 v4 deny"});
+    apply({gnp("shut", "selector: role == 'gate', types: [Ingress, Egress]")});
+    expect({"o1 > node udp 4789 v4 allow", "node > o1 udp 4789 v4 allow"});
+    // A pool that uses it switches it on, for its family; other machines may take part.
+    apply({object("IPPool", "name: six", "spec: {cidr: 'fd66::/64', vxlanMode: CrossSubnet}"),
+           felix_config("externalNodesList: [192.0.2.200], vxlanPort: 4700, wireguardEnabled: true")});
+    expect({"o1 > node udp 4700 v6 allow", "o2 > node udp 4700 v6 deny", "o1,o2 > node udp 4700 v4 deny",
+            "o1 > node udp 4789 v6 deny", "o1,o2 > node udp 51820 v4 allow", "o3 > node udp 51820 v4 deny",
+            "node > o2 udp 51820 v4 allow"});
+    // Without a host endpoint only what comes from strangers is refused.
+    remove({"HostEndpoint/any"});
+    expect({"o1 > node udp 4700 v6 allow", "o2 > node udp 4700 v6 deny", "o2 > node udp 4701 v6 allow",
+            "node > o2 udp 4700 v6 allow"});
+    // What untracked policy denies does not get as far.
+    apply({hep("up", "interfaceName: uplink"),
+           gnp("raw",
+               "selector: role == 'gate', doNotTrack: true, applyOnForward: true, types: [Ingress], ingress:"
+               " [{action: Deny, protocol: UDP}]")});
+    expect({"o1 > node udp 4700 v6 deny", "o1 > node tcp 4700 v6 deny", "o1 > node tcp 22 v6 allow"});
+}
+
 TEST_CASE_METHOD(Situation, "rules about hosts: their expected addresses, ports and labels") {
     apply({hep("up",
                "interfaceName: uplink, profiles: [projectcalico-default-allow], expectedIPs: [10.99.0.1,"

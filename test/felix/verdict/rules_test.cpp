@@ -28,6 +28,14 @@ TEST_CASE_METHOD(Situation, "a rule with a protocol matches that protocol alone,
     expect({"rd,o1 > rw icmp 8 deny", "rd,o1 > rw icmp6 128 allow"});
 }
 
+TEST_CASE_METHOD(Situation, "a protocol by number takes ports where its name would") {
+    apply(
+        {to_web("{action: Allow, protocol: 132, destination: {ports: [80, '5000:5010']}}, {action: Allow, protocol: 6,"
+                " source: {ports: [1000]}}")});
+    expect({"gw > rw sctp 80 allow", "gw > rw sctp 5005 allow", "gw > rw sctp 81 deny", "gw > rw udp 80 deny",
+            "gw > rw tcp 7 from 1000 allow", "gw > rw tcp 7 from 1001 deny"});
+}
+
 TEST_CASE_METHOD(Situation, "a rule with notProtocol matches every other protocol") {
     apply({to_web("{action: Allow, notProtocol: UDP}")});
     expect({"rd,o1 > rw tcp 80 allow", "rd,o1 > rw udp 80 deny", "rd > rw ping allow", "rd > rw proto 99 bare allow"});

@@ -155,11 +155,10 @@ TEST_CASE_METHOD(Situation, "what the node sends to its pods is judged where the
               "selector: app == 'web', types: [Ingress], ingress: [{action: Allow, protocol: TCP},"
               " {action: Deny, protocol: UDP, denyAction: Reject}]")});
     expect({"node > rw tcp 80 allow", "node > rw udp 80 allow", "o1 > rw udp 80 reject"});
-    const std::string name = "name: default, annotations: {manul.io/host-to-workload-policy: '";
-    apply({object("FelixConfiguration", name + "true'}", "spec: {}")});
+    apply({felix_config("hostToWorkloadPolicy: Enabled")});
     expect({"node > rw tcp 80 allow", "node > rw udp 80 deny", "node > rd udp 80 allow", "node > rw ping deny",
             "o1 > rw udp 80 deny", "o1 > rw tcp 80 allow", "node > o1 udp 80 allow"});
-    apply({object("FelixConfiguration", name + "false'}", "spec: {}")});
+    apply({felix_config("hostToWorkloadPolicy: Disabled")});
     expect({"node > rw udp 80 allow", "o1 > rw udp 80 reject"});
 }
 
