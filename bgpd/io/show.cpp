@@ -171,6 +171,7 @@ json::value peers(const Engine& engine, const json::object& request) {
         entry["malformedIn"] = peer.malformed_in;
         entry["lastMalformed"] = peer.last_malformed;
         entry["timesUp"] = peer.times_up;
+        entry["backlogBytes"] = peer.backlog;
         entry["passive"] = peer.passive;
         entry["filters"] = json::array(peer.filters.begin(), peer.filters.end());
         if (peer.sent && peer.received && (only || all.size() <= kMostInFull)) {
