@@ -16,26 +16,6 @@ namespace json = boost::json;
 
 std::string key_of(std::string_view name) { return "cni.projectcalico.org/" + std::string(name); }
 
-Outcome<std::vector<std::string>> read_list(std::string_view key, const std::string& text) {
-    boost::system::error_code failed;
-    const json::value value = json::parse(text, failed);
-    std::vector<std::string> out;
-    bool good = !failed && value.is_array();
-    if (good) {
-        for (const json::value& item : value.get_array()) {
-            good = good && item.is_string();
-            if (item.is_string()) {
-                out.emplace_back(item.get_string());
-            }
-        }
-    }
-    if (!good) {
-        return refuse(ErrorCode::invalid_config,
-                      fmt::format("annotation {} is {}, should be a JSON list of texts", key, text));
-    }
-    return out;
-}
-
 template <class T, class Parse>
 Outcome<std::optional<std::vector<T>>> read_all(const Annotations& annotations, std::string_view name,
                                                 std::string_view what, Parse parse) {
@@ -57,6 +37,26 @@ Outcome<std::optional<std::vector<T>>> read_all(const Annotations& annotations, 
 
 }  // namespace
 
+Outcome<std::vector<std::string>> read_text_list(std::string_view annotation, const std::string& text) {
+    boost::system::error_code failed;
+    const json::value value = json::parse(text, failed);
+    std::vector<std::string> out;
+    bool good = !failed && value.is_array();
+    if (good) {
+        for (const json::value& item : value.get_array()) {
+            good = good && item.is_string();
+            if (item.is_string()) {
+                out.emplace_back(item.get_string());
+            }
+        }
+    }
+    if (!good) {
+        return refuse(ErrorCode::invalid_config,
+                      fmt::format("annotation {} is {}, should be a JSON list of texts", annotation, text));
+    }
+    return out;
+}
+
 Annotations::Annotations(const Request& request, const model::Pod* pod, const model::Namespace* ns) {
     if (pod != nullptr) {
         maps_.push_back(pod->metadata.annotations);
@@ -71,7 +71,7 @@ Outcome<std::optional<std::vector<std::string>>> Annotations::list(std::string_v
     const std::string key = key_of(name);
     for (const model::StringMap& map : maps_) {
         if (const auto at = map.find(key); at != map.end()) {
-            MANUL_TRY(auto values, read_list(key, at->second));
+            MANUL_TRY(auto values, read_text_list(key, at->second));
             return values;
         }
     }

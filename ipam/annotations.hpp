@@ -14,6 +14,9 @@
 /// Calico's annotations `cni.projectcalico.org/NAME`, whose values are JSON lists of texts. Pure.
 namespace manul::ipam {
 
+/// The JSON list of texts that an annotation holds.
+[[nodiscard]] Outcome<std::vector<std::string>> read_text_list(std::string_view annotation, const std::string& text);
+
 /// The annotations that count for one attachment: the Pod object's, then those that the runtime passed, then the
 /// namespace's. The first that has a name wins; each value that cannot be read is an error that names it.
 class Annotations {

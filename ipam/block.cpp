@@ -241,7 +241,9 @@ std::vector<Block::Ordinal> Block::of_handle(std::string_view handle) const {
 
 bool Block::operator==(const Block& other) const { return to_model() == other.to_model(); }
 
-std::string host_affinity(std::string_view node) { return std::string(kHost).append(node); }
+std::string host_affinity(std::string_view node) {
+    return node.starts_with(kVirtual) ? std::string(node) : std::string(kHost).append(node);
+}
 
 std::optional<std::string_view> affinity_node(std::string_view affinity) noexcept {
     if (!affinity.starts_with(kHost)) {

@@ -116,7 +116,11 @@ private:
     bool strict_affinity_ = false;  ///< a copy that old versions of Calico kept; carried along
 };
 
-/// "host:<node>".
+/// Who owns the blocks of load balancers, wherever the name of a node is expected: names of nodes hold no colon.
+inline constexpr std::string_view kLoadBalancers = "virtual:load-balancer";
+inline constexpr std::string_view kVirtual = "virtual:";
+
+/// "host:<node>"; of an owner that is no node, its own name.
 [[nodiscard]] std::string host_affinity(std::string_view node);
 /// The node of "host:<node>"; nothing for other affinities.
 [[nodiscard]] std::optional<std::string_view> affinity_node(std::string_view affinity) noexcept;

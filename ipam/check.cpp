@@ -11,6 +11,7 @@
 #include <fmt/ranges.h>
 
 #include "ipam/block.hpp"
+#include "ipam/load_balancer.hpp"
 
 namespace manul::ipam {
 
@@ -103,6 +104,14 @@ private:
         allocation.borrowed = !owner.node().empty() && block_owner && owner.node() != *block_owner;
         for (auto [at, last] = in_.users.equal_range(address); at != last; ++at) {
             allocation.users.push_back(at->second.name);
+        }
+        if (const auto service = service_of(owner.attributes); service && allocation.users.empty()) {
+            // Its status may not say so yet; and Calico's controller gives to Services that this store may not have.
+            const std::size_t slash = service->find('/');
+            const bool ours = owner.handle == service_handle(service->substr(0, slash), service->substr(slash + 1));
+            if (!ours || in_.services.contains(*service)) {
+                allocation.users.push_back("Service(" + *service + ")");
+            }
         }
         const auto [first, is_new] = seen.emplace(address, block.cidr());
         if (!is_new) {

@@ -1,6 +1,7 @@
 #include "ipam/chores.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <fmt/core.h>
@@ -14,6 +15,7 @@
 #include "config/model/node.hpp"
 #include "config/model/node_report.hpp"
 #include "ipam/auto_host_endpoints.hpp"
+#include "ipam/read_all.hpp"
 #include "ipam/store_source.hpp"
 
 namespace manul::ipam {
@@ -31,28 +33,6 @@ std::string micro_time(WallTime time) {
     return text + ".000000Z";
 }
 
-/// All objects of a kind. Fails when one cannot be understood: a chore never acts on a part of the truth.
-template <class T>
-Outcome<std::vector<std::pair<store::Object, std::shared_ptr<const T>>>> read_all(store::Store& store) {
-    const auto listing = store.list({.kind = T::kKind, .ns = std::nullopt, .name_prefix = {}});
-    if (!listing) {
-        return std::unexpected(store_failure(listing.error()));
-    }
-    if (!listing->damaged.empty()) {
-        return refuse(ErrorCode::try_again, listing->damaged.front().key.to_string() + " cannot be read");
-    }
-    std::vector<std::pair<store::Object, std::shared_ptr<const T>>> out;
-    for (const store::Object& object : listing->items) {
-        const auto decoded = codec::decode(T::kKind, *object.document, codec::Mode::lenient);
-        const auto view = model::as<T>(decoded.resource);
-        if (!view) {
-            return refuse(ErrorCode::try_again, object.key.to_string() + " cannot be read");
-        }
-        out.emplace_back(object, view);
-    }
-    return out;
-}
-
 bool lost_a_race(const StoreError& error) noexcept {
     return error.code == StoreError::Code::conflict || error.code == StoreError::Code::already_exists ||
            error.code == StoreError::Code::not_found;
@@ -61,7 +41,7 @@ bool lost_a_race(const StoreError& error) noexcept {
 }  // namespace
 
 Chores::Chores(store::Store& store, std::string node, std::function<Result<void>()> compact)
-    : store_(store), node_(std::move(node)), compact_(std::move(compact)), lease_(node_) {}
+    : store_(store), node_(std::move(node)), compact_(std::move(compact)), lease_(node_), services_(store) {}
 
 Outcome<bool> Chores::hold(SteadyTime steady, WallTime wall) {
     const auto object = store_.get(kLeaseKey);
@@ -218,6 +198,7 @@ Outcome<Chores::Done> Chores::run(SteadyTime steady, WallTime wall) {
     if (!done.holds) {
         // Whoever takes over counts absences anew: what it did not see it does not know.
         vanished_ = {};
+        services_ = ServiceAddresses(store_);
         last_run_.reset();
         return done;
     }
@@ -238,6 +219,13 @@ Outcome<Chores::Done> Chores::run(SteadyTime steady, WallTime wall) {
         const auto endpoints = make_host_endpoints();
         note("making host endpoints", endpoints);
         done.host_endpoints = endpoints.value_or(0);
+    }
+    auto services = services_.run(steady, wall);
+    note("giving Services their addresses", services);
+    if (services) {
+        std::ranges::move(services->problems, std::back_inserter(done.problems));
+        done.services_given = std::move(services->given);
+        done.services_freed = std::move(services->freed);
     }
     if (is_due(last_pools_, kLookAtPoolsEach)) {
         auto pools = look_at_pools(wall);

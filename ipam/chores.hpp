@@ -13,11 +13,12 @@
 #include "ipam/allocator.hpp"
 #include "ipam/lease.hpp"
 #include "ipam/node_release.hpp"
+#include "ipam/service_addresses.hpp"
 
 /// What one process must do for the whole cluster, done by whichever manul-ipamd holds the Lease
 /// `manul-system/manul-cluster-chores`: what vanished nodes held is freed, HostEndpoints are made for nodes where that
-/// is asked for, the fill of pools is watched, the datastore's history is compacted. Each is safe to run twice.
-/// Blocking, on the store's thread.
+/// is asked for, Services of type LoadBalancer get their addresses, the fill of pools is watched, the datastore's
+/// history is compacted. Each is safe to run twice. Blocking, on the store's thread.
 namespace manul::ipam {
 
 class Chores {
@@ -39,12 +40,14 @@ public:
         bool nearly_full = false;
     };
     struct Done {
-        bool holds = false;                    ///< this process does the chores
-        bool taken_over = false;               ///< since this call
-        std::vector<std::string> freed_nodes;  ///< "n7: 3 endpoints, 12 addresses, 2 blocks"
-        std::size_t host_endpoints = 0;        ///< written or removed
-        std::vector<PoolState> pools;          ///< empty when they were not looked at
-        std::vector<std::string> problems;     ///< chores that failed; the others ran
+        bool holds = false;                       ///< this process does the chores
+        bool taken_over = false;                  ///< since this call
+        std::vector<std::string> freed_nodes;     ///< "n7: 3 endpoints, 12 addresses, 2 blocks"
+        std::size_t host_endpoints = 0;           ///< written or removed
+        std::vector<std::string> services_given;  ///< "prod/web: 192.0.2.1"
+        std::vector<std::string> services_freed;
+        std::vector<PoolState> pools;       ///< empty when they were not looked at
+        std::vector<std::string> problems;  ///< chores that failed; the others ran
     };
     /// To be called every few seconds.
     [[nodiscard]] Outcome<Done> run(SteadyTime steady, WallTime wall);
@@ -60,6 +63,7 @@ private:
     std::function<Result<void>()> compact_;
     LeaseKeeper lease_;
     VanishedNodes vanished_;
+    ServiceAddresses services_;
     bool held_ = false;
     std::optional<SteadyTime> last_run_;
     std::optional<SteadyTime> last_pools_;

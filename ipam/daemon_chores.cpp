@@ -89,6 +89,12 @@ void Ipamd::on_chores(const Outcome<Chores::Done>& done) {
         for (const std::string& node : done->freed_nodes) {
             log::emit(kNodeFreed, node);
         }
+        for (const std::string& service : done->services_given) {
+            log::emit(kServiceGiven, service);
+        }
+        for (const std::string& service : done->services_freed) {
+            log::emit(kServiceFreed, service);
+        }
         for (const std::string& one : done->problems) {
             problem += (problem.empty() ? "" : "; ") + one;
         }

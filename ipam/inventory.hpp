@@ -46,6 +46,7 @@ struct Inventory {
     std::vector<Handle> handles;
     std::set<std::string> nodes;
     std::multimap<net::Ip, User> users;
+    std::set<std::string> services;  ///< "namespace/name" of each Service of type LoadBalancer
     /// Objects that cannot be understood, with the reason. While there are any, nothing can be called unused.
     std::vector<std::string> unreadable;
 };

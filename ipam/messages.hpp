@@ -48,6 +48,12 @@ inline constexpr log::Message kChoresFailed{"IPAMD_CHORES_FAILED", log::Level::w
                                             "a chore of the cluster failed: {}", "It is tried again within a minute."};
 inline constexpr log::Message kNodeFreed{"IPAMD_NODE_FREED", log::Level::info,
                                          "a node was gone for 15 minutes; freed what it held: {}", "No action needed."};
+inline constexpr log::Message kServiceGiven{"IPAMD_SERVICE_GIVEN", log::Level::info,
+                                            "a Service of type LoadBalancer got its addresses: {}",
+                                            "No action needed."};
+inline constexpr log::Message kServiceFreed{"IPAMD_SERVICE_FREED", log::Level::info,
+                                            "a Service needs no load-balancer addresses any more; freed: {}",
+                                            "No action needed."};
 inline constexpr log::Message kPoolNearlyFull{
     "IPAMD_POOL_NEARLY_FULL", log::Level::warning, "{}",
     "Apply a further IPPool before pods are refused, or look for leaks with `manulctl ipam check`."};

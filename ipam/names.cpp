@@ -52,8 +52,14 @@ std::string block_name(const net::Prefix& cidr) {
     return name;
 }
 
+std::string affinity_prefix(std::string_view node) {
+    std::string prefix(node);
+    std::ranges::replace(prefix, ':', '-');  // of an owner that is no node
+    return prefix + "-";
+}
+
 std::string affinity_name(std::string_view node, const net::Prefix& cidr) {
-    return shortened(std::string(node) + "-" + block_name(cidr));
+    return shortened(affinity_prefix(node) + block_name(cidr));
 }
 
 std::string handle_name(std::string_view id) {

@@ -12,6 +12,8 @@ namespace manul::ipam {
 /// "10-0-0-0-26".
 [[nodiscard]] std::string block_name(const net::Prefix& cidr);
 /// "<node>-<block name>".
+/// What the names of all affinities of a node begin with.
+[[nodiscard]] std::string affinity_prefix(std::string_view node);
 [[nodiscard]] std::string affinity_name(std::string_view node, const net::Prefix& cidr);
 /// The handle's id, with each part that a resource name cannot hold replaced by its SHA-1.
 [[nodiscard]] std::string handle_name(std::string_view id);

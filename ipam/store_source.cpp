@@ -20,6 +20,11 @@ namespace {
 
 using store::StoreError;
 
+/// As blocks name it: a node, or kVirtual and who is none.
+std::string owner_of(const model::BlockAffinitySpec& spec) {
+    return (spec.type == model::AffinityType::virtual_ ? std::string(kVirtual) : std::string()) + spec.node;
+}
+
 /// The whole octets of an IPv4 range as names begin with them ("10-1-"); empty when there is none.
 std::string name_prefix_of(const net::Prefix& range) {
     if (range.family() != net::Family::v4) {
@@ -151,7 +156,7 @@ Versioned<Affinity> StoreSource::to_affinity(const Stored& stored) {
     if (const auto* resource = stored.view ? model::as<model::BlockAffinity>(*stored.view) : nullptr) {
         const model::BlockAffinitySpec& spec = resource->spec;
         out.value = std::make_shared<const Affinity>(Affinity{
-            spec.node, spec.cidr, spec.deleted ? model::AffinityState::pending_deletion : spec.state, spec.type});
+            owner_of(spec), spec.cidr, spec.deleted ? model::AffinityState::pending_deletion : spec.state, spec.type});
     }
     return out;
 }
@@ -190,11 +195,11 @@ Outcome<Versioned<Handle>> StoreSource::handle(const std::string& id) {
 }
 
 Outcome<void> StoreSource::load_own_affinities() {
-    MANUL_TRY(const auto all, read_all(model::Kind::block_affinity, node_ + "-"));
+    MANUL_TRY(const auto all, read_all(model::Kind::block_affinity, affinity_prefix(node_)));
     std::set<net::Prefix> own;
     for (const Stored* found : all) {
         const auto* resource = found->view ? model::as<model::BlockAffinity>(*found->view) : nullptr;
-        if (resource != nullptr && resource->spec.node == node_ && resource->spec.type == model::AffinityType::host) {
+        if (resource != nullptr && owner_of(resource->spec) == node_) {
             own.insert(resource->spec.cidr);
             transient_.erase(resource->key());
         }
@@ -211,10 +216,10 @@ Outcome<std::vector<net::Prefix>> StoreSource::blocks_of(const std::string& node
         return std::vector<net::Prefix>(own_blocks_->begin(), own_blocks_->end());
     }
     std::vector<net::Prefix> found;
-    MANUL_TRY(const auto all, read_all(model::Kind::block_affinity, node + "-"));
+    MANUL_TRY(const auto all, read_all(model::Kind::block_affinity, affinity_prefix(node)));
     for (const Stored* one : all) {
         const auto affinity = to_affinity(*one);
-        if (affinity.value && affinity.value->node == node && affinity.value->type == model::AffinityType::host) {
+        if (affinity.value && affinity.value->node == node) {
             found.push_back(affinity.value->cidr);
         }
     }
@@ -349,6 +354,15 @@ Outcome<Versioned<model::Node>> StoreSource::node(const model::Key& key) {
     return out;
 }
 
+Outcome<Versioned<model::Service>> StoreSource::service(const model::Key& key) {
+    MANUL_TRY(const Stored* found, read(key));
+    Versioned<model::Service> out;
+    if (found != nullptr) {
+        out = {model::as<model::Service>(found->view), found->revision, found->problem};
+    }
+    return out;
+}
+
 Outcome<std::shared_ptr<const model::Pod>> StoreSource::pod(const std::string& ns, const std::string& name) {
     MANUL_TRY(const Stored* found, read({model::Kind::pod, ns, name}));
     return found == nullptr ? nullptr : model::as<model::Pod>(found->view);
@@ -444,7 +458,7 @@ bool StoreSource::is_own(const model::Key& key) const {
         return block->spec.affinity == host_affinity(node_);
     }
     if (const auto* affinity = model::as<model::BlockAffinity>(*found->view)) {
-        return affinity->spec.node == node_;
+        return owner_of(affinity->spec) == node_;
     }
     if (const auto* endpoint = model::as<model::WorkloadEndpoint>(*found->view)) {
         // Where endpoints follow from Pods, others change them all the time.
@@ -489,7 +503,7 @@ void StoreSource::wrote(const model::Key& key, const store::Revision& revision, 
     drop(key);
     const auto* affinity = view ? model::as<model::BlockAffinity>(*view) : nullptr;
     const auto claimed =
-        affinity != nullptr && affinity->spec.node == node_ ? std::optional(affinity->spec.cidr) : std::nullopt;
+        affinity != nullptr && owner_of(affinity->spec) == node_ ? std::optional(affinity->spec.cidr) : std::nullopt;
     if (claimed && own_blocks_) {
         own_blocks_->insert(*claimed);
     }
@@ -517,7 +531,7 @@ void StoreSource::wrote_block(const net::Prefix& cidr, const store::Revision& re
 void StoreSource::removed(const model::Key& key) {
     const Stored* former = stored(key);
     const auto* affinity = former != nullptr && former->view ? model::as<model::BlockAffinity>(*former->view) : nullptr;
-    if (affinity != nullptr && affinity->spec.node == node_ && own_blocks_) {
+    if (affinity != nullptr && owner_of(affinity->spec) == node_ && own_blocks_) {
         own_blocks_->erase(affinity->spec.cidr);
     }
     drop(key);

@@ -12,6 +12,7 @@
 #include "config/model/kubernetes.hpp"
 #include "config/model/node.hpp"
 #include "config/model/profile.hpp"
+#include "config/model/service.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "config/store/store.hpp"
 #include "ipam/draft.hpp"
@@ -62,6 +63,7 @@ public:
     [[nodiscard]] Outcome<Versioned<model::WorkloadEndpoint>> endpoint(const model::Key& key);
     [[nodiscard]] Outcome<Versioned<model::Profile>> profile(const model::Key& key);
     [[nodiscard]] Outcome<Versioned<model::Node>> node(const model::Key& key);
+    [[nodiscard]] Outcome<Versioned<model::Service>> service(const model::Key& key);
     /// Null when there is none.
     [[nodiscard]] Outcome<std::shared_ptr<const model::Pod>> pod(const std::string& ns, const std::string& name);
     [[nodiscard]] Outcome<std::shared_ptr<const model::Namespace>> name_space(const std::string& name);

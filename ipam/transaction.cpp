@@ -36,6 +36,9 @@ void forget_reads(StoreSource& source, const Transaction& transaction) {
     for (const auto& [key, entry] : transaction.nodes().entries()) {
         source.forget(key);
     }
+    for (const auto& [key, entry] : transaction.services().entries()) {
+        source.forget(key);
+    }
 }
 
 bool lost_a_race(StoreError::Code code) noexcept {
@@ -108,8 +111,27 @@ Outcome<void> Transaction::put_node(const std::string& name, const model::NodeSp
     return {};
 }
 
+Outcome<std::shared_ptr<const model::Service>> Transaction::service(const model::Key& key) {
+    if (const auto* entry = services_.find(key)) {
+        return entry->now;
+    }
+    MANUL_TRY(auto base, source_.service(key));
+    return services_.load(key, std::move(base)).now;
+}
+
+Outcome<void> Transaction::put_service_status(const model::Key& key, const model::ServiceStatus& status) {
+    MANUL_TRY(const auto before, service(key));
+    if (before && before->status != status) {
+        auto after = std::make_shared<model::Service>(*before);
+        after->status = status;
+        services_.set(key, std::move(after));
+    }
+    return {};
+}
+
 Transaction::Savepoint Transaction::savepoint() const noexcept {
-    return {ipam_.savepoint(), endpoints_.savepoint(), profiles_.savepoint(), nodes_.savepoint()};
+    return {ipam_.savepoint(), endpoints_.savepoint(), profiles_.savepoint(), nodes_.savepoint(),
+            services_.savepoint()};
 }
 
 void Transaction::roll_back(const Savepoint& to) {
@@ -117,6 +139,7 @@ void Transaction::roll_back(const Savepoint& to) {
     endpoints_.roll_back(to.endpoints);
     profiles_.roll_back(to.profiles);
     nodes_.roll_back(to.nodes);
+    services_.roll_back(to.services);
 }
 
 std::size_t Transaction::changed_count() const noexcept {
@@ -124,7 +147,7 @@ std::size_t Transaction::changed_count() const noexcept {
         return static_cast<std::size_t>(
             std::ranges::count_if(overlay.entries(), [](const auto& pair) { return pair.second.is_changed(); }));
     };
-    return ipam_.changed_count() + count(endpoints_) + count(profiles_) + count(nodes_);
+    return ipam_.changed_count() + count(endpoints_) + count(profiles_) + count(nodes_) + count(services_);
 }
 
 std::size_t Committer::gather(std::span<const Change> changes, Transaction& transaction, Results& results) {

@@ -10,6 +10,7 @@
 
 #include "config/model/kind.hpp"
 #include "config/model/node.hpp"
+#include "config/model/service.hpp"
 #include "config/store/store.hpp"
 #include "ipam/draft.hpp"
 #include "ipam/store_source.hpp"
@@ -41,15 +42,23 @@ public:
     /// Changes `spec` of a Node that exists.
     [[nodiscard]] Outcome<void> put_node(const std::string& name, const model::NodeSpec& spec);
 
+    using Services = Overlay<model::Key, model::Service>;
+    /// Null when there is none.
+    [[nodiscard]] Outcome<std::shared_ptr<const model::Service>> service(const model::Key& key);
+    /// Of a Service that exists.
+    [[nodiscard]] Outcome<void> put_service_status(const model::Key& key, const model::ServiceStatus& status);
+
     [[nodiscard]] const Endpoints& endpoints() const noexcept { return endpoints_; }
     [[nodiscard]] const Profiles& profiles() const noexcept { return profiles_; }
     [[nodiscard]] const Nodes& nodes() const noexcept { return nodes_; }
+    [[nodiscard]] const Services& services() const noexcept { return services_; }
 
     struct Savepoint {
         Draft::Savepoint ipam;
         std::size_t endpoints = 0;
         std::size_t profiles = 0;
         std::size_t nodes = 0;
+        std::size_t services = 0;
     };
     [[nodiscard]] Savepoint savepoint() const noexcept;
     void roll_back(const Savepoint& to);
@@ -62,6 +71,7 @@ private:
     Endpoints endpoints_;
     Profiles profiles_;
     Nodes nodes_;
+    Services services_;
 };
 
 /// A change of one request. May run several times, each time on fresh reads: whatever it reports must be assigned, not

@@ -81,7 +81,11 @@ Outcome<void> Writes::add_blocks(const Draft& draft) {
 Outcome<void> Writes::put_affinity(Turn turn, const Draft::Affinities::Entry& entry, const Affinity& value) {
     return put<model::BlockAffinity>(
         turn, affinity_key(value.node, value.cidr), entry.base.revision, entry.base.exists(),
-        [&](model::BlockAffinity& out) { out.spec = {value.state, value.node, value.type, value.cidr, false}; });
+        [&](model::BlockAffinity& out) {
+            const bool is_virtual = value.node.starts_with(kVirtual);
+            out.spec = {value.state, is_virtual ? value.node.substr(kVirtual.size()) : value.node,
+                        is_virtual ? model::AffinityType::virtual_ : value.type, value.cidr, false};
+        });
 }
 
 Outcome<void> Writes::add_affinities(const Draft& draft) {
@@ -149,6 +153,15 @@ Outcome<void> Writes::add(const Transaction& transaction) {
                     out.spec = entry.now->spec;
                     out.status = entry.now->status;
                 }));
+        }
+    }
+    for (const auto& [key, entry] : transaction.services().entries()) {
+        if (entry.is_changed() && entry.now) {
+            MANUL_CHECK(put<model::Service>(Turn::node, key, entry.base.revision, entry.base.exists(),
+                                            [&](model::Service& out) {
+                                                out.spec = entry.now->spec;
+                                                out.status = entry.now->status;
+                                            }));
         }
     }
     for (const auto& [key, entry] : transaction.endpoints().entries()) {

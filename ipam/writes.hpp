@@ -46,7 +46,7 @@ private:
         handle_shrunk,  ///< names fewer blocks than before
         affinity,
         profile,
-        node,
+        node,  ///< and Services
         endpoint,
         affinity_removed,
         handle_removed,

@@ -18,7 +18,8 @@ struct KubernetesOptions {
 /// touches nothing, the first call connects.
 ///
 /// A transaction is its writes one after another, each with its own precondition; `transactional()` is false.
-/// Endpoints follow from Pods and are written by transactions with Checks::own_fields_only alone. Built-in objects are
+/// Endpoints follow from Pods and are written by transactions with Checks::own_fields_only alone, as is the status of
+/// Services. Built-in objects are
 /// not created here: readers act as if the built-in tiers existed.
 [[nodiscard]] std::unique_ptr<Store> open_kubernetes(KubernetesOptions options);
 

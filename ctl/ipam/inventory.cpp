@@ -1,5 +1,6 @@
 #include "ctl/ipam/inventory.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@
 #include "config/model/ipam_configuration.hpp"
 #include "config/model/ipam_handle.hpp"
 #include "config/model/node.hpp"
+#include "config/model/service.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "ipam/endpoint.hpp"
 #include "ipam/names.hpp"
@@ -56,6 +58,7 @@ public:
         // not allocated; the second look tells.
         MANUL_CHECK(
             each<model::WorkloadEndpoint>([&](const model::WorkloadEndpoint& endpoint) { add_endpoint(endpoint); }));
+        MANUL_CHECK(each<model::Service>([&](const model::Service& service) { add_service(service); }));
         MANUL_CHECK(each<model::IpamBlock>([&](const model::IpamBlock& block) { out_.blocks.push_back(block.spec); }));
         MANUL_CHECK(each<model::BlockAffinity>([&](const model::BlockAffinity& affinity) {
             out_.affinities.push_back(
@@ -100,6 +103,23 @@ private:
                           .handles = {ipam::tunnel_handle(tunnel, name)}};
                 user.attributes = {{"node", name}, {"type", std::string(ipam::tunnel_type(tunnel))}};
                 out_.users.emplace(*address, std::move(user));
+            }
+        }
+    }
+
+    void add_service(const model::Service& service) {
+        if (service.spec.type != model::ServiceType::load_balancer) {
+            return;
+        }
+        out_.services.insert(service.metadata.ns + "/" + service.metadata.name);
+        for (const model::LoadBalancerIngress& told : service.status.load_balancer.ingress) {
+            const bool from_pool =
+                told.ip && std::ranges::any_of(out_.pools, [&](const ipam::Pool& pool) {
+                    return pool.allows(model::AllowedUse::load_balancer) && pool.cidr.contains(*told.ip);
+                });
+            if (from_pool) {  // others may be another controller's
+                out_.users.emplace(*told.ip,
+                                   User{.kind = User::Kind::load_balancer, .name = service.key().to_string()});
             }
         }
     }

@@ -431,6 +431,15 @@ TEST_CASE("users and passwords: a right one works beyond its token, a wrong one 
     REQUIRE(!powerless);
     CHECK(contains(powerless.error().message, "user \"reader\"; it needs the right to read and write /manul/v1"));
 
+    // What docs/operators says is enough.
+    REQUIRE(server.control("--user root:secret role add manul"));
+    REQUIRE(server.control("--user root:secret role grant-permission --prefix=true manul readwrite /manul/v1/"));
+    REQUIRE(server.control("--user root:secret user grant-role reader manul"));
+    const auto limited = open_etcd(options);
+    REQUIRE(put(*limited, "by-reader"));
+    CHECK(take(*watch_sets(*limited), 0).empty());
+    CHECK(make_etcd_compactor(options)());
+
     auto nobody = options_of(server.endpoints());
     CHECK(!open_etcd(nobody)->get(set_key("a")));
 }

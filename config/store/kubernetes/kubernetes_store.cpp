@@ -169,7 +169,7 @@ private:
                                                   Checks checks);
     /// Reads, compares and checks everything; nothing is written.
     [[nodiscard]] StoreResult<std::vector<Step>> prepare(std::span<const Op> ops, Checks checks);
-    [[nodiscard]] StoreResult<Object> carry_out(Step& step);
+    [[nodiscard]] StoreResult<Object> carry_out(Step& step, Checks checks);
     [[nodiscard]] StoreResult<Object> write_one(const Op& op);
 
     /// Reads the credentials, and finds out which group of custom resources the cluster has.
@@ -311,6 +311,16 @@ private:
         return to_object(*to_document(key.kind, place, std::move(answer)));
     }
 
+    /// Of a Service only the status is ever written by daemons, and that has a path and a right of its own.
+    StoreResult<Object> patch_service_status(const model::Key& key, const Place& place, const json::object& document,
+                                             const Revision& revision) {
+        const json::object patch{{"metadata", json::object{{"resourceVersion", revision}}},
+                                 {"status", object_at(document, "status")}};
+        MANUL_TRY(json::object answer,
+                  api_->write("PATCH", place.object(key.ns, key.name) + "/status", {}, patch, kMergePatch));
+        return to_object(*to_document(key.kind, place, std::move(answer)));
+    }
+
     /// Records an endpoint's addresses in its Pod, or takes them away (`document` null).
     StoreResult<Object> patch_pod(const model::Key& key, const Place& place, const Object& before,
                                   const json::object* document) {
@@ -435,7 +445,7 @@ StoreResult<std::vector<Step>> KubernetesStore::prepare(std::span<const Op> ops,
 }
 
 /// The object after the step; without a document for one that was removed, and for a step that only checks.
-StoreResult<Object> KubernetesStore::carry_out(Step& step) {
+StoreResult<Object> KubernetesStore::carry_out(Step& step, Checks checks) {
     const model::Key& key = *step.key;
     const Place place = place_of(key.kind, group_);
     Object unchanged = step.before.value_or(Object{key, {}, nullptr});
@@ -472,13 +482,16 @@ StoreResult<Object> KubernetesStore::carry_out(Step& step) {
         case Form::derived:
             break;
     }
+    if (key.kind == Kind::service && checks == Checks::own_fields_only) {
+        return patch_service_status(key, place, step.after, step.before->revision);
+    }
     make_object(step.after, "metadata")["resourceVersion"] = step.before->revision;
     return write("PUT", place.object(key.ns, key.name), key, place, std::move(step.after));
 }
 
 StoreResult<Object> KubernetesStore::write_one(const Op& op) {
     MANUL_TRY(std::vector<Step> steps, prepare(std::span(&op, 1), Checks::full));
-    return carry_out(steps.front());
+    return carry_out(steps.front(), Checks::full);
 }
 
 StoreResult<Revision> KubernetesStore::transact(std::span<const Op> ops, Checks checks) {
@@ -487,7 +500,7 @@ StoreResult<Revision> KubernetesStore::transact(std::span<const Op> ops, Checks 
     Revision newest;
     bool any_done = false;
     for (Step& step : steps) {
-        auto done = carry_out(step);
+        auto done = carry_out(step, checks);
         if (!done) {
             StoreError failed = std::move(done).error();
             if (any_done) {

@@ -1,0 +1,284 @@
+#include "ipam/load_balancer.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <fmt/core.h>
+#include <catch2/catch.hpp>
+
+#include "config/codec/json.hpp"
+#include "config/model/block_affinity.hpp"
+#include "config/model/ipam_block.hpp"
+#include "config/model/ipam_handle.hpp"
+#include "config/model/service.hpp"
+#include "ipam/chores.hpp"
+#include "ipam/service_addresses.hpp"
+#include "test/ipam/service_fixture.hpp"
+
+namespace manul::ipam {
+namespace {
+
+using test::bare;
+using test::Fixture;
+using test::kNow;
+
+std::string pool(const std::string& name, const std::string& cidr, int block_size) {
+    return fmt::format(
+        R"x({{"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":{{"name":"{}"}},"spec":{{"cidr":"{}","blockSize":{},)x"
+        R"x("allowedUses":["LoadBalancer"],"nodeSelector":"all()"}}}})x",
+        name, cidr, block_size);
+}
+
+std::string service_text(const std::string& name, const std::string& spec, const std::string& metadata = "",
+                         const std::string& status = "") {
+    return fmt::format(
+        R"({{"apiVersion":"v1","kind":"Service","metadata":{{"name":"{}","namespace":"prod"{}}},"spec":{{"ports":[{{"port":80}}],{}}}{}}})",
+        name, metadata, spec, status);
+}
+
+constexpr const char* kLoadBalancer = R"("type":"LoadBalancer")";
+
+struct Cluster : Fixture {
+    std::unique_ptr<store::Store> chores_store = store::make_memory(database);
+    ServiceAddresses addresses{*chores_store};
+    SteadyTime steady{};
+
+    Cluster() : Fixture("10.0.0.0/24", 28) {
+        put(model::Kind::ip_pool, "", "lb", pool("lb", "192.0.2.0/28", 30));
+        put(model::Kind::ip_pool, "", "lb6", pool("lb6", "2001:db8::/120", 124));
+    }
+    void put_service(const std::string& name, const std::string& spec, const std::string& metadata = "",
+                     const std::string& status = "") const {
+        put(model::Kind::service, "prod", name, service_text(name, spec, metadata, status));
+    }
+    ServiceAddresses::Done pass() {
+        steady += std::chrono::seconds(5);
+        auto done = addresses.run(steady, kNow);
+        INFO((done ? "" : done.error().msg));
+        REQUIRE(done);
+        return *std::move(done);
+    }
+    /// What the Service's status says.
+    std::vector<std::string> told(const std::string& name) const {
+        const auto object = store->get({model::Kind::service, "prod", name});
+        REQUIRE(object);
+        const auto decoded = codec::decode(model::Kind::service, *object->document, codec::Mode::strict);
+        const auto found = model::as<model::Service>(decoded.resource);
+        REQUIRE(found);
+        std::vector<std::string> out;
+        for (const auto& ingress : found->status.load_balancer.ingress) {
+            out.push_back(ingress.ip ? ingress.ip->to_string() : "?");
+        }
+        return out;
+    }
+    std::size_t allocated() const {
+        std::size_t count = 0;
+        for (const auto& object : all<model::IpamBlock>()) {
+            count += Block::from_model(object->spec)->in_use_count();
+        }
+        return count;
+    }
+};
+
+using Texts = std::vector<std::string>;
+
+TEST_CASE("a Service of type LoadBalancer gets an address, keeps it, and gives it back when it goes") {
+    Cluster c;
+    c.put_service("web", kLoadBalancer);
+    c.put_service("inner", R"("type":"ClusterIP")");
+    c.put_service("foreign", R"("type":"LoadBalancer","loadBalancerClass":"other.example/lb")");
+    const auto done = c.pass();
+    REQUIRE(done.given.size() == 1);
+    const Texts first = c.told("web");
+    REQUIRE(first.size() == 1);
+    CHECK(done.given.front() == "prod/web: " + first.front());
+    CHECK(c.told("inner").empty());
+    CHECK(c.told("foreign").empty());
+    CHECK(c.allocated() == 1);
+
+    // Its block belongs to no node, so that no node announces it and no pod takes an address out of it.
+    const auto affinities = c.all<model::BlockAffinity>();
+    REQUIRE(affinities.size() == 1);
+    CHECK(affinities.front()->spec.type == model::AffinityType::virtual_);
+    CHECK(affinities.front()->spec.node == "load-balancer");
+    CHECK(affinities.front()->spec.state == model::AffinityState::confirmed);
+    const auto blocks = c.all<model::IpamBlock>();
+    REQUIRE(blocks.size() == 1);
+    CHECK(blocks.front()->spec.affinity == "virtual:load-balancer");
+    REQUIRE(c.all<model::IpamHandle>().size() == 1);
+    CHECK(c.all<model::IpamHandle>().front()->spec.handle_id == service_handle("prod", "web"));
+
+    CHECK(c.pass().given.empty());
+    CHECK(c.told("web") == first);
+
+    REQUIRE(c.store->remove({model::Kind::service, "prod", "web"}, std::nullopt));
+    const auto freed = c.pass();
+    REQUIRE(freed.freed == Texts{"prod/web: " + first.front()});
+    CHECK(c.allocated() == 0);
+    CHECK(c.all<model::IpamHandle>().empty());
+}
+
+TEST_CASE("what a Service asks for: families, pools, addresses; and what cannot be had is said") {
+    Cluster c;
+    c.put(model::Kind::ip_pool, "", "gold", pool("gold", "198.51.100.0/28", 30));
+    struct Row {
+        std::string name;
+        std::string spec;
+        std::string annotations;
+        Texts told;  ///< beginnings
+        std::string problem;
+    };
+    const std::string lb = kLoadBalancer;
+    const std::vector<Row> rows{
+        {"dual", lb + R"(,"ipFamilies":["IPv6","IPv4"])", "", {"2001:db8::", ""}, ""},
+        {"six", lb + R"(,"ipFamilies":["IPv6"])", "", {"2001:db8::"}, ""},
+        {"by-cluster-ip", lb + R"(,"clusterIP":"fd00::1","clusterIPs":["fd00::1"])", "", {"2001:db8::"}, ""},
+        {"by-name", lb, R"("projectcalico.org/ipv4pools":"[\"lb\"]")", {"192.0.2."}, ""},
+        {"by-cidr", lb, R"("projectcalico.org/ipv4pools":"[\"198.51.100.0/28\"]")", {"198.51.100."}, ""},
+        {"exact",
+         lb,
+         R"("projectcalico.org/loadBalancerIPs":"[\"192.0.2.9\",\"2001:db8::7\"]")",
+         {"192.0.2.9", "2001:db8::7"},
+         ""},
+        {"in-spec", lb + R"(,"loadBalancerIP":"192.0.2.10")", "", {"192.0.2.10"}, ""},
+        {"twice",
+         lb,
+         R"("projectcalico.org/loadBalancerIPs":"[\"192.0.2.9\"]")",
+         {},
+         "192.0.2.9 was asked for, but is in use"},
+        {"elsewhere", lb, R"("projectcalico.org/loadBalancerIPs":"[\"10.9.9.9\"]")", {}, "lies in no enabled IPPool"},
+        {"of-pods", lb, R"("projectcalico.org/loadBalancerIPs":"[\"10.0.0.9\"]")", {}, "does not allow this use"},
+        {"no-address", lb, R"("projectcalico.org/loadBalancerIPs":"[\"x\"]")", {}, "x is no address"},
+        {"no-list", lb, R"("projectcalico.org/ipv4pools":"lb")", {}, "should be a JSON list of texts"},
+        {"no-pool", lb, R"("projectcalico.org/ipv4pools":"[\"absent\"]")", {}, "absent"},
+    };
+    for (const Row& row : rows) {
+        c.put_service(row.name, row.spec, row.annotations.empty() ? "" : R"(,"annotations":{)" + row.annotations + "}");
+        const auto done = c.pass();
+        CAPTURE(row.name, done.problems);
+        const Texts told = c.told(row.name);
+        REQUIRE(told.size() == row.told.size());
+        for (std::size_t i = 0; i < told.size(); ++i) {
+            CHECK(told[i].starts_with(row.told[i]));
+        }
+        const bool said = std::ranges::any_of(done.problems, [&](const std::string& text) {
+            return text.starts_with("Service prod/" + row.name + ": ") && text.find(row.problem) != std::string::npos;
+        });
+        CHECK(said == !row.problem.empty());
+    }
+}
+
+TEST_CASE("a Service that asks for something else gets it, one that asks for nothing more loses it") {
+    Cluster c;
+    c.put_service("web", kLoadBalancer);
+    static_cast<void>(c.pass());
+    CHECK(c.told("web").size() == 1);
+    c.put_service("web", kLoadBalancer, R"(,"annotations":{"projectcalico.org/loadBalancerIPs":"[\"192.0.2.13\"]"})");
+    static_cast<void>(c.pass());
+    CHECK(c.told("web") == Texts{"192.0.2.13"});
+    CHECK(c.allocated() == 1);
+    CHECK(c.all<model::IpamHandle>().size() == 1);
+    c.put_service("web", std::string(kLoadBalancer) + R"(,"ipFamilies":["IPv4","IPv6"])");
+    static_cast<void>(c.pass());
+    CHECK(c.told("web").size() == 2);
+    CHECK(c.told("web").front() == "192.0.2.13");  // what it has may stay
+    c.put_service("web", R"("type":"NodePort")", "",
+                  R"(,"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.13"},{"ip":"203.0.113.1"}]}})");
+    CHECK(c.pass().freed.size() == 1);
+    CHECK(c.told("web") == Texts{"203.0.113.1"});  // ours is gone, another's stays
+    CHECK(c.allocated() == 0);
+}
+
+TEST_CASE("KubeControllersConfiguration says who gets addresses, and whether anybody does") {
+    Cluster c;
+    const auto configure = [&](const std::string& controllers) {
+        c.put(
+            model::Kind::kube_controllers_configuration, "", "default",
+            R"({"apiVersion":"projectcalico.org/v3","kind":"KubeControllersConfiguration","metadata":{"name":"default"},)"
+            R"("spec":{"controllers":)" +
+                controllers + "}}");
+    };
+    configure(R"({"loadBalancer":{"assignIPs":"RequestedServicesOnly"}})");
+    c.put_service("silent", kLoadBalancer);
+    c.put_service("asking", kLoadBalancer, R"(,"annotations":{"projectcalico.org/ipv4pools":"[\"lb\"]"})");
+    c.put_service("of-class", R"("type":"LoadBalancer","loadBalancerClass":"calico")");
+    static_cast<void>(c.pass());
+    CHECK(c.told("silent").empty());
+    CHECK(c.told("asking").size() == 1);
+    CHECK(c.told("of-class").size() == 1);
+    configure("{}");
+    CHECK(c.pass().freed.size() == 2);
+    CHECK(c.told("asking").empty());
+    CHECK(c.allocated() == 0);
+}
+
+TEST_CASE("without a pool for load balancers nobody's status is touched; an exhausted one says so") {
+    Cluster c;
+    REQUIRE(c.store->remove({model::Kind::ip_pool, "", "lb"}, std::nullopt));
+    REQUIRE(c.store->remove({model::Kind::ip_pool, "", "lb6"}, std::nullopt));
+    c.put_service("web", kLoadBalancer, "", R"(,"status":{"loadBalancer":{"ingress":[{"ip":"203.0.113.1"}]}})");
+    CHECK(c.pass().problems.empty());
+    CHECK(c.told("web") == Texts{"203.0.113.1"});
+
+    c.put(model::Kind::ip_pool, "", "lb", pool("lb", "192.0.2.0/30", 30));
+    for (int i = 0; i < 4; ++i) {
+        c.put_service(fmt::format("s{}", i), kLoadBalancer);
+    }
+    const auto done = c.pass();
+    CHECK(done.given.size() == 4);
+    REQUIRE(done.problems.size() == 1);
+    CHECK_THAT(done.problems.front(), Catch::Contains("no free address") && Catch::Contains("pool lb has 0 free of 4"));
+    // Pods get nothing out of such a pool, also when theirs is empty.
+    REQUIRE(c.store->remove({model::Kind::ip_pool, "", "p"}, std::nullopt));
+    REQUIRE(c.service.take_changes());
+    CHECK(c.add(bare("a")).answer.error);
+}
+
+TEST_CASE("addresses that Calico's controller gave are kept, used, and not freed for a Service that is not here") {
+    Cluster c;
+    const auto block = [](const char* name) {
+        return fmt::format(
+            R"({{"apiVersion":"projectcalico.org/v3","kind":"IPAMBlock","metadata":{{"name":"192-0-2-0-30"}},"spec":{{"cidr":"192.0.2.0/30",)"
+            R"("affinity":"virtual:load-balancer","strictAffinity":false,"allocations":[null,0,null,null],"unallocated":[0,2,3],)"
+            R"("attributes":[{{"handle_id":"lb-imported","secondary":{{"service":"{}","namespace":"prod","type":"LoadBalancer"}}}}],)"
+            R"("deleted":false,"sequenceNumber":5,"sequenceNumberForAllocation":{{"1":4}}}}}})",
+            name);
+    };
+    c.put(model::Kind::ipam_block, "", "192-0-2-0-30", block("web"));
+    CHECK(c.pass().freed.empty());
+    CHECK(c.allocated() == 1);
+    c.put_service("web", kLoadBalancer);
+    static_cast<void>(c.pass());
+    CHECK(c.told("web") == Texts{"192.0.2.1"});
+    CHECK(c.allocated() == 1);
+}
+
+TEST_CASE("an address that the status tells and nobody holds is allocated again") {
+    Cluster c;
+    c.put_service("web", kLoadBalancer, "", R"(,"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.6"}]}})");
+    static_cast<void>(c.pass());
+    CHECK(c.told("web") == Texts{"192.0.2.6"});
+    CHECK(c.allocated() == 1);
+}
+
+TEST_CASE("whoever holds the lease gives addresses to Services") {
+    Cluster c;
+    c.put_service("web", kLoadBalancer);
+    Chores chores(*c.chores_store, "n1", nullptr);
+    SteadyTime now{};
+    bool given = false;
+    for (int i = 0; i < 10 && !given; ++i) {
+        now += std::chrono::seconds(10);
+        const auto done = chores.run(now, kNow);
+        REQUIRE(done);
+        given = !done->services_given.empty();
+    }
+    CHECK(given);
+    CHECK(c.told("web").size() == 1);
+}
+
+}  // namespace
+}  // namespace manul::ipam
