@@ -134,6 +134,12 @@ Outcome<NodeRelease> release_node(store::Store& store, const std::string& node, 
     std::vector<Change> changes;
     NodeRelease out;
     MANUL_TRY(const StoreSource::Endpoints* endpoints, source.own_endpoints());
+    if (!store.transactional() && !endpoints->empty()) {
+        // The Kubernetes API, where nobody but the kubelet can write a Node back, and Pods outlive it for a time.
+        const auto& [key, endpoint] = *endpoints->begin();
+        return refuse(ErrorCode::try_again, fmt::format("Pods are scheduled to node {} ({}/{}); nothing of it is freed",
+                                                        node, key.ns, endpoint->spec.pod));
+    }
     for (const auto& [key, endpoint] : *endpoints) {
         ++out.endpoints;
         held.handles.insert(handle_id(network_of(*endpoint), attachment_of(*endpoint)));

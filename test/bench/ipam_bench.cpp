@@ -1,6 +1,6 @@
 // Durable allocations on a SQLite store: each answer counts only after its commit, on disk. Beside it, in the same
-// run, what SQLite itself does with the same durability. Then one node with 10,000 pods, and 5,000 nodes that claim
-// four blocks each.
+// run, what SQLite itself does with the same durability; then the same with etcd. Then one node with 10,000 pods, and
+// 5,000 nodes that claim four blocks each.
 
 #include <sqlite3.h>
 #include <unistd.h>
@@ -13,6 +13,7 @@
 #include <ctime>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
@@ -27,6 +28,11 @@
 #include "config/model/block_affinity.hpp"
 #include "config/model/ipam_block.hpp"
 #include "config/store/sqlite.hpp"
+#ifdef MANUL_WITH_ETCD
+#include "config/store/etcd.hpp"
+#include "config/store/etcd/cluster.hpp"
+#include "test/config/etcd_server.hpp"
+#endif
 #include "ipam/pool.hpp"
 #include "ipam/service.hpp"
 
@@ -69,11 +75,9 @@ Request make_request(std::size_t number) {
 }
 
 /// Many callers, one worker that takes all that wait: as manul-ipamd does it.
-bool callers(std::size_t count, std::size_t each) {
-    const Directory directory("callers");
-    const auto store = manul::store::open_sqlite(directory.store());
-    manul::ipam::Service service(*store, {"node", "boot"});
-    if (!store->create({manul::model::Kind::ip_pool, "", "p"}, pool_document("10.0.0.0/16")) || !service.start()) {
+bool callers(manul::store::Store& store, std::size_t count, std::size_t each) {
+    manul::ipam::Service service(store, {"node", "boot"});
+    if (!store.create({manul::model::Kind::ip_pool, "", "p"}, pool_document("10.0.0.0/16")) || !service.start()) {
         return false;
     }
     struct Call {
@@ -137,6 +141,58 @@ bool callers(std::size_t count, std::size_t each) {
                total / static_cast<double>(service.committer().commits()));
     return !failed;
 }
+
+bool callers(std::size_t count, std::size_t each) {
+    const Directory directory("callers");
+    return callers(*manul::store::open_sqlite(directory.store()), count, each);
+}
+
+#ifdef MANUL_WITH_ETCD
+/// What a lone etcd does with the same writes in one transaction, through the client alone.
+bool raw_etcd(const manul::store::EtcdOptions& options, std::size_t transactions, std::size_t allocations_each) {
+    using namespace manul::store::etcd;
+    Cluster cluster(options,
+                    [](const MemberAddress& address, const TlsMaterial& tls) -> manul::Result<std::unique_ptr<Member>> {
+                        MANUL_TRY(const GrpcModule* const module, load_grpc_module());
+                        return module->make_member(address, tls);
+                    });
+    const std::string block(4000, 'b');
+    const std::string small(600, 's');
+    const auto start = Clock::now();
+    for (std::size_t i = 0; i < transactions; ++i) {
+        Txn txn;
+        txn.operations.push_back({Operation::Type::put, options.prefix + "/block", block});
+        for (std::size_t j = 0; j < allocations_each; ++j) {
+            for (const char* kind : {"handle", "endpoint"}) {
+                txn.operations.push_back({Operation::Type::put,
+                                          fmt::format("{}/{}{}", options.prefix, kind, i * allocations_each + j),
+                                          small});
+            }
+        }
+        if (const auto done = cluster.commit(txn); !done) {
+            fmt::print(stderr, "{}\n", done.error().message);
+            return false;
+        }
+    }
+    const double took = seconds(start);
+    fmt::print("raw etcd, {:2} in one transaction: {:6.0f} allocations/s ({:.0f} transactions/s)\n", allocations_each,
+               static_cast<double>(transactions * allocations_each) / took, static_cast<double>(transactions) / took);
+    return true;
+}
+
+bool on_etcd() {
+    const Directory directory("etcd");
+    const manul::test::EtcdCluster server({.directory = directory.path.string()});
+    const auto options = [&](const char* prefix) {
+        return manul::store::EtcdOptions{.endpoints = server.endpoints(), .prefix = prefix};
+    };
+    return raw_etcd(options("/raw1"), 300, 1) && raw_etcd(options("/raw16"), 100, 16) &&
+           callers(*manul::store::open_etcd(options("/one")), 1, 300) &&
+           callers(*manul::store::open_etcd(options("/many")), 16, 150) && raw_etcd(options("/raw"), 100, 16);
+}
+#else
+bool on_etcd() { return true; }
+#endif
 
 /// What SQLite does with three rows of the size of an allocation's (block, handle, endpoint) in one durable
 /// transaction: nothing of ours in it.
@@ -314,6 +370,9 @@ int main(int argc, char** argv) {
     if (wanted("rate")) {
         good = raw_sqlite(500, 1) && raw_sqlite(200, 16) && callers(1, 500) && callers(16, 250) && callers(64, 60);
         good = good && raw_sqlite(200, 16);
+    }
+    if (good && wanted("etcd")) {
+        good = on_etcd();
     }
     if (good && wanted("pods")) {
         good = many_pods(10'000);

@@ -130,7 +130,7 @@ void EtcdCluster::start(int member) {
                                      "--name",
                                      fmt::format("m{}", member),
                                      "--data-dir",
-                                     fmt::format("{}/m{}-{}", directory_.path(), member, generation_),
+                                     fmt::format("{}/m{}-{}", directory(), member, generation_),
                                      "--listen-client-urls",
                                      endpoint(member),
                                      "--advertise-client-urls",
@@ -149,7 +149,7 @@ void EtcdCluster::start(int member) {
                                        "--trusted-ca-file", tls + "/ca.crt", "--client-cert-auth"});
     }
     command.insert(command.end(), options_.arguments.begin(), options_.arguments.end());
-    process.pid = spawn(command, fmt::format("{}/m{}.log", directory_.path(), member));
+    process.pid = spawn(command, fmt::format("{}/m{}.log", directory(), member));
     for (int i = 0; i < 300 && !listens(process.client_port); ++i) {
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
         if (::waitpid(process.pid, nullptr, WNOHANG) == process.pid) {
@@ -165,13 +165,17 @@ void EtcdCluster::replace() {
     start(0);
 }
 
+const std::string& EtcdCluster::directory() const {
+    return options_.directory.empty() ? directory_.path() : options_.directory;
+}
+
 bool EtcdCluster::control(const std::string& arguments) const {
     const std::string& tls = options_.tls_directory;
     const std::string certificates =
         tls.empty() ? "" : fmt::format("--cacert {0}/ca.crt --cert {0}/client.crt --key {0}/client.key ", tls);
     const std::string command =
         fmt::format("ETCDCTL_API=3 timeout 20 etcdctl --endpoints {} {}{} >>{}/control.log 2>&1", endpoint(0),
-                    certificates, arguments, directory_.path());
+                    certificates, arguments, directory());
     return std::system(command.c_str()) == 0;  // NOLINT(cert-env33-c): a test's own words
 }
 

@@ -17,6 +17,7 @@ public:
         int members = 1;
         std::string tls_directory = {};           ///< with ca.crt, server.crt, server.key: TLS and client certificates
         std::vector<std::string> arguments = {};  ///< further ones for each member
+        std::string directory = {};               ///< for the data; empty: one of its own, in memory
     };
     EtcdCluster() : EtcdCluster(Options{}) {}
     explicit EtcdCluster(Options options);
@@ -46,6 +47,8 @@ private:
         std::uint16_t peer_port = 0;
         pid_t pid = -1;
     };
+    [[nodiscard]] const std::string& directory() const;
+
     Options options_;
     ScratchDirectory directory_;
     std::vector<Process> members_;

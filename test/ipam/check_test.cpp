@@ -11,6 +11,7 @@
 #include <catch2/catch.hpp>
 
 #include "ipam/check_report.hpp"
+#include "ipam/load_balancer.hpp"
 #include "ipam/repair.hpp"
 #include "ipam/split.hpp"
 #include "ipam/tunnels.hpp"
@@ -212,6 +213,31 @@ TEST_CASE("nothing is called releasable while something cannot be read, or anoth
     damaged.inventory.users.erase(ip("10.0.0.1"));
     damaged.block(1).allocations[3] = 77;  // whose handle may that be?
     CHECK(repairs(damaged) == 0);
+}
+
+TEST_CASE("addresses of Services are no leaks: while the Service exists, and where Calico's controller gave them") {
+    Cluster cluster;
+    Pool pool = make_pool("lb", "192.0.2.0/28", 30);
+    pool.uses = {model::AllowedUse::load_balancer};
+    cluster.inventory.pools.push_back(pool);
+    Block block = Block::make(prefix("192.0.2.0/30"), "virtual:load-balancer", kNow, 5);
+    const auto give = [&](const std::string& handle, const std::string& name) {
+        Owner service;
+        service.handle = handle;
+        service.attributes = service_attributes("prod", name, kNow);
+        REQUIRE(block.allocate(std::make_shared<const Owner>(std::move(service)), nullptr));
+        cluster.inventory.handles.push_back({handle, {{prefix("192.0.2.0/30"), 1}}});
+    };
+    give(service_handle("prod", "web"), "web");
+    give("lb-of-calico", "unknown");
+    cluster.inventory.services = {"prod/web"};
+    cluster.inventory.blocks.push_back(block.to_model());
+    cluster.inventory.affinities.push_back(
+        {{"load-balancer", prefix("192.0.2.0/30"), model::AffinityState::confirmed, model::AffinityType::virtual_},
+         kNow});
+    CHECK(cluster.problems().empty());
+    cluster.inventory.services.clear();
+    CHECK(cluster.problems() == Names{"leakedAddress"});  // ours, of a Service that is gone
 }
 
 TEST_CASE("what two looks do not both see is no problem") {

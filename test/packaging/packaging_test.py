@@ -34,6 +34,8 @@ class Installed(unittest.TestCase):
         wanted = {"manulctl": "bin", "manul-bgpd": "sbin", "manul-felix": "sbin", "manul-ipamd": "sbin", "manul": "cni",
                   "manul-store-kubernetes.so": "manul", "manul-serve.so": "manul", "manul.target": "system", "manul-felix.service": "system",
                   "manulctl.1": "man1", "manul.yaml.5": "man5", "manul-bgpd.8": "man8", "manul.yaml": "manul"}
+        if list(BUILD.glob("config/store/manul-store-etcd.so")):
+            wanted["manul-store-etcd.so"] = "manul"
         for name, folder in wanted.items():
             matches = [p for p in pathlib.Path(self.directory.name).rglob(name) if p.parent.name == folder]
             self.assertTrue(matches, f"{name} is not installed in a folder {folder}")

@@ -317,7 +317,7 @@ private:
         const json::object patch{{"metadata", json::object{{"resourceVersion", revision}}},
                                  {"status", object_at(document, "status")}};
         MANUL_TRY(json::object answer,
-                  api_->write("PATCH", place.object(key.ns, key.name) + "/status", {}, patch, kMergePatch));
+                  session_.api().write("PATCH", place.object(key.ns, key.name) + "/status", {}, patch, kMergePatch));
         return to_object(*to_document(key.kind, place, std::move(answer)));
     }
 
