@@ -88,8 +88,6 @@ struct Hub::Client {
     std::int64_t ends = 0;    ///< time
     std::int64_t marked = 0;  ///< time of the last bookmark
     bool sent_columns = false;
-    std::int64_t progress = 0;  ///< everything up to it was offered to it
-    bool caught_up = false;     ///< what is replayed it has had
 
     [[nodiscard]] bool is_plain() const {
         return request.selection.empty() && !request.visible && !request.rendering.table;
@@ -110,11 +108,11 @@ struct Hub::Client {
 };
 
 struct Hub::Feed {
+    FeedId id = 0;
     model::Kind kind{};
     std::unique_ptr<store::Watch> upstream;
-    std::int64_t start = 0;  ///< every event after it is among `entries`
-    std::int64_t newest = 0;
-    std::int64_t replayed_to = 0;  ///< what comes up to here came before, from a watch that was begun again
+    std::int64_t start = 0;   ///< every event after it is among `entries`, or is still to come
+    std::int64_t newest = 0;  ///< of the events that came
     std::deque<Entry> entries;
     std::map<model::Key, std::pair<std::int64_t, DocumentPtr>> objects;
     std::vector<Client> clients;
@@ -128,64 +126,56 @@ Hub::~Hub() = default;
 
 std::size_t Hub::client_count() const noexcept {
     std::size_t count = 0;
-    for (const auto& [kind, feed] : feeds_) {
+    for (const auto& [id, feed] : feeds_) {
         count += feed->clients.size();
     }
     return count;
 }
 
-store::StoreResult<void> Hub::open(Feed& feed, std::int64_t revision) {
-    const store::WatchStart start{feed.kind, std::to_string(revision)};
-    MANUL_TRY(std::unique_ptr<store::Watch> upstream, store_.watch(std::span(&start, 1)));
-    if (feed.upstream) {
-        hooks_.unfollow(feed.kind);
+store::StoreResult<Hub::Feed*> Hub::open(model::Kind kind, std::int64_t start) {
+    auto feed = std::make_unique<Feed>();
+    feed->id = ++last_id_;
+    feed->kind = kind;
+    feed->start = start;
+    feed->newest = start;
+    // What objects were, so that clients with selectors can be told when one leaves their selection.
+    MANUL_TRY(store::Listing listing, store_.list({.kind = kind, .ns = {}, .name_prefix = {}}));
+    for (store::Object& object : listing.items) {
+        feed->objects[std::move(object.key)] = {number(object.revision), std::move(object.document)};
     }
-    feed.upstream = std::move(upstream);
-    feed.start = revision;
-    feed.entries.clear();
-    hooks_.follow(feed.kind, feed.upstream->fd());
-    return {};
+    const store::WatchStart from{kind, std::to_string(start)};
+    MANUL_TRY(feed->upstream, store_.watch(std::span(&from, 1)));
+    hooks_.follow(feed->id, feed->upstream->fd());
+    Feed* const out = feed.get();
+    feeds_[out->id] = std::move(feed);
+    return take(*out) ? out : nullptr;
 }
 
 store::StoreResult<Hub::Feed*> Hub::feed_for(model::Kind kind, std::int64_t revision) {
-    if (const auto found = feeds_.find(kind); found != feeds_.end()) {
-        Feed& feed = *found->second;
-        if (revision < feed.start) {
-            feed.replayed_to = feed.newest;
-            MANUL_CHECK(open(feed, revision));
-            for (Client& client : feed.clients) {
-                client.after = std::max(client.after, client.progress);
-                client.caught_up = client.progress >= feed.newest;
-            }
+    std::size_t count = 0;
+    for (const auto& [id, feed] : feeds_) {
+        if (feed->kind == kind && feed->start <= revision) {
+            return feed.get();
         }
-        return &feed;
+        count += feed->kind == kind ? 1U : 0U;
     }
-    auto feed = std::make_unique<Feed>();
-    feed->kind = kind;
-    // What objects were, so that clients with selectors can be told when one leaves their selection.
-    MANUL_TRY(const store::Listing listing, store_.list({.kind = kind, .ns = {}, .name_prefix = {}}));
-    for (const store::Object& object : listing.items) {
-        feed->objects[object.key] = {number(object.revision), object.document};
+    const auto gone = [] {
+        return std::unexpected(store::StoreError{.code = store::StoreError::Code::compacted,
+                                                 .message = "too old resource version; list again",
+                                                 .details = {}});
+    };
+    if (count >= limits_.feeds) {
+        return gone();
     }
-    feed->newest = number(listing.revision);
-    feed->replayed_to = feed->newest;
-    // Other clients come back too, after a restart all of them, and not all from the same revision.
-    MANUL_CHECK(open(*feed, std::max<std::int64_t>(std::min(revision, feed->newest) - limits_.lookback, 0)));
-    Feed* const out = feed.get();
-    feeds_[kind] = std::move(feed);
-    take(*out);
-    if (!feeds_.contains(kind)) {  // so far back the store cannot go
-        auto again = std::make_unique<Feed>();
-        again->kind = kind;
-        for (const store::Object& object : listing.items) {
-            again->objects[object.key] = {number(object.revision), object.document};
+    if (count == 0 && !no_lookback_.contains(kind)) {
+        // Other clients come back too, after a restart all of them, and not all from the same revision.
+        MANUL_TRY(Feed* const feed, open(kind, std::max<std::int64_t>(revision - limits_.lookback, 0)));
+        if (feed != nullptr) {
+            return feed;
         }
-        again->newest = number(listing.revision);
-        again->replayed_to = again->newest;
-        MANUL_CHECK(open(*again, revision));
-        feeds_[kind] = std::move(again);
     }
-    return feeds_[kind].get();
+    MANUL_TRY(Feed* const feed, open(kind, revision));
+    return feed != nullptr ? store::StoreResult<Feed*>(feed) : gone();
 }
 
 void Hub::add(WatchRequest request, std::shared_ptr<Stream> stream, std::int64_t now) {
@@ -197,7 +187,7 @@ void Hub::add(WatchRequest request, std::shared_ptr<Stream> stream, std::int64_t
             event_text("ERROR", to_json(problem_of(feed.error(), {kind, {}, {}})))));
         return stream->finish();
     }
-    Client client{.request = std::move(request), .stream = std::move(stream), .after = revision, .progress = revision};
+    Client client{.request = std::move(request), .stream = std::move(stream), .after = revision};
     client.ends = now + client.request.timeout_seconds;
     client.marked = now;
     for (const std::string& document : client.request.initial) {
@@ -211,9 +201,7 @@ void Hub::add(WatchRequest request, std::shared_ptr<Stream> stream, std::int64_t
         if (entry.revision > revision) {
             deliver(client, entry);
         }
-        client.progress = std::max(client.progress, entry.revision);
     }
-    client.caught_up = client.progress >= (*feed)->newest;
     (*feed)->clients.push_back(std::move(client));
     take(**feed);  // where the store can tell at once what happened since, there is no waiting
 }
@@ -245,15 +233,15 @@ void Hub::deliver(Client& client, Entry& entry) const {
     }
 }
 
-void Hub::append(Feed& feed, store::Event event) {
+void Hub::append(Feed& feed, store::Event event) const {
     Entry entry;
     entry.revision = number(event.object.revision);
     entry.key = event.object.key;
     entry.document = std::move(event.object.document);
     const bool removed = event.type == store::Event::Type::removed;
     const auto known = feed.objects.find(entry.key);
-    const bool newer = known != feed.objects.end() && known->second.first < entry.revision;
-    const bool replayed = entry.revision <= feed.replayed_to && !newer;
+    // What happened before the list that the feed began with changes nothing of what is known since.
+    const bool newer = known == feed.objects.end() || known->second.first < entry.revision;
     if (known != feed.objects.end() && newer) {
         entry.previous = known->second.second;
     }
@@ -263,21 +251,17 @@ void Hub::append(Feed& feed, store::Event event) {
                              : std::make_shared<const std::string>(bare_document(entry.key, event.object.revision));
     }
     entry.type = removed ? "DELETED" : entry.previous ? "MODIFIED" : "ADDED";
-    if (!replayed) {
-        if (removed) {
-            feed.objects.erase(entry.key);
-        } else {
-            feed.objects[entry.key] = {entry.revision, entry.document};
-        }
+    if (removed && newer) {
+        feed.objects.erase(entry.key);
+    } else if (newer) {
+        feed.objects[entry.key] = {entry.revision, entry.document};
     }
     feed.newest = std::max(feed.newest, entry.revision);
     feed.entries.push_back(std::move(entry));
     for (Client& client : feed.clients) {
-        Entry& latest = feed.entries.back();
-        if (!(replayed && client.caught_up) && latest.revision > client.after) {
-            deliver(client, latest);
+        if (feed.newest > client.after) {
+            deliver(client, feed.entries.back());
         }
-        client.progress = std::max(client.progress, latest.revision);
     }
     if (feed.entries.size() > limits_.events) {
         feed.start = feed.entries.front().revision;
@@ -288,14 +272,15 @@ void Hub::append(Feed& feed, store::Event event) {
     }
 }
 
-void Hub::take(Feed& feed) {
+bool Hub::take(Feed& feed) {
     auto events = feed.upstream->take();
     if (!events) {
-        return;  // the watch goes on by itself
+        return true;  // the watch goes on by itself
     }
     for (store::Event& event : *events) {
         if (event.type == store::Event::Type::resync) {
-            return end_all(feed);
+            end(feed);
+            return false;
         }
         append(feed, std::move(event));
     }
@@ -304,38 +289,40 @@ void Hub::take(Feed& feed) {
             client.stream->abort();
         }
     }
+    return true;
 }
 
-void Hub::readable(model::Kind kind) {
-    if (const auto found = feeds_.find(kind); found != feeds_.end()) {
+void Hub::readable(FeedId id) {
+    if (const auto found = feeds_.find(id); found != feeds_.end()) {
         take(*found->second);
     }
 }
 
-void Hub::end_all(Feed& feed) {
+void Hub::end(Feed& feed) {
     const auto gone = std::make_shared<const std::string>(
         event_text("ERROR", to_json(expired("too old resource version: the events after it are gone; list again"))));
     for (Client& client : feed.clients) {
         client.stream->write(gone);
         client.stream->finish();
     }
-    close(feed.kind);
+    no_lookback_.insert(feed.kind);
+    close(feed.id);
 }
 
-void Hub::close(model::Kind kind) {
-    hooks_.unfollow(kind);
-    feeds_.erase(kind);
+void Hub::close(FeedId id) {
+    hooks_.unfollow(id);
+    feeds_.erase(id);
 }
 
 void Hub::tick(std::int64_t now) {
-    std::vector<model::Kind> idle;
-    for (const auto& [kind, feed] : feeds_) {
+    std::vector<FeedId> idle;
+    for (const auto& [id, feed] : feeds_) {
         for (Client& client : feed->clients) {
             const bool ends = now >= client.ends;
             if (client.request.bookmarks && (ends || now - client.marked >= limits_.bookmark_seconds)) {
                 client.marked = now;
                 client.stream->write(std::make_shared<const std::string>(
-                    bookmark_text(kind, std::max(feed->newest, client.after), false)));
+                    bookmark_text(feed->kind, std::max(feed->newest, client.after), false)));
             }
             if (ends) {
                 client.stream->finish();
@@ -346,11 +333,11 @@ void Hub::tick(std::int64_t now) {
         if (!feed->clients.empty()) {
             feed->idle_since = now;
         } else if (now - feed->idle_since > limits_.idle_feed_seconds) {
-            idle.push_back(kind);
+            idle.push_back(id);
         }
     }
-    for (const model::Kind kind : idle) {
-        close(kind);
+    for (const FeedId id : idle) {
+        close(id);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,9 @@
 ///   store ── one watch a kind ──▶ Feed: the newest events, and each object's newest version ──▶ clients
 ///
 /// An event is put into JSON once and shared by all clients that get it as it is; only those with a selector, a table
-/// or rights on some tiers have their own look at it. A client may begin anywhere in what the feed remembers; when it
-/// asks for something older, the feed's own watch is begun again from there, as long as the store can. Who reads too
-/// slowly is cut off, and comes back from where it was.
+/// or rights on some tiers have their own look at it. A client may begin anywhere in what a feed remembers; for one
+/// that asks for something older a second feed is begun from there, which later clients share, and which ends alone
+/// when the store cannot go back so far. Who reads too slowly is cut off, and comes back from where it was.
 ///
 /// Invariant: each client gets every event after its revision exactly once, in the order of commits.
 namespace manul::serve {
@@ -34,14 +35,17 @@ struct HubLimits {
     std::int64_t bookmark_seconds = 60;
     std::int64_t idle_feed_seconds = 300;  ///< a feed without clients is given up
     std::int64_t lookback = 1000;          ///< how far before the first client's revision a feed begins
+    std::size_t feeds = 8;                 ///< of one kind; who is older than all of them lists again
 };
 
 class Hub {
 public:
+    using FeedId = std::uint64_t;
+
     /// Told when a feed's descriptor is to be waited for (then `readable`), and when no longer.
     struct Hooks {
-        std::function<void(model::Kind, int fd)> follow;
-        std::function<void(model::Kind)> unfollow;
+        std::function<void(FeedId, int fd)> follow;
+        std::function<void(FeedId)> unfollow;
     };
 
     Hub(store::Store& store, Hooks hooks, HubLimits limits = {});
@@ -52,7 +56,7 @@ public:
     /// From now on the stream gets the watch's events. `now`: seconds, of any clock.
     void add(WatchRequest request, std::shared_ptr<Stream> stream, std::int64_t now);
     /// The feed's descriptor is readable.
-    void readable(model::Kind kind);
+    void readable(FeedId id);
     /// To be called about once a second: ends, bookmarks, feeds that nobody needs.
     void tick(std::int64_t now);
 
@@ -65,17 +69,21 @@ private:
     struct Feed;
 
     [[nodiscard]] store::StoreResult<Feed*> feed_for(model::Kind kind, std::int64_t revision);
-    [[nodiscard]] store::StoreResult<void> open(Feed& feed, std::int64_t revision);
-    void take(Feed& feed);
-    void append(Feed& feed, store::Event event);
+    /// A feed of every event after `start`; null when the store says at once that it cannot go back so far.
+    [[nodiscard]] store::StoreResult<Feed*> open(model::Kind kind, std::int64_t start);
+    /// False when the feed ended and is gone.
+    bool take(Feed& feed);
+    void append(Feed& feed, store::Event event) const;
     void deliver(Client& client, Entry& entry) const;
-    void end_all(Feed& feed);
-    void close(model::Kind kind);
+    void end(Feed& feed);
+    void close(FeedId id);
 
     store::Store& store_;
     Hooks hooks_;
     HubLimits limits_;
-    std::map<model::Kind, std::unique_ptr<Feed>> feeds_;
+    std::map<FeedId, std::unique_ptr<Feed>> feeds_;
+    std::set<model::Kind> no_lookback_;  ///< the store did not remember as much as `lookback`
+    FeedId last_id_ = 0;
 };
 
 }  // namespace manul::serve

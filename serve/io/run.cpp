@@ -310,8 +310,8 @@ public:
         rights_ = std::make_unique<RightsKeeper>(daemon_.io(), *store_);
         create_roles();
         rights_->check();
-        hub_ = std::make_unique<Hub>(*store_, Hub::Hooks{[this](model::Kind kind, int fd) { follow(kind, fd); },
-                                                         [this](model::Kind kind) { followed_.erase(kind); }});
+        hub_ = std::make_unique<Hub>(*store_, Hub::Hooks{[this](Hub::FeedId id, int fd) { follow(id, fd); },
+                                                         [this](Hub::FeedId id) { followed_.erase(id); }});
         MANUL_CHECK(files_.read_tokens());
         files_.remember();
         MANUL_TRY(const Listen listen, parse_listen(settings_.serve.listen));
@@ -400,8 +400,8 @@ private:
         };
     }
 
-    void follow(model::Kind kind, int fd) {
-        followed_[kind] = std::make_unique<ReadableWatch>(daemon_.io(), fd, [this, kind] { hub_->readable(kind); });
+    void follow(Hub::FeedId id, int fd) {
+        followed_[id] = std::make_unique<ReadableWatch>(daemon_.io(), fd, [this, id] { hub_->readable(id); });
     }
 
     void tick() {
@@ -423,7 +423,7 @@ private:
     std::atomic<bool> audit_failed_ = false;
     std::unique_ptr<RightsKeeper> rights_;
     PageCache pages_;
-    std::map<model::Kind, std::unique_ptr<ReadableWatch>> followed_;
+    std::map<Hub::FeedId, std::unique_ptr<ReadableWatch>> followed_;
     std::unique_ptr<Hub> hub_;
     std::vector<std::unique_ptr<RequestWorker>> workers_;
     std::size_t next_worker_ = 0;

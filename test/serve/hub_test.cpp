@@ -81,15 +81,15 @@ struct Fixture {
     std::shared_ptr<store::MemoryDatabase> database;
     CountingStore store;
     Client client;
-    std::map<model::Kind, int> followed;
+    std::map<serve::Hub::FeedId, int> followed;
     serve::Hub hub;
 
     explicit Fixture(store::MemoryOptions options = {}, serve::HubLimits limits = {})
         : database(store::make_memory_database(options)),
           store(store::make_memory(database)),
           hub(store,
-              {[this](model::Kind kind, int fd) { followed[kind] = fd; },
-               [this](model::Kind kind) { followed.erase(kind); }},
+              {[this](serve::Hub::FeedId id, int fd) { followed[id] = fd; },
+               [this](serve::Hub::FeedId id) { followed.erase(id); }},
               limits) {
         client.store = store::make_memory(database);
     }
@@ -107,11 +107,16 @@ struct Fixture {
         const model::Key key{model::Kind::global_network_set, "", name};
         REQUIRE((client.store->get(key) ? client.store->update(key, network_set(name, labels), std::nullopt)
                                         : client.store->create(key, network_set(name, labels))));
-        hub.readable(model::Kind::global_network_set);
+        take();
+    }
+    void take() {
+        for (const auto& [id, fd] : std::map(followed)) {
+            hub.readable(id);
+        }
     }
     void remove(const std::string& name) {
         REQUIRE(client.store->remove({model::Kind::global_network_set, "", name}, std::nullopt));
-        hub.readable(model::Kind::global_network_set);
+        take();
     }
 };
 
@@ -154,19 +159,23 @@ TEST_CASE("a client comes back from anywhere that the store remembers", "[serve]
     }
 }
 
-TEST_CASE("what the store forgot is gone for clients too", "[serve]") {
+TEST_CASE("what the store forgot is gone for who asks for it, and for nobody else", "[serve]") {
     Fixture fixture({.change_log_limit = 5});
     fixture.put("a");
     const std::string early = fixture.revision();
+    const auto present = fixture.watch("resourceVersion=" + early);
     for (int i = 0; i < 20; ++i) {
         fixture.put("a", "v" + std::to_string(i));
     }
-    const auto late = fixture.watch("resourceVersion=" + early);
+    CHECK(present->take().size() == 20);
+    const auto late = fixture.watch("resourceVersion=0" + std::to_string(std::stoi(early) - 1));
     CHECK(late->take() == Events{"ERROR"});
     CHECK(late->finished);
+    CHECK_FALSE(present->finished);
     const auto fresh = fixture.watch("resourceVersion=" + fixture.revision());
     fixture.put("b");
     CHECK(fresh->take() == Events{"ADDED b"});
+    CHECK(present->take() == Events{"ADDED b"});
 }
 
 TEST_CASE("an object that leaves a selection is told as deleted, one that enters as added", "[serve]") {
