@@ -17,7 +17,7 @@ namespace {
 constexpr std::uint8_t kSingleHopTtl = 255;
 
 bool same_path(const SessionConfig& a, const SessionConfig& b) {
-    return a.local == b.local && a.interface == b.interface && a.single_hop == b.single_hop;
+    return a.local == b.local && a.single_hop == b.single_hop;
 }
 
 }  // namespace
@@ -108,9 +108,7 @@ Sessions::Entry* Sessions::find(const Arrival& arrival, const ControlPacket& pac
     if (found == sessions_.end()) {
         return nullptr;
     }
-    const SessionConfig& config = found->second.config;
-    const bool other_link = config.interface != 0 && config.interface != arrival.interface;
-    return config.single_hop == arrival.single_hop && !other_link ? &found->second : nullptr;
+    return found->second.config.single_hop == arrival.single_hop ? &found->second : nullptr;
 }
 
 void Sessions::receive(const Arrival& arrival, Time now, Actions& actions) {

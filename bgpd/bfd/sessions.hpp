@@ -17,9 +17,8 @@ namespace manul::bgp::bfd {
 
 /// What BFD watches: the way to one BGP neighbour.
 struct SessionConfig {
-    net::Ip remote;
+    net::Ip remote;                ///< with scope, if it is link-local
     std::optional<net::Ip> local;  ///< source address; absent: the kernel's choice
-    std::uint32_t interface = 0;   ///< index, for link-local neighbours; 0: any
     bool single_hop = true;        ///< RFC 5881, else RFC 5883
     SessionSettings settings;
 
@@ -28,8 +27,7 @@ struct SessionConfig {
 
 /// One datagram, as it came from the socket of a port.
 struct Arrival {
-    net::Ip source;
-    std::uint32_t interface = 0;
+    net::Ip source;  ///< with scope, if it is link-local
     std::uint8_t ttl = 0;
     bool single_hop = true;  ///< port 3784, else 4784
     ByteView data;

@@ -1,5 +1,7 @@
 #include "bgpd/bmp/message.hpp"
 
+#include "net/scoped.hpp"
+
 #include <algorithm>
 #include <cstddef>
 
@@ -68,7 +70,7 @@ public:
             }
             writer_.u32(address.v4().value());
         } else {
-            writer_.bytes(address.v6().bytes());
+            writer_.bytes(net::without_scope(address).v6().bytes());
         }
     }
     void text(std::uint16_t type, std::string_view text) {

@@ -154,7 +154,7 @@ struct Connection::Machine {
         wait_for_retry(failed);
     }
     void open_sent(const OpenReceived& received) {
-        const auto negotiated = wire::negotiate(settings.open, received.open, settings.peer_as);
+        const auto negotiated = wire::negotiate(settings.open, received.open, settings.peer_as, settings.needs_role);
         if (!negotiated) {
             return send_error(negotiated.error());
         }

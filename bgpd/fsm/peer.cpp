@@ -220,7 +220,7 @@ void Peer::on(const event::Tick&, TimePoint now, Actions& actions) {
 
 void Peer::on_open(Direction direction, const wire::Open& open, TimePoint now, Actions& actions) {
     const Direction rival = other(direction);
-    const bool acceptable = wire::negotiate(settings_.open, open, settings_.peer_as).has_value();
+    const bool acceptable = wire::negotiate(settings_.open, open, settings_.peer_as, settings_.needs_role).has_value();
     if (acceptable && state(direction) == State::open_sent) {
         switch (state(rival)) {
             case State::established:  // RFC 4271 section 6.8: the established one is kept

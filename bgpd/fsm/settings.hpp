@@ -36,6 +36,7 @@ struct PeerSettings {
     wire::Open open;
     std::optional<net::Asn> peer_as;                 ///< empty: any (dynamic peers)
     std::optional<std::uint16_t> keepalive_seconds;  ///< shorter than a third of the hold time
+    bool needs_role = false;                         ///< the peer must announce a role (RFC 9234, strict mode)
     bool passive = false;                            ///< never connect, only accept (event 4)
     Timing timing;
 };

@@ -62,8 +62,7 @@ Result<UniqueFd> open_bfd_receiver(net::Family family, bool single_hop) {
     }
     const bool v4 = family == net::Family::v4;
     const bool done =
-        v4 ? set(fd->get(), IPPROTO_IP, IP_RECVTTL, 1) && set(fd->get(), IPPROTO_IP, IP_PKTINFO, 1)
-           : set(fd->get(), IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1) && set(fd->get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+        v4 ? set(fd->get(), IPPROTO_IP, IP_RECVTTL, 1) : set(fd->get(), IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
     if (!done) {
         return std::unexpected(failed("BFD socket"));
     }
@@ -86,14 +85,14 @@ Result<UniqueFd> open_bfd_sender(const bfd::SessionConfig& session) {
     bool bound = false;
     for (std::uint32_t i = 0; i < kSourcePorts && !bound; ++i) {
         const auto port = static_cast<std::uint16_t>(kFirstSourcePort + (start + i) % kSourcePorts);
-        const SocketAddress address = to_socket_address({local, port}, session.interface);
+        const SocketAddress address = to_socket_address({local, port});
         bound = ::bind(fd->get(), address.get(), address.size) == 0;
         if (!bound && errno != EADDRINUSE) {
             return std::unexpected(failed(("BFD source address " + local.to_string()).c_str()));
         }
     }
     const std::uint16_t port = session.single_hop ? kBfdSingleHopPort : kBfdMultihopPort;
-    const SocketAddress remote = to_socket_address({session.remote, port}, session.interface);
+    const SocketAddress remote = to_socket_address({session.remote, port});
     if (::connect(fd->get(), remote.get(), remote.size) != 0) {
         return std::unexpected(failed(("BFD neighbour " + session.remote.to_string()).c_str()));
     }
@@ -126,14 +125,6 @@ std::optional<BfdDatagram> receive_bfd(int fd) {
             int ttl = 0;
             std::memcpy(&ttl, CMSG_DATA(part_of), sizeof ttl);
             datagram.ttl = static_cast<std::uint8_t>(ttl);
-        } else if (part_of->cmsg_level == IPPROTO_IP && part_of->cmsg_type == IP_PKTINFO) {
-            in_pktinfo info{};
-            std::memcpy(&info, CMSG_DATA(part_of), sizeof info);
-            datagram.interface = static_cast<std::uint32_t>(info.ipi_ifindex);
-        } else if (part_of->cmsg_level == IPPROTO_IPV6 && part_of->cmsg_type == IPV6_PKTINFO) {
-            in6_pktinfo info{};
-            std::memcpy(&info, CMSG_DATA(part_of), sizeof info);
-            datagram.interface = info.ipi6_ifindex;
         }
     }
     return datagram;

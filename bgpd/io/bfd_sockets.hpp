@@ -16,7 +16,7 @@ namespace manul::bgp::io {
 inline constexpr std::uint16_t kBfdSingleHopPort = 3784;
 inline constexpr std::uint16_t kBfdMultihopPort = 4784;
 
-/// Receives on all addresses of one family, with the TTL and the interface of each datagram.
+/// Receives on all addresses of one family, with the TTL of each datagram.
 [[nodiscard]] Result<UniqueFd> open_bfd_receiver(net::Family family, bool single_hop);
 
 /// Sends to one neighbour with TTL 255 from a source port of 49152 to 65535 that no other session uses (RFC 5881
@@ -27,7 +27,6 @@ struct BfdDatagram {
     static constexpr std::size_t kCapacity = 128;  ///< more than any packet without authentication needs
 
     net::Ip source;
-    std::uint32_t interface = 0;
     std::uint8_t ttl = 0;
     std::array<std::uint8_t, kCapacity> data{};
     std::size_t size = 0;

@@ -124,7 +124,6 @@ void BfdThread::Impl::receive(const Receiver& receiver, Clock::time_point now) {
             return;
         }
         sessions.receive({.source = datagram->source,
-                          .interface = datagram->interface,
                           .ttl = datagram->ttl,
                           .single_hop = receiver.single_hop,
                           .data = ByteView(datagram->data).first(datagram->size)},

@@ -19,6 +19,7 @@
 #include "base/http_status.hpp"
 #include "base/log.hpp"
 #include "bgpd/fsm/event.hpp"
+#include "bgpd/io/address_text.hpp"
 #include "bgpd/io/datastore.hpp"
 #include "bgpd/io/engine.hpp"
 #include "bgpd/io/messages.hpp"
@@ -29,6 +30,7 @@
 #include "bgpd/io/password.hpp"
 #include "bgpd/io/session_report.hpp"
 #include "bgpd/io/show.hpp"
+#include "bgpd/io/tcp_ao.hpp"
 #include "bgpd/speaker/configuration.hpp"
 #include "bgpd/speaker/originate.hpp"
 #include "bgpd/speaker/peers.hpp"
@@ -48,6 +50,7 @@ constexpr std::int64_t kNodeRefreshUs = 30'000'000;
 constexpr std::size_t kSlotsACount = 4096;
 constexpr std::int64_t kCountPauseUs = 2'000;
 constexpr std::int64_t kCountAgainUs = 5'000'000;
+constexpr std::int64_t kPasswordsUs = 3'000'000;
 constexpr std::int64_t kSettleUs = 2'000;  // several writes of one change come in several groups
 
 /// SIGTERM means restart: kernel routes stay in force, and peers are told in a way that lets them keep ours (RFC 4724,
@@ -68,6 +71,7 @@ public:
                      [this] { apply_.armed() ? void() : apply_.after_us(kSettleUs); }),
           apply_(daemon_.io(), [this] { apply(); }),
           node_(daemon_.io(), [this] { refresh_node(); }),
+          passwords_(daemon_.io(), [this] { check_passwords(); }),
           count_sent_(daemon_.io(), [this] { count_sent(); }) {}
 
     int run() {
@@ -88,6 +92,7 @@ public:
         }
         refresh_node();
         datastore_.start();
+        passwords_.after_us(kPasswordsUs);
         daemon_.ready();
         return daemon_.run();
     }
@@ -170,6 +175,8 @@ private:
         auto configuration = speaker::make_configuration(datastore_.peer_resources());
         configuration.program_kernel = settings_.bgpd_kernel;
         look_up_passwords(configuration, datastore_.secrets());
+        password_files_ = password_files(configuration);
+        require_ao(configuration, ao_obstacle_);
         if (!configuration_ || *configuration_ != configuration) {
             for (const std::string& finding : configuration.findings) {
                 if (!configuration_ ||
@@ -192,6 +199,14 @@ private:
         write_report();
     }
 
+    /// Files of passwords are changed without anybody telling.
+    void check_passwords() {
+        passwords_.after_us(kPasswordsUs);
+        if (configuration_ && password_files(*configuration_) != password_files_) {
+            apply();
+        }
+    }
+
     void configure_dump() {
         const auto& dump = configuration_->table_dump;
         dump_.configure(dump ? std::optional(MrtDump::Plan{.path = dump->path,
@@ -202,18 +217,18 @@ private:
     }
 
     void on_peer(const speaker::PeerStatus& status, bool removed) {
-        auto& was_up = up_[status.address];
+        auto& was_up = up_[status.id];
         const bool is_up = status.state == fsm::State::established && !removed;
         if (is_up != std::exchange(was_up, is_up)) {
             if (is_up) {
-                log::emit(kSessionUp, status.address.to_string(), status.name);
+                log::emit(kSessionUp, address_text(status), status.name);
             } else {
-                log::emit(kSessionDown, status.address.to_string(), status.name,
+                log::emit(kSessionDown, address_text(status), status.name,
                           removed ? std::string("no longer configured") : status.last_error);
             }
         }
         if (removed) {
-            up_.erase(status.address);
+            up_.erase(status.id);
         }
         sessions_.changed(status, removed);
         write_report();
@@ -255,6 +270,7 @@ private:
     Datastore datastore_;
     Timer apply_;
     Timer node_;
+    Timer passwords_;
     Timer count_sent_;
     std::optional<speaker::Cursor> count_from_;
     SentByPeer counting_;
@@ -264,7 +280,9 @@ private:
     std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
     std::chrono::steady_clock::time_point reconfigured_ = started_;
     std::string node_problem_;
-    std::map<net::Ip, bool> up_;
+    std::string password_files_;
+    std::string ao_obstacle_ = ao_obstacle();
+    std::map<std::string, bool> up_;  ///< by PeerStatus::id
     std::shared_ptr<const speaker::Configuration> configuration_;
     std::shared_ptr<const std::vector<speaker::LocalRoute>> routes_;
 };

@@ -15,10 +15,14 @@
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "base/unique_fd.hpp"
+#include "bgpd/io/address_text.hpp"
 #include "bgpd/io/messages.hpp"
 #include "bgpd/io/tcp.hpp"
 #include "bgpd/speaker/action.hpp"
 #include "bgpd/speaker/event.hpp"
+#include "bgpd/speaker/neighbours.hpp"
+#include "net/ip.hpp"
+#include "net/scoped.hpp"
 
 namespace manul::bgp::io {
 namespace {
@@ -33,7 +37,10 @@ Engine::Engine(boost::asio::io_context& io, bool program_kernel, OnPeer on_peer)
     : on_peer_(std::move(on_peer)),
       connections_([this](speaker::ConnectionId id, ByteView data) { return received(id, data); },
                    [this](speaker::Event event) { add(std::move(event)); }),
-      listener_(io, [this](UniqueFd fd, const speaker::Endpoint& remote) { accepted(std::move(fd), remote); }),
+      listener_(
+          io, [this](UniqueFd fd, const speaker::Endpoint& remote) { accepted(std::move(fd), remote); },
+          [this](const speaker::Endpoint& remote) { heard(remote.address); }),
+      discovery_(io, [this](const net::Ip& router) { heard(router); }),
       kernel_(io, program_kernel, [this] { turn(); }),
       bfd_(io, [this](const bfd::Changed& change) { path_changed(change); }),
       stations_(io, speaker_),
@@ -51,8 +58,53 @@ Result<void> Engine::start() {
 void Engine::configure(std::shared_ptr<const speaker::Configuration> configuration) {
     kernel_.configure(*configuration);
     stations_.configure(*configuration);
-    add(speaker::Configure{std::move(configuration)});
+    wanted_ = std::move(configuration);
+    place_peers();
     turn();
+}
+
+/// Links and the routers on them come and go: peers on links are configured with the addresses that follow from that.
+void Engine::place_peers() {
+    const auto on_link = [](const speaker::PeerConfig& peer) {
+        return !peer.interface.empty() || peer.address.is_link_local();
+    };
+    if (wanted_ == nullptr) {
+        return;
+    }
+    auto placed = wanted_;
+    std::vector<std::uint32_t> links_to_watch;
+    if (std::ranges::any_of(wanted_->peers, on_link)) {
+        const speaker::Links links = kernel_.links();
+        auto copy = std::make_shared<speaker::Configuration>(*wanted_);
+        speaker::place_on_links(*copy, links, neighbours_);
+        for (const speaker::PeerConfig& peer : copy->peers) {
+            if (const auto link = links.find(peer.interface); peer.any_neighbour && link != links.end()) {
+                links_to_watch.push_back(link->second.index);
+            }
+        }
+        placed = std::move(copy);
+    }
+    discovery_.watch(std::move(links_to_watch));
+    if (configuration_ == nullptr || *configuration_ != *placed) {
+        configuration_ = placed;
+        add(speaker::Configure{std::move(placed)});
+    }
+}
+
+/// A router has shown itself on its link: it advertises itself, or it connects to us.
+void Engine::heard(const net::Ip& router) {
+    const std::uint32_t link = net::scope_of(router);
+    if (link == 0 || !discovery_.watches(link)) {
+        return;
+    }
+    const auto known = neighbours_.on(link);
+    const bool in_use = known && *known != router && std::ranges::any_of(speaker_.peers(), [&](const auto& peer) {
+                            return peer.address == *known && peer.state == speaker::SessionState::established;
+                        });
+    if (neighbours_.heard(link, router, Clock::now(), in_use)) {
+        place_peers();
+        turn();
+    }
 }
 
 void Engine::originate(std::shared_ptr<const std::vector<speaker::LocalRoute>> routes) {
@@ -144,7 +196,7 @@ void Engine::carry_out(const speaker::Action& action) {
                    [&](const speaker::WatchPaths& watch) { bfd_.configure(watch.sessions); },
                    [&](const speaker::Monitored& news) { stations_.tell(news); },
                    [&](const speaker::ManyPrefixes& many) {
-                       log::emit(kManyPrefixes, many.peer.to_string(), many.received, many.most);
+                       log::emit(kManyPrefixes, address_text(many.peer), many.received, many.most);
                    },
                },
                action);
@@ -160,6 +212,9 @@ void Engine::turn() {
         // What an earlier run left is known before anything is said to a peer.
         in_kernel_ = kernel_.families();
         events_.push_front(speaker::KernelRoutes{*in_kernel_});
+    }
+    if (kernel_.take_link_change()) {
+        place_peers();
     }
     const Clock::time_point now = Clock::now();
     connections_.expire(now);

@@ -17,8 +17,10 @@
 #include "bgpd/io/connection_io.hpp"
 #include "bgpd/io/kernel.hpp"
 #include "bgpd/io/listener.hpp"
+#include "bgpd/io/router_discovery.hpp"
 #include "bgpd/speaker/action.hpp"
 #include "bgpd/speaker/event.hpp"
+#include "bgpd/speaker/neighbours.hpp"
 #include "bgpd/speaker/speaker.hpp"
 #include "bgpd/speaker/status.hpp"
 
@@ -63,6 +65,8 @@ public:
 
 private:
     void add(speaker::Event event) { events_.push_back(std::move(event)); }
+    void place_peers();
+    void heard(const net::Ip& router);
     void accepted(UniqueFd fd, const speaker::Endpoint& remote);
     void path_changed(const bfd::Changed& change);
     [[nodiscard]] std::size_t received(speaker::ConnectionId connection, ByteView data);
@@ -79,6 +83,10 @@ private:
     std::deque<speaker::Event> events_;
     ConnectionIo connections_;
     Listener listener_;
+    RouterDiscovery discovery_;
+    speaker::Neighbours neighbours_;
+    std::shared_ptr<const speaker::Configuration> wanted_;         ///< as configured
+    std::shared_ptr<const speaker::Configuration> configuration_;  ///< with the addresses of peers on links
     Kernel kernel_;
     BfdThread bfd_;
     BmpSender stations_;

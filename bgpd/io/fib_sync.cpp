@@ -23,6 +23,7 @@
 #include "net/netlink/encode.hpp"
 #include "net/netlink/socket.hpp"
 #include "net/prefix.hpp"
+#include "net/scoped.hpp"
 
 namespace manul::bgp::io {
 namespace {
@@ -36,7 +37,7 @@ std::vector<netlink::Hop> hops_of(const speaker::FibGroup& group) {
     for (const speaker::FibMember& member : group.members) {
         netlink::Hop& hop = hops.emplace_back();
         hop.ifindex = member.via.interface;
-        hop.gateway = member.via.gateway.value_or(member.next_hop);
+        hop.gateway = net::without_scope(member.via.gateway.value_or(member.next_hop));
         hop.weight = member.weight;
     }
     return hops;

@@ -41,6 +41,9 @@ public:
     void change(const speaker::FibBatch& batch);
     void complete();
 
+    [[nodiscard]] speaker::Links links() const { return watch_.links(); }
+    [[nodiscard]] bool take_link_change() noexcept { return watch_.take_link_change(); }
+
     /// Events for the speaker.
     void take_changes(std::vector<speaker::Event>& events) { watch_.changes(events); }
     /// A slice of route programming; true when there is more.

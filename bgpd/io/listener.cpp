@@ -14,8 +14,10 @@
 #include "base/daemon.hpp"
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
+#include "bgpd/io/address_text.hpp"
 #include "bgpd/io/messages.hpp"
 #include "bgpd/io/tcp.hpp"
+#include "bgpd/io/tcp_ao.hpp"
 #include "bgpd/speaker/action.hpp"
 #include "bgpd/speaker/event.hpp"
 #include "net/ip.hpp"
@@ -29,9 +31,10 @@ constexpr std::uint8_t kGtsmTtl = 255;
 
 }  // namespace
 
-Listener::Listener(boost::asio::io_context& io, OnAccept on_accept)
+Listener::Listener(boost::asio::io_context& io, OnAccept on_accept, OnStranger on_stranger)
     : io_(io),
       on_accept_(std::move(on_accept)),
+      on_stranger_(std::move(on_stranger)),
       retry_(io, [this] { open_missing(); }),
       spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {}
 
@@ -79,8 +82,9 @@ void Listener::apply(const Socket& socket, const net::Prefix& remotes, const spe
     if (remotes.family() != socket.endpoint.address.family()) {
         return;
     }
-    const auto key = options != nullptr ? options->md5_key : std::nullopt;
-    if (const auto done = set_md5_key(socket.fd.get(), remotes, key); !done) {
+    const auto done = options != nullptr ? set_key(socket.fd.get(), remotes, *options)
+                                         : set_md5_key(socket.fd.get(), remotes, std::nullopt);
+    if (!done) {
         log::emit(kSocketOption, remotes.to_string(), done.error().message);
     }
     if (options != nullptr && options->ttl == kGtsmTtl) {
@@ -88,25 +92,31 @@ void Listener::apply(const Socket& socket, const net::Prefix& remotes, const spe
     }
 }
 
-void Listener::expect(const speaker::ExpectPeer& peer) {
-    peers_[net::Prefix::host(peer.address)] = peer.options;
-    apply(net::Prefix::host(peer.address), &peer.options);
+/// New options, or none, for connections from these addresses; keys of the kind used before go.
+void Listener::replace(const net::Prefix& remotes, const speaker::SocketOptions* options) {
+    const auto known = peers_.find(remotes);
+    if (known != peers_.end() && known->second.ao) {
+        for (const Socket& socket : sockets_) {
+            remove_ao_key(socket.fd.get(), remotes, *known->second.ao);
+        }
+    } else if (options != nullptr && options->ao) {
+        apply(remotes, nullptr);
+    }
+    if (options == nullptr) {
+        peers_.erase(remotes);
+    } else {
+        peers_[remotes] = *options;
+    }
+    apply(remotes, options);
 }
 
-void Listener::forget(const speaker::ForgetPeer& peer) {
-    peers_.erase(net::Prefix::host(peer.address));
-    apply(net::Prefix::host(peer.address), nullptr);
-}
+void Listener::expect(const speaker::ExpectPeer& peer) { replace(net::Prefix::host(peer.address), &peer.options); }
 
-void Listener::expect(const speaker::ExpectRange& range) {
-    peers_[range.range] = range.options;
-    apply(range.range, &range.options);
-}
+void Listener::forget(const speaker::ForgetPeer& peer) { replace(net::Prefix::host(peer.address), nullptr); }
 
-void Listener::forget(const speaker::ForgetRange& range) {
-    peers_.erase(range.range);
-    apply(range.range, nullptr);
-}
+void Listener::expect(const speaker::ExpectRange& range) { replace(range.range, &range.options); }
+
+void Listener::forget(const speaker::ForgetRange& range) { replace(range.range, nullptr); }
 
 void Listener::apply(const net::Prefix& remotes, const speaker::SocketOptions* options) const {
     for (const Socket& socket : sockets_) {
@@ -115,6 +125,9 @@ void Listener::apply(const net::Prefix& remotes, const speaker::SocketOptions* o
 }
 
 const speaker::SocketOptions* Listener::options_for(const net::Ip& address) const {
+    if (const auto known = peers_.find(net::Prefix::host(address)); known != peers_.end()) {
+        return &known->second;
+    }
     const speaker::SocketOptions* best = nullptr;
     int longest = -1;
     for (const auto& [remotes, options] : peers_) {
@@ -140,15 +153,17 @@ void Listener::accept_all(int fd) {
             return;
         }
         const speaker::Endpoint remote = to_endpoint(from);
-        const auto known = peers_.find(net::Prefix::host(remote.address));
-        const speaker::SocketOptions* const options =
-            known != peers_.end() ? &known->second : options_for(remote.address);
+        const speaker::SocketOptions* options = options_for(remote.address);
         if (options == nullptr) {
-            log::emit(kUnexpectedPeer, remote.address.to_string());
+            on_stranger_(remote);
+            options = options_for(remote.address);
+        }
+        if (options == nullptr) {
+            log::emit(kUnexpectedPeer, address_text(remote.address));
             continue;
         }
         if (const auto done = set_ttl(accepted.get(), remote.address.family(), *options); !done) {
-            log::emit(kSocketOption, remote.address.to_string(), done.error().message);
+            log::emit(kSocketOption, address_text(remote.address), done.error().message);
             continue;
         }
         const int on = 1;

@@ -24,7 +24,10 @@ public:
     /// An accepted connection, with its peer's options already set.
     using OnAccept = std::function<void(UniqueFd fd, const speaker::Endpoint& remote)>;
 
-    Listener(boost::asio::io_context& io, OnAccept on_accept);
+    /// Somebody whom nobody expects has connected: the last chance to expect it.
+    using OnStranger = std::function<void(const speaker::Endpoint& remote)>;
+
+    Listener(boost::asio::io_context& io, OnAccept on_accept, OnStranger on_stranger);
 
     void listen(const speaker::Listen& where);
     void expect(const speaker::ExpectPeer& peer);
@@ -43,12 +46,14 @@ private:
     void accept_all(int fd);
     void refuse_one(int fd);
     void apply(const Socket& socket, const net::Prefix& remotes, const speaker::SocketOptions* options) const;
+    void replace(const net::Prefix& remotes, const speaker::SocketOptions* options);
     void apply(const net::Prefix& remotes, const speaker::SocketOptions* options) const;
     /// Null: nobody expects a connection from there.
     [[nodiscard]] const speaker::SocketOptions* options_for(const net::Ip& address) const;
 
     boost::asio::io_context& io_;
     OnAccept on_accept_;
+    OnStranger on_stranger_;
     std::vector<speaker::Endpoint> wanted_;
     std::vector<Socket> sockets_;
     std::map<net::Prefix, speaker::SocketOptions> peers_;  ///< single addresses and ranges

@@ -55,6 +55,10 @@ inline constexpr Message kBadResource{"BGPD_BAD_RESOURCE", Level::warning,
 inline constexpr Message kFinding{"BGPD_CONFIGURATION", Level::warning, "{}", "Correct the object that is named."};
 inline constexpr Message kBfdSocket{"BGPD_BFD_SOCKET", Level::error, "{}; BFD sessions stay down, trying again",
                                     "Another BFD daemon may hold the port: stop it, or take bfd out of the BGPPeers."};
+inline constexpr Message kRouterDiscovery{
+    "BGPD_ROUTER_DISCOVERY", Level::error,
+    "router advertisements: {}; peers on interfaces are neither found nor find this node, trying again",
+    "bgpd needs CAP_NET_RAW for BGPPeers with interface; or give their peerIP as well."};
 inline constexpr Message kMrtFailed{
     "BGPD_MRT_FAILED", Level::warning, "table dump: {}; the next one is tried in time",
     "Check BGPConfiguration.spec.mrtDump.path: its directory must exist and have room."};

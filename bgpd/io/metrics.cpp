@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "bgpd/fsm/event.hpp"
+#include "bgpd/io/address_text.hpp"
 #include "bgpd/speaker/status.hpp"
 
 namespace manul::bgp::io {
@@ -41,7 +42,7 @@ private:
 };
 
 std::string labels_of(const PeerStatus& peer) {
-    return fmt::format(R"(name="{}",peer="{}")", escaped(peer.name), peer.address.to_string());
+    return fmt::format(R"(name="{}",peer="{}")", escaped(peer.name), address_text(peer));
 }
 
 void add_prefixes(Exposition& out, const PeerStatus& peer, const SentByPeer& sent) {
@@ -84,6 +85,8 @@ std::string metrics_text(const Engine& engine, const SentByPeer& sent) {
          [](const PeerStatus& peer) { return static_cast<double>(peer.times_up); });
     each("peer_messages_received_total", "counter", "Messages of the peer.",
          [](const PeerStatus& peer) { return static_cast<double>(peer.messages_in); });
+    each("peer_messages_sent_total", "counter", "Messages to the peer.",
+         [](const PeerStatus& peer) { return static_cast<double>(peer.messages_out); });
     each("peer_updates_received", "gauge", "UPDATEs of the present session.",
          [](const PeerStatus& peer) { return static_cast<double>(peer.updates_in); });
     each("peer_updates_malformed_total", "counter", "UPDATEs with an error that the session survived (RFC 7606).",

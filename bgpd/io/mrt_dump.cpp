@@ -28,6 +28,7 @@
 #include "bgpd/speaker/status.hpp"
 #include "bgpd/wire/update.hpp"
 #include "net/ip.hpp"
+#include "net/scoped.hpp"
 
 namespace manul::bgp::io {
 namespace {
@@ -166,7 +167,7 @@ void MrtDump::begin() {
     for (const speaker::PeerStatus& peer : speaker_.peers()) {
         peers_.emplace(peer.address, static_cast<std::uint16_t>(index.size()));
         index.push_back({.router_id = peer.remote_id ? peer.remote_id->value() : 0,
-                         .address = peer.address,
+                         .address = net::without_scope(peer.address),
                          .as = peer.remote_as.number()});
     }
     Bytes bytes;

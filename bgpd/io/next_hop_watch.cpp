@@ -18,6 +18,7 @@
 #include "net/ip.hpp"
 #include "net/netlink/decode.hpp"
 #include "net/prefix.hpp"
+#include "net/scoped.hpp"
 
 namespace manul::bgp::io {
 namespace {
@@ -41,13 +42,16 @@ void NextHopWatch::replace(NextHopWatch&& fresh) {
     routes_ = std::move(fresh.routes_);
     dirty_ = true;
     addresses_changed_ = true;
+    links_changed_ = true;
 }
 
 void NextHopWatch::take(const netlink::Link& link) {
     if (!link.is_up()) {
         drop_routes_over(link.index);
     }
-    links_[link.index] = link;
+    netlink::Link& known = links_[link.index];
+    links_changed_ = links_changed_ || known.name != link.name;
+    known = link;
     dirty_ = true;
 }
 
@@ -55,6 +59,7 @@ void NextHopWatch::remove(const netlink::Link& link) {
     drop_routes_over(link.index);
     links_.erase(link.index);
     dirty_ = true;
+    links_changed_ = true;
 }
 
 /// When a link goes down the kernel drops the IPv4 routes over it without a word.
@@ -79,6 +84,7 @@ void NextHopWatch::remove(const netlink::Address& address) {
         return one.ifindex == address.ifindex && one.address == address.address;
     });
     addresses_changed_ = true;
+    links_changed_ = true;
 }
 
 void NextHopWatch::take(const netlink::Route& route) {
@@ -119,8 +125,8 @@ void NextHopWatch::track(const speaker::TrackNextHop& what) {
     }
 }
 
-bool NextHopWatch::usable(const netlink::Hop& hop) const {
-    const auto link = links_.find(hop.ifindex);
+bool NextHopWatch::usable(std::uint32_t ifindex) const {
+    const auto link = links_.find(ifindex);
     return link != links_.end() && link->second.is_running();
 }
 
@@ -164,7 +170,25 @@ std::vector<speaker::HostRoute> NextHopWatch::host_routes() const {
     return out;
 }
 
+speaker::Links NextHopWatch::links() const {
+    speaker::Links out;
+    for (const auto& [index, link] : links_) {
+        out[link.name].index = index;
+    }
+    for (const netlink::Address& address : addresses_) {
+        if (const auto link = links_.find(address.ifindex); link != links_.end()) {
+            out[link->second.name].addresses.push_back(address.address.address);
+        }
+    }
+    return out;
+}
+
 std::optional<speaker::Resolution> NextHopWatch::resolve(const net::Ip& next_hop) const {
+    if (const std::uint32_t link = net::scope_of(next_hop); link != 0) {
+        return usable(link) || always_reachable_
+                   ? std::optional(speaker::Resolution{link, std::nullopt, 0, name_of(link)})
+                   : std::nullopt;
+    }
     if (const auto given = gateways_.find(next_hop); given != gateways_.end()) {
         auto way = resolve(given->second);
         if (way && !way->gateway) {
@@ -182,7 +206,7 @@ std::optional<speaker::Resolution> NextHopWatch::resolve(const net::Ip& next_hop
             for (const netlink::Hop& hop : route.hops) {
                 // Connected prefixes are at distance 0; the kernel gives those of IPv6 a metric of 256.
                 const std::uint32_t metric = route.protocol == RTPROT_KERNEL ? 0 : route.priority;
-                if (usable(hop) && (!best || metric < best->metric)) {
+                if (usable(hop.ifindex) && (!best || metric < best->metric)) {
                     best = speaker::Resolution{hop.ifindex, hop.gateway, metric, name_of(hop.ifindex)};
                 }
             }
@@ -199,7 +223,8 @@ void NextHopWatch::changes(std::vector<speaker::Event>& events) {
         addresses_changed_ = false;
         speaker::LocalAddresses local;
         for (const netlink::Address& address : addresses_) {
-            local.addresses.push_back(address.address);
+            local.addresses.push_back(
+                {net::with_scope(address.address.address, address.ifindex), address.address.length});
         }
         events.emplace_back(std::move(local));
     }

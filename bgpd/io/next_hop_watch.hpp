@@ -5,10 +5,12 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "bgpd/speaker/action.hpp"
 #include "bgpd/speaker/event.hpp"
+#include "bgpd/speaker/neighbours.hpp"
 #include "net/ip.hpp"
 #include "net/netlink/decode.hpp"
 #include "net/prefix.hpp"
@@ -46,6 +48,9 @@ public:
     void changes(std::vector<speaker::Event>& events);
 
     [[nodiscard]] std::optional<speaker::Resolution> resolve(const net::Ip& next_hop) const;
+    [[nodiscard]] speaker::Links links() const;
+    /// Links have come, gone or changed their addresses since the last call.
+    [[nodiscard]] bool take_link_change() noexcept { return std::exchange(links_changed_, false); }
 
 private:
     struct Tracked {
@@ -53,7 +58,7 @@ private:
         std::optional<speaker::Resolution> resolution;
     };
 
-    [[nodiscard]] bool usable(const netlink::Hop& hop) const;
+    [[nodiscard]] bool usable(std::uint32_t ifindex) const;
     [[nodiscard]] std::string name_of(std::uint32_t ifindex) const;
     [[nodiscard]] std::vector<speaker::HostRoute> host_routes() const;
     void drop_routes_over(std::uint32_t ifindex);
@@ -61,6 +66,7 @@ private:
     bool always_reachable_;
     bool dirty_ = false;
     bool addresses_changed_ = false;
+    bool links_changed_ = false;
     std::map<std::uint32_t, netlink::Link> links_;
     std::vector<netlink::Address> addresses_;
     std::unordered_map<net::Prefix, std::vector<netlink::Route>> routes_;

@@ -14,6 +14,7 @@
 #include <boost/json/value.hpp>
 
 #include "base/log.hpp"
+#include "bgpd/io/address_text.hpp"
 #include "bgpd/io/messages.hpp"
 #include "bgpd/io/session_report.hpp"
 #include "config/codec/json.hpp"
@@ -51,7 +52,7 @@ model::NodeBgpStatus sessions(const std::vector<speaker::PeerStatus>& peers) {
         ++count;
         // Both enumerations begin with the states of RFC 4271 in its order.
         (four ? out.peers_v4 : out.peers_v6)
-            .push_back({peer.address.to_string(), type_of(peer.origin), static_cast<model::BgpSessionState>(peer.state),
+            .push_back({address_text(peer), type_of(peer.origin), static_cast<model::BgpSessionState>(peer.state),
                         wall_clock_text(peer.since)});
     }
     return out;
@@ -71,7 +72,7 @@ model::RouteLearnedFrom origin_of(const speaker::RouteView& route, const std::se
     }
     const bool in_mesh = route.peer && mesh.contains(*route.peer);
     return {in_mesh ? model::RouteSourceType::node_mesh : model::RouteSourceType::bgp_peer,
-            route.peer ? route.peer->to_string() : std::string()};
+            route.peer ? address_text(*route.peer) : std::string()};
 }
 
 void add_routes(const speaker::Speaker& speaker, const net::Prefix& all, const std::set<net::Ip>& mesh,
@@ -79,7 +80,7 @@ void add_routes(const speaker::Speaker& speaker, const net::Prefix& all, const s
     for (const net::Prefix& prefix : speaker.prefixes(all, kMostRoutes)) {
         for (const speaker::RouteView& route : speaker.paths(prefix)) {
             out.push_back({route.best ? model::RouteKind::fib : model::RouteKind::rib, prefix.to_string(),
-                           route.next_hop ? route.next_hop->to_string() : std::string(), route.interface,
+                           route.next_hop ? address_text(*route.next_hop) : std::string(), route.interface,
                            origin_of(route, mesh)});
         }
     }

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -82,6 +83,26 @@ void look_up(speaker::PeerConfig& peer, const StoredSecrets& secrets, const std:
 }
 
 }  // namespace
+
+std::string password_files(const speaker::Configuration& configuration, const std::string& directory) {
+    std::string text;
+    const auto add = [&](const std::vector<speaker::PeerConfig>& peers) {
+        for (const speaker::PeerConfig& peer : peers) {
+            if (!peer.password) {
+                continue;
+            }
+            const std::string path = directory + "/" + peer.password->secret + "/" + peer.password->key;
+            struct stat about{};
+            if (::stat(path.c_str(), &about) == 0) {
+                text += fmt::format("{} {} {} {} {} {}\n", path, about.st_ino, about.st_size, about.st_mode,
+                                    about.st_ctim.tv_sec, about.st_ctim.tv_nsec);
+            }
+        }
+    };
+    add(configuration.peers);
+    add(configuration.ranges);
+    return text;
+}
 
 void look_up_passwords(speaker::Configuration& configuration, const StoredSecrets& secrets,
                        const std::string& directory) {

@@ -19,4 +19,8 @@ using StoredSecrets = std::map<std::pair<std::string, std::string>, std::string>
 void look_up_passwords(speaker::Configuration& configuration, const StoredSecrets& secrets,
                        const std::string& directory = kSecretsDirectory);
 
+/// Changes whenever a file that holds, or would hold, one of the passwords may have changed.
+[[nodiscard]] std::string password_files(const speaker::Configuration& configuration,
+                                         const std::string& directory = kSecretsDirectory);
+
 }  // namespace manul::bgp::io

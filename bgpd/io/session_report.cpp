@@ -8,6 +8,7 @@
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 
+#include "bgpd/io/address_text.hpp"
 #include "bgpd/speaker/configuration.hpp"
 #include "bgpd/speaker/status.hpp"
 #include "config/model/node_report.hpp"
@@ -45,12 +46,12 @@ std::string wall_clock_text(speaker::Time time) {
 
 void SessionReport::changed(const speaker::PeerStatus& status, bool removed) {
     if (removed) {
-        known_.erase(status.address);
+        known_.erase(status.id);
         return;
     }
-    Known& known = known_[status.address];
+    Known& known = known_[status.id];
     model::ReportedSession& session = known.session;
-    session.peer = status.address.to_string();
+    session.peer = address_text(status);
     session.family = families_of(status);
     session.type = type_of(status.origin);
     session.as_number = status.remote_as;
@@ -66,7 +67,7 @@ void SessionReport::changed(const speaker::PeerStatus& status, bool removed) {
 std::vector<model::ReportedSession> SessionReport::sessions() const {
     std::vector<model::ReportedSession> result;
     result.reserve(known_.size());
-    for (const auto& [address, known] : known_) {
+    for (const auto& [id, known] : known_) {
         result.push_back(known.session);
     }
     return result;

@@ -16,7 +16,7 @@ namespace manul::bgp::io {
 class SessionReport {
 public:
     void changed(const speaker::PeerStatus& status, bool removed);
-    /// In order of address.
+    /// In order of names.
     [[nodiscard]] std::vector<model::ReportedSession> sessions() const;
 
 private:
@@ -24,7 +24,7 @@ private:
         model::ReportedSession session;
         speaker::Time since{};
     };
-    std::map<net::Ip, Known> known_;
+    std::map<std::string, Known> known_;  ///< by PeerStatus::id
 };
 
 /// RFC 3339, UTC, seconds: the wall-clock time at which the steady clock showed `time`.

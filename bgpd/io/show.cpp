@@ -23,6 +23,7 @@
 #include "base/json_fields.hpp"
 #include "bgpd/bfd/packet.hpp"
 #include "bgpd/bfd/sessions.hpp"
+#include "bgpd/io/address_text.hpp"
 #include "bgpd/io/datastore.hpp"
 #include "bgpd/io/engine.hpp"
 #include "bgpd/io/session_report.hpp"
@@ -41,11 +42,6 @@ namespace json = boost::json;
 
 /// Of more peers than these capabilities are only told when one peer is asked for: an answer has at most 1 MiB.
 constexpr std::size_t kMostInFull = 200;
-
-std::optional<net::Ip> to_ip(std::string_view text) {
-    const auto ip = net::Ip::parse(text);
-    return ip ? std::optional(*ip) : std::nullopt;
-}
 
 json::object failure(std::string text) { return {{"error", std::move(text)}}; }
 
@@ -106,6 +102,11 @@ json::array capabilities(const wire::Capabilities& all) {
     if (all.enhanced_route_refresh) {
         out.emplace_back("enhanced-route-refresh");
     }
+    for (const wire::ExtendedNextHop& entry : all.extended_next_hop) {
+        out.emplace_back(entry == wire::ipv4_over_ipv6() ? "extended-next-hop IPv4 over IPv6"
+                                                         : fmt::format("extended-next-hop {} over AFI {}",
+                                                                       text_of(entry.family), entry.next_hop_afi));
+    }
     if (all.extended_message) {
         out.emplace_back("extended-message");
     }
@@ -145,7 +146,7 @@ json::array capabilities(const wire::Capabilities& all) {
 json::value peers(const Engine& engine, const json::object& request) {
     std::string error;
     std::optional<net::Ip> only;
-    JsonFields(request, error).read_text("peer", only, "an address", to_ip);
+    JsonFields(request, error).read_text("peer", only, "an address", to_address);
     if (!error.empty()) {
         return failure(error);
     }
@@ -156,7 +157,7 @@ json::value peers(const Engine& engine, const json::object& request) {
         if (only && peer.address != *only) {
             continue;
         }
-        json::object entry{{"address", peer.address.to_string()}, {"name", peer.name},
+        json::object entry{{"address", address_text(peer)},       {"name", peer.name},
                            {"asNumber", peer.remote_as.number()}, {"localASNumber", peer.local_as.number()},
                            {"state", fsm::to_string(peer.state)}, {"since", wall_clock_text(peer.since)},
                            {"lastError", peer.last_error},        {"holdTimeSeconds", peer.hold_time.count()},
@@ -168,6 +169,7 @@ json::value peers(const Engine& engine, const json::object& request) {
                         : peer.origin == speaker::PeerOrigin::node_specific ? "node specific"
                                                                             : "global";
         entry["messagesIn"] = peer.messages_in;
+        entry["messagesOut"] = peer.messages_out;
         entry["malformedIn"] = peer.malformed_in;
         entry["lastMalformed"] = peer.last_malformed;
         entry["timesUp"] = peer.times_up;
@@ -211,14 +213,14 @@ json::value command(Engine& engine, const json::object& request) {
                          const auto known = kNames.find(name);
                          return known == kNames.end() ? std::nullopt : std::optional(known->second);
                      });
-    fields.read_text("peer", wanted.peer, "an address", to_ip);
+    fields.read_text("peer", wanted.peer, "an address", to_address);
     fields.read("text", wanted.text);
     if (!error.empty() || !what) {
         return failure(error.empty() ? "what: expected a word" : error);
     }
     const auto peers = engine.speaker().peers();
     if (wanted.peer && std::ranges::find(peers, *wanted.peer, &speaker::PeerStatus::address) == peers.end()) {
-        return failure("there is no peer " + wanted.peer->to_string());
+        return failure("there is no peer " + address_text(*wanted.peer));
     }
     wanted.what = *what;
     engine.command(std::move(wanted));

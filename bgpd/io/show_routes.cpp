@@ -18,6 +18,7 @@
 #include <boost/json/value.hpp>
 
 #include "base/json_fields.hpp"
+#include "bgpd/io/address_text.hpp"
 #include "bgpd/speaker/filters.hpp"
 #include "bgpd/speaker/peers.hpp"
 #include "bgpd/speaker/speaker.hpp"
@@ -45,10 +46,6 @@ json::object failure(std::string text) { return {{"error", std::move(text)}}; }
 std::optional<net::Prefix> to_prefix(std::string_view text) {
     const auto prefix = net::Prefix::parse_loose(text);
     return prefix ? std::optional(*prefix) : std::nullopt;
-}
-std::optional<net::Ip> to_ip(std::string_view text) {
-    const auto ip = net::Ip::parse(text);
-    return ip ? std::optional(*ip) : std::nullopt;
 }
 std::optional<std::uint32_t> to_number(std::string_view text) {
     std::uint32_t value = 0;
@@ -141,10 +138,10 @@ json::object path_json(const speaker::RouteView& path) {
                        {"origin", path.origin},
                        {"nextHopReachable", path.next_hop_reachable}};
     if (path.peer) {
-        entry["peer"] = path.peer->to_string();
+        entry["peer"] = address_text(*path.peer);
     }
     if (path.next_hop) {
-        entry["nextHop"] = path.next_hop->to_string();
+        entry["nextHop"] = address_text(*path.next_hop);
     }
     if (!path.interface.empty()) {
         entry["interface"] = path.interface;
@@ -175,7 +172,7 @@ std::optional<net::Prefix> prefix_of(const Engine& engine, const JsonFields& fie
     std::optional<net::Prefix> prefix;
     std::optional<net::Ip> address;
     fields.read_text("prefix", prefix, "a prefix", to_prefix);
-    fields.read_text("address", address, "an address", to_ip);
+    fields.read_text("address", address, "an address", to_address);
     return address ? engine.speaker().longest_match(*address) : prefix;
 }
 
@@ -188,7 +185,7 @@ json::value show_routes(const Engine& engine, const json::object& request) {
     std::uint32_t limit = 1000;
     const JsonFields fields(request, error);
     fields.read_text("prefix", within, "a prefix", to_prefix);
-    fields.read_text("address", address, "an address", to_ip);
+    fields.read_text("address", address, "an address", to_address);
     fields.read("limit", limit);
     if (!error.empty()) {
         return failure(error);
@@ -225,7 +222,7 @@ json::value walk_routes(const Engine& engine, const json::object& request) {
     std::string as_path;
     const JsonFields fields(request, error);
     fields.read_text("table", table, "one of all, accepted, rejected, best and sent", to_table);
-    fields.read_text("peer", query.peer, "an address", to_ip);
+    fields.read_text("peer", query.peer, "an address", to_address);
     fields.read_text("prefix", query.within, "a prefix", to_prefix);
     fields.read("community", query.community);
     fields.read("asPath", as_path);
@@ -262,7 +259,7 @@ json::value count_sent(const Engine& engine, const json::object& request) {
     const speaker::SentCounts counts = engine.speaker().sent_counts(from, kSlotsAPart);
     json::object peers;
     for (const auto& [address, families] : counts.peers) {
-        peers[address.to_string()] = json::array{families[0], families[1]};
+        peers[address_text(address)] = json::array{families[0], families[1]};
     }
     json::object answer{{"peers", std::move(peers)}};
     set_cursor(answer, counts.next);
@@ -285,7 +282,7 @@ json::value explain_prefix(const Engine& engine, const json::object& request) {
     json::array peers;
     for (const speaker::ExportView& view : engine.speaker().exports(*prefix)) {
         json::object entry{
-            {"peer", view.peer.to_string()}, {"name", view.name}, {"sent", view.sent}, {"reason", view.reason}};
+            {"peer", address_text(view.peer)}, {"name", view.name}, {"sent", view.sent}, {"reason", view.reason}};
         if (view.route) {
             entry["route"] = path_json(*view.route);
         }
@@ -330,7 +327,7 @@ json::value test_filters(const Engine& engine, const Datastore& datastore, const
     std::optional<net::Ip> peer;
     std::vector<std::string> names;
     const JsonFields fields(request, error);
-    fields.read_text("peer", peer, "an address", to_ip);
+    fields.read_text("peer", peer, "an address", to_address);
     fields.read("names", names);
     std::optional<Cursor> next = cursor_of(fields);
     Filters given;
@@ -378,7 +375,7 @@ json::value test_filters(const Engine& engine, const Datastore& datastore, const
     for (std::size_t seen = 0; next && seen < slots && differences.size() < kRoutesAPart; seen += kSlotsAStep) {
         const speaker::FilterTrial trial = engine.speaker().try_filters(rules, *next, kSlotsAStep);
         for (const speaker::FilterDifference& difference : trial.differences) {
-            differences.emplace_back(json::object{{"peer", difference.peer.to_string()},
+            differences.emplace_back(json::object{{"peer", address_text(difference.peer)},
                                                   {"direction", difference.import ? "import" : "export"},
                                                   {"prefix", difference.prefix.to_string()},
                                                   {"before", difference.before},

@@ -1,8 +1,6 @@
 #include "bgpd/io/tcp.hpp"
 
 #include <fcntl.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -20,9 +18,11 @@
 #include "base/error.hpp"
 #include "base/try.hpp"
 #include "base/unique_fd.hpp"
+#include "bgpd/io/tcp_ao.hpp"
 #include "bgpd/speaker/action.hpp"
 #include "bgpd/speaker/event.hpp"
 #include "net/ip.hpp"
+#include "net/scoped.hpp"
 
 namespace manul::bgp::io {
 namespace {
@@ -47,30 +47,12 @@ Result<UniqueFd> tcp_socket(net::Family family) {
     return fd;
 }
 
-/// The interface that has this address; 0 when none does. A link-local peer is reached through it.
-std::uint32_t interface_of(const net::Ip& address) {
-    ifaddrs* list = nullptr;
-    if (::getifaddrs(&list) != 0) {
-        return 0;
-    }
-    const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner(list, ::freeifaddrs);
-    for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
-        if (one->ifa_addr != nullptr && one->ifa_addr->sa_family == AF_INET6 && address.is_v6()) {
-            sockaddr_in6 six{};
-            std::memcpy(&six, one->ifa_addr, sizeof six);
-            if (std::ranges::equal(six.sin6_addr.s6_addr, address.bytes())) {
-                return ::if_nametoindex(one->ifa_name);
-            }
-        }
-    }
-    return 0;
-}
-
 }  // namespace
 
-SocketAddress to_socket_address(const speaker::Endpoint& endpoint, std::uint32_t scope) {
+SocketAddress to_socket_address(const speaker::Endpoint& endpoint) {
     SocketAddress result;
-    const auto bytes = endpoint.address.bytes();
+    const net::Ip plain = net::without_scope(endpoint.address);
+    const auto bytes = plain.bytes();
     if (endpoint.address.is_v4()) {
         sockaddr_in four{};
         four.sin_family = AF_INET;
@@ -82,7 +64,7 @@ SocketAddress to_socket_address(const speaker::Endpoint& endpoint, std::uint32_t
         sockaddr_in6 six{};
         six.sin6_family = AF_INET6;
         six.sin6_port = htons(endpoint.port);
-        six.sin6_scope_id = endpoint.address.is_link_local() ? scope : 0;
+        six.sin6_scope_id = net::scope_of(endpoint.address);
         std::memcpy(&six.sin6_addr, bytes.data(), bytes.size());
         std::memcpy(&result.storage, &six, sizeof six);
         result.size = sizeof six;
@@ -101,7 +83,7 @@ speaker::Endpoint to_endpoint(const SocketAddress& address) {
         std::memcpy(&six, &address.storage, sizeof six);
         std::array<std::uint8_t, 16> bytes{};
         std::ranges::copy(six.sin6_addr.s6_addr, bytes.begin());
-        return {net::Ip6(bytes), ntohs(six.sin6_port)};
+        return {net::with_scope(net::Ip6(bytes), six.sin6_scope_id), ntohs(six.sin6_port)};
     }
     return {};
 }
@@ -137,19 +119,16 @@ Result<UniqueFd> connect_to(const speaker::Connect& how) {
     MANUL_TRY(UniqueFd fd, tcp_socket(family));
     MANUL_CHECK(set(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY"));
     MANUL_CHECK(set_ttl(fd.get(), family, how.options));
-    if (how.options.md5_key) {
-        MANUL_CHECK(set_md5_key(fd.get(), net::Prefix::host(how.remote.address), how.options.md5_key));
+    if (how.options.key) {
+        MANUL_CHECK(set_key(fd.get(), net::Prefix::host(how.remote.address), how.options));
     }
-    std::uint32_t scope = 0;
     if (how.local) {
-        scope = how.local->is_link_local() ? interface_of(*how.local) : 0;
-        const SocketAddress local = to_socket_address({*how.local, 0}, scope);
+        const SocketAddress local = to_socket_address({*how.local, 0});
         if (::bind(fd.get(), local.get(), local.size) != 0) {
             return system_error("source address " + how.local->to_string());
         }
-        scope = how.remote.address.is_link_local() ? interface_of(*how.local) : 0;
     }
-    const SocketAddress remote = to_socket_address(how.remote, scope);
+    const SocketAddress remote = to_socket_address(how.remote);
     if (::connect(fd.get(), remote.get(), remote.size) != 0 && errno != EINPROGRESS) {
         return fail(::strerror(errno));  // NOLINT(concurrency-mt-unsafe)
     }
@@ -170,6 +149,11 @@ void set_listener_ttl(int fd, net::Family family, std::uint8_t ttl) {
     const bool four = family == net::Family::v4;
     static_cast<void>(
         set(fd, four ? IPPROTO_IP : IPPROTO_IPV6, four ? IP_TTL : IPV6_UNICAST_HOPS, ttl, "TTL of a listening socket"));
+}
+
+Result<void> set_key(int fd, const net::Prefix& remotes, const speaker::SocketOptions& options) {
+    return options.ao && options.key ? add_ao_key(fd, remotes, *options.ao, *options.key)
+                                     : set_md5_key(fd, remotes, options.key);
 }
 
 Result<void> set_md5_key(int fd, const net::Prefix& remotes, const std::optional<std::string>& key) {

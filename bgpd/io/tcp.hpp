@@ -24,8 +24,8 @@ struct SocketAddress {
     [[nodiscard]] sockaddr* get() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
 };
 
-/// `scope` is the interface of an IPv6 link-local address, else 0.
-[[nodiscard]] SocketAddress to_socket_address(const speaker::Endpoint& endpoint, std::uint32_t scope = 0);
+/// Both ways a link-local address has its scope (net/scoped.hpp).
+[[nodiscard]] SocketAddress to_socket_address(const speaker::Endpoint& endpoint);
 [[nodiscard]] speaker::Endpoint to_endpoint(const SocketAddress& address);
 /// Of a connected or bound socket; 0.0.0.0:0 when the kernel does not know.
 [[nodiscard]] speaker::Endpoint local_endpoint(int fd);
@@ -39,6 +39,8 @@ struct SocketAddress {
 [[nodiscard]] Result<void> set_ttl(int fd, net::Family family, const speaker::SocketOptions& options);
 /// TTL of a listening socket, which its SYN-ACKs have: a peer that checks it wants 255.
 void set_listener_ttl(int fd, net::Family family, std::uint8_t ttl);
+/// The key of these options: TCP-AO or TCP-MD5.
+[[nodiscard]] Result<void> set_key(int fd, const net::Prefix& remotes, const speaker::SocketOptions& options);
 /// TCP-MD5 (RFC 2385) for one remote address, on a listening socket or before connecting; an empty key removes it.
 [[nodiscard]] Result<void> set_md5_key(int fd, const net::Prefix& remotes, const std::optional<std::string>& key);
 

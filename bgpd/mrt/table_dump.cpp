@@ -12,6 +12,7 @@
 #include "bgpd/wire/update.hpp"
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
+#include "net/scoped.hpp"
 
 namespace manul::bgp::mrt {
 namespace {
@@ -60,7 +61,8 @@ void write_next_hop(Bytes& out, net::Family family, const wire::NextHop& next_ho
     }
     Bytes value;
     ByteWriter writer(value);
-    const ByteView address = next_hop.address.bytes();
+    const net::Ip plain = net::without_scope(next_hop.address);
+    const ByteView address = plain.bytes();
     const std::size_t size = address.size() + (next_hop.link_local ? std::size_t{16} : std::size_t{0});
     writer.u8(static_cast<std::uint8_t>(size));
     writer.bytes(address);

@@ -13,7 +13,7 @@ bool ExportTarget::same_group(const ExportTarget& other) const noexcept {
     return external == other.external && reflector_client == other.reflector_client && is_node == other.is_node &&
            keeps_long == other.keeps_long && role == other.role && next_hop_mode == other.next_hop_mode &&
            local_as == other.local_as && cluster_id == other.cluster_id && self == other.self &&
-           shared_link == other.shared_link && filters == other.filters;
+           self_link_local == other.self_link_local && shared_link == other.shared_link && filters == other.filters;
 }
 
 bool ExportTarget::operator==(const ExportTarget& other) const noexcept {
@@ -72,14 +72,16 @@ Permission permission(const ExportTarget& target, const SourceTraits& source, co
 
 wire::NextHop export_next_hop(const ExportTarget& target, const SourceTraits& source,
                               const wire::NextHop& received) noexcept {
-    const wire::NextHop self{target.self, std::nullopt};
+    const wire::NextHop self{target.self, target.self_link_local};
+    // Who takes IPv6 next hops for IPv4 routes takes IPv4 ones, too. A link-local address means nothing beyond its
+    // link.
+    const bool understood = !(received.address.is_v6() && target.self.is_v4()) && !received.address.is_link_local();
     if (source.kind == SourceKind::local || is_host_route(source.kind) || target.next_hop_mode == NextHopMode::self ||
-        received.address.family() != target.self.family()) {
+        !understood) {
         return self;
     }
     if (!target.external) {
-        // Unchanged towards internal peers. A link-local address means nothing beyond its link.
-        return received.address.is_link_local() ? self : wire::NextHop{received.address, std::nullopt};
+        return {received.address, std::nullopt};
     }
     const bool on_shared_link = target.shared_link && target.shared_link->contains(received.address);
     if (target.next_hop_mode == NextHopMode::keep || on_shared_link) {

@@ -46,7 +46,8 @@ struct ExportTarget {
     net::Asn local_as = *net::Asn::make(1);
     std::optional<wire::Role> role;           ///< ours towards the peer (RFC 9234)
     std::optional<std::uint32_t> cluster_id;  ///< set: this node is a route reflector
-    net::Ip self;                             ///< our address as next hop, in the family of the routes
+    net::Ip self;  ///< our address as next hop: in the family of the routes, or IPv6 for IPv4 routes (RFC 8950)
+    std::optional<net::Ip6> self_link_local;  ///< on the link with the peer (RFC 2545)
     std::optional<net::Prefix> shared_link;   ///< the subnet that we share with the peer
     std::vector<std::string> filters;         ///< names of the BGPFilters
     // What may change during a session; compared by value.

@@ -57,4 +57,15 @@ std::size_t Chunk::size_for(SourceId reader) const noexcept {
     return total;
 }
 
+std::uint32_t Chunk::messages_for(SourceId reader) const noexcept {
+    if (parts.empty()) {
+        return messages;
+    }
+    std::uint32_t total = 0;
+    for (const Part& part : parts) {
+        total += is_for(part, reader) ? part.messages : 0U;
+    }
+    return total;
+}
+
 }  // namespace manul::bgp::rib

@@ -23,15 +23,18 @@ struct Chunk {
         std::uint32_t end;  ///< the part begins where the one before it ends
         Audience audience;
         SourceId peer;
+        std::uint32_t messages = 0;
     };
 
     Bytes bytes;
-    std::vector<Part> parts;  ///< empty: all bytes are for everybody
+    std::vector<Part> parts;     ///< empty: all bytes are for everybody
+    std::uint32_t messages = 1;  ///< in all
 
     /// Appends what `reader` is to be sent, in order, neighbouring parts joined (mostly one or two spans).
     void append_spans(SourceId reader, std::vector<ByteView>& out) const;
     /// Number of bytes that `reader` is to be sent.
     [[nodiscard]] std::size_t size_for(SourceId reader) const noexcept;
+    [[nodiscard]] std::uint32_t messages_for(SourceId reader) const noexcept;
 };
 
 using ChunkPtr = std::shared_ptr<const Chunk>;

@@ -147,14 +147,16 @@ void UpdatePacker<Key>::write_announcements(wire::UpdateWriter& writer, const Bu
 
 /// Marks what was written since the part before as this bucket's.
 template <class Key>
-void UpdatePacker<Key>::end_part(const Bucket& bucket) {
+void UpdatePacker<Key>::end_part(const Bucket& bucket, std::uint32_t messages) {
+    const std::uint32_t added = messages - std::exchange(chunk_.messages, messages);
     const auto end = static_cast<std::uint32_t>(chunk_.bytes.size());
     auto& parts = chunk_.parts;
     const SourceId peer = bucket.audience == Chunk::Audience::everybody ? kLocalSource : bucket.source;
     if (!parts.empty() && parts.back().audience == bucket.audience && parts.back().peer == peer) {
         parts.back().end = end;
+        parts.back().messages += added;
     } else if (parts.empty() ? end > 0 : end > parts.back().end) {
-        parts.push_back({end, bucket.audience, peer});
+        parts.push_back({end, bucket.audience, peer, added});
     }
 }
 
@@ -165,6 +167,7 @@ ChunkPtr UpdatePacker<Key>::finish(bool end_of_rib) {
     }
     chunk_.bytes.reserve(std::max<std::size_t>(256, items_.size() * 8));
     wire::UpdateWriter writer(chunk_.bytes, context_);
+    chunk_.messages = 0;
     for (const bool withdrawing : {true, false}) {
         for (const Bucket& bucket : buckets_) {
             if ((bucket.attributes == kNoAttributes) == withdrawing) {
@@ -173,13 +176,13 @@ ChunkPtr UpdatePacker<Key>::finish(bool end_of_rib) {
                 } else {
                     write_announcements(writer, bucket);
                 }
-                end_part(bucket);
+                end_part(bucket, writer.messages());
             }
         }
     }
     if (end_of_rib) {
         writer.end_of_rib(Key::kFamily);
-        end_part(Bucket{});
+        end_part(Bucket{}, writer.messages());
     }
     if (chunk_.parts.size() == 1 && chunk_.parts[0].audience == Chunk::Audience::everybody) {
         chunk_.parts.clear();

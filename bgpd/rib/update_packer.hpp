@@ -52,7 +52,7 @@ private:
     void grow_cells();
     void write_withdrawals(wire::UpdateWriter& writer, const Bucket& bucket);
     void write_announcements(wire::UpdateWriter& writer, const Bucket& bucket);
-    void end_part(const Bucket& bucket);
+    void end_part(const Bucket& bucket, std::uint32_t messages);
     template <class F>
     void each_item(const Bucket& bucket, F&& f) const;
 

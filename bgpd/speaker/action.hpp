@@ -21,7 +21,8 @@ namespace manul::bgp::speaker {
 
 /// Settings of a peer's socket, also of the listening socket for connections from that peer.
 struct SocketOptions {
-    std::optional<std::string> md5_key;       ///< TCP-MD5 (RFC 2385)
+    std::optional<std::string> key;           ///< of TCP-AO where `ao` is there, else of TCP-MD5 (RFC 2385)
+    std::optional<TcpAo> ao;                  ///< RFC 5925
     std::uint8_t ttl = 64;                    ///< of packets sent: 255 with GTSM
     std::optional<std::uint8_t> minimum_ttl;  ///< of packets received (RFC 5082): 256 - hops
 

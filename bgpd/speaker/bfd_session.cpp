@@ -12,8 +12,8 @@
 namespace manul::bgp::speaker {
 namespace {
 
-bool single_hop(const PeerConfig& peer, std::span<const net::InterfaceAddress> local) {
-    switch (peer.bfd->hops) {
+bool single_hop(const PeerConfig& peer, const BfdSettings& bfd, std::span<const net::InterfaceAddress> local) {
+    switch (bfd.hops) {
         case BfdSettings::Hops::single:
             return true;
         case BfdSettings::Hops::multiple:
@@ -28,17 +28,17 @@ bool single_hop(const PeerConfig& peer, std::span<const net::InterfaceAddress> l
 
 }  // namespace
 
-std::optional<bfd::SessionConfig> bfd_session(const PeerConfig& peer, std::span<const net::InterfaceAddress> local) {
-    if (!peer.bfd) {
+std::optional<bfd::SessionConfig> bfd_session(const PeerConfig& peer, const std::optional<BfdSettings>& bfd,
+                                              std::span<const net::InterfaceAddress> local) {
+    if (!bfd) {
         return std::nullopt;
     }
-    const std::chrono::microseconds interval = peer.bfd->interval;
+    const std::chrono::microseconds interval = bfd->interval;
     return bfd::SessionConfig{
         .remote = peer.address,
         .local = peer.local_address,
-        .single_hop = single_hop(peer, local),
-        .settings = {
-            .desired_min_tx = interval, .required_min_rx = interval, .detect_multiplier = peer.bfd->multiplier}};
+        .single_hop = single_hop(peer, *bfd, local),
+        .settings = {.desired_min_tx = interval, .required_min_rx = interval, .detect_multiplier = bfd->multiplier}};
 }
 
 }  // namespace manul::bgp::speaker

@@ -9,10 +9,11 @@
 
 namespace manul::bgp::speaker {
 
-/// The BFD session that watches the way to a peer; nothing when none is wanted. `local` are this host's interface
-/// addresses: a peer on one of their links is a single hop away, whatever the TTL of its BGP session (RFC 5881 section
-/// 1, RFC 5883 section 1).
+/// The BFD session that watches the way to a peer; nothing when `bfd`, mostly the peer's own settings, wants none.
+/// `local` are this host's interface addresses: a peer on one of their links is a single hop away, whatever the TTL of
+/// its BGP session (RFC 5881 section 1, RFC 5883 section 1).
 [[nodiscard]] std::optional<bfd::SessionConfig> bfd_session(const PeerConfig& peer,
+                                                            const std::optional<BfdSettings>& bfd,
                                                             std::span<const net::InterfaceAddress> local);
 
 }  // namespace manul::bgp::speaker

@@ -46,11 +46,25 @@ struct BfdSettings {
     bool operator==(const BfdSettings&) const = default;
 };
 
-/// One wanted session. Its identity is the remote address.
+/// TCP-AO (RFC 5925) with the password as master key.
+struct TcpAo {
+    enum class Algorithm : std::uint8_t { hmac_sha1, aes_128_cmac };
+
+    std::uint8_t send_id = 1;
+    std::uint8_t receive_id = 1;
+    Algorithm algorithm = Algorithm::hmac_sha1;
+
+    bool operator==(const TcpAo&) const = default;
+};
+
+/// One wanted session. Its identity is the remote address, or the interface that the peer is the neighbour on.
 struct PeerConfig {
     std::string name;  ///< the resource that defines it: "BGPPeer(rack-router)", "Node(node-2)" for the mesh
     PeerOrigin origin = PeerOrigin::node_mesh;
     net::Ip address;
+    std::string interface;       ///< name; the peer is on this link, and `address` is link-local
+    bool any_neighbour = false;  ///< whichever router is there; `address` is unspecified until it is known
+    bool placed = true;          ///< `address` can be used: with its scope if it is link-local (neighbours.hpp)
     std::uint16_t port = 179;
     net::Asn remote_as = *net::Asn::make(64512);
     net::Asn local_as = *net::Asn::make(64512);
@@ -70,16 +84,22 @@ struct PeerConfig {
     std::uint32_t allowed_own_as = 0;                    ///< how often our AS number may be in a received path
     std::optional<std::uint8_t> ttl_security;            ///< GTSM hop count (RFC 5082)
     std::optional<Password> password;
+    std::optional<TcpAo> tcp_ao;     ///< absent: a password means TCP-MD5
     std::optional<BfdSettings> bfd;  ///< absent: no BFD
     std::optional<std::uint32_t> max_prefixes;
     std::uint8_t max_prefixes_warning = 80;  ///< percent
     std::optional<wire::Role> role;          ///< ours towards an external peer (RFC 9234)
+    bool role_strict = false;                ///< a peer without a role is refused
     bool several_paths_in = true;            ///< of one prefix (RFC 7911)
     std::optional<bool> several_paths_out;   ///< absent: to reflector clients alone
     std::vector<std::string> filters;        ///< names of BGPFilters, in order
     policy::PeerFilters rules;               ///< what they say
     std::string problem;                     ///< why the session cannot be started as defined; empty: it can
 
+    /// The same peer, whatever else is said about it.
+    [[nodiscard]] bool same_peer(const PeerConfig& other) const noexcept;
+    /// The address, or for peers on an interface its name, behind the address where that was given.
+    [[nodiscard]] std::string id() const;
     [[nodiscard]] bool external() const noexcept { return remote_as != local_as; }
     [[nodiscard]] bool sends_several_paths() const noexcept { return several_paths_out.value_or(reflector_client); }
     bool operator==(const PeerConfig&) const = default;

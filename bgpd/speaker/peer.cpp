@@ -3,7 +3,19 @@
 #include <algorithm>
 #include <utility>
 
+#include "net/scoped.hpp"
+
 namespace manul::bgp::speaker {
+
+bool PeerConfig::same_peer(const PeerConfig& other) const noexcept {
+    return interface == other.interface && any_neighbour == other.any_neighbour &&
+           (any_neighbour || net::without_scope(address) == net::without_scope(other.address));
+}
+
+std::string PeerConfig::id() const {
+    const std::string text = any_neighbour ? std::string() : net::without_scope(address).to_string();
+    return interface.empty() ? text : text + (any_neighbour ? "" : "%") + interface;
+}
 
 bool Session::loaded() const noexcept {
     if (!sends_end_of_rib) {
@@ -34,6 +46,9 @@ fsm::PeerSettings peer_settings(const PeerConfig& config, const Self& self, cons
             capabilities.add_path.push_back({entry, config.several_paths_in, config.sends_several_paths()});
         }
     }
+    if (config.v4 && config.address.is_v6()) {
+        capabilities.extended_next_hop = {wire::ipv4_over_ipv6()};
+    }
     capabilities.extended_message = true;
     capabilities.four_octet_as = config.local_as.number();
     capabilities.fqdn = wire::Fqdn{self.node_name, ""};
@@ -56,6 +71,7 @@ fsm::PeerSettings peer_settings(const PeerConfig& config, const Self& self, cons
                  .capabilities = std::move(capabilities)},
         .peer_as = config.remote_as,
         .keepalive_seconds = std::nullopt,
+        .needs_role = config.role_strict,
         .passive = config.passive,
         .timing = {},
     };
@@ -69,7 +85,8 @@ fsm::PeerSettings peer_settings(const PeerConfig& config, const Self& self, cons
 SocketOptions socket_options(const PeerConfig& config) {
     SocketOptions options;
     if (config.password) {
-        options.md5_key = config.password->value;
+        options.key = config.password->value;
+        options.ao = config.tcp_ao;
     }
     if (config.ttl_security) {
         options.ttl = 255;
@@ -97,8 +114,18 @@ void Peer::remember_end() {
     }
 }
 
+void Peer::remember_silence() {
+    // Segments with a wrong signature, or without one, are dropped without a word (RFC 2385 section 2.0).
+    if (config.password) {
+        last_error = "no answer to attempts to connect; the peer may have another password, or none";
+    } else if (last_error.empty()) {
+        last_error = "no answer to attempts to connect";
+    }
+}
+
 PeerStatus Peer::status(const rib::SourceTable& sources) const {
     PeerStatus status;
+    status.id = config.id();
     status.address = config.address;
     status.name = config.name;
     status.origin = config.origin;
@@ -114,6 +141,7 @@ PeerStatus Peer::status(const rib::SourceTable& sources) const {
         status.last_error = last_error;
     }
     status.messages_in = messages_in;
+    status.messages_out = messages_out + (session != nullptr ? session->outlet.messages_out : 0);
     status.malformed_in = malformed_in;
     status.withdrawn_in = withdrawn_in;
     status.last_malformed = last_malformed;

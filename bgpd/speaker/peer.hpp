@@ -21,6 +21,7 @@ namespace manul::bgp::speaker {
 struct Session {
     fsm::Direction direction = fsm::Direction::outgoing;
     Endpoint local;
+    std::uint32_t scope = 0;  ///< interface of the link that link-local next hops are on
     Outlet outlet;
     wire::FamilySet families;
     wire::UpdateContext update_context;
@@ -83,11 +84,13 @@ struct Peer {
     std::array<Stale, 2> stale;             ///< by family_index
     std::optional<rib::SourceId> retained;  ///< whose routes are kept while there is no session
     bool was_up = false;                    ///< a session has been established in this life
-    bool bfd_down = false;
-    std::string held_down;   ///< why it is not started, if so
-    bool shut_down = false;  ///< by the operator
+    bool bfd_up = false;
+    std::optional<BfdSettings> lingering_bfd;  ///< no longer configured, but the neighbour still relies on it
+    std::string held_down;                     ///< why it is not started, if so
+    bool shut_down = false;                    ///< by the operator
     std::optional<fsm::State> reported;
     std::uint64_t messages_in = 0;
+    std::uint64_t messages_out = 0;  ///< but for routes of the present session, which its outlet counts
     std::uint64_t malformed_in = 0;
     std::uint64_t withdrawn_in = 0;
     std::string last_malformed;
@@ -96,10 +99,14 @@ struct Peer {
 
     /// Takes what the machine says about the end of a connection.
     void remember_end();
+    /// An attempt to connect was given up without an answer.
+    void remember_silence();
 
     [[nodiscard]] std::optional<Link>& link(fsm::Direction direction) noexcept {
         return links[static_cast<std::size_t>(direction)];
     }
+    /// Only the neighbour on its link is missing.
+    [[nodiscard]] bool looked_for() const noexcept { return !shut_down && config.any_neighbour && !config.placed; }
     [[nodiscard]] bool wanted_up() const noexcept { return held_down.empty() && !shut_down; }
     [[nodiscard]] PeerStatus status(const rib::SourceTable& sources) const;
 };

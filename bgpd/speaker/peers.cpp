@@ -9,6 +9,7 @@
 
 #include "base/sha1.hpp"
 #include "bgpd/speaker/filters.hpp"
+#include "bgpd/speaker/routing.hpp"
 #include "config/model/selector.hpp"
 
 namespace manul::bgp::speaker {
@@ -18,18 +19,6 @@ namespace {
 using model::BgpConfigurationSpec;
 using model::BgpPeer;
 using model::Node;
-
-template <class T>
-using Named = std::map<std::string, const T*>;
-
-template <class T>
-Named<T> by_name(const std::vector<std::shared_ptr<const T>>& objects) {
-    Named<T> out;
-    for (const auto& object : objects) {
-        out.emplace(object->metadata.name, object.get());
-    }
-    return out;
-}
 
 std::optional<net::Ip> address_of(const model::NodeBgp& bgp, net::Family family) {
     const auto& address = family == net::Family::v4 ? bgp.ipv4_address : bgp.ipv6_address;
@@ -126,6 +115,7 @@ private:
     void add_given_address(const BgpPeer& peer, bool here);
     void add_workloads(const BgpPeer& peer);
     void add_range(const BgpPeer& peer);
+    void add_on_interface(const BgpPeer& peer);
     void add_selected(const BgpPeer& peer, const model::Selector& local, const model::Selector& remote);
     void add_node(const BgpPeer& peer, const Node& node, bool reversed);
     void add(const BgpPeer& peer, const Remote& remote, net::Asn local_as);
@@ -141,7 +131,7 @@ private:
     FiltersByName filters_;
     const std::vector<std::shared_ptr<const model::WorkloadEndpoint>>& endpoints_;
     const Node& own_;
-    std::map<net::Ip, std::string> defined_;  ///< by which resource
+    std::map<std::string, std::string> defined_;  ///< by which resource, by PeerConfig::id
 };
 
 std::string name_of(const BgpPeer& peer) { return "BGPPeer(" + peer.metadata.name + ")"; }
@@ -227,10 +217,6 @@ std::optional<model::Selector> Builder::parse(const BgpPeer& peer, const std::st
 /// Names what this speaker does not do.
 bool Builder::has_effect(const BgpPeer& peer) {
     const auto& spec = peer.spec;
-    if (!spec.interface.empty()) {
-        find(name_of(peer), "interface is not supported; the peer is ignored");
-        return false;
-    }
     if (spec.listen_range && spec.filters.empty()) {
         find(name_of(peer),
              "a peer with listenRange needs filters: without them it might neither hear nor say anything "
@@ -261,6 +247,12 @@ void Builder::add_peer(const BgpPeer& peer) {
         }
         return;
     }
+    if (!peer.spec.interface.empty()) {
+        if (matches(peer, *local, own_)) {
+            add_on_interface(peer);
+        }
+        return;
+    }
     if (peer.spec.peer_ip) {
         add_given_address(peer, matches(peer, *local, own_));
         if (peer.spec.peer_ip && address_of(*own_.spec.bgp, peer.spec.peer_ip->ip.family()) == peer.spec.peer_ip->ip &&
@@ -275,7 +267,7 @@ void Builder::add_peer(const BgpPeer& peer) {
         return;
     }
     if (peer.spec.peer_selector.empty()) {
-        find(name_of(peer), "none of peerIP, peerSelector, localWorkloadSelector and listenRange");
+        find(name_of(peer), "none of peerIP, peerSelector, localWorkloadSelector, listenRange and interface");
         return;
     }
     if (const auto remote = parse(peer, peer.spec.peer_selector)) {
@@ -344,6 +336,24 @@ void Builder::add_range(const BgpPeer& peer) {
     out_.ranges.push_back(std::move(config));
 }
 
+/// The router on a link, by its link-local address. Both families unless it says otherwise: neither needs an address of
+/// its own on the link (RFC 8950).
+void Builder::add_on_interface(const BgpPeer& peer) {
+    const auto given = peer.spec.peer_ip.value_or(model::PeerAddress{net::Ip6(), std::nullopt});
+    PeerConfig config = make(
+        peer,
+        {given.ip, given.port.value_or(model::kDefaultBgpPort), peer.spec.as_number.value_or(out_.self.as), nullptr},
+        peer.spec.local_as_number.value_or(out_.self.as));
+    config.interface = peer.spec.interface;
+    config.any_neighbour = !peer.spec.peer_ip;
+    config.placed = false;
+    config.local_address.reset();
+    if (!config.v4 && !config.v6) {
+        config.v4 = config.v6 = true;
+    }
+    add(std::move(config), nullptr);
+}
+
 void Builder::add_selected(const BgpPeer& peer, const model::Selector& local, const model::Selector& remote) {
     const bool here = matches(peer, local, own_);
     const bool there =
@@ -390,6 +400,7 @@ PeerConfig Builder::make(const BgpPeer& peer, const Remote& remote, net::Asn loc
     config.name = name_of(peer);
     config.origin = spec.node.empty() && spec.node_selector.empty() ? PeerOrigin::global : PeerOrigin::node_specific;
     config.address = remote.address;
+    config.placed = !remote.address.is_link_local();
     config.port = remote.port;
     config.remote_as = remote.as;
     config.local_as = local_as;
@@ -412,6 +423,12 @@ PeerConfig Builder::make(const BgpPeer& peer, const Remote& remote, net::Asn loc
     config.bfd = bfd_settings(spec.bfd);
     if (spec.role) {
         config.role = role_of(*spec.role);
+        config.role_strict = spec.role_strict;
+    }
+    if (spec.tcp_ao) {
+        // Both enumerations have the algorithms of RFC 5926 in one order.
+        config.tcp_ao =
+            TcpAo{spec.tcp_ao->send_id, spec.tcp_ao->receive_id, static_cast<TcpAo::Algorithm>(spec.tcp_ao->algorithm)};
     }
     if (spec.add_path) {
         config.several_paths_in =
@@ -434,10 +451,10 @@ PeerConfig Builder::make(const BgpPeer& peer, const Remote& remote, net::Asn loc
 }
 
 void Builder::add(PeerConfig config, const Node* remote_node) {
-    const auto [known, added] = defined_.emplace(config.address, config.name);
+    const auto [known, added] = defined_.emplace(config.id(), config.name);
     if (!added) {
         if (known->second != config.name) {
-            find(config.name, config.address.to_string() + " is defined by " + known->second + " already");
+            find(config.name, known->first + " is defined by " + known->second + " already");
         }
         return;
     }
@@ -452,90 +469,6 @@ void Builder::add(PeerConfig config, const Node* remote_node) {
         config.reflector_client = !cluster || cluster->value() != *out_.self.cluster_id;
     }
     out_.peers.push_back(std::move(config));
-}
-
-bool kept_from_bgp(const model::IpPoolSpec& pool, model::ProgramClusterRoutes mode) {
-    const bool ipip = pool.ipip_mode != model::EncapMode::never;
-    const bool vxlan = pool.vxlan_mode != model::EncapMode::never;
-    switch (mode) {
-        case model::ProgramClusterRoutes::enabled:
-            return false;
-        case model::ProgramClusterRoutes::disabled:
-            return true;
-        case model::ProgramClusterRoutes::enabled_ipip_only:
-            return !ipip;
-        case model::ProgramClusterRoutes::enabled_no_encap_only:
-            return ipip || vxlan;
-    }
-    return false;
-}
-
-void add_ranges(const PeerResources& resources, const BgpConfigurationSpec& global, Configuration& out) {
-    for (const auto& [name, pool] : by_name(resources.pools)) {
-        if (!pool->spec.disable_bgp_export) {
-            out.relayable.push_back(pool->spec.cidr);
-        }
-        const auto mode = global.program_cluster_routes.value_or(model::ProgramClusterRoutes::enabled_no_encap_only);
-        if (kept_from_bgp(pool->spec, mode)) {
-            out.kept_from_kernel.push_back(pool->spec.cidr);
-        }
-    }
-    for (const auto* ranges : {&global.service_load_balancer_ips, &global.service_external_ips}) {
-        for (const model::CidrEntry& range : *ranges) {
-            out.relayable.push_back(range.cidr);
-            out.kept_from_kernel.push_back(range.cidr);
-        }
-    }
-    for (const model::CidrEntry& range : global.service_cluster_ips) {
-        out.kept_from_kernel.push_back(range.cidr);
-    }
-}
-
-void set_table_dump(const BgpConfigurationSpec& global, Configuration& out) {
-    for (const model::BmpCollector& collector : global.bmp_collectors) {
-        out.stations.push_back({collector.address, collector.port});
-    }
-    if (global.mrt_dump) {
-        out.table_dump = TableDump{.path = global.mrt_dump->path};
-        if (global.mrt_dump->interval) {
-            out.table_dump->interval = global.mrt_dump->interval->seconds();
-        }
-    }
-}
-
-/// Communities by literal value or by name.
-void add_tagging(const BgpConfigurationSpec& global, Configuration& out) {
-    std::map<std::string, std::string> values;
-    for (const model::NamedCommunity& community : global.communities) {
-        values.emplace(community.name, community.value);
-    }
-    for (const model::PrefixAdvertisement& advertisement : global.prefix_advertisements) {
-        Tagging tagging{advertisement.cidr, {}, {}};
-        for (const std::string& given : advertisement.communities) {
-            const auto named = values.find(given);
-            const std::string& text = named == values.end() ? given : named->second;
-            if (const auto community = wire::Community::parse(text)) {
-                tagging.communities.push_back(*community);
-            } else if (const auto large = wire::LargeCommunity::parse(text)) {
-                tagging.large_communities.push_back(*large);
-            } else {
-                out.findings.push_back("BGPConfiguration(default): prefixAdvertisements " +
-                                       advertisement.cidr.to_string() + ": no community is called '" + given + "'");
-            }
-        }
-        out.tagging.push_back(std::move(tagging));
-    }
-}
-
-/// LOCAL_PREF of own routes: Calico's form of the kernel priority once a priority is set anywhere, so that a mixed mesh
-/// agrees on the best route.
-void set_local_preference(const BgpConfigurationSpec& global, Configuration& out) {
-    if (!global.ipv4_normal_route_priority && !global.ipv6_normal_route_priority) {
-        return;
-    }
-    constexpr std::uint32_t kHighest = 2147483647;
-    out.local_preference_v4 = kHighest - global.ipv4_normal_route_priority.value_or(model::kDefaultRoutePriority);
-    out.local_preference_v6 = kHighest - global.ipv6_normal_route_priority.value_or(model::kDefaultRoutePriority);
 }
 
 }  // namespace
@@ -569,10 +502,7 @@ Configuration make_configuration(const PeerResources& resources) {
     out.multipath = {static_cast<std::uint16_t>(std::clamp<std::uint32_t>(multipath.max, 1, UINT16_MAX)),
                      multipath.relax};
     out.self.as = global.as_number.value_or(*net::Asn::make(model::kDefaultAsNumber));
-    add_ranges(resources, global, out);
-    set_local_preference(global, out);
-    set_table_dump(global, out);
-    add_tagging(own_configuration.prefix_advertisements.empty() ? global : own_configuration, out);
+    set_routing(resources, global, own_configuration.prefix_advertisements.empty() ? global : own_configuration, out);
     out.ignored_interfaces =
         own_configuration.ignored_interfaces.empty() ? global.ignored_interfaces : own_configuration.ignored_interfaces;
 

@@ -58,8 +58,8 @@ void Speaker::Impl::on(const Configure& event) {
 
     for (std::size_t i = peers.size(); i-- > 0;) {
         const PeerConfig& now_there = peers[i]->config;
-        const bool wanted = std::ranges::any_of(
-            configuration->peers, [&](const PeerConfig& each) { return each.address == now_there.address; });
+        const bool wanted = std::ranges::any_of(configuration->peers,
+                                                [&](const PeerConfig& each) { return each.same_peer(now_there); });
         const PeerConfig* const range = !wanted && now_there.range ? range_of(now_there.address) : nullptr;
         if (range != nullptr && range->range == now_there.range) {
             PeerConfig changed = *range;
@@ -72,12 +72,12 @@ void Speaker::Impl::on(const Configure& event) {
     expect_ranges(before);
     const bool self_changed = before.self != configuration->self;
     for (const PeerConfig& wanted : configuration->peers) {
-        if (Peer* const known = find_peer(wanted.address)) {
+        if (Peer* const known = find_peer(wanted)) {
             change_peer(*known, wanted, self_changed);
             continue;
         }
         Peer& peer = add_peer(wanted);
-        actions.emplace_back(ExpectPeer{wanted.address, socket_options(wanted)});
+        expect(peer);
         start(peer);
     }
     apply_filters();
@@ -114,9 +114,29 @@ Peer& Speaker::Impl::add_peer(const PeerConfig& wanted) {
     peers.push_back(std::make_unique<Peer>(wanted, configuration->self,
                                            RestartState{deferring, preserved_at_start & kernel_routes}, seed));
     peers.back()->shut_down = left;
-    peer_by_address[wanted.address] = peers.back().get();
+    if (wanted.placed) {
+        peer_by_address[wanted.address] = peers.back().get();
+    }
     dynamic_peers += wanted.range ? 1U : 0U;
     return *peers.back();
+}
+
+/// Connections from the peer's address are welcome from now on.
+void Speaker::Impl::expect(const Peer& peer) {
+    if (peer.config.placed && !peer.config.range) {
+        actions.emplace_back(ExpectPeer{peer.config.address, socket_options(peer.config)});
+    }
+}
+
+/// The opposite, for a peer that goes or gets another address.
+void Speaker::Impl::unexpect(const Peer& peer) {
+    if (!peer.config.placed) {
+        return;
+    }
+    if (!peer.config.range) {
+        actions.emplace_back(ForgetPeer{peer.config.address});
+    }
+    peer_by_address.erase(peer.config.address);
 }
 
 void Speaker::Impl::start(Peer& peer) {
@@ -146,18 +166,29 @@ void Speaker::Impl::change_peer(Peer& peer, const PeerConfig& wanted, bool resta
     restart = restart || !same_session(peer.config, wanted);
     if (!restart) {
         change_filters(peer, wanted);
+        // Neighbours that take AdminDown, or silence, for a failure of the path (BIRD does) would end the session over
+        // a change of ours: BFD goes on without a say until they stop it, too.
+        peer.lingering_bfd = !wanted.bfd && peer.session != nullptr && peer.bfd_up
+                                 ? (peer.config.bfd ? peer.config.bfd : peer.lingering_bfd)
+                                 : std::nullopt;
         peer.config = wanted;
         return;
     }
     stop(peer, wire::cease::kConfigurationChange);
     dynamic_peers -= peer.config.range ? 1U : 0U;
     dynamic_peers += wanted.range ? 1U : 0U;
+    const bool moved = peer.config.placed != wanted.placed || peer.config.address != wanted.address;
+    if (moved) {
+        forget_routes(peer);  // another router on the link
+        unexpect(peer);
+    }
     peer.config = wanted;
+    if (moved && wanted.placed) {
+        peer_by_address[wanted.address] = &peer;
+    }
     peer.held_down = obstacle(wanted);
     offer_restart(peer);
-    if (!wanted.range) {
-        actions.emplace_back(ExpectPeer{wanted.address, socket_options(wanted)});
-    }
+    expect(peer);
     start(peer);
 }
 
@@ -165,12 +196,8 @@ void Speaker::Impl::remove_peer(std::size_t index) {
     Peer& peer = *peers[index];
     stop(peer, wire::cease::kPeerDeconfigured);
     report(peer, true);
-    if (peer.config.range) {
-        --dynamic_peers;
-    } else {
-        actions.emplace_back(ForgetPeer{peer.config.address});
-    }
-    peer_by_address.erase(peer.config.address);
+    dynamic_peers -= peer.config.range ? 1U : 0U;
+    unexpect(peer);
     peers.erase(peers.begin() + static_cast<std::ptrdiff_t>(index));
 }
 

@@ -39,7 +39,10 @@ bool Speaker::Impl::selection_ready() const {
     }
     const bool patient = now < started + kReconnectWait;
     return now >= started + kSelectionDeferral || std::ranges::all_of(peers, [&](const auto& peer) {
-               return !peer->wanted_up() || (peer->session != nullptr ? !peer->session->awaited() : !patient);
+               if (!peer->wanted_up() && !peer->looked_for()) {
+                   return true;
+               }
+               return peer->session != nullptr ? !peer->session->awaited() : !patient;
            });
 }
 
@@ -58,7 +61,7 @@ void Speaker::Impl::complete_fib() {
         return;
     }
     const bool loaded = std::ranges::all_of(peers, [](const auto& peer) {
-        return !peer->wanted_up() || (peer->session != nullptr && peer->session->loaded());
+        return (!peer->wanted_up() && !peer->looked_for()) || (peer->session != nullptr && peer->session->loaded());
     });
     if (loaded || now >= started + kSelectionDeferral) {
         fib_complete = true;
@@ -231,7 +234,8 @@ void Speaker::Impl::end_of_rib(Peer& peer, net::Family family) {
 void Speaker::Impl::watch_paths() {
     std::vector<bfd::SessionConfig> wanted;
     for (const auto& peer : peers) {
-        if (const auto session = bfd_session(peer->config, local_addresses)) {
+        const auto& bfd = peer->config.bfd ? peer->config.bfd : peer->lingering_bfd;
+        if (const auto session = peer->config.placed ? bfd_session(peer->config, bfd, local_addresses) : std::nullopt) {
             wanted.push_back(*session);
         }
     }
@@ -247,11 +251,14 @@ void Speaker::Impl::on(const BfdChanged& event) {
     if (peer == nullptr) {
         return;
     }
-    peer->bfd_down = !event.up;
-    if (event.up || peer->session == nullptr) {
+    peer->bfd_up = event.up;
+    if (!event.up && std::exchange(peer->lingering_bfd, std::nullopt)) {
+        return watch_paths();
+    }
+    if (event.up || peer->session == nullptr || !peer->config.bfd) {
         return;
     }
-    if (peer->config.bfd && peer->config.bfd->graceful) {
+    if (peer->config.bfd->graceful) {
         const auto direction = peer->session->direction;
         auto& link = peer->link(direction);
         actions.emplace_back(Close{link->id, false});

@@ -8,6 +8,7 @@
 #include "bgpd/speaker/speaker_impl.hpp"
 #include "bgpd/wire/framer.hpp"
 #include "bgpd/wire/route_refresh.hpp"
+#include "net/scoped.hpp"
 
 namespace manul::bgp::speaker {
 
@@ -104,11 +105,15 @@ void Speaker::Impl::carry_out(Peer& peer, const fsm::Action& action) {
                            if (link->sent_open.empty()) {
                                link->sent_open = send.bytes;  // what is sent first
                            }
+                           ++peer.messages_out;
                            send_bytes(link->id, send.bytes);
                        }
                    },
                    [&](const fsm::action::Close& close) {
                        if (auto& link = peer.link(close.direction)) {
+                           if (!link->up) {
+                               peer.remember_silence();
+                           }
                            actions.emplace_back(Close{link->id, link->up});
                            connections.erase(link->id);
                            link.reset();
@@ -157,6 +162,7 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
     auto session = std::make_unique<Session>();
     session->direction = up.direction;
     session->local = link->local;
+    session->scope = net::scope_of(peer.config.address);
     session->outlet.connection = link->id;
     session->outlet.source = *number;
     session->families = up.negotiated.families;
@@ -170,6 +176,7 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
                        .allowed_own_as = peer.config.allowed_own_as,
                        .role = up.negotiated.internal ? std::nullopt : peer.config.role};
     session->update_context.several_paths = up.negotiated.several_paths_in;
+    session->update_context.ipv6_next_hops = up.negotiated.ipv6_next_hops;
     session->rules = peer.config.rules;
     session->peer_restart = up.negotiated.peer_graceful_restart;
     session->peer_long_restart = up.negotiated.peer_long_lived_restart;
@@ -185,15 +192,34 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
     unfinished = true;
 }
 
-/// Our address as next hop for routes of the family: that of the session if it is of the family, else the node's.
-std::optional<net::Ip> Speaker::Impl::own_next_hop(const Session& session, net::Family family) const {
-    if (session.local.address.family() == family) {
-        return session.local.address;
-    }
+/// Our address as next hop for routes of the family: that of the session if it is of the family or of one that the peer
+/// takes in its place (RFC 8950), else the node's. On an unnumbered link the node's IPv6 address stands before the
+/// link-local one if there is one (RFC 2545 section 3).
+std::optional<wire::NextHop> Speaker::Impl::own_next_hop(const Session& session, net::Family family) const {
     const Self& self = configuration->self;
+    const net::Ip& local = session.local.address;
+    if (local.family() == family || (local.is_v6() && session.update_context.ipv6_next_hops)) {
+        const net::Ip plain = net::without_scope(local);
+        return local.is_link_local() && self.v6 ? wire::NextHop{self.v6->address, plain.v6()}
+                                                : wire::NextHop{plain, std::nullopt};
+    }
     const auto& address = family == net::Family::v4 ? self.v4 : self.v6;
-    return address ? std::optional<net::Ip>(address->address) : std::nullopt;
+    return address ? std::optional(wire::NextHop{address->address, std::nullopt}) : std::nullopt;
 }
+
+namespace {
+
+/// A next hop as our tables have it. Where the session is on one link, so are the link-local addresses that it names,
+/// and they go before global ones, which nothing on this side may lead to. Elsewhere a link-local address has no scope,
+/// whatever the peer wrote in its place.
+wire::NextHop on_link_of(const Session& session, const wire::NextHop& received) {
+    if (session.scope != 0 && received.link_local) {
+        return {net::with_scope(*received.link_local, session.scope), std::nullopt};
+    }
+    return {net::with_scope(received.address, session.scope), received.link_local};
+}
+
+}  // namespace
 
 /// The subnet that the peer and one of our interfaces are both in.
 std::optional<net::Prefix> Speaker::Impl::shared_link(const net::Ip& peer) const {
@@ -227,7 +253,8 @@ void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, 
         target.next_hop_mode = peer.config.next_hop_mode;
         target.local_as = peer.config.local_as;
         target.cluster_id = configuration->self.cluster_id;
-        target.self = *next_hop;
+        target.self = next_hop->address;
+        target.self_link_local = next_hop->link_local;
         target.relayable = relayable;
         target.filters = peer.config.filters;
         target.filter = peer.config.rules.export_rules[rib::family_index(family)];
@@ -251,10 +278,14 @@ void Speaker::Impl::session_down(Peer& peer, const fsm::SessionEnd& end) {
     }
     monitor_down(peer, end);
     const Outlet& outlet = peer.session->outlet;
+    peer.messages_out += outlet.messages_out;
     v4.leave(outlet);
     v6.leave(outlet);
     retain(peer, end);
     peer.session.reset();
+    if (std::exchange(peer.lingering_bfd, std::nullopt)) {
+        watch_paths();
+    }
     expire_stale(peer);  // a restart time of 0 is over already
     unfinished = true;
 }
@@ -379,7 +410,7 @@ void Speaker::Impl::announce(Session& session, const wire::NlriView& prefixes, B
         facts = wire::attribute_facts(attributes);
     }
     prefixes.each_run([&](std::uint32_t path_id, const wire::NlriView& run_of) {
-        const rib::AttributeId id = core.attributes.intern(attributes, facts, next_hop, path_id);
+        const rib::AttributeId id = core.attributes.intern(attributes, facts, on_link_of(session, next_hop), path_id);
         rib::ImportRun run = import_run(session, id, facts, rib::family_index(prefixes.family()));
         core.attributes.release(id);  // the run holds it
         if (prefixes.family() == net::Family::v4) {

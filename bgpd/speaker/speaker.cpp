@@ -38,6 +38,15 @@ Peer* Speaker::Impl::find_peer(const net::Ip& address) noexcept {
     return peer == peer_by_address.end() ? nullptr : peer->second;
 }
 
+Peer* Speaker::Impl::find_peer(const PeerConfig& wanted) noexcept {
+    if (wanted.interface.empty() && wanted.placed) {
+        return find_peer(wanted.address);
+    }
+    const auto same = [&](const auto& peer) { return peer->config.same_peer(wanted); };
+    const auto found = std::ranges::find_if(peers, same);
+    return found == peers.end() ? nullptr : found->get();
+}
+
 void Speaker::Impl::on(const TurnEnd& /*event*/) {
     if (finished) {
         return;
@@ -191,6 +200,7 @@ void Speaker::Impl::on(const PeerCommand& event) {
                     for (const net::Family family : wire::kFamilies) {
                         if (peer->session->families.has(family)) {
                             wire::encode_route_refresh(family, wire::RouteRefresh::Kind::request, bytes);
+                            ++peer->messages_out;
                         }
                     }
                     send_bytes(peer->session->outlet.connection, std::move(bytes));

@@ -54,7 +54,7 @@ struct Speaker::Impl {
     void session_up(Peer& peer, const fsm::action::SessionUp& up);
     void session_down(Peer& peer, const fsm::SessionEnd& end);
     void join_groups(Peer& peer, const wire::Negotiated& negotiated, bool told);
-    [[nodiscard]] std::optional<net::Ip> own_next_hop(const Session& session, net::Family family) const;
+    [[nodiscard]] std::optional<wire::NextHop> own_next_hop(const Session& session, net::Family family) const;
     [[nodiscard]] std::optional<net::Prefix> shared_link(const net::Ip& peer) const;
     std::size_t read_messages(Peer& peer, fsm::Direction direction, ByteView data);
     void read_update(Peer& peer, ByteView body);
@@ -88,6 +88,8 @@ struct Speaker::Impl {
 
     // Configuration (reconfigure.cpp).
     void start(Peer& peer);
+    void expect(const Peer& peer);
+    void unexpect(const Peer& peer);
     void stop(Peer& peer, std::uint8_t cease, std::string_view text = {});
     Peer& add_peer(const PeerConfig& wanted);
     void change_peer(Peer& peer, const PeerConfig& wanted, bool restart);
@@ -164,6 +166,7 @@ struct Speaker::Impl {
     void monitor_marks(std::vector<MonitorEvent>& out) const;
 
     [[nodiscard]] Peer* find_peer(const net::Ip& address) noexcept;
+    [[nodiscard]] Peer* find_peer(const PeerConfig& wanted) noexcept;
     void start_sweep(bool all);
     void end_sweep();
     void watch_next_hops();

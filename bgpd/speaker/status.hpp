@@ -34,7 +34,8 @@ struct FamilyCounters {
 };
 
 struct PeerStatus {
-    net::Ip address;
+    std::string id;   ///< of the peer as configured: its address, or the interface that it is on
+    net::Ip address;  ///< with scope; unspecified while an interface's neighbour is not known
     std::string name;
     PeerOrigin origin = PeerOrigin::node_mesh;
     net::Asn remote_as = *net::Asn::make(1);
@@ -50,6 +51,7 @@ struct PeerStatus {
     std::uint64_t bytes_out = 0;  ///< routes only
     // Since the peer was configured.
     std::uint64_t messages_in = 0;
+    std::uint64_t messages_out = 0;
     std::uint64_t malformed_in = 0;  ///< UPDATEs with errors, whatever RFC 7606 said about them
     std::uint64_t withdrawn_in = 0;  ///< of these, taken for withdrawals of their routes
     std::string last_malformed;      ///< what was wrong with the last of them, and what it led to

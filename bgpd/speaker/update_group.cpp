@@ -106,6 +106,7 @@ void UpdateGroup<Key>::send(const rib::ChunkPtr& chunk, Reader& reader, std::vec
     const std::size_t size = chunk->size_for(reader.outlet->source);
     if (size > 0) {
         reader.outlet->bytes_out += size;
+        reader.outlet->messages_out += chunk->messages_for(reader.outlet->source);
         actions.emplace_back(Write{reader.outlet->connection, reader.outlet->source, chunk});
     }
 }

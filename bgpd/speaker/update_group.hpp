@@ -20,6 +20,7 @@ struct Outlet {
     rib::SourceId source;
     std::size_t backlog = 0;           ///< bytes that the kernel has not taken, as last reported
     std::uint64_t bytes_out = 0;       ///< handed over so far
+    std::uint64_t messages_out = 0;    ///< the same
     std::array<bool, 2> end_of_rib{};  ///< handed over, by family_index
     bool marks_refresh = false;        ///< a repeated table has marks around it (RFC 7313)
 };

@@ -77,6 +77,20 @@ bool decode_add_path(ByteView value, std::vector<AddPath>& into) {
     return true;
 }
 
+/// Entries of AFI, SAFI in two octets, and the next hop's AFI (RFC 8950 section 4).
+bool decode_extended_next_hop(ByteView value, std::vector<ExtendedNextHop>& into) {
+    if (value.size() % 6 != 0) {
+        return false;
+    }
+    for (std::size_t at = 0; at < value.size(); at += 6) {
+        const ExtendedNextHop entry{{u16_at(value, at), value[at + 3]}, u16_at(value, at + 4)};
+        if (value[at + 2] == 0 && std::ranges::find(into, entry) == into.end()) {
+            into.push_back(entry);
+        }
+    }
+    return true;
+}
+
 /// Two strings with a length octet each; the second may be absent.
 std::optional<Fqdn> decode_fqdn(ByteView value) {
     ByteReader reader(value);
@@ -118,6 +132,8 @@ const LongLivedRestart::Entry* LongLivedRestart::find(net::Family family) const 
     return at == families.end() ? nullptr : &*at;
 }
 
+ExtendedNextHop ipv4_over_ipv6() noexcept { return {AfiSafi::of(net::Family::v4), AfiSafi::of(net::Family::v6).afi}; }
+
 const char* to_string(Role role) noexcept {
     switch (role) {
         case Role::provider:
@@ -138,6 +154,10 @@ bool roles_match(Role ours, std::uint8_t theirs) noexcept {
     constexpr std::array<Role, 5> kCounterparts{Role::customer, Role::route_server_client, Role::route_server,
                                                 Role::provider, Role::peer};
     return theirs < kCounterparts.size() && kCounterparts[theirs] == ours;
+}
+
+bool Capabilities::has(const ExtendedNextHop& wanted) const noexcept {
+    return std::ranges::find(extended_next_hop, wanted) != extended_next_hop.end();
 }
 
 AddPath Capabilities::add_path_of(net::Family family) const noexcept {
@@ -182,6 +202,9 @@ std::expected<void, Notification> decode_capabilities(ByteView parameter, Capabi
             case capability_code::kRouteRefresh:
                 known = value->empty();
                 into.route_refresh = into.route_refresh || known;
+                break;
+            case capability_code::kExtendedNextHop:
+                known = decode_extended_next_hop(*value, into.extended_next_hop);
                 break;
             case capability_code::kExtendedMessage:
                 known = value->empty();
@@ -258,6 +281,15 @@ void encode_capabilities(const Capabilities& capabilities, Bytes& out) {
         }
     };
     flag(capabilities.route_refresh, capability_code::kRouteRefresh);
+    if (!capabilities.extended_next_hop.empty()) {
+        write_capability(out, capability_code::kExtendedNextHop, [&] {
+            for (const ExtendedNextHop& entry : capabilities.extended_next_hop) {
+                writer.u16(entry.family.afi);
+                writer.u16(entry.family.safi);
+                writer.u16(entry.next_hop_afi);
+            }
+        });
+    }
     flag(capabilities.extended_message, capability_code::kExtendedMessage);
     for (const std::uint8_t role : capabilities.roles) {
         write_capability(out, capability_code::kRole, [&] { writer.u8(role); });
@@ -329,7 +361,7 @@ std::string_view capability_name(std::uint8_t code) noexcept {
             return "route-refresh";
         case 3:
             return "outbound-route-filtering";
-        case 5:
+        case capability_code::kExtendedNextHop:
             return "extended-next-hop";
         case capability_code::kExtendedMessage:
             return "extended-message";

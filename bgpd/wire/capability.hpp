@@ -17,6 +17,7 @@ namespace manul::bgp::wire {
 namespace capability_code {
 inline constexpr std::uint8_t kMultiprotocol = 1;
 inline constexpr std::uint8_t kRouteRefresh = 2;
+inline constexpr std::uint8_t kExtendedNextHop = 5;
 inline constexpr std::uint8_t kExtendedMessage = 6;
 inline constexpr std::uint8_t kRole = 9;
 inline constexpr std::uint8_t kGracefulRestart = 64;
@@ -70,6 +71,15 @@ struct AddPath {
     bool operator==(const AddPath&) const = default;
 };
 
+/// RFC 8950: routes of the family may have a next hop of another one.
+struct ExtendedNextHop {
+    AfiSafi family;
+    std::uint16_t next_hop_afi = 0;
+    bool operator==(const ExtendedNextHop&) const = default;
+};
+/// The one that we know: IPv4 unicast over IPv6.
+[[nodiscard]] ExtendedNextHop ipv4_over_ipv6() noexcept;
+
 /// What a side is to the other one (RFC 9234); the values are those on the wire.
 enum class Role : std::uint8_t { provider = 0, route_server = 1, route_server_client = 2, customer = 3, peer = 4 };
 [[nodiscard]] const char* to_string(Role role) noexcept;
@@ -94,6 +104,7 @@ struct UnknownCapability {
 struct Capabilities {
     std::vector<AfiSafi> multiprotocol;  ///< also families that we do not speak
     bool route_refresh = false;
+    std::vector<ExtendedNextHop> extended_next_hop;
     bool extended_message = false;
     bool enhanced_route_refresh = false;
     std::optional<std::uint32_t> four_octet_as;
@@ -105,6 +116,7 @@ struct Capabilities {
     std::optional<std::string> software_version;  ///< draft-ietf-idr-bgp-software-version, for display
     std::vector<UnknownCapability> others;
 
+    [[nodiscard]] bool has(const ExtendedNextHop& wanted) const noexcept;
     [[nodiscard]] AddPath add_path_of(net::Family family) const noexcept;
 
     /// The families of unicast that this side speaks: IPv4 alone when it names none (RFC 4760 section 8).

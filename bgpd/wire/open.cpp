@@ -143,7 +143,7 @@ void encode_open(const Open& open, Bytes& out) {
 }
 
 std::expected<Negotiated, Notification> negotiate(const Open& ours, const Open& peers,
-                                                  std::optional<net::Asn> expected_as) {
+                                                  std::optional<net::Asn> expected_as, bool needs_role) {
     if (expected_as && *expected_as != peers.as) {
         return refuse(open_error::kBadPeerAs);
     }
@@ -165,8 +165,10 @@ std::expected<Negotiated, Notification> negotiate(const Open& ours, const Open& 
         return refuse(open_error::kUnsupportedCapability, std::move(data));
     }
     const bool wrong_role =
-        !internal && !mine.roles.empty() && !theirs.roles.empty() &&
-        (theirs.roles.size() > 1 || !roles_match(static_cast<Role>(mine.roles[0]), theirs.roles[0]));
+        !internal && !mine.roles.empty() &&
+        (theirs.roles.empty()
+             ? needs_role
+             : theirs.roles.size() > 1 || !roles_match(static_cast<Role>(mine.roles[0]), theirs.roles[0]));
     if (wrong_role) {
         return refuse(open_error::kRoleMismatch);
     }
@@ -199,6 +201,7 @@ std::expected<Negotiated, Notification> negotiate(const Open& ours, const Open& 
         .peer_long_lived_restart = restart && mine.long_lived_restart ? theirs.long_lived_restart : std::nullopt,
         .several_paths_in = several_in,
         .several_paths_out = several_out,
+        .ipv6_next_hops = mine.has(ipv4_over_ipv6()) && theirs.has(ipv4_over_ipv6()),
     };
 }
 

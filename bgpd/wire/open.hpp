@@ -49,14 +49,16 @@ struct Negotiated {
     std::optional<LongLivedRestart> peer_long_lived_restart;
     FamilySet several_paths_in;   ///< the peer's prefixes have path identifiers (RFC 7911)
     FamilySet several_paths_out;  ///< ours have
+    bool ipv6_next_hops = false;  ///< of IPv4 routes, both ways (RFC 8950)
 
     bool operator==(const Negotiated&) const = default;
 };
 
 /// Compares the peer's OPEN with ours. `expected_as` empty: any AS is taken. Errors: 2/2 other AS than expected, 2/3
 /// the identifier of an internal peer equals ours (RFC 6286), 2/7 no common family, 2/11 roles that do not match
-/// (RFC 9234; a peer without a role is taken).
+/// (RFC 9234), or no role where `needs_role` (its strict mode) asks for one.
 [[nodiscard]] std::expected<Negotiated, Notification> negotiate(const Open& ours, const Open& peers,
-                                                                std::optional<net::Asn> expected_as);
+                                                                std::optional<net::Asn> expected_as,
+                                                                bool needs_role = false);
 
 }  // namespace manul::bgp::wire

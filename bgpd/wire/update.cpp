@@ -227,7 +227,8 @@ private:
             return;
         }
         const std::size_t size = next_hop->size();
-        const bool fits = *family == net::Family::v4 ? size == 4 : size == 16 || size == 32;
+        const bool fits_v6 = (size == 16 || size == 32) && (*family == net::Family::v6 || context_.ipv6_next_hops);
+        const bool fits = fits_v6 || (*family == net::Family::v4 && size == 4);
         if (!fits || !NlriView::check(reader.rest(), *family, update_.mp_announced,
                                       context_.several_paths.has(*family))) {  // RFC 7606 7.11, 5.3
             return fault(Verdict::reset, update_error::kOptionalAttribute, type::kMpReach, whole);

@@ -26,8 +26,9 @@ struct NextHop {
 struct UpdateContext {
     FamilySet families = {net::Family::v4};  ///< others are ignored (RFC 4760 section 6)
     bool four_octet_as = true;
-    bool internal = false;    ///< iBGP
-    FamilySet several_paths;  ///< prefixes have path identifiers (RFC 7911)
+    bool internal = false;        ///< iBGP
+    FamilySet several_paths;      ///< prefixes have path identifiers (RFC 7911)
+    bool ipv6_next_hops = false;  ///< IPv4 routes may have IPv6 next hops (RFC 8950)
 };
 
 /// The strongest error found in an UPDATE.

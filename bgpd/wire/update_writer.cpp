@@ -14,6 +14,7 @@
 #include "bgpd/wire/update.hpp"
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
+#include "net/scoped.hpp"
 
 namespace manul::bgp::wire {
 namespace {
@@ -68,7 +69,7 @@ void write_narrow(ByteView canonical, const auto& before_each, Bytes& out) {
 void UpdateWriter::announce(net::Family family, const NextHop& next_hop, ByteView attributes) {
     run_ = Run::announce;
     family_ = family;
-    next_hop_ = next_hop;
+    next_hop_ = {net::without_scope(next_hop.address), next_hop.link_local};
     in_body_ = family == net::Family::v4 && next_hop.address.is_v4();
     attributes_ = attributes;
     write_attributes();
@@ -147,6 +148,7 @@ void UpdateWriter::end_update() {
         writer.patch_u16(attributes_at_, static_cast<std::uint16_t>(out_.size() - attributes_at_ - 2));
     }
     finish_message(out_, start_);
+    ++messages_;
 }
 
 bool UpdateWriter::add(const net::Prefix& prefix) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "base/bytes.hpp"
@@ -42,6 +43,9 @@ public:
     /// Completes the message at hand, if any; ends the run.
     void finish();
 
+    /// Messages completed so far.
+    [[nodiscard]] std::uint32_t messages() const noexcept { return messages_; }
+
     /// One whole End-of-RIB (RFC 4724 section 2).
     void end_of_rib(net::Family family);
 
@@ -62,6 +66,7 @@ private:
     Bytes path_;             ///< attributes as written for this peer, for the current run
     std::size_t start_ = 0;  ///< of the message at hand
     bool open_ = false;
+    std::uint32_t messages_ = 0;
     std::size_t attributes_at_ = 0;  ///< of the total path attribute length
     std::size_t mp_length_at_ = 0;   ///< of the MP attribute's length
 };

@@ -102,8 +102,9 @@ void print_peer(const Context& context, const json::object& peer) {
                            (is_true(family, "endOfRib") ? "" : ", End-of-RIB not heard"));
         }
     }
-    line("Messages", text_at(peer, "messagesIn") + " received, " + text_at(peer, "updatesIn") + " UPDATEs; " +
-                         text_at(peer, "routeBytesOut") + " bytes of routes sent");
+    line("Messages", text_at(peer, "messagesIn") + " received, " + text_at(peer, "messagesOut") + " sent; " +
+                         text_at(peer, "updatesIn") + " UPDATEs received, " + text_at(peer, "routeBytesOut") +
+                         " bytes of routes sent");
     line("Malformed", text_at(peer, "malformedIn") +
                           (text_at(peer, "lastMalformed").empty() ? "" : ", last: " + text_at(peer, "lastMalformed")));
     line("Sessions", text_at(peer, "timesUp") + " established so far");

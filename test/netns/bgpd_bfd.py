@@ -110,6 +110,20 @@ table inet cut {
         self.peers(FAR4, bfd=FAST)
         self.assert_cut_is_found(FAR4, single_hop=False)
 
+    def test_taking_bfd_out_ends_no_session(self):
+        """BIRD takes AdminDown, and silence, for a failure of the path."""
+        self.connect("\n".join([BIRD_BFD, bgp("n4", TOR4, NODE4, "ipv4", "direct;")]))
+        self.tor.start()
+        self.peers(TOR4, bfd=FAST)
+        self.wait_up(TOR4)
+        self.peers(TOR4)
+        time.sleep(2)  # more than three times the detection time
+        session = self.node.session(TOR4)
+        self.assertEqual((session["state"], session["timesUp"]), ("Established", 1))
+        self.tor.reconfigure("\n".join([BIRD_BFD, bgp("n4", TOR4, NODE4, "ipv4", "direct;").replace("bfd on", "bfd off")]))
+        eventually("BFD has ended", lambda: (self.node.session(TOR4).get("bfd") or {}).get("state") != "Up")
+        self.assertEqual(self.node.session(TOR4)["timesUp"], 1)
+
     @unittest.skipUnless((FRR / "bfdd").exists(), "FRR is not installed")
     def test_frr_single_hop_both_families(self):
         self.connect("")

@@ -200,7 +200,8 @@ log:
         return {dst for (dst, metric), route in found.items() if metric == 1024 and route.get("type") != "blackhole"}
 
     def log(self):
-        return (self.directory / "bgpd.log").read_text(errors="replace")
+        path = self.directory / "bgpd.log"
+        return path.read_text(errors="replace") if path.exists() else ""
 
     def close(self):
         self.stop()

@@ -50,9 +50,10 @@ bool has(const Lines& lines, const std::string& line) { return std::ranges::find
 }  // namespace
 
 TEST_CASE("roles that do not match end the OPEN with 2/11; a peer without one is taken (RFC 9234)") {
-    const auto outcome = [](Role ours, const std::vector<std::uint8_t>& theirs) {
+    const auto outcome = [](Role ours, const std::vector<std::uint8_t>& theirs, bool strict = false) {
         Configuration configuration = three_peers();
         configuration.peers[0].role = ours;
+        configuration.peers[0].role_strict = strict;
         Scripted node(configuration);
         wire::Open open = make_open(65001, kA);
         open.capabilities.roles = theirs;
@@ -70,6 +71,8 @@ TEST_CASE("roles that do not match end the OPEN with 2/11; a peer without one is
     CHECK(outcome(Role::peer, {0}) == "notification 2/11");
     CHECK(outcome(Role::peer, {9}) == "notification 2/11");
     CHECK(outcome(Role::peer, {4, 0}) == "notification 2/11");
+    CHECK(outcome(Role::customer, {0}, true) == "up");
+    CHECK(outcome(Role::customer, {}, true) == "notification 2/11");
 }
 
 TEST_CASE("the mark for customers only: what is a leak, who gets it, who does not get the route (RFC 9234)") {

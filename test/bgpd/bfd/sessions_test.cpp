@@ -46,7 +46,7 @@ struct Neighbour {
 };
 
 Arrival arrival(const char* source, const Bytes& data) {
-    return {.source = *net::Ip::parse(source), .interface = 2, .ttl = 255, .single_hop = true, .data = data};
+    return {.source = *net::Ip::parse(source), .ttl = 255, .single_hop = true, .data = data};
 }
 
 /// Brings the session with 10.0.0.2 up.

@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "net/scoped.hpp"
+
 using namespace manul;
 using bgp::io::NextHopWatch;
 namespace speaker = bgp::speaker;
@@ -162,6 +164,15 @@ TEST_CASE("an address with a gateway of its own is reached through it whatever t
     CHECK(watch.resolve(ip("203.0.113.8")) == way(2, ip("198.51.100.1"), 100));
     watch.set_gateways({});
     CHECK(watch.resolve(ip("203.0.113.9")) == way(2, ip("198.51.100.1"), 100));
+}
+
+TEST_CASE("a link-local next hop is reached over its own link while that runs") {
+    NextHopWatch watch = make_watch();
+    CHECK(watch.resolve(net::with_scope(ip("fe80::1"), 2)) == way(2, std::nullopt, 0));
+    CHECK(watch.resolve(net::with_scope(ip("fe80::1"), 1)) == way(1, std::nullopt, 0));
+    CHECK_FALSE(watch.resolve(net::with_scope(ip("fe80::1"), 99)));
+    watch.take(link(2, false));
+    CHECK_FALSE(watch.resolve(net::with_scope(ip("fe80::1"), 2)));
 }
 
 TEST_CASE("the host's routes are told while somebody asks, without those of interfaces that are left out") {

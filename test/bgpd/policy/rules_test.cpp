@@ -179,6 +179,27 @@ TEST_CASE("next hops") {
     CHECK(export_next_hop(to, row.from, node).address.to_string() == row.wanted);
 }
 
+TEST_CASE("next hops of the other family, and link-local ones") {
+    const wire::NextHop six{*net::Ip::parse("2001:db8::9"), std::nullopt};
+    const wire::NextHop four{*net::Ip::parse("10.0.0.9"), std::nullopt};
+    const wire::NextHop on_link{*net::Ip::parse("fe80::9"), std::nullopt};
+    const SourceTraits learned{.kind = SourceKind::internal, .reflector_client = true};
+    ExportTarget to;
+    to.cluster_id = 1;
+    to.self = *net::Ip::parse("10.0.0.1");
+    CHECK(export_next_hop(to, learned, four) == four);
+    CHECK(export_next_hop(to, learned, six).address == to.self);  // who did not announce RFC 8950
+    to.self = *net::Ip::parse("2001:db8::1");
+    to.self_link_local = net::Ip6::parse("fe80::1");
+    CHECK(export_next_hop(to, learned, four) == four);
+    CHECK(export_next_hop(to, learned, six) == six);
+    const wire::NextHop self{to.self, to.self_link_local};
+    CHECK(export_next_hop(to, learned, on_link) == self);
+    to.external = true;
+    to.next_hop_mode = NextHopMode::keep;
+    CHECK(export_next_hop(to, learned, on_link) == self);
+}
+
 TEST_CASE("import refuses loops and wrong neighbours") {
     ImportContext context;
     context.external = true;

@@ -52,6 +52,7 @@ TEST_CASE("OPEN round trip with every capability") {
     open.capabilities.long_lived_restart = LongLivedRestart{{{AfiSafi::of(net::Family::v4), true, 0xabcdef}}};
     open.capabilities.add_path = {{AfiSafi::of(net::Family::v4), true, false},
                                   {AfiSafi::of(net::Family::v6), true, true}};
+    open.capabilities.extended_next_hop = {ipv4_over_ipv6(), {{1, 128}, 2}};
     open.capabilities.roles = {3};
     open.capabilities.software_version = "manul 1";
     open.capabilities.others = {{67, hex("0102")}, {77, {}}};

@@ -92,6 +92,24 @@ TEST_CASE("IPv6 comes in multiprotocol attributes") {
             CHECK(outcome.update.mp_next_hop == NextHop{*net::Ip::parse("fe80::1"), std::nullopt});
         }
     }
+    SECTION("IPv4 routes have IPv6 next hops where both sides announced that (RFC 8950)") {
+        const auto reach4 = [](const std::string& next_hop) {
+            const Bytes value =
+                hex("0001 01" + std::string(next_hop.size() / 2 == 32 ? "20" : "10") + next_hop + "00 08 0a");
+            return "80 0e " + test::to_hex(Bytes{static_cast<std::uint8_t>(value.size())}) + test::to_hex(value);
+        };
+        UpdateContext context{kBoth, true, false};
+        const Bytes body = update_body("", reach4(global + local) + kOrigin + kAsPath, "");
+        CHECK(decode(decoder, body, context).update.verdict == Verdict::reset);
+        context.ipv6_next_hops = true;
+        const Outcome outcome = decode(decoder, body, context);
+        CHECK(outcome.announced == Texts{"10.0.0.0/8 via 2001:db8::1"});
+        CHECK(outcome.update.mp_next_hop.link_local->to_string() == "fe80::1");
+        CHECK(decode(decoder, update_body("", reach4(local) + kOrigin + kAsPath, ""), context).announced ==
+              Texts{"10.0.0.0/8 via fe80::1"});
+        CHECK(decode(decoder, update_body("", reach4("c0000201") + kOrigin + kAsPath, ""), context).update.verdict ==
+              Verdict::reset);  // 16 octets are announced, 4 stand there
+    }
     SECTION("families that were not negotiated are ignored") {
         const Bytes body = update_body("08 0b", reach(global, "20 20010db8") + kOrigin + kAsPath + kNextHop, "08 0a");
         CHECK(decode(decoder, body, {{net::Family::v4}, true, false}).announced == Texts{"10.0.0.0/8 via 192.0.2.1"});
