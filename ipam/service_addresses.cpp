@@ -45,7 +45,12 @@ void sort_by_family(std::vector<net::Ip>& addresses, const model::Service& servi
     const bool v6_first =
         !service.spec.ip_families.empty() && service.spec.ip_families.front() == model::AddressFamily::ipv6;
     const net::Family first = v6_first ? net::Family::v6 : net::Family::v4;
-    std::ranges::stable_sort(addresses, {}, [first](const net::Ip& ip) { return ip.family() != first; });
+    std::vector<net::Ip> sorted;
+    for (const bool wanted : {true, false}) {
+        std::ranges::copy_if(addresses, std::back_inserter(sorted),
+                             [&](const net::Ip& ip) { return (ip.family() == first) == wanted; });
+    }
+    addresses = std::move(sorted);
 }
 
 }  // namespace

@@ -196,13 +196,18 @@ store::StoreResult<store::Revision> Writes::commit(store::Store& store, StoreSou
 }
 
 store::StoreResult<store::Revision> Writes::commit_one_by_one(store::Store& store, StoreSource& source) {
-    std::ranges::stable_sort(steps_, {}, &Step::turn);
+    std::vector<Step*> order;
+    for (Step& step : steps_) {
+        order.push_back(&step);
+    }
+    // Within a turn as they were added.
+    std::ranges::sort(order, {}, [](const Step* step) { return std::pair(step->turn, step); });
     std::map<model::Key, store::Revision> written;
     store::Revision last;
-    for (Step& step : steps_) {
-        MANUL_TRY(last, commit_step(store, step, written));
-        written[step.key] = last;
-        tell(source, step, last);
+    for (Step* step : order) {
+        MANUL_TRY(last, commit_step(store, *step, written));
+        written[step->key] = last;
+        tell(source, *step, last);
     }
     return last;
 }
