@@ -6,7 +6,6 @@ Needs root and bird; exit status 77 (skipped) without them.
 """
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import unittest
@@ -331,15 +330,5 @@ class Malformed(BgpdTest):
         self.assertNotIn("notification", heard)
 
 
-def main():
-    if os.geteuid() != 0 or not shutil.which("bird"):
-        print("needs root and bird")
-        return 77
-    rig.BGPD, rig.MANULCTL = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # runs the clean-up
-    program = unittest.main(argv=[sys.argv[0], *sys.argv[3:]], exit=False, verbosity=2)
-    return 0 if program.result.wasSuccessful() else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(rig.main("bird"))

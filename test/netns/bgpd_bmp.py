@@ -5,12 +5,8 @@
 Needs root, bird and tshark; exit status 77 (skipped) without them.
 """
 import collections
-import os
 import pathlib
-import shutil
-import signal
 import sys
-import unittest
 
 import bgpd_rig as rig
 from bgpd_bird import BLOCK6, TOR4, TOR6, BgpdTest, tor
@@ -137,15 +133,5 @@ def load_tests(loader, *_):
     return loader.loadTestsFromTestCase(Stations)
 
 
-def main():
-    if os.geteuid() != 0 or not shutil.which("bird") or not shutil.which("tshark"):
-        print("needs root, bird and tshark")
-        return 77
-    rig.BGPD, rig.MANULCTL = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # runs the clean-up
-    program = unittest.main(argv=[sys.argv[0], *sys.argv[3:]], exit=False, verbosity=2)
-    return 0 if program.result.wasSuccessful() else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(rig.main("bird", "tshark"))

@@ -6,7 +6,6 @@ passwords, restarts of the other side, IPv4 routes over IPv6 sessions.
 Needs root and at least one of the speakers; exit status 77 (skipped) without them.
 """
 import base64
-import re
 import sys
 import time
 import unittest

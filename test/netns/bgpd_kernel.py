@@ -4,14 +4,11 @@
 
 Needs root and bird; exit status 77 (skipped) without them.
 """
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
-import unittest
 
 import bgpd_rig as rig
 from bgpd_bird import NODE4, TOR4, BgpdTest, bgp
@@ -159,15 +156,5 @@ class Leftovers(BgpdTest):
 del BgpdTest  # else it would be run again
 
 
-def main():
-    if os.geteuid() != 0 or not shutil.which("bird") or not shutil.which("ping"):
-        print("needs root, bird and ping")
-        return 77
-    rig.BGPD, rig.MANULCTL = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # runs the clean-up
-    program = unittest.main(argv=[sys.argv[0], *sys.argv[3:]], exit=False, verbosity=2)
-    return 0 if program.result.wasSuccessful() else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(rig.main("bird", "ping"))

@@ -7,9 +7,6 @@ Needs root and bird; exit status 77 (skipped) without them.
 """
 import base64
 import json
-import os
-import shutil
-import signal
 import sys
 import unittest
 
@@ -333,4 +330,4 @@ class Explain(PolicyTest):
 
 if __name__ == "__main__":
     unittest.TestCase.longMessage = True
-    sys.exit(base.main())
+    sys.exit(rig.main("bird"))

@@ -6,7 +6,6 @@ Needs root, bird and ping; exit status 77 (skipped) without them. FRR's part is 
 """
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -207,15 +206,5 @@ class WithFrr(unittest.TestCase):
         eventually("FRR dropped the block when the node left", lambda: not frr.heard(block))
 
 
-def main():
-    if os.geteuid() != 0 or not shutil.which("bird") or not shutil.which("ping"):
-        print("needs root, bird and ping")
-        return 77
-    rig.BGPD, rig.MANULCTL = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # runs the clean-up
-    program = unittest.main(argv=[sys.argv[0], *sys.argv[3:]], exit=False, verbosity=2)
-    return 0 if program.result.wasSuccessful() else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(rig.main("bird", "ping"))

@@ -3,11 +3,14 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import time
+import unittest
 
 BGPD = MANULCTL = None  # paths of the programs under test, set by the runner
 PATIENCE = 30.0  # seconds; sessions come up in well under one
@@ -248,3 +251,18 @@ def resource(kind, name, **spec):
 def affinity(node, cidr):
     name = cidr.replace(".", "-").replace(":", "-").replace("/", "-")
     return resource("BlockAffinity", f"{node}-{name}", state="confirmed", node=node, cidr=cidr)
+
+def main(*needed: str) -> int:
+    """Runs the tests of the calling script (SCRIPT BGPD MANULCTL [ARGUMENT OF UNITTEST...]).
+
+    77, which means skipped, where root or a program is missing.
+    """
+    global BGPD, MANULCTL
+    missing = [program for program in needed if not shutil.which(program)]
+    if os.geteuid() != 0 or missing:
+        print("needs root" + "".join(f" and {program}" for program in needed))
+        return 77
+    BGPD, MANULCTL = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # runs the clean-up
+    program = unittest.main(argv=[sys.argv[0], *sys.argv[3:]], exit=False, verbosity=2)
+    return 0 if program.result.wasSuccessful() else 1

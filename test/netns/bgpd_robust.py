@@ -7,12 +7,8 @@ A router with BIRD keeps a session with a hold time of 3 s through all of it. Ne
 """
 import os
 import pathlib
-import shutil
-import signal
 import subprocess
 import sys
-import time
-import unittest
 
 import bgpd_rig as rig
 from bgpd_bird import BLOCK4, NODE4, SPEAKER, TOR4, BgpdTest, tor
@@ -128,15 +124,5 @@ def load_tests(loader, *_):
     return loader.loadTestsFromTestCase(Robust)
 
 
-def main():
-    if os.geteuid() != 0 or not shutil.which("bird"):
-        print("needs root and bird")
-        return 77
-    rig.BGPD, rig.MANULCTL = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # runs the clean-up
-    program = unittest.main(argv=[sys.argv[0], *sys.argv[3:]], exit=False, verbosity=2)
-    return 0 if program.result.wasSuccessful() else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(rig.main("bird"))

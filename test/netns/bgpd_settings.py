@@ -6,13 +6,9 @@ from, whose prefixes count as the host's, next hops that lead nowhere, what is n
 Needs root and bird; exit status 77 (skipped) without them.
 """
 import errno
-import os
-import shutil
-import signal
 import socket
 import sys
 import time
-import unittest
 
 import bgpd_bird as base
 import bgpd_rig as rig
@@ -122,15 +118,5 @@ protocol bgp n4 {{
         self.assertEqual((self.node.session(TOR4)["state"], self.tor.up("n4")), ("Idle", False))
 
 
-def main():
-    if os.geteuid() != 0 or not shutil.which("bird"):
-        print("needs root and bird")
-        return 77
-    rig.BGPD, rig.MANULCTL = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # runs the clean-up
-    program = unittest.main(argv=[sys.argv[0], *sys.argv[3:]], exit=False, verbosity=2)
-    return 0 if program.result.wasSuccessful() else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(rig.main("bird"))
