@@ -32,7 +32,10 @@ def eventually(what, condition, patience=PATIENCE):
     """Waits until `condition()` gives something true, and returns it."""
     end = time.monotonic() + patience
     while True:
-        value = condition()
+        try:
+            value = condition()
+        except (KeyError, TypeError):
+            value = None  # a part of the answer is not there yet
         if value:
             return value
         if time.monotonic() > end:
