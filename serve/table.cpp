@@ -17,9 +17,9 @@
 
 #include "config/codec/json.hpp"
 #include "config/codec/tree.hpp"
+#include "config/model/columns.hpp"
 #include "config/model/kind.hpp"
 #include "config/model/resource.hpp"
-#include "ctl/output/columns.hpp"
 
 namespace manul::serve {
 
@@ -33,7 +33,7 @@ constexpr std::int64_t kDay = 24 * kHour;
 constexpr std::int64_t kYear = 365 * kDay;
 
 /// kubectl adds the namespace itself.
-bool is_shown(const ctl::Column& column) { return column.heading != "NAMESPACE"; }
+bool is_shown(const model::Column& column) { return column.heading != "NAMESPACE"; }
 
 /// "NODE SELECTOR" is "Node Selector" in the definition of a column.
 std::string title(std::string_view heading) {
@@ -48,7 +48,7 @@ std::string title(std::string_view heading) {
 
 json::array definitions(model::Kind kind) {
     json::array out;
-    for (const ctl::Column& column : ctl::columns_of(kind)) {
+    for (const model::Column& column : model::columns_of(kind)) {
         if (is_shown(column)) {
             out.push_back(json::object{{"name", title(column.heading)},
                                        {"type", "string"},
@@ -76,7 +76,7 @@ std::string cells_of(model::Kind kind, std::string_view document, std::int64_t n
         return "[\"<unreadable>\"]";
     }
     json::array cells;
-    for (const ctl::Column& column : ctl::columns_of(kind)) {
+    for (const model::Column& column : model::columns_of(kind)) {
         if (is_shown(column)) {
             cells.push_back(json::string(column.cell(*decoded.resource, {})));
         }

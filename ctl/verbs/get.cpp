@@ -15,7 +15,7 @@
 #include "config/codec/secret.hpp"
 #include "config/codec/yaml.hpp"
 #include "config/model/bgp_configuration.hpp"
-#include "ctl/output/columns.hpp"
+#include "config/model/columns.hpp"
 #include "ctl/output/json.hpp"
 #include "ctl/output/table.hpp"
 #include "ctl/verbs/input.hpp"
@@ -25,6 +25,8 @@ namespace manul::ctl {
 
 namespace {
 
+using model::Column;
+using model::ColumnContext;
 using model::Kind;
 
 /// What one kind contributed to the answer.
@@ -146,7 +148,7 @@ Result<std::vector<const Column*>> chosen_columns(Kind kind, std::string_view fo
     std::vector<const Column*> chosen;
     constexpr std::string_view kCustom = "custom-columns=";
     if (!format.starts_with(kCustom)) {
-        for (const Column& column : columns_of(kind)) {
+        for (const Column& column : model::columns_of(kind)) {
             if (format == "wide" ? column.in_wide : column.in_default) {
                 chosen.push_back(&column);
             }
@@ -156,7 +158,7 @@ Result<std::vector<const Column*>> chosen_columns(Kind kind, std::string_view fo
     for (std::string wanted : split(format.substr(kCustom.size()), ',')) {
         std::ranges::transform(wanted, wanted.begin(),
                                [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-        const auto columns = columns_of(kind);
+        const auto columns = model::columns_of(kind);
         const auto at = std::ranges::find(columns, wanted, &Column::heading);
         if (at == columns.end()) {
             std::string known;

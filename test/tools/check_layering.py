@@ -39,7 +39,7 @@ ALLOWED = {
     "felix": ["base", "config", "config/store", "felix/io"],
     "cni": ["base", "net", "net/netlink", "ipam:client", "ipam:protocol"],
     "ctl/output": ["base", "net", "config", "config/model", "config/codec", "config/store", "ctl"],
-    "serve": ["base", "net", "config/model", "config/codec", "config/store", "ctl/output:columns"],
+    "serve": ["base", "net", "config/model", "config/codec", "config/store"],
     "serve/io": ["base", "net", "config", "config/model", "config/codec", "config/store", "serve"],
     "ctl": ["base", "net", "config", "serve/io:run", "ctl/output", "config/model", "config/codec", "config/store", "bgpd/policy", "felix/model",
             "felix/calc", "felix/eval", "felix/render", "felix/nft", "felix/io:store_events", "felix/io:nft_apply", "felix/io:flows",

@@ -1,4 +1,4 @@
-#include "ctl/output/columns.hpp"
+#include "config/model/columns.hpp"
 
 #include <array>
 #include <charconv>
@@ -35,11 +35,10 @@
 #include "config/model/tier.hpp"
 #include "config/model/workload_endpoint.hpp"
 
-namespace manul::ctl {
+namespace manul::model {
 
 namespace {
 
-using namespace model;  // every column is about a kind of the model
 using R = const Resource&;
 using C = const ColumnContext&;
 
@@ -478,4 +477,4 @@ std::span<const Column> columns_of(Kind kind) noexcept {
     return kNameOnly;
 }
 
-}  // namespace manul::ctl
+}  // namespace manul::model

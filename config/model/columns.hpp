@@ -9,7 +9,7 @@
 #include "config/model/resource.hpp"
 #include "net/asn.hpp"
 
-namespace manul::ctl {
+namespace manul::model {
 
 /// What a cell may need beside its own object.
 struct ColumnContext {
@@ -20,10 +20,10 @@ struct Column {
     std::string_view heading;
     bool in_default;  ///< shown without `-o wide`
     bool in_wide;
-    std::string (*cell)(const model::Resource& resource, const ColumnContext& context);
+    std::string (*cell)(const Resource& resource, const ColumnContext& context);
 };
 
 /// calicoctl's columns of the kind, in order; a kind that it does not offer has NAME and what tells its objects apart.
-[[nodiscard]] std::span<const Column> columns_of(model::Kind kind) noexcept;
+[[nodiscard]] std::span<const Column> columns_of(Kind kind) noexcept;
 
-}  // namespace manul::ctl
+}  // namespace manul::model
