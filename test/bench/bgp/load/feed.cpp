@@ -38,7 +38,6 @@ std::optional<std::uint32_t> peer_of(const net::Ip& address) {
 namespace {
 
 constexpr std::uint32_t kFeed = 11U << 24U;                  // 11.0.0.0 and on
-constexpr std::uint32_t kProbes = 150U << 24U;               // 150.0.0.0 and on
 constexpr std::uint32_t kBlocks = 10U << 24U | 128U << 16U;  // 10.128.0.0 and on
 constexpr std::uint32_t kFeedGrid = 8;
 constexpr std::uint32_t kBlockGrid = 6;
@@ -93,26 +92,7 @@ net::Prefix Prefixes::operator[](std::uint32_t number) const {
 }
 
 net::Prefix Prefixes::probe(std::uint32_t number) const {
-    return *net::Prefix::masked(net::Ip4(kProbes + (number << kFeedGrid)), 24);
-}
-
-std::optional<std::uint32_t> Prefixes::number_of(const std::uint8_t* encoded, net::Family family) const {
-    std::array<std::uint8_t, 16> bytes{};
-    std::memcpy(bytes.data(), encoded + 1, (std::size_t{*encoded} + 7) / 8);
-    const std::size_t from = family == net::Family::v4 ? 0 : 2;
-    const std::uint32_t word = std::uint32_t{bytes[from]} << 24U | std::uint32_t{bytes[from + 1]} << 16U |
-                               std::uint32_t{bytes[from + 2]} << 8U | bytes[from + 3];
-    std::uint32_t number = word + count_v4_;
-    if (family == net::Family::v4) {
-        if (word >= kProbes && word - kProbes < probes_ << kFeedGrid) {
-            return kFirstProbe + ((word - kProbes) >> kFeedGrid);
-        }
-        number = (word - base_) >> grid_;
-        if (number >= count_v4_) {
-            return std::nullopt;
-        }
-    }
-    return number < size() && lengths_[number] == *encoded ? std::optional(number) : std::nullopt;
+    return *net::Prefix::masked(net::Ip4(kProbes + (number << kProbeGrid)), 24);
 }
 
 std::vector<Group> make_groups(const Prefixes& prefixes, std::uint32_t senders, double mean_size) {

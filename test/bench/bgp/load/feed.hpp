@@ -35,11 +35,38 @@ public:
     [[nodiscard]] net::Prefix operator[](std::uint32_t number) const;
     [[nodiscard]] net::Prefix probe(std::uint32_t number) const;
 
-    /// What an encoded prefix (length octet first) is. Probes count on from kFirstProbe.
+    /// What an encoded prefix (length octet first) is if has() holds for the number and its length; size() if none of
+    /// the run. Probes count on from kFirstProbe. kReadBehind octets behind the length octet must be readable.
     static constexpr std::uint32_t kFirstProbe = 0x8000'0000U;
-    [[nodiscard]] std::optional<std::uint32_t> number_of(const std::uint8_t* encoded, net::Family family) const;
+    static constexpr std::size_t kReadBehind = 8;
+    [[nodiscard]] std::uint32_t likely_number_of(const std::uint8_t* encoded, net::Family family) const noexcept {
+        const bool is_v4 = family == net::Family::v4;
+        const std::size_t from = is_v4 ? 1 : 3;  // 2a00::/16 of IPv6
+        const std::uint32_t length = *encoded - (is_v4 ? 0U : 16U);
+        std::uint32_t word = std::uint32_t{encoded[from]} << 24U | std::uint32_t{encoded[from + 1]} << 16U |
+                             std::uint32_t{encoded[from + 2]} << 8U | encoded[from + 3];
+        if (length == 0 || length > 32) {
+            return size();
+        }
+        word &= 0xffff'ffffU << (32U - length);
+        if (!is_v4) {
+            return word < size() - count_v4_ ? word + count_v4_ : size();
+        }
+        if (word >= kProbes && word - kProbes < probes_ << kProbeGrid) {
+            return kFirstProbe + ((word - kProbes) >> kProbeGrid);
+        }
+        const std::uint32_t number = (word - base_) >> grid_;
+        return number < count_v4_ ? number : size();
+    }
+    [[nodiscard]] bool has(std::uint32_t number, std::uint8_t length) const noexcept {
+        return lengths_[number] == length;
+    }
+    [[gnu::always_inline]] void prefetch(std::uint32_t number) const noexcept { __builtin_prefetch(&lengths_[number]); }
 
 private:
+    static constexpr std::uint32_t kProbes = 150U << 24U;  // 150.0.0.0 and on
+    static constexpr std::uint32_t kProbeGrid = 8;
+
     std::vector<std::uint8_t> lengths_;
     std::uint32_t count_v4_ = 0;
     std::uint32_t probes_ = 0;

@@ -12,10 +12,10 @@
 #include <cstring>
 #include <utility>
 
-#include "bgpd/wire/attribute.hpp"
 #include "bgpd/wire/framer.hpp"
 #include "bgpd/wire/notification.hpp"
 #include "bgpd/wire/open.hpp"
+#include "test/bench/bgp/load/scan.hpp"
 
 namespace manul::bench {
 
@@ -46,11 +46,7 @@ Peers::Peers(const Options& options, const Prefixes& prefixes, bool reflector)
       prefixes_(prefixes),
       reflector_(reflector),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
-      buffer_(kRead + wire::kMaxMessage) {
-    context_.internal = reflector;
-    context_.families =
-        prefixes.has_v6() ? wire::FamilySet{net::Family::v4, net::Family::v6} : wire::FamilySet{net::Family::v4};
-}
+      buffer_(kRead + wire::kMaxMessage + Prefixes::kReadBehind) {}
 
 void Peers::add(std::uint32_t as, bool receives) {
     Peer peer;
@@ -239,6 +235,7 @@ void Peers::read(Peer& peer) {
     while (true) {
         const auto frame = framer.next();
         if (!frame || (*frame && !message(peer, (*frame)->type, (*frame)->body()))) {
+            learned_.clear();
             ++drops_;
             return close(peer, 0.5);
         }
@@ -246,6 +243,7 @@ void Peers::read(Peer& peer) {
             break;
         }
     }
+    set_learned(peer);
     const ByteView rest =
         ByteView(buffer_).subspan(framer.consumed(), kept + static_cast<std::size_t>(got) - framer.consumed());
     peer.tail.assign(rest.begin(), rest.end());
@@ -280,33 +278,27 @@ bool Peers::message(Peer& peer, wire::MessageType type, ByteView body) {
 }
 
 bool Peers::update(Peer& peer, ByteView body) {
-    const wire::Update update = decoder_.decode(body, context_);
-    if (update.verdict == wire::Verdict::reset || update.verdict == wire::Verdict::treat_as_withdraw) {
-        return false;
-    }
-    learn(peer, update.withdrawn, 0);
-    learn(peer, update.mp_withdrawn, 0);
-    if (!update.announced.empty()) {
-        learn(peer, update.announced, origin_of(update.attributes, update.next_hop.address));
-    }
-    if (!update.mp_announced.empty()) {
-        learn(peer, update.mp_announced, origin_of(update.attributes, update.mp_next_hop.address));
-    }
-    return true;
+    const auto found = scan_update(body);
+    return found && learn(peer, found->withdrawn, net::Family::v4, 0) &&
+           learn(peer, found->mp_withdrawn, found->mp_withdrawn_family, 0) &&
+           (found->announced.empty() ||
+            learn(peer, found->announced, net::Family::v4, origin_of(found->as_path, found->next_hop))) &&
+           (found->mp_announced.empty() || learn(peer, found->mp_announced, found->mp_announced_family,
+                                                 origin_of(found->as_path, found->mp_next_hop)));
 }
 
 /// Behind a reflector the next hop tells, else the AS path: the first sender's number in it.
-Origin Peers::origin_of(ByteView attributes, const net::Ip& next_hop) const {
+Origin Peers::origin_of(ByteView as_path, ByteView next_hop) const {
     if (reflector_) {
-        const auto peer = peer_of(next_hop);
+        const auto address = net::Ip::from_bytes(next_hop);
+        const auto peer = address ? peer_of(*address) : std::nullopt;
         return peer ? static_cast<Origin>(*peer + 1) : kStranger;
     }
-    const auto path = wire::AttributeRange(attributes).find(wire::attribute_type::kAsPath);
-    for (std::size_t at = 0; path && at + 2 <= path->size();) {
-        std::size_t left = (*path)[at + 1];
-        for (at += 2; left > 0 && at + 4 <= path->size(); --left, at += 4) {
-            const std::uint32_t as = std::uint32_t{(*path)[at]} << 24U | std::uint32_t{(*path)[at + 1]} << 16U |
-                                     std::uint32_t{(*path)[at + 2]} << 8U | (*path)[at + 3];
+    for (std::size_t at = 0; at + 2 <= as_path.size();) {
+        std::size_t left = as_path[at + 1];
+        for (at += 2; left > 0 && at + 4 <= as_path.size(); --left, at += 4) {
+            const std::uint32_t as = std::uint32_t{as_path[at]} << 24U | std::uint32_t{as_path[at + 1]} << 16U |
+                                     std::uint32_t{as_path[at + 2]} << 8U | as_path[at + 3];
             if (as - kSenderAs < all_.size()) {
                 return static_cast<Origin>(as - kSenderAs + 1);
             }
@@ -315,18 +307,35 @@ Origin Peers::origin_of(ByteView attributes, const net::Ip& next_hop) const {
     return kStranger;
 }
 
-void Peers::learn(Peer& peer, const wire::NlriView& prefixes, Origin origin) {
-    received_.prefixes += prefixes.size();
-    for (auto at = prefixes.begin(); at != prefixes.end(); ++at) {
-        const auto number = prefixes_.number_of(at.encoded(), prefixes.family());
-        if (!number) {
+/// False: the prefixes do not fill their field.
+bool Peers::learn(Peer& peer, ByteView prefixes, net::Family family, Origin origin) {
+    std::size_t at = 0;
+    for (; at < prefixes.size(); at += 1 + (std::size_t{prefixes[at]} + 7) / 8) {
+        ++received_.prefixes;
+        const std::uint32_t number = prefixes_.likely_number_of(prefixes.data() + at, family);
+        if (number < prefixes_.size()) {
+            __builtin_prefetch(&peer.table[number], 1);
+            __builtin_prefetch(&expected[number]);
+            prefixes_.prefetch(number);
+            learned_.push_back({number, origin, prefixes[at]});
+        } else if (number < Prefixes::kFirstProbe) {
             ++received_.unknown;
-        } else if (*number < Prefixes::kFirstProbe) {
-            set(peer, *number, origin);
         } else if (origin != 0 && on_probe_) {
-            on_probe_(peer, *number - Prefixes::kFirstProbe);
+            on_probe_(peer, number - Prefixes::kFirstProbe);
         }
     }
+    return at == prefixes.size();
+}
+
+void Peers::set_learned(Peer& peer) {
+    for (const Learned& one : learned_) {
+        if (prefixes_.has(one.prefix, one.length)) {
+            set(peer, one.prefix, one.origin);
+        } else {
+            ++received_.unknown;
+        }
+    }
+    learned_.clear();
 }
 
 void Peers::set(Peer& peer, std::uint32_t prefix, Origin origin) {

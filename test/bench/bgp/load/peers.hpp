@@ -8,7 +8,6 @@
 #include "base/bytes.hpp"
 #include "base/unique_fd.hpp"
 #include "bgpd/wire/message.hpp"
-#include "bgpd/wire/update.hpp"
 #include "test/bench/bgp/load/feed.hpp"
 
 namespace manul::bench {
@@ -110,8 +109,9 @@ private:
     /// False: the session has ended.
     [[nodiscard]] bool message(Peer& peer, bgp::wire::MessageType type, ByteView body);
     [[nodiscard]] bool update(Peer& peer, ByteView body);
-    [[nodiscard]] Origin origin_of(ByteView attributes, const net::Ip& next_hop) const;
-    void learn(Peer& peer, const bgp::wire::NlriView& prefixes, Origin origin);
+    [[nodiscard]] Origin origin_of(ByteView as_path, ByteView next_hop) const;
+    [[nodiscard]] bool learn(Peer& peer, ByteView prefixes, net::Family family, Origin origin);
+    void set_learned(Peer& peer);
     void set(Peer& peer, std::uint32_t prefix, Origin origin);
     void tick();
 
@@ -121,8 +121,14 @@ private:
     UniqueFd epoll_;
     std::vector<Peer> all_;
     std::vector<Origin> owners_;
-    bgp::wire::UpdateDecoder decoder_;
-    bgp::wire::UpdateContext context_;
+    /// What a read brought, in order. It goes into the peer's table when the read is through: the memory that it needs
+    /// is on its way meanwhile.
+    struct Learned {
+        std::uint32_t prefix;
+        Origin origin;
+        std::uint8_t length;
+    };
+    std::vector<Learned> learned_;
     Bytes buffer_;
     Received received_;
     OnProbe on_probe_;

@@ -1,12 +1,12 @@
 #include "test/bench/bgp/load/report.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <system_error>
 
 namespace manul::bench {
 
@@ -26,19 +26,14 @@ double megabytes(const std::string& file, std::string_view name) {
 }  // namespace
 
 Usage usage_of(const std::vector<int>& pids) {
-    static const auto ticks = static_cast<double>(::sysconf(_SC_CLK_TCK));
     Usage usage;
     for (const int pid : pids) {
         const std::string directory = fmt::format("/proc/{}/", pid);
-        std::ifstream in(directory + "stat");
-        std::string line;
-        std::getline(in, line);
-        std::istringstream words(line.substr(std::min(line.size(), line.rfind(')') + 2)));
-        std::string word;
-        for (int field = 3; words >> word; ++field) {
-            if (field == 14 || field == 15) {  // user and system time (proc_pid_stat(5))
-                usage.cpu += std::stod(word) / ticks;
-            }
+        std::error_code gone;
+        for (const auto& thread : std::filesystem::directory_iterator(directory + "task", gone)) {
+            double nanoseconds = 0;  // on the processor, user and system time; "stat" counts in steps of 10 ms
+            std::ifstream(thread.path() / "schedstat") >> nanoseconds;
+            usage.cpu += nanoseconds * 1e-9;
         }
         usage.resident += megabytes(directory + "status", "VmRSS:");
         usage.most += megabytes(directory + "status", "VmHWM:");
