@@ -23,11 +23,7 @@ bool ExportTarget::operator==(const ExportTarget& other) const noexcept {
 
 namespace {
 
-/// RFC 9234 section 5, egress 2.
-bool towards_no_customer(const std::optional<wire::Role>& ours) noexcept {
-    return ours == wire::Role::customer || ours == wire::Role::peer || ours == wire::Role::route_server_client;
-}
-/// Egress 1: whom it goes to may pass the route on to customers alone.
+/// RFC 9234 section 5, egress 1: whom it goes to may pass the route on to customers alone.
 bool marks_for_customers(const std::optional<wire::Role>& ours) noexcept {
     return ours == wire::Role::provider || ours == wire::Role::peer || ours == wire::Role::route_server;
 }
@@ -36,38 +32,6 @@ bool marks_for_customers(const std::optional<wire::Role>& ours) noexcept {
 
 std::uint32_t local_preference(const wire::AttributeFacts& facts) noexcept {
     return facts.local_pref.value_or(facts.graceful_shutdown ? 0 : kDefaultLocalPref);
-}
-
-Permission permission(const ExportTarget& target, const SourceTraits& source, const RouteMarks& marks) noexcept {
-    // RFC 9494 section 4.3: who does not know the mark would take the route for a fresh one.
-    if (marks.no_advertise || (marks.no_export && target.external) || (marks.llgr_stale && !target.keeps_long)) {
-        return Permission::never;
-    }
-    if (marks.only_to_customer && target.external && towards_no_customer(target.role)) {
-        return Permission::never;
-    }
-    switch (source.kind) {
-        case SourceKind::local:
-            return Permission::always;
-        case SourceKind::internal:
-            if (target.external) {
-                return Permission::inside_ranges;
-            }
-            // RFC 4456 section 6: from a client to all, from a non-client to clients.
-            return target.cluster_id && (source.reflector_client || target.reflector_client) ? Permission::always
-                                                                                             : Permission::never;
-        case SourceKind::external:
-            if (!target.external) {
-                return Permission::inside_ranges;
-            }
-            return source.local_workload || (target.cluster_id && source.is_node && target.is_node)
-                       ? Permission::inside_ranges
-                       : Permission::by_filter;
-        case SourceKind::connected:
-        case SourceKind::kernel:
-            return Permission::by_filter;
-    }
-    return Permission::never;
 }
 
 wire::NextHop export_next_hop(const ExportTarget& target, const SourceTraits& source,
@@ -125,12 +89,9 @@ void export_external(const ExportTarget& target, const SourceTraits& source, Byt
             med_written = true;
         }
         switch (attribute.type) {
-            case type::kAsPath: {
-                Bytes path;
-                wire::prepend_as(wire::AsPathView(attribute.value), target.local_as, 1, path);
-                wire::encode_attribute(attribute.flags, type::kAsPath, path, out);
+            case type::kAsPath:
+                wire::encode_prepended(attribute.flags, wire::AsPathView(attribute.value), target.local_as, out);
                 break;
-            }
             case type::kMed:
             case type::kLocalPref:
             case type::kOriginatorId:

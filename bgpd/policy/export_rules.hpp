@@ -60,10 +60,45 @@ struct ExportTarget {
     [[nodiscard]] bool same_group(const ExportTarget& other) const noexcept;
 };
 
-/// The part of the answer that needs no prefix.
+/// RFC 9234 section 5, egress 2.
+[[nodiscard]] inline bool towards_no_customer(const std::optional<wire::Role>& ours) noexcept {
+    return ours == wire::Role::customer || ours == wire::Role::peer || ours == wire::Role::route_server_client;
+}
+
+/// The part of the answer that needs no prefix. (Here because a full table asks millions of times.)
 enum class Permission : std::uint8_t { never, by_filter, inside_ranges, always };
-[[nodiscard]] Permission permission(const ExportTarget& target, const SourceTraits& source,
-                                    const RouteMarks& marks) noexcept;
+[[nodiscard]] inline Permission permission(const ExportTarget& target, const SourceTraits& source,
+                                           const RouteMarks& marks) noexcept {
+    // RFC 9494 section 4.3: who does not know the mark would take the route for a fresh one.
+    if (marks.no_advertise || (marks.no_export && target.external) || (marks.llgr_stale && !target.keeps_long)) {
+        return Permission::never;
+    }
+    if (marks.only_to_customer && target.external && towards_no_customer(target.role)) {
+        return Permission::never;
+    }
+    switch (source.kind) {
+        case SourceKind::local:
+            return Permission::always;
+        case SourceKind::internal:
+            if (target.external) {
+                return Permission::inside_ranges;
+            }
+            // RFC 4456 section 6: from a client to all, from a non-client to clients.
+            return target.cluster_id && (source.reflector_client || target.reflector_client) ? Permission::always
+                                                                                             : Permission::never;
+        case SourceKind::external:
+            if (!target.external) {
+                return Permission::inside_ranges;
+            }
+            return source.local_workload || (target.cluster_id && source.is_node && target.is_node)
+                       ? Permission::inside_ranges
+                       : Permission::by_filter;
+        case SourceKind::connected:
+        case SourceKind::kernel:
+            return Permission::by_filter;
+    }
+    return Permission::never;
+}
 
 /// Whether a route is sent, and what decided.
 struct ExportVerdict {

@@ -103,10 +103,10 @@ std::size_t FilterProgram::first_match(const std::vector<Key>& cidrs, const Key&
     return kNoMatch;
 }
 
-std::size_t FilterProgram::match(const net::PrefixKey4& key, PeerType peer, const FilterRoute& route) const {
+std::size_t FilterProgram::search(const net::PrefixKey4& key, PeerType peer, const FilterRoute& route) const {
     return first_match(v4_, key, peer, route);
 }
-std::size_t FilterProgram::match(const net::PrefixKey6& key, PeerType peer, const FilterRoute& route) const {
+std::size_t FilterProgram::search(const net::PrefixKey6& key, PeerType peer, const FilterRoute& route) const {
     return first_match(v6_, key, peer, route);
 }
 

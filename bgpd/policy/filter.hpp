@@ -82,8 +82,10 @@ public:
     /// No rule holds.
     static constexpr std::size_t kNoMatch = SIZE_MAX;
     /// The first rule that holds.
-    [[nodiscard]] std::size_t match(const net::PrefixKey4& key, PeerType peer, const FilterRoute& route) const;
-    [[nodiscard]] std::size_t match(const net::PrefixKey6& key, PeerType peer, const FilterRoute& route) const;
+    template <class Key>
+    [[nodiscard]] std::size_t match(const Key& key, PeerType peer, const FilterRoute& route) const {
+        return first_without_condition_ == 0 ? 0 : search(key, peer, route);
+    }
 
     [[nodiscard]] const FilterRule& operator[](std::size_t rule) const noexcept { return rules_[rule]; }
     [[nodiscard]] const std::vector<FilterRule>& rules() const noexcept { return rules_; }
@@ -96,6 +98,8 @@ public:
     bool operator==(const FilterProgram& other) const { return rules_ == other.rules_; }
 
 private:
+    [[nodiscard]] std::size_t search(const net::PrefixKey4& key, PeerType peer, const FilterRoute& route) const;
+    [[nodiscard]] std::size_t search(const net::PrefixKey6& key, PeerType peer, const FilterRoute& route) const;
     template <class Key>
     [[nodiscard]] std::size_t first_match(const std::vector<Key>& cidrs, const Key& key, PeerType peer,
                                           const FilterRoute& route) const;

@@ -165,7 +165,7 @@ ChunkPtr UpdatePacker<Key>::finish(bool end_of_rib) {
     if (buckets_.empty() && !end_of_rib) {
         return nullptr;
     }
-    chunk_.bytes.reserve(std::max<std::size_t>(256, items_.size() * 8));
+    chunk_.bytes.reserve(std::max<std::size_t>(256, items_.size() * 4 + buckets_.size() * 100));
     wire::UpdateWriter writer(chunk_.bytes, context_);
     chunk_.messages = 0;
     for (const bool withdrawing : {true, false}) {

@@ -23,18 +23,16 @@ struct Segment {
     ByteView numbers;
     std::size_t as_size = 4;
 
-    [[nodiscard]] std::size_t count() const { return numbers.size() / as_size; }
+    [[nodiscard]] std::size_t count() const { return as_size == 4 ? numbers.size() / 4 : numbers.size() / 2; }
     [[nodiscard]] bool is_set() const { return type == SegmentType::set; }
     /// What it adds to the path length of the decision process.
     [[nodiscard]] std::uint32_t weight() const {
         return type == SegmentType::sequence ? static_cast<std::uint32_t>(count()) : is_set() ? 1 : 0;
     }
     [[nodiscard]] std::uint32_t at(std::size_t index) const {
-        std::uint32_t value = 0;
-        for (const std::uint8_t byte : numbers.subspan(index * as_size, as_size)) {
-            value = value << 8U | byte;
-        }
-        return value;
+        const std::uint8_t* const from = numbers.data() + index * as_size;
+        const std::uint32_t high = std::uint32_t{from[0]} << 8U | from[1];
+        return as_size == 2 ? high : high << 16U | std::uint32_t{from[2]} << 8U | from[3];
     }
 };
 

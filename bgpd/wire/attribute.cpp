@@ -78,6 +78,31 @@ std::uint32_t u32_at(ByteView bytes, std::size_t at) {
            bytes[at + 3];
 }
 
+void read_well_known(ByteView communities, AttributeFacts& facts) noexcept {
+    for (std::size_t at = 0; at + 4 <= communities.size(); at += 4) {
+        switch (u32_at(communities, at)) {
+            case kNoExport.value:
+            case kNoExportSubconfed.value:
+                facts.no_export = true;
+                break;
+            case kNoAdvertise.value:
+                facts.no_advertise = true;
+                break;
+            case kGracefulShutdown.value:
+                facts.graceful_shutdown = true;
+                break;
+            case kLlgrStale.value:
+                facts.llgr_stale = true;
+                break;
+            case kNoLlgr.value:
+                facts.no_llgr = true;
+                break;
+            default:
+                break;
+        }
+    }
+}
+
 }  // namespace
 
 const AttributeInfo* attribute_info(std::uint8_t type) noexcept {
@@ -130,11 +155,7 @@ AttributeFacts attribute_facts(ByteView canonical) noexcept {
                 break;
             case type::kCommunities:
                 facts.communities = value;
-                facts.no_export = contains_community(value, kNoExport) || contains_community(value, kNoExportSubconfed);
-                facts.no_advertise = contains_community(value, kNoAdvertise);
-                facts.graceful_shutdown = contains_community(value, kGracefulShutdown);
-                facts.llgr_stale = contains_community(value, kLlgrStale);
-                facts.no_llgr = contains_community(value, kNoLlgr);
+                read_well_known(value, facts);
                 break;
             case type::kExtendedCommunities:
                 facts.extended_communities = value;
@@ -182,6 +203,18 @@ void encode_with_community(ByteView canonical, Community community, Bytes& out) 
         ByteWriter(value).u32(community.value);
         encode_attribute(attribute.flags, attribute.type, value, out);
     }
+}
+
+void encode_prepended(std::uint8_t flags, AsPathView path, net::Asn as, Bytes& out) {
+    if (path.bytes().size() + 6 > 255) {  // a new segment takes 6 octets
+        Bytes longer;
+        prepend_as(path, as, 1, longer);
+        return encode_attribute(flags, type::kAsPath, longer, out);
+    }
+    encode_attribute(flags, type::kAsPath, {}, out);
+    const std::size_t at = out.size();
+    prepend_as(path, as, 1, out);
+    out[at - 1] = static_cast<std::uint8_t>(out.size() - at);
 }
 
 void encode_attribute(std::uint8_t flags, std::uint8_t type, ByteView value, Bytes& out) {

@@ -134,6 +134,8 @@ void encode_with_community(ByteView canonical, Community community, Bytes& out);
 /// Appends canonical attributes with one more, of a type that they do not have.
 void encode_with_attribute(ByteView canonical, std::uint8_t flags, std::uint8_t type, ByteView value, Bytes& out);
 
+/// Appends an AS_PATH with `as` put in front of `path`.
+void encode_prepended(std::uint8_t flags, AsPathView path, net::Asn as, Bytes& out);
 /// Appends one attribute; sets or clears the extended length bit as the value needs.
 void encode_attribute(std::uint8_t flags, std::uint8_t type, ByteView value, Bytes& out);
 

@@ -90,8 +90,11 @@ private:
         std::uint16_t size;
         std::uint8_t type;
         std::uint8_t flags;
+        std::uint8_t head;  ///< octets before `data` that stand there as canonical bytes do; 0: they are others
 
         [[nodiscard]] ByteView value() const { return {data, size}; }
+        [[nodiscard]] const std::uint8_t* begin() const { return data - head; }
+        [[nodiscard]] const std::uint8_t* end() const { return data + size; }
     };
 
     /// Several errors in one message: the strongest decides; of equals the first is reported (RFC 7606 3 h).
@@ -167,7 +170,7 @@ private:
         }
         const bool passed_on =
             (info->flags & attribute_flag::kOptional) != 0 && (info->flags & attribute_flag::kTransitive) != 0;
-        keep(type, passed_on ? info->flags | (flags & attribute_flag::kPartial) : info->flags, value);
+        keep(type, passed_on ? info->flags | (flags & attribute_flag::kPartial) : info->flags, value, whole);
     }
 
     /// RFC 4271 section 5: what nobody here knows is passed on if it is transitive, marked as partial; quietly ignored
@@ -177,7 +180,8 @@ private:
             return fault(Verdict::reset, update_error::kUnrecognizedWellKnown, type, whole);
         }
         if ((flags & attribute_flag::kTransitive) != 0) {
-            keep(type, attribute_flag::kOptional | attribute_flag::kTransitive | attribute_flag::kPartial, value);
+            keep(type, attribute_flag::kOptional | attribute_flag::kTransitive | attribute_flag::kPartial, value,
+                 whole);
         }
     }
 
@@ -269,10 +273,13 @@ private:
         }
     }
 
-    void keep(std::uint8_t type, unsigned flags, ByteView value) {
+    /// `whole` is the attribute as received, which ends with `value`.
+    void keep(std::uint8_t type, unsigned flags, ByteView value, ByteView whole) {
         ascending_ = ascending_ && (kept_count_ == 0 || kept_[kept_count_ - 1].type < type);
+        const bool is_canonical = whole[0] == (flags | (value.size() > 255 ? attribute_flag::kExtendedLength : 0U));
         kept_[kept_count_++] = {value.data(), static_cast<std::uint16_t>(value.size()), type,
-                                static_cast<std::uint8_t>(flags)};
+                                static_cast<std::uint8_t>(flags),
+                                static_cast<std::uint8_t>(is_canonical ? whole.size() - value.size() : 0)};
     }
 
     /// What concerns the message as a whole: End-of-RIB, mandatory attributes, and errors without known prefixes.
@@ -309,11 +316,18 @@ private:
         if (!ascending_) {
             std::ranges::sort(kept, {}, &Kept::type);
         }
-        for (const Kept& attribute : kept) {
-            if (context_.four_octet_as) {
+        for (std::size_t i = 0; i < kept.size();) {
+            const Kept& attribute = kept[i++];
+            if (!context_.four_octet_as) {
+                write_widened(kept, attribute);
+            } else if (attribute.head == 0) {
                 encode_attribute(attribute.flags, attribute.type, attribute.value(), canonical_);
             } else {
-                write_widened(kept, attribute);
+                const std::uint8_t* end = attribute.end();
+                for (; i < kept.size() && kept[i].head != 0 && kept[i].begin() == end; ++i) {
+                    end = kept[i].end();
+                }
+                canonical_.insert(canonical_.end(), attribute.begin(), end);
             }
         }
         update_.attributes = canonical_;

@@ -92,10 +92,16 @@ void UpdateWriter::write_attributes() {
         }
     };
     if (context_.four_octet_as) {
+        std::size_t before = 0;  // NEXT_HOP
         for (const Attribute& attribute : AttributeRange(attributes_)) {
-            before_each(attribute.type);
-            append(path_, attribute.whole);
+            if (!in_body_ || attribute.type > type::kNextHop) {
+                break;
+            }
+            before += attribute.whole.size();
         }
+        append(path_, attributes_.first(before));
+        before_each(type::kNextHop + 1U);
+        append(path_, attributes_.subspan(before));
     } else {
         write_narrow(attributes_, before_each, path_);
     }
