@@ -171,7 +171,7 @@ struct Connection::Machine {
     // Deviation: the RFC answers a NOTIFICATION other than a version error with an FSM error here. Peers send Cease to
     // connections that they do not want, and nobody reads an answer to a NOTIFICATION.
     void open_sent(const NotificationReceived& received) { notified(received); }
-    void open_sent(const auto&) { fsm_error(wire::fsm_error::kInOpenSent); }
+    void open_sent(const auto& event) { fsm_error(wire::fsm_error::kInOpenSent, type_of(event)); }
 
     // ---- OpenConfirm: waits for a KEEPALIVE or NOTIFICATION
     // -----------------------------------------------------------
@@ -192,7 +192,7 @@ struct Connection::Machine {
         self.state_ = State::established;
         actions.emplace_back(action::SessionUp{self.direction_, *self.negotiated_, *self.peer_open_});
     }
-    void open_confirm(const auto&) { fsm_error(wire::fsm_error::kInOpenConfirm); }
+    void open_confirm(const auto& event) { fsm_error(wire::fsm_error::kInOpenConfirm, type_of(event)); }
 
     // ---- Established
     // -------------------------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ struct Connection::Machine {
         send_notification(why);
         end(Cause::send_hold_timer_expired, why);
     }
-    void established(const auto&) { fsm_error(wire::fsm_error::kInEstablished); }
+    void established(const auto& event) { fsm_error(wire::fsm_error::kInEstablished, type_of(event)); }
 
     // ---- what the states do
     // ------------------------------------------------------------------------------------------
@@ -270,7 +270,8 @@ struct Connection::Machine {
         if (const auto wanted = settings.keepalive_seconds; wanted && *wanted > 0) {
             interval = std::min<milliseconds>(interval, seconds(*wanted));
         }
-        self.keepalive_ = now + jitter.apply(interval);
+        // RFC 4271 section 4.4: not more than one a second.
+        self.keepalive_ = now + std::max<milliseconds>(jitter.apply(interval), seconds(1));
     }
 
     void restart_hold() {
@@ -356,7 +357,16 @@ struct Connection::Machine {
         end(Cause::notification_sent, notification);
     }
 
-    void fsm_error(std::uint8_t subcode) { send_error({wire::ErrorCode::fsm, subcode, {}}); }
+    /// RFC 6608 section 4: with the type of the message that was not expected, if it was one.
+    void fsm_error(std::uint8_t subcode, std::optional<wire::MessageType> type) {
+        send_error({wire::ErrorCode::fsm, subcode, type ? Bytes{std::to_underlying(*type)} : Bytes()});
+    }
+    static std::optional<wire::MessageType> type_of(const OpenReceived&) { return wire::MessageType::open; }
+    static std::optional<wire::MessageType> type_of(const OpenError&) { return wire::MessageType::open; }
+    static std::optional<wire::MessageType> type_of(const UpdateReceived& received) { return received.type; }
+    static std::optional<wire::MessageType> type_of(const UpdateError&) { return wire::MessageType::update; }
+    static std::optional<wire::MessageType> type_of(const KeepaliveReceived&) { return wire::MessageType::keepalive; }
+    static std::optional<wire::MessageType> type_of(const auto&) { return std::nullopt; }
 
     void hold_expired() {
         const wire::Notification why{wire::ErrorCode::hold_timer_expired, 0, {}};

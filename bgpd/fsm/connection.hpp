@@ -47,9 +47,11 @@ struct CollisionDump {};       // 23
 struct NotificationReceived {  // 24 (version error) and 25
     wire::Notification notification;
 };
-struct KeepaliveReceived {};  // 26
-struct UpdateReceived {};     // 27
-struct UpdateError {          // 28
+struct KeepaliveReceived {};                             // 26
+struct UpdateReceived {                                  // 27
+    wire::MessageType type = wire::MessageType::update;  ///< or ROUTE-REFRESH, where it is as unexpected
+};
+struct UpdateError {  // 28
     wire::Notification notification;
 };
 struct SendHoldExpired {};  // 29 (RFC 9687)

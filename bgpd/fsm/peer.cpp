@@ -185,7 +185,7 @@ void Peer::on(const event::Received& received, TimePoint now, Actions& actions) 
             return feed(direction, connection_event::KeepaliveReceived{}, now, actions);
         case wire::MessageType::route_refresh:
             if (state(direction) != State::established) {
-                feed(direction, connection_event::UpdateReceived{}, now, actions);  // as unexpected as an UPDATE
+                feed(direction, connection_event::UpdateReceived{received.frame.type}, now, actions);
             }
             return;
     }

@@ -27,8 +27,7 @@
 //  +---------------+-----------------------------------------------+
 //  |  parameters   |  type, length, value ...                      |
 //  +---------------+-----------------------------------------------+
-// Parameters length 255 and first type 255 (RFC 9072): a two-octet length follows, and parameters have two-octet
-// lengths.
+// First type 255 (RFC 9072): a two-octet length follows, and parameters have two-octet lengths.
 
 namespace manul::bgp::wire {
 namespace {
@@ -47,7 +46,8 @@ std::expected<void, Notification> decode_parameters(ByteReader reader, Capabilit
     }
     bool extended = false;
     std::size_t total = *length;
-    if (ByteReader ahead = reader; *length == kExtendedParameters && ahead.u8() == kExtendedParameters) {
+    // RFC 9072 section 2: the first type tells; the short length is then not looked at, but for 0.
+    if (ByteReader ahead = reader; *length != 0 && ahead.u8() == kExtendedParameters) {
         const auto long_length = ahead.u16();
         if (!long_length) {
             return refuse(open_error::kUnspecific);

@@ -236,6 +236,39 @@ TEST_CASE("keepalives go out each third of the hold time, jittered, or as often 
     CHECK(*std::ranges::min_element(intervals) < *std::ranges::max_element(intervals));
 }
 
+TEST_CASE("keepalives are a second apart at least (RFC 4271 section 4.4)") {
+    Rig rig;
+    rig.settings.open.hold_time = 3;
+    rig.to(State::established);
+    for (int i = 0; i < 50; ++i) {
+        rig.feed(event::KeepaliveReceived{});
+        CHECK(*rig.connection.next_deadline() - rig.now == 1s);
+        rig.tick(1s);
+    }
+}
+
+TEST_CASE("an unexpected message is named in the FSM error (RFC 6608 section 4)") {
+    struct Case {
+        State state;
+        fsm::ConnectionEvent event;
+        wire::Notification sent;
+    };
+    const auto row = GENERATE(values<Case>({
+        {State::open_sent, event::KeepaliveReceived{}, {wire::ErrorCode::fsm, 1, {4}}},
+        {State::open_sent, event::UpdateReceived{}, {wire::ErrorCode::fsm, 1, {2}}},
+        {State::open_sent, event::UpdateReceived{wire::MessageType::route_refresh}, {wire::ErrorCode::fsm, 1, {5}}},
+        {State::open_confirm, event::OpenReceived{make_open(64513, 2)}, {wire::ErrorCode::fsm, 2, {1}}},
+        {State::open_confirm, event::UpdateReceived{}, {wire::ErrorCode::fsm, 2, {2}}},
+        {State::established, event::OpenReceived{make_open(64513, 2)}, {wire::ErrorCode::fsm, 3, {1}}},
+        {State::established, event::OpenError{{wire::ErrorCode::open, 4, {}}}, {wire::ErrorCode::fsm, 3, {1}}},
+        {State::established, event::ConnectRetryExpired{}, {wire::ErrorCode::fsm, 3, {}}},
+    }));
+    Rig rig;
+    rig.to(row.state);
+    rig.feed(row.event);
+    CHECK(rig.connection.last_end()->notification == row.sent);
+}
+
 TEST_CASE("hold time 0 means no keepalives and no hold timer") {
     Rig rig;
     rig.settings.open.hold_time = 0;

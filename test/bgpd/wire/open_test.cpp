@@ -78,6 +78,13 @@ TEST_CASE("the extended form is also read when it would not be needed") {
     CHECK(open->capabilities.four_octet_as == 64512);
 }
 
+TEST_CASE("the first type alone tells the extended form, whatever the short length says (RFC 9072 section 2)") {
+    CHECK(decode_open(hex("04 fc00 005a c0000201 01 ff 0009 02 0006 41 04 0000fc00")).has_value());
+    CHECK(decode_open(hex("04 fc00 005a c0000201 0c ff 0009 02 0006 41 04 0000fc00")).has_value());
+    CHECK_FALSE(decode_open(hex("04 fc00 005a c0000201 00 ff 0009 02 0006 41 04 0000fc00")).has_value());
+    CHECK_FALSE(decode_open(hex("04 fc00 005a c0000201 ff ff 0008 02 0006 41 04 0000fc00")).has_value());
+}
+
 TEST_CASE("capabilities may come one in a parameter or all in one") {
     const auto open = decode_open(hex("04 fc00 005a c0000201 0a 02 06 01 04 0001 00 01 02 00"));
     REQUIRE(open.has_value());
