@@ -50,9 +50,15 @@ void FibSync::found(std::span<const netlink::Route> own) {
     for (const netlink::Route& route : own) {
         if (route.type == RTN_BLACKHOLE && route.priority == kBlackholeMetric) {
             found_[route.dst].has.blackhole = true;
-        } else if (route.type == RTN_UNICAST && route.priority == kLearnedMetric) {
+        } else if (route.type == RTN_UNICAST) {
             Found& found = found_[route.dst];
+            if (found.has.learned) {  // a change of its metric was cut short
+                moved_.emplace_back(route.dst, route.priority);
+                continue;
+            }
+            metrics_.insert(route.priority);
             found.has.learned = true;
+            found.has.metric = route.priority;
             found.object = route.nexthop_id;
         }
     }
@@ -106,15 +112,15 @@ void FibSync::compare(std::size_t budget) {
 }
 
 void FibSync::noticed(const netlink::Route& route, bool removed) {
-    const bool blackhole = route.priority == kBlackholeMetric;
-    if (route.table != netlink::kMainTable || (!blackhole && route.priority != kLearnedMetric)) {
+    if (route.table != netlink::kMainTable ||
+        (route.priority != kBlackholeMetric && !metrics_.contains(route.priority))) {
         return;
     }
     if (notices_.size() >= kMostNotices) {
         needs_resync_ = true;  // reading everything back is cheaper
         return;
     }
-    notices_[route.dst].push_back({removed, blackhole, route.protocol == kRouteProtocol});
+    notices_[route.dst].push_back({removed, route.priority, route.protocol == kRouteProtocol});
 }
 
 void FibSync::heed_notices() {
@@ -139,16 +145,21 @@ void FibSync::heed_notices() {
 
 void FibSync::heed(SlotRef ref, const Notice& notice) {
     Entry& entry = at(ref);
+    const bool blackhole = notice.metric == kBlackholeMetric;
+    if (!blackhole && notice.metric != (entry.has.learned ? entry.has.metric : entry.metric)) {
+        return;  // nothing of ours is, or is to be, there
+    }
     const bool before = entry.has.any();
-    bool& has = notice.blackhole ? entry.has.blackhole : entry.has.learned;
+    bool& has = blackhole ? entry.has.blackhole : entry.has.learned;
     const bool had = has;
     if (notice.own_protocol) {
         has = !notice.removed;
-        if (!notice.blackhole) {
+        if (!blackhole) {
+            entry.has.metric = notice.metric;
             set_object(entry, 0);  // whatever it leads to now
         }
     } else if (!notice.removed) {
-        if (!notice.blackhole) {
+        if (!blackhole) {
             set_object(entry, 0);
         }
         has = false;  // two routes of one prefix and metric cannot be: it took the place of ours

@@ -63,12 +63,12 @@ netlink::Nexthop group_of(std::uint32_t id, const std::vector<std::uint32_t>& me
     return object;
 }
 
-netlink::Route own_route(const net::Prefix& prefix, bool blackhole) {
+netlink::Route own_route(const net::Prefix& prefix, bool blackhole, std::uint32_t metric) {
     netlink::Route route;
     route.dst = prefix;
     route.protocol = kRouteProtocol;
     route.type = blackhole ? RTN_BLACKHOLE : RTN_UNICAST;
-    route.priority = blackhole ? kBlackholeMetric : kLearnedMetric;
+    route.priority = blackhole ? kBlackholeMetric : metric;
     return route;
 }
 
@@ -295,6 +295,8 @@ void FibSync::change(const speaker::FibBatch& batch) {
             rename(ref, change.prefix);
         }
         entry.wanted = change.group;
+        entry.metric = change.metric;
+        metrics_.insert(change.metric);
         enqueue(ref);
     }
 }
@@ -302,10 +304,11 @@ void FibSync::change(const speaker::FibBatch& batch) {
 void FibSync::complete() { sweeping_ = true; }
 
 void FibSync::put(SlotRef ref, Step step, netlink::Write how, std::uint32_t object) {
-    netlink::Route route = own_route(at(ref).prefix, step == Step::put_blackhole);
+    const std::uint32_t metric = at(ref).metric;
+    netlink::Route route = own_route(at(ref).prefix, step == Step::put_blackhole, metric);
     route.nexthop_id = object;
     netlink::put_route(requests_, route, how);
-    sent_.push_back({ref, step, how == netlink::Write::add, object});
+    sent_.push_back({ref, step, how == netlink::Write::add, object, metric});
 }
 
 void FibSync::plan(SlotRef ref) {
@@ -313,8 +316,8 @@ void FibSync::plan(SlotRef ref) {
     entry.queued = false;
     const auto drop = [&](bool present, Step step) {
         if (present) {
-            netlink::delete_route(requests_, own_route(entry.prefix, step == Step::delete_blackhole));
-            sent_.push_back({ref, step, false, 0});
+            netlink::delete_route(requests_, own_route(entry.prefix, step == Step::delete_blackhole, entry.has.metric));
+            sent_.push_back({ref, step, false, 0, 0});
         }
     };
     if (entry.wanted == speaker::kNoRoute) {
@@ -327,7 +330,7 @@ void FibSync::plan(SlotRef ref) {
         drop(entry.has.learned, Step::delete_learned);
     } else if (const auto group = groups_.find(entry.wanted.value()); group != groups_.end()) {
         const std::uint32_t object = group->second.object;
-        if (!entry.has.learned) {
+        if (!entry.has.learned || entry.has.metric != entry.metric) {  // what is at another metric goes afterwards
             put(ref, Step::put_learned, netlink::Write::add, object);
         } else if (entry.object != object) {
             put(ref, Step::put_learned, netlink::Write::replace, object);
@@ -341,7 +344,11 @@ void FibSync::done(const Sent& sent) {
     const bool before = entry.has.any();
     switch (sent.step) {
         case Step::put_learned:
+            if (entry.has.learned && entry.has.metric != sent.metric) {
+                moved_.emplace_back(entry.prefix, entry.has.metric);
+            }
             entry.has.learned = true;
+            entry.has.metric = sent.metric;
             set_object(entry, sent.object);
             break;
         case Step::put_blackhole:
@@ -365,7 +372,7 @@ void FibSync::done(const Sent& sent) {
 /// made again; if it is another owner's, nothing is changed.
 bool FibSync::add_again(const Sent& sent) {
     const bool blackhole = sent.step == Step::put_blackhole;
-    netlink::Route route = own_route(at(sent.ref).prefix, blackhole);
+    netlink::Route route = own_route(at(sent.ref).prefix, blackhole, sent.metric);
     netlink::RequestBuffer one;
     netlink::delete_route(one, route);
     if (!socket_.request(one)) {
@@ -417,12 +424,24 @@ void FibSync::delete_left(std::unordered_map<net::Prefix, Found>& left, std::siz
     for (std::size_t i = 0; i < budget && !left.empty(); ++i) {
         const auto first = left.begin();
         if (first->second.has.learned) {
-            netlink::delete_route(requests_, own_route(first->first, false));
+            netlink::delete_route(requests_, own_route(first->first, false, first->second.has.metric));
         }
         if (first->second.has.blackhole) {
-            netlink::delete_route(requests_, own_route(first->first, true));
+            netlink::delete_route(requests_, own_route(first->first, true, 0));
         }
         left.erase(first);
+    }
+    std::vector<netlink::RefusedRequest> refused;  // what is gone already: fine
+    static_cast<void>(run(requests_, refused));
+}
+
+/// Of learned routes whose metric is another one now: the new one is there.
+void FibSync::delete_moved() {
+    if (moved_.empty()) {
+        return;
+    }
+    for (const auto& [prefix, metric] : std::exchange(moved_, {})) {
+        netlink::delete_route(requests_, own_route(prefix, false, metric));
     }
     std::vector<netlink::RefusedRequest> refused;  // what is gone already: fine
     static_cast<void>(run(requests_, refused));
@@ -436,6 +455,7 @@ bool FibSync::work(std::size_t budget) {
         compare(kCompareFactor * budget);
         return true;
     }
+    delete_moved();  // what a resync found, before anything is put there
     heed_notices();
     delete_left(orphans_, budget);
     for (std::size_t i = 0; i < budget && !queue_.empty(); ++i) {
@@ -443,6 +463,7 @@ bool FibSync::work(std::size_t budget) {
         queue_.pop_front();
     }
     send_planned();
+    delete_moved();
     if (!queue_.empty() || !orphans_.empty()) {
         return true;
     }

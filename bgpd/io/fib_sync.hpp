@@ -82,13 +82,14 @@ private:
     struct InKernel {
         bool learned = false;
         bool blackhole = false;
+        std::uint32_t metric = kLearnedMetric;  ///< of the learned route
 
         [[nodiscard]] bool any() const noexcept { return learned || blackhole; }
-        bool operator==(const InKernel&) const = default;
     };
     struct Entry {
         net::Prefix prefix;
         speaker::FibGroupId wanted;
+        std::uint32_t metric = kLearnedMetric;  ///< wanted
         InKernel has;
         std::uint32_t object = 0;  ///< that the learned route in the kernel leads to
         bool queued = false;
@@ -108,7 +109,7 @@ private:
     /// Something that another program did where a route of ours may be.
     struct Notice {
         bool removed = false;
-        bool blackhole = false;  ///< at the metric of our blackholes
+        std::uint32_t metric = 0;
         bool own_protocol = false;
     };
     enum class Resync : std::uint8_t { none, reading, comparing };
@@ -123,6 +124,7 @@ private:
         Step step;
         bool exclusive = false;
         std::uint32_t object = 0;
+        std::uint32_t metric = 0;
     };
 
     [[nodiscard]] Entry& at(SlotRef ref) { return entries_[ref.family][ref.slot]; }
@@ -131,6 +133,7 @@ private:
     void rename(SlotRef ref, const net::Prefix& prefix);
     void plan(SlotRef ref);
     void put(SlotRef ref, Step step, netlink::Write how, std::uint32_t object);
+    void delete_moved();
     void send_planned();
     void done(const Sent& sent);
     [[nodiscard]] bool add_again(const Sent& sent);
@@ -154,10 +157,12 @@ private:
     std::array<std::vector<Entry>, 2> entries_;  ///< by family and slot
     std::deque<SlotRef> queue_;
     std::set<SlotRef> refused_;
-    std::array<std::size_t, 2> in_kernel_{};          ///< prefixes by family
-    std::unordered_map<net::Prefix, Found> stale_;    ///< of an earlier run, not named yet
-    std::unordered_map<net::Prefix, Found> orphans_;  ///< to be deleted; their slots have new prefixes
-    std::unordered_map<net::Prefix, Found> found_;    ///< by a resync, not compared yet
+    std::array<std::size_t, 2> in_kernel_{};                    ///< prefixes by family
+    std::unordered_map<net::Prefix, Found> stale_;              ///< of an earlier run, not named yet
+    std::unordered_map<net::Prefix, Found> orphans_;            ///< to be deleted; their slots have new prefixes
+    std::unordered_map<net::Prefix, Found> found_;              ///< by a resync, not compared yet
+    std::vector<std::pair<net::Prefix, std::uint32_t>> moved_;  ///< learned routes that have come to another metric
+    std::set<std::uint32_t> metrics_{kLearnedMetric};           ///< that learned routes ever had
     Resync resync_ = Resync::none;
     wire::FamilySet families_;  ///< as last known for certain
     SlotRef compared_to_;

@@ -274,8 +274,9 @@ void LocRib<Key>::touch_range(Slot from, Slot count) {
 }
 
 template <class Key>
-void LocRib<Key>::decide(std::vector<Change>& changes) {
-    for (const LogEntry& logged : log_) {
+void LocRib<Key>::decide(std::vector<Change>& changes, std::size_t most) {
+    decided_ = std::min(most, log_.size() - log_first_);
+    for (const LogEntry& logged : touched()) {
         decide_slot(logged.slot);
         const Entry& entry = table_[logged.slot];
         const bool selected = entry.has_selected();
@@ -375,18 +376,23 @@ void LocRib<Key>::clear_journal() {
 
 template <class Key>
 void LocRib<Key>::release_log() {
-    for (std::size_t i = 0; i < log_.size(); ++i) {
-        if (i + kAhead < log_.size()) {
-            core_.attributes.prefetch(log_[i + kAhead].old_attributes);
-            core_.attributes.prefetch_release(log_[i + kAhead / 2].old_attributes);
+    const auto decided = touched();
+    for (std::size_t i = 0; i < decided.size(); ++i) {
+        if (i + kAhead < decided.size()) {
+            core_.attributes.prefetch(decided[i + kAhead].old_attributes);
+            core_.attributes.prefetch_release(decided[i + kAhead / 2].old_attributes);
         }
-        const LogEntry& logged = log_[i];
+        const LogEntry& logged = decided[i];
         dirty_[logged.slot / 64] &= ~(std::uint64_t{1} << (logged.slot % 64));
         if (logged.old_attributes != kNoAttributes) {
             core_.attributes.release(logged.old_attributes);
         }
     }
-    log_.clear();
+    log_first_ += std::exchange(decided_, 0);
+    if (log_first_ == log_.size()) {
+        log_.clear();
+        log_first_ = 0;
+    }
 }
 
 template class LocRib<net::PrefixKey4>;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
@@ -96,17 +98,23 @@ public:
     /// Logs all prefixes in the range, to be decided again.
     void touch_range(Slot from, Slot count);
 
-    /// Decides everything that was logged. `changes` gets the prefixes whose selected path became another one;
-    /// touched() gives all that were looked at (their multipath sets may differ).
-    void decide(std::vector<Change>& changes);
+    /// Decides what was logged, at most so many prefixes a turn. `changes` gets the prefixes whose selected path became
+    /// another one; touched() gives all that were looked at (their multipath sets may differ).
+    void decide(std::vector<Change>& changes, std::size_t most = std::numeric_limits<std::size_t>::max());
     struct LogEntry {
         Slot slot;
         AttributeId old_attributes;
         SourceId old_source;
     };
-    [[nodiscard]] std::span<const LogEntry> touched() const noexcept { return log_; }
+    [[nodiscard]] std::span<const LogEntry> touched() const noexcept {
+        return std::span(log_).subspan(log_first_, decided_);
+    }
+    /// Some of what was logged waits for the next turn. What was selected before is nobody's knowledge until then but
+    /// the log's; the entry itself shows no selected path, or still that one.
+    [[nodiscard]] bool undecided() const noexcept { return log_.size() > log_first_ + decided_; }
     /// Ends the turn: gives back the old attributes and frees prefixes without a path, unless `keep` holds for their
-    /// slot (a reader has yet to be told that the prefix is gone); those are asked for again the next time.
+    /// slot (a reader has yet to be told that the prefix is gone) or they wait for their decision; those are asked for
+    /// again the next time.
     template <class Keep>
     void end_turn(Keep&& keep) {
         release_log();
@@ -119,7 +127,7 @@ public:
             if (!table_.is_used(slot) || table_[slot].has_path()) {
                 continue;  // listed twice, or announced again
             }
-            if (keep(slot)) {
+            if (is_dirty(slot) || keep(slot)) {
                 empty_[kept++] = slot;
             } else {
                 table_.erase(slot);
@@ -164,6 +172,9 @@ private:
     static constexpr std::size_t kAhead = 16;  ///< things whose memory is on its way while one is worked on
 
     void touch(Slot slot);
+    [[nodiscard]] bool is_dirty(Slot slot) const noexcept {
+        return slot / 64 < dirty_.size() && (dirty_[slot / 64] >> (slot % 64) & 1U) != 0;
+    }
     /// The path at `source` is about to become `after`; with kNoAttributes, to go.
     void note(const Entry& entry, SourceId source, Path before, AttributeId after, PathFlags flags) {
         if (keeps_journal_) {
@@ -190,6 +201,8 @@ private:
     net::PrefixTable<Entry> table_;
     PathPool nodes_;
     std::vector<LogEntry> log_;
+    std::size_t log_first_ = 0;         ///< what is before was decided in earlier turns
+    std::size_t decided_ = 0;           ///< in this turn
     std::vector<std::uint64_t> dirty_;  ///< one bit a slot: in the log
     std::vector<Slot> empty_;           ///< slots whose last path went away
     std::vector<PathChange<Key>> journal_;

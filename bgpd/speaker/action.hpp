@@ -9,6 +9,7 @@
 
 #include "base/strong_id.hpp"
 #include "bgpd/bfd/sessions.hpp"
+#include "bgpd/policy/filter.hpp"
 #include "bgpd/rib/chunk.hpp"
 #include "bgpd/speaker/event.hpp"
 #include "bgpd/speaker/monitor.hpp"
@@ -101,11 +102,12 @@ struct FibGroup {
 };
 
 /// The kernel must send `prefix` to `group`; kNoRoute: remove our route. `slot` names the prefix for as long as it has
-/// a route.
+/// a route. `metric` is that of a route to gateways: the priority that LOCAL_PREF carries between nodes.
 struct FibChange {
     net::Prefix prefix;
     std::uint32_t slot = 0;
     FibGroupId group;
+    std::uint32_t metric = policy::kNormalPriority;
 };
 
 struct FibBatch {

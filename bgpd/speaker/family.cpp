@@ -9,6 +9,8 @@ namespace {
 
 /// A sweep mostly looks and rarely finds, so its slices are longer than those of work that encodes.
 constexpr rib::Slot kSweepSlots = 4 * kSlotsPerTurn;
+/// More is in the log after a deferral, or when hundreds of peers send their tables at once.
+constexpr std::size_t kDecisionsPerTurn = 2 * std::size_t{kSlotsPerTurn};
 
 }  // namespace
 
@@ -103,7 +105,7 @@ void Family<Key>::decide(std::vector<FibChange>& fib) {
     if (held_ || !rib_.pending()) {
         return;
     }
-    rib_.decide(changes_);
+    rib_.decide(changes_, kDecisionsPerTurn);
     if (program_kernel_) {
         for (const auto& touched : rib_.touched()) {
             fib_.update(touched.slot, kept_from_kernel_, fib);
@@ -128,7 +130,7 @@ bool Family<Key>::send(std::vector<Action>& actions) {
             });
         });
     }
-    return more;
+    return more || rib_.undecided();
 }
 
 template class Family<net::PrefixKey4>;

@@ -64,6 +64,8 @@ public:
         sweep_all_ = sweep_all_ || all;
     }
     [[nodiscard]] bool sweeping() const noexcept { return sweeping_; }
+    /// Anything may still refer to lost sessions: paths, or prefixes that wait for their decision.
+    [[nodiscard]] bool unswept() const noexcept { return sweeping_ || rib_.undecided(); }
 
     /// First half of a turn: decisions; appends kernel routes.
     void decide(std::vector<FibChange>& fib);

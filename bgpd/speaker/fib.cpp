@@ -168,11 +168,24 @@ void FibTable<Key>::update(rib::Slot slot, const net::PrefixRanges& kept_from_ke
     const FibGroupId now = wanted(slot, kept_from_kernel);
     const FibGroupId before = by_slot_[slot];
     groups_.release(before);
-    if (now == before) {
+    const bool to_gateways = now != kNoRoute && now != kBlackhole;
+    const std::uint32_t metric =
+        to_gateways ? policy::priority_of(core_.attributes[rib_[slot].attributes].local_pref) : policy::kNormalPriority;
+    if (!set_metric(slot, metric) && now == before) {
         return;
     }
     by_slot_[slot] = now;
-    changes.push_back({rib_[slot].key().to_prefix(), slot, now});
+    changes.push_back({rib_[slot].key().to_prefix(), slot, now, metric});
+}
+
+/// True when it becomes another one.
+template <class Key>
+bool FibTable<Key>::set_metric(rib::Slot slot, std::uint32_t metric) {
+    if (metric == policy::kNormalPriority) {
+        return !unusual_metrics_.empty() && unusual_metrics_.erase(slot) > 0;
+    }
+    const auto [known, added] = unusual_metrics_.try_emplace(slot, metric);
+    return std::exchange(known->second, metric) != metric || added;
 }
 
 template class FibTable<net::PrefixKey4>;

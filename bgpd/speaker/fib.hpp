@@ -80,12 +80,15 @@ private:
     };
 
     void weigh();
+    [[nodiscard]] bool set_metric(rib::Slot slot, std::uint32_t metric);
     [[nodiscard]] FibGroupId wanted(rib::Slot slot, const net::PrefixRanges& kept_from_kernel);
 
     const rib::RibCore& core_;
     const rib::LocRib<Key>& rib_;
     FibGroups& groups_;
     std::vector<FibGroupId> by_slot_;
+    std::unordered_map<rib::Slot, std::uint32_t>
+        unusual_metrics_;  ///< of kernel routes; all others have the normal one
     std::vector<WeightedHop> next_hops_;
     std::vector<Share> shares_;
 };

@@ -226,7 +226,7 @@ void Speaker::Impl::start_sweep(bool all) {
 
 /// When no table is being gone over any more, nothing refers to lost sessions.
 void Speaker::Impl::end_sweep() {
-    if (v4.sweeping() || v6.sweeping()) {
+    if (v4.unswept() || v6.unswept()) {
         return;
     }
     core.next_hops.clear_changed();

@@ -158,7 +158,7 @@ void UpdateGroup<Key>::turn(std::span<const rib::Change> changes,
 
 template <class Key>
 bool UpdateGroup<Key>::work(std::vector<Action>& actions) {
-    if (!joining_.empty()) {
+    if (!joining_.empty() && !rib_.undecided()) {  // else what is decided next would be told twice
         dumps_.push_back({std::exchange(joining_, {}), Ending::end_of_rib, 0});
     }
     start_refreshes(actions);
@@ -279,6 +279,9 @@ template <class Key>
 bool UpdateGroup<Key>::retarget_slice(std::vector<Action>& actions) {
     if (!out_.retargeting()) {
         return false;
+    }
+    if (rib_.undecided()) {
+        return true;  // what was told of these prefixes follows from the rules before, which are still needed
     }
     const rib::Slot last = std::min(rib_.end(), retarget_next_ + kSlotsPerTurn);
     if (const rib::ChunkPtr chunk = out_.retargeted(retarget_next_, kSlotsPerTurn)) {

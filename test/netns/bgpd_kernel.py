@@ -91,6 +91,26 @@ class Meddling(BgpdTest):
         self.wait_up()
         self.wait_routes()
 
+    def metrics(self):
+        return sorted(metric for prefix, metric in self.node.namespace.routes("proto", "176") if prefix == "198.51.100.0/24")
+
+    def test_the_priority_that_a_filter_sets_is_the_metric(self):
+        def peer(*filters):
+            self.node.apply(resource("BGPPeer", "tor4", peerIP=TOR4, asNumber=65000, filters=list(filters)))
+        operations = [{"setPriority": {"value": 512}}]
+        self.node.apply(resource("BGPFilter", "preferred", importV4=[{
+            "action": "Accept", "cidr": "198.51.100.0/24", "matchOperator": "Equal", "operations": operations}]))
+        peer("preferred")
+        eventually("the metric is the filter's", lambda: self.metrics() == [512])
+        self.node.namespace.ip("route", "del", "198.51.100.0/24", "proto", "176", "metric", "512")
+        eventually("it is back when somebody deletes it", lambda: self.metrics() == [512])
+        self.node.stop("kill")
+        self.node.namespace.ip("route", "add", "198.51.100.0/24", "via", TOR4, "proto", "176", "metric", "1024")
+        self.node.start()
+        eventually("a leftover of a change that was cut short is gone", lambda: self.metrics() == [512])
+        peer()
+        eventually("the metric is the usual one", lambda: self.metrics() == [1024])
+
     def delete_all(self):
         for prefix in ("198.51.100.0/24", "203.0.113.0/24", "2001:db8:aaaa::/48"):
             self.node.namespace.ip("route", "del", prefix, "proto", "176")

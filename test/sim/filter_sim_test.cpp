@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
+#include <memory>
 #include <random>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "bgpd/policy/filter.hpp"
+#include "test/sim/scripted.hpp"
 #include "test/sim/topologies.hpp"
 
 using namespace manul;
@@ -107,6 +109,36 @@ TEST_CASE("an import filter that changes judges again what the peer sent, withou
     CHECK(lab.net.updates_received(0) == sent);
     CHECK(lab.net.updates_received(1) == heard);
     CHECK(lab.net.sessions(0) == 2);
+}
+
+TEST_CASE("the priority that a filter sets, or a node announces, is the kernel route's metric") {
+    constexpr const char* kPeer = "192.0.2.2";
+    Configuration configuration = make_configuration("node", 64512, "192.0.2.1/24", {"0.0.0.0/0"});
+    configuration.peers = {make_peer(kPeer, 64512, 64512)};
+    Scripted node(configuration);
+    node.connect(kPeer, make_open(64512, kPeer));
+    bgp::wire::PathAttributes plain = attributes({});
+    plain.local_pref = bgp::policy::local_pref_of(1024);
+    bgp::wire::PathAttributes elevated = attributes({});
+    elevated.local_pref = bgp::policy::local_pref_of(512);
+    node.send(kPeer, announcement(plain, kPeer, {"10.1.0.0/24"}));
+    node.send(kPeer, announcement(elevated, kPeer, {"10.2.0.0/24"}));
+    CHECK(node.kernel() == Routes{{"10.1.0.0/24", kPeer}, {"10.2.0.0/24", kPeer + std::string(" metric 512")}});
+    FilterRule preferred = accept("10.1.0.0/24");
+    preferred.operations = {bgp::policy::SetPriority{77}};
+    configuration.peers[0].rules.import_rules[0] =
+        std::make_shared<const bgp::policy::FilterProgram>(std::vector<FilterRule>{preferred});
+    configuration.peers[0].filters = {"priorities"};
+    node.configure(configuration);
+    CHECK(node.kernel() == Routes{{"10.1.0.0/24", kPeer + std::string(" metric 77")},
+                                  {"10.2.0.0/24", kPeer + std::string(" metric 512")}});
+    configuration.peers[0].rules = {};
+    configuration.peers[0].filters.clear();
+    node.configure(configuration);
+    node.send(kPeer, announcement(plain, kPeer, {"10.2.0.0/24"}));
+    CHECK(node.kernel() == Routes{{"10.1.0.0/24", kPeer}, {"10.2.0.0/24", kPeer}});
+    node.send(kPeer, withdrawal({"10.1.0.0/24", "10.2.0.0/24"}));
+    CHECK(node.kernel().empty());
 }
 
 TEST_CASE("routes that arrive later meet the filter, too") {

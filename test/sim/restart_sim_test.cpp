@@ -173,6 +173,26 @@ TEST_CASE("a restarted node selects nothing until its peers' tables are there, o
     CHECK(net.fib_complete(1));
 }
 
+TEST_CASE("what has come in while selection waited is selected in parts, and told whole") {
+    constexpr std::size_t kRoutes = 40'000;
+    Scripted node(one_router(), {net::Family::v4});
+    std::vector<std::string> prefixes;
+    for (std::size_t i = 0; i < kRoutes; ++i) {
+        prefixes.push_back("20." + std::to_string(i / 256 / 256) + "." + std::to_string(i / 256 % 256) + "." +
+                           std::to_string(i % 256) + "/32");
+    }
+    node.connect(kPeer, restarting_router());
+    node.connect(kOther, make_open(kAs, kOther));
+    node.send(kPeer, announcement(attributes({65001}), kPeer, prefixes));
+    CHECK(node.kernel().empty());
+    static_cast<void>(node.heard(kOther));
+    node.send(kPeer, end_of_rib());
+    CHECK(node.kernel().size() == kRoutes);
+    CHECK(node.largest_batch() < kRoutes / 2);
+    const auto told = node.heard(kOther);
+    CHECK(std::ranges::count_if(told, [](const std::string& line) { return line.starts_with("announce"); }) == kRoutes);
+}
+
 TEST_CASE("nodes that restart together do not wait for each other") {
     Network net;
     make_mesh(net, 4);

@@ -196,9 +196,10 @@ void Scripted::carry_out(const Action& action) {
                            if (change.group == kNoRoute) {
                                fib_.erase(change.prefix);
                            } else {
-                               fib_[change.prefix] = change.group;
+                               fib_[change.prefix] = {change.group, change.metric};
                            }
                        }
+                       largest_batch_ = std::max(largest_batch_, batch.changes->size());
                    },
                    [&](const FibGroup& group) { groups_[group.group] = group.members; },
                    [&](const TrackNextHop& track) {
@@ -281,7 +282,8 @@ PeerStatus Scripted::status(const std::string& peer) const {
 
 std::map<std::string, std::string> Scripted::kernel() const {
     std::map<std::string, std::string> out;
-    for (const auto& [prefix, group] : fib_) {
+    for (const auto& [prefix, route] : fib_) {
+        const auto [group, metric] = route;
         std::string& text = out[prefix.to_string()];
         if (group == kBlackhole) {
             text = "blackhole";
@@ -292,6 +294,9 @@ std::map<std::string, std::string> Scripted::kernel() const {
             if (member.weight != 1) {
                 text += "*" + std::to_string(member.weight);
             }
+        }
+        if (metric != bgp::policy::kNormalPriority) {
+            text += " metric " + std::to_string(metric);
         }
     }
     return out;

@@ -52,8 +52,10 @@ public:
     [[nodiscard]] bool up(const std::string& peer) const;
     [[nodiscard]] speaker::PeerStatus status(const std::string& peer) const;
     [[nodiscard]] const speaker::Speaker& speaker() const noexcept { return *speaker_; }
-    /// Kernel routes: prefix -> "next hop next hop*weight" or "blackhole".
+    /// Kernel routes: prefix -> "next hop next hop*weight" or "blackhole", with the metric where it is no usual one.
     [[nodiscard]] std::map<std::string, std::string> kernel() const;
+    /// Most kernel routes that one turn has changed.
+    [[nodiscard]] std::size_t largest_batch() const noexcept { return largest_batch_; }
     /// All paths of a prefix: "peer verdict".
     [[nodiscard]] std::vector<std::string> paths(const std::string& prefix) const;
     /// What a monitoring station was told since the last call.
@@ -75,7 +77,8 @@ private:
     std::map<std::string, std::optional<wire::Open>> opens_;
     std::map<std::string, wire::UpdateContext> contexts_;
     std::map<std::string, wire::Capabilities> theirs_;
-    std::map<net::Prefix, speaker::FibGroupId> fib_;
+    std::map<net::Prefix, std::pair<speaker::FibGroupId, std::uint32_t>> fib_;  ///< with the metric
+    std::size_t largest_batch_ = 0;
     std::map<speaker::FibGroupId, std::vector<speaker::FibMember>> groups_;
     std::vector<std::string> warnings_;
     std::vector<speaker::MonitorEvent> monitored_;

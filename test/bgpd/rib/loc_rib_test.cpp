@@ -81,6 +81,60 @@ TEST_CASE("the best of several paths is selected, and the next one when it goes"
     CHECK(rib.core.attributes.size() == 0);
 }
 
+TEST_CASE("decisions in parts come to what one decision comes to, and tell it prefix by prefix") {
+    std::mt19937 random(7);
+    Rib whole;
+    Rib parts;
+    std::vector<SourceId> peers;
+    for (const char* address : {"192.0.2.1", "192.0.2.2", "192.0.2.3"}) {
+        peers.push_back(whole.peer(address));
+        static_cast<void>(parts.peer(address));
+    }
+    std::map<std::string, SourceId> told;  // what a reader of the parts' changes knows
+    const auto take_turn = [&](std::size_t most) {
+        parts.changes.clear();
+        parts.table.decide(parts.changes, most);
+        for (const Change& change : parts.changes) {
+            const std::string prefix = parts.table[change.slot].key().to_prefix().to_string();
+            const auto known = told.find(prefix);
+            CHECK((known != told.end()) == (change.old_attributes != kNoAttributes));
+            CHECK((known == told.end() || known->second == change.old_source));
+            if (change.new_attributes == kNoAttributes) {
+                told.erase(prefix);
+            } else {
+                told[prefix] = change.new_source;
+            }
+        }
+        parts.end_turn();
+    };
+    for (int round = 0; round < 300; ++round) {
+        for (int i = 0; i < 20; ++i) {
+            const std::string prefix = "10.0." + std::to_string(random() % 40) + ".0/24";
+            const SourceId peer = peers[random() % peers.size()];
+            if (random() % 3 == 0) {
+                whole.table.withdraw(key4(prefix), peer);
+                parts.table.withdraw(key4(prefix), peer);
+            } else {
+                const RouteSpec spec = with_path(std::vector<std::uint32_t>(1 + random() % 4, 65001));
+                whole.announce(prefix, peer, spec);
+                parts.announce(prefix, peer, spec);
+            }
+        }
+        whole.turn();
+        take_turn(random() % 8);
+    }
+    while (parts.table.undecided()) {
+        take_turn(3);
+    }
+    for (int i = 0; i < 40; ++i) {
+        const std::string prefix = "10.0." + std::to_string(i) + ".0/24";
+        const auto known = told.find(prefix);
+        CHECK(whole.selected(prefix) == parts.selected(prefix));
+        CHECK(whole.selected(prefix) == (known == told.end() ? std::nullopt : std::optional(known->second)));
+    }
+    CHECK(whole.core.attributes.size() == parts.core.attributes.size());
+}
+
 TEST_CASE("what changes back within a turn is no change") {
     Rib rib;
     const SourceId a = rib.peer("192.0.2.1");
