@@ -17,7 +17,7 @@
 #include "cni/ready_wait.hpp"
 #include "cni/result.hpp"
 #include "cni/veth.hpp"
-#include "ipam/protocol.hpp"
+#include "ipam/local/protocol.hpp"
 #include "net/ip.hpp"
 #include "net/mac.hpp"
 #include "net/prefix.hpp"

@@ -19,7 +19,7 @@
 #include "cni/prev_result.hpp"
 #include "cni/ready_wait.hpp"
 #include "cni/veth.hpp"
-#include "ipam/protocol.hpp"
+#include "ipam/local/protocol.hpp"
 #include "net/ip.hpp"
 #include "net/mac.hpp"
 #include "net/netlink/decode.hpp"

@@ -14,8 +14,8 @@
 #include "base/unique_fd.hpp"
 #include "cni/error.hpp"
 #include "cni/net_conf.hpp"
-#include "ipam/client.hpp"
-#include "ipam/protocol.hpp"
+#include "ipam/local/client.hpp"
+#include "ipam/local/protocol.hpp"
 
 namespace manul::cni {
 

@@ -4,8 +4,8 @@
 
 #include "cni/error.hpp"
 #include "cni/net_conf.hpp"
-#include "ipam/client.hpp"
-#include "ipam/protocol.hpp"
+#include "ipam/local/client.hpp"
+#include "ipam/local/protocol.hpp"
 
 namespace manul::cni {
 

@@ -22,7 +22,7 @@
 #include "base/try.hpp"
 #include "cni/error.hpp"
 #include "cni/prev_result.hpp"
-#include "ipam/protocol.hpp"
+#include "ipam/local/protocol.hpp"
 #include "net/ip.hpp"
 #include "net/mac.hpp"
 #include "net/prefix.hpp"

@@ -13,7 +13,7 @@
 #include "cni/prev_result.hpp"
 #include "cni/ready_wait.hpp"
 #include "cni/veth.hpp"
-#include "ipam/protocol.hpp"
+#include "ipam/local/protocol.hpp"
 #include "net/netlink/decode.hpp"
 #include "net/prefix.hpp"
 

@@ -8,7 +8,7 @@
 #include "cni/error.hpp"
 #include "cni/ipamd.hpp"
 #include "cni/net_conf.hpp"
-#include "ipam/protocol.hpp"
+#include "ipam/local/protocol.hpp"
 
 namespace manul::cni {
 

@@ -5,7 +5,7 @@
 #include "base/daemon.hpp"
 #include "config/command_line.hpp"
 #include "config/open_store.hpp"
-#include "ipam/daemon.hpp"
+#include "ipam/io/daemon.hpp"
 
 namespace {
 

@@ -14,10 +14,10 @@
 #include "config/model/ipam_block.hpp"
 #include "ctl/ipam/inventory.hpp"
 #include "ctl/ipam/options.hpp"
-#include "ipam/check.hpp"
-#include "ipam/check_report.hpp"
-#include "ipam/repair.hpp"
-#include "ipam/transaction.hpp"
+#include "ipam/core/check.hpp"
+#include "ipam/core/check_report.hpp"
+#include "ipam/core/repair.hpp"
+#include "ipam/service/transaction.hpp"
 
 namespace manul::ctl {
 

@@ -10,7 +10,7 @@
 #include "config/model/ipam_configuration.hpp"
 #include "ctl/ipam/inventory.hpp"
 #include "ctl/ipam/options.hpp"
-#include "ipam/split.hpp"
+#include "ipam/core/split.hpp"
 
 // Settings and pools: `ipam configure` and `ipam split`.
 

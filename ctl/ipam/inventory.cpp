@@ -20,9 +20,9 @@
 #include "config/model/node.hpp"
 #include "config/model/service.hpp"
 #include "config/model/workload_endpoint.hpp"
-#include "ipam/endpoint.hpp"
-#include "ipam/names.hpp"
-#include "ipam/tunnels.hpp"
+#include "ipam/core/endpoint.hpp"
+#include "ipam/core/names.hpp"
+#include "ipam/core/tunnels.hpp"
 
 namespace manul::ctl {
 

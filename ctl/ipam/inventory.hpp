@@ -1,8 +1,8 @@
 #pragma once
 
 #include "config/store/store.hpp"
-#include "ipam/check_report.hpp"
-#include "ipam/inventory.hpp"
+#include "ipam/core/check_report.hpp"
+#include "ipam/core/inventory.hpp"
 
 namespace manul::ctl {
 

@@ -14,10 +14,10 @@
 #include "base/try.hpp"
 #include "ctl/ipam/inventory.hpp"
 #include "ctl/ipam/options.hpp"
-#include "ipam/allocator.hpp"
-#include "ipam/check_report.hpp"
-#include "ipam/repair.hpp"
-#include "ipam/transaction.hpp"
+#include "ipam/core/allocator.hpp"
+#include "ipam/core/check_report.hpp"
+#include "ipam/core/repair.hpp"
+#include "ipam/service/transaction.hpp"
 #include "net/ip.hpp"
 
 namespace manul::ctl {

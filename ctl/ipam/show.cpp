@@ -16,9 +16,9 @@
 #include "config/model/ipam_block.hpp"
 #include "config/model/ipam_configuration.hpp"
 #include "ctl/output/table.hpp"
-#include "ipam/block.hpp"
-#include "ipam/pool.hpp"
-#include "ipam/show.hpp"
+#include "ipam/core/block.hpp"
+#include "ipam/core/pool.hpp"
+#include "ipam/core/show.hpp"
 #include "net/ip.hpp"
 
 namespace manul::ctl {

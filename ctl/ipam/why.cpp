@@ -14,12 +14,12 @@
 #include "config/model/node.hpp"
 #include "ctl/ipam/inventory.hpp"
 #include "ctl/ipam/options.hpp"
-#include "ipam/allocator.hpp"
-#include "ipam/block.hpp"
-#include "ipam/endpoint.hpp"
-#include "ipam/history.hpp"
-#include "ipam/show.hpp"
-#include "ipam/store_source.hpp"
+#include "ipam/core/allocator.hpp"
+#include "ipam/core/block.hpp"
+#include "ipam/core/endpoint.hpp"
+#include "ipam/core/history.hpp"
+#include "ipam/core/show.hpp"
+#include "ipam/service/store_source.hpp"
 #include "net/ip.hpp"
 
 namespace manul::ctl {

@@ -15,7 +15,7 @@
 #include "config/codec/json.hpp"
 #include "ctl/verbs/input.hpp"
 #include "ctl/verbs/verbs.hpp"
-#include "ipam/node_release.hpp"
+#include "ipam/service/node_release.hpp"
 
 // create, apply, replace and delete: one report, in calicoctl's words, for all of them.
 

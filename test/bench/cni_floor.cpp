@@ -9,7 +9,7 @@
 #include "cni/net_conf.hpp"
 #include "cni/result.hpp"
 #include "cni/veth.hpp"
-#include "ipam/protocol.hpp"
+#include "ipam/local/protocol.hpp"
 #include "net/ip.hpp"
 #include "net/mac.hpp"
 #include "net/netlink/encode.hpp"

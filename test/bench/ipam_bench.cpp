@@ -33,8 +33,8 @@
 #include "config/store/etcd/cluster.hpp"
 #include "test/config/etcd_server.hpp"
 #endif
-#include "ipam/pool.hpp"
-#include "ipam/service.hpp"
+#include "ipam/core/pool.hpp"
+#include "ipam/service/service.hpp"
 
 namespace {
 

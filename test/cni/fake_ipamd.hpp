@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
-#include "ipam/protocol.hpp"
+#include "ipam/local/protocol.hpp"
 
 namespace manul::test {
 

@@ -6,7 +6,7 @@
 
 #include "cni/net_conf.hpp"
 #include "cni/result.hpp"
-#include "ipam/protocol.hpp"
+#include "ipam/local/protocol.hpp"
 
 using namespace manul;
 using namespace manul::cni;

@@ -18,8 +18,8 @@
 #include "config/store/memory.hpp"
 #include "ctl/ipam/options.hpp"
 #include "ctl/ipam/show.hpp"
-#include "ipam/check_report.hpp"
-#include "ipam/service.hpp"
+#include "ipam/core/check_report.hpp"
+#include "ipam/service/service.hpp"
 
 using namespace manul;
 using namespace manul::ctl;

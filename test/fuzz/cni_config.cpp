@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "cni/net_conf.hpp"
-#include "ipam/protocol.hpp"
+#include "ipam/local/protocol.hpp"
 
 using namespace manul;
 

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "ipam/protocol.hpp"
+#include "ipam/local/protocol.hpp"
 
 using namespace manul;
 

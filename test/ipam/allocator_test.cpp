@@ -1,4 +1,4 @@
-#include "ipam/allocator.hpp"
+#include "ipam/core/allocator.hpp"
 
 #include <algorithm>
 #include <map>

@@ -1,4 +1,4 @@
-#include "ipam/block.hpp"
+#include "ipam/core/block.hpp"
 
 #include <algorithm>
 #include <deque>

@@ -1,4 +1,4 @@
-#include "ipam/check.hpp"
+#include "ipam/core/check.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -10,11 +10,11 @@
 #include <fmt/core.h>
 #include <catch2/catch.hpp>
 
-#include "ipam/check_report.hpp"
-#include "ipam/load_balancer.hpp"
-#include "ipam/repair.hpp"
-#include "ipam/split.hpp"
-#include "ipam/tunnels.hpp"
+#include "ipam/core/check_report.hpp"
+#include "ipam/core/load_balancer.hpp"
+#include "ipam/core/repair.hpp"
+#include "ipam/core/split.hpp"
+#include "ipam/core/tunnels.hpp"
 #include "test/ipam/fake_source.hpp"
 
 namespace manul::ipam {

@@ -1,4 +1,4 @@
-#include "ipam/chores.hpp"
+#include "ipam/service/chores.hpp"
 
 #include <memory>
 #include <set>
@@ -13,7 +13,7 @@
 #include "config/model/ipam_handle.hpp"
 #include "config/model/lease.hpp"
 #include "config/model/node.hpp"
-#include "ipam/auto_host_endpoints.hpp"
+#include "ipam/core/auto_host_endpoints.hpp"
 #include "test/ipam/service_fixture.hpp"
 
 namespace manul::ipam {

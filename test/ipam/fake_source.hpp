@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "ipam/draft.hpp"
-#include "ipam/pool.hpp"
+#include "ipam/core/draft.hpp"
+#include "ipam/core/pool.hpp"
 
 namespace manul::ipam::test {
 

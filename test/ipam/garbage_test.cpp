@@ -1,4 +1,4 @@
-#include "ipam/garbage.hpp"
+#include "ipam/core/garbage.hpp"
 
 #include <catch2/catch.hpp>
 

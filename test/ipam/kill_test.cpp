@@ -27,8 +27,8 @@
 #include "config/model/lease.hpp"
 #include "config/store/sqlite.hpp"
 #include "ctl/ipam/inventory.hpp"
-#include "ipam/check.hpp"
-#include "ipam/client.hpp"
+#include "ipam/core/check.hpp"
+#include "ipam/local/client.hpp"
 #include "net/netlink/netns.hpp"
 
 // manul-ipamd killed at random moments, and several of them on one store: no address is given twice, none is lost.

@@ -15,9 +15,9 @@
 #include <catch2/catch.hpp>
 
 #include "config/store/kubernetes.hpp"
-#include "ipam/node_release.hpp"
-#include "ipam/service.hpp"
-#include "ipam/service_addresses.hpp"
+#include "ipam/service/node_release.hpp"
+#include "ipam/service/service.hpp"
+#include "ipam/service/service_addresses.hpp"
 #include "test/ipam/mini_api.hpp"
 
 namespace manul::ipam {

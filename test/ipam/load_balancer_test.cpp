@@ -1,4 +1,4 @@
-#include "ipam/load_balancer.hpp"
+#include "ipam/core/load_balancer.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -14,8 +14,8 @@
 #include "config/model/ipam_block.hpp"
 #include "config/model/ipam_handle.hpp"
 #include "config/model/service.hpp"
-#include "ipam/chores.hpp"
-#include "ipam/service_addresses.hpp"
+#include "ipam/service/chores.hpp"
+#include "ipam/service/service_addresses.hpp"
 #include "test/ipam/service_fixture.hpp"
 
 namespace manul::ipam {

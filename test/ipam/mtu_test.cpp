@@ -1,4 +1,4 @@
-#include "ipam/mtu.hpp"
+#include "ipam/core/mtu.hpp"
 
 #include <catch2/catch.hpp>
 #include <string>

@@ -1,4 +1,4 @@
-#include "ipam/protocol.hpp"
+#include "ipam/local/protocol.hpp"
 
 #include <catch2/catch.hpp>
 #include <string>

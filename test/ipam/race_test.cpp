@@ -16,7 +16,7 @@
 #include "config/model/ipam_block.hpp"
 #include "config/model/ipam_handle.hpp"
 #include "config/store/sqlite.hpp"
-#include "ipam/service.hpp"
+#include "ipam/service/service.hpp"
 
 namespace manul::ipam {
 namespace {

@@ -11,7 +11,7 @@
 #include "config/codec/json.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "config/store/memory.hpp"
-#include "ipam/service.hpp"
+#include "ipam/service/service.hpp"
 
 /// One node's service over a store in memory, and the documents and requests of its tests.
 namespace manul::ipam::test {

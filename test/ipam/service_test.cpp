@@ -1,4 +1,4 @@
-#include "ipam/service.hpp"
+#include "ipam/service/service.hpp"
 
 #include <algorithm>
 #include <set>
@@ -11,7 +11,7 @@
 #include "config/model/block_affinity.hpp"
 #include "config/model/ipam_block.hpp"
 #include "config/model/ipam_handle.hpp"
-#include "ipam/names.hpp"
+#include "ipam/core/names.hpp"
 #include "test/ipam/service_fixture.hpp"
 
 namespace manul::ipam {

@@ -1,4 +1,4 @@
-#include "ipam/show.hpp"
+#include "ipam/core/show.hpp"
 
 #include <catch2/catch.hpp>
 

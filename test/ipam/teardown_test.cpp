@@ -1,4 +1,4 @@
-#include "ipam/teardown.hpp"
+#include "ipam/io/teardown.hpp"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -13,8 +13,8 @@
 #include <catch2/catch.hpp>
 
 #include "base/unique_fd.hpp"
-#include "ipam/abandoned.hpp"
-#include "ipam/journal.hpp"
+#include "ipam/io/abandoned.hpp"
+#include "ipam/io/journal.hpp"
 
 namespace manul::ipam {
 namespace {

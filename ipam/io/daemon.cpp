@@ -1,0 +1,600 @@
+#include "ipam/io/daemon.hpp"
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+
+#include "base/log.hpp"
+#include "base/try.hpp"
+#include "base/unique_fd.hpp"
+#include "config/own_node.hpp"
+#include "ipam/core/names.hpp"
+#include "ipam/io/status.hpp"
+#include "ipam/messages.hpp"
+
+namespace manul::ipam {
+
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::int64_t kSecondUs = 1'000'000;
+constexpr std::int64_t kJournalUs = 5 * kSecondUs;
+constexpr std::int64_t kPresenceUs = 5 * kSecondUs;
+constexpr std::size_t kEndedRemembered = 4096;
+
+void send(control::Reply& reply, const Answer& answer) { reply(to_json(answer)); }
+
+/// All but the pods' own.
+std::vector<Uplink> uplinks_of(const std::vector<netlink::Link>& links) {
+    std::vector<Uplink> out;
+    for (const netlink::Link& link : links) {
+        if (!link.is_loopback() && !is_host_end(link)) {
+            out.push_back({link.name, link.mtu});
+        }
+    }
+    return out;
+}
+
+Result<void> make_directory(const std::string& path, mode_t mode) {
+    if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
+        return fail(path + ": cannot create: " + std::strerror(errno));  // NOLINT(concurrency-mt-unsafe)
+    }
+    return {};
+}
+
+}  // namespace
+
+WallTime wall_now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
+
+std::string read_boot_id() {
+    const UniqueFd file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+    std::array<char, 64> buffer{};
+    const ssize_t count = file ? ::read(file.get(), buffer.data(), buffer.size()) : 0;
+    std::string id(buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    while (!id.empty() && id.back() == '\n') {
+        id.pop_back();
+    }
+    return id;
+}
+
+Ipamd::Ipamd(Daemon& daemon, const config::Settings& settings, std::unique_ptr<store::Store> store)
+    : daemon_(daemon),
+      settings_(settings),
+      host_{settings.node_name, read_boot_id(), settings.datastore.type == config::DatastoreType::kubernetes},
+      store_(std::move(store)),
+      service_(*store_, host_),
+      connect_timer_(daemon.io(), [this] { connect(); }),
+      journal_timer_(daemon.io(), [this] { read_journal(); }),
+      presence_timer_(daemon.io(), [this] { check_presence(); }),
+      tidy_timer_(daemon.io(), [this] { tidy(); }),
+      chores_timer_(daemon.io(), [this] { run_chores(); }),
+      history_(settings.state_dir + "/ipam-history.log"),
+      store_worker_(daemon.io()),
+      link_worker_(daemon.io()),
+      journal_worker_(daemon.io()),
+      chores_worker_(daemon.io()),
+      report_(daemon.io(), store_worker_, *store_) {}
+
+Ipamd::~Ipamd() = default;
+
+Result<void> Ipamd::open() {
+    MANUL_CHECK(make_directory(settings_.run_dir, 0755));
+    MANUL_CHECK(make_directory(settings_.state_dir, 0755));
+    MANUL_TRY(auto links, HostLinks::open());
+    links_ = std::make_unique<HostLinks>(std::move(links));
+    MANUL_TRY(auto log, DeleteLog::open(settings_.state_dir + "/ipamd-deletes.log"));
+    log_ = std::make_unique<DeleteLog>(std::move(log));
+    deleter_ = std::make_unique<Deleter>(
+        daemon_.io(), Deleter::Parts{store_worker_, service_, link_worker_, *links_, journal_worker_, *log_},
+        Deleter::Hooks{
+            [this] { return std::set<std::string>(awaited_.begin(), awaited_.end()); },
+            [this](const Attachment& attachment, const std::string& problem) { on_del_settled(attachment, problem); },
+            wall_now});
+    for (const auto& [id, request] : log_->pending()) {
+        ending_.insert(request.attachment);
+        durable_.insert(request.attachment);
+        deleter_->add(id, request);
+    }
+    // What was put aside before a restart: its attachment is freed by its DEL or as a leak.
+    MANUL_TRY(const auto present, links_->list());
+    store_worker_.submit([this, uplinks = uplinks_of(present)]() mutable {
+        service_.set_uplinks(std::move(uplinks));
+        return [] {};
+    });
+    std::vector<std::uint32_t> doomed;
+    for (const netlink::Link& link : present) {
+        if (link.group == kDoomedGroup) {
+            doomed.push_back(link.index);
+        }
+    }
+    MANUL_CHECK(links_->remove(doomed));
+    MANUL_TRY(plugin_server_, control::Server::listen(daemon_.io(), settings_.run_dir + "/cni.sock",
+                                                      [this](json::object request, Reply reply) {
+                                                          on_plugin_request(request, std::move(reply));
+                                                      }));
+    MANUL_TRY(control_server_, control::Server::listen(daemon_.io(), settings_.run_dir + "/ipamd.sock",
+                                                       [this](json::object request, Reply reply) {
+                                                           on_control_request(request, std::move(reply));
+                                                       }));
+    MANUL_CHECK(open_status_servers());
+    read_journal();
+    connect();
+    return {};
+}
+
+// ---- requests of the plugin
+
+void Ipamd::on_plugin_request(const json::object& object, Reply reply) {
+    auto request = decode_request(object);
+    if (!request) {
+        log::emit(kPluginRequestRefused, request.error().message);
+        send(reply, failure(ErrorCode::cannot_decode, request.error().message));
+        return;
+    }
+    switch (request->op) {
+        case Op::add: {
+            awaited_.insert(request->host_interface);
+            adding_.insert(request->attachment);
+            // Earlier DELs say nothing about what this one makes.
+            durable_.erase(request->attachment);
+            ended_.erase(request->attachment);
+            auto add = std::make_shared<WaitingAdd>(WaitingAdd{*std::move(request), std::move(reply)});
+            if (ending_.contains(add->request.attachment)) {
+                held_.emplace(add->request.attachment, add);
+                return;
+            }
+            adds_.push_back(std::move(add));
+            run_adds();
+            return;
+        }
+        case Op::del:
+            on_del(*std::move(request), std::move(reply));
+            return;
+        case Op::gc:
+            on_gc(*request, std::move(reply));
+            return;
+        case Op::check:
+        case Op::status:
+            on_question(*std::move(request), std::move(reply));
+            return;
+    }
+}
+
+void Ipamd::run_adds() {
+    if (adds_running_ || adds_.empty()) {
+        return;
+    }
+    adds_running_ = true;
+    store_worker_.submit([this, batch = std::exchange(adds_, {})] {
+        auto changes = service_.take_changes();  // what was applied before the request counts
+        std::vector<std::pair<std::shared_ptr<WaitingAdd>, KnownAttachment>> blocked;
+        std::vector<std::shared_ptr<WaitingAdd>> clear;
+        std::vector<Request> requests;
+        for (const auto& add : batch) {
+            const auto old =
+                add->way_is_clear ? std::nullopt : service_.predecessor_of(add->request).value_or(std::nullopt);
+            if (old && old->of_this_boot) {
+                blocked.emplace_back(add, *old);
+            } else {
+                clear.push_back(add);
+                requests.push_back(add->request);
+            }
+        }
+        const auto asked_at = std::chrono::steady_clock::now();
+        auto results = service_.add(requests, wall_now());
+        metrics_.commit_seconds.observe(
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - asked_at).count());
+        return [this, changes = std::move(changes), blocked = std::move(blocked), clear = std::move(clear),
+                results = std::move(results)]() mutable {
+            adds_running_ = false;
+            if (started_) {
+                on_changes(changes);
+            }
+            for (std::size_t i = 0; i < clear.size(); ++i) {
+                answer_add(*clear[i], results[i].answer);
+                if (results[i].replaced_handle) {
+                    deleter_->add_aside(0, {}, *results[i].replaced_handle);
+                }
+            }
+            for (auto& [add, old] : blocked) {
+                clear_way(std::move(add), old);
+            }
+            run_adds();
+            record_history();
+        };
+    });
+}
+
+void Ipamd::answer_add(WaitingAdd& add, const Answer& answer) {
+    send(add.reply, answer);
+    if (const auto at = awaited_.find(add.request.host_interface); at != awaited_.end()) {
+        awaited_.erase(at);
+    }
+    if (const auto at = adding_.find(add.request.attachment); at != adding_.end()) {
+        adding_.erase(at);
+    }
+    if (!answer.error) {
+        known_.insert(add.request.attachment);
+    }
+    (answer.error ? metrics_.adds_failed : metrics_.adds).add();
+    if (answer.error) {
+        log::emit(kAddFailed, add.request.attachment.container_id, add.request.attachment.ifname, add.request.network,
+                  answer.error->msg);
+    } else {
+        log::emit(kAdded, answer.endpoint, answer.ips.empty() ? "" : answer.ips.front().to_string());
+    }
+}
+
+void Ipamd::clear_way(std::shared_ptr<WaitingAdd> add, const KnownAttachment& old) {
+    link_worker_.submit([this, add = std::move(add), old] {
+        std::uint32_t aside = 0;
+        std::string problem;
+        auto link = links_->find(old.interface_name);
+        if (!link) {
+            problem = link.error().message;
+        } else if (*link && may_put_aside(**link, old.attachment)) {
+            aside = (*link)->index;
+            if (auto renamed = links_->put_aside(aside); !renamed) {
+                problem = renamed.error().message;
+            }
+        }
+        return [this, add, old, aside, problem = std::move(problem)] {
+            if (!problem.empty()) {
+                answer_add(*add,
+                           failure(ErrorCode::try_again, "the older link of the same pod is in the way: " + problem));
+                return;
+            }
+            if (aside != 0) {
+                log::emit(kTakenOver, old.interface_name, old.attachment.container_id,
+                          add->request.attachment.container_id);
+                deleter_->add_aside(
+                    aside, old.attachment.container_id,
+                    handle_id(old.network.empty() ? add->request.network : old.network, old.attachment));
+            }
+            add->way_is_clear = true;
+            adds_.push_back(add);
+            run_adds();
+        };
+    });
+}
+
+void Ipamd::on_gc(const Request& request, Reply reply) {
+    auto shared = std::make_shared<Reply>(std::move(reply));
+    store_worker_.submit([this, request, shared] {
+        auto known = service_.attachments();
+        return [this, request, shared, known = std::move(known)] {
+            if (!known) {
+                Answer answer;
+                answer.error = known.error();
+                send(*shared, answer);
+                return;
+            }
+            const std::set<Attachment> valid(request.valid_attachments.begin(), request.valid_attachments.end());
+            auto left = std::make_shared<std::size_t>(1);
+            auto worst = std::make_shared<Answer>();
+            const auto finish_one = [shared, left, worst](const Answer& answer) {
+                if (answer.error) {
+                    *worst = answer;
+                }
+                if (--*left == 0) {
+                    send(*shared, *worst);
+                }
+            };
+            for (const KnownAttachment& one : *known) {
+                if (one.network == request.network && !valid.contains(one.attachment)) {
+                    Request del;
+                    del.op = Op::del;
+                    del.network = one.network;
+                    del.attachment = one.attachment;
+                    del.host_interface = one.interface_name;
+                    ++*left;
+                    enqueue_del({std::move(del), finish_one, {}});
+                }
+            }
+            log_dels();
+            finish_one({});
+        };
+    });
+}
+
+void Ipamd::on_question(Request request, Reply reply) {
+    auto shared = std::make_shared<Reply>(std::move(reply));
+    store_worker_.submit([this, request = std::move(request), shared] {
+        Answer answer = request.op == Op::check ? service_.check(request) : service_.status(request, wall_now());
+        return [shared, answer = std::move(answer)] { send(*shared, answer); };
+    });
+}
+
+// A DEL that has something to do is flushed to the log before it is answered. Runtimes send most of them twice, and the
+// second one should cost nothing.
+void Ipamd::on_del(Request request, Reply reply) {
+    const Attachment attachment = request.attachment;
+    refuse_held(attachment, "a DEL of this container came while its ADD waited");
+    if (durable_.contains(attachment) || ended_.contains(attachment)) {
+        send(reply, {});
+        return;
+    }
+    auto shared = std::make_shared<Reply>(std::move(reply));
+    const auto answer = [shared](const Answer& it) { send(*shared, it); };
+    if (known_.contains(attachment) || adding_.contains(attachment) || ending_.contains(attachment)) {
+        enqueue_del({std::move(request), answer, {}});
+        log_dels();
+        return;
+    }
+    ending_.insert(attachment);  // an ADD that comes now is a later one
+    store_worker_.submit([this, request = std::move(request), answer]() mutable {
+        const bool anything = !service_.is_unknown({request.network, request.attachment}) ||
+                              ::if_nametoindex(request.host_interface.c_str()) != 0;
+        return [this, request = std::move(request), answer, anything]() mutable {
+            const Attachment of = request.attachment;
+            if (anything) {
+                enqueue_del({std::move(request), answer, {}});
+                log_dels();
+            } else {
+                answer({});
+            }
+            on_del_settled(of, {});  // this question is; the DEL itself, if there is one, counts on its own
+        };
+    });
+}
+
+void Ipamd::remember_ended(const Attachment& attachment) {
+    ended_.insert(attachment);
+    ended_order_.push_back(attachment);
+    if (ended_order_.size() > kEndedRemembered) {
+        ended_.erase(ended_order_.front());
+        ended_order_.pop_front();
+    }
+}
+
+void Ipamd::refuse_held(const Attachment& attachment, const std::string& why) {
+    const auto [first, last] = held_.equal_range(attachment);
+    for (auto at = first; at != last; ++at) {
+        answer_add(*at->second, failure(ErrorCode::try_again, why));
+    }
+    held_.erase(first, last);
+}
+
+void Ipamd::enqueue_del(WaitingDel del) {
+    ending_.insert(del.request.attachment);
+    dels_.push_back(std::move(del));
+}
+
+void Ipamd::on_del_settled(const Attachment& attachment, const std::string& problem) {
+    (problem.empty() ? metrics_.dels : metrics_.dels_delayed).add();
+    if (!problem.empty()) {
+        refuse_held(attachment, "the DEL of this container is not carried out yet: " + problem);
+        return;
+    }
+    if (const auto at = ending_.find(attachment); at != ending_.end()) {
+        ending_.erase(at);
+    }
+    if (ending_.contains(attachment)) {
+        return;
+    }
+    if (durable_.erase(attachment) != 0) {
+        remember_ended(attachment);
+    }
+    known_.erase(attachment);
+    const auto [first, last] = held_.equal_range(attachment);
+    for (auto at = first; at != last; ++at) {
+        adds_.push_back(at->second);
+    }
+    held_.erase(first, last);
+    run_adds();
+}
+
+void Ipamd::log_dels() {
+    if (dels_running_ || dels_.empty()) {
+        return;
+    }
+    dels_running_ = true;
+    auto batch = std::make_shared<std::vector<WaitingDel>>(std::exchange(dels_, {}));
+    journal_worker_.submit([this, batch] {
+        std::vector<Request> requests;
+        for (const WaitingDel& del : *batch) {
+            requests.push_back(del.request);
+        }
+        auto ids = log_->append(requests);
+        for (const WaitingDel& del : *batch) {
+            if (ids && !del.journal_file.empty()) {
+                remove_journal_file({del.journal_file, {}});
+            }
+        }
+        return [this, batch, ids = std::move(ids)] {
+            dels_running_ = false;
+            if (!ids) {
+                log::emit(kJournalFailed, ids.error().message);
+            }
+            for (std::size_t i = 0; i < batch->size(); ++i) {
+                const WaitingDel& del = (*batch)[i];
+                if (ids) {
+                    if (!adding_.contains(del.request.attachment)) {  // that ADD may be carried out after this DEL
+                        durable_.insert(del.request.attachment);
+                    }
+                    deleter_->add((*ids)[i], del.request);
+                } else {
+                    on_del_settled(del.request.attachment, {});  // the runtime, or the plugin's file, comes again
+                }
+                if (del.answer) {
+                    del.answer(ids ? Answer{} : failure(ErrorCode::try_again, ids.error().message));
+                }
+            }
+            log_dels();
+        };
+    });
+}
+
+// ---- requests of manulctl
+
+void Ipamd::on_control_request(const json::object& request, Reply reply) {
+    const json::value* op = request.if_contains("op");
+    const std::string name = op != nullptr && op->is_string() ? std::string(op->get_string()) : std::string();
+    if (name != "status" && name != "show") {
+        reply(json::object{{"error", "unknown op \"" + name + "\"; known are status and show"}});
+        return;
+    }
+    DaemonState state{.node = settings_.node_name,
+                      .in_sync = started_,
+                      .problem = last_problem_,
+                      .waiting_adds = awaited_.size(),
+                      .waiting_deletes = deleter_->waiting()};
+    auto shared = std::make_shared<Reply>(std::move(reply));
+    store_worker_.submit([this, name, state = std::move(state), shared] {
+        json::value answer = name == "status" ? status_json(service_, state) : show_json(service_, wall_now());
+        return [shared, answer = std::move(answer)] { (*shared)(answer); };
+    });
+}
+
+// ---- the datastore
+
+void Ipamd::connect() {
+    store_worker_.submit([this] {
+        std::string problem;
+        std::size_t pools = 0;
+        std::size_t endpoints = 0;
+        if (const auto node = config::ensure_own_node(*store_, settings_); !node) {
+            problem = node.error().message;
+        } else if (const auto done = service_.start(); !done) {
+            problem = done.error().msg;
+        } else {
+            pools = service_.knowledge().world().pools.size();
+            const auto known = service_.attachments();
+            endpoints = known ? known->size() : 0;
+        }
+        return [this, problem = std::move(problem), pools, endpoints] {
+            if (!problem.empty()) {
+                if (problem != last_problem_) {
+                    log::emit(kStoreUnreachable, problem);
+                }
+                last_problem_ = problem;
+                connect_timer_.after_us(kSecondUs);
+                return;
+            }
+            last_problem_.clear();
+            started_ = true;
+            log::emit(kStoreReached, pools, endpoints);
+            watch_store();
+            take_changes();
+            if (!presence_timer_.armed()) {
+                presence_timer_.after_us(0);
+                tidy_timer_.after_us(kTidyUs);
+                chores_timer_.after_us(0);
+            }
+            sync_tunnels();
+            update_report();
+        };
+    });
+}
+
+void Ipamd::watch_store() {
+    store_watch_ = std::make_unique<ReadableWatch>(daemon_.io(), service_.watch_fd(), [this] {
+        // It stays readable until the worker has taken what is there: to watch on would be a busy loop.
+        store_watch_.reset();
+        take_changes();
+    });
+}
+
+void Ipamd::take_changes() {
+    if (taking_changes_) {
+        return;
+    }
+    taking_changes_ = true;
+    store_worker_.submit([this] {
+        auto changes = service_.take_changes();
+        return [this, changes = std::move(changes)] {
+            taking_changes_ = false;
+            on_changes(changes);
+            if (started_ && !store_watch_) {
+                watch_store();
+            }
+        };
+    });
+}
+
+void Ipamd::on_changes(const Outcome<Service::Changes>& changes) {
+    if (!changes) {
+        if (changes.error().msg != last_problem_) {
+            log::emit(kStoreUnreachable, changes.error().msg);
+        }
+        last_problem_ = changes.error().msg;
+        started_ = false;
+        store_watch_.reset();
+        connect_timer_.after_us(kSecondUs);
+        return;
+    }
+    for (const std::string& refused : changes->refused) {
+        log::emit(kPodRefused, refused);
+    }
+    if (changes->restarted) {
+        watch_store();
+    }
+    if (changes->own_node_removed) {
+        log::emit(kNodeRestored, settings_.node_name);
+        connect();
+    }
+    if (changes->pools_changed) {
+        sync_tunnels();
+    }
+    if (changes->any) {
+        update_report();
+    }
+}
+
+// ---- periodic work
+
+void Ipamd::read_journal() {
+    journal_worker_.submit([this] {
+        JournalScan scan = scan_journal(settings_.state_dir + "/cni-journal");
+        return [this, scan = std::move(scan)] {
+            for (const std::string& refused : scan.refused) {
+                log::emit(kJournalRefused, refused);
+            }
+            for (const JournalFile& file : scan.files) {
+                enqueue_del({file.request, nullptr, file.path});
+            }
+            log_dels();
+            journal_timer_.after_us(kJournalUs);
+        };
+    });
+}
+
+void Ipamd::check_presence() {
+    link_worker_.submit([this] {
+        auto links = links_->list();
+        return [this, links = std::move(links)] {
+            presence_timer_.after_us(kPresenceUs);
+            if (!links || !started_) {
+                return;
+            }
+            store_worker_.submit([this, links = *links] {
+                service_.set_uplinks(uplinks_of(links));
+                const auto known = service_.attachments();
+                const auto dead =
+                    known ? presence_.observe(*known, links, std::chrono::steady_clock::now()) : std::vector<Release>{};
+                const auto results = service_.release(dead, wall_now());
+                history_.append(service_.take_history());  // of the deleter too
+                for (std::size_t i = 0; i < dead.size(); ++i) {
+                    if (results[i] && *results[i]) {
+                        log::emit(kInterfaceGone, dead[i].attachment.container_id, dead[i].attachment.ifname);
+                    }
+                }
+                return [] {};
+            });
+        };
+    });
+}
+
+}  // namespace manul::ipam

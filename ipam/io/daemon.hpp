@@ -1,0 +1,184 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <boost/json/value.hpp>
+
+#include "base/control.hpp"
+#include "base/daemon.hpp"
+#include "base/error.hpp"
+#include "base/http_status.hpp"
+#include "base/metrics.hpp"
+#include "config/report.hpp"
+#include "config/settings.hpp"
+#include "config/store/store.hpp"
+#include "ipam/io/deleter.hpp"
+#include "ipam/io/history_file.hpp"
+#include "ipam/io/host_links.hpp"
+#include "ipam/io/journal.hpp"
+#include "ipam/io/teardown.hpp"
+#include "ipam/service/chores.hpp"
+#include "ipam/service/service.hpp"
+
+/// manul-ipamd: the CNI plugin's requests on one side, the datastore and this node's links on the other.
+///
+/// The io_context's thread only moves requests and answers. Three workers do what blocks: one owns the store, one the
+/// netlink socket (deleting links waits tens of milliseconds), one the log of DELs. While the store worker commits,
+/// requests gather, and the next job takes all of them: group commit without a timer.
+namespace manul::ipam {
+
+class Ipamd {
+public:
+    /// `daemon` and `settings` outlive this object.
+    Ipamd(Daemon& daemon, const config::Settings& settings, std::unique_ptr<store::Store> store);
+    ~Ipamd();
+    Ipamd(const Ipamd&) = delete;
+    Ipamd& operator=(const Ipamd&) = delete;
+
+    /// Opens sockets and files, then begins to reach for the datastore.
+    [[nodiscard]] Result<void> open();
+
+private:
+    using Reply = control::Reply;
+    struct WaitingAdd {
+        Request request;
+        Reply reply;
+        bool way_is_clear = false;  ///< a link that had its name was dealt with
+    };
+    /// Written by several threads, read by the one that answers.
+    struct Metrics {
+        metrics::Registry registry;
+        metrics::Counter& adds = registry.counter("manul_ipamd_adds_total", "ADDs by result", {{"result", "ok"}});
+        metrics::Counter& adds_failed =
+            registry.counter("manul_ipamd_adds_total", "ADDs by result", {{"result", "failed"}});
+        metrics::Counter& dels = registry.counter("manul_ipamd_dels_total", "DELs that were carried out");
+        metrics::Counter& dels_delayed =
+            registry.counter("manul_ipamd_dels_delayed_total", "times that a DEL has to be tried again");
+        metrics::Counter& blocks_given_up =
+            registry.counter("manul_ipamd_blocks_given_up_total", "empty blocks that this node gave back");
+        metrics::Counter& leaks_freed =
+            registry.counter("manul_ipamd_leaks_freed_total", "handles that nobody used; a steady rate is a leak");
+        metrics::Gauge& endpoints = registry.gauge("manul_ipamd_endpoints", "endpoints of this node");
+        metrics::Gauge& commits = registry.gauge("manul_ipamd_commits", "transactions since the start");
+        metrics::Gauge& conflicts =
+            registry.gauge("manul_ipamd_conflicts", "transactions that another writer spoiled, since the start");
+        metrics::Gauge& waiting_adds = registry.gauge("manul_ipamd_waiting_adds", "ADDs that are not answered yet");
+        metrics::Gauge& waiting_dels = registry.gauge("manul_ipamd_waiting_dels", "DELs that are not carried out yet");
+        metrics::Gauge& in_sync = registry.gauge("manul_ipamd_in_sync", "1 while the datastore can be used");
+        metrics::Gauge& does_chores =
+            registry.gauge("manul_ipamd_does_chores", "1 on the node that works for the whole cluster");
+        metrics::Histogram& commit_seconds =
+            registry.histogram("manul_ipamd_add_commit_seconds", "time of the transactions of ADDs",
+                               {0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5});
+    };
+    struct WaitingDel {
+        Request request;
+        std::function<void(const Answer&)> answer;
+        std::string journal_file;  ///< removed once the request is in the log
+    };
+
+    // Requests of the plugin.
+    void on_plugin_request(const boost::json::object& object, Reply reply);
+    void run_adds();
+    void answer_add(WaitingAdd& add, const Answer& answer);
+    void clear_way(std::shared_ptr<WaitingAdd> add, const KnownAttachment& old);
+    void on_gc(const Request& request, Reply reply);
+    void on_question(Request request, Reply reply);
+    void on_del(Request request, Reply reply);
+    void remember_ended(const Attachment& attachment);
+    void refuse_held(const Attachment& attachment, const std::string& why);
+    void log_dels();
+    void enqueue_del(WaitingDel del);
+    void on_del_settled(const Attachment& attachment, const std::string& problem);
+    // Requests of manulctl.
+    void on_control_request(const boost::json::object& request, Reply reply);
+
+    // The datastore.
+    void connect();
+    void watch_store();
+    void take_changes();
+    void on_changes(const Outcome<Service::Changes>& changes);
+    // Periodic work.
+    void read_journal();
+    void check_presence();
+    void record_history();
+    void tidy();
+    void sync_tunnels();
+    void run_chores();
+    void on_chores(const Outcome<Chores::Done>& done);
+    void update_report();
+    // What Prometheus and probes ask.
+    [[nodiscard]] Result<void> open_status_servers();
+    [[nodiscard]] std::string exposition();
+    void report(model::NodeReportSpec content, std::size_t nodes);
+
+    Daemon& daemon_;
+    const config::Settings& settings_;
+    HostIdentity host_;
+    std::unique_ptr<store::Store> store_;
+    Service service_;
+    std::unique_ptr<HostLinks> links_;
+    std::unique_ptr<DeleteLog> log_;
+    Presence presence_;
+
+    std::vector<std::shared_ptr<WaitingAdd>> adds_;
+    std::multiset<std::string> awaited_;  ///< host ends of ADDs under way
+    bool adds_running_ = false;
+    std::vector<WaitingDel> dels_;
+    std::multiset<Attachment> adding_;  ///< attachments of ADDs under way
+    std::set<Attachment> known_;        ///< answered ADDs of this run; others are asked of the store
+    std::multiset<Attachment> ending_;  ///< attachments whose DEL is not carried out yet
+    std::set<Attachment> durable_;      ///< those of them whose DEL is in the log
+    std::set<Attachment> ended_;        ///< of the DELs carried out, the latest: what comes once more finds nothing
+    std::deque<Attachment> ended_order_;
+    /// ADDs of attachments in ending_: runtimes may use an id again.
+    std::multimap<Attachment, std::shared_ptr<WaitingAdd>> held_;
+    bool dels_running_ = false;
+    bool taking_changes_ = false;
+    bool started_ = false;
+    static constexpr std::int64_t kTidyUs = 60'000'000;
+    static constexpr std::int64_t kChoresUs = 5'000'000;
+    std::uint64_t tidy_runs_ = 0;
+    std::string last_problem_;
+    std::vector<model::NotInForce> known_refusals_;
+
+    std::unique_ptr<ReadableWatch> store_watch_;
+    std::unique_ptr<Deleter> deleter_;
+    std::unique_ptr<control::Server> plugin_server_;
+    std::unique_ptr<control::Server> control_server_;
+    Timer connect_timer_;
+    Timer journal_timer_;
+    Timer presence_timer_;
+    Timer tidy_timer_;
+    Timer chores_timer_;
+    HistoryFile history_;  ///< on the store's thread
+    Metrics metrics_;
+    bool does_chores_ = false;
+    std::set<std::string> nearly_full_;  ///< pools that were reported
+    std::string last_chores_problem_;
+    std::string last_tunnel_problem_;
+    std::vector<std::unique_ptr<http_status::Server>> status_servers_;
+    // On the chores' thread: lists of the whole cluster must not keep pods waiting.
+    std::unique_ptr<store::Store> chores_store_;
+    std::unique_ptr<Chores> chores_;
+    // Last: their threads end before what they work on.
+    Worker store_worker_;
+    Worker link_worker_;
+    Worker journal_worker_;
+    Worker chores_worker_;
+    config::ReportWriter report_;
+};
+
+[[nodiscard]] WallTime wall_now();
+
+/// Of the running kernel; empty when it cannot be read.
+[[nodiscard]] std::string read_boot_id();
+
+}  // namespace manul::ipam

@@ -1,0 +1,196 @@
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "base/log.hpp"
+#include "base/try.hpp"
+#include "config/open_store.hpp"
+#include "ipam/io/abandoned.hpp"
+#include "ipam/io/daemon.hpp"
+#include "ipam/messages.hpp"
+
+// What manul-ipamd does without being asked: tidying up, this node's tunnel ends, the cluster's chores; and what it
+// tells of itself.
+
+namespace manul::ipam {
+
+namespace {
+
+constexpr std::uint64_t kLookEverywhereEach = 60;  // runs of tidy(): hourly
+
+}  // namespace
+
+void Ipamd::tidy() {
+    tidy_timer_.after_us(kTidyUs);
+    const bool everywhere = ++tidy_runs_ % kLookEverywhereEach == 0;
+    journal_worker_.submit([this] {
+        remove_abandoned_sockets(settings_.run_dir + "/wait");
+        return [] {};
+    });
+    store_worker_.submit([this, everywhere, busy = deleter_->busy_handles()] {
+        const auto done = service_.tidy(busy, everywhere, std::chrono::steady_clock::now(), wall_now());
+        if (done && (done->blocks > 0 || done->handles > 0)) {
+            log::emit(kTidied, done->blocks, done->handles);
+            metrics_.blocks_given_up.add(done->blocks);
+            metrics_.leaks_freed.add(done->handles);
+        }
+        const auto known = service_.attachments();
+        metrics_.endpoints.set(known ? static_cast<double>(known->size()) : 0);
+        return [] {};
+    });
+    if (started_) {
+        sync_tunnels();
+    }
+}
+
+void Ipamd::sync_tunnels() {
+    store_worker_.submit([this] {
+        auto done = service_.sync_tunnels(wall_now());
+        history_.append(service_.take_history());
+        return [this, done = std::move(done)] {
+            const std::string problem = done ? std::string() : done.error().msg;
+            if (!problem.empty() && problem != last_tunnel_problem_) {
+                log::emit(kTunnelFailed, problem);
+            }
+            last_tunnel_problem_ = problem;
+            for (const std::string& line : done.value_or(std::vector<std::string>())) {
+                log::emit(kTunnelChanged, line);
+            }
+        };
+    });
+}
+
+void Ipamd::run_chores() {
+    chores_worker_.submit([this] {
+        if (!chores_) {
+            if (auto store = config::open_store(settings_)) {
+                chores_store_ = *std::move(store);
+                chores_ =
+                    std::make_unique<Chores>(*chores_store_, settings_.node_name, config::make_compactor(settings_));
+            }
+        }
+        auto done = chores_ ? chores_->run(std::chrono::steady_clock::now(), wall_now()) : Outcome<Chores::Done>();
+        return [this, done = std::move(done)] {
+            chores_timer_.after_us(kChoresUs);
+            on_chores(done);
+        };
+    });
+}
+
+void Ipamd::on_chores(const Outcome<Chores::Done>& done) {
+    std::string problem = done ? std::string() : done.error().msg;
+    does_chores_ = done && done->holds;
+    if (done) {
+        if (done->taken_over) {
+            log::emit(kChoresTaken);
+        }
+        for (const std::string& node : done->freed_nodes) {
+            log::emit(kNodeFreed, node);
+        }
+        for (const std::string& service : done->services_given) {
+            log::emit(kServiceGiven, service);
+        }
+        for (const std::string& service : done->services_freed) {
+            log::emit(kServiceFreed, service);
+        }
+        for (const std::string& one : done->problems) {
+            problem += (problem.empty() ? "" : "; ") + one;
+        }
+        for (const Chores::PoolState& pool : done->pools) {
+            const auto set = [&](const char* state, double value) {
+                metrics_.registry
+                    .gauge("manul_ipamd_pool_addresses",
+                           "addresses of a pool by state, as the node that does the chores sees them",
+                           {{"pool", pool.name}, {"state", state}})
+                    .set(value);
+            };
+            set("total", pool.usage.total);
+            set("in_use", static_cast<double>(pool.usage.in_use));
+            set("cooling_down", static_cast<double>(pool.usage.cooling));
+            set("reserved", static_cast<double>(pool.usage.reserved_free));
+            if (!pool.nearly_full) {
+                nearly_full_.erase(pool.name);
+            } else if (nearly_full_.insert(pool.name).second) {
+                log::emit(kPoolNearlyFull, pool.text);
+            }
+        }
+    }
+    // While the datastore is away, that is said already.
+    if (!problem.empty() && problem != last_chores_problem_ && started_) {
+        log::emit(kChoresFailed, problem);
+    }
+    last_chores_problem_ = problem;
+}
+
+void Ipamd::update_report() {
+    store_worker_.submit([this, in_sync = started_] {
+        model::NodeReportSpec content = service_.knowledge().report();
+        content.in_sync = in_sync;
+        return [this, content = std::move(content), nodes = service_.knowledge().node_count()]() mutable {
+            report(std::move(content), nodes);
+        };
+    });
+}
+
+void Ipamd::report(model::NodeReportSpec content, std::size_t nodes) {
+    for (const model::NotInForce& refusal : content.not_in_force) {
+        if (std::ranges::find(known_refusals_, refusal) == known_refusals_.end()) {
+            log::emit(kObjectRefused, refusal.kind, refusal.name, refusal.reason);
+        }
+    }
+    known_refusals_ = content.not_in_force;
+    report_.set_node_count(nodes);
+    report_.update(std::move(content));
+}
+
+std::string Ipamd::exposition() {
+    metrics_.waiting_adds.set(static_cast<double>(awaited_.size()));
+    metrics_.waiting_dels.set(static_cast<double>(deleter_->waiting()));
+    metrics_.in_sync.set(started_ ? 1 : 0);
+    metrics_.does_chores.set(does_chores_ ? 1 : 0);
+    metrics_.commits.set(static_cast<double>(service_.committer().commits()));
+    metrics_.conflicts.set(static_cast<double>(service_.committer().conflicts()));
+    return metrics_.registry.exposition();
+}
+
+Result<void> Ipamd::open_status_servers() {
+    const std::uint16_t metrics_port = settings_.listeners.ipamd_metrics_port;
+    const std::uint16_t health_port = settings_.listeners.ipamd_health_port;
+    http_status::Pages metrics{.metrics = [this] { return exposition(); }, .live = {}, .ready = {}};
+    http_status::Pages health{
+        .metrics = {},
+        .live = [] { return http_status::Checks{{"process", true, "answers"}}; },
+        .ready =
+            [this] {
+                return http_status::Checks{{"datastore", started_, started_ ? std::string("in sync") : last_problem_}};
+            }};
+    if (metrics_port != 0 && metrics_port == health_port) {
+        metrics.live = std::move(health.live);
+        metrics.ready = std::move(health.ready);
+    }
+    const auto listen = [this](std::uint16_t port, http_status::Pages pages) -> Result<void> {
+        MANUL_TRY(auto server,
+                  http_status::Server::listen(daemon_.io(), settings_.listeners.metrics_host, port, std::move(pages)));
+        status_servers_.push_back(std::move(server));
+        return {};
+    };
+    if (metrics_port != 0) {
+        MANUL_CHECK(listen(metrics_port, std::move(metrics)));
+    }
+    if (health_port != 0 && health_port != metrics_port) {
+        MANUL_CHECK(listen(health_port, std::move(health)));
+    }
+    return {};
+}
+
+/// After the answers: no pod waits for the record.
+void Ipamd::record_history() {
+    store_worker_.submit([this] {
+        history_.append(service_.take_history());
+        return [] {};
+    });
+}
+
+}  // namespace manul::ipam

@@ -1,0 +1,202 @@
+#include "ipam/io/deleter.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.hpp"
+#include "ipam/core/names.hpp"
+#include "ipam/messages.hpp"
+
+namespace manul::ipam {
+
+Deleter::Deleter(boost::asio::io_context& io, Parts parts, Hooks hooks)
+    : parts_(parts), hooks_(std::move(hooks)), timer_(io, [this] { run(); }) {}
+
+void Deleter::add(std::uint64_t id, const Request& request) {
+    Item item;
+    item.log_id = id;
+    item.deletion = {{request.network, request.attachment}, request.host_interface};
+    queue_.push_back(std::move(item));
+    if (under_way_ == 0 && !timer_.armed()) {
+        timer_.after_us(kGatherUs);
+    }
+}
+
+void Deleter::add_aside(std::uint32_t index, std::string container_id, std::string handle) {
+    if (!busy_.insert(handle).second) {
+        return;  // waits for its link already
+    }
+    Item item;
+    item.deletion.release.attachment.container_id = std::move(container_id);
+    item.aside_index = index;
+    item.aside_handle = std::move(handle);
+    queue_.push_back(std::move(item));
+    if (under_way_ == 0 && !timer_.armed()) {
+        timer_.after_us(kGatherUs);
+    }
+}
+
+std::set<std::string> Deleter::busy_handles() const { return busy_; }
+
+void Deleter::run() {
+    if (under_way_ != 0 || queue_.empty()) {
+        return;
+    }
+    auto batch = std::make_shared<Batch>();
+    batch->items = std::exchange(queue_, {});
+    batch->claims.awaited = hooks_.awaited();
+    under_way_ = batch->items.size();
+    parts_.store_worker.submit([this, batch] {
+        look_up(*batch);
+        return [this, batch] {
+            parts_.link_worker.submit([this, batch] {
+                delete_links(*batch);
+                return [this, batch] {
+                    parts_.store_worker.submit([this, batch] {
+                        free_addresses(*batch);
+                        return [this, batch] { finish(batch); };
+                    });
+                };
+            });
+        };
+    });
+}
+
+void Deleter::look_up(Batch& batch) {
+    const auto attachments = parts_.service.attachments();
+    if (!attachments) {
+        batch.problem = attachments.error().msg;
+        return;
+    }
+    for (const KnownAttachment& known : *attachments) {
+        batch.claims.owned.insert(known.interface_name);
+    }
+    for (Item& item : batch.items) {
+        const auto known = parts_.service.find(item.deletion.release.attachment);
+        if (known && *known) {
+            item.deletion.known = true;
+            item.deletion.interface_name = (*known)->interface_name;
+            item.deletion.policy_only = (*known)->policy_only;
+        }
+    }
+}
+
+void Deleter::delete_links(Batch& batch) {
+    if (!batch.problem.empty()) {
+        return;
+    }
+    const auto before = parts_.links.list();
+    if (!before) {
+        batch.problem = before.error().message;
+        return;
+    }
+    std::vector<std::uint32_t> doomed;
+    std::vector<std::vector<std::uint32_t>> wanted(batch.items.size());
+    for (std::size_t i = 0; i < batch.items.size(); ++i) {
+        const Item& item = batch.items[i];
+        if (item.aside_handle) {
+            const bool there = std::ranges::any_of(*before, [&](const netlink::Link& link) {
+                return link.index == item.aside_index && link.alias == item.deletion.release.attachment.container_id;
+            });
+            if (there) {
+                wanted[i].push_back(item.aside_index);
+            }
+        } else {
+            for (const netlink::Link& link : links_of(item.deletion, *before, batch.claims)) {
+                wanted[i].push_back(link.index);
+            }
+        }
+        doomed.insert(doomed.end(), wanted[i].begin(), wanted[i].end());
+    }
+    std::set<std::uint32_t> left;
+    if (!doomed.empty()) {
+        if (auto removed = parts_.links.remove(doomed); !removed) {
+            batch.problem = std::move(removed.error().message);
+        }
+        const auto after = parts_.links.list();
+        if (!after) {
+            batch.problem = after.error().message;
+            return;
+        }
+        for (const netlink::Link& link : *after) {
+            left.insert(link.index);
+        }
+    }
+    for (std::size_t i = 0; i < batch.items.size(); ++i) {
+        Item& item = batch.items[i];
+        item.links_gone = std::ranges::none_of(wanted[i], [&](std::uint32_t index) { return left.contains(index); });
+        if (!item.links_gone) {
+            log::emit(kLinkStays, wanted[i].front(), item.deletion.release.attachment.container_id);
+        }
+    }
+}
+
+void Deleter::free_addresses(Batch& batch) {
+    std::vector<Release> releases;
+    std::vector<std::string> handles;
+    std::vector<Item*> released;
+    std::vector<Item*> freed;
+    for (Item& item : batch.items) {
+        if (!item.links_gone) {
+            continue;
+        }
+        if (item.aside_handle) {
+            handles.push_back(*item.aside_handle);
+            freed.push_back(&item);
+        } else {
+            releases.push_back(item.deletion.release);
+            released.push_back(&item);
+        }
+    }
+    const auto settle = [&](const std::vector<Outcome<bool>>& results, const std::vector<Item*>& items) {
+        for (std::size_t i = 0; i < items.size(); ++i) {
+            items[i]->done = results[i].has_value();
+            if (!results[i]) {
+                batch.problem = results[i].error().msg;
+            } else if (*results[i]) {
+                const Attachment& attachment = items[i]->deletion.release.attachment;
+                log::emit(kReleased, attachment.container_id, attachment.ifname);
+            }
+        }
+    };
+    settle(parts_.service.release(releases, hooks_.now()), released);
+    settle(parts_.service.release_handles(handles, hooks_.now()), freed);
+}
+
+void Deleter::finish(const BatchPtr& batch) {
+    under_way_ = 0;
+    std::vector<std::uint64_t> done;
+    std::size_t failed = 0;
+    for (Item& item : batch->items) {
+        if (item.log_id) {
+            const std::string problem = batch->problem.empty() ? "its link could not be deleted" : batch->problem;
+            hooks_.settled(item.deletion.release.attachment, item.done ? std::string{} : problem);
+        }
+        if (!item.done) {
+            item.deletion.known = false;
+            item.deletion.policy_only = false;
+            item.links_gone = false;
+            queue_.push_back(std::move(item));
+            ++failed;
+        } else if (item.log_id) {
+            done.push_back(*item.log_id);
+        } else if (item.aside_handle) {
+            busy_.erase(*item.aside_handle);
+        }
+    }
+    if (!done.empty()) {
+        parts_.journal_worker.submit([this, done = std::move(done)] {
+            parts_.log.done(done);
+            return [] {};
+        });
+    }
+    if (failed > 0 && batch->problem != last_problem_) {
+        log::emit(kReleaseDelayed, failed, batch->problem);
+    }
+    last_problem_ = failed > 0 ? batch->problem : std::string{};
+    if (!queue_.empty()) {
+        timer_.after_us(failed > 0 ? kRetryUs : kGatherUs);
+    }
+}
+
+}  // namespace manul::ipam

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/daemon.hpp"
+#include "ipam/io/host_links.hpp"
+#include "ipam/io/journal.hpp"
+#include "ipam/io/teardown.hpp"
+#include "ipam/service/service.hpp"
+
+namespace manul::ipam {
+
+/// The background half of DEL. What waits is gathered for a moment; then the links of all of it go with one message
+/// (one grace period of the kernel instead of one each), and only when they are verified to be gone endpoints and
+/// addresses are freed, in one transaction. Whatever fails stays and is tried again.
+///
+/// Lives on the io_context's thread; store, links and log are touched on their workers only.
+class Deleter {
+public:
+    struct Parts {
+        Worker& store_worker;
+        Service& service;
+        Worker& link_worker;
+        HostLinks& links;
+        Worker& journal_worker;
+        DeleteLog& log;
+    };
+    static constexpr std::int64_t kGatherUs = 5'000;
+    static constexpr std::int64_t kRetryUs = 1'000'000;
+
+    struct Hooks {
+        /// Names of host ends that ADDs under way are about to make.
+        std::function<std::set<std::string>()> awaited;
+        /// A DEL was carried out (empty text), or has to be tried again.
+        std::function<void(const Attachment&, const std::string& problem)> settled;
+        std::function<WallTime()> now;
+    };
+    Deleter(boost::asio::io_context& io, Parts parts, Hooks hooks);
+
+    /// A DEL that is in the log under `id`.
+    void add(std::uint64_t id, const Request& request);
+    /// A link that was put aside; its attachment's handle is freed when it is gone. `index` 0: it is gone already.
+    void add_aside(std::uint32_t index, std::string container_id, std::string handle);
+
+    [[nodiscard]] std::size_t waiting() const noexcept { return queue_.size() + under_way_; }
+    /// Handles whose addresses still wait for their link.
+    [[nodiscard]] std::set<std::string> busy_handles() const;
+
+private:
+    struct Item {
+        std::optional<std::uint64_t> log_id;
+        Deletion deletion;
+        std::uint32_t aside_index = 0;
+        std::optional<std::string> aside_handle;
+        bool links_gone = false;
+        bool done = false;
+    };
+    struct Batch {
+        std::vector<Item> items;
+        LinkClaims claims;
+        std::string problem;
+    };
+    using BatchPtr = std::shared_ptr<Batch>;
+
+    void run();
+    // In this order, each on its worker.
+    void look_up(Batch& batch);
+    void delete_links(Batch& batch);
+    void free_addresses(Batch& batch);
+    void finish(const BatchPtr& batch);
+
+    Parts parts_;
+    Hooks hooks_;
+    Timer timer_;
+    std::vector<Item> queue_;
+    std::size_t under_way_ = 0;
+    std::set<std::string> busy_;
+    std::string last_problem_;
+};
+
+}  // namespace manul::ipam

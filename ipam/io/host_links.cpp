@@ -1,0 +1,94 @@
+#include "ipam/io/host_links.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "ipam/io/teardown.hpp"
+#include "net/netlink/encode.hpp"
+#include "net/netlink/message.hpp"
+
+namespace manul::ipam {
+
+namespace {
+
+std::unexpected<Error> failed(const char* what, const netlink::SocketError& error) {
+    return fail(std::string("cannot ") + what + ": " + error.message());
+}
+
+bool is_gone(int code) noexcept { return code == ENODEV || code == ENOENT; }
+
+}  // namespace
+
+Result<HostLinks> HostLinks::open() {
+    auto socket = netlink::Socket::open();
+    if (!socket) {
+        return failed("open a netlink socket", socket.error());
+    }
+    return HostLinks(*std::move(socket));
+}
+
+Result<std::vector<netlink::Link>> HostLinks::list() {
+    auto links = socket_.links();
+    if (!links) {
+        return failed("list the links", links.error());
+    }
+    return *std::move(links);
+}
+
+Result<std::optional<netlink::Link>> HostLinks::find(const std::string& name) {
+    auto link = socket_.link(name);
+    if (!link) {
+        return failed("look a link up", link.error());
+    }
+    return *std::move(link);
+}
+
+Result<void> HostLinks::remove(std::span<const std::uint32_t> indexes) {
+    if (indexes.empty()) {
+        return {};
+    }
+    netlink::RequestBuffer requests;
+    for (const std::uint32_t index : indexes) {
+        netlink::LinkChange change;
+        change.index = index;
+        change.up = false;
+        change.group = kDoomedGroup;
+        netlink::change_link(requests, change);
+    }
+    netlink::delete_link_group(requests, kDoomedGroup);
+    const auto refused = socket_.batch(requests);
+    if (!refused) {
+        return failed("delete links", refused.error());
+    }
+    const auto real = std::ranges::find_if(*refused, [](const auto& one) { return !is_gone(one.code); });
+    if (real != refused->end()) {
+        return failed("delete links", {netlink::SocketError::Kind::refused, real->code, real->text});
+    }
+    return {};
+}
+
+Result<void> HostLinks::put_aside(std::uint32_t index) {
+    // Two requests in one message: before Linux 6.2 a link that is up cannot be renamed.
+    netlink::RequestBuffer requests;
+    netlink::LinkChange down;
+    down.index = index;
+    down.up = false;
+    down.group = kDoomedGroup;
+    netlink::change_link(requests, down);
+    netlink::LinkChange rename;
+    rename.index = index;
+    rename.name = aside_name(index);
+    netlink::change_link(requests, rename);
+    const auto refused = socket_.batch(requests);
+    if (!refused) {
+        return failed("rename a link", refused.error());
+    }
+    const auto real = std::ranges::find_if(*refused, [](const auto& one) { return !is_gone(one.code); });
+    if (real != refused->end()) {
+        return failed("rename a link", {netlink::SocketError::Kind::refused, real->code, real->text});
+    }
+    return {};
+}
+
+}  // namespace manul::ipam

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/unique_fd.hpp"
+#include "ipam/local/protocol.hpp"
+
+/// Releases that were promised to a runtime and are not done yet, on this node's disk: a DEL is answered when it is in
+/// here, and works also while the datastore is away.
+namespace manul::ipam {
+
+/// Append-only file of DEL requests. Many are made durable with one flush; what is done is noted without one, because
+/// doing it again is harmless: after power loss no attachment of the old boot is alive.
+class DeleteLog {
+public:
+    /// Opens or creates the file. A torn last line was never acknowledged and is cut off.
+    [[nodiscard]] static Result<DeleteLog> open(const std::string& path);
+
+    /// What is not done yet, in order.
+    [[nodiscard]] const std::map<std::uint64_t, Request>& pending() const noexcept { return pending_; }
+    /// Durable when it returns. Gives an id to each request, in order.
+    [[nodiscard]] Result<std::vector<std::uint64_t>> append(std::span<const Request> requests);
+    void done(std::span<const std::uint64_t> ids);
+
+private:
+    DeleteLog(UniqueFd file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}
+
+    [[nodiscard]] Result<void> load();
+    /// Replaces the file by one that holds only what is pending.
+    [[nodiscard]] Result<void> compact();
+    [[nodiscard]] Result<void> write(const std::string& text);
+
+    UniqueFd file_;
+    std::string path_;
+    std::map<std::uint64_t, Request> pending_;
+    std::uint64_t next_id_ = 1;
+    std::uint64_t size_ = 0;
+};
+
+/// DEL requests that the plugin left in `<state_dir>/cni-journal/` while this daemon was away: one file each, moved
+/// into place when complete.
+struct JournalFile {
+    std::string path;
+    Request request;
+};
+struct JournalScan {
+    std::vector<JournalFile> files;
+    std::vector<std::string> refused;  ///< what could not be read and why, one line a file; put aside as `*.refused`
+};
+[[nodiscard]] JournalScan scan_journal(const std::string& directory);
+void remove_journal_file(const JournalFile& file);
+
+}  // namespace manul::ipam

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config/store/store.hpp"
+#include "ipam/core/allocator.hpp"
+#include "ipam/core/lease.hpp"
+#include "ipam/service/node_release.hpp"
+#include "ipam/service/service_addresses.hpp"
+
+/// What one process must do for the whole cluster, done by whichever manul-ipamd holds the Lease
+/// `manul-system/manul-cluster-chores`: what vanished nodes held is freed, HostEndpoints are made for nodes where that
+/// is asked for, Services of type LoadBalancer get their addresses, the fill of pools is watched, the datastore's
+/// history is compacted. Each is safe to run twice. Blocking, on the store's thread.
+namespace manul::ipam {
+
+class Chores {
+public:
+    static constexpr std::chrono::seconds kPeriod{60};
+    static constexpr std::chrono::minutes kCompactEach{10};
+    static constexpr std::chrono::minutes kLookAtPoolsEach{5};
+    /// A pool of which this part is taken is reported before it is empty.
+    static constexpr double kNearlyFull = 0.9;
+
+    /// `store` outlives this object. `compact` discards the store's old revisions, where it has a history of its own;
+    /// empty elsewhere.
+    Chores(store::Store& store, std::string node, std::function<Result<void>()> compact);
+
+    struct PoolState {
+        std::string name;
+        PoolUsage usage;
+        std::string text;  ///< "pool X has 3 free of 256: ..."
+        bool nearly_full = false;
+    };
+    struct Done {
+        bool holds = false;                       ///< this process does the chores
+        bool taken_over = false;                  ///< since this call
+        std::vector<std::string> freed_nodes;     ///< "n7: 3 endpoints, 12 addresses, 2 blocks"
+        std::size_t host_endpoints = 0;           ///< written or removed
+        std::vector<std::string> services_given;  ///< "prod/web: 192.0.2.1"
+        std::vector<std::string> services_freed;
+        std::vector<PoolState> pools;       ///< empty when they were not looked at
+        std::vector<std::string> problems;  ///< chores that failed; the others ran
+    };
+    /// To be called every few seconds.
+    [[nodiscard]] Outcome<Done> run(SteadyTime steady, WallTime wall);
+
+private:
+    [[nodiscard]] Outcome<bool> hold(SteadyTime steady, WallTime wall);
+    [[nodiscard]] Outcome<void> free_vanished(SteadyTime steady, WallTime wall, Done& done);
+    [[nodiscard]] Outcome<std::size_t> make_host_endpoints();
+    [[nodiscard]] Outcome<std::vector<PoolState>> look_at_pools(WallTime wall);
+
+    store::Store& store_;
+    std::string node_;
+    std::function<Result<void>()> compact_;
+    LeaseKeeper lease_;
+    VanishedNodes vanished_;
+    ServiceAddresses services_;
+    bool held_ = false;
+    std::optional<SteadyTime> last_run_;
+    std::optional<SteadyTime> last_pools_;
+    std::optional<SteadyTime> last_compaction_;
+};
+
+}  // namespace manul::ipam

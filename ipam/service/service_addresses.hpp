@@ -1,0 +1,63 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/store/store.hpp"
+#include "ipam/core/affinity.hpp"
+#include "ipam/core/lease.hpp"
+#include "ipam/core/load_balancer.hpp"
+#include "ipam/service/store_source.hpp"
+#include "ipam/service/transaction.hpp"
+
+/// The cluster's chore that gives Services of type LoadBalancer their addresses, writes them into
+/// `status.loadBalancer.ingress`, and frees them when the Service goes or becomes something else. One process at a
+/// time; blocking, on the store's thread.
+///
+/// A Service keeps its addresses as long as they are what it asks for. Addresses that Calico's controller gave are kept
+/// and used; those of Services that do not exist are freed only when this chore gave them, or where the store is the
+/// Kubernetes API, which has all Services.
+namespace manul::ipam {
+
+class ServiceAddresses {
+public:
+    /// `store` outlives this object.
+    explicit ServiceAddresses(store::Store& store) : store_(&store) {}
+
+    struct Done {
+        std::vector<std::string> given;  ///< "prod/web: 192.0.2.1"
+        std::vector<std::string> freed;
+        std::vector<std::string> problems;
+    };
+    /// To be called every few seconds: acts when something changed that matters, and each minute.
+    [[nodiscard]] Outcome<Done> run(SteadyTime steady, WallTime wall);
+
+private:
+    /// An address that some Service has.
+    struct Given {
+        net::Ip address;
+        net::Prefix block;
+        std::string handle;
+    };
+    using Services = std::map<std::string, std::shared_ptr<const model::Service>>;  ///< by "namespace/name"
+
+    [[nodiscard]] Outcome<bool> is_due(SteadyTime steady);
+    [[nodiscard]] Outcome<void> begin_watch();
+    [[nodiscard]] Outcome<World> read_world();
+    [[nodiscard]] Outcome<std::map<std::string, std::vector<Given>>> read_given(StoreSource& source,
+                                                                                const World& world) const;
+    [[nodiscard]] Outcome<std::vector<net::Ip>> serve(Transaction& transaction, const World& world,
+                                                      const model::Service& service, const std::vector<Given>& given,
+                                                      WallTime now) const;
+    [[nodiscard]] Outcome<void> take_back(Committer& committer, const World& world, const model::Service* service,
+                                          const std::vector<Given>& given, WallTime now) const;
+
+    store::Store* store_;
+    std::unique_ptr<store::Watch> watch_;
+    std::optional<SteadyTime> last_;
+};
+
+}  // namespace manul::ipam
