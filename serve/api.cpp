@@ -1,7 +1,6 @@
 #include "serve/api.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -38,16 +37,6 @@ using model::Kind;
 
 namespace {
 
-constexpr std::int64_t kLongestWatch = 3600;
-constexpr std::int64_t kUsualWatch = 1800;
-
-std::optional<std::int64_t> integer(const std::string& text) {
-    std::int64_t value = 0;
-    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return failed == std::errc{} && end == text.data() + text.size() && value >= 0 ? std::optional(value)
-                                                                                   : std::nullopt;
-}
-
 Answer plain(std::string body) { return {.response = {.body = std::move(body)}}; }
 
 Answer version_answer() {
@@ -71,50 +60,6 @@ json::object caller_info(const Caller& caller) {
     return {{"username", caller.user}, {"uid", caller.uid}, {"groups", std::move(groups)}};
 }
 
-/// The end of a page, in the form in which clients give it back.
-std::string continue_token(const store::Revision& revision, const model::Key& last) {
-    return base64_encode(
-        json::serialize(json::object{{"v", "meta.k8s.io/v1"}, {"rv", revision}, {"ns", last.ns}, {"name", last.name}}));
-}
-
-struct PageStart {
-    store::Revision revision;
-    std::string ns;
-    std::string name;
-};
-
-Outcome<PageStart> parse_continue(const std::string& token) {
-    const auto bytes = base64_decode(token);
-    boost::system::error_code failed;
-    const json::value parsed = bytes ? json::parse(*bytes, failed) : json::value();
-    const json::object* object = parsed.if_object();
-    const auto text = [&](const char* key) -> const json::string* {
-        const json::value* value = object == nullptr ? nullptr : object->if_contains(key);
-        return value == nullptr ? nullptr : value->if_string();
-    };
-    if (failed || text("rv") == nullptr || text("ns") == nullptr || text("name") == nullptr) {
-        return std::unexpected(bad_request("continue key is not valid: it is none that this server gave"));
-    }
-    return PageStart{std::string(*text("rv")), std::string(*text("ns")), std::string(*text("name"))};
-}
-
-/// Refuses a revision that the store never gave, or has not reached.
-Outcome<void> check_revision(const std::string& asked, const store::Revision& present) {
-    const auto wanted = integer(asked);
-    if (!asked.empty() && !wanted) {
-        return std::unexpected(bad_request("invalid resource version: \"" + asked + "\""));
-    }
-    const auto newest = store::parse_revision(present);
-    if (wanted && newest && *wanted > *newest) {
-        return std::unexpected(Problem{.code = 504,
-                                       .reason = "Timeout",
-                                       .message = "Too large resource version: " + asked + ", current: " + present,
-                                       .causes = {{"ResourceVersionTooLarge", "Too large resource version", {}}},
-                                       .retry_after_seconds = 1});
-    }
-    return {};
-}
-
 std::string verb_of(const Request& request, const Route& route) {
     const bool one = !route.resource.name.empty();
     if (request.method == "GET" || request.method == "HEAD") {
@@ -127,78 +72,6 @@ std::string verb_of(const Request& request, const Route& route) {
         return one ? "delete" : "deletecollection";
     }
     return !one ? "" : request.method == "PUT" ? "update" : request.method == "PATCH" ? "patch" : "";
-}
-
-Outcome<Selection> selection_of(const Route& route) {
-    Selection selection;
-    MANUL_TRY(selection.labels, LabelQuery::parse(route.parameter("labelSelector")));
-    MANUL_TRY(selection.fields, FieldQuery::parse(route.resource.kind, route.parameter("fieldSelector")));
-    return selection;
-}
-
-/// Nothing when the caller may see every object of the kind.
-std::function<bool(const codec::Tree&)> visibility(const Access& access, const std::string& verb,
-                                                   const model::Key& key) {
-    if (access.may(verb, key)) {
-        return {};
-    }
-    return [access, verb, key](const codec::Tree& document) {
-        const model::Key one{key.kind, std::string(document.text_at("metadata", "namespace")),
-                             std::string(document.text_at("metadata", "name"))};
-        return access.may_in_tier(verb, one, tier_of_document(document));
-    };
-}
-
-bool passes(std::string_view document, const Selection& selection,
-            const std::function<bool(const codec::Tree&)>& visible) {
-    if (selection.empty() && !visible) {
-        return true;
-    }
-    const auto tree = codec::parse_json(document);
-    return tree && selection.matches(*tree) && (!visible || visible(*tree));
-}
-
-/// `{"resourceVersion":…,"continue":…}`, and what is stored but cannot be read.
-json::object list_metadata(const store::Listing& listing) {
-    json::object metadata{{"resourceVersion", listing.revision}};
-    if (!listing.damaged.empty()) {
-        json::array damaged;
-        for (const store::DamagedObject& object : listing.damaged) {
-            damaged.push_back(json::object{{"namespace", object.key.ns},
-                                           {"name", object.key.name},
-                                           {"resourceVersion", object.revision},
-                                           {"message", object.error.message}});
-        }
-        metadata["damaged"] = std::move(damaged);
-    }
-    return metadata;
-}
-
-std::string render_list(Kind kind, const std::vector<const store::Object*>& items, const json::object& metadata,
-                        const Rendering& rendering) {
-    std::vector<std::string> masked;
-    std::vector<std::string_view> documents;
-    documents.reserve(items.size());
-    const bool hides = kind == Kind::secret && !rendering.revealed;
-    masked.reserve(hides ? items.size() : 0);
-    for (const store::Object* item : items) {
-        if (hides) {
-            documents.emplace_back(masked.emplace_back(rendering.document(kind, *item->document)));
-        } else {
-            documents.emplace_back(*item->document);
-        }
-    }
-    if (rendering.table) {
-        return table_of(kind, documents, json::serialize(metadata), *rendering.table);
-    }
-    std::string out = R"({"kind":")" + std::string(model::info(kind).name) + R"(List","apiVersion":")" +
-                      model::api_version(kind) + R"(","metadata":)" + json::serialize(metadata) + R"(,"items":[)";
-    for (std::size_t i = 0; i < documents.size(); ++i) {
-        out += i == 0 ? "" : ",";
-        out += documents[i];
-    }
-    out += "]}\n";
-    return out;
 }
 
 }  // namespace
@@ -334,6 +207,8 @@ Outcome<Answer> Api::dispatch(Call& call) {
             MANUL_TRY(Response response, transaction(store_, call.access, body, call.audit));
             return Answer{.response = std::move(response)};
         }
+        case Route::Type::watches:
+            return reads ? watches(call) : std::unexpected(method_not_allowed());
         case Route::Type::resource:
         case Route::Type::health:
         case Route::Type::version:
@@ -400,106 +275,6 @@ Outcome<Answer> Api::get(Call& call) {
     }
     return Answer{.response = object_response(key.kind, *object->document,
                                               rendering_of(call.request, call.route, call.access, call.around.now))};
-}
-
-Outcome<Answer> Api::list(Call& call) {
-    const model::Key key = call.key();
-    if (!call.access.may_somewhere("list", key)) {
-        return std::unexpected(call.access.refusal("list", key));
-    }
-    MANUL_TRY(const Selection selection, selection_of(call.route));
-    const std::optional<std::string>& ns = call.route.resource.ns;
-    const auto limit = integer(call.route.parameter("limit").empty() ? "0" : call.route.parameter("limit"));
-    if (!limit) {
-        return std::unexpected(
-            bad_request("limit: expected a number, found \"" + call.route.parameter("limit") + "\""));
-    }
-    PageCache::ListingPtr listing;
-    PageStart start;
-    const std::string token = call.route.parameter("continue");
-    if (!token.empty()) {
-        MANUL_TRY(start, parse_continue(token));
-        listing = pages_.find(key.kind, ns, start.revision, call.around.now);
-        if (!listing) {
-            return std::unexpected(
-                expired("The provided continue parameter is too old to display a consistent list result. You must "
-                        "start a new list without the continue parameter."));
-        }
-    } else {
-        auto read = store_.list({.kind = key.kind, .ns = ns, .name_prefix = {}});
-        if (!read) {
-            return std::unexpected(problem_of(read.error(), key));
-        }
-        listing = std::make_shared<const store::Listing>(*std::move(read));
-        const std::string asked = call.route.parameter("resourceVersion");
-        MANUL_CHECK(check_revision(asked, listing->revision));
-        if (call.route.parameter("resourceVersionMatch") == "Exact" && asked != listing->revision) {
-            return std::unexpected(expired("The provided resource version is too old."));
-        }
-    }
-    const auto visible = visibility(call.access, "list", key);
-    std::vector<const store::Object*> items;
-    std::size_t left = 0;
-    for (const store::Object& item : listing->items) {
-        const bool before = !token.empty() && std::pair(item.key.ns, item.key.name) <= std::pair(start.ns, start.name);
-        if (before || (ns && item.key.ns != *ns) || !passes(*item.document, selection, visible)) {
-            continue;
-        }
-        if (*limit != 0 && items.size() == static_cast<std::size_t>(*limit)) {
-            ++left;
-            if (!selection.empty() || visible) {
-                break;  // how many are left is told for whole lists alone
-            }
-            continue;
-        }
-        items.push_back(&item);
-    }
-    json::object metadata = list_metadata(*listing);
-    if (left > 0) {
-        metadata["continue"] = continue_token(listing->revision, items.back()->key);
-        if (selection.empty() && !visible) {
-            metadata["remainingItemCount"] = left;
-        }
-        if (token.empty()) {
-            pages_.keep(key.kind, ns, listing, call.around.now);
-        }
-    }
-    return plain(
-        render_list(key.kind, items, metadata, rendering_of(call.request, call.route, call.access, call.around.now)));
-}
-
-Outcome<Answer> Api::watch(Call& call) {
-    const model::Key key = call.key();
-    if (!call.access.may_somewhere("watch", key)) {
-        return std::unexpected(call.access.refusal("watch", key));
-    }
-    WatchRequest watch{.kind = key.kind, .ns = call.route.resource.ns};
-    MANUL_TRY(watch.selection, selection_of(call.route));
-    watch.rendering = rendering_of(call.request, call.route, call.access, call.around.now);
-    watch.visible = visibility(call.access, "watch", key);
-    watch.bookmarks = call.route.flag("allowWatchBookmarks");
-    const std::string asked = call.route.parameter("resourceVersion");
-    if (!asked.empty() && !integer(asked)) {
-        return std::unexpected(bad_request("invalid resource version: \"" + asked + "\""));
-    }
-    const auto timeout = integer(call.route.parameter("timeoutSeconds"));
-    watch.timeout_seconds = std::min(timeout && *timeout > 0 ? *timeout : kUsualWatch, kLongestWatch);
-    watch.marks_initial_end = call.route.flag("sendInitialEvents");
-    watch.revision = asked;
-    if (asked.empty() || asked == "0" || watch.marks_initial_end) {
-        const auto listing = store_.list({.kind = key.kind, .ns = watch.ns, .name_prefix = {}});
-        if (!listing) {
-            return std::unexpected(problem_of(listing.error(), key));
-        }
-        MANUL_CHECK(check_revision(asked, listing->revision));
-        watch.revision = listing->revision;
-        for (const store::Object& item : listing->items) {
-            if (passes(*item.document, watch.selection, watch.visible)) {
-                watch.initial.push_back(*item.document);
-            }
-        }
-    }
-    return Answer{.response = {}, .watch = std::move(watch)};
 }
 
 Outcome<Answer> Api::access_review(Call& call) const {

@@ -49,7 +49,7 @@ struct WatchRequest {
 
 struct Answer {
     Response response;
-    std::optional<WatchRequest> watch;  ///< instead of the response's body
+    std::vector<WatchRequest> watches;  ///< instead of the response's body: one stream of all their events
     std::vector<AuditEntry> audit;
 };
 
@@ -75,6 +75,7 @@ private:
     [[nodiscard]] Outcome<Answer> get(Call& call);
     [[nodiscard]] Outcome<Answer> list(Call& call);
     [[nodiscard]] Outcome<Answer> watch(Call& call);
+    [[nodiscard]] Outcome<Answer> watches(Call& call);
     [[nodiscard]] Outcome<Answer> access_review(Call& call) const;
     [[nodiscard]] Outcome<Answer> self_review(Call& call) const;
 

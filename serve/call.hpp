@@ -33,6 +33,9 @@ struct Api::Call {
 /// The body as a tree; null when there is none. JSON, or what document_of_protobuf knows.
 [[nodiscard]] Outcome<codec::Tree> parse_body(const Request& request);
 
+/// labelSelector and fieldSelector.
+[[nodiscard]] Outcome<Selection> selection_of(const Route& route);
+
 /// A single object as the answer.
 [[nodiscard]] Response object_response(model::Kind kind, std::string_view document, const Rendering& rendering,
                                        unsigned status = 200);

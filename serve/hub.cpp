@@ -17,6 +17,7 @@
 #include "base/try.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
+#include "config/store/position.hpp"
 #include "config/store/store.hpp"
 #include "config/store/watched_kinds.hpp"
 #include "serve/status.hpp"
@@ -81,9 +82,23 @@ private:
     }
 };
 
+/// What the watches of one request share.
+struct Hub::Connection {
+    std::shared_ptr<Stream> stream;
+    std::size_t watches = 0;  ///< that have not ended
+
+    void write(std::string text) const { stream->write(std::make_shared<const std::string>(std::move(text))); }
+    void end_watch() {
+        if (--watches == 0) {
+            stream->finish();
+        }
+    }
+};
+
+/// One watch of one kind.
 struct Hub::Client {
     WatchRequest request;
-    std::shared_ptr<Stream> stream;
+    std::shared_ptr<Connection> connection;
     std::int64_t after = 0;   ///< the revision that it began with
     std::int64_t ends = 0;    ///< time
     std::int64_t marked = 0;  ///< time of the last bookmark
@@ -103,7 +118,7 @@ struct Hub::Client {
             const std::string_view view = object;
             object = table_of(kind, std::span(&view, 1), "{}", options);
         }
-        stream->write(std::make_shared<const std::string>(event_text(type, object)));
+        connection->write(event_text(type, object));
     }
 };
 
@@ -178,16 +193,22 @@ store::StoreResult<Hub::Feed*> Hub::feed_for(model::Kind kind, std::int64_t revi
     return feed != nullptr ? store::StoreResult<Feed*>(feed) : gone();
 }
 
-void Hub::add(WatchRequest request, std::shared_ptr<Stream> stream, std::int64_t now) {
+void Hub::add(std::vector<WatchRequest> requests, std::shared_ptr<Stream> stream, std::int64_t now) {
+    const auto connection = std::make_shared<Connection>(std::move(stream), requests.size());
+    for (WatchRequest& request : requests) {
+        add(std::move(request), connection, now);
+    }
+}
+
+void Hub::add(WatchRequest request, std::shared_ptr<Connection> connection, std::int64_t now) {
     const std::int64_t revision = number(request.revision);
     const model::Kind kind = request.kind;
     auto feed = feed_for(kind, revision);
     if (!feed) {
-        stream->write(std::make_shared<const std::string>(
-            event_text("ERROR", to_json(problem_of(feed.error(), {kind, {}, {}})))));
-        return stream->finish();
+        connection->write(event_text("ERROR", to_json(problem_of(feed.error(), {kind, {}, {}}))));
+        return connection->end_watch();
     }
-    Client client{.request = std::move(request), .stream = std::move(stream), .after = revision};
+    Client client{.request = std::move(request), .connection = std::move(connection), .after = revision};
     client.ends = now + client.request.timeout_seconds;
     client.marked = now;
     for (const std::string& document : client.request.initial) {
@@ -195,7 +216,7 @@ void Hub::add(WatchRequest request, std::shared_ptr<Stream> stream, std::int64_t
     }
     client.request.initial.clear();
     if (client.request.marks_initial_end) {
-        client.stream->write(std::make_shared<const std::string>(bookmark_text(kind, revision, true)));
+        client.connection->write(bookmark_text(kind, revision, true));
     }
     for (Entry& entry : (*feed)->entries) {
         if (entry.revision > revision) {
@@ -218,7 +239,7 @@ void Hub::deliver(Client& client, Entry& entry) const {
             bytes = std::make_shared<const std::string>(
                 event_text(entry.type, request.rendering.document(entry.key.kind, *entry.document)));
         }
-        return client.stream->write(bytes);
+        return client.connection->stream->write(bytes);
     }
     const codec::Tree* previous = entry.parsed_previous();
     const bool had = previous != nullptr && client.wants(*previous);
@@ -259,7 +280,7 @@ void Hub::append(Feed& feed, store::Event event) const {
     feed.newest = std::max(feed.newest, entry.revision);
     feed.entries.push_back(std::move(entry));
     for (Client& client : feed.clients) {
-        if (feed.newest > client.after) {
+        if (feed.entries.back().revision > client.after) {
             deliver(client, feed.entries.back());
         }
     }
@@ -285,8 +306,8 @@ bool Hub::take(Feed& feed) {
         append(feed, std::move(event));
     }
     for (Client& client : feed.clients) {
-        if (client.stream->backlog() > limits_.backlog) {
-            client.stream->abort();
+        if (client.connection->stream->backlog() > limits_.backlog) {
+            client.connection->stream->abort();
         }
     }
     return true;
@@ -299,11 +320,13 @@ void Hub::readable(FeedId id) {
 }
 
 void Hub::end(Feed& feed) {
-    const auto gone = std::make_shared<const std::string>(
-        event_text("ERROR", to_json(expired("too old resource version: the events after it are gone; list again"))));
-    for (Client& client : feed.clients) {
-        client.stream->write(gone);
-        client.stream->finish();
+    Problem problem = expired("too old resource version: the events after it are gone; list again");
+    problem.group = model::info(feed.kind).group;
+    problem.kind = model::info(feed.kind).plural;
+    const auto gone = std::make_shared<const std::string>(event_text("ERROR", to_json(problem)));
+    for (const Client& client : feed.clients) {
+        client.connection->stream->write(gone);
+        client.connection->end_watch();
     }
     no_lookback_.insert(feed.kind);
     close(feed.id);
@@ -317,19 +340,21 @@ void Hub::close(FeedId id) {
 void Hub::tick(std::int64_t now) {
     std::vector<FeedId> idle;
     for (const auto& [id, feed] : feeds_) {
+        // A kind that nothing happens to must not be left behind by the store's log.
+        feed->newest = std::max(feed->newest, number(store::position_of(*feed->upstream).value_or("0")));
         for (Client& client : feed->clients) {
             const bool ends = now >= client.ends;
             if (client.request.bookmarks && (ends || now - client.marked >= limits_.bookmark_seconds)) {
                 client.marked = now;
-                client.stream->write(std::make_shared<const std::string>(
-                    bookmark_text(feed->kind, std::max(feed->newest, client.after), false)));
+                client.connection->write(bookmark_text(feed->kind, std::max(feed->newest, client.after), false));
             }
             if (ends) {
-                client.stream->finish();
+                client.connection->end_watch();
             }
         }
-        std::erase_if(feed->clients,
-                      [&](const Client& client) { return now >= client.ends || client.stream->closed(); });
+        std::erase_if(feed->clients, [&](const Client& client) {
+            return now >= client.ends || client.connection->stream->closed();
+        });
         if (!feed->clients.empty()) {
             feed->idle_since = now;
         } else if (now - feed->idle_since > limits_.idle_feed_seconds) {

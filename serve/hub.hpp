@@ -53,8 +53,9 @@ public:
     Hub(const Hub&) = delete;
     Hub& operator=(const Hub&) = delete;
 
-    /// From now on the stream gets the watch's events. `now`: seconds, of any clock.
-    void add(WatchRequest request, std::shared_ptr<Stream> stream, std::int64_t now);
+    /// From now on the stream gets the events of all the watches; it ends with the last of them. `now`: seconds, of any
+    /// clock.
+    void add(std::vector<WatchRequest> requests, std::shared_ptr<Stream> stream, std::int64_t now);
     /// The feed's descriptor is readable.
     void readable(FeedId id);
     /// To be called about once a second: ends, bookmarks, feeds that nobody needs.
@@ -65,9 +66,11 @@ public:
 
 private:
     struct Entry;
+    struct Connection;
     struct Client;
     struct Feed;
 
+    void add(WatchRequest request, std::shared_ptr<Connection> connection, std::int64_t now);
     [[nodiscard]] store::StoreResult<Feed*> feed_for(model::Kind kind, std::int64_t revision);
     /// A feed of every event after `start`; null when the store says at once that it cannot go back so far.
     [[nodiscard]] store::StoreResult<Feed*> open(model::Kind kind, std::int64_t start);

@@ -117,6 +117,14 @@ Outcome<ResourcePath> resource_path(std::string_view group, std::string_view ver
 
 constexpr std::array<std::string_view, 5> kHealthPaths{"healthz", "livez", "readyz", "healthz/ping", "livez/ping"};
 
+constexpr std::array<std::pair<std::string_view, Route::Type>, 5> kOwnPaths{{
+    {"apis/authorization.k8s.io/v1/selfsubjectaccessreviews", Route::Type::access_review},
+    {"apis/authentication.k8s.io/v1/selfsubjectreviews", Route::Type::self_review},
+    {"apis/manul.io/v1/transactions", Route::Type::transactions},
+    {"apis/manul.io/v1/identity", Route::Type::identity},
+    {"apis/manul.io/v1/watches", Route::Type::watches},
+}};
+
 bool is_document(std::string_view path) {
     return path == "/api" || path == "/apis" || path == "/openapi/v2" || path == "/openapi/v3" ||
            path.starts_with("/openapi/v3/");
@@ -175,17 +183,11 @@ Outcome<Route> parse_target(std::string_view target) {
     if (!is_core && !is_group) {
         return std::unexpected(unknown_path());
     }
-    if (whole == "apis/authorization.k8s.io/v1/selfsubjectaccessreviews") {
-        route.type = Route::Type::access_review;
-        return route;
-    }
-    if (whole == "apis/authentication.k8s.io/v1/selfsubjectreviews") {
-        route.type = Route::Type::self_review;
-        return route;
-    }
-    if (whole == "apis/manul.io/v1/transactions" || whole == "apis/manul.io/v1/identity") {
-        route.type = whole.ends_with("identity") ? Route::Type::identity : Route::Type::transactions;
-        return route;
+    for (const auto& [own, type] : kOwnPaths) {
+        if (whole == own) {
+            route.type = type;
+            return route;
+        }
     }
     const std::string_view group = is_core ? std::string_view{} : std::string_view(segments[1]);
     MANUL_TRY(route.resource, resource_path(group, is_core ? segments[1] : segments[2],

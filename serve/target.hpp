@@ -30,6 +30,7 @@ struct Route {
         self_review,    ///< SelfSubjectReview
         transactions,   ///< /apis/manul.io/v1/transactions
         identity,       ///< /apis/manul.io/v1/identity
+        watches,        ///< /apis/manul.io/v1/watches: several kinds on one connection
     };
     Type type{};
     std::string path;  ///< decoded

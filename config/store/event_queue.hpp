@@ -39,6 +39,11 @@ public:
         events_.push_back(std::move(event));
         signal();
     }
+    /// Everything up to `revision` was pushed.
+    void reach(Revision revision) {
+        const std::lock_guard lock(mutex_);
+        reached_ = std::move(revision);
+    }
     void fail(StoreError error) {
         const std::lock_guard lock(mutex_);
         error_ = std::move(error);
@@ -58,7 +63,16 @@ public:
         if (error_) {
             signal();  // to be told by the next call
         }
+        taken_ = reached_;
         return std::exchange(events_, {});
+    }
+    /// As Positioned::position().
+    [[nodiscard]] std::optional<Revision> position() {
+        const std::lock_guard lock(mutex_);
+        if (events_.empty()) {
+            taken_ = reached_;
+        }
+        return taken_;
     }
 
 private:
@@ -72,7 +86,9 @@ private:
     UniqueFd ready_;
     std::mutex mutex_;
     std::vector<Event> events_;
+    std::optional<Revision> reached_;
     std::optional<StoreError> error_;
+    std::optional<Revision> taken_;  ///< what was reached when nothing was left to take
 };
 
 }  // namespace manul::store

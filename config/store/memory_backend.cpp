@@ -23,6 +23,7 @@
 #include "config/store/document.hpp"
 #include "config/store/memory.hpp"
 #include "config/store/object_store.hpp"
+#include "config/store/position.hpp"
 #include "config/store/store.hpp"
 #include "config/store/watched_kinds.hpp"
 
@@ -178,7 +179,7 @@ private:
 
 namespace {
 
-class MemoryWatch final : public Watch {
+class MemoryWatch final : public Watch, public Positioned {
 public:
     MemoryWatch(std::shared_ptr<MemoryDatabase> database, WatchedKinds kinds)
         : database_(std::move(database)), kinds_(std::move(kinds)), wakeup_(::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)) {
@@ -198,6 +199,7 @@ public:
         ::eventfd_read(wakeup_, &count);
         return database_->changes(kinds_);
     }
+    [[nodiscard]] std::optional<Revision> position() override { return kinds_.revision(); }
 
 private:
     std::shared_ptr<MemoryDatabase> database_;

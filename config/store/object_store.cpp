@@ -29,6 +29,7 @@
 #include "config/store/built_in.hpp"
 #include "config/store/document.hpp"
 #include "config/store/messages.hpp"
+#include "config/store/position.hpp"
 #include "config/store/store.hpp"
 
 namespace manul::store {
@@ -66,7 +67,7 @@ Precondition observed(const std::optional<Row>& row) {
 }
 
 /// Fills in what only the backend's rows lack: metadata.resourceVersion.
-class ObjectWatch final : public Watch {
+class ObjectWatch final : public Watch, public Positioned {
 public:
     explicit ObjectWatch(std::unique_ptr<Watch> rows) : rows_(std::move(rows)) {}
 
@@ -83,6 +84,8 @@ public:
         }
         return events;
     }
+
+    [[nodiscard]] std::optional<Revision> position() override { return position_of(*rows_); }
 
 private:
     std::unique_ptr<Watch> rows_;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -57,6 +58,11 @@ public:
             lowest = std::min(lowest, revision);
         }
         return lowest;
+    }
+
+    /// As Positioned::position().
+    [[nodiscard]] std::optional<Revision> revision() const {
+        return tokens_.empty() ? std::nullopt : std::optional(std::to_string(position()));
     }
 
     [[nodiscard]] bool wants(model::Kind kind, std::int64_t revision) const noexcept {

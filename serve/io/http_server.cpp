@@ -1,7 +1,5 @@
 #include "serve/io/http_server.hpp"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -35,12 +33,14 @@
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
+#include <boost/beast/http/serializer.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 
 #include "base/accept_loop.hpp"
 #include "base/error.hpp"
+#include "base/tcp_options.hpp"
 #include "serve/io/tls.hpp"
 
 namespace manul::serve {
@@ -62,8 +62,6 @@ constexpr seconds kHeaderTime{20};
 constexpr seconds kIdleTime{120};
 constexpr seconds kBodyTime{30};
 constexpr seconds kWriteTime{60};
-/// A client that is gone without a word is noticed by the kernel after this time.
-constexpr int kUserTimeoutMs = 30'000;
 
 using Plain = beast::tcp_stream;
 using Tls = beast::ssl_stream<beast::tcp_stream>;
@@ -91,7 +89,7 @@ public:
         error_code failed;
         const auto remote = lowest().socket().remote_endpoint(failed);
         source_ = failed ? std::string() : remote.address().to_string();
-        set_options();
+        set_message_options(lowest().socket().native_handle());
     }
     ~ConnectionOf() { --shared_->connections; }
     ConnectionOf(const ConnectionOf&) = delete;
@@ -134,14 +132,9 @@ public:
             answer_.body().clear();
             answer_.set(http::field::content_length, length);
         }
-        lowest().expires_after(kWriteTime);
-        http::async_write(stream_, answer_, [self = this->shared_from_this()](error_code failed, std::size_t) {
-            self->answer_.body() = {};
-            if (failed || !self->keep_alive_) {
-                return self->close();
-            }
-            self->read(kIdleTime);
-        });
+        serializer_.emplace(answer_);
+        serializer_->limit(kWriteSize);
+        send_answer();
     }
 
     // An answer that goes on: chunks, until finished, aborted or left.
@@ -201,18 +194,6 @@ private:
 
     beast::tcp_stream& lowest() { return beast::get_lowest_layer(stream_); }
 
-    void set_options() {
-        const int fd = lowest().socket().native_handle();
-        const auto set = [fd](int level, int option, int value) {
-            ::setsockopt(fd, level, option, &value, sizeof value);  // best effort
-        };
-        set(IPPROTO_TCP, TCP_NODELAY, 1);
-        set(SOL_SOCKET, SO_KEEPALIVE, 1);
-        set(IPPROTO_TCP, TCP_KEEPIDLE, 10);
-        set(IPPROTO_TCP, TCP_KEEPINTVL, 5);
-        set(IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMs);
-    }
-
     void read_certificate()
         requires kIsTls
     {
@@ -236,6 +217,22 @@ private:
                     error ? self->refuse(error) : self->hand_over();
                 });
             });
+    }
+
+    /// Piece by piece, so that the limit is one for a client that does not read, not for a slow link.
+    void send_answer() {
+        lowest().expires_after(kWriteTime);
+        http::async_write_some(stream_, *serializer_, [self = this->shared_from_this()](error_code failed, std::size_t) {
+            if (!failed && !self->serializer_->is_done()) {
+                return self->send_answer();
+            }
+            self->serializer_.reset();
+            self->answer_.body() = {};
+            if (failed || !self->keep_alive_) {
+                return self->close();
+            }
+            self->read(kIdleTime);
+        });
     }
 
     /// What was read is no request, or too much of one.
@@ -334,6 +331,7 @@ private:
     beast::flat_buffer buffer_;
     std::unique_ptr<Parser> parser_;
     http::response<http::string_body> answer_;
+    std::optional<http::response_serializer<http::string_body>> serializer_;
     bool keep_alive_ = true;
     bool is_head_ = false;
     // of a stream

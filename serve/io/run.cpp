@@ -391,12 +391,12 @@ private:
                 log::emit(kAuditFailed, audit_->path(), written.error().message);
             }
         }
-        if (!answer.watch) {
+        if (answer.watches.empty()) {
             exchange->respond(std::move(answer.response));
             return [] {};
         }
-        return [this, watch = *std::move(answer.watch), stream = exchange->stream()]() mutable {
-            hub_->add(std::move(watch), std::move(stream), steady_seconds());
+        return [this, watches = std::move(answer.watches), stream = exchange->stream()]() mutable {
+            hub_->add(std::move(watches), std::move(stream), steady_seconds());
         };
     }
 

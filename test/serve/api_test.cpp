@@ -180,8 +180,8 @@ TEST_CASE("secrets leave masked, and what was masked keeps its value", "[serve]"
     for (const std::string& target : std::vector<std::string>{path, path + "/s", "/api/v1/secrets?watch=1"}) {
         const serve::Answer answer = client.ask("GET", target);
         CHECK(answer.response.body.find(real) == std::string::npos);
-        if (answer.watch) {
-            CHECK_FALSE(answer.watch->rendering.revealed);
+        if (!answer.watches.empty()) {
+            CHECK_FALSE(answer.watches[0].rendering.revealed);
         }
     }
     CHECK(client.ask("GET", path + "/s?reveal=true").response.body.find(real) != std::string::npos);
@@ -200,13 +200,13 @@ TEST_CASE("a watch begins where its list ended, or with everything there is", "[
     Client client;
     REQUIRE(client.say("POST", kSets, network_set("a")) == "201");
     const serve::Answer all = client.ask("GET", kSets + "?watch=true");
-    REQUIRE(all.watch);
-    CHECK(all.watch->initial.size() == 1);
+    REQUIRE(all.watches.size() == 1);
+    CHECK(all.watches[0].initial.size() == 1);
     const serve::Answer from = client.ask("GET", kSets + "?watch=1&resourceVersion=1&allowWatchBookmarks=true");
-    REQUIRE(from.watch);
-    CHECK(from.watch->initial.empty());
-    CHECK(from.watch->revision == "1");
-    CHECK(from.watch->bookmarks);
+    REQUIRE(from.watches.size() == 1);
+    CHECK(from.watches[0].initial.empty());
+    CHECK(from.watches[0].revision == "1");
+    CHECK(from.watches[0].bookmarks);
     CHECK(client.say("GET", kSets + "?watch=1&resourceVersion=x").starts_with("400"));
 }
 

@@ -96,9 +96,9 @@ struct Fixture {
 
     std::shared_ptr<Recorder> watch(const std::string& query) {
         serve::Answer answer = client.ask("GET", kSets + "?watch=1&" + query);
-        REQUIRE(answer.watch);
+        REQUIRE(answer.watches.size() == 1);
         auto stream = std::make_shared<Recorder>();
-        hub.add(*std::move(answer.watch), stream, 0);
+        hub.add(std::move(answer.watches), stream, 0);
         return stream;
     }
     std::string revision() { return std::string(client.json("GET", kSets).text_at("metadata", "resourceVersion")); }

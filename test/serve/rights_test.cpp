@@ -91,9 +91,9 @@ TEST_CASE("who has one tier works in that tier and sees no other", "[serve]") {
     REQUIRE(list.find("items") != nullptr);
     CHECK(list.find("items")->children.size() == 1);
     const serve::Answer watch = client.ask("GET", kPolicies + "?watch=1&resourceVersion=1");
-    REQUIRE(watch.watch);
-    REQUIRE(watch.watch->visible);
-    CHECK_FALSE(watch.watch->visible(*codec::parse_json(policy("ops.x", R"({"tier":"ops"})"))));
+    REQUIRE(watch.watches.size() == 1);
+    REQUIRE(watch.watches[0].visible);
+    CHECK_FALSE(watch.watches[0].visible(*codec::parse_json(policy("ops.x", R"({"tier":"ops"})"))));
     CHECK(client.say("DELETE", kPolicies) == "200");
     client.caller = {.user = "admin", .uid = "", .groups = {serve::kAdminGroup}};
     CHECK(client.say("GET", kPolicies + "/ops.x") == "200");

@@ -15,6 +15,7 @@
 #include "base/try.hpp"
 #include "config/store/document.hpp"
 #include "config/store/event_queue.hpp"
+#include "config/store/position.hpp"
 #include "config/store/watched_kinds.hpp"
 
 namespace manul::store::etcd {
@@ -35,7 +36,7 @@ struct Followed {
     std::vector<Event> incomplete;  ///< of a revision whose rest is still to come
 };
 
-class EtcdWatch final : public Watch {
+class EtcdWatch final : public Watch, public Positioned {
 public:
     EtcdWatch(Cluster cluster, Keys keys, std::string identity, std::vector<Followed> kinds)
         : cluster_(std::move(cluster)),
@@ -59,6 +60,7 @@ public:
 
     [[nodiscard]] int fd() const noexcept override { return queue_.fd(); }
     [[nodiscard]] StoreResult<std::vector<Event>> take() override { return queue_.take(); }
+    [[nodiscard]] std::optional<Revision> position() override { return queue_.position(); }
 
 private:
     void follow() {
@@ -178,7 +180,20 @@ private:
             each.seen = std::max(each.seen, answer.revision);  // progress: nothing is missing up to here
         }
         queue_.push(std::exchange(each.incomplete, {}));
+        tell_position();
         return true;
+    }
+
+    void tell_position() {
+        std::optional<std::int64_t> lowest;
+        for (const Followed& each : kinds_) {
+            if (!each.ended) {
+                lowest = std::min(lowest.value_or(each.seen), each.seen);
+            }
+        }
+        if (lowest) {
+            queue_.reach(std::to_string(*lowest));
+        }
     }
 
     void end(Followed& each) {

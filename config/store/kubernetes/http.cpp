@@ -1,7 +1,5 @@
 #include "config/store/kubernetes/http.hpp"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <sys/socket.h>
@@ -42,6 +40,7 @@
 #include <boost/beast/ssl/ssl_stream.hpp>
 
 #include "base/error.hpp"
+#include "base/tcp_options.hpp"
 #include "config/store/kubernetes/access.hpp"
 
 namespace manul::store::kubernetes {
@@ -58,8 +57,6 @@ namespace {
 constexpr milliseconds kConnectTimeout{10'000};
 constexpr std::uint64_t kLongestBody = std::uint64_t{1} << 30U;
 constexpr std::size_t kReadSize = 16'384;
-/// A peer that is gone without a word is noticed by the kernel after this time, also while nothing is to be sent.
-constexpr int kUserTimeoutMs = 30'000;
 
 using Plain = beast::tcp_stream;
 using Tls = beast::ssl_stream<beast::tcp_stream>;
@@ -100,17 +97,11 @@ public:
         answered_ = std::move(done);
         parser_ = std::make_unique<WholeParser>();
         parser_->body_limit(kLongestBody);
-        write(request, timeout, [self = this->shared_from_this()](const Failure& failed) {
+        write(request, timeout, [self = this->shared_from_this(), timeout](const Failure& failed) {
             if (failed) {
                 return self->answer(std::unexpected(*failed));
             }
-            http::async_read(self->stream_, self->buffer_, *self->parser_, [self](error_code error, std::size_t) {
-                if (error) {
-                    return self->answer(std::unexpected(self->failure("no answer from", error, true)));
-                }
-                self->keep_alive_ = self->parser_->get().keep_alive();
-                self->answer(response_of(self->parser_->get()));
-            });
+            self->read_answer(timeout);
         });
     }
 
@@ -185,25 +176,13 @@ private:
                 if (failed) {
                     return done(self->failure("cannot connect to", failed, false));
                 }
-                self->set_options();
+                set_message_options(beast::get_lowest_layer(self->stream_).socket().native_handle());
                 if constexpr (kIsTls) {
                     self->handshake(done);
                 } else {
                     done(std::nullopt);
                 }
             });
-    }
-
-    void set_options() {
-        const int fd = beast::get_lowest_layer(stream_).socket().native_handle();
-        const auto set = [fd](int level, int option, int value) {
-            ::setsockopt(fd, level, option, &value, sizeof value);  // best effort
-        };
-        set(IPPROTO_TCP, TCP_NODELAY, 1);
-        set(SOL_SOCKET, SO_KEEPALIVE, 1);
-        set(IPPROTO_TCP, TCP_KEEPIDLE, 10);
-        set(IPPROTO_TCP, TCP_KEEPINTVL, 5);
-        set(IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMs);
     }
 
     void handshake(const Done& done)
@@ -251,6 +230,22 @@ private:
             stream_, request_,
             [self = this->shared_from_this(), done = std::move(done)](error_code error, std::size_t sent) {
                 done(error ? Failure(self->failure("cannot send to", error, sent > 0)) : std::nullopt);
+            });
+    }
+
+    /// The limit is one of silence: a long list over a slow link takes its time.
+    void read_answer(milliseconds silence) {
+        beast::get_lowest_layer(stream_).expires_after(silence);
+        http::async_read_some(
+            stream_, buffer_, *parser_, [self = this->shared_from_this(), silence](error_code error, std::size_t) {
+                if (error) {
+                    return self->answer(std::unexpected(self->failure("no answer from", error, true)));
+                }
+                if (!self->parser_->is_done()) {
+                    return self->read_answer(silence);
+                }
+                self->keep_alive_ = self->parser_->get().keep_alive();
+                self->answer(response_of(self->parser_->get()));
             });
     }
 

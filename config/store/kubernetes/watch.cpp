@@ -69,21 +69,35 @@ struct Shared {
     }
 };
 
-/// Follows one kind.
+/// One kind of a request, and how far it came.
+struct Followed {
+    model::Kind kind;
+    Place place;
+    Revision revision;           ///< of the last event, or where to begin; empty: the cluster does not have the kind
+    std::set<model::Key> came = {};  ///< with that version; used with our own server alone
+
+    /// One transaction of our own server may have several events with one version, and the stream may have ended
+    /// between them.
+    [[nodiscard]] std::string resume_point() const {
+        const auto number = came.empty() ? std::nullopt : parse_revision(revision);
+        return number ? std::to_string(*number - 1) : revision;
+    }
+};
+
+/// Follows the kinds of one request: of Kubernetes one, of our own server all, since it puts them into one answer.
 class Follower {
 public:
-    Follower(Shared& shared, model::Kind kind, Place place, Revision revision)
-        : shared_(shared),
-          kind_(kind),
-          place_(std::move(place)),
-          revision_(std::move(revision)),
-          pause_(shared.options.first_pause) {}
+    Follower(Shared& shared, std::vector<Followed> kinds)
+        : shared_(shared), kinds_(std::move(kinds)), pause_(shared.options.first_pause) {}
 
     void start() {
-        if (place_.form == Form::derived) {
+        if (shared_.served) {
+            expire_if([](const Followed& each) { return each.revision.empty(); });
+        }
+        if (kinds_.empty()) {
             return;
         }
-        if (revision_.empty()) {
+        if (is_absent()) {
             return shared_.streams->after(shared_.options.absent_poll, [this] { look_for_kind(); });
         }
         shared_.streams->after(milliseconds(0), [this] { open(); });
@@ -93,25 +107,28 @@ private:
     void open() {
         const int life = std::uniform_int_distribution(kShortestLife, kLongestLife)(shared_.random);
         asks_identity_ = false;
-        Query query{{"watch", "1"},
-                    {"allowWatchBookmarks", "true"},
-                    {"resourceVersion", resume_point()},
-                    {"timeoutSeconds", std::to_string(life)}};
-        if (shared_.served && kind_ == model::Kind::secret) {
-            query["reveal"] = "true";
+        Query query{{"timeoutSeconds", std::to_string(life)}};
+        if (!shared_.served) {
+            query.insert({{"watch", "1"},
+                          {"allowWatchBookmarks", "true"},
+                          {"resourceVersion", kinds_.front().resume_point()}});
+            return request(kinds_.front().place.collection(""), query);
         }
-        request(place_.collection(""), query);
+        std::string starts;
+        for (const Followed& each : kinds_) {
+            const model::KindInfo& info = model::info(each.kind);
+            starts += (starts.empty() ? "" : ",") + std::string(info.plural) + (info.group.empty() ? "" : ".") +
+                      std::string(info.group) + ":" + each.resume_point();
+        }
+        query.insert({{"starts", std::move(starts)}, {"reveal", "true"}});
+        request(kServedWatchesPath, query);
     }
 
-    /// One transaction of our own server may have several events with one version, and the stream may have ended
-    /// between them.
-    [[nodiscard]] std::string resume_point() const {
-        const auto number = came_.empty() ? std::nullopt : parse_revision(revision_);
-        return number ? std::to_string(*number - 1) : revision_;
-    }
+    /// The cluster did not have the kind (there is only one then).
+    [[nodiscard]] bool is_absent() const { return !shared_.served && kinds_.front().revision.empty(); }
 
-    /// The cluster did not have the kind: once it has, the owner lists it.
-    void look_for_kind() { request(place_.collection(""), {{"limit", "1"}}); }
+    /// Once the cluster has it, the owner lists it.
+    void look_for_kind() { request(kinds_.front().place.collection(""), {{"limit", "1"}}); }
 
     /// After a failure there may be another cluster behind the address.
     void ask_identity() {
@@ -146,7 +163,7 @@ private:
             error_body_.append(bytes.substr(0, kLongestErrorBody - std::min(error_body_.size(), kLongestErrorBody)));
             return;
         }
-        if (revision_.empty()) {
+        if (is_absent()) {
             return;  // the kind is there; its list is not needed
         }
         while (!bytes.empty() && !ended_) {
@@ -169,31 +186,54 @@ private:
         }
     }
 
+    /// Null: it is of none that is followed.
+    [[nodiscard]] Followed* kind_of_event(const std::string& type, const json::object& object) {
+        if (!shared_.served) {
+            return &kinds_.front();
+        }
+        const json::object& details = object_at(object, "details");
+        const auto found = std::ranges::find_if(kinds_, [&](const Followed& each) {
+            const model::KindInfo& info = model::info(each.kind);
+            return type == "ERROR"
+                       ? text_at(details, "kind") == info.plural && text_at(details, "group") == info.group
+                       : text_at(object, "kind") == info.name &&
+                             text_at(object, "apiVersion") == each.place.api_version;
+        });
+        return found == kinds_.end() ? nullptr : &*found;
+    }
+
     void on_event(const json::object& event) {
         const std::string type = text_at(event, "type");
         const json::object& object = object_at(event, "object");
+        Followed* const followed = kind_of_event(type, object);
         if (type == "ERROR") {
             const json::value* code = object.if_contains("code");
-            const bool expired = code != nullptr && code->is_int64() && code->get_int64() == 410;
+            if (followed != nullptr && code != nullptr && code->is_int64() && code->get_int64() == 410) {
+                expire_if([kind = followed->kind](const Followed& each) { return each.kind == kind; });
+                ended_ = kinds_.empty();
+                return;
+            }
             ended_ = true;
-            expired_ = expired;
-            broken_ = !expired;
+            broken_ = true;
             error_body_ = json::serialize(object);
+            return;
+        }
+        if (followed == nullptr) {
             return;
         }
         const std::string revision = text_at(object_at(object, "metadata"), "resourceVersion");
         pause_ = shared_.options.first_pause;
-        if (revision != revision_ || type == "BOOKMARK") {
-            came_.clear();
+        if (revision != followed->revision || type == "BOOKMARK") {
+            followed->came.clear();
         }
         if (!revision.empty()) {
-            revision_ = revision;
+            followed->revision = revision;
         }
         if (type == "BOOKMARK") {
             return;
         }
-        auto translated = to_document(kind_, place_, object);
-        if (!translated || (shared_.served && !came_.insert(translated->key).second)) {
+        auto translated = to_document(followed->kind, followed->place, object);
+        if (!translated || (shared_.served && !followed->came.insert(translated->key).second)) {
             return;
         }
         shared_.queue.push(Event{type == "DELETED" ? Event::Type::removed : Event::Type::put,
@@ -201,17 +241,34 @@ private:
                                         std::make_shared<const std::string>(json::serialize(translated->document))}});
     }
 
+    /// Who watches has to list these kinds again.
+    template <class Predicate>
+    void expire_if(Predicate expired) {
+        for (auto each = kinds_.begin(); each != kinds_.end();) {
+            if (!expired(*each)) {
+                ++each;
+                continue;
+            }
+            shared_.queue.push(Event{Event::Type::resync, Object{model::Key{each->kind, {}, {}}, {}, nullptr}});
+            each = kinds_.erase(each);
+        }
+    }
+    void expire_all() {
+        expire_if([](const Followed&) { return true; });
+    }
+
     void on_end(const std::optional<HttpFailure>& failure) {
+        if (kinds_.empty()) {
+            return;
+        }
         if (asks_identity_ && (status_ == 200 || status_ == 403 || status_ == 404)) {
             return on_identity();  // not told: taken for the same
         }
-        const bool expired = std::exchange(expired_, false) || status_ == 410;
-        const bool appeared = revision_.empty() && status_ == 200;
         const bool broken = std::exchange(broken_, false);
-        if (expired || appeared) {
-            return shared_.queue.push(Event{Event::Type::resync, Object{model::Key{kind_, {}, {}}, {}, nullptr}});
+        if (status_ == 410 || (is_absent() && status_ == 200)) {
+            return expire_all();
         }
-        if (revision_.empty() && status_ == 404) {
+        if (is_absent() && status_ == 404) {
             return shared_.streams->after(shared_.options.absent_poll, [this] { look_for_kind(); });
         }
         if (failure && status_ == 0) {
@@ -236,13 +293,15 @@ private:
         const std::string uid =
             !failed && answer.is_object() ? text_at(object_at(answer.get_object(), "metadata"), "uid") : std::string();
         if (!uid.empty() && uid != shared_.identity) {
-            return shared_.queue.push(Event{Event::Type::resync, Object{model::Key{kind_, {}, {}}, {}, nullptr}});
+            return expire_all();
         }
         open();
     }
 
     void retry(StoreError why) {
-        why.message = std::string(model::info(kind_).name) + ": " + why.message;
+        if (!shared_.served) {
+            why.message = std::string(model::info(kinds_.front().kind).name) + ": " + why.message;
+        }
         why.code = Code::unavailable;
         shared_.queue.fail(std::move(why));
         pause_and_open();
@@ -251,14 +310,11 @@ private:
     void pause_and_open() {
         const milliseconds pause = shared_.with_jitter(pause_);
         pause_ = std::min(pause_ * 2, shared_.options.longest_pause);
-        shared_.streams->after(pause, [this] { revision_.empty() ? look_for_kind() : ask_identity(); });
+        shared_.streams->after(pause, [this] { is_absent() ? look_for_kind() : ask_identity(); });
     }
 
     Shared& shared_;
-    model::Kind kind_;
-    Place place_;
-    Revision revision_;          ///< of the last event, or where to begin; empty: the cluster does not have the kind
-    std::set<model::Key> came_;  ///< with that version; used with our own server alone
+    std::vector<Followed> kinds_;  ///< that have not ended
     milliseconds pause_;
     Clock::time_point opened_;
     unsigned status_ = 0;
@@ -266,7 +322,6 @@ private:
     json::stream_parser parser_;
     bool asks_identity_ = false;  ///< the answer at hand is the identity, not the watch
     bool ended_ = false;          ///< what follows on the stream means nothing
-    bool expired_ = false;        ///< the server no longer has our version
     bool broken_ = false;         ///< the stream brought an error
 };
 
@@ -276,9 +331,17 @@ public:
                     std::string identity, std::span<const WatchStart> starts, const WatchOptions& options)
         : shared_(std::make_unique<Shared>(http, access, server, std::move(identity), options,
                                            group == CalicoGroup::served)) {
+        std::vector<Followed> all;
         for (const WatchStart& start : starts) {
-            followers_.push_back(
-                std::make_unique<Follower>(*shared_, start.kind, place_of(start.kind, group), start.revision));
+            Followed followed{start.kind, place_of(start.kind, group), start.revision};
+            if (shared_->served) {
+                all.push_back(std::move(followed));
+            } else if (followed.place.form != Form::derived) {
+                followers_.push_back(std::make_unique<Follower>(*shared_, std::vector{std::move(followed)}));
+            }
+        }
+        if (!all.empty()) {
+            followers_.push_back(std::make_unique<Follower>(*shared_, std::move(all)));
         }
         for (const auto& follower : followers_) {
             follower->start();

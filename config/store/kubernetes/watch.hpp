@@ -19,7 +19,7 @@ struct WatchOptions {
     std::chrono::milliseconds absent_poll{30'000};  ///< whether a kind that the cluster did not have is there now
 };
 
-/// One stream for each kind, all on one thread of their own. A stream that breaks is opened again from the last version
+/// One stream for each kind, of our own server one for all, on one thread of their own. A stream that breaks is opened again from the last version
 /// seen; a version that the server no longer has ends the kind with a resync event, and so does a server of another
 /// cluster than `identity` (the uid of kube-system) in the old one's place: versions of one mean nothing in the other.
 /// With CalicoGroup::served, versions are numbers and several events may have one: after a break the stream begins
@@ -30,5 +30,6 @@ struct WatchOptions {
 
 inline constexpr const char* kIdentityPath = "/api/v1/namespaces/kube-system";
 inline constexpr const char* kServedIdentityPath = "/apis/manul.io/v1/identity";
+inline constexpr const char* kServedWatchesPath = "/apis/manul.io/v1/watches";
 
 }  // namespace manul::store::kubernetes

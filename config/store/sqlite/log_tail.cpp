@@ -28,6 +28,7 @@
 #include "base/try.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/document.hpp"
+#include "config/store/position.hpp"
 #include "config/store/sqlite/connection.hpp"
 #include "config/store/sqlite/database.hpp"
 #include "config/store/sqlite/wakeup.hpp"
@@ -64,7 +65,7 @@ Registry& registry() {
 
 }  // namespace
 
-class LogTail::TailWatch final : public Watch {
+class LogTail::TailWatch final : public Watch, public Positioned {
 public:
     TailWatch(std::shared_ptr<LogTail> tail, std::string identity, WatchedKinds kinds)
         : tail_(std::move(tail)),
@@ -95,6 +96,7 @@ public:
 
     [[nodiscard]] int fd() const noexcept override { return epoll_; }
     [[nodiscard]] StoreResult<std::vector<Event>> take() override { return tail_->take(*this); }
+    [[nodiscard]] std::optional<Revision> position() override { return kinds_.revision(); }
 
     void wake() const noexcept { ::eventfd_write(wakeup_, 1); }
     void wake_read() const noexcept {

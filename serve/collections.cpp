@@ -1,0 +1,315 @@
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include "base/base64.hpp"
+#include "base/try.hpp"
+#include "config/codec/tree.hpp"
+#include "config/model/kind.hpp"
+#include "config/store/watched_kinds.hpp"
+#include "serve/api.hpp"
+#include "serve/call.hpp"
+
+/// Lists and watches.
+namespace manul::serve {
+
+namespace json = boost::json;
+using model::Kind;
+
+namespace {
+
+constexpr std::int64_t kLongestWatch = 3600;
+constexpr std::int64_t kUsualWatch = 1800;
+
+std::optional<std::int64_t> integer(const std::string& text) {
+    std::int64_t value = 0;
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return failed == std::errc{} && end == text.data() + text.size() && value >= 0 ? std::optional(value)
+                                                                                   : std::nullopt;
+}
+
+/// The end of a page, in the form in which clients give it back.
+std::string continue_token(const store::Revision& revision, const model::Key& last) {
+    return base64_encode(
+        json::serialize(json::object{{"v", "meta.k8s.io/v1"}, {"rv", revision}, {"ns", last.ns}, {"name", last.name}}));
+}
+
+struct PageStart {
+    store::Revision revision;
+    std::string ns;
+    std::string name;
+};
+
+Outcome<PageStart> parse_continue(const std::string& token) {
+    const auto bytes = base64_decode(token);
+    boost::system::error_code failed;
+    const json::value parsed = bytes ? json::parse(*bytes, failed) : json::value();
+    const json::object* object = parsed.if_object();
+    const auto text = [&](const char* key) -> const json::string* {
+        const json::value* value = object == nullptr ? nullptr : object->if_contains(key);
+        return value == nullptr ? nullptr : value->if_string();
+    };
+    if (failed || text("rv") == nullptr || text("ns") == nullptr || text("name") == nullptr) {
+        return std::unexpected(bad_request("continue key is not valid: it is none that this server gave"));
+    }
+    return PageStart{std::string(*text("rv")), std::string(*text("ns")), std::string(*text("name"))};
+}
+
+/// Refuses a revision that the store never gave, or has not reached.
+Outcome<void> check_revision(const std::string& asked, const store::Revision& present) {
+    const auto wanted = integer(asked);
+    if (!asked.empty() && !wanted) {
+        return std::unexpected(bad_request("invalid resource version: \"" + asked + "\""));
+    }
+    const auto newest = store::parse_revision(present);
+    if (wanted && newest && *wanted > *newest) {
+        return std::unexpected(Problem{.code = 504,
+                                       .reason = "Timeout",
+                                       .message = "Too large resource version: " + asked + ", current: " + present,
+                                       .causes = {{"ResourceVersionTooLarge", "Too large resource version", {}}},
+                                       .retry_after_seconds = 1});
+    }
+    return {};
+}
+
+/// Of a resource_name().
+std::optional<Kind> find_resource(std::string_view name) {
+    const auto kinds = model::all_kinds();
+    const auto found =
+        std::ranges::find_if(kinds, [&](const model::KindInfo& info) { return resource_name(info.kind) == name; });
+    return found == kinds.end() ? std::nullopt : std::optional(found->kind);
+}
+
+std::int64_t watch_time(const Route& route) {
+    const auto asked = integer(route.parameter("timeoutSeconds"));
+    return std::min(asked && *asked > 0 ? *asked : kUsualWatch, kLongestWatch);
+}
+
+/// Nothing when the caller may see every object of the kind.
+std::function<bool(const codec::Tree&)> visibility(const Access& access, const std::string& verb,
+                                                   const model::Key& key) {
+    if (access.may(verb, key)) {
+        return {};
+    }
+    return [access, verb, key](const codec::Tree& document) {
+        const model::Key one{key.kind, std::string(document.text_at("metadata", "namespace")),
+                             std::string(document.text_at("metadata", "name"))};
+        return access.may_in_tier(verb, one, tier_of_document(document));
+    };
+}
+
+bool passes(std::string_view document, const Selection& selection,
+            const std::function<bool(const codec::Tree&)>& visible) {
+    if (selection.empty() && !visible) {
+        return true;
+    }
+    const auto tree = codec::parse_json(document);
+    return tree && selection.matches(*tree) && (!visible || visible(*tree));
+}
+
+/// `{"resourceVersion":…,"continue":…}`, and what is stored but cannot be read.
+json::object list_metadata(const store::Listing& listing) {
+    json::object metadata{{"resourceVersion", listing.revision}};
+    if (!listing.damaged.empty()) {
+        json::array damaged;
+        for (const store::DamagedObject& object : listing.damaged) {
+            damaged.push_back(json::object{{"namespace", object.key.ns},
+                                           {"name", object.key.name},
+                                           {"resourceVersion", object.revision},
+                                           {"message", object.error.message}});
+        }
+        metadata["damaged"] = std::move(damaged);
+    }
+    return metadata;
+}
+
+std::string render_list(Kind kind, const std::vector<const store::Object*>& items, const json::object& metadata,
+                        const Rendering& rendering) {
+    std::vector<std::string> masked;
+    std::vector<std::string_view> documents;
+    documents.reserve(items.size());
+    const bool hides = kind == Kind::secret && !rendering.revealed;
+    masked.reserve(hides ? items.size() : 0);
+    for (const store::Object* item : items) {
+        if (hides) {
+            documents.emplace_back(masked.emplace_back(rendering.document(kind, *item->document)));
+        } else {
+            documents.emplace_back(*item->document);
+        }
+    }
+    if (rendering.table) {
+        return table_of(kind, documents, json::serialize(metadata), *rendering.table);
+    }
+    std::string out = R"({"kind":")" + std::string(model::info(kind).name) + R"(List","apiVersion":")" +
+                      model::api_version(kind) + R"(","metadata":)" + json::serialize(metadata) + R"(,"items":[)";
+    for (std::size_t i = 0; i < documents.size(); ++i) {
+        out += i == 0 ? "" : ",";
+        out += documents[i];
+    }
+    out += "]}\n";
+    return out;
+}
+
+}  // namespace
+
+Outcome<Selection> selection_of(const Route& route) {
+    Selection selection;
+    MANUL_TRY(selection.labels, LabelQuery::parse(route.parameter("labelSelector")));
+    MANUL_TRY(selection.fields, FieldQuery::parse(route.resource.kind, route.parameter("fieldSelector")));
+    return selection;
+}
+
+Outcome<Answer> Api::list(Call& call) {
+    const model::Key key = call.key();
+    if (!call.access.may_somewhere("list", key)) {
+        return std::unexpected(call.access.refusal("list", key));
+    }
+    MANUL_TRY(const Selection selection, selection_of(call.route));
+    const std::optional<std::string>& ns = call.route.resource.ns;
+    const auto limit = integer(call.route.parameter("limit").empty() ? "0" : call.route.parameter("limit"));
+    if (!limit) {
+        return std::unexpected(
+            bad_request("limit: expected a number, found \"" + call.route.parameter("limit") + "\""));
+    }
+    PageCache::ListingPtr listing;
+    PageStart start;
+    const std::string token = call.route.parameter("continue");
+    if (!token.empty()) {
+        MANUL_TRY(start, parse_continue(token));
+        listing = pages_.find(key.kind, ns, start.revision, call.around.now);
+        if (!listing) {
+            return std::unexpected(
+                expired("The provided continue parameter is too old to display a consistent list result. You must "
+                        "start a new list without the continue parameter."));
+        }
+    } else {
+        auto read = store_.list({.kind = key.kind, .ns = ns, .name_prefix = {}});
+        if (!read) {
+            return std::unexpected(problem_of(read.error(), key));
+        }
+        listing = std::make_shared<const store::Listing>(*std::move(read));
+        const std::string asked = call.route.parameter("resourceVersion");
+        MANUL_CHECK(check_revision(asked, listing->revision));
+        if (call.route.parameter("resourceVersionMatch") == "Exact" && asked != listing->revision) {
+            return std::unexpected(expired("The provided resource version is too old."));
+        }
+    }
+    const auto visible = visibility(call.access, "list", key);
+    std::vector<const store::Object*> items;
+    std::size_t left = 0;
+    for (const store::Object& item : listing->items) {
+        const bool before = !token.empty() && std::pair(item.key.ns, item.key.name) <= std::pair(start.ns, start.name);
+        if (before || (ns && item.key.ns != *ns) || !passes(*item.document, selection, visible)) {
+            continue;
+        }
+        if (*limit != 0 && items.size() == static_cast<std::size_t>(*limit)) {
+            ++left;
+            if (!selection.empty() || visible) {
+                break;  // how many are left is told for whole lists alone
+            }
+            continue;
+        }
+        items.push_back(&item);
+    }
+    json::object metadata = list_metadata(*listing);
+    if (left > 0) {
+        metadata["continue"] = continue_token(listing->revision, items.back()->key);
+        if (selection.empty() && !visible) {
+            metadata["remainingItemCount"] = left;
+        }
+        if (token.empty()) {
+            pages_.keep(key.kind, ns, listing, call.around.now);
+        }
+    }
+    return Answer{
+        .response = {.body = render_list(key.kind, items, metadata,
+                                         rendering_of(call.request, call.route, call.access, call.around.now))}};
+}
+
+Outcome<Answer> Api::watch(Call& call) {
+    const model::Key key = call.key();
+    if (!call.access.may_somewhere("watch", key)) {
+        return std::unexpected(call.access.refusal("watch", key));
+    }
+    WatchRequest watch{.kind = key.kind, .ns = call.route.resource.ns};
+    MANUL_TRY(watch.selection, selection_of(call.route));
+    watch.rendering = rendering_of(call.request, call.route, call.access, call.around.now);
+    watch.visible = visibility(call.access, "watch", key);
+    watch.bookmarks = call.route.flag("allowWatchBookmarks");
+    const std::string asked = call.route.parameter("resourceVersion");
+    if (!asked.empty() && !integer(asked)) {
+        return std::unexpected(bad_request("invalid resource version: \"" + asked + "\""));
+    }
+    watch.timeout_seconds = watch_time(call.route);
+    watch.marks_initial_end = call.route.flag("sendInitialEvents");
+    watch.revision = asked;
+    if (asked.empty() || asked == "0" || watch.marks_initial_end) {
+        const auto listing = store_.list({.kind = key.kind, .ns = watch.ns, .name_prefix = {}});
+        if (!listing) {
+            return std::unexpected(problem_of(listing.error(), key));
+        }
+        MANUL_CHECK(check_revision(asked, listing->revision));
+        watch.revision = listing->revision;
+        for (const store::Object& item : listing->items) {
+            if (passes(*item.document, watch.selection, watch.visible)) {
+                watch.initial.push_back(*item.document);
+            }
+        }
+    }
+    Answer answer;
+    answer.watches.push_back(std::move(watch));
+    return answer;
+}
+
+/// `starts=PLURAL[.GROUP]:REVISION,…`: what a watch of each kind from that revision would bring, with bookmarks. The end
+/// of one kind (an ERROR that names it in its details) is not that of the others. Kubernetes' API has no such thing, and
+/// daemons would need a connection for each of some twenty kinds.
+Outcome<Answer> Api::watches(Call& call) {
+    Answer answer;
+    const std::string starts = call.route.parameter("starts");
+    for (std::string_view rest = starts; !rest.empty();) {
+        const std::string_view start = rest.substr(0, rest.find(','));
+        rest.remove_prefix(std::min(start.size() + 1, rest.size()));
+        const std::size_t colon = start.find(':');
+        const std::string revision(colon == std::string_view::npos ? std::string_view{} : start.substr(colon + 1));
+        const auto kind = find_resource(start.substr(0, colon));
+        const bool twice =
+            kind && std::ranges::any_of(answer.watches, [&](const WatchRequest& w) { return w.kind == *kind; });
+        if (!kind || twice || !integer(revision)) {
+            return std::unexpected(bad_request("starts: expected each kind once, as networksets.projectcalico.org:12, "
+                                               "found \"" +
+                                               std::string(start) + "\""));
+        }
+        const model::Key key{*kind, "", ""};
+        if (!call.access.may_somewhere("watch", key)) {
+            return std::unexpected(call.access.refusal("watch", key));
+        }
+        WatchRequest watch{.kind = *kind, .ns = {}};
+        watch.rendering.revealed = *kind == Kind::secret && call.route.flag("reveal") && call.access.sees_secrets("");
+        watch.visible = visibility(call.access, "watch", key);
+        watch.bookmarks = true;
+        watch.timeout_seconds = watch_time(call.route);
+        watch.revision = revision;
+        answer.watches.push_back(std::move(watch));
+    }
+    if (answer.watches.empty()) {
+        return std::unexpected(bad_request("starts: expected at least one kind and revision"));
+    }
+    return answer;
+}
+
+}  // namespace manul::serve
