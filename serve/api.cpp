@@ -22,6 +22,7 @@
 #include "base/try.hpp"
 #include "config/codec/secret.hpp"
 #include "config/codec/tree.hpp"
+#include "config/codec/yaml_tree.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/watched_kinds.hpp"
 #include "serve/call.hpp"
@@ -58,6 +59,18 @@ json::object caller_info(const Caller& caller) {
         groups.push_back(json::string(group));
     }
     return {{"username", caller.user}, {"uid", caller.uid}, {"groups", std::move(groups)}};
+}
+
+Result<codec::Tree> parse_yaml(std::string_view text) {
+    codec::YamlFile file = codec::parse_yaml(text);
+    if (file.documents.size() != 1) {
+        return fail(file.findings.empty() ? "expected one document" : file.findings.front().message);
+    }
+    codec::YamlDocument& only = file.documents.front();
+    if (!file.findings.empty() || !only.findings.empty()) {
+        return fail((file.findings.empty() ? only.findings : file.findings).front().message);
+    }
+    return std::move(only.tree);
 }
 
 std::string verb_of(const Request& request, const Route& route) {
@@ -114,12 +127,12 @@ Outcome<codec::Tree> parse_body(const Request& request) {
         }
         text = *std::move(document);
         body = text;
-    } else if (!type.empty() && !type.ends_with("json") && type != "application/apply-patch+yaml") {
+    } else if (!type.empty() && !type.ends_with("json") && type != kApplyPatch) {
         return std::unexpected(unsupported_media_type(type, "application/json, application/vnd.kubernetes.protobuf"));
     }
-    auto tree = codec::parse_json(body);
+    auto tree = type == kApplyPatch && !body.starts_with('{') ? parse_yaml(body) : codec::parse_json(body);
     if (!tree) {
-        return std::unexpected(bad_request("the body of the request is no JSON: " + tree.error().message));
+        return std::unexpected(bad_request("the body of the request cannot be read: " + tree.error().message));
     }
     return *std::move(tree);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/codec/tree.hpp"
@@ -29,6 +30,9 @@ struct Api::Call {
 /// may see them.
 [[nodiscard]] Rendering rendering_of(const Request& request, const Route& route, const Access& access,
                                      std::int64_t now);
+
+/// Server-side apply; its body is YAML, of which JSON is a part.
+inline constexpr std::string_view kApplyPatch = "application/apply-patch+yaml";
 
 /// The body as a tree; null when there is none. JSON, or what document_of_protobuf knows.
 [[nodiscard]] Outcome<codec::Tree> parse_body(const Request& request);

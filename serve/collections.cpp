@@ -275,9 +275,9 @@ Outcome<Answer> Api::watch(Call& call) {
     return answer;
 }
 
-/// `starts=PLURAL[.GROUP]:REVISION,…`: what a watch of each kind from that revision would bring, with bookmarks. The end
-/// of one kind (an ERROR that names it in its details) is not that of the others. Kubernetes' API has no such thing, and
-/// daemons would need a connection for each of some twenty kinds.
+/// `starts=PLURAL[.GROUP]:REVISION,…`: what a watch of each kind from that revision would bring, with bookmarks. The
+/// end of one kind (an ERROR that names it in its details) is not that of the others. Kubernetes' API has no such
+/// thing, and daemons would need a connection for each of some twenty kinds.
 Outcome<Answer> Api::watches(Call& call) {
     Answer answer;
     const std::string starts = call.route.parameter("starts");
@@ -290,9 +290,10 @@ Outcome<Answer> Api::watches(Call& call) {
         const bool twice =
             kind && std::ranges::any_of(answer.watches, [&](const WatchRequest& w) { return w.kind == *kind; });
         if (!kind || twice || !integer(revision)) {
-            return std::unexpected(bad_request("starts: expected each kind once, as networksets.projectcalico.org:12, "
-                                               "found \"" +
-                                               std::string(start) + "\""));
+            return std::unexpected(
+                bad_request("starts: expected each kind once, as networksets.projectcalico.org:12, "
+                            "found \"" +
+                            std::string(start) + "\""));
         }
         const model::Key key{*kind, "", ""};
         if (!call.access.may_somewhere("watch", key)) {

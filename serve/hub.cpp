@@ -46,6 +46,13 @@ std::string bookmark_text(model::Kind kind, std::int64_t revision, bool ends_ini
                           "\"" + (ends_initial ? R"(,"annotations":{"k8s.io/initial-events-end":"true"})" : "") + "}}");
 }
 
+/// The end of a watch; who watches several kinds must know of which.
+std::string error_text(model::Kind kind, Problem problem) {
+    problem.group = model::info(kind).group;
+    problem.kind = model::info(kind).plural;
+    return event_text("ERROR", to_json(problem));
+}
+
 /// Of an object whose last version is not known.
 std::string bare_document(const model::Key& key, const store::Revision& revision) {
     const auto quoted = [](std::string_view text) { return boost::json::serialize(boost::json::string(text)); };
@@ -205,7 +212,7 @@ void Hub::add(WatchRequest request, std::shared_ptr<Connection> connection, std:
     const model::Kind kind = request.kind;
     auto feed = feed_for(kind, revision);
     if (!feed) {
-        connection->write(event_text("ERROR", to_json(problem_of(feed.error(), {kind, {}, {}}))));
+        connection->write(error_text(kind, problem_of(feed.error(), {kind, {}, {}})));
         return connection->end_watch();
     }
     Client client{.request = std::move(request), .connection = std::move(connection), .after = revision};
@@ -320,10 +327,8 @@ void Hub::readable(FeedId id) {
 }
 
 void Hub::end(Feed& feed) {
-    Problem problem = expired("too old resource version: the events after it are gone; list again");
-    problem.group = model::info(feed.kind).group;
-    problem.kind = model::info(feed.kind).plural;
-    const auto gone = std::make_shared<const std::string>(event_text("ERROR", to_json(problem)));
+    const auto gone = std::make_shared<const std::string>(
+        error_text(feed.kind, expired("too old resource version: the events after it are gone; list again")));
     for (const Client& client : feed.clients) {
         client.connection->stream->write(gone);
         client.connection->end_watch();
@@ -352,9 +357,8 @@ void Hub::tick(std::int64_t now) {
                 client.connection->end_watch();
             }
         }
-        std::erase_if(feed->clients, [&](const Client& client) {
-            return now >= client.ends || client.connection->stream->closed();
-        });
+        std::erase_if(feed->clients,
+                      [&](const Client& client) { return now >= client.ends || client.connection->stream->closed(); });
         if (!feed->clients.empty()) {
             feed->idle_since = now;
         } else if (now - feed->idle_since > limits_.idle_feed_seconds) {

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <expected>
 #include <string>
@@ -9,10 +8,10 @@
 
 #include "base/try.hpp"
 #include "config/codec/tree.hpp"
+#include "serve/merge_keys.hpp"
 #include "serve/patch.hpp"
 
-// Kubernetes' strategic merge patch (sigs.k8s.io, "Strategic Merge Patch in API conventions"). Which lists are merged,
-// and by which key, Kubernetes takes from tags of its Go types; here they are for the kinds that are served.
+// Kubernetes' strategic merge patch (sigs.k8s.io, "Strategic Merge Patch in API conventions").
 
 namespace manul::serve {
 
@@ -20,41 +19,10 @@ using codec::Tree;
 
 namespace {
 
-struct MergeKey {
-    std::string_view path;  ///< names of fields from the document down, without indexes
-    std::string_view key;   ///< empty: a list of single values
-};
-constexpr auto kMergeKeys = std::to_array<MergeKey>({
-    {"metadata.ownerReferences", "uid"},
-    {"metadata.finalizers", ""},
-    {"spec.containers", "name"},
-    {"spec.containers.ports", "containerPort"},
-    {"spec.containers.env", "name"},
-    {"spec.containers.volumeMounts", "mountPath"},
-    {"spec.initContainers", "name"},
-    {"spec.initContainers.ports", "containerPort"},
-    {"spec.initContainers.env", "name"},
-    {"spec.initContainers.volumeMounts", "mountPath"},
-    {"spec.volumes", "name"},
-    {"spec.imagePullSecrets", "name"},
-    {"spec.hostAliases", "ip"},
-    {"spec.topologySpreadConstraints", "topologyKey"},
-    {"spec.ports", "port"},
-    {"spec.conditions", "type"},
-    {"status.conditions", "type"},
-    {"status.podIPs", "ip"},
-    {"secrets", "name"},
-});
-
 constexpr std::string_view kDirective = "$patch";
 constexpr std::string_view kRetain = "$retainKeys";
 constexpr std::string_view kOrder = "$setElementOrder/";
 constexpr std::string_view kDelete = "$deleteFromPrimitiveList/";
-
-const MergeKey* merge_key(std::string_view path) {
-    const auto found = std::ranges::find(kMergeKeys, path, &MergeKey::path);
-    return found == kMergeKeys.end() ? nullptr : &*found;
-}
 
 Problem bad(const std::string& why) { return bad_request("the strategic merge patch cannot be applied: " + why); }
 

@@ -26,6 +26,7 @@
 #include "config/store/store.hpp"
 #include "serve/call.hpp"
 #include "serve/documents.hpp"
+#include "serve/managed_fields.hpp"
 #include "serve/patch.hpp"
 
 namespace manul::serve {
@@ -39,6 +40,7 @@ namespace {
 
 /// Attempts of a write that names no version, against others' writes to the same object.
 constexpr int kAttempts = 20;
+constexpr std::size_t kLongestManager = 128;
 constexpr std::size_t kNameSuffix = 5;
 
 bool is_unknown_field_message(const model::Finding& finding) {
@@ -56,7 +58,7 @@ Tree* metadata_of(Tree& document) { return document.find("metadata"); }
 /// Fields that the server keeps by itself; what a client sends there is not looked at.
 void drop_server_fields(Tree& document) {
     if (Tree* metadata = metadata_of(document)) {
-        for (const char* field : {"managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"}) {
+        for (const char* field : {"selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"}) {
             metadata->erase(field);
         }
     }
@@ -102,28 +104,6 @@ bool erase_at(Tree& document, const std::string& path) {
     Tree& parent = const_cast<Tree&>(codec::nearest(document, path.substr(0, dot)));
     parent.erase(path.substr(dot + 1));
     return true;
-}
-
-struct DeleteOptions {
-    std::string uid;
-    std::string resource_version;
-    bool dry_run = false;
-};
-
-Outcome<DeleteOptions> delete_options(const Request& request) {
-    MANUL_TRY(const Tree body, parse_body(request));
-    DeleteOptions out;
-    if (!body.is_map()) {
-        return out;
-    }
-    if (const Tree* preconditions = body.find("preconditions")) {
-        out.uid = preconditions->text_at("uid");
-        out.resource_version = preconditions->text_at("resourceVersion");
-    }
-    if (const Tree* dry = body.find("dryRun"); dry != nullptr && dry->is_list() && !dry->children.empty()) {
-        out.dry_run = true;
-    }
-    return out;
 }
 
 }  // namespace
@@ -182,20 +162,24 @@ Outcome<void> Writer::read_options() {
 }
 
 Outcome<Written> Writer::create() {
-    auto done = create_checked();
+    auto body = parse_body(context_.request);
+    return body ? create(*std::move(body)) : std::unexpected(std::move(body).error());
+}
+
+Outcome<Written> Writer::create(Tree document) {
+    auto done = create_checked(std::move(document));
     context_.audit.push_back(
         {"create", key_, {}, done ? 201U : done.error().code, done ? "" : done.error().message, {}, after_});
     return done;
 }
 
-Outcome<Written> Writer::create_checked() {
+Outcome<Written> Writer::create_checked(Tree document) {
     const model::KindInfo& info = model::info(key_.kind);
     // The name comes with the body, but who may create nothing at all is not told what is wrong with it.
     if (!is_tiered(key_.kind) && !context_.access.may("create", key_)) {
         return std::unexpected(context_.access.refusal("create", key_));
     }
     MANUL_CHECK(read_options());
-    MANUL_TRY(Tree document, parse_body(context_.request));
     if (!document.is_map()) {
         return std::unexpected(bad_request("the body of the request is no object"));
     }
@@ -217,7 +201,11 @@ Outcome<Written> Writer::create_checked() {
     if (!context_.access.may_with("create", key_, &document)) {
         return std::unexpected(context_.access.refusal("create", key_));
     }
-    MANUL_TRY(const std::string text, validated(std::move(document), nullptr));
+    MANUL_CHECK(complete(document, nullptr));
+    if (!applies_) {
+        record_update(document, nullptr, field_writer());
+    }
+    MANUL_TRY(const std::string text, validated(std::move(document)));
     MANUL_CHECK(check_grants(context_.access, key_, text));
     MANUL_TRY(const store::Object object, commit(text, nullptr));
     after_ = *object.document;
@@ -250,22 +238,25 @@ Outcome<Written> Writer::update() {
 Outcome<Written> Writer::patch() {
     const std::string_view type =
         std::string_view(context_.request.content_type).substr(0, context_.request.content_type.find(';'));
+    if (type == kApplyPatch) {
+        return apply();
+    }
     const bool strategic = type == "application/strategic-merge-patch+json";
     const bool known = type == "application/merge-patch+json" || type == "application/json-patch+json" ||
                        (strategic && !is_custom(key_.kind));
     if (!known) {
         const std::string accepted =
-            "application/json-patch+json, application/merge-patch+json" +
+            "application/json-patch+json, application/merge-patch+json, " + std::string(kApplyPatch) +
             std::string(is_custom(key_.kind) ? "" : ", application/strategic-merge-patch+json");
         if (!context_.access.may("patch", key_, subresource_) && !is_tiered(key_.kind)) {
             return std::unexpected(context_.access.refusal("patch", key_, subresource_));
         }
-        Problem problem = unsupported_media_type(type, accepted);
-        if (type == "application/apply-patch+yaml") {
-            problem.message =
-                "server-side apply is not offered: this server keeps no field managers; apply without --server-side";
-        }
-        return std::unexpected(std::move(problem));
+        return std::unexpected(unsupported_media_type(type, accepted));
+    }
+    if (!context_.route.parameter("force").empty()) {
+        return std::unexpected(
+            invalid(key_.kind, key_.name,
+                    {{"FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force"}}));
     }
     return modify("patch", [this, type, strategic](const Tree& stored) -> Outcome<Tree> {
         MANUL_TRY(const Tree changes, parse_body(context_.request));
@@ -289,6 +280,79 @@ Outcome<Written> Writer::patch() {
         }
         return document;
     });
+}
+
+Outcome<Written> Writer::apply() {
+    applies_ = true;
+    MANUL_TRY(Tree config, applied_config());
+    const bool force = context_.route.flag("force");
+    for (int attempt = 1;; ++attempt) {
+        if (const auto present = context_.store.get(key_);
+            present || !subresource_.empty() || present.error().code != Code::not_found) {
+            return modify("patch", [&](const Tree& stored) -> Outcome<Tree> {
+                Tree wanted = config;
+                MANUL_CHECK(complete(wanted, &stored));
+                MANUL_TRY(Tree document, apply_fields(&stored, wanted, force, field_writer()));
+                for (const char* precondition : {"resourceVersion", "uid"}) {  // modify() judges them
+                    if (const std::string_view given = wanted.text_at("metadata", precondition); !given.empty()) {
+                        document.make("metadata").make(precondition).assign(Tree::of_text(std::string(given)));
+                    }
+                }
+                return document;
+            });
+        }
+        if (!context_.access.may_with("patch", key_, &config)) {
+            return std::unexpected(context_.access.refusal("patch", key_));
+        }
+        if (!config.text_at("metadata", "resourceVersion").empty() || !config.text_at("metadata", "uid").empty()) {
+            return std::unexpected(not_found(key_.kind, key_.name));  // it was meant for an object that is gone
+        }
+        MANUL_CHECK(complete(config, nullptr));
+        MANUL_TRY(Tree document, apply_fields(nullptr, config, force, field_writer()));
+        auto done = create(std::move(document));
+        if (done || done.error().reason != "AlreadyExists" || attempt == kAttempts) {
+            return done;
+        }
+    }
+}
+
+Outcome<Tree> Writer::applied_config() {
+    if (!context_.access.may("patch", key_, subresource_) && !is_tiered(key_.kind)) {
+        return std::unexpected(context_.access.refusal("patch", key_, subresource_));
+    }
+    if (context_.route.parameter("fieldManager").empty()) {
+        return std::unexpected(
+            invalid(key_.kind, key_.name,
+                    {{"FieldValueRequired", "Required value: is required for apply patch", "fieldManager"}}));
+    }
+    MANUL_TRY(Tree config, parse_body(context_.request));
+    if (!config.is_map()) {
+        return std::unexpected(bad_request("the applied configuration is no object"));
+    }
+    for (const char* field : {"apiVersion", "kind"}) {
+        if (config.text_at(field).empty()) {
+            return std::unexpected(bad_request("the applied configuration lacks its " + std::string(field)));
+        }
+    }
+    if (const Tree* metadata = config.find("metadata");
+        metadata != nullptr && metadata->find("managedFields") != nullptr) {
+        return std::unexpected(bad_request("metadata.managedFields must be nil"));
+    }
+    config.make("metadata").make("name");
+    Tree& name = *config.find("metadata")->find("name");
+    if (name.type == Tree::Type::null) {
+        name.assign(Tree::of_text(key_.name));
+    }
+    MANUL_CHECK(check_envelope(config));
+    // Of a status subresource nothing else is applied, and elsewhere no status.
+    if (!subresource_.empty()) {
+        std::erase_if(config.children, [](const Tree& child) { return child.key == "spec" || child.key == "data"; });
+        Tree* metadata = config.find("metadata");
+        std::erase_if(metadata->children, [](const Tree& child) { return child.is_map() || child.is_list(); });
+    } else if (has_status(key_.kind)) {
+        config.erase("status");
+    }
+    return config;
 }
 
 Outcome<Written> Writer::modify(const std::string& verb, const Change& change) {
@@ -339,7 +403,11 @@ Outcome<Written> Writer::modify_checked(const std::string& verb, const Change& c
         if (!context_.access.may_with(verb, key_, &document, subresource_)) {  // into another tier
             return std::unexpected(context_.access.refusal(verb, key_, subresource_));
         }
-        MANUL_TRY(const std::string text, validated(std::move(document), &*stored));
+        MANUL_CHECK(complete(document, &*stored));
+        if (!applies_) {
+            record_update(document, &*stored, field_writer());
+        }
+        MANUL_TRY(const std::string text, validated(std::move(document)));
         MANUL_CHECK(check_grants(context_.access, key_, text));
         auto written = commit(text, &*current);
         // Who put a version into a PUT wants to know; a patch is simply applied to what is there now.
@@ -393,17 +461,34 @@ Outcome<void> Writer::check_envelope(Tree& document) {
     return {};
 }
 
-Outcome<std::string> Writer::validated(Tree document, const Tree* before) {
-    std::string text = codec::to_json(document);
-    if (key_.kind == Kind::secret) {
-        auto completed =
-            codec::completed_secret(text, before == nullptr ? std::nullopt : std::optional(codec::to_json(*before)));
-        if (!completed) {
-            return std::unexpected(
-                invalid(key_.kind, key_.name, {{"FieldValueInvalid", completed.error().message, ""}}));
-        }
-        text = *std::move(completed);
+FieldWriter Writer::field_writer() const {
+    std::string manager = context_.route.parameter("fieldManager");
+    if (manager.empty()) {
+        manager = context_.request.user_agent.substr(0, context_.request.user_agent.find('/'));
     }
+    return {.manager = manager.empty() ? "unknown" : manager.substr(0, kLongestManager),
+            .api_version = model::api_version(key_.kind),
+            .subresource = subresource_,
+            .time = store::format_timestamp(context_.now),
+            .rules = FieldRules(is_custom(key_.kind))};
+}
+
+Outcome<void> Writer::complete(Tree& document, const Tree* before) const {
+    if (key_.kind != Kind::secret) {
+        return {};
+    }
+    const auto completed = codec::completed_secret(
+        codec::to_json(document), before == nullptr ? std::nullopt : std::optional(codec::to_json(*before)));
+    auto tree = completed ? codec::parse_json(*completed) : std::unexpected(completed.error());
+    if (!tree) {
+        return std::unexpected(invalid(key_.kind, key_.name, {{"FieldValueInvalid", tree.error().message, ""}}));
+    }
+    document = *std::move(tree);
+    return {};
+}
+
+Outcome<std::string> Writer::validated(Tree document) {
+    std::string text = codec::to_json(document);
     auto with_defaults = codec::with_creation_defaults(key_.kind, text);
     if (!with_defaults) {
         return std::unexpected(bad_request(with_defaults.error().message));
@@ -497,99 +582,6 @@ Outcome<store::Object> Writer::dry_run(const std::string& text, const store::Obj
     const store::Revision revision = before == nullptr ? std::string() : before->revision;
     auto shown = revision.empty() ? std::optional(plain) : store::with_resource_version(plain, revision);
     return store::Object{key_, revision, std::make_shared<const std::string>(shown.value_or(plain))};
-}
-
-Outcome<Response> Writer::remove() {
-    if (!is_tiered(key_.kind) && !context_.access.may("delete", key_)) {
-        const Problem refused = context_.access.refusal("delete", key_);
-        context_.audit.push_back({"delete", key_, {}, refused.code, refused.message, {}, {}});
-        return std::unexpected(refused);
-    }
-    MANUL_CHECK(read_options());
-    const auto current = context_.store.get(key_);
-    const auto stored = current ? codec::parse_json(*current->document) : Result<Tree>(Tree{});
-    if (!context_.access.may_with("delete", key_, current && stored ? &*stored : nullptr)) {
-        const Problem refused = context_.access.refusal("delete", key_);
-        context_.audit.push_back({"delete", key_, {}, refused.code, refused.message, {}, {}});
-        return std::unexpected(refused);
-    }
-    store::Object object{key_, {}, nullptr};
-    if (current) {
-        object = *current;
-    } else if (current.error().code != Code::corrupt) {  // what cannot be read can be deleted
-        return std::unexpected(problem_of(current.error(), key_));
-    }
-    MANUL_CHECK(remove_one("delete", object));
-    return Response{
-        .body = success_json(key_.kind, key_.name, stored ? stored->text_at("metadata", "uid") : std::string_view{}) +
-                "\n"};
-}
-
-Outcome<void> Writer::remove_one(const std::string& verb, const store::Object& object) {
-    MANUL_TRY(const DeleteOptions options, delete_options(context_.request));
-    const auto tree = object.document ? codec::parse_json(*object.document) : Result<Tree>(Tree{});
-    const std::string uid(tree ? tree->text_at("metadata", "uid") : std::string_view{});
-    const model::Key& key = object.key;
-    if (!options.uid.empty() && options.uid != uid) {
-        return std::unexpected(
-            conflict(key.kind, key.name,
-                     "Precondition failed: UID in precondition: " + options.uid + ", UID in object meta: " + uid));
-    }
-    if (!options.resource_version.empty() && options.resource_version != object.revision) {
-        return std::unexpected(
-            conflict(key.kind, key.name,
-                     "Precondition failed: ResourceVersion in precondition: " + options.resource_version +
-                         ", ResourceVersion in object meta: " + object.revision));
-    }
-    if (dry_run_ || options.dry_run) {
-        store::kubernetes::ReadBackend reader(context_.store);
-        const store::PlannedWrite write{key, object.document ? std::string_view(*object.document) : std::string_view{},
-                                        nullptr};
-        const auto checked = store::admit_writes(reader, std::span(&write, 1));
-        return checked ? Outcome<void>() : std::unexpected(problem_of(checked.error(), key));
-    }
-    const bool exact = !options.uid.empty() || !options.resource_version.empty();
-    const auto removed =
-        context_.store.remove(key, exact ? std::optional<store::Revision>(object.revision) : std::nullopt);
-    const unsigned code = removed ? 200U : problem_of(removed.error(), key).code;
-    context_.audit.push_back({verb,
-                              key,
-                              {},
-                              code,
-                              removed ? "" : removed.error().message,
-                              object.document ? *object.document : std::string(),
-                              {}});
-    return removed ? Outcome<void>() : std::unexpected(problem_of(removed.error(), key));
-}
-
-Outcome<Response> Writer::remove_all(const Selection& selection) {
-    if (!context_.access.may_somewhere("deletecollection", key_)) {
-        return std::unexpected(context_.access.refusal("deletecollection", key_));
-    }
-    MANUL_CHECK(read_options());
-    const auto listing = context_.store.list({.kind = key_.kind, .ns = context_.route.resource.ns, .name_prefix = {}});
-    if (!listing) {
-        return std::unexpected(problem_of(listing.error(), key_));
-    }
-    std::string items;
-    for (const store::Object& object : listing->items) {
-        const auto tree = codec::parse_json(*object.document);
-        if (!tree || !selection.matches(*tree) || !context_.access.may_with("deletecollection", object.key, &*tree)) {
-            continue;
-        }
-        if (const auto removed = remove_one("deletecollection", object); !removed) {
-            if (removed.error().reason == "NotFound") {
-                continue;
-            }
-            return std::unexpected(removed.error());
-        }
-        const bool hides = key_.kind == Kind::secret;
-        items += (items.empty() ? "" : ",") +
-                 (hides ? codec::masked_secret(*object.document).value_or("{}") : *object.document);
-    }
-    return Response{.body = R"({"kind":")" + std::string(model::info(key_.kind).name) + R"(List","apiVersion":")" +
-                            model::api_version(key_.kind) + R"(","metadata":{"resourceVersion":")" + listing->revision +
-                            R"("},"items":[)" + items + "]}\n"};
 }
 
 }  // namespace manul::serve

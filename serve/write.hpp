@@ -11,6 +11,7 @@
 #include "config/store/store.hpp"
 #include "serve/access.hpp"
 #include "serve/audit.hpp"
+#include "serve/managed_fields.hpp"
 #include "serve/message.hpp"
 #include "serve/selection.hpp"
 #include "serve/status.hpp"
@@ -49,7 +50,11 @@ private:
     /// From the stored document to the one that is wanted.
     using Change = std::function<Outcome<codec::Tree>(const codec::Tree& stored)>;
 
-    [[nodiscard]] Outcome<Written> create_checked();
+    [[nodiscard]] Outcome<Written> create(codec::Tree document);
+    [[nodiscard]] Outcome<Written> create_checked(codec::Tree document);
+    /// Server-side apply.
+    [[nodiscard]] Outcome<Written> apply();
+    [[nodiscard]] Outcome<codec::Tree> applied_config();
     [[nodiscard]] Outcome<Written> modify(const std::string& verb, const Change& change);
     [[nodiscard]] Outcome<Written> modify_checked(const std::string& verb, const Change& change);
     [[nodiscard]] Outcome<void> remove_one(const std::string& verb, const store::Object& object);
@@ -57,7 +62,10 @@ private:
     /// apiVersion, kind, name and namespace are those of the path.
     [[nodiscard]] Outcome<void> check_envelope(codec::Tree& document);
     /// The text to store: every field is known and valid, or the refusal says all that is wrong.
-    [[nodiscard]] Outcome<std::string> validated(codec::Tree document, const codec::Tree* before);
+    [[nodiscard]] Outcome<std::string> validated(codec::Tree document);
+    /// Of a Secret: texts encoded, masked values put back.
+    [[nodiscard]] Outcome<void> complete(codec::Tree& document, const codec::Tree* before) const;
+    [[nodiscard]] FieldWriter field_writer() const;
     [[nodiscard]] Outcome<std::string> prune_unknown(codec::Tree document, const std::vector<std::string>& paths);
     [[nodiscard]] Outcome<store::Object> commit(const std::string& text, const store::Object* before);
     [[nodiscard]] Outcome<store::Object> dry_run(const std::string& text, const store::Object* before) const;
@@ -67,7 +75,8 @@ private:
     model::Key key_;
     std::string subresource_;
     bool dry_run_ = false;
-    std::string before_;  ///< for the audit log
+    bool applies_ = false;  ///< the document at hand has its owners already
+    std::string before_;    ///< for the audit log
     std::string after_;
 };
 

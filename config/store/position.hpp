@@ -6,8 +6,8 @@
 
 namespace manul::store {
 
-/// What a Watch may offer besides: up to where its take() gave everything of the kinds that are still followed. It moves
-/// on although nothing happens to them, so that a later watch from there is not compacted.
+/// What a Watch may offer besides: up to where its take() gave everything of the kinds that are still followed. It
+/// moves on although nothing happens to them, so that a later watch from there is not compacted.
 class Positioned {
 public:
     virtual ~Positioned() = default;

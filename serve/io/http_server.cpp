@@ -222,17 +222,18 @@ private:
     /// Piece by piece, so that the limit is one for a client that does not read, not for a slow link.
     void send_answer() {
         lowest().expires_after(kWriteTime);
-        http::async_write_some(stream_, *serializer_, [self = this->shared_from_this()](error_code failed, std::size_t) {
-            if (!failed && !self->serializer_->is_done()) {
-                return self->send_answer();
-            }
-            self->serializer_.reset();
-            self->answer_.body() = {};
-            if (failed || !self->keep_alive_) {
-                return self->close();
-            }
-            self->read(kIdleTime);
-        });
+        http::async_write_some(stream_, *serializer_,
+                               [self = this->shared_from_this()](error_code failed, std::size_t) {
+                                   if (!failed && !self->serializer_->is_done()) {
+                                       return self->send_answer();
+                                   }
+                                   self->serializer_.reset();
+                                   self->answer_.body() = {};
+                                   if (failed || !self->keep_alive_) {
+                                       return self->close();
+                                   }
+                                   self->read(kIdleTime);
+                               });
     }
 
     /// What was read is no request, or too much of one.

@@ -101,6 +101,21 @@ struct Fixture {
         hub.add(std::move(answer.watches), stream, 0);
         return stream;
     }
+    /// Several kinds on one stream, from one revision.
+    std::shared_ptr<Recorder> watch_kinds(const std::string& from, const std::string& more = "") {
+        serve::Answer answer =
+            client.ask("GET", "/apis/manul.io/v1/watches?starts=globalnetworksets.projectcalico.org:" + from +
+                                  ",namespaces:" + from + more);
+        REQUIRE(answer.watches.size() == 2);
+        auto stream = std::make_shared<Recorder>();
+        hub.add(std::move(answer.watches), stream, 0);
+        return stream;
+    }
+    void put_namespace(const std::string& name) {
+        REQUIRE(client.store->create({model::Kind::namespace_, "", name},
+                                     R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":")" + name + "\"}}"));
+        take();
+    }
     std::string revision() { return std::string(client.json("GET", kSets).text_at("metadata", "resourceVersion")); }
     void put(const std::string& name, const std::string& label = "") {
         const std::string labels = label.empty() ? "" : R"(,"labels":{"x":")" + label + "\"}";
@@ -208,6 +223,77 @@ TEST_CASE("watches end at their time, with a bookmark for who wants one", "[serv
     fixture.hub.tick(1000);
     CHECK(fixture.hub.feed_count() == 0);
     CHECK(fixture.followed.empty());
+}
+
+TEST_CASE("one stream brings several kinds, and ends with the last of them", "[serve]") {
+    Fixture fixture({.change_log_limit = 5}, {.lookback = 0});
+    fixture.put("a");
+    const std::string early = fixture.revision();
+    const auto stream = fixture.watch_kinds(early, "&timeoutSeconds=100");
+    fixture.put("b");
+    fixture.put_namespace("n");
+    CHECK(stream->take() == Events{"ADDED b", "ADDED n"});
+    CHECK(fixture.store.watches == 2);
+
+    // One kind cannot be followed any more: it says so, by its name, and the other goes on.
+    for (int i = 0; i < 20; ++i) {
+        fixture.put_namespace("n" + std::to_string(i));
+    }
+    stream->take();
+    fixture.hub.tick(400);  // nobody is left: the feeds go
+    fixture.hub.tick(800);
+    const auto late = fixture.watch_kinds(early);
+    CHECK(late->take() == Events{"ERROR", "ERROR"});
+    CHECK(late->finished);
+    const std::string now = fixture.revision();
+    serve::Answer answer = fixture.client.ask(
+        "GET", "/apis/manul.io/v1/watches?starts=globalnetworksets.projectcalico.org:" + early + ",namespaces:" + now);
+    const auto half = std::make_shared<Recorder>();
+    fixture.hub.add(std::move(answer.watches), half, 0);
+    REQUIRE(half->texts.size() == 1);
+    const auto error = codec::parse_json(half->texts.front());
+    REQUIRE(error);
+    const codec::Tree* details = error->find("object")->find("details");
+    REQUIRE(details);
+    CHECK(details->text_at("kind") == "globalnetworksets");
+    CHECK(details->text_at("group") == "projectcalico.org");
+    CHECK_FALSE(half->finished);
+    half->take();
+    fixture.put_namespace("last");
+    CHECK(half->take() == Events{"ADDED last"});
+    fixture.hub.tick(3600);
+    CHECK(half->take() == Events{"BOOKMARK"});
+    CHECK(half->finished);
+}
+
+TEST_CASE("a bookmark moves a kind on to which nothing happens, so that nothing is compacted away from it", "[serve]") {
+    Fixture fixture;
+    const auto stream = fixture.watch("allowWatchBookmarks=1&resourceVersion=" + fixture.revision());
+    for (int i = 0; i < 20; ++i) {
+        fixture.put_namespace("n" + std::to_string(i));
+    }
+    fixture.hub.tick(61);
+    REQUIRE(stream->texts.size() == 1);
+    const auto bookmark = codec::parse_json(stream->texts.front());
+    REQUIRE(bookmark);
+    CHECK(bookmark->find("object")->text_at("metadata", "resourceVersion") == fixture.revision());
+}
+
+TEST_CASE("what is asked of several kinds at once is checked as a whole", "[serve]") {
+    Client client;
+    const std::string path = "/apis/manul.io/v1/watches";
+    for (const char* wrong : {"", "?starts=", "?starts=pods", "?starts=pods:x", "?starts=nosuch:1",
+                              "?starts=pods:1,pods:2", "?starts=pods.projectcalico.org:1", "?starts=pods:-1"}) {
+        CAPTURE(wrong);
+        CHECK(client.say("GET", path + wrong).starts_with("400 BadRequest starts: expected"));
+    }
+    CHECK(client.say("POST", path + "?starts=pods:1").starts_with("405 "));
+    client.caller = {.user = "ann", .uid = "", .groups = {}};
+    client.grant("ann", R"([{"apiGroups":[""],"resources":["pods"],"verbs":["watch"]}])");
+    CHECK(client.ask("GET", path + "?starts=pods:1").watches.size() == 1);
+    CHECK(client.say("GET", path + "?starts=pods:1,secrets:1").starts_with("403 Forbidden secrets is forbidden"));
+    client.caller = {};
+    CHECK(client.say("GET", path + "?starts=pods:1").starts_with("401 "));
 }
 
 TEST_CASE("who reads too slowly is cut off, the others are not", "[serve]") {

@@ -162,6 +162,17 @@ def verbs(admin):
     expect("describe", admin, ["describe", "gnp", "deny-all"], out="Order:")
     expect("replace", admin, ["replace", "-f", "-"], POLICY % 12, out="replaced")
     expect("create refuses what exists", admin, ["create", "-f", "-"], POLICY % 1, err="AlreadyExists", code=1)
+    applies = ["apply", "--server-side", "-f", "-"]
+    expect("apply --server-side", admin, applies, POLICY.replace("deny-all", "ssa") % 1, out="serverside-applied")
+    expect("apply --server-side by somebody else", admin, [*applies, "--field-manager=other"],
+           POLICY.replace("deny-all", "ssa") % 2, err='conflict with "kubectl"', code=1)
+    expect("apply --server-side --force-conflicts", admin, [*applies, "--field-manager=other", "--force-conflicts"],
+           POLICY.replace("deny-all", "ssa") % 2, out="serverside-applied")
+    expect("fields have their owners", admin, ["get", "gnp", "ssa", "-o", "jsonpath={.metadata.managedFields[*].manager}"],
+           out="kubectl other")
+    expect("apply --server-side lost to somebody else", admin, applies, POLICY.replace("deny-all", "ssa") % 3,
+           err='conflict with "other": .spec.order', code=1)
+    expect("delete what was applied", admin, ["delete", "gnp", "ssa"], out="deleted")
     expect("a dry run does nothing", admin, ["apply", "--dry-run=server", "-f", "-"], POLICY % 99, out="server dry run")
     expect("and shows so", admin, ["get", "gnp", "deny-all", "-o", "jsonpath={.spec.order}"], out="12")
     expect("explain", admin, ["explain", "globalnetworkpolicies.spec.order"], out="Place in the tier")

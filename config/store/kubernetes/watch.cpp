@@ -73,7 +73,7 @@ struct Shared {
 struct Followed {
     model::Kind kind;
     Place place;
-    Revision revision;           ///< of the last event, or where to begin; empty: the cluster does not have the kind
+    Revision revision;  ///< of the last event, or where to begin; empty: the cluster does not have the kind
     std::set<model::Key> came = {};  ///< with that version; used with our own server alone
 
     /// One transaction of our own server may have several events with one version, and the stream may have ended
@@ -109,9 +109,8 @@ private:
         asks_identity_ = false;
         Query query{{"timeoutSeconds", std::to_string(life)}};
         if (!shared_.served) {
-            query.insert({{"watch", "1"},
-                          {"allowWatchBookmarks", "true"},
-                          {"resourceVersion", kinds_.front().resume_point()}});
+            query.insert(
+                {{"watch", "1"}, {"allowWatchBookmarks", "true"}, {"resourceVersion", kinds_.front().resume_point()}});
             return request(kinds_.front().place.collection(""), query);
         }
         std::string starts;
@@ -194,10 +193,9 @@ private:
         const json::object& details = object_at(object, "details");
         const auto found = std::ranges::find_if(kinds_, [&](const Followed& each) {
             const model::KindInfo& info = model::info(each.kind);
-            return type == "ERROR"
-                       ? text_at(details, "kind") == info.plural && text_at(details, "group") == info.group
-                       : text_at(object, "kind") == info.name &&
-                             text_at(object, "apiVersion") == each.place.api_version;
+            return type == "ERROR" ? text_at(details, "kind") == info.plural && text_at(details, "group") == info.group
+                                   : text_at(object, "kind") == info.name &&
+                                         text_at(object, "apiVersion") == each.place.api_version;
         });
         return found == kinds_.end() ? nullptr : &*found;
     }

@@ -19,11 +19,11 @@ struct WatchOptions {
     std::chrono::milliseconds absent_poll{30'000};  ///< whether a kind that the cluster did not have is there now
 };
 
-/// One stream for each kind, of our own server one for all, on one thread of their own. A stream that breaks is opened again from the last version
-/// seen; a version that the server no longer has ends the kind with a resync event, and so does a server of another
-/// cluster than `identity` (the uid of kube-system) in the old one's place: versions of one mean nothing in the other.
-/// With CalicoGroup::served, versions are numbers and several events may have one: after a break the stream begins
-/// before the last version, and what came already is left out.
+/// One stream for each kind, of our own server one for all, on one thread of their own. A stream that breaks is opened
+/// again from the last version seen; a version that the server no longer has ends the kind with a resync event, and so
+/// does a server of another cluster than `identity` (the uid of kube-system) in the old one's place: versions of one
+/// mean nothing in the other. With CalicoGroup::served, versions are numbers and several events may have one: after a
+/// break the stream begins before the last version, and what came already is left out.
 [[nodiscard]] std::unique_ptr<Watch> open_watch(const HttpModule& http, const Access& access, const HttpServer& server,
                                                 CalicoGroup group, std::string identity,
                                                 std::span<const WatchStart> starts, const WatchOptions& options = {});

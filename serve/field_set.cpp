@@ -1,0 +1,290 @@
+#include "serve/field_set.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <iterator>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config/codec/tree.hpp"
+#include "serve/merge_keys.hpp"
+
+namespace manul::serve {
+
+using codec::Tree;
+
+namespace {
+
+/// By what an object is known, and what the server sets; nobody owns these.
+constexpr auto kUnowned = std::to_array<std::string_view>(
+    {"apiVersion", "kind", "metadata.name", "metadata.namespace", "metadata.uid", "metadata.resourceVersion",
+     "metadata.generation", "metadata.creationTimestamp", "metadata.managedFields", "metadata.selfLink"});
+
+/// Maps whose keys mean something together only (structType and mapType atomic in Kubernetes' types).
+constexpr auto kWholeMaps = std::to_array<std::string_view>(
+    {"spec.podSelector", "spec.selector", "spec.subject.namespaces", "spec.subject.pods.namespaceSelector",
+     "spec.subject.pods.podSelector", "roleRef"});
+
+bool is_one_of(const auto& names, const std::string& path) {
+    return std::ranges::find(names, path) != names.end();
+}
+
+std::string below(const std::string& path, const std::string& name) { return path.empty() ? name : path + "." + name; }
+
+/// Nothing when the item lacks its key.
+std::optional<std::string> item_element(const Tree& item, const MergeKey& by) {
+    if (by.key.empty()) {
+        return item.is_scalar() ? std::optional("v:" + codec::to_json(item)) : std::nullopt;
+    }
+    const Tree* first = item.is_map() ? item.find(by.key) : nullptr;
+    if (first == nullptr || !first->is_scalar()) {
+        return std::nullopt;
+    }
+    std::string keys = "\"" + std::string(by.key) + "\":" + codec::to_json(*first);
+    if (!by.second.empty()) {
+        const Tree* second = item.find(by.second);
+        if (second != nullptr || !by.usual.empty()) {
+            keys += ",\"" + std::string(by.second) +
+                    "\":" + (second != nullptr ? codec::to_json(*second) : "\"" + std::string(by.usual) + "\"");
+        }
+    }
+    return "k:{" + keys + "}";
+}
+
+/// ".name", "[port=80,protocol=\"TCP\"]", "[=\"x\"]".
+std::string readable(const std::string& element) {
+    const std::string rest = element.substr(2);
+    if (element.starts_with("f:")) {
+        return "." + rest;
+    }
+    if (element.starts_with("v:")) {
+        return "[=" + rest + "]";
+    }
+    std::string out;
+    if (const auto keys = codec::parse_json(rest)) {
+        for (const Tree& key : keys->children) {
+            out += (out.empty() ? "" : ",") + key.key + "=" + codec::to_json(Tree{.type = key.type, .text = key.text});
+        }
+    }
+    return "[" + out + "]";
+}
+
+void add_paths(const FieldSet& set, const std::string& path, std::vector<std::string>& out) {
+    if (set.member) {
+        out.push_back(path);
+    }
+    for (const auto& [element, child] : set.children) {
+        add_paths(child, path + readable(element), out);
+    }
+}
+
+}  // namespace
+
+const FieldSet* FieldSet::find(const std::string& element) const {
+    const auto found = children.find(element);
+    return found == children.end() ? nullptr : &found->second;
+}
+
+void FieldSet::add(const FieldSet& other) {
+    member = member || other.member;
+    for (const auto& [element, child] : other.children) {
+        children[element].add(child);
+    }
+}
+
+void FieldSet::remove(const FieldSet& other) {
+    member = member && !other.member;
+    for (const auto& [element, child] : other.children) {
+        if (const auto found = children.find(element); found != children.end()) {
+            found->second.remove(child);
+            if (found->second.empty()) {
+                children.erase(found);
+            }
+        }
+    }
+}
+
+FieldSet FieldSet::common(const FieldSet& other) const {
+    FieldSet out{.member = member && other.member, .children = {}};
+    for (const auto& [element, child] : children) {
+        if (const FieldSet* theirs = other.find(element)) {
+            if (FieldSet both = child.common(*theirs); !both.empty()) {
+                out.children[element] = std::move(both);
+            }
+        }
+    }
+    return out;
+}
+
+FieldSet FieldSet::parse(const Tree& fields) {
+    FieldSet out;
+    for (const Tree& child : fields.children) {
+        if (child.key == ".") {
+            out.member = true;
+        } else if (child.key.starts_with("f:") || child.key.starts_with("k:") || child.key.starts_with("v:")) {
+            FieldSet& inner = out.children[child.key];
+            inner = parse(child);
+            inner.member = inner.member || child.children.empty();
+        }
+    }
+    return out;
+}
+
+Tree FieldSet::to_tree() const {
+    Tree out{.type = Tree::Type::map};
+    if (member && !children.empty()) {
+        out.make(".").assign(Tree{.type = Tree::Type::map});
+    }
+    for (const auto& [element, child] : children) {
+        out.make(element).assign(child.to_tree());
+    }
+    return out;
+}
+
+std::vector<std::string> FieldSet::paths() const {
+    std::vector<std::string> out;
+    add_paths(*this, "", out);
+    return out;
+}
+
+std::optional<std::vector<FieldRules::Part>> FieldRules::parts_of(const Tree& value, const std::string& path) const {
+    std::vector<Part> parts;
+    if (value.is_map() && !(!is_custom_ && is_one_of(kWholeMaps, path))) {
+        for (std::size_t i = 0; i < value.children.size(); ++i) {
+            const std::string& name = value.children[i].key;
+            std::string inner = below(path, name);
+            if (!is_one_of(kUnowned, inner)) {
+                parts.push_back({"f:" + name, std::move(inner), i, false});
+            }
+        }
+        return parts;
+    }
+    const MergeKey* by = value.is_list() && (!is_custom_ || path.starts_with("metadata.")) ? merge_key(path) : nullptr;
+    if (by == nullptr) {
+        return std::nullopt;
+    }
+    std::set<std::string> seen;
+    for (std::size_t i = 0; i < value.children.size(); ++i) {
+        auto element = item_element(value.children[i], *by);
+        if (!element || !seen.insert(*element).second) {
+            return std::nullopt;  // validation speaks of it
+        }
+        parts.push_back({*std::move(element), path, i, true});
+    }
+    return parts;
+}
+
+FieldSet FieldRules::fields_of(const Tree& document) const {
+    FieldSet out;
+    collect(out, document, "");
+    return out;
+}
+
+void FieldRules::collect(FieldSet& out, const Tree& value, const std::string& path) const {
+    const auto parts = parts_of(value, path);
+    if (!parts || value.children.empty()) {
+        out.member = true;
+        return;
+    }
+    for (const Part& part : *parts) {
+        FieldSet inner;
+        inner.member = part.is_item;
+        collect(inner, value.children[part.index], part.path);
+        if (!inner.empty()) {
+            out.children[part.element].add(inner);
+        }
+    }
+}
+
+FieldSet FieldRules::changed(const Tree& before, const Tree& after) const {
+    FieldSet out;
+    compare(out, &before, after, "");
+    return out;
+}
+
+void FieldRules::compare(FieldSet& out, const Tree* before, const Tree& after, const std::string& path) const {
+    const auto parts = parts_of(after, path);
+    const auto old = before == nullptr ? std::nullopt : parts_of(*before, path);
+    if (before == nullptr) {
+        return collect(out, after, path);
+    }
+    if (!parts || !old) {
+        if (!before->same_value(after)) {
+            out.member = true;
+            collect(out, after, path);
+        }
+        return;
+    }
+    for (const Part& part : *parts) {
+        const auto same = std::ranges::find(*old, part.element, &Part::element);
+        FieldSet inner;
+        inner.member = part.is_item && same == old->end();
+        compare(inner, same == old->end() ? nullptr : &before->children[same->index], after.children[part.index],
+                part.path);
+        if (!inner.empty()) {
+            out.children[part.element] = std::move(inner);
+        }
+    }
+}
+
+void FieldRules::keep_existing(FieldSet& set, const Tree& document) const { keep_existing(set, document, ""); }
+
+void FieldRules::keep_existing(FieldSet& set, const Tree& value, const std::string& path) const {
+    const std::vector<Part> parts = parts_of(value, path).value_or(std::vector<Part>{});
+    for (auto child = set.children.begin(); child != set.children.end();) {
+        const auto part = std::ranges::find(parts, child->first, &Part::element);
+        const bool there = part != parts.end();
+        if (there) {
+            keep_existing(child->second, value.children[part->index], part->path);
+        }
+        child = there && !child->second.empty() ? std::next(child) : set.children.erase(child);
+    }
+}
+
+void FieldRules::merge(Tree& document, const Tree& config) const { merge(document, config, ""); }
+
+void FieldRules::merge(Tree& target, const Tree& config, const std::string& path) const {
+    const auto parts = parts_of(config, path);
+    if (!parts || !parts_of(target, path)) {
+        return target.assign(config);
+    }
+    for (const Part& part : *parts) {
+        const Tree& value = config.children[part.index];
+        const auto present = parts_of(target, path);  // anew: what was added moved the rest
+        const auto same = std::ranges::find(*present, part.element, &Part::element);
+        if (same != present->end()) {
+            merge(target.children[same->index], value, part.path);
+        } else {
+            target.children.push_back(value);
+        }
+    }
+}
+
+void FieldRules::prune(Tree& document, const FieldSet& before, const FieldSet& kept) const {
+    prune(document, before, kept, "");
+}
+
+void FieldRules::prune(Tree& node, const FieldSet& before, const FieldSet& kept, const std::string& path) const {
+    for (const auto& [element, child] : before.children) {
+        const auto parts = parts_of(node, path);
+        if (!parts) {
+            return;
+        }
+        const auto part = std::ranges::find(*parts, element, &Part::element);
+        if (part == parts->end()) {
+            continue;
+        }
+        if (const FieldSet* still = kept.find(element)) {
+            prune(node.children[part->index], child, *still, part->path);
+        } else {
+            node.children.erase(node.children.begin() + static_cast<std::ptrdiff_t>(part->index));
+        }
+    }
+}
+
+}  // namespace manul::serve

@@ -1,0 +1,143 @@
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/try.hpp"
+#include "config/codec/secret.hpp"
+#include "config/codec/tree.hpp"
+#include "config/model/kind.hpp"
+#include "config/store/admission.hpp"
+#include "config/store/kubernetes/read_backend.hpp"
+#include "config/store/store.hpp"
+#include "serve/call.hpp"
+#include "serve/write.hpp"
+
+/// DELETE.
+namespace manul::serve {
+
+using codec::Tree;
+using Code = store::StoreError::Code;
+using model::Kind;
+
+namespace {
+
+struct DeleteOptions {
+    std::string uid;
+    std::string resource_version;
+    bool dry_run = false;
+};
+
+Outcome<DeleteOptions> delete_options(const Request& request) {
+    MANUL_TRY(const Tree body, parse_body(request));
+    DeleteOptions out;
+    if (!body.is_map()) {
+        return out;
+    }
+    if (const Tree* preconditions = body.find("preconditions")) {
+        out.uid = preconditions->text_at("uid");
+        out.resource_version = preconditions->text_at("resourceVersion");
+    }
+    if (const Tree* dry = body.find("dryRun"); dry != nullptr && dry->is_list() && !dry->children.empty()) {
+        out.dry_run = true;
+    }
+    return out;
+}
+
+}  // namespace
+
+Outcome<Response> Writer::remove() {
+    if (!is_tiered(key_.kind) && !context_.access.may("delete", key_)) {
+        const Problem refused = context_.access.refusal("delete", key_);
+        context_.audit.push_back({"delete", key_, {}, refused.code, refused.message, {}, {}});
+        return std::unexpected(refused);
+    }
+    MANUL_CHECK(read_options());
+    const auto current = context_.store.get(key_);
+    const auto stored = current ? codec::parse_json(*current->document) : Result<Tree>(Tree{});
+    if (!context_.access.may_with("delete", key_, current && stored ? &*stored : nullptr)) {
+        const Problem refused = context_.access.refusal("delete", key_);
+        context_.audit.push_back({"delete", key_, {}, refused.code, refused.message, {}, {}});
+        return std::unexpected(refused);
+    }
+    store::Object object{key_, {}, nullptr};
+    if (current) {
+        object = *current;
+    } else if (current.error().code != Code::corrupt) {  // what cannot be read can be deleted
+        return std::unexpected(problem_of(current.error(), key_));
+    }
+    MANUL_CHECK(remove_one("delete", object));
+    return Response{
+        .body = success_json(key_.kind, key_.name, stored ? stored->text_at("metadata", "uid") : std::string_view{}) +
+                "\n"};
+}
+
+Outcome<void> Writer::remove_one(const std::string& verb, const store::Object& object) {
+    MANUL_TRY(const DeleteOptions options, delete_options(context_.request));
+    const auto tree = object.document ? codec::parse_json(*object.document) : Result<Tree>(Tree{});
+    const std::string uid(tree ? tree->text_at("metadata", "uid") : std::string_view{});
+    const model::Key& key = object.key;
+    if (!options.uid.empty() && options.uid != uid) {
+        return std::unexpected(
+            conflict(key.kind, key.name,
+                     "Precondition failed: UID in precondition: " + options.uid + ", UID in object meta: " + uid));
+    }
+    if (!options.resource_version.empty() && options.resource_version != object.revision) {
+        return std::unexpected(
+            conflict(key.kind, key.name,
+                     "Precondition failed: ResourceVersion in precondition: " + options.resource_version +
+                         ", ResourceVersion in object meta: " + object.revision));
+    }
+    if (dry_run_ || options.dry_run) {
+        store::kubernetes::ReadBackend reader(context_.store);
+        const store::PlannedWrite write{key, object.document ? std::string_view(*object.document) : std::string_view{},
+                                        nullptr};
+        const auto checked = store::admit_writes(reader, std::span(&write, 1));
+        return checked ? Outcome<void>() : std::unexpected(problem_of(checked.error(), key));
+    }
+    const bool exact = !options.uid.empty() || !options.resource_version.empty();
+    const auto removed =
+        context_.store.remove(key, exact ? std::optional<store::Revision>(object.revision) : std::nullopt);
+    const unsigned code = removed ? 200U : problem_of(removed.error(), key).code;
+    context_.audit.push_back({verb,
+                              key,
+                              {},
+                              code,
+                              removed ? "" : removed.error().message,
+                              object.document ? *object.document : std::string(),
+                              {}});
+    return removed ? Outcome<void>() : std::unexpected(problem_of(removed.error(), key));
+}
+
+Outcome<Response> Writer::remove_all(const Selection& selection) {
+    if (!context_.access.may_somewhere("deletecollection", key_)) {
+        return std::unexpected(context_.access.refusal("deletecollection", key_));
+    }
+    MANUL_CHECK(read_options());
+    const auto listing = context_.store.list({.kind = key_.kind, .ns = context_.route.resource.ns, .name_prefix = {}});
+    if (!listing) {
+        return std::unexpected(problem_of(listing.error(), key_));
+    }
+    std::string items;
+    for (const store::Object& object : listing->items) {
+        const auto tree = codec::parse_json(*object.document);
+        if (!tree || !selection.matches(*tree) || !context_.access.may_with("deletecollection", object.key, &*tree)) {
+            continue;
+        }
+        if (const auto removed = remove_one("deletecollection", object); !removed) {
+            if (removed.error().reason == "NotFound") {
+                continue;
+            }
+            return std::unexpected(removed.error());
+        }
+        const bool hides = key_.kind == Kind::secret;
+        items += (items.empty() ? "" : ",") +
+                 (hides ? codec::masked_secret(*object.document).value_or("{}") : *object.document);
+    }
+    return Response{.body = R"({"kind":")" + std::string(model::info(key_.kind).name) + R"(List","apiVersion":")" +
+                            model::api_version(key_.kind) + R"(","metadata":{"resourceVersion":")" + listing->revision +
+                            R"("},"items":[)" + items + "]}\n"};
+}
+
+}  // namespace manul::serve
