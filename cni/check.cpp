@@ -23,7 +23,6 @@
 #include "net/ip.hpp"
 #include "net/mac.hpp"
 #include "net/netlink/decode.hpp"
-#include "net/netlink/encode.hpp"
 #include "net/netlink/socket.hpp"
 #include "net/prefix.hpp"
 

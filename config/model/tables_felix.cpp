@@ -4,6 +4,7 @@
 #include "config/model/described.hpp"
 #include "config/model/felix_configuration.hpp"
 #include "config/model/field.hpp"
+#include "config/model/scalar.hpp"
 #include "config/model/tables.hpp"
 
 namespace manul::model {
