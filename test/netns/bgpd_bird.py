@@ -292,8 +292,11 @@ class Malformed(BgpdTest):
             ("AS", ["message:1:04fde9005ac000020200"], "2/2"),
             ("identifier", ["message:1:04fde8005a0000000000"], "2/3"),
             ("hold time", ["message:1:04fde80001c000020200"], "2/6"),
-            ("UPDATE in OpenSent", ["message:2:00000000"], "5/1"),
-            ("OPEN twice", ["open:65000", "open:65000"], "5/2"),
+            ("UPDATE in OpenSent", ["message:2:00000000"], "5/1 02"),
+            ("ROUTE-REFRESH in OpenSent", ["message:5:00010001"], "5/1 05"),
+            ("OPEN twice", ["open:65000", "open:65000"], "5/2 01"),
+            ("parameter that nobody knows", ["message:1:04fde8005ac000020203070100"], "2/4"),
+            ("no family in common", ["message:1:04fde8005ac0000202080206010400020001"], "2/7 010400010001"),
         ]
         for name, steps, wanted in cases:
             with self.subTest(name):
@@ -307,6 +310,8 @@ class Malformed(BgpdTest):
             ("unknown well-known attribute", f"message:2:0000{len(route) // 2 + 3:04x}{route}406300080a", "3/2 406300"),
             ("prefix of 33 bits", "message:2:00000000210a00000000", "3/10"),
             ("MP_REACH_NLRI cut short", "message:2:00000006800e03000201", "3/9 800e03000201"),
+            ("OPEN in the session", "open:65000", "5/3 01"),
+            ("refresh mark that is too long", "message:5:0001010100", "7/1 " + "ff" * 16 + "0018050001010100"),
             ("header in the session", "raw:" + "ff" * 16 + "001304" + "ff" * 16 + "001405", "1/2 0014"),
         ]
         for name, step, wanted in cases:

@@ -13,6 +13,10 @@ MESSAGE = re.compile(r'\bMessage\s+k\w+\s*\{\s*"([A-Z0-9_]+)"', re.S)
 # g++ 12 destroys aggregate and lambda temporaries inside a co_await expression twice.
 CO_AWAIT = re.compile(r"co_await[^;]*(\{[^;]*\}|\[[^\]]*\]\s*\()")
 LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+# Wall clocks jump: timers and decisions of the BGP speaker know the steady clock alone. These files show or record times.
+WALL_CLOCK = re.compile(r"\b(system_clock|utc_clock|CLOCK_REALTIME\w*|gettimeofday|ftime|std::time\s*\(|::time\s*\()")
+SHOW_WALL_CLOCK = {"bgpd/io/bmp_sender.cpp", "bgpd/io/mrt_dump.cpp", "bgpd/io/session_report.cpp"}
+STEADY = ("bgpd/", "net/", "base/daemon")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)(?:#[^)]*)?\)")
 
 
@@ -34,6 +38,10 @@ def main() -> int:
             for match in CO_AWAIT.finditer(text) if file.suffix in (".cpp", ".hpp") else ():
                 line = text.count("\n", 0, match.start()) + 1
                 problems.append(f"{path}:{line}: name the temporary before co_await (g++ 12 destroys it twice)")
+            if path.startswith(STEADY) and path not in SHOW_WALL_CLOCK:
+                for match in WALL_CLOCK.finditer(text):
+                    line = text.count("\n", 0, match.start()) + 1
+                    problems.append(f"{path}:{line}: {match.group(1)} jumps; use the steady clock")
             for identifier in MESSAGE.findall(text) if not path.startswith("test/") else ():
                 if seen.setdefault(identifier, path) != path:
                     problems.append(f"{path}: message {identifier} is declared in {seen[identifier]} already")
