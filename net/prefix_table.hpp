@@ -127,6 +127,11 @@ public:
     /// Start loading what find(), insert() and erase() will read: first the cell of the index, then, when that has
     /// arrived, the entry. For many prefixes in a row.
     [[gnu::always_inline]] void prefetch(const Key& key) const noexcept { index_.prefetch(key.hash()); }
+    [[gnu::always_inline]] void prefetch_slot(Slot slot) const noexcept {
+        if (slot < end_) {
+            __builtin_prefetch(&(*this)[slot]);
+        }
+    }
     /// Returns the slot that find() will very likely find.
     [[gnu::always_inline]] Slot prefetch_entry(const Key& key) const noexcept {
         const Slot slot = index_.guess(key.hash());

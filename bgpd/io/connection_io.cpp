@@ -26,9 +26,8 @@
 namespace manul::bgp::io {
 namespace {
 
-// With several active peers each gets a little of each turn; larger reads make the others wait for milliseconds.
-constexpr std::size_t kReadOfMany = std::size_t{16} << 10U;
-constexpr std::size_t kReadAlone = std::size_t{64} << 10U;
+// A little of each peer in each turn: larger reads are no faster, and make the others wait for milliseconds.
+constexpr std::size_t kRead = std::size_t{16} << 10U;
 constexpr std::size_t kLongestTail = 65535;  // a message but for one byte
 constexpr std::size_t kMostSpans = 256;      // of one sendmsg
 constexpr std::chrono::seconds kFlushTime{1};
@@ -41,7 +40,7 @@ ConnectionIo::ConnectionIo(OnBytes on_bytes, OnEvent on_event)
     : on_bytes_(std::move(on_bytes)),
       on_event_(std::move(on_event)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
-      buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(kLongestTail + kReadAlone)) {}
+      buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(kLongestTail + kRead)) {}
 
 void ConnectionIo::watch(std::uint32_t id, const Connection& connection, int operation) {
     epoll_event what{};
@@ -190,7 +189,6 @@ void ConnectionIo::send(std::uint32_t id, Connection& connection) {
 void ConnectionIo::poll() {
     std::array<epoll_event, 512> ready;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by epoll_wait
     const int count = ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), 0);
-    const std::size_t amount = count > 1 ? kReadOfMany : kReadAlone;
     for (int i = 0; i < count; ++i) {
         const std::uint32_t id = ready[static_cast<std::size_t>(i)].data.u32;
         const std::uint32_t events = ready[static_cast<std::size_t>(i)].events;
@@ -206,7 +204,7 @@ void ConnectionIo::poll() {
             send(id, found->second);
         }
         if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
-            read(id, amount);
+            read(id);
         }
     }
 }
@@ -224,11 +222,11 @@ void ConnectionIo::finish_connecting(std::uint32_t id, Connection& connection) {
     on_event_(speaker::Connected{speaker::ConnectionId(id), local_endpoint(connection.fd.get())});
 }
 
-void ConnectionIo::read(std::uint32_t id, std::size_t amount) {
+void ConnectionIo::read(std::uint32_t id) {
     Connection& connection = connections_.at(id);
     const std::size_t kept = connection.tail.size();
     std::ranges::copy(connection.tail, buffer_.get());
-    const ssize_t got = ::recv(connection.fd.get(), buffer_.get() + kept, amount, MSG_DONTWAIT);
+    const ssize_t got = ::recv(connection.fd.get(), buffer_.get() + kept, kRead, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }

@@ -77,7 +77,7 @@ private:
 
     void watch(std::uint32_t id, const Connection& connection, int operation);
     void finish_connecting(std::uint32_t id, Connection& connection);
-    void read(std::uint32_t id, std::size_t amount);
+    void read(std::uint32_t id);
     void send(std::uint32_t id, Connection& connection);
     void lost(std::uint32_t id, std::string reason);
 

@@ -276,6 +276,7 @@ void LocRib<Key>::touch_range(Slot from, Slot count) {
 template <class Key>
 void LocRib<Key>::decide(std::vector<Change>& changes, std::size_t most) {
     decided_ = std::min(most, log_.size() - log_first_);
+    changes.reserve(changes.size() + decided_);
     for (const LogEntry& logged : touched()) {
         decide_slot(logged.slot);
         const Entry& entry = table_[logged.slot];

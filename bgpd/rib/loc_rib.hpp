@@ -120,8 +120,11 @@ public:
         release_log();
         std::size_t kept = 0;
         for (std::size_t i = 0; i < empty_.size(); ++i) {
-            if (i + kAhead < empty_.size() && table_.is_used(empty_[i + kAhead])) {
-                table_.prefetch(table_[empty_[i + kAhead]].key());
+            if (i + kAhead < empty_.size()) {
+                table_.prefetch_slot(empty_[i + kAhead]);
+                if (const Slot next = empty_[i + kAhead / 2]; table_.is_used(next)) {
+                    table_.prefetch(table_[next].key());
+                }
             }
             const Slot slot = empty_[i];
             if (!table_.is_used(slot) || table_[slot].has_path()) {

@@ -124,10 +124,12 @@ bool Family<Key>::send(std::vector<Action>& actions) {
         more = each.group->work(actions) || more;
     }
     if (rib_.pending()) {
+        const bool behind =
+            std::ranges::any_of(groups_, [](const Numbered& each) { return each.group->anybody_behind(); });
         rib_.end_turn([&](rib::Slot slot) {
-            return std::ranges::any_of(groups_, [&](const Numbered& each) {
-                return each.group->anybody_behind() && each.group->awaits(slot);
-            });
+            return behind && std::ranges::any_of(groups_, [&](const Numbered& each) {
+                       return each.group->anybody_behind() && each.group->awaits(slot);
+                   });
         });
     }
     return more || rib_.undecided();
