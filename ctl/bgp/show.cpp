@@ -1,9 +1,15 @@
 #include "ctl/bgp/show.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <map>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -23,8 +29,8 @@ namespace {
 
 namespace json = boost::json;
 
-/// More rows are printed as they come, unsorted.
-constexpr std::size_t kSorted = 5000;
+/// Columns are as wide as the cells of so many rows need.
+constexpr std::size_t kRowsATable = 5000;
 
 bool is_true(const json::object& object, std::string_view key) {
     const auto* value = object.if_contains(key);
@@ -176,53 +182,59 @@ std::vector<std::string> route_row(const json::object& route) {
 const std::vector<std::string> kRouteHeading{"PREFIX",     "FROM", "NEXT HOP",    "AS PATH",
                                              "LOCAL PREF", "MED",  "COMMUNITIES", "VERDICT"};
 
-/// Prints rows as they come once there are too many to sort.
+/// Gathers routes, in whatever order they come, and prints them in order of prefixes. A row is one string, so that a
+/// full table fits into memory.
 class RoutePrinter {
 public:
     RoutePrinter(const Context& context, bool as_json) : context_(context), as_json_(as_json) {}
 
     void add(const json::array& part) {
         for (const json::value& each : part) {
-            if (as_json_) {
-                context_.print((any_ ? ",\n " : "[\n ") + json::serialize(each));
-                any_ = true;
-            } else {
-                rows_.push_back(route_row(each.as_object()));
-            }
-        }
-        if (rows_.size() > kSorted) {
-            print_rows();
+            const json::object& route = each.as_object();
+            rows_.push_back({net::Prefix::parse(text_at(route, "prefix")).value_or(net::Prefix()),
+                             as_json_ ? json::serialize(each) : fmt::format("{}", fmt::join(route_row(route), "\n"))});
         }
     }
     void finish() {
-        if (as_json_) {
-            context_.print(any_ ? "\n]\n" : "[]\n");
-            return;
-        }
-        std::ranges::stable_sort(rows_, {}, [](const std::vector<std::string>& row) {
-            return net::Prefix::parse(row.front()).value_or(net::Prefix());
-        });
-        print_rows();
+        std::ranges::stable_sort(rows_, {}, &Row::prefix);
+        as_json_ ? print_json() : print_tables();
     }
 
 private:
-    void print_rows() {
-        if (rows_.empty() && any_) {
-            return;
+    struct Row {
+        net::Prefix prefix;
+        std::string text;  ///< JSON, or cells with line ends between them
+    };
+
+    void print_json() const {
+        const char* before = "[\n ";
+        for (const Row& row : rows_) {
+            context_.print(std::exchange(before, ",\n ") + row.text);
         }
-        Table table(kRouteHeading);
-        for (auto& row : rows_) {
-            table.add(std::move(row));
+        context_.print(rows_.empty() ? "[]\n" : "\n]\n");
+    }
+    void print_tables() const {
+        std::size_t at = 0;
+        do {
+            Table table(kRouteHeading);
+            for (const std::size_t end = std::min(rows_.size(), at + kRowsATable); at < end; ++at) {
+                table.add(cells_of(rows_[at].text));
+            }
+            context_.print(table.plain());
+        } while (at < rows_.size());
+    }
+    static std::vector<std::string> cells_of(std::string_view text) {
+        std::vector<std::string> cells;
+        for (std::size_t end = 0; end != std::string_view::npos; text.remove_prefix(std::min(text.size(), end + 1))) {
+            end = text.find('\n');
+            cells.emplace_back(text.substr(0, end));
         }
-        context_.print(table.plain());
-        rows_.clear();
-        any_ = true;
+        return cells;
     }
 
     const Context& context_;
     bool as_json_;
-    bool any_ = false;
-    std::vector<std::vector<std::string>> rows_;
+    std::vector<Row> rows_;
 };
 
 }  // namespace
