@@ -49,6 +49,9 @@ def scenarios(quick):
         yield (f"latency-{load}", f"one prefix, announced to seen: {load}",
                {"scenario": "latency", "load": load, "prefixes": prefixes, "probes": 200 if quick else 500, "probe_gap": gap},
                [speakers.Manul, speakers.Bird] if quick else [speakers.Manul, speakers.Bird, speakers.Frr], delays)
+    yield ("timers", f"hold time 3 s, keepalives each second, through {2 * feed:,} prefixes that are selected at once",
+           {"scenario": "timers", "prefixes": feed, "hold_time": 3, "graceful_restart": 1}, [speakers.Manul, speakers.Bird],
+           [("announce_s", "all told, s"), ("longest_silence_s", "longest silence of a session, s"), ("drops", "sessions lost")])
     yield ("kernel", f"{2 * feed:,} prefixes into the kernel", {"scenario": "full", "prefixes": feed, "only_announce": 1},
            [speakers.Manul, speakers.Bird], [("kernel_s", "announced to all in the kernel, s"), ("routes_per_s", "routes a second")])
 
@@ -213,11 +216,14 @@ def main():
     parser.add_argument("manulctl")
     parser.add_argument("--quick", action="store_true", help="a tenth of the size, and only the faster peers")
     parser.add_argument("--only", help="names of scenarios, separated by commas: full, reflector-300, reflector-1000, latency-idle, "
-                        "latency-churn, latency-feed, kernel")
+                        "latency-churn, latency-feed, timers, kernel")
     parser.add_argument("--speakers", help="names, separated by commas")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("-o", "--output", choices=["table", "json"], default="table")
     arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        print("needs root")
+        return 77
     programs = SimpleNamespace(**{name: os.path.abspath(getattr(arguments, name)) for name in ("load", "relay", "bgpd", "manulctl")})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that namespaces and processes go, too
     only = arguments.only.split(",") if arguments.only else None

@@ -213,6 +213,12 @@ Bytes encode_table(const Prefixes& prefixes, const std::vector<Group>& groups, s
     return out;
 }
 
+Bytes encode_end_of_rib(const Prefixes& prefixes) {
+    Bytes out;
+    end_of_rib(prefixes, out);
+    return out;
+}
+
 Bytes encode_withdrawal_of(const Prefixes& prefixes, const std::vector<std::uint32_t>& numbers) {
     Bytes out;
     wire::UpdateWriter writer(out, {});

@@ -88,6 +88,8 @@ struct Group {
 void encode_group(const Prefixes& prefixes, const Group& group, std::uint32_t variant, Bytes& out);
 /// A sender's whole table in random order, with End-of-RIB.
 [[nodiscard]] Bytes encode_table(const Prefixes& prefixes, const std::vector<Group>& groups, std::uint32_t sender);
+/// What a peer without routes sends.
+[[nodiscard]] Bytes encode_end_of_rib(const Prefixes& prefixes);
 /// Withdraws all of it.
 [[nodiscard]] Bytes encode_withdrawals(const Prefixes& prefixes, const std::vector<Group>& groups,
                                        std::uint32_t sender);

@@ -10,6 +10,8 @@ int main(int count, char** arguments) {
         reflector(options, report);
     } else if (options.scenario == "latency") {
         latency(options, report);
+    } else if (options.scenario == "timers") {
+        timers(options, report);
     } else {
         die("no such scenario: " + options.scenario);
     }

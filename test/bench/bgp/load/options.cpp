@@ -52,6 +52,8 @@ Options parse_options(int count, char** arguments) {
         {"churn", into(options.churn)},
         {"no_table", into(options.no_table)},
         {"only_announce", into(options.only_announce)},
+        {"hold_time", into(options.hold_time)},
+        {"graceful_restart", into(options.graceful_restart)},
     };
     for (int i = 1; i < count; ++i) {
         const std::string_view argument = arguments[i];

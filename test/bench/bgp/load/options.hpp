@@ -14,7 +14,7 @@
 namespace manul::bench {
 
 struct Options {
-    std::string scenario = "full";      ///< full, reflector, latency
+    std::string scenario = "full";      ///< full, reflector, latency, timers
     std::string load = "idle";          ///< of latency: idle, churn, feed
     std::string speaker = "10.99.0.1";  ///< address
     std::uint32_t speaker_as = 65000;
@@ -28,10 +28,12 @@ struct Options {
     double prefixes_an_attribute_set = 6;  ///< mean
     double timeout = 180;                  ///< seconds, of a phase
     std::uint32_t probes = 300;
-    double probe_gap = 0.02;     ///< seconds
-    double churn = 5000;         ///< changed prefixes a second
-    bool no_table = false;       ///< the speaker keeps none: who comes later learns nothing
-    bool only_announce = false;  ///< of full: then sessions just stay
+    double probe_gap = 0.02;        ///< seconds
+    double churn = 5000;            ///< changed prefixes a second
+    bool no_table = false;          ///< the speaker keeps none: who comes later learns nothing
+    bool only_announce = false;     ///< of full: then sessions just stay
+    std::uint16_t hold_time = 240;  ///< seconds; keepalives go out each third of it
+    bool graceful_restart = false;  ///< the peers know it, so that a speaker that restarts waits for their End-of-RIB
 };
 
 /// Reads `name=value` arguments; ends the process on others.

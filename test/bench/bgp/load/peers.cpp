@@ -24,7 +24,6 @@ namespace wire = bgp::wire;
 namespace {
 
 constexpr std::uint16_t kPort = 179;
-constexpr std::uint16_t kHoldTime = 240;
 constexpr std::uint32_t kOpeningAtOnce = 8;
 constexpr std::size_t kRead = std::size_t{256} << 10U;
 constexpr std::size_t kSend = std::size_t{256} << 10U;
@@ -154,13 +153,20 @@ void Peers::connected(Peer& peer) {
     peer.retry_at = now() + 5;
     wire::Open open{.as = *net::Asn::make(peer.as),
                     .identifier = *net::RouterId::make(peer_address(peer.number).value()),
-                    .hold_time = kHoldTime,
+                    .hold_time = options_.hold_time,
                     .capabilities = {}};
     open.capabilities.multiprotocol = {wire::AfiSafi::of(net::Family::v4)};
     if (prefixes_.has_v6()) {
         open.capabilities.multiprotocol.push_back(wire::AfiSafi::of(net::Family::v6));
     }
     open.capabilities.route_refresh = true;
+    if (options_.graceful_restart) {
+        constexpr std::uint16_t kRestartTime = 120;
+        open.capabilities.graceful_restart = wire::GracefulRestart{false, false, kRestartTime, {}};
+        for (const wire::AfiSafi& family : open.capabilities.multiprotocol) {
+            open.capabilities.graceful_restart->families.push_back({family, false});
+        }
+    }
     open.capabilities.four_octet_as = peer.as;
     wire::encode_open(open, peer.queue);
     flush(peer);
@@ -231,6 +237,11 @@ void Peers::read(Peer& peer) {
         return close(peer, 0.3);
     }
     received_.bytes += static_cast<std::uint64_t>(got);
+    const double time = now();
+    if (peer.state == Peer::State::established) {
+        longest_silence_ = std::max(longest_silence_, time - peer.last_heard);
+    }
+    peer.last_heard = time;
     wire::Framer framer(ByteView(buffer_).first(kept + static_cast<std::size_t>(got)));
     while (true) {
         const auto frame = framer.next();
@@ -373,7 +384,11 @@ void Peers::tick() {
             if (time > peer.retry_at) {
                 close(peer, 0.1);
             }
-        } else if (time - peer.last_sent > kHoldTime / 3.0) {
+        } else if (time - peer.last_heard > options_.hold_time) {
+            longest_silence_ = std::max(longest_silence_, time - peer.last_heard);
+            ++drops_;
+            close(peer, 0.5);
+        } else if (time - peer.last_sent > options_.hold_time / 3.0) {
             wire::encode_keepalive(peer.queue);
             flush(peer);
         }

@@ -26,6 +26,7 @@ struct Peer {
     UniqueFd fd;
     double retry_at = 0;  ///< of idle: when to connect; under way: when to give up
     double last_sent = 0;
+    double last_heard = 0;
     bool stays_down = false;
     bool waits_for_writable = false;
     ByteView stream;  ///< encoded beforehand: what is left to send
@@ -70,6 +71,8 @@ public:
     [[nodiscard]] const Received& received() const noexcept { return received_; }
     [[nodiscard]] std::uint64_t drops() const noexcept { return drops_; }
     [[nodiscard]] std::uint32_t established() const noexcept { return established_; }
+    /// The longest time in which an established session heard nothing; beyond the hold time it is dropped.
+    [[nodiscard]] double longest_silence() const noexcept { return longest_silence_; }
     [[nodiscard]] const std::string& last_notification() const noexcept { return last_notification_; }
     void on_probe(OnProbe call) { on_probe_ = std::move(call); }
 
@@ -137,6 +140,7 @@ private:
     std::uint32_t established_ = 0;
     std::uint32_t opening_ = 0;
     std::uint64_t drops_ = 0;
+    double longest_silence_ = 0;
     std::string last_notification_;
 };
 

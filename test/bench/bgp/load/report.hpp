@@ -53,5 +53,6 @@ private:
 void full(const Options& options, Report& report);
 void reflector(const Options& options, Report& report);
 void latency(const Options& options, Report& report);
+void timers(const Options& options, Report& report);
 
 }  // namespace manul::bench
