@@ -64,7 +64,7 @@ void Peer::handle(const Event& event, TimePoint now, Actions& actions) {
 
 std::optional<TimePoint> Peer::next_deadline() const noexcept {
     std::optional<TimePoint> next = idle_hold_;
-    for (const auto& timer : {outgoing_.next_deadline(), incoming_.next_deadline()}) {
+    for (const auto& timer : {deaf_until_, outgoing_.next_deadline(), incoming_.next_deadline()}) {
         if (timer && (!next || *timer < *next)) {
             next = timer;
         }
@@ -118,6 +118,7 @@ void Peer::on(const event::Start&, TimePoint now, Actions& actions) {
 void Peer::on(const event::Stop& stop, TimePoint now, Actions& actions) {
     running_ = false;
     idle_hold_.reset();
+    deaf_until_.reset();
     for (const Direction direction : {Direction::outgoing, Direction::incoming}) {
         feed(direction, connection_event::Stop{stop.why, stop.silent}, now, actions);
     }
@@ -212,6 +213,12 @@ void Peer::on(const event::Tick&, TimePoint now, Actions& actions) {
         connection(direction).tick(settings_, jitter_, now, actions);
         after(direction, before, now, actions);
     }
+    if (deaf_until_ && *deaf_until_ <= now) {
+        deaf_until_.reset();
+        if (incoming_.state() == State::idle) {
+            feed(Direction::incoming, connection_event::StartPassive{}, now, actions);
+        }
+    }
     if (idle_hold_ && *idle_hold_ <= now) {  // event 13
         idle_hold_.reset();
         start_connections(now, actions);
@@ -244,6 +251,7 @@ void Peer::on_open(Direction direction, const wire::Open& open, TimePoint now, A
 }
 
 void Peer::start_connections(TimePoint now, Actions& actions) {
+    deaf_until_.reset();
     const bool peer_is_first = incoming_.state() >= State::open_sent;  // a second connection would only collide
     if (!settings_.passive && !peer_is_first && outgoing_.state() == State::idle) {
         feed(Direction::outgoing, connection_event::StartActive{}, now, actions);
@@ -293,6 +301,9 @@ void Peer::hold_back(Direction direction, TimePoint now, Actions& actions) {
     }
     if (too_many || is_disagreement(*connection(direction).last_end())) {
         feed(rival, connection_event::Stop{{}, true}, now, actions);
+        if (!too_many) {  // who has mended the other side should not wait for ours
+            deaf_until_ = now + settings_.timing.idle_hold;
+        }
     } else if (incoming_.state() == State::idle) {
         // Only what we do ourselves is held back: a peer that restarted should find us listening.
         feed(Direction::incoming, connection_event::StartPassive{}, now, actions);

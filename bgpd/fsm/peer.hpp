@@ -80,7 +80,8 @@ private:
     Connection outgoing_{Direction::outgoing};
     Connection incoming_{Direction::incoming};
     bool running_ = false;
-    std::optional<TimePoint> idle_hold_;  ///< event 13
+    std::optional<TimePoint> idle_hold_;   ///< event 13
+    std::optional<TimePoint> deaf_until_;  ///< the peer may connect again then, before we do
     std::chrono::milliseconds idle_hold_length_;
     std::optional<TimePoint> established_at_;
     State shown_ = State::idle;
