@@ -44,13 +44,24 @@ public:
     using Slot = std::uint32_t;
     static constexpr Slot kNone = TaggedIndex<1>::kNone;
 
+    /// What is known about a prefix that is about to be looked for; see prefetch().
+    struct Hint {
+        std::uint64_t hash = 0;
+        Slot slot = kNone;  ///< where it very likely is
+    };
+
     /// The slot of the prefix, or kNone.
     [[nodiscard]] Slot find(const Key& key) const { return find_hashed(key, key.hash()); }
+    [[nodiscard]] Slot find(const Key& key, const Hint& hint) const {
+        const bool right = hint.slot < end_ && (*this)[hint.slot].key() == key;
+        return right ? hint.slot : find_hashed(key, hint.hash);
+    }
 
     /// The slot of the prefix, made when absent (`second` true). kNone when the table is full (4 billion prefixes).
-    std::pair<Slot, bool> insert(const Key& key) {
-        const std::uint64_t hash = key.hash();
-        if (const Slot found = find_hashed(key, hash); found != kNone) {
+    std::pair<Slot, bool> insert(const Key& key) { return insert(key, Hint{key.hash(), kNone}); }
+    std::pair<Slot, bool> insert(const Key& key, const Hint& hint) {
+        const std::uint64_t hash = hint.hash;
+        if (const Slot found = find(key, hint); found != kNone) {
             return {found, false};
         }
         const Slot slot = take_slot();
@@ -126,19 +137,19 @@ public:
 
     /// Start loading what find(), insert() and erase() will read: first the cell of the index, then, when that has
     /// arrived, the entry. For many prefixes in a row.
-    [[gnu::always_inline]] void prefetch(const Key& key) const noexcept { index_.prefetch(key.hash()); }
+    [[gnu::always_inline]] Hint prefetch(const Key& key) const noexcept {
+        const Hint hint{key.hash(), kNone};
+        index_.prefetch(hint.hash);
+        return hint;
+    }
     [[gnu::always_inline]] void prefetch_slot(Slot slot) const noexcept {
         if (slot < end_) {
             __builtin_prefetch(&(*this)[slot]);
         }
     }
-    /// Returns the slot that find() will very likely find.
-    [[gnu::always_inline]] Slot prefetch_entry(const Key& key) const noexcept {
-        const Slot slot = index_.guess(key.hash());
-        if (slot != kNone) {
-            __builtin_prefetch(&(*this)[slot]);
-        }
-        return slot;
+    [[gnu::always_inline]] void prefetch_entry(Hint& hint) const noexcept {
+        hint.slot = index_.guess(hint.hash);
+        prefetch_slot(hint.slot);
     }
     [[nodiscard]] std::size_t memory_bytes() const noexcept {
         return index_.memory_bytes() + pages_.size() * (kPage * sizeof(Entry) + sizeof(pages_[0]));

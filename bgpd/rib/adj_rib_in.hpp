@@ -45,43 +45,43 @@ namespace manul::bgp::rib {
     return key.cut(length);
 }
 
-/// Calls `f(key)` for each prefix of the family of Key. Reads some ahead, so that the table's memory, which is mostly
-/// not in a cache, is on its way for all of them together.
+/// Calls `f(key, hint)` for each prefix of the family of Key. Reads some ahead, so that the table's memory, which is
+/// mostly not in a cache, is on its way for all of them together.
 template <class Key, class F>
 void each_key(const wire::NlriView& prefixes, const LocRib<Key>& rib, F&& f) {
     constexpr std::size_t kAhead = 32;
     std::array<Key, kAhead> keys;
-    std::array<Slot, kAhead> slots;  // NOLINT(cppcoreguidelines-pro-type-member-init): set before it is read
+    std::array<typename LocRib<Key>::Hint, kAhead> hints;
     auto at = prefixes.begin();
     const auto end = prefixes.end();
     while (at != end) {
         std::size_t count = 0;
         for (; count < kAhead && at != end; ++count, ++at) {
             keys[count] = read_key(at.encoded(), Key{});
-            rib.prefetch(keys[count]);
+            hints[count] = rib.prefetch(keys[count]);
         }
         for (std::size_t i = 0; i < count; ++i) {
-            slots[i] = rib.prefetch_entry(keys[i]);
+            rib.prefetch_entry(hints[i]);
         }
         for (std::size_t i = 0; i < count; ++i) {
-            rib.prefetch_path(slots[i]);
+            rib.prefetch_path(hints[i]);
         }
         for (std::size_t i = 0; i < count; ++i) {
-            f(keys[i]);
+            f(keys[i], hints[i]);
         }
     }
 }
 
 template <class Key>
 void withdraw_all(LocRib<Key>& rib, SourceId source, std::uint32_t path_id, const wire::NlriView& prefixes) {
-    each_key<Key>(prefixes, rib, [&](const Key& key) { rib.withdraw(key, source, path_id); });
+    each_key<Key>(prefixes, rib, [&](const Key& key, const auto& hint) { rib.withdraw(key, hint, source, path_id); });
 }
 
 template <class Key>
 void announce_all(LocRib<Key>& rib, SourceId source, const wire::NlriView& prefixes, ImportRun& run) {
-    each_key<Key>(prefixes, rib, [&](const Key& key) {
+    each_key<Key>(prefixes, rib, [&](const Key& key, const auto& hint) {
         const ImportRun::Verdict verdict = run.judge(key);
-        rib.announce(key, source, verdict.attributes, PathFlags::received(verdict.refusal));
+        rib.announce(key, hint, source, verdict.attributes, PathFlags::received(verdict.refusal));
     });
 }
 

@@ -69,8 +69,16 @@ ChunkPtr AdjRibOut<Key>::turn_of_paths(std::span<const typename LocRib<Key>::Log
 
 template <class Key>
 ChunkPtr AdjRibOut<Key>::turn(std::span<const Change> changes) {
+    constexpr std::size_t kAhead = 8;  // changes whose memory is on its way
     packer_.begin(target_, context_, group_);
-    for (const Change& change : changes) {
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+        if (i + kAhead < changes.size()) {
+            const Change& ahead = changes[i + kAhead];
+            rib_.prefetch_slot(ahead.slot);
+            core_.attributes.prefetch_marks(ahead.old_attributes);
+            core_.attributes.prefetch_marks(ahead.new_attributes);
+        }
+        const Change& change = changes[i];
         const Key key = rib_[change.slot].key();
         const bool told = may_have_been_exported(change.old_attributes, change.old_source, key);
         const bool not_told_to_source = is_reader(change.old_source);  // split horizon, then

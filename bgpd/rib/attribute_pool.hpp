@@ -83,6 +83,11 @@ public:
             __builtin_prefetch(&record(id.value()).marks);
         }
     }
+    [[gnu::always_inline]] void prefetch_marks(AttributeId id) const noexcept {
+        if (id != kNoAttributes) {
+            __builtin_prefetch(&record(id.value()).marks);
+        }
+    }
     [[gnu::always_inline]] void prefetch_release(AttributeId id) const noexcept {
         if (id != kNoAttributes) {
             index_.prefetch(record(id.value()).hash);

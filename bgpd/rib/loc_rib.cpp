@@ -54,14 +54,14 @@ void LocRib<Key>::count(SourceId source, PathFlags flags, std::uint32_t step) no
 }
 
 template <class Key>
-void LocRib<Key>::announce(const Key& key, SourceId source, AttributeId attributes, PathFlags flags) {
+void LocRib<Key>::announce(const Key& key, const Hint& hint, SourceId source, AttributeId attributes, PathFlags flags) {
     flags.set_generation(core_.sources[source].generation[family_index(Key::kFamily)]);
-    put(key, source, attributes, flags);
+    put(key, hint, source, attributes, flags);
 }
 
 template <class Key>
-void LocRib<Key>::put(const Key& key, SourceId source, AttributeId attributes, PathFlags flags) {
-    const auto [slot, added] = table_.insert(key);
+void LocRib<Key>::put(const Key& key, const Hint& hint, SourceId source, AttributeId attributes, PathFlags flags) {
+    const auto [slot, added] = table_.insert(key, hint);
     if (slot == decltype(table_)::kNone) {
         return;
     }
@@ -124,8 +124,8 @@ void LocRib<Key>::put(const Key& key, SourceId source, AttributeId attributes, P
 }
 
 template <class Key>
-void LocRib<Key>::withdraw(const Key& key, SourceId source, std::uint32_t path_id) {
-    const Slot slot = table_.find(key);
+void LocRib<Key>::withdraw(const Key& key, const Hint& hint, SourceId source, std::uint32_t path_id) {
+    const Slot slot = table_.find(key, hint);
     if (slot == decltype(table_)::kNone) {
         return;
     }
@@ -277,7 +277,12 @@ template <class Key>
 void LocRib<Key>::decide(std::vector<Change>& changes, std::size_t most) {
     decided_ = std::min(most, log_.size() - log_first_);
     changes.reserve(changes.size() + decided_);
-    for (const LogEntry& logged : touched()) {
+    const auto due = touched();
+    for (std::size_t i = 0; i < due.size(); ++i) {
+        if (i + kAhead < due.size()) {
+            table_.prefetch_slot(due[i + kAhead].slot);
+        }
+        const LogEntry& logged = due[i];
         decide_slot(logged.slot);
         const Entry& entry = table_[logged.slot];
         const bool selected = entry.has_selected();

@@ -65,25 +65,35 @@ template <class Key>
 class LocRib {
 public:
     using Entry = RibEntry<Key>;
+    using Hint = typename net::PrefixTable<Entry>::Hint;
 
     explicit LocRib(RibCore& core) : core_(core) {}
 
     /// The source has this path to the prefix now; replaces what it had. The table takes a reference of its own.
-    void announce(const Key& key, SourceId source, AttributeId attributes, PathFlags flags);
+    void announce(const Key& key, SourceId source, AttributeId attributes, PathFlags flags) {
+        announce(key, prefetch(key), source, attributes, flags);
+    }
+    void announce(const Key& key, const Hint& hint, SourceId source, AttributeId attributes, PathFlags flags);
     /// The path of this source, the first one if it has several; nothing: it has none.
     [[nodiscard]] std::optional<Path> path_of(Slot slot, SourceId source) const noexcept;
     /// Another verdict about a path that the source announced before, stale or not: `flags` come from that path.
-    void put(const Key& key, SourceId source, AttributeId attributes, PathFlags flags);
+    void put(const Key& key, SourceId source, AttributeId attributes, PathFlags flags) {
+        put(key, prefetch(key), source, attributes, flags);
+    }
     /// The source does not have this path to the prefix any more.
-    void withdraw(const Key& key, SourceId source, std::uint32_t path_id = 0);
+    void withdraw(const Key& key, SourceId source, std::uint32_t path_id = 0) {
+        withdraw(key, prefetch(key), source, path_id);
+    }
+    void withdraw(const Key& key, const Hint& hint, SourceId source, std::uint32_t path_id);
     /// Start loading what announce() and withdraw() will need, one after the other (net/prefix_table.hpp).
-    [[gnu::always_inline]] void prefetch(const Key& key) const noexcept { table_.prefetch(key); }
-    [[gnu::always_inline]] Slot prefetch_entry(const Key& key) const noexcept { return table_.prefetch_entry(key); }
-    [[gnu::always_inline]] void prefetch_path(Slot guess) const noexcept {
-        if (guess != decltype(table_)::kNone) {
-            core_.attributes.prefetch(table_[guess].attributes);
+    [[gnu::always_inline]] Hint prefetch(const Key& key) const noexcept { return table_.prefetch(key); }
+    [[gnu::always_inline]] void prefetch_entry(Hint& hint) const noexcept { table_.prefetch_entry(hint); }
+    [[gnu::always_inline]] void prefetch_path(const Hint& hint) const noexcept {
+        if (hint.slot != net::PrefixTable<Entry>::kNone) {
+            core_.attributes.prefetch(table_[hint.slot].attributes);
         }
     }
+    [[gnu::always_inline]] void prefetch_slot(Slot slot) const noexcept { table_.prefetch_slot(slot); }
 
     /// Looks at the slots from `from` on, `count` at most: removes paths of lost sources and stale paths that nobody
     /// waits for any more, marks those kept for long, and logs prefixes with a path through a next hop that changed.
@@ -172,6 +182,7 @@ public:
     }
 
 private:
+    void put(const Key& key, const Hint& hint, SourceId source, AttributeId attributes, PathFlags flags);
     static constexpr std::size_t kAhead = 16;  ///< things whose memory is on its way while one is worked on
 
     void touch(Slot slot);

@@ -261,8 +261,8 @@ TEST_CASE("prefixes of an UPDATE become keys with clean host bits") {
     RibCore core;
     const LocRib<net::PrefixKey4> rib(core);
     std::string text;
-    each_key<net::PrefixKey4>(view, rib,
-                              [&](const net::PrefixKey4& key) { text += key.to_prefix().to_string() + " "; });
+    each_key<net::PrefixKey4>(
+        view, rib, [&](const net::PrefixKey4& key, const auto&) { text += key.to_prefix().to_string() + " "; });
     CHECK(text == "0.0.0.0/0 10.1.2.3/32 10.1.240.0/20 10.0.0.0/8 ");
 
     const Bytes six{45, 0x20, 0x01, 0x0d, 0xb8, 0x00, 0x0f};
