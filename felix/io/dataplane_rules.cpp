@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
@@ -26,6 +27,30 @@
 
 // Rules and the kernel: commits, what the kernel refuses, what others change.
 namespace manul::felix::io {
+
+namespace {
+
+constexpr std::int64_t kRepairPauseUs = 200'000;
+
+/// Too large to be heard by oneself, see NftMonitor::leave().
+bool is_large(const nft::Transaction& transaction) {
+    constexpr std::size_t kLarge = 5'000;
+    std::size_t objects = 0;
+    for (const nft::Command& command : transaction) {
+        if (const auto* fill = std::get_if<nft::FillChain>(&command)) {
+            objects += fill->chain->rules().size();
+        } else if (const auto* add = std::get_if<nft::AddElements>(&command)) {
+            objects += add->elements.size();
+        } else if (const auto* remove = std::get_if<nft::DeleteElements>(&command)) {
+            objects += remove->elements.size();
+        } else if (std::holds_alternative<nft::FlushSet>(command)) {
+            objects += kLarge;  // who knows
+        }
+    }
+    return objects >= kLarge;
+}
+
+}  // namespace
 
 std::int64_t Dataplane::now_us() {
     return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
@@ -50,7 +75,18 @@ nft::Attempt Dataplane::attempt(nft::Transaction& transaction) {
     using Outcome = nft::Attempt::Outcome;
     carry_counters(transaction);
     const std::int64_t before = now_us();
+    const bool deaf = is_large(transaction);
+    std::optional<std::uint32_t> heard_until;
+    if (deaf) {
+        if (const auto generation = nft_.generation()) {
+            heard_until = *generation;
+        }
+        nft_monitor_.leave();
+    }
     const CommitResult result = nft_.commit(transaction);
+    if (deaf) {
+        nft_monitor_.join();
+    }
     status_.last_commit_us = static_cast<std::uint64_t>(now_us() - before);
     status_.commit_us_total += status_.last_commit_us;
     if (result.outcome == CommitResult::Outcome::done) {
@@ -59,6 +95,11 @@ nft::Attempt Dataplane::attempt(nft::Transaction& transaction) {
         ++status_.commits;
         if (const auto generation = nft_.generation()) {
             generation_ = *generation;
+        }
+        if (deaf && generation_ != heard_until.value_or(0) + 1) {
+            // Somebody else committed as well, perhaps into our tables: the next look tells.
+            must_read_back_ = true;
+            retry_.after_us(kRepairPauseUs);
         }
         return {Outcome::done, std::nullopt, {}};
     }
@@ -214,9 +255,8 @@ void Dataplane::on_rules_changed() {
     log::emit(kForeignChange, who);
     must_read_back_ = true;
     // At once the first time; with somebody who keeps changing our tables, a few times a second.
-    constexpr std::int64_t kPauseUs = 200'000;
-    if (now_us() - repaired_us_ < kPauseUs) {
-        retry_.after_us(kPauseUs);
+    if (now_us() - repaired_us_ < kRepairPauseUs) {
+        retry_.after_us(kRepairPauseUs);
         return;
     }
     repaired_us_ = now_us();

@@ -410,6 +410,12 @@ Result<NftMonitor> NftMonitor::open() {
     return NftMonitor(std::move(fd));
 }
 
+void NftMonitor::listen(bool on) noexcept {
+    const int group = NFNLGRP_NFTABLES;
+    (void)::setsockopt(fd_.get(), SOL_NETLINK, on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP, &group,
+                       sizeof(group));
+}
+
 NftMonitor::Heard NftMonitor::take() {
     Heard heard;
     const auto self = static_cast<std::uint32_t>(::getpid());

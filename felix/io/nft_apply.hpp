@@ -105,8 +105,14 @@ public:
     /// Reads what is there, never blocks.
     [[nodiscard]] Heard take();
 
+    /// Does not listen until join(). For each object of a commit the kernel makes a message of its own while anybody
+    /// listens, and keeps them all until the commit is done: a million set elements are four gigabytes and 20 s.
+    void leave() noexcept { listen(false); }
+    void join() noexcept { listen(true); }
+
 private:
     explicit NftMonitor(UniqueFd fd);
+    void listen(bool on) noexcept;
 
     UniqueFd fd_;
     std::vector<std::uint8_t> buffer_;

@@ -164,6 +164,7 @@ private:
                             [&world, family](const SetId& id) { return world.has_prefixes(id, family); }};
         context.acceptance = place.acceptance;
         context.can_reject = place.can_reject;
+        context.sets_can_match = world.sets_can_match(family);
         std::vector<Rule> result;
         for (const felix::Rule& rule : rules) {
             std::ranges::move(render_rule(rule, context), std::back_inserter(result));

@@ -45,6 +45,7 @@ public:
         std::function<const Policy*(const PolicyId&)> policy;       ///< null when it is not there
         std::function<const Profile*(const std::string&)> profile;  ///< likewise
         std::function<bool(const SetId&, net::Family)> has_prefixes;
+        std::function<bool(net::Family)> sets_can_match;
     };
 
     void put(const Shared<HostEndpoint>& endpoint);

@@ -72,6 +72,7 @@ Output Renderer::apply(const Batch& batch) {
     }
     chains_of_list_ = {};
     class_of_list_ = {};
+    follow_families();
     render_dirty();
     drop_unused();
     Output output{std::exchange(changes_, {}), {}};

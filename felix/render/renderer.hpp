@@ -156,6 +156,7 @@ private:
     void drop_unused();
 
     // Rendering of what is dirty.
+    void follow_families();
     void mark_users_of(const SetId& id);
     void render_dirty();
     void render_policy(Direction direction, const PolicyId& id);
@@ -191,6 +192,7 @@ private:
     std::vector<IpPoolInfo> pools_;
     Tunnels tunnels_;
     Sets sets_;
+    std::array<bool, 2> sets_can_match_{};  ///< by family
     Groups groups_;
     HostChains host_;
     LimitChains limits_of_endpoints_;

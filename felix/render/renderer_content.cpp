@@ -87,6 +87,26 @@ void Renderer::render_dirty() {
     limits_of_endpoints_.render(changes_);
 }
 
+/// Where a family has neither pools nor members, rules that ask for a member match nothing and are left out: a cluster of
+/// one family pays for one. With pools they stand there in any case, so that the first member is one element and no rule.
+void Renderer::follow_families() {
+    for (const net::Family family : kFamilies) {
+        const bool can_match = sets_.has_members(family) ||
+                               std::ranges::any_of(pools_, [family](const IpPoolInfo& pool) {
+                                   return pool.cidr.family() == family;
+                               });
+        if (std::exchange(sets_can_match_[at(family)], can_match) == can_match) {
+            continue;
+        }
+        host_.touch_everything();
+        for (const Direction direction : kDirections) {
+            for (const auto& [id, state] : policies_) {
+                dirty_policies_[at(direction)].insert(id);
+            }
+        }
+    }
+}
+
 /// A policy has a chain in a family while a tier chain lists it, it has rules there, and none of them is a Pass.
 void Renderer::render_policy(Direction direction, const PolicyId& id) {
     const auto found = policies_.find(id);
@@ -169,6 +189,7 @@ std::vector<Rule> Renderer::rules_of(const std::vector<felix::Rule>& rules, net:
     RuleContext context{family, direction, &*config_,
                         [this, family](const SetId& id) { return sets_.has_prefixes(id, family); }};
     context.can_reject = can_reject(direction);
+    context.sets_can_match = sets_can_match_[at(family)];
     std::vector<Rule> result;
     for (const felix::Rule& rule : rules) {
         std::ranges::move(render_rule(rule, context), std::back_inserter(result));
@@ -292,7 +313,8 @@ void Renderer::render_host() {
             const auto found = profiles_.find(name);
             return found == profiles_.end() || !found->second.profile ? nullptr : &**found->second.profile;
         },
-        [this](const SetId& id, net::Family family) { return sets_.has_prefixes(id, family); }};
+        [this](const SetId& id, net::Family family) { return sets_.has_prefixes(id, family); },
+        [this](net::Family family) { return sets_can_match_[at(family)]; }};
     for (const HostChains::Change& change : host_.render(world)) {
         if (change.chain != nullptr) {
             put_chain(change.table, change.name, change.chain);

@@ -111,7 +111,7 @@ public:
         : rule_(rule), context_(context), ways_(rule.action == felix::Action::log) {}
 
     std::vector<Rule> render() {
-        if (!rule_.can_match(context_.family) || !add_protocol() || !add_icmp()) {
+        if (!rule_.can_match(context_.family) || asks_for_empty_set() || !add_protocol() || !add_icmp()) {
             return {};
         }
         add_ports(Side::destination, rule_.destination);
@@ -132,6 +132,13 @@ public:
     }
 
 private:
+    [[nodiscard]] bool asks_for_empty_set() const {
+        const auto asks = [](const EntityMatch& match) {
+            return !match.sets.empty() || (!match.named_ports.empty() && match.ports.empty());
+        };
+        return !context_.sets_can_match && (asks(rule_.source) || asks(rule_.destination));
+    }
+
     /// False: no packet of this family can match.
     bool add_protocol() {
         if (rule_.protocol) {

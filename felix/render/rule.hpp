@@ -33,6 +33,7 @@ struct RuleContext {
     /// Whether the set holds prefixes of the family beside single addresses.
     std::function<bool(const SetId&)> has_prefixes;
     Acceptance acceptance = Acceptance::marked;
+    bool sets_can_match = true;  ///< false: no set has a member of the family, so what asks for one matches nothing
     bool can_reject = true;  ///< the kernel rejects nothing at postrouting: packets are dropped there
 };
 

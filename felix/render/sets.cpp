@@ -64,6 +64,7 @@ bool Sets::change(const SetId& id, const SetMembers& added, const SetMembers& re
 bool Sets::change_family(const SetId& id, State& state, net::Family family, const FamilyMembers& added,
                          const FamilyMembers& removed, std::vector<Change>& out) {
     Content& content = state.of(family);
+    const bool was_empty = content.is_empty();
     const bool had_prefixes = !content.prefixes.empty();
     std::vector<ElementKey> gone = keys_of(removed);
     std::vector<ElementKey> come = keys_of(added);
@@ -74,6 +75,7 @@ bool Sets::change_family(const SetId& id, State& state, net::Family family, cons
         content.prefixes.erase(prefix);
     }
     content.prefixes.insert(added.prefixes.begin(), added.prefixes.end());
+    count_filled(family, was_empty, content.is_empty());
     std::vector<Element> before;
     if (!removed.prefixes.empty() || !added.prefixes.empty()) {
         before = std::exchange(content.ranges, ranges_of({content.prefixes.begin(), content.prefixes.end()}));
@@ -98,7 +100,20 @@ bool Sets::change_family(const SetId& id, State& state, net::Family family, cons
     return had_prefixes != !content.prefixes.empty();
 }
 
-void Sets::remove(const SetId& id) { sets_.erase(id); }
+void Sets::remove(const SetId& id) {
+    const auto found = sets_.find(id);
+    if (found != sets_.end()) {
+        for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+            count_filled(family, found->second.of(family).is_empty(), true);
+        }
+        sets_.erase(found);
+    }
+}
+
+void Sets::count_filled(net::Family family, bool was_empty, bool is_empty) noexcept {
+    std::size_t& filled = family == net::Family::v4 ? filled_v4_ : filled_v6_;
+    filled = filled + (was_empty ? 1U : 0U) - (is_empty ? 1U : 0U);
+}
 
 void Sets::acquire(const TableKey& table, const std::string& name, std::vector<Change>& out) {
     State& state = sets_[names::set_of(name)];

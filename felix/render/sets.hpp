@@ -20,6 +20,10 @@ class Sets {
 public:
     /// Whether the set holds prefixes of the family; if so, rules must look them up too.
     [[nodiscard]] bool has_prefixes(const SetId& id, net::Family family) const;
+    /// Whether any set holds anything of the family.
+    [[nodiscard]] bool has_members(net::Family family) const noexcept {
+        return (family == net::Family::v4 ? filled_v4_ : filled_v6_) != 0;
+    }
 
     /// Both return true when has_prefixes() changed: rules that use the set must be rendered again.
     bool add(const AddressSet& set, std::vector<Change>& out);
@@ -36,6 +40,8 @@ private:
         std::shared_ptr<Members> members = std::make_shared<Members>();  ///< all tables look at it
         std::set<net::Prefix> prefixes;
         std::vector<Element> ranges;  ///< of `prefixes`
+
+        [[nodiscard]] bool is_empty() const noexcept { return members->empty() && prefixes.empty(); }
     };
     struct State {
         Content v4;
@@ -47,10 +53,14 @@ private:
         [[nodiscard]] const Content& of(net::Family family) const { return family == net::Family::v4 ? v4 : v6; }
     };
 
-    static bool change_family(const SetId& id, State& state, net::Family family, const FamilyMembers& added,
+    void count_filled(net::Family family, bool was_empty, bool is_empty) noexcept;
+    bool change_family(const SetId& id, State& state, net::Family family, const FamilyMembers& added,
                               const FamilyMembers& removed, std::vector<Change>& out);
 
     std::unordered_map<SetId, State> sets_;
+    // Sets that hold something of the family.
+    std::size_t filled_v4_ = 0;
+    std::size_t filled_v6_ = 0;
 };
 
 }  // namespace manul::felix::render

@@ -1,9 +1,10 @@
-// felix from a write into the store to the kernel: `felix_bench [large] [node] [memory]`, both sizes when nothing is
-// named. Everything is felix's own but the store, which is the one in memory, so that no disk is measured. A change is
-// over when its rules, link groups and routes are in the kernel (the next packet is judged by them). Needs root; works
-// in network namespaces of its own.
+// felix from a write into the store to the kernel: `felix_bench [node] [large] [hot] [cold] [packets] [memory]
+// [--json FILE]`; everything when nothing is named. All is felix's own but the store, which is the one in memory, so
+// that no disk is measured. Needs root; works in network namespaces of its own.
 //
-// "bare" is the same ruleset sent once to an empty namespace: what the kernel alone takes for it.
+// A change is over when its rules, link groups and routes are in the kernel. "bare" is what the kernel alone takes for
+// the same nftables transaction, sent to a namespace that holds the same ruleset. "cold": 96 MiB of memory were walked
+// before the change. "packets" are changes that open the way between two real pods, until the first packet came through.
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,7 +15,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -30,14 +30,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "config/codec/json.hpp"
-#include "config/model/global_network_policy.hpp"
-#include "config/model/kubernetes.hpp"
-#include "config/model/network_policy.hpp"
-#include "config/model/network_set.hpp"
-#include "config/model/policy.hpp"
 #include "config/model/resource.hpp"
-#include "config/model/tier.hpp"
-#include "config/model/workload_endpoint.hpp"
 #include "config/store/memory.hpp"
 #include "config/store/store.hpp"
 #include "felix/calc/graph.hpp"
@@ -46,23 +39,18 @@
 #include "felix/io/nft_apply.hpp"
 #include "felix/nft/tracker.hpp"
 #include "felix/render/renderer.hpp"
-#include "net/ip.hpp"
 #include "net/netlink/netns.hpp"
-#include "net/prefix.hpp"
+#include "test/bench/felix_objects.hpp"
+#include "test/bench/felix_probe.hpp"
 
-namespace manul::felix {
+namespace manul::felix::bench {
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double milliseconds(Clock::duration spent) { return std::chrono::duration<double, std::milli>(spent).count(); }
-
-/// Of this process, the kernel's work for it included: on a busy machine the figure to compare.
-double cpu_ms() {
-    timespec spent{};
-    (void)::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
-    return static_cast<double>(spent.tv_sec) * 1e3 + static_cast<double>(spent.tv_nsec) / 1e6;
+double milliseconds(std::chrono::nanoseconds spent) {
+    return std::chrono::duration<double, std::milli>(spent).count();
 }
 
 std::size_t resident_bytes() {
@@ -75,117 +63,117 @@ std::size_t resident_bytes() {
 
 [[noreturn]] void fail(const std::string& what) {
     fmt::print(stderr, "{}\n", what);
-    std::exit(1);  // NOLINT(concurrency-mt-unsafe): one thread
+    std::exit(1);  // NOLINT(concurrency-mt-unsafe): nothing to clean up
 }
 
-struct Scale {
-    const char* name;
-    std::size_t endpoints;
-    std::size_t classes;
-    std::size_t policies;
-    std::size_t members;
-    std::size_t sets;
-    int rounds;
+// --- the report ------------------------------------------------------------------------------------------------------
+
+struct Options {
+    std::vector<std::string> wanted;
+    std::optional<std::string> json;
+
+    [[nodiscard]] bool any_of(std::initializer_list<std::string_view> names) const {
+        return std::ranges::any_of(names, [this](std::string_view name) { return wants(name); });
+    }
+    [[nodiscard]] bool wants(std::string_view name) const { return std::ranges::find(wanted, name) != wanted.end(); }
+    /// Of several choices none was named, or this one.
+    [[nodiscard]] bool includes(std::string_view name, std::initializer_list<std::string_view> choices) const {
+        return wants(name) || !any_of(choices);
+    }
 };
-constexpr Scale kLarge{"large", 10'000, 1'000, 10'000, 1'000'000, 500, 100};
-constexpr Scale kNode{"node", 250, 50, 2'000, 100'000, 100, 200};
 
-constexpr std::size_t kNamespaces = 10;
-
-std::string ns_name(std::size_t app) { return "ns" + std::to_string(app % kNamespaces); }
-
-model::ResourcePtr pod(std::size_t i, std::size_t app, const std::string& team = "none") {
-    auto out = std::make_shared<model::WorkloadEndpoint>();
-    out->metadata.ns = ns_name(app);
-    out->metadata.name = fmt::format("node1-k8s-pod{}-eth0", i);
-    out->metadata.labels = {{"app", fmt::format("app{}", app)},
-                            {"team", team},
-                            {"projectcalico.org/orchestrator", "k8s"},
-                            {"pod-template-hash", std::to_string(i * 7919)}};
-    out->spec.orchestrator = "k8s";
-    out->spec.node = "node1";
-    out->spec.pod = fmt::format("pod{}", i);
-    out->spec.endpoint = "eth0";
-    out->spec.container_id = fmt::format("c{}", i);
-    out->spec.interface_name = fmt::format("cali{}", i);
-    out->spec.profiles = {"kns." + ns_name(app)};
-    out->spec.ip_networks = {net::Prefix::host(net::Ip4(0x0a000000U + static_cast<std::uint32_t>(i) + 1))};
-    return out;
-}
-
-/// One direction, two rules with a port and a selector each.
-model::ResourcePtr policy(const Scale& scale, std::size_t i, std::size_t salt = 0, bool both = false) {
-    auto out = std::make_shared<model::NetworkPolicy>();
-    const std::size_t app = i % scale.classes;
-    out->metadata.ns = ns_name(app);
-    out->metadata.name = fmt::format("policy{}", i);
-    out->spec.selector = fmt::format("app == 'app{}'", app);
-    std::vector<model::Rule> rules;
-    for (std::size_t r = 0; r < 2; ++r) {
-        model::Rule rule;
-        rule.action = model::Action::allow;
-        rule.protocol = net::kTcp;
-        auto& peer = i % 2 == 0 || both ? rule.source : rule.destination;
-        peer.selector = fmt::format("set == 's{}'", (i * 2 + r) % scale.sets);
-        peer.namespace_selector = "global()";
-        rule.destination.ports = {
-            model::Port(*net::PortRange::make(static_cast<std::uint16_t>(1000 + (i * 7 + r + salt) % 60000),
-                                              static_cast<std::uint16_t>(1000 + (i * 7 + r + salt) % 60000)))};
-        rules.push_back(std::move(rule));
+class Report {
+public:
+    void heading() const {
+        fmt::print("{:<6} {:<52} {:<4} {:>8} {:>8}  {:>9} {:>9} {:>6} {:>7}\n", "size", "change (ms)", "", "p50", "p99",
+                   "bare p50", "bare p99", "ratio", "target");
     }
-    if (i % 2 == 0 || both) {
-        out->spec.types.push_back(model::PolicyType::ingress);
-        out->spec.ingress = rules;
+    void times(const Scale& scale, const std::string& what, bool cold, std::vector<double> ours,
+               std::vector<double> bare, double target) {
+        const double p50 = at(ours, 50);
+        const double p99 = at(ours, 99);
+        std::string beside = fmt::format("{:>9} {:>9} {:>6}", "-", "-", "-");
+        std::string json_beside;
+        if (!bare.empty()) {
+            const double bare_p50 = at(bare, 50);
+            const double bare_p99 = at(bare, 99);
+            beside = fmt::format("{:9.2f} {:9.2f} {:6.2f}", bare_p50, bare_p99, bare_p50 > 0 ? p50 / bare_p50 : 0);
+            json_beside = fmt::format(R"(,"bare_p50_ms":{:.3f},"bare_p99_ms":{:.3f})", bare_p50, bare_p99);
+        }
+        fmt::print("{:<6} {:<52} {:<4} {:8.2f} {:8.2f}  {} {:>7}{}\n", scale.name, what, cold ? "cold" : "hot", p50, p99,
+                   beside, target > 0 ? fmt::format("{:.0f}", target) : "-",
+                   target > 0 && p99 > target ? "  missed" : "");
+        (void)std::fflush(stdout);
+        add(fmt::format(R"({{"size":"{}","change":"{}","cache":"{}","p50_ms":{:.3f},"p99_ms":{:.3f}{},"target_ms":{}}})",
+                        scale.name, what, cold ? "cold" : "hot", p50, p99, json_beside, target));
     }
-    if (i % 2 == 1 || both) {
-        out->spec.types.push_back(model::PolicyType::egress);
-        out->spec.egress = rules;
+    void figure(std::string_view size, std::string_view what, double value, std::string_view unit, double target) {
+        fmt::print("{:<6} {:<52} {:>13.2f} {}{}\n", size, what, value, unit,
+                   target > 0 ? fmt::format(", target {:.2f}{}", target, value > target ? "  missed" : "") : "");
+        (void)std::fflush(stdout);
+        add(fmt::format(R"({{"size":"{}","figure":"{}","value":{:.3f},"unit":"{}","target":{}}})", size, what, value,
+                        unit, target));
     }
-    return out;
-}
-
-model::ResourcePtr all_endpoints_policy(const std::string& name, const std::string& tier, std::uint16_t port) {
-    auto out = std::make_shared<model::GlobalNetworkPolicy>();
-    out->metadata.name = tier + "." + name;
-    out->spec.tier = tier;
-    out->spec.selector = "has(app)";
-    out->spec.types = {model::PolicyType::ingress};
-    model::Rule rule;
-    rule.action = model::Action::deny;
-    rule.protocol = net::kTcp;
-    rule.destination.ports = {model::Port(*net::PortRange::make(port, port))};
-    out->spec.ingress = {rule};
-    return out;
-}
-
-model::ResourcePtr set_of(const Scale& scale, std::size_t i, std::size_t extra = 0) {
-    auto out = std::make_shared<model::GlobalNetworkSet>();
-    out->metadata.name = fmt::format("s{}", i);
-    out->metadata.labels = {{"set", fmt::format("s{}", i)}};
-    const std::size_t per_set = scale.members / scale.sets;
-    for (std::size_t n = 0; n < per_set + extra; ++n) {
-        out->spec.nets.push_back(
-            net::Prefix::host(net::Ip4(0x64000000U + static_cast<std::uint32_t>(i * (per_set + 8) + n))));
+    void write(const std::string& path) const {
+        std::ofstream file(path);
+        file << "[";
+        for (std::size_t i = 0; i < lines_.size(); ++i) {
+            file << (i == 0 ? "\n" : ",\n") << lines_[i];
+        }
+        file << "\n]\n";
     }
-    return out;
-}
 
-model::ResourcePtr tier(const std::string& name, double order) {
-    auto out = std::make_shared<model::Tier>();
-    out->metadata.name = name;
-    out->spec.order = order;
-    out->spec.default_action = model::TierDefaultAction::pass;
-    return out;
-}
+private:
+    static double at(std::vector<double>& list, std::size_t percent) {
+        std::ranges::sort(list);
+        return list[std::min(list.size() - 1, list.size() * percent / 100)];
+    }
+    void add(std::string line) { lines_.push_back(std::move(line)); }
 
-model::ResourcePtr name_space(const std::string& name, const std::string& team) {
-    auto out = std::make_shared<model::Namespace>();
-    out->metadata.name = name;
-    out->metadata.labels = {{"owner", team}};
-    return out;
-}
+    std::vector<std::string> lines_;
+};
 
-/// felix on a node with `scale.endpoints` workloads.
+// --- the node --------------------------------------------------------------------------------------------------------
+
+/// The rules alone, in a namespace of their own, programmed without anything around it.
+class Mirror {
+public:
+    Mirror() {
+        const auto scope = netlink::NetnsScope::create();
+        auto socket = io::NftSocket::open();
+        if (!scope || !socket) {
+            fail("no namespace");
+        }
+        socket_ = std::make_unique<io::NftSocket>(*std::move(socket));
+    }
+
+    /// Milliseconds of the commit alone.
+    double follow(const Batch& batch) {
+        for (const render::Change& change : renderer_.apply(batch).changes) {
+            tracker_.change(change);
+        }
+        renderer_.settle();
+        const nft::Transaction transaction = tracker_.plan(nft::Scope::everything);
+        if (transaction.empty()) {
+            return 0;
+        }
+        const auto begin = Clock::now();
+        const io::CommitResult result = socket_->commit(transaction);
+        const double spent = milliseconds(Clock::now() - begin);
+        if (result.outcome != io::CommitResult::Outcome::done) {
+            fail(result.problems.empty() ? "bare load failed" : result.problems.front());
+        }
+        tracker_.committed(transaction);
+        return spent;
+    }
+
+private:
+    std::unique_ptr<io::NftSocket> socket_;
+    render::Renderer renderer_;
+    nft::Tracker tracker_;
+};
+
+/// felix on a node with `scale.endpoints` workloads, in the namespace of the thread.
 class Bench {
 public:
     explicit Bench(const Scale& scale)
@@ -223,14 +211,9 @@ public:
         }
     }
 
-    void start() {
-        // A node has an address and a route; a namespace without any has no routing table either.
-        if (std::system(
-                "ip link set lo up && ip route add 192.0.2.0/24 dev lo && ip -6 route add 2001:db8::/64 dev lo") != 0) {
-            fail("the namespace cannot be set up");
-        }
+    /// Milliseconds from the first look at the kernel until it holds everything.
+    double start() {
         const auto begin = Clock::now();
-        const double cpu = cpu_ms();
         auto opened = io::Dataplane::open(io_, {.run_dir = run_dir_});
         if (!opened) {
             fail(opened.error().message);
@@ -243,96 +226,67 @@ public:
                                                      [this](const io::StoreChanges& changes) { on_changes(changes); });
         datastore_->start();
         while (!dataplane_->status().in_sync) {
-            io_.restart();
-            io_.poll();
+            poll();
         }
-        cold_ms_ = milliseconds(Clock::now() - begin);
-        cold_cpu_ms_ = cpu_ms() - cpu;
-        fmt::print(
-            "{:<6} {:<46} {:9.0f} ms  ({:.0f} ms CPU; calculation {:.0f} ms, rules {:.0f} ms, kernel {:.0f} ms)\n",
-            scale_.name, "cold start", cold_ms_, cold_cpu_ms_, calc_ms_, apply_ms_ - commit_ms(), commit_ms());
+        return milliseconds(Clock::now() - begin);
     }
 
-    /// The same rules by one bare commit.
-    void bare() {
-        const auto scope = netlink::NetnsScope::create();
-        auto socket = io::NftSocket::open();
-        if (!scope || !socket) {
-            fail("no namespace");
+    /// Works until the changes of the store that were made before are in the kernel.
+    void wait_for(std::size_t rounds) {
+        while (rounds_ < rounds) {
+            poll();
         }
-        render::Renderer renderer;
-        nft::Tracker tracker;
-        for (const render::Change& change : renderer.apply(first_batch_).changes) {
-            tracker.change(change);
+        if (dataplane_->status().commit_pending) {
+            fail("not committed: " + dataplane_->status().problems.front());
         }
-        first_batch_ = {};
-        const nft::Transaction transaction = tracker.plan(nft::Scope::everything);
-        const auto begin = Clock::now();
-        const io::CommitResult result = socket->commit(transaction);
-        const double ms = milliseconds(Clock::now() - begin);
-        if (result.outcome != io::CommitResult::Outcome::done) {
-            fail(result.problems.empty() ? "bare load failed" : result.problems.front());
-        }
-        fmt::print("{:<6} {:<46} {:9.0f} ms  ({} bytes); cold start / bare {:.2f}\n", scale_.name,
-                   "bare load of the same rules", ms, result.bytes, cold_ms_ / ms);
     }
-
-    void measure(const char* what, int rounds, const std::function<void(int)>& change) {
-        std::vector<double> times;
-        std::vector<double> calc;
-        std::vector<double> commits;
-        std::vector<double> cpu;
-        for (int round = 0; round < rounds; ++round) {
-            calc_ms_ = 0;
-            commits_us_ = 0;
-            const std::size_t before = rounds_;
-            const double cpu_before = cpu_ms();
-            const auto start = Clock::now();
-            change(round);
-            while (rounds_ == before) {
-                io_.restart();
-                io_.poll();
-            }
-            times.push_back(milliseconds(Clock::now() - start));
-            cpu.push_back(cpu_ms() - cpu_before);
-            calc.push_back(calc_ms_);
-            commits.push_back(commit_ms());
-            if (dataplane_->status().commit_pending) {
-                fail("not committed: " + dataplane_->status().problems.front());
-            }
-            io_.restart();
-            io_.poll();
-        }
-        const auto at = [](std::vector<double>& list, std::size_t percent) {
-            std::ranges::sort(list);
-            return list[std::min(list.size() - 1, list.size() * percent / 100)];
-        };
-        fmt::print(
-            "{:<6} {:<40} p50 {:7.2f} p99 {:7.2f} ms   CPU p50 {:6.2f} p99 {:6.2f}   calculation {:6.2f}   "
-            "kernel {:6.2f}\n",
-            scale_.name, what, at(times, 50), at(times, 99), at(cpu, 50), at(cpu, 99), at(calc, 50), at(commits, 50));
-        (void)std::fflush(stdout);
+    /// Until nothing is left to do.
+    void settle() {
+        poll();
+        poll();
     }
-
+    [[nodiscard]] std::size_t rounds() const { return rounds_; }
+    [[nodiscard]] Batch take_batch() { return std::exchange(batch_, {}); }
     [[nodiscard]] const Scale& scale() const { return scale_; }
+    [[nodiscard]] double calculation_ms() const { return calc_ms_; }
+    [[nodiscard]] double kernel_ms() const {
+        return static_cast<double>(dataplane_->status().commit_us_total) / 1e3;
+    }
 
 private:
+    void poll() {
+        io_.restart();
+        io_.poll();
+    }
+
     void fill() {
         write({tier("shared", 10), tier("late", 20)});
         std::vector<model::ResourcePtr> all;
         for (std::size_t i = 0; i < kNamespaces; ++i) {
             all.push_back(name_space(fmt::format("ns{}", i), "none"));
         }
-        all.push_back(all_endpoints_policy("base", "shared", 7));
+        all.push_back(policy_for_all("base", "shared", 7));
+        all.push_back(policy_by_source_team("team", "shared", "blue"));
+        all.push_back(policy_by_source_owner("owner", "shared", "blue"));
+        all.push_back(probe_pod("a", Probe::kClient, "client"));
+        all.push_back(probe_pod("b", Probe::kServer, "server"));
+        all.push_back(probe_policy(9, false));
+        all.push_back(probe_policy(9999, true));
         for (std::size_t i = 0; i < scale_.policies; ++i) {
             all.push_back(policy(scale_, i));
         }
+        if (scale_.policies > 0) {
+            for (std::size_t i = 0; i < kExtra; ++i) {
+                all.push_back(policy_of_both(scale_, i));
+                all.push_back(solo_policy(scale_, i));
+            }
+        }
         for (std::size_t i = 0; i < scale_.endpoints; ++i) {
-            all.push_back(pod(i, i % scale_.classes));
+            all.push_back(pod(i, i % scale_.classes, {}));
         }
         write(all);
         for (std::size_t i = 0; i < scale_.sets; ++i) {
-            write({set_of(scale_, i)});
+            write({network_set(scale_, i)});
         }
     }
 
@@ -341,19 +295,12 @@ private:
         for (const Event& event : changes.events) {
             graph_.handle(event);
         }
-        const Batch batch = graph_.flush();
-        const auto calculated = Clock::now();
-        calc_ms_ += milliseconds(calculated - start);
-        if (!dataplane_->status().in_sync) {
-            first_batch_ = batch;
-        }
-        const std::uint64_t commit_us_before = dataplane_->status().commit_us_total;
+        Batch batch = graph_.flush();
+        calc_ms_ += milliseconds(Clock::now() - start);
         dataplane_->apply(batch);
-        apply_ms_ += milliseconds(Clock::now() - calculated);
-        commits_us_ += dataplane_->status().commit_us_total - commit_us_before;
+        batch_ = std::move(batch);
         ++rounds_;
     }
-    [[nodiscard]] double commit_ms() const { return static_cast<double>(commits_us_) / 1e3; }
 
     Scale scale_;
     std::string run_dir_;
@@ -361,67 +308,247 @@ private:
     std::unique_ptr<store::Store> store_;
     boost::asio::io_context io_;
     Graph graph_;
-    Batch first_batch_;
+    Batch batch_;
     std::unique_ptr<io::Dataplane> dataplane_;
     std::unique_ptr<io::Datastore> datastore_;
     std::size_t rounds_ = 0;
     double calc_ms_ = 0;
-    double apply_ms_ = 0;
-    std::uint64_t commits_us_ = 0;
-    double cold_ms_ = 0;
-    double cold_cpu_ms_ = 0;
 };
 
-void measure_changes(const Scale& scale) {
+/// A node has an address, a route and an interface for each workload.
+void make_links(std::size_t count) {
+    const std::string script = fmt::format("/tmp/manul-felix-bench-{}.links", ::getpid());
+    {
+        std::ofstream file(script);
+        for (std::size_t i = 0; i < count; i += 2) {
+            file << fmt::format("link add {} type veth peer name {}\n", interface_name(i), interface_name(i + 1));
+        }
+        for (std::size_t i = 0; i < count + count % 2; ++i) {
+            file << fmt::format("link set {} up\n", interface_name(i));
+        }
+    }
+    const std::string commands =
+        "ip link set lo up && ip route add 192.0.2.0/24 dev lo && ip -6 route add 2001:db8::/64 dev lo && "
+        "sysctl -qw net.ipv6.conf.default.disable_ipv6=1 && ip -batch " +
+        script;
+    const int result = std::system(commands.c_str());  // NOLINT(concurrency-mt-unsafe): a benchmark
+    std::filesystem::remove(script);
+    if (result != 0) {
+        fail("the namespace cannot be set up");
+    }
+}
+
+// --- what is measured ------------------------------------------------------------------------------------------------
+
+class Measurement {
+public:
+    Measurement(Bench& bench, Mirror& mirror, Report& report) : bench_(bench), mirror_(mirror), report_(report) {}
+
+    /// `change` writes into the store and may give what undoes it, which is not measured.
+    using Change = std::function<std::function<void()>(std::size_t round)>;
+
+    void line(const std::string& what, bool cold, std::size_t rounds, double target, const Change& change) {
+        std::vector<double> ours;
+        std::vector<double> bare;
+        for (std::size_t round = 0; round < rounds; ++round) {
+            if (cold) {
+                walk_memory();
+            }
+            const std::size_t before = bench_.rounds();
+            const auto begin = Clock::now();
+            const auto undo = change(round);
+            bench_.wait_for(before + 1);
+            ours.push_back(milliseconds(Clock::now() - begin));
+            const Batch batch = bench_.take_batch();
+            if (cold) {
+                walk_memory();
+            }
+            bare.push_back(mirror_.follow(batch));
+            bench_.settle();
+            if (undo) {
+                const std::size_t done = bench_.rounds();
+                undo();
+                bench_.wait_for(done + 1);
+                (void)mirror_.follow(bench_.take_batch());
+                bench_.settle();
+            }
+        }
+        report_.times(bench_.scale(), what, cold, std::move(ours), std::move(bare), target);
+    }
+
+private:
+    void walk_memory() {
+        memory_.resize(std::size_t{96} << 20U);
+        for (std::size_t i = 0; i < memory_.size(); i += 64) {
+            memory_[i] = static_cast<char>(memory_[i] + 1);
+        }
+    }
+
+    Bench& bench_;
+    Mirror& mirror_;
+    Report& report_;
+    std::vector<char> memory_;
+};
+
+/// Milliseconds that the issue of each size allows at the 99th percentile.
+struct Targets {
+    double simple;  ///< a pod into a class, a label, a rule of one direction, a policy for all in a list that all share
+    double broad;   ///< a new class, a rule of both directions
+    double own_lists;
+};
+
+void measure_changes(Bench& bench, Mirror& mirror, Report& report, bool cold) {
+    const Scale& scale = bench.scale();
+    const bool large = scale.endpoints > 1000;
+    const Targets target = large ? Targets{5, 15, 50} : Targets{2, 2, 2};
+    const std::size_t rounds = static_cast<std::size_t>(cold ? scale.rounds / 2 : scale.rounds);
+    // Each pass of this function takes other rounds, so that no change is one already made.
+    const std::size_t salt = cold ? 100'000 : 0;
+    Measurement measure(bench, mirror, report);
+    const auto app_of = [&scale](std::size_t i) { return i % scale.classes; };
+    const auto home = [&](std::size_t i, const PodLabels& labels = {}) { return pod(i, app_of(i), labels); };
+    using Undo = std::function<void()>;
+
+    measure.line("pod into an existing class", cold, rounds, target.simple, [&](std::size_t round) -> Undo {
+        const model::ResourcePtr added = home(scale.endpoints + round);
+        bench.write({added});
+        return [&bench, added] { bench.write({}, {added->key()}); };
+    });
+    measure.line("pod into a new class", cold, rounds, target.broad, [&](std::size_t round) -> Undo {
+        const model::ResourcePtr added = home(scale.endpoints + round, {.solo = fmt::format("solo{}", round)});
+        bench.write({added});
+        return [&bench, added] { bench.write({}, {added->key()}); };
+    });
+    measure.line("label of a pod: into a set of a rule for all", cold, rounds, target.simple,
+                 [&](std::size_t round) -> Undo {
+                     bench.write({home(round, {.team = "blue"})});
+                     return [&bench, back = home(round)] { bench.write({back}); };
+                 });
+    measure.line("label of a pod: another class", cold, rounds, target.simple, [&](std::size_t round) -> Undo {
+        bench.write({pod(round, app_of(round + kNamespaces), {})});
+        return [&bench, back = home(round)] { bench.write({back}); };
+    });
+    {
+        // Each of these policies has its one pod.
+        std::vector<model::ResourcePtr> one_each;
+        for (std::size_t i = 0; i < rounds; ++i) {
+            one_each.push_back(home(i, {.solo = fmt::format("solo{}", i)}));
+        }
+        bench.write(one_each);
+        bench.settle();
+        (void)bench.take_batch();
+    }
+    measure.line("rule edited, policy of one class", cold, rounds, target.simple, [&](std::size_t round) -> Undo {
+        bench.write({policy(scale, round * 3 + 1, salt + 1)});
+        return {};
+    });
+    measure.line("rule edited, both directions", cold, rounds, target.broad, [&](std::size_t round) -> Undo {
+        bench.write({policy_of_both(scale, round, salt + 1)});
+        return {};
+    });
+    measure.line("rule edited, policy for all", cold, rounds, target.simple, [&](std::size_t round) -> Undo {
+        bench.write({policy_for_all("base", "shared", static_cast<std::uint16_t>((cold ? 1000 : 8) + round))});
+        return {};
+    });
+    measure.line(fmt::format("namespace of {} pods into a set of a rule", scale.endpoints / kNamespaces), cold,
+                 kNamespaces, target.simple, [&](std::size_t round) -> Undo {
+                     const std::string name = fmt::format("ns{}", round);
+                     bench.write({name_space(name, "blue")});
+                     return [&bench, back = name_space(name, "none")] { bench.write({back}); };
+                 });
+    const model::ResourcePtr owned = policy_for_owned("owned", "late", "red");
+    bench.write({owned});
+    measure.line(fmt::format("namespace of {} pods under a policy", scale.endpoints / kNamespaces), cold, kNamespaces,
+                 target.broad, [&](std::size_t round) -> Undo {
+                     const std::string name = fmt::format("ns{}", round);
+                     bench.write({name_space(name, "red")});
+                     return [&bench, back = name_space(name, "none")] { bench.write({back}); };
+                 });
+    const auto added = [&](const char* what, const char* tier_name, std::size_t times, double limit) {
+        measure.line(what, cold, times, limit, [&bench, tier_name](std::size_t /*round*/) -> Undo {
+            const model::ResourcePtr more = policy_for_all("more", tier_name, 9);
+            bench.write({more});
+            return [&bench, more] { bench.write({}, {more->key()}); };
+        });
+    };
+    const std::size_t few = large ? 20 : 100;
+    added("policy for all added, list shared by all", "shared", few, target.simple);
+    added("policy for all added, each class its own list", "default", few / 2, target.own_lists);
+    added("policy for all added, in a new tier", "late", few / 2, target.own_lists);
+}
+
+void measure_packets(Bench& bench, Mirror& mirror, Probe& probe, Report& report) {
+    const Scale& scale = bench.scale();
+    const double target = scale.endpoints > 1000 ? 5 : 2;
+    const std::size_t rounds = 50;
+    const auto line = [&](const std::string& what, std::uint16_t first_port, std::uint16_t step,
+                          const std::function<void(std::uint16_t)>& close,
+                          const std::function<void(std::uint16_t)>& open) {
+        std::vector<double> times;
+        for (std::size_t round = 0; round < rounds; ++round) {
+            const auto port = static_cast<std::uint16_t>(first_port + step * round);
+            std::size_t before = bench.rounds();
+            close(port);
+            bench.wait_for(before + 1);
+            (void)mirror.follow(bench.take_batch());
+            bench.settle();
+            probe.send_to(port);
+            before = bench.rounds();
+            const auto begin = Probe::now();
+            open(port);
+            bench.wait_for(before + 1);
+            const auto arrival = probe.first_arrival();
+            if (!arrival) {
+                fail(what + ": no packet came through");
+            }
+            times.push_back(milliseconds(*arrival - begin));
+            (void)mirror.follow(bench.take_batch());
+            bench.settle();
+        }
+        report.times(scale, what, false, std::move(times), {}, target);
+    };
+    line(
+        "first packet: rule edited", 20000, 1, [&](std::uint16_t /*port*/) { bench.write({probe_policy(9, false)}); },
+        [&](std::uint16_t port) { bench.write({probe_policy(port, false)}); });
+    line(
+        "first packet: label of the sender", 9999, 0,
+        [&](std::uint16_t /*port*/) { bench.write({probe_pod("a", Probe::kClient, "client", "no")}); },
+        [&](std::uint16_t /*port*/) { bench.write({probe_pod("a", Probe::kClient, "client", "yes")}); });
+    const model::ResourcePtr server = probe_pod("b", Probe::kServer, "server");
+    line(
+        "first packet: pod added", 9999, 0, [&](std::uint16_t /*port*/) { bench.write({}, {server->key()}); },
+        [&](std::uint16_t /*port*/) { bench.write({server}); });
+}
+
+void measure(const Scale& scale, const Options& options, Report& report) {
     const auto scope = netlink::NetnsScope::create();
     if (!scope) {
         fail(scope.error().message);
     }
+    make_links(scale.endpoints + kExtra);
+    Probe probe;
     Bench bench(scale);
-    bench.start();
-    bench.bare();
-    const int rounds = scale.rounds;
-    const auto number = [](int round) { return static_cast<std::size_t>(round); };
-    bench.measure("pod into an existing class", rounds, [&](int round) {
-        const std::size_t i = scale.endpoints + number(round);
-        bench.write({pod(i, i % scale.classes)});
-    });
-    bench.measure("pod removed", rounds, [&](int round) {
-        const std::size_t i = scale.endpoints + number(round);
-        bench.write({}, {pod(i, i % scale.classes)->key()});
-    });
-    bench.measure("label of a pod, in no policy", rounds,
-                  [&](int round) { bench.write({pod(number(round), number(round) % scale.classes, "blue")}); });
-    bench.measure("label of a pod: another class", rounds, [&](int round) {
-        bench.write({pod(number(round), (number(round) + kNamespaces) % scale.classes, "blue")});
-    });
-    bench.measure("member of a set added", rounds, [&](int round) {
-        bench.write({set_of(scale, number(round) % scale.sets, 1 + number(round) / scale.sets)});
-    });
-    bench.measure("rule edited, one direction", rounds,
-                  [&](int round) { bench.write({policy(scale, number(round) * 3 + 1, 1)}); });
-    bench.measure("policy to both directions", rounds,
-                  [&](int round) { bench.write({policy(scale, number(round) * 3 + 1, 2, true)}); });
-    bench.measure("rule edited in a policy for all", rounds, [&](int round) {
-        bench.write({all_endpoints_policy("base", "shared", static_cast<std::uint16_t>(8 + round))});
-    });
-    bench.measure("new class (a policy for one pod)", rounds, [&](int round) {
-        auto own = std::make_shared<model::NetworkPolicy>(
-            *model::as<model::NetworkPolicy>(*policy(scale, number(round) % scale.classes)));
-        own->metadata.name = fmt::format("own{}", round);
-        own->spec.selector = fmt::format("pod-template-hash == '{}'", number(round) * 7919);
-        bench.write({own});
-    });
-    bench.measure("policy for all added, shared tier", std::min(rounds, 20),
-                  [&](int round) { bench.write({all_endpoints_policy(fmt::format("more{}", round), "shared", 9)}); });
-    bench.measure("policy for all added, new tier", 1,
-                  [&](int /*round*/) { bench.write({all_endpoints_policy("first", "late", 9)}); });
-    auto by_owner = std::make_shared<model::GlobalNetworkPolicy>(
-        *model::as<model::GlobalNetworkPolicy>(*all_endpoints_policy("owned", "shared", 10)));
-    by_owner->spec.ingress.front().source.namespace_selector = "owner == 'blue'";
-    bench.measure("policy for all with a namespace selector", 1, [&](int /*round*/) { bench.write({by_owner}); });
-    bench.measure("label of a namespace", kNamespaces,
-                  [&](int round) { bench.write({name_space(fmt::format("ns{}", round), "blue")}); });
+    const std::size_t before = resident_bytes();
+    const double cold_ms = bench.start();
+    const double used = static_cast<double>(resident_bytes() - before);
+    Mirror mirror;
+    const double bare_ms = mirror.follow(bench.take_batch());
+    report.figure(scale.name, "cold start", cold_ms, "ms", 0);
+    report.figure(scale.name, "  of it calculation", bench.calculation_ms(), "ms", 0);
+    report.figure(scale.name, "  of it kernel", bench.kernel_ms(), "ms", 0);
+    report.figure(scale.name, "bare load of the same rules", bare_ms, "ms", 0);
+    report.figure(scale.name, "cold start / bare load", cold_ms / bare_ms, "", 1.5);
+    report.figure(scale.name, "resident memory added by the start", used / 1e6, "MB", 0);
+    report.heading();
+    if (options.includes("hot", {"hot", "cold", "packets"})) {
+        measure_changes(bench, mirror, report, false);
+    }
+    if (options.includes("packets", {"hot", "cold", "packets"})) {
+        measure_packets(bench, mirror, probe, report);
+    }
+    if (options.includes("cold", {"hot", "cold", "packets"})) {
+        measure_changes(bench, mirror, report, true);
+    }
 }
 
 /// Resident memory of felix for a scale, in a process of its own.
@@ -448,13 +575,13 @@ std::size_t memory_of(const Scale& scale) {
     return used;
 }
 
-void measure_memory() {
-    Scale base{"memory", 10, 10, 0, 0, 1, 0};
+void measure_memory(Report& report) {
+    const Scale base{"memory", 10, 10, 0, 0, 1, 0};
     const std::size_t nothing = memory_of(base);
     const auto per = [&](const char* what, const Scale& scale, std::size_t without, std::size_t count) {
         const std::size_t used = memory_of(scale);
-        fmt::print("memory {:<46} {:9.0f} bytes\n", what,
-                   (static_cast<double>(used) - static_cast<double>(without)) / static_cast<double>(count));
+        report.figure("memory", what, (static_cast<double>(used) - static_cast<double>(without)) / static_cast<double>(count),
+                      "bytes", 0);
         return used;
     };
     Scale endpoints = base;
@@ -464,30 +591,45 @@ void measure_memory() {
     Scale policies = endpoints;
     policies.policies = 10'000;
     policies.sets = 500;
-    const std::size_t with_policies = per("a policy of two rules", policies, with_endpoints, 10'000);
+    const std::size_t with_policies = per("a policy of two rules", policies, with_endpoints, 10'000 + 2 * kExtra);
     Scale members = policies;
     members.members = 500'000;
     (void)per("a member", members, with_policies, 500'000);
 }
 
+Options parse(int count, char** words) {
+    Options options;
+    for (int i = 1; i < count; ++i) {
+        const std::string word = words[i];
+        if (word == "--json" && i + 1 < count) {
+            options.json = words[++i];
+        } else {
+            options.wanted.push_back(word);
+        }
+    }
+    return options;
+}
+
+void run(const Options& options) {
+    Report report;
+    for (const Scale& scale : {kNode, kLarge}) {
+        if (options.includes(scale.name, {"node", "large", "memory"})) {
+            measure(scale, options, report);
+        }
+    }
+    if (options.includes("memory", {"node", "large", "memory"})) {
+        measure_memory(report);
+    }
+    if (options.json) {
+        report.write(*options.json);
+    }
+}
+
 }  // namespace
 
-}  // namespace manul::felix
+}  // namespace manul::felix::bench
 
-int main(int count, char** names) {
-    using namespace manul::felix;
-    const std::vector<std::string_view> wanted(names + 1, names + count);
-    const auto is_wanted = [&](std::string_view name) {
-        return wanted.empty() || std::ranges::find(wanted, name) != wanted.end();
-    };
-    if (is_wanted("node")) {
-        measure_changes(kNode);
-    }
-    if (is_wanted("large")) {
-        measure_changes(kLarge);
-    }
-    if (is_wanted("memory")) {
-        measure_memory();
-    }
+int main(int count, char** words) {
+    manul::felix::bench::run(manul::felix::bench::parse(count, words));
     return 0;
 }
