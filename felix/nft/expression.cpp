@@ -311,6 +311,11 @@ private:
         meta(NFT_META_IIF);
         compare(false, host_bytes(std::uint32_t{0}));
     }
+    void add(const render::MatchWorkloadGroup& match) {
+        meta(match.way == render::MatchInterface::Way::in ? NFT_META_IIFGROUP : NFT_META_OIFGROUP);
+        mask(host_bytes(render::kGroupMask));
+        compare(match.negated, host_bytes(render::kOurGroups));
+    }
     void add(const render::MatchLocalDestination& /*match*/) {
         constexpr std::uint32_t kLocal = 2;  // RTN_LOCAL
         fib(NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR);

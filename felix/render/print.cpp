@@ -216,6 +216,10 @@ private:
     void add(const MatchCtStatus& match, bool /*implied*/) { put(fmt::format("ct status {:#x}", match.bits)); }
     void add(const MatchCtLabel& match, bool /*implied*/) { put(fmt::format("ct label {}", match.bit)); }
     void add(const MatchFromNode& /*match*/, bool /*implied*/) { put("meta iif 0"); }
+    void add(const MatchWorkloadGroup& match, bool /*implied*/) {
+        put(fmt::format("{} & {:#010x} {} {:#010x}", match.way == MatchInterface::Way::in ? "iifgroup" : "oifgroup",
+                        kGroupMask, match.negated ? "!=" : "==", kOurGroups));
+    }
     void add(const MatchLocalDestination& /*match*/, bool /*implied*/) { put("fib daddr type local"); }
     void add(const MatchSpoofed& /*match*/, bool /*implied*/) { put("fib saddr . iif oif missing"); }
 

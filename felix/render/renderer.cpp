@@ -75,6 +75,7 @@ Output Renderer::apply(const Batch& batch) {
     follow_families();
     render_dirty();
     drop_unused();
+    render_tiers();  // a policy that only one list has now stands in that
     Output output{std::exchange(changes_, {}), {}};
     for (const std::string& interface : std::exchange(touched_interfaces_, {})) {
         output.links.push_back({interface, group_of(interface)});
@@ -340,8 +341,11 @@ void Renderer::edit_tier(Direction direction, const std::string& chain, const Ti
         }
     }
     for (const PolicyId& policy : after) {
-        if (!before.contains(policy)) {
+        const bool is_new = !before.contains(policy);
+        if (is_new) {
             policies_[policy].users[at(direction)].insert(chain);
+        }
+        if (is_new || is_short(state.value) != is_short(now)) {
             dirty_policies_[at(direction)].insert(policy);
         }
     }
@@ -407,7 +411,7 @@ std::string Renderer::acquire_class(Direction direction, const Endpoint& endpoin
             tier->second.identity = names::tier_identity(tier->second.value);
             tier_names_[at(direction)].emplace(tier->second.identity, tiers[i]);
             for (const PolicyId& policy : tier->second.value.policies) {
-                if (policies_[policy].users[at(direction)].empty()) {
+                if (policies_[policy].users[at(direction)].size() < 2) {  // it may stand in the list of its only user
                     dirty_policies_[at(direction)].insert(policy);
                 }
                 policies_[policy].users[at(direction)].insert(tiers[i]);

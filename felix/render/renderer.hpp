@@ -165,6 +165,9 @@ private:
     void render_class(Direction direction, const std::string& chain);
     void change_ranges(const TableKey& table, std::string_view set, const std::vector<Element>& before,
                        const std::vector<Element>& now);
+    void render_tiers();
+    [[nodiscard]] bool stands_alone(Direction direction, const PolicyState& state) const;
+    [[nodiscard]] bool is_short(const TierPolicies& tier) const;
     void render_skeleton();
     void leave_own_traffic(net::Family family);
     void render_spoofing();

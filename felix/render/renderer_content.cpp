@@ -32,8 +32,6 @@ namespace {
 
 constexpr std::array kDirections{Direction::ingress, Direction::egress};
 constexpr std::array kFamilies{net::Family::v4, net::Family::v6};
-constexpr std::uint8_t kUdp = 17;
-constexpr std::uint8_t kIpInIp = 4;
 
 std::size_t at(Direction direction) { return static_cast<std::size_t>(direction); }
 std::size_t at(net::Family family) { return family == net::Family::v4 ? 0 : 1; }
@@ -87,6 +85,14 @@ void Renderer::render_dirty() {
     limits_of_endpoints_.render(changes_);
 }
 
+void Renderer::render_tiers() {
+    for (const Direction direction : kDirections) {
+        for (const std::string& chain : std::exchange(dirty_tiers_[at(direction)], {})) {
+            render_tier(direction, chain);
+        }
+    }
+}
+
 /// Where a family has neither pools nor members, rules that ask for a member match nothing and are left out: a cluster of
 /// one family pays for one. With pools they stand there in any case, so that the first member is one element and no rule.
 void Renderer::follow_families() {
@@ -107,7 +113,18 @@ void Renderer::follow_families() {
     }
 }
 
-/// A policy has a chain in a family while a tier chain lists it, it has rules there, and none of them is a Pass.
+/// One short list alone has the policy: its few rules stand in the tier's chain, where a packet meets them without a
+/// jump and the kernel validates no chain for them.
+bool Renderer::stands_alone(Direction direction, const PolicyState& state) const {
+    const std::set<std::string>& users = state.users[at(direction)];
+    return users.size() == 1 && is_short(tiers_[at(direction)].at(*users.begin()).value) &&
+           (*state.policy)->rules(direction).size() <= limits_.port_rules;
+}
+
+bool Renderer::is_short(const TierPolicies& tier) const { return tier.policies.size() <= limits_.entries; }
+
+/// A policy has a chain in a family while a tier chain lists it, it has rules there, and they do not stand in the tier's
+/// chain itself.
 void Renderer::render_policy(Direction direction, const PolicyId& id) {
     const auto found = policies_.find(id);
     if (found == policies_.end()) {
@@ -115,7 +132,7 @@ void Renderer::render_policy(Direction direction, const PolicyId& id) {
     }
     PolicyState& state = found->second;
     const bool used = state.policy && !state.users[at(direction)].empty();
-    const bool inlined = used && has_pass(**state.policy, direction);
+    const bool inlined = used && (has_pass(**state.policy, direction) || stands_alone(direction, state));
     bool tiers_change = inlined || state.inlined[at(direction)];
     state.inlined[at(direction)] = inlined;
     const std::string name = names::policy_chain(id);
@@ -201,13 +218,18 @@ Dispatched Renderer::tier_list(const std::string& chain, const TierPolicies& tie
                                Direction direction) const {
     std::vector<ListEntry> entries;
     std::deque<Reach> own_reach;  // entries point into it
+    DispatchLimits limits = limits_;
     for (const PolicyId& id : tier.policies) {
         const auto state = policies_.find(id);
         if (state == policies_.end() || !state->second.policy) {
             continue;
         }
         if (state->second.inlined[at(direction)]) {
-            for (Rule& rule : rules_of((*state->second.policy)->rules(direction), family, direction)) {
+            std::vector<Rule> rules = rules_of((*state->second.policy)->rules(direction), family, direction);
+            if (!has_pass(**state->second.policy, direction) && !rules.empty()) {
+                limits.entries += rules.size() - 1;  // it counts as one entry
+            }
+            for (Rule& rule : rules) {
                 own_reach.push_back(Reach::of(rule));
                 entries.push_back({&own_reach.back(), {}, std::move(rule)});
             }
@@ -221,7 +243,7 @@ Dispatched Renderer::tier_list(const std::string& chain, const TierPolicies& tie
         append_denial(end, {}, denial(direction, tier.deny_action), tier_end_id(tier.tier, direction), direction,
                       *config_);
     }
-    return dispatch_tier(chain, entries, end, limits_);
+    return dispatch_tier(chain, entries, end, limits);
 }
 
 /// Ingress chains that are reached from postrouting as well must not reject: the kernel refuses that.
@@ -235,20 +257,6 @@ DenyAction Renderer::denial(Direction direction, std::optional<DenyAction> own) 
 
 std::vector<Rule> Renderer::class_rules(const ClassState& state, net::Family family, Direction direction) const {
     std::vector<Rule> rules;
-    if (config_->drop_invalid_state) {
-        append_denial(rules, {MatchCtState{kCtInvalid}}, DenyAction::drop, invalid_state_id(), direction, *config_);
-    }
-    // A pod that makes tunnels of its own could send into other nodes' pods past all policy.
-    if (direction == Direction::egress && !config_->allow_vxlan_from_workloads) {
-        const auto port = net::PortRange::make(config_->vxlan_port, config_->vxlan_port);
-        if (port) {
-            append_denial(rules, {MatchProtocol{kUdp}, MatchPort{Side::destination, {*port}}}, DenyAction::drop,
-                          workload_tunnel_id(), direction, *config_);
-        }
-    }
-    if (direction == Direction::egress && !config_->allow_ipip_from_workloads) {
-        append_denial(rules, {MatchProtocol{kIpInIp}}, DenyAction::drop, workload_tunnel_id(), direction, *config_);
-    }
     for (const std::string& tier : state.tiers) {
         rules.push_back({{}, {jump(tier)}});
     }

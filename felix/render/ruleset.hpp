@@ -150,6 +150,16 @@ struct MatchFromNode {
     bool operator==(const MatchFromNode&) const = default;
 };
 
+/// The interface is (negated: is not) in one of the groups that stand for classes of workloads, or on its way out.
+struct MatchWorkloadGroup {
+    MatchInterface::Way way;
+    bool negated = false;
+    bool operator==(const MatchWorkloadGroup&) const = default;
+};
+/// Groups of one value under this mask are ours.
+inline constexpr std::uint32_t kGroupMask = 0xff000000;
+inline constexpr std::uint32_t kOurGroups = 0x6d000000;
+
 /// The destination is one of the node's own addresses.
 struct MatchLocalDestination {
     bool operator==(const MatchLocalDestination&) const = default;
@@ -161,7 +171,8 @@ struct MatchSpoofed {
 
 using Match =
     std::variant<MatchAddress, MatchProtocol, MatchPort, MatchIcmp, MatchIcmpTypes, MatchInterface, MatchSet,
-                 MatchCtState, MatchCtStatus, MatchCtLabel, MatchFromNode, MatchLocalDestination, MatchSpoofed>;
+                 MatchCtState, MatchCtStatus, MatchCtLabel, MatchFromNode, MatchWorkloadGroup, MatchLocalDestination,
+                 MatchSpoofed>;
 
 // --- actions --------------------------------------------------------------------------------------------------------
 

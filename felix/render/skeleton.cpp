@@ -12,6 +12,7 @@
 #include "felix/render/rule.hpp"
 #include "felix/render/ruleset.hpp"
 #include "net/ip.hpp"
+#include "net/port_range.hpp"
 #include "net/prefix.hpp"
 
 namespace manul::felix::render {
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::uint8_t kIcmpv6 = 58;
 constexpr std::uint8_t kUdp = 17;
+constexpr std::uint8_t kIpInIp = 4;
 // RFC 2710, 4861, 3810: what a node and its links need of each other. They are not tracked as connections.
 constexpr std::uint8_t kMldQuery = 130;
 constexpr std::uint8_t kMldReport = 131;
@@ -35,12 +37,40 @@ constexpr std::int32_t kAfterDnat = -90;
 constexpr std::int32_t kFilter = 0;
 constexpr std::int32_t kBeforeMasquerading = -150;
 
-/// One closing rule for each prefix of workload interface names.
-void close_unknown(std::vector<Rule>& rules, MatchInterface::Way way, const Config& config) {
+/// Where interfaces without a class go: a closing rule for each prefix of workload interface names.
+constexpr const char* kOutside = "outside";
+
+NamedChain outside(net::Family family, const Config& config, TableId table) {
+    const bool in = table == TableId::egress;
+    std::vector<Rule> rules;
     for (const std::string& prefix : config.interface_prefixes) {
-        append_denial(rules, {workload(way, prefix)}, DenyAction::drop, unknown_interface_id(),
-                      way == MatchInterface::Way::in ? Direction::egress : Direction::ingress, config);
+        append_denial(rules, {workload(in ? MatchInterface::Way::in : MatchInterface::Way::out, prefix)},
+                      DenyAction::drop, unknown_interface_id(), in ? Direction::egress : Direction::ingress, config);
     }
+    return {table, kOutside, Chain::make(family, std::move(rules))};
+}
+
+/// The class of the interface judges; what holds for workloads of all classes stands before it, once.
+void append_classes(std::vector<Rule>& rules, MatchInterface::Way way, const Config& config) {
+    const bool in = way == MatchInterface::Way::in;
+    const Direction direction = in ? Direction::egress : Direction::ingress;
+    rules.push_back({{MatchWorkloadGroup{way, true}}, {go_to(kOutside)}});
+    if (config.drop_invalid_state) {
+        append_denial(rules, {MatchCtState{kCtInvalid}}, DenyAction::drop, invalid_state_id(), direction, config);
+    }
+    // A pod that makes tunnels of its own could send into other nodes' pods past all policy.
+    if (in && !config.allow_vxlan_from_workloads) {
+        const auto port = net::PortRange::make(config.vxlan_port, config.vxlan_port);
+        if (port) {
+            append_denial(rules, {MatchProtocol{kUdp}, MatchPort{Side::destination, {*port}}}, DenyAction::drop,
+                          workload_tunnel_id(), direction, config);
+        }
+    }
+    if (in && !config.allow_ipip_from_workloads) {
+        append_denial(rules, {MatchProtocol{kIpInIp}}, DenyAction::drop, workload_tunnel_id(), direction, config);
+    }
+    rules.push_back({{}, {LookupVerdict{{in ? Field::in_group : Field::out_group}, std::string(names::kClassMap)}}});
+    rules.push_back({{}, {go_to(kOutside)}});
 }
 
 NamedChain egress_hook(net::Family family, const Config& config) {
@@ -53,8 +83,7 @@ NamedChain egress_hook(net::Family family, const Config& config) {
         rules.push_back({{icmp, MatchIcmpTypes{types}, MatchAddress{Side::destination, on_link}}, {accept()}});
         rules.push_back({{icmp, MatchIcmpTypes{types}, MatchLocalDestination{}}, {accept()}});
     }
-    rules.push_back({{}, {LookupVerdict{{Field::in_group}, std::string(names::kClassMap)}}});
-    close_unknown(rules, MatchInterface::Way::in, config);
+    append_classes(rules, MatchInterface::Way::in, config);
     return {TableId::egress, "pre_hook",
             Chain::make(family, std::move(rules), Hook{Hook::Type::filter, Hook::Point::prerouting, kAfterDnat})};
 }
@@ -75,8 +104,7 @@ NamedChain own_traffic_hook(net::Family family, const Config& config, Hook::Poin
             const std::vector<std::uint8_t> neighbours{kNeighbourSolicitation, kNeighbourAdvertisement};
             rules.push_back({{MatchProtocol{kIcmpv6}, MatchIcmpTypes{neighbours}}, {accept()}});
         }
-        rules.push_back({{}, {LookupVerdict{{Field::out_group}, std::string(names::kClassMap)}}});
-        close_unknown(rules, MatchInterface::Way::out, config);
+        append_classes(rules, MatchInterface::Way::out, config);
     }
     return {
         TableId::ingress, output ? "out_hook" : "post_hook",
@@ -85,8 +113,7 @@ NamedChain own_traffic_hook(net::Family family, const Config& config, Hook::Poin
 
 NamedChain ingress_hook(net::Family family, const Config& config) {
     std::vector<Rule> rules{established()};
-    rules.push_back({{}, {LookupVerdict{{Field::out_group}, std::string(names::kClassMap)}}});
-    close_unknown(rules, MatchInterface::Way::out, config);
+    append_classes(rules, MatchInterface::Way::out, config);
     return {TableId::ingress, "fwd_hook",
             Chain::make(family, std::move(rules), Hook{Hook::Type::filter, Hook::Point::forward, kFilter})};
 }
@@ -98,7 +125,6 @@ Rule established() { return {{MatchCtState{kCtEstablished | kCtRelated}}, {accep
 MatchInterface workload(MatchInterface::Way way, const std::string& prefix) { return {way, prefix, true}; }
 
 std::vector<std::vector<Match>> tunnel_packets(net::Family family, const Config& config, const Tunnels& tunnels) {
-    constexpr std::uint8_t kIpInIp = 4;
     std::vector<std::vector<Match>> kinds;
     const auto add_udp = [&kinds](std::uint16_t port) {
         kinds.push_back({MatchProtocol{kUdp}, MatchPort{Side::destination, {*net::PortRange::make(port, port)}}});
@@ -169,7 +195,8 @@ std::vector<NamedSet> skeleton_sets() {
 }
 
 std::vector<NamedChain> skeleton_chains(net::Family family, const Config& config) {
-    std::vector<NamedChain> chains{egress_hook(family, config), ingress_hook(family, config)};
+    std::vector<NamedChain> chains{outside(family, config, TableId::egress), outside(family, config, TableId::ingress),
+                                   egress_hook(family, config), ingress_hook(family, config)};
     if (config.host_to_workload_policy) {
         chains.push_back(own_traffic_hook(family, config, Hook::Point::output));
         chains.push_back(own_traffic_hook(family, config, Hook::Point::postrouting));
