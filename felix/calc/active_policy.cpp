@@ -1,8 +1,10 @@
 #include "felix/calc/active_policy.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -85,13 +87,16 @@ void ActivePolicies::select(PolicyRecord& record, std::optional<model::Selector>
     if (record.selector) {
         index_.remove_selector(record.selector_id, changes);
         apply(changes);
-        by_selector_.erase(record.selector_id);
+        by_selector_[record.selector_id.value()] = nullptr;
         changes.clear();
     }
     record.selector = std::move(selector);
     if (record.selector) {
         record.selector_id = index_.add_selector(*record.selector, changes);
-        by_selector_[record.selector_id] = &record;
+        if (record.selector_id.value() >= by_selector_.size()) {
+            by_selector_.resize(std::size_t{record.selector_id.value()} + 1);
+        }
+        by_selector_[record.selector_id.value()] = &record;
         apply(changes);
     }
 }
@@ -109,9 +114,12 @@ void ActivePolicies::remove_tier(const std::string& name) {
 }
 
 void ActivePolicies::touch_tier(const std::string& name) {
+    classes_.touch_everything();
+    for (const ItemId host : hosts_) {
+        dirty_endpoints_.insert(*endpoint_keys_[host.value()]);
+    }
     for (const auto& [id, record] : policies_) {
         if (record.place.tier == name) {
-            touch_endpoints(record);
             dirty_policies_.insert(id);  // its deny action may come from the tier
         }
     }
@@ -127,6 +135,10 @@ void ActivePolicies::put_endpoint(const model::Key& key, const Identity& identit
             endpoint_keys_.resize(std::size_t{item.value()} + 1);
         }
         endpoint_keys_[item.value()] = key;
+        if (key.kind == model::Kind::host_endpoint) {
+            hosts_.insert(item);
+        }
+        note(item);
     } else {
         index_.update_item(found->second, identity.labels, identity.parents, changes);
     }
@@ -142,6 +154,8 @@ void ActivePolicies::remove_endpoint(const model::Key& key) {
     MatchChanges changes;
     index_.remove_item(found->second, changes);
     apply(changes);
+    classes_.remove(found->second);
+    hosts_.erase(found->second);
     endpoint_keys_[found->second.value()].reset();
     endpoints_.erase(found);
     dirty_endpoints_.insert(key);
@@ -155,23 +169,35 @@ void ActivePolicies::set_parent_labels(const std::string& parent, const model::S
 
 void ActivePolicies::apply(const MatchChanges& changes) {
     for (const MatchChange& change : changes) {
-        PolicyRecord& record = *by_selector_.at(change.selector);
+        PolicyRecord& record = *by_selector_[change.selector.value()];
         const bool was_active = record.is_active();
-        if (change.started) {
-            record.endpoints.insert(change.item);
-        } else {
-            record.endpoints.erase(change.item);
-        }
+        record.endpoints = change.started ? record.endpoints + 1 : record.endpoints - 1;
         if (record.is_active() != was_active) {
             dirty_policies_.insert(record.place.id);
         }
-        dirty_endpoints_.insert(*endpoint_keys_[change.item.value()]);
+        note(change.item);
+    }
+}
+
+/// What selects the endpoint changed, or the endpoint is new.
+void ActivePolicies::note(ItemId item) {
+    const model::Key& key = *endpoint_keys_[item.value()];
+    if (key.kind == model::Kind::host_endpoint) {
+        dirty_endpoints_.insert(key);
+    } else {
+        classes_.note(item);
     }
 }
 
 void ActivePolicies::touch_endpoints(const PolicyRecord& record) {
-    for (const ItemId item : record.endpoints) {
-        dirty_endpoints_.insert(*endpoint_keys_[item.value()]);
+    if (!record.selector) {
+        return;
+    }
+    classes_.touch(record.selector_id);
+    for (const ItemId host : hosts_) {
+        if (std::ranges::binary_search(index_.matches(host), record.selector_id)) {
+            dirty_endpoints_.insert(*endpoint_keys_[host.value()]);
+        }
     }
 }
 
@@ -192,17 +218,9 @@ std::set<model::Key> ActivePolicies::flush(Sequencer& sequencer) {
             policies_.erase(found);
         }
     }
-    lists_of_.clear();
+    classes_.flush([this](std::span<const SelectorId> matches) { return order_.lists(places(matches)); }, sequencer,
+                   [this](ItemId item) { dirty_endpoints_.insert(*endpoint_keys_[item.value()]); });
     return std::exchange(dirty_endpoints_, {});
-}
-
-PolicyOrder::Lists ActivePolicies::lists(const model::Key& endpoint) {
-    const auto matches = index_.matches(endpoints_.at(endpoint));
-    const auto [entry, is_new] = lists_of_.try_emplace(std::vector<SelectorId>(matches.begin(), matches.end()));
-    if (is_new) {
-        entry->second = order_.lists(places(matches));
-    }
-    return entry->second;
 }
 
 std::array<HostEndpoint::Lists, 4> ActivePolicies::host_lists(const model::Key& endpoint) {
@@ -213,7 +231,7 @@ std::vector<const PolicyPlace*> ActivePolicies::places(std::span<const SelectorI
     std::vector<const PolicyPlace*> out;
     out.reserve(selectors.size());
     for (const SelectorId selector : selectors) {
-        out.push_back(&by_selector_.at(selector)->place);
+        out.push_back(&by_selector_[selector.value()]->place);
     }
     return out;
 }

@@ -1,13 +1,14 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "base/error.hpp"
@@ -16,12 +17,14 @@
 #include "config/model/selector.hpp"
 #include "config/model/tier.hpp"
 #include "felix/calc/address_sets.hpp"
+#include "felix/calc/endpoint_classes.hpp"
 #include "felix/calc/identity.hpp"
 #include "felix/calc/label_index.hpp"
 #include "felix/calc/policy_order.hpp"
 #include "felix/calc/policy_source.hpp"
 #include "felix/calc/rule_scanner.hpp"
 #include "felix/calc/sequencer.hpp"
+#include "felix/model/endpoint.hpp"
 #include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy_id.hpp"
 
@@ -47,11 +50,13 @@ public:
     void remove_endpoint(const model::Key& key);
     void set_parent_labels(const std::string& parent, const model::StringMap& labels);
 
-    /// Tells policies that became active, changed or are needed no more, and returns the endpoints whose lists may have
-    /// changed since the last call.
+    /// Tells policies that became active, changed or are needed no more, and lists that whole classes of workloads have
+    /// instead of others; returns the other endpoints whose lists may have changed since the last call.
     std::set<model::Key> flush(Sequencer& sequencer);
     /// The lists of a workload of this node, as of the last flush.
-    [[nodiscard]] PolicyOrder::Lists lists(const model::Key& endpoint);
+    [[nodiscard]] std::shared_ptr<const EndpointLists> lists(const model::Key& endpoint) const {
+        return classes_.lists(endpoints_.at(endpoint));
+    }
     /// Those of a host endpoint of this node.
     [[nodiscard]] std::array<HostEndpoint::Lists, 4> host_lists(const model::Key& endpoint);
 
@@ -65,17 +70,18 @@ private:
         std::optional<model::Selector> selector;  // nothing: on its way out
         SelectorId selector_id;                   // valid while there is a selector
         bool needed_everywhere = false;
-        std::unordered_set<ItemId> endpoints;
-        std::vector<SetId> sets;  // wanted for it
+        std::size_t endpoints = 0;  // that it selects
+        std::vector<SetId> sets;    // wanted for it
         bool told = false;
 
-        [[nodiscard]] bool is_active() const noexcept { return selector && (needed_everywhere || !endpoints.empty()); }
+        [[nodiscard]] bool is_active() const noexcept { return selector && (needed_everywhere || endpoints != 0); }
     };
 
     void apply(const MatchChanges& changes);
     [[nodiscard]] std::vector<const PolicyPlace*> places(std::span<const SelectorId> selectors) const;
     void select(PolicyRecord& record, std::optional<model::Selector> selector);
     void touch_endpoints(const PolicyRecord& record);
+    void note(ItemId item);
     void touch_tier(const std::string& name);
     void tell(PolicyRecord& record, Sequencer& sequencer);
     void forget(PolicyRecord& record, Sequencer& sequencer);
@@ -85,12 +91,13 @@ private:
     PolicyOrder order_;
     LabelIndex index_;  // local endpoints and the selectors of policies
     std::map<PolicyId, PolicyRecord> policies_;
-    std::unordered_map<SelectorId, PolicyRecord*> by_selector_;
+    std::vector<PolicyRecord*> by_selector_;  // by number
     std::unordered_map<model::Key, ItemId> endpoints_;
     std::vector<std::optional<model::Key>> endpoint_keys_;  // by item number
     std::set<PolicyId> dirty_policies_;
     std::set<model::Key> dirty_endpoints_;
-    std::map<std::vector<SelectorId>, PolicyOrder::Lists> lists_of_;  // by matching policies, since the last flush
+    std::set<ItemId> hosts_;
+    EndpointClasses classes_{index_};  // of the workloads
     std::map<PolicyId, std::vector<std::string>> notes_;
 };
 

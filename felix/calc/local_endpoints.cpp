@@ -12,7 +12,6 @@
 #include "config/model/kind.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "felix/calc/active_policy.hpp"
-#include "felix/calc/policy_order.hpp"
 #include "felix/calc/sequencer.hpp"
 #include "felix/model/endpoint.hpp"
 #include "felix/model/endpoint_key.hpp"
@@ -72,11 +71,7 @@ void LocalEndpoints::flush(std::set<model::Key> changed, ActivePolicies& policie
             continue;
         }
         const model::WorkloadEndpoint& resource = *found->second;
-        Endpoint endpoint = describe(resource);
-        PolicyOrder::Lists lists = policies.lists(key);
-        endpoint.ingress = std::move(lists.ingress);
-        endpoint.egress = std::move(lists.egress);
-        sequencer.set_endpoint(std::move(endpoint));
+        sequencer.set_endpoint(describe(resource), policies.lists(key));
         routes_.set(key, resource.spec.interface_name, resource.spec.ip_networks);
     }
     routes_.flush(sequencer);

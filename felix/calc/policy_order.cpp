@@ -10,7 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <tuple>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -109,20 +109,10 @@ std::optional<DenyAction> PolicyOrder::deny_action(const std::string& tier) cons
     return found != nullptr ? found->deny_action : std::nullopt;
 }
 
-bool PolicyOrder::tier_before(const std::string& a, const std::string& b) const {
-    const auto rank = [this](const std::string& name) {
-        const Tier* tier = find(name);
-        return std::tuple(tier == nullptr, tier != nullptr ? or_last(tier->order) : 0.0);
-    };
-    return std::tuple_cat(rank(a), std::tie(a)) < std::tuple_cat(rank(b), std::tie(b));
-}
-
-bool PolicyOrder::before(const PolicyPlace& a, const PolicyPlace& b) const {
-    if (a.tier != b.tier) {
-        return tier_before(a.tier, b.tier);
-    }
-    return std::tuple(or_last(a.order), std::cref(a.order_text).get()) <
-           std::tuple(or_last(b.order), std::cref(b.order_text).get());
+/// Tiers that do not exist come last.
+PolicyOrder::TierRank PolicyOrder::rank(std::string_view name) const {
+    const auto tier = tiers_.find(name);
+    return tier == tiers_.end() ? TierRank{true, 0.0, name} : TierRank{false, or_last(tier->second.order), name};
 }
 
 std::vector<TierPolicies> PolicyOrder::one_direction(std::span<const PolicyPlace* const> sorted,
@@ -145,16 +135,32 @@ std::vector<TierPolicies> PolicyOrder::one_direction(std::span<const PolicyPlace
 }
 
 std::vector<const PolicyPlace*> PolicyOrder::sorted(std::span<const PolicyPlace* const> policies) const {
-    std::vector<const PolicyPlace*> out(policies.begin(), policies.end());
-    std::ranges::sort(out, [this](const PolicyPlace* a, const PolicyPlace* b) { return before(*a, *b); });
+    struct Ranked {
+        TierRank tier;
+        double order;
+        const PolicyPlace* place;
+    };
+    std::vector<Ranked> ranked;
+    ranked.reserve(policies.size());
+    for (const PolicyPlace* place : policies) {
+        ranked.push_back({rank(place->tier), or_last(place->order), place});
+    }
+    std::ranges::sort(ranked, [](const Ranked& a, const Ranked& b) {
+        return a.tier != b.tier     ? a.tier < b.tier
+               : a.order != b.order ? a.order < b.order
+                                    : a.place->order_text < b.place->order_text;
+    });
+    std::vector<const PolicyPlace*> out;
+    out.reserve(ranked.size());
+    std::ranges::transform(ranked, std::back_inserter(out), &Ranked::place);
     return out;
 }
 
-PolicyOrder::Lists PolicyOrder::lists(std::span<const PolicyPlace* const> policies) {
+EndpointLists PolicyOrder::lists(std::span<const PolicyPlace* const> policies) {
     std::vector<const PolicyPlace*> applicable = sorted(policies);
     std::erase_if(applicable, [](const PolicyPlace* place) { return !place->applies_to_workloads(); });
-    return Lists{intern(one_direction(applicable, Direction::ingress)),
-                 intern(one_direction(applicable, Direction::egress))};
+    return EndpointLists{intern(one_direction(applicable, Direction::ingress)),
+                         intern(one_direction(applicable, Direction::egress))};
 }
 
 std::array<HostEndpoint::Lists, 4> PolicyOrder::host_lists(std::span<const PolicyPlace* const> policies) {

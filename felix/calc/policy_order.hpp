@@ -1,12 +1,15 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -51,13 +54,9 @@ public:
     bool remove_tier(const std::string& name);
     [[nodiscard]] std::optional<DenyAction> deny_action(const std::string& tier) const;
 
-    struct Lists {
-        PolicyLists ingress;
-        PolicyLists egress;
-    };
     /// The lists of a workload to which exactly these policies apply. Equal lists come out as the same object as long
     /// as somebody holds it.
-    [[nodiscard]] Lists lists(std::span<const PolicyPlace* const> policies);
+    [[nodiscard]] EndpointLists lists(std::span<const PolicyPlace* const> policies);
     /// The same of a host endpoint, by stage. Tiers do not end untracked and preDNAT policy: what none of their rules
     /// matches goes on.
     [[nodiscard]] std::array<HostEndpoint::Lists, 4> host_lists(std::span<const PolicyPlace* const> policies);
@@ -73,14 +72,20 @@ private:
 
     bool set(const std::string& name, const std::optional<Tier>& tier);
     [[nodiscard]] const Tier* find(const std::string& name) const;
-    [[nodiscard]] bool tier_before(const std::string& a, const std::string& b) const;
-    [[nodiscard]] bool before(const PolicyPlace& a, const PolicyPlace& b) const;
+    struct TierRank {
+        bool missing = false;
+        double order = 0;
+        std::string_view name;
+
+        auto operator<=>(const TierRank&) const = default;
+    };
+    [[nodiscard]] TierRank rank(std::string_view name) const;
     [[nodiscard]] std::vector<const PolicyPlace*> sorted(std::span<const PolicyPlace* const> policies) const;
     [[nodiscard]] std::vector<TierPolicies> one_direction(std::span<const PolicyPlace* const> sorted,
                                                           Direction direction) const;
     PolicyLists intern(std::vector<TierPolicies> lists);
 
-    std::map<std::string, Tier> tiers_;
+    std::map<std::string, Tier, std::less<>> tiers_;
     std::unordered_multimap<std::size_t, std::weak_ptr<const std::vector<TierPolicies>>> interned_;
 };
 

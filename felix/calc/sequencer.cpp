@@ -1,5 +1,6 @@
 #include "felix/calc/sequencer.hpp"
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,9 +37,16 @@ void Sequencer::set_profile(Shared<Profile> profile) {
     profiles_.set(name, std::move(profile));
 }
 
-void Sequencer::set_endpoint(Shared<Endpoint> endpoint) {
+void Sequencer::set_endpoint(Shared<Endpoint> endpoint, std::shared_ptr<const EndpointLists> lists) {
     const EndpointKey key = endpoint->key;
-    endpoints_.set(key, std::move(endpoint));
+    endpoints_.set(key, ListedEndpoint{std::move(endpoint), std::move(lists)});
+}
+
+Endpoint Sequencer::ListedEndpoint::whole() const {
+    Endpoint out = *endpoint;
+    out.ingress = lists->ingress;
+    out.egress = lists->egress;
+    return out;
 }
 
 void Sequencer::set_host_endpoint(Shared<HostEndpoint> endpoint) {
@@ -60,7 +68,7 @@ Snapshot Sequencer::snapshot() const {
     out.policies = policies_.told();
     out.profiles = profiles_.told();
     for (const auto& [key, endpoint] : endpoints_.told()) {
-        out.apply(EndpointUpdated{endpoint});
+        out.apply(EndpointUpdated{endpoint.whole()});
     }
     out.host_endpoints = host_endpoints_.told();
     out.routes = routes_.told();
@@ -86,7 +94,12 @@ Batch Sequencer::take_batch(AddressSets::Delta sets) {
     append<SetMembersChanged>(batch, std::move(sets.changed));
     append<ProfileUpdated>(batch, std::move(profiles.updated));
     append<PolicyUpdated>(batch, std::move(policies.updated));
-    append<EndpointUpdated>(batch, std::move(endpoints.updated));
+    for (ListsReplaced& lists : std::exchange(replaced_, {})) {
+        batch.emplace_back(std::move(lists));
+    }
+    for (const ListedEndpoint& endpoint : endpoints.updated) {
+        batch.emplace_back(EndpointUpdated{endpoint.whole()});
+    }
     append<HostEndpointUpdated>(batch, std::move(host_endpoints.updated));
     append<RouteUpdated>(batch, std::move(routes.updated));
     append<PolicyRemoved>(batch, std::move(policies.removed));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "felix/model/endpoint_key.hpp"
 #include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy.hpp"
+#include "felix/model/policy_id.hpp"
 #include "felix/model/route.hpp"
 #include "felix/model/shared.hpp"
 #include "felix/model/snapshot.hpp"
@@ -45,9 +47,12 @@ public:
             } else if (known == told_.end()) {
                 told_.emplace(key, *value);
                 delta.updated.push_back(*std::move(value));
-            } else if (!(known->second == *value)) {
-                known->second = *value;
-                delta.updated.push_back(*std::move(value));
+            } else {
+                const bool differs = !(known->second == *value);
+                known->second = *value;  // equal ones too: what they share may change later
+                if (differs) {
+                    delta.updated.push_back(*std::move(value));
+                }
             }
         }
         pending_.clear();
@@ -72,7 +77,12 @@ public:
     void drop_policy(const PolicyId& id) { policies_.drop(id); }
     void set_profile(Shared<Profile> profile);
     void drop_profile(const std::string& name) { profiles_.drop(name); }
-    void set_endpoint(Shared<Endpoint> endpoint);
+    /// `endpoint` comes without its lists, which it shares with others and which may change in place: whoever changes
+    /// them calls replace_lists().
+    void set_endpoint(Shared<Endpoint> endpoint, std::shared_ptr<const EndpointLists> lists);
+    void replace_lists(Direction direction, const PolicyLists& before, const PolicyLists& now) {
+        replaced_.push_back({direction, before, now});
+    }
     void drop_endpoint(const EndpointKey& key) { endpoints_.drop(key); }
     void set_host_endpoint(Shared<HostEndpoint> endpoint);
     void drop_host_endpoint(const EndpointKey& key) { host_endpoints_.drop(key); }
@@ -85,12 +95,23 @@ public:
     [[nodiscard]] Snapshot snapshot() const;
 
 private:
+    struct ListedEndpoint {
+        Shared<Endpoint> endpoint;
+        std::shared_ptr<const EndpointLists> lists;
+
+        [[nodiscard]] Endpoint whole() const;
+        bool operator==(const ListedEndpoint& other) const {
+            return endpoint == other.endpoint && (lists == other.lists || *lists == *other.lists);
+        }
+    };
+
     Told<int, Shared<Config>> config_;
     Told<int, std::vector<IpPoolInfo>> pools_;
     Told<int, Tunnels> tunnels_;
     Told<PolicyId, Shared<Policy>> policies_;
     Told<std::string, Shared<Profile>> profiles_;
-    Told<EndpointKey, Shared<Endpoint>> endpoints_;
+    Told<EndpointKey, ListedEndpoint> endpoints_;
+    std::vector<ListsReplaced> replaced_;
     Told<EndpointKey, Shared<HostEndpoint>> host_endpoints_;
     Told<net::Prefix, WorkloadRoute> routes_;
     Told<int, bool> in_sync_;

@@ -32,6 +32,20 @@ struct TierPolicies {
 /// equal lists share one object, so `same_as` finds classes quickly.
 using PolicyLists = Shared<std::vector<TierPolicies>>;
 
+/// What policies an endpoint has in each direction.
+struct EndpointLists {
+    PolicyLists ingress;
+    PolicyLists egress;
+
+    [[nodiscard]] PolicyLists& of(Direction direction) noexcept {
+        return direction == Direction::ingress ? ingress : egress;
+    }
+    [[nodiscard]] const PolicyLists& of(Direction direction) const noexcept {
+        return direction == Direction::ingress ? ingress : egress;
+    }
+    bool operator==(const EndpointLists&) const = default;
+};
+
 /// A port of the node that leads to the endpoint (portmap).
 struct HostPort {
     net::Protocol protocol = net::kTcp;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "base/overloaded.hpp"
@@ -66,6 +67,15 @@ void Snapshot::apply(const Update& update) {
             [this](const PolicyRemoved& change) { policies.erase(change.id); },
             [this](const ProfileUpdated& change) { profiles.insert_or_assign(change.profile->name, change.profile); },
             [this](const ProfileRemoved& change) { profiles.erase(change.name); },
+            [this](const ListsReplaced& change) {
+                for (auto& [key, endpoint] : endpoints) {
+                    if (endpoint->lists(change.direction) == change.before) {
+                        Endpoint changed = *endpoint;
+                        (change.direction == Direction::ingress ? changed.ingress : changed.egress) = change.now;
+                        endpoint = std::move(changed);
+                    }
+                }
+            },
             [this](const EndpointUpdated& change) {
                 forget_interface(change.endpoint->key);
                 endpoints.insert_or_assign(change.endpoint->key, change.endpoint);

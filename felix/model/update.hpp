@@ -18,10 +18,10 @@
 /// Minimal changes of what a node must enforce, from felix/calc to the dataplane.
 ///
 /// A batch is one consistent step and is meant to be committed as one. Inside it the order is safe at every point:
-/// configuration, pools and tunnels; removed routes and endpoints; sets; profiles and policies; endpoints; routes; then
-/// what nobody refers to any more: policies, profiles, sets. Each object appears at most once (a set's removal and
-/// addition under one id never meet in a batch). Updated carries the whole new value, of an object that is new or
-/// changed.
+/// configuration, pools and tunnels; removed routes and endpoints; sets; profiles and policies; lists of whole classes
+/// of endpoints; endpoints; routes; then what nobody refers to any more: policies, profiles, sets. Each object appears
+/// at most once (a set's removal and addition under one id never meet in a batch). Updated carries the whole new value,
+/// of an object that is new or changed.
 namespace manul::felix {
 
 struct ConfigChanged {
@@ -66,6 +66,14 @@ struct ProfileRemoved {
     std::string name;
     bool operator==(const ProfileRemoved&) const = default;
 };
+/// All endpoints that had the list `before` in this direction have `now` instead; nobody had `now`. Whole classes of
+/// endpoints change so, without a word about each. `before` is the object that those endpoints were told with.
+struct ListsReplaced {
+    Direction direction = Direction::ingress;
+    PolicyLists before;
+    PolicyLists now;
+    bool operator==(const ListsReplaced&) const = default;
+};
 struct EndpointUpdated {
     Shared<Endpoint> endpoint;
     bool operator==(const EndpointUpdated&) const = default;
@@ -97,8 +105,8 @@ struct InSync {
 
 using Update =
     std::variant<ConfigChanged, PoolsChanged, TunnelsChanged, SetAdded, SetMembersChanged, SetRemoved, PolicyUpdated,
-                 PolicyRemoved, ProfileUpdated, ProfileRemoved, EndpointUpdated, EndpointRemoved, HostEndpointUpdated,
-                 HostEndpointRemoved, RouteUpdated, RouteRemoved, InSync>;
+                 PolicyRemoved, ProfileUpdated, ProfileRemoved, ListsReplaced, EndpointUpdated, EndpointRemoved,
+                 HostEndpointUpdated, HostEndpointRemoved, RouteUpdated, RouteRemoved, InSync>;
 using Batch = std::vector<Update>;
 
 }  // namespace manul::felix

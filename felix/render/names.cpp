@@ -75,6 +75,20 @@ std::string tier_chain(std::string_view tier, std::string_view identity) {
 
 std::string host_chain(std::string_view endpoint) { return bounded("e_" + std::string(endpoint)); }
 
+std::string class_identity(const std::vector<std::string>& tiers, const std::vector<std::string>& profiles) {
+    std::string text;
+    for (const std::string& tier : tiers) {
+        text += tier;
+        text += '\n';
+    }
+    text += "profiles";
+    for (const std::string& profile : profiles) {
+        text += '\n';
+        text += profile;
+    }
+    return text;
+}
+
 std::string class_chain(std::string_view identity) { return "c_" + sha256_hex(identity, kHashBytes); }
 
 std::string profile_chain(std::string_view profile) { return bounded("f_" + std::string(profile)); }

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "felix/model/address_set.hpp"
 #include "felix/model/endpoint.hpp"
@@ -28,6 +29,9 @@ inline constexpr std::string_view kNodes = "nodes";
 /// `e_<name>`, of a host endpoint.
 [[nodiscard]] std::string host_chain(std::string_view endpoint);
 /// `c_<hash>`; `identity` is the list of tier chains and profiles.
+/// What a class chain calls: chains of tiers, and profiles.
+[[nodiscard]] std::string class_identity(const std::vector<std::string>& tiers,
+                                         const std::vector<std::string>& profiles);
 [[nodiscard]] std::string class_chain(std::string_view identity);
 /// `f_<profile>`.
 [[nodiscard]] std::string profile_chain(std::string_view profile);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <iterator>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -32,20 +33,6 @@ namespace {
 constexpr std::array kDirections{Direction::ingress, Direction::egress};
 
 std::size_t at(Direction direction) { return static_cast<std::size_t>(direction); }
-
-std::string class_identity(const std::vector<std::string>& tiers, const std::vector<std::string>& profiles) {
-    std::string text;
-    for (const std::string& tier : tiers) {
-        text += tier;
-        text += '\n';
-    }
-    text += "profiles";
-    for (const std::string& profile : profiles) {
-        text += '\n';
-        text += profile;
-    }
-    return text;
-}
 
 bool names_set(const EntityMatch& match, const SetId& id) {
     const auto has = [&id](const std::vector<SetId>& sets) { return std::ranges::find(sets, id) != sets.end(); };
@@ -275,114 +262,12 @@ void Renderer::update(const EndpointRemoved& u) {
 
 // --- sharing --------------------------------------------------------------------------------------------------------
 
-/// Finds the lists that all their endpoints leave for the same new list, before the endpoints are looked at one by one.
-void Renderer::follow_lists(const Batch& batch, Direction direction) {
-    std::map<std::pair<const void*, const void*>, ListMove> moves;
-    const auto leaves = [&](const EndpointState& state, const std::vector<TierPolicies>* now) {
-        const std::vector<TierPolicies>* before = &*state.endpoint->lists(direction);
-        const std::string& old_class = direction == Direction::egress ? state.classes.first : state.classes.second;
-        ListMove& move = moves[{before, now}];
-        move = {before, &classes_[at(direction)].at(old_class).tiers, now, move.endpoints + 1};
-    };
-    for (const Update& u : batch) {
-        if (const auto* updated = std::get_if<EndpointUpdated>(&u)) {
-            const auto known = endpoints_.find(updated->endpoint->key);
-            if (known != endpoints_.end()) {
-                leaves(known->second, &*updated->endpoint->lists(direction));
-            }
-        } else if (const auto* removed = std::get_if<EndpointRemoved>(&u)) {
-            const auto known = endpoints_.find(removed->key);
-            if (known != endpoints_.end()) {
-                leaves(known->second, nullptr);
-            }
-        }
-    }
-    struct Fate {
-        const TierPolicies* now = nullptr;
-        std::size_t endpoints = 0;
-        bool stays = false;  ///< some endpoint keeps the list, or they part
-    };
-    std::map<std::string, Fate> fates;
-    for (const auto& [lists, move] : moves) {
-        for (std::size_t i = 0; i < move.before->size(); ++i) {
-            const TierPolicies& before = (*move.before)[i];
-            Fate& fate = fates[(*move.chains)[i]];
-            fate.endpoints += move.endpoints;
-            if (move.now == nullptr) {
-                continue;
-            }
-            const auto now = std::ranges::find(*move.now, before.tier, &TierPolicies::tier);
-            if (now == move.now->end()) {
-                continue;
-            }
-            fate.stays = fate.stays || *now == before || (fate.now != nullptr && *fate.now != *now);
-            fate.now = &*now;
-        }
-    }
-    for (const auto& [chain, fate] : fates) {
-        if (fate.now == nullptr || fate.stays || fate.endpoints != tiers_[at(direction)].at(chain).endpoints) {
-            continue;
-        }
-        std::string identity = names::tier_identity(*fate.now);
-        if (!tier_names_[at(direction)].contains(identity)) {
-            edit_tier(direction, chain, *fate.now, std::move(identity));
-        }
-    }
-}
-
-void Renderer::edit_tier(Direction direction, const std::string& chain, const TierPolicies& now, std::string identity) {
-    TierState& state = tiers_[at(direction)].at(chain);
-    const std::set<PolicyId> before(state.value.policies.begin(), state.value.policies.end());
-    const std::set<PolicyId> after(now.policies.begin(), now.policies.end());
-    for (const PolicyId& policy : before) {
-        if (!after.contains(policy)) {
-            policies_[policy].users[at(direction)].erase(chain);
-            dirty_policies_[at(direction)].insert(policy);
-        }
-    }
-    for (const PolicyId& policy : after) {
-        const bool is_new = !before.contains(policy);
-        if (is_new) {
-            policies_[policy].users[at(direction)].insert(chain);
-        }
-        if (is_new || is_short(state.value) != is_short(now)) {
-            dirty_policies_[at(direction)].insert(policy);
-        }
-    }
-    tier_names_[at(direction)].erase(state.identity);
-    tier_names_[at(direction)].emplace(identity, chain);
-    state.identity = std::move(identity);
-    state.value = now;
-    dirty_tiers_[at(direction)].insert(chain);
-}
-
-/// Chains of the lists' tiers, those that are still to be made too.
-const std::vector<std::string>& Renderer::tier_chains(Direction direction, const PolicyLists& lists) {
-    const auto [known, is_new] = chains_of_list_[at(direction)].try_emplace(&*lists);
-    if (is_new) {
-        for (const TierPolicies& tier : *lists) {
-            const std::string identity = names::tier_identity(tier);
-            const auto named = tier_names_[at(direction)].find(identity);
-            if (named != tier_names_[at(direction)].end()) {
-                known->second.push_back(named->second);
-                continue;
-            }
-            // A list that was edited in place may have the name that this one would get.
-            std::string chain = names::tier_chain(tier.tier, identity);
-            for (std::string text = identity; tiers_[at(direction)].contains(chain);) {
-                text += "\nanother";
-                chain = names::tier_chain(tier.tier, text);
-            }
-            known->second.push_back(std::move(chain));
-        }
-    }
-    return known->second;
-}
-
 void Renderer::count_endpoint(const Groups::Pair& classes, bool added) {
     for (const auto& [direction, chain] :
          {std::pair{Direction::egress, &classes.first}, std::pair{Direction::ingress, &classes.second}}) {
-        for (const std::string& tier : classes_[at(direction)].at(*chain).tiers) {
+        ClassState& state = classes_[at(direction)].at(*chain);
+        state.endpoints = added ? state.endpoints + 1 : state.endpoints - 1;
+        for (const std::string& tier : state.tiers) {
             std::size_t& endpoints = tiers_[at(direction)].at(tier).endpoints;
             endpoints = added ? endpoints + 1 : endpoints - 1;
         }
@@ -397,27 +282,21 @@ std::string Renderer::acquire_class(Direction direction, const Endpoint& endpoin
         return known->second;
     }
     std::vector<std::string> tiers = tier_chains(direction, lists);
-    const std::string chain = names::class_chain(class_identity(tiers, endpoint.profiles));
-    known->second = chain;
+    std::string identity = names::class_identity(tiers, endpoint.profiles);
     auto& classes = classes_[at(direction)];
-    if (classes.contains(chain)) {
-        return chain;
+    if (const auto named = class_names_[at(direction)].find(identity); named != class_names_[at(direction)].end()) {
+        known->second = named->second;
+        return named->second;
     }
+    // As with tiers: a class whose lists were replaced keeps its name.
+    std::string chain = names::class_chain(identity);
+    for (std::string text = identity; classes.contains(chain);) {
+        text += "\nanother";
+        chain = names::class_chain(text);
+    }
+    known->second = chain;
     for (std::size_t i = 0; i < tiers.size(); ++i) {
-        auto [tier, is_new] = tiers_[at(direction)].try_emplace(tiers[i]);
-        ++tier->second.users;
-        if (is_new) {
-            tier->second.value = (*lists)[i];
-            tier->second.identity = names::tier_identity(tier->second.value);
-            tier_names_[at(direction)].emplace(tier->second.identity, tiers[i]);
-            for (const PolicyId& policy : tier->second.value.policies) {
-                if (policies_[policy].users[at(direction)].size() < 2) {  // it may stand in the list of its only user
-                    dirty_policies_[at(direction)].insert(policy);
-                }
-                policies_[policy].users[at(direction)].insert(tiers[i]);
-            }
-            dirty_tiers_[at(direction)].insert(tiers[i]);
-        }
+        use_tier(direction, tiers[i], (*lists)[i]);
     }
     for (const std::string& profile : endpoint.profiles) {
         if (profiles_[profile].users[at(direction)].empty()) {
@@ -425,7 +304,9 @@ std::string Renderer::acquire_class(Direction direction, const Endpoint& endpoin
         }
         profiles_[profile].users[at(direction)].insert(chain);
     }
-    classes.emplace(chain, ClassState{std::move(tiers), endpoint.profiles, 0});
+    class_names_[at(direction)].emplace(identity, chain);
+    classes_of_list_[at(direction)][&*lists].insert(chain);
+    classes.emplace(chain, ClassState{lists, std::move(tiers), endpoint.profiles, std::move(identity)});
     dirty_classes_[at(direction)].insert(chain);
     return chain;
 }
@@ -467,13 +348,17 @@ void Renderer::release_pair(const Groups::Pair& pair) {
 void Renderer::drop_class(Direction direction, const std::string& chain) {
     const auto state = classes_[at(direction)].find(chain);
     for (const std::string& tier : state->second.tiers) {
-        if (--tiers_[at(direction)].at(tier).users == 0) {
-            drop_tier(direction, tier);
-        }
+        leave_tier(direction, tier);
     }
     for (const std::string& profile : state->second.profiles) {
         profiles_[profile].users[at(direction)].erase(chain);
         render_profile(direction, profile);
+    }
+    class_names_[at(direction)].erase(state->second.identity);
+    const auto with_list = classes_of_list_[at(direction)].find(&*state->second.lists);
+    with_list->second.erase(chain);
+    if (with_list->second.empty()) {
+        classes_of_list_[at(direction)].erase(with_list);
     }
     classes_[at(direction)].erase(state);
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
@@ -500,6 +385,11 @@ void Renderer::drop_unused() {
             const auto state = classes_[at(direction)].find(chain);
             if (state != classes_[at(direction)].end() && state->second.users == 0) {
                 drop_class(direction, chain);
+            }
+        }
+        for (const std::string& chain : std::exchange(idle_tiers_[at(direction)], {})) {
+            if (tiers_[at(direction)].at(chain).users == 0) {
+                drop_tier(direction, chain);
             }
         }
     }
@@ -551,7 +441,9 @@ std::vector<PolicyId> Renderer::policies_of(const std::string& interface, const 
     if (state == endpoints_.end()) {
         return {};
     }
-    for (const TierPolicies& list : *state->second.endpoint->lists(direction)) {
+    const Groups::Pair& classes = state->second.classes;
+    const std::string& chain = direction == Direction::egress ? classes.first : classes.second;
+    for (const TierPolicies& list : *classes_[at(direction)].at(chain).lists) {
         if (list.tier == tier) {
             return list.policies;
         }

@@ -99,9 +99,12 @@ private:
         std::size_t endpoints = 0;  ///< of those classes
     };
     struct ClassState {
-        std::vector<std::string> tiers;
+        PolicyLists lists;
+        std::vector<std::string> tiers;  ///< chains of `lists`
         std::vector<std::string> profiles;
-        std::size_t users = 0;  ///< pairs
+        std::string identity;       ///< of both
+        std::size_t users = 0;      ///< pairs
+        std::size_t endpoints = 0;  ///< of those pairs
     };
     /// Endpoints that go from one list of policies to another, or away, in a batch.
     struct ListMove {
@@ -135,6 +138,7 @@ private:
     void update(const PolicyRemoved& u);
     void update(const ProfileUpdated& u);
     void update(const ProfileRemoved& u);
+    void update(const ListsReplaced& u);
     void update(const EndpointUpdated& u);
     void update(const EndpointRemoved& u);
     void update(const HostEndpointUpdated& u) { host_.put(u.endpoint); }
@@ -144,6 +148,11 @@ private:
     void update(const InSync& /*u*/) {}
 
     // Sharing.
+    [[nodiscard]] std::vector<std::string> classes_with(Direction direction, const PolicyLists& lists) const;
+    void replace_lists(Direction direction, const std::string& chain, const PolicyLists& now);
+    void use_tier(Direction direction, const std::string& chain, const TierPolicies& tier);
+    void leave_tier(Direction direction, const std::string& chain);
+    [[nodiscard]] std::string tier_chain_of(Direction direction, const TierPolicies& tier) const;
     void follow_lists(const Batch& batch, Direction direction);
     void edit_tier(Direction direction, const std::string& chain, const TierPolicies& now, std::string identity);
     [[nodiscard]] const std::vector<std::string>& tier_chains(Direction direction, const PolicyLists& lists);
@@ -204,6 +213,8 @@ private:
     PerDirection<std::map<std::string, TierState>> tiers_;
     PerDirection<std::map<std::string, std::string>> tier_names_;  ///< chain, by identity of the list
     PerDirection<std::map<std::string, ClassState>> classes_;
+    PerDirection<std::unordered_map<std::string, std::string>> class_names_;  ///< chain, by identity
+    PerDirection<std::unordered_map<const void*, std::set<std::string>>> classes_of_list_;
     std::map<EndpointKey, EndpointState> endpoints_;
     std::map<std::string, EndpointKey> interfaces_;
     std::set<EndpointKey> with_host_ports_;
@@ -222,6 +233,7 @@ private:
     PerDirection<std::set<std::string>> dirty_tiers_;
     PerDirection<std::set<std::string>> dirty_classes_;
     PerDirection<std::set<std::string>> idle_classes_;
+    PerDirection<std::set<std::string>> idle_tiers_;
     bool nat_dirty_ = false;
     bool spoofing_dirty_ = false;
     std::set<PolicyId> gone_policies_;

@@ -93,14 +93,14 @@ void Renderer::render_tiers() {
     }
 }
 
-/// Where a family has neither pools nor members, rules that ask for a member match nothing and are left out: a cluster of
-/// one family pays for one. With pools they stand there in any case, so that the first member is one element and no rule.
+/// Where a family has neither pools nor members, rules that ask for a member match nothing and are left out: a cluster
+/// of one family pays for one. With pools they stand there in any case, so that the first member is one element and no
+/// rule.
 void Renderer::follow_families() {
     for (const net::Family family : kFamilies) {
-        const bool can_match = sets_.has_members(family) ||
-                               std::ranges::any_of(pools_, [family](const IpPoolInfo& pool) {
-                                   return pool.cidr.family() == family;
-                               });
+        const bool can_match =
+            sets_.has_members(family) ||
+            std::ranges::any_of(pools_, [family](const IpPoolInfo& pool) { return pool.cidr.family() == family; });
         if (std::exchange(sets_can_match_[at(family)], can_match) == can_match) {
             continue;
         }
@@ -123,8 +123,8 @@ bool Renderer::stands_alone(Direction direction, const PolicyState& state) const
 
 bool Renderer::is_short(const TierPolicies& tier) const { return tier.policies.size() <= limits_.entries; }
 
-/// A policy has a chain in a family while a tier chain lists it, it has rules there, and they do not stand in the tier's
-/// chain itself.
+/// A policy has a chain in a family while a tier chain lists it, it has rules there, and they do not stand in the
+/// tier's chain itself.
 void Renderer::render_policy(Direction direction, const PolicyId& id) {
     const auto found = policies_.find(id);
     if (found == policies_.end()) {

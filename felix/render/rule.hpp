@@ -34,7 +34,7 @@ struct RuleContext {
     std::function<bool(const SetId&)> has_prefixes;
     Acceptance acceptance = Acceptance::marked;
     bool sets_can_match = true;  ///< false: no set has a member of the family, so what asks for one matches nothing
-    bool can_reject = true;  ///< the kernel rejects nothing at postrouting: packets are dropped there
+    bool can_reject = true;      ///< the kernel rejects nothing at postrouting: packets are dropped there
 };
 
 /// In order, first match decides. Most rules give one; an "or" across kinds of sets (single addresses or prefixes,

@@ -169,10 +169,9 @@ struct MatchSpoofed {
     bool operator==(const MatchSpoofed&) const = default;
 };
 
-using Match =
-    std::variant<MatchAddress, MatchProtocol, MatchPort, MatchIcmp, MatchIcmpTypes, MatchInterface, MatchSet,
-                 MatchCtState, MatchCtStatus, MatchCtLabel, MatchFromNode, MatchWorkloadGroup, MatchLocalDestination,
-                 MatchSpoofed>;
+using Match = std::variant<MatchAddress, MatchProtocol, MatchPort, MatchIcmp, MatchIcmpTypes, MatchInterface, MatchSet,
+                           MatchCtState, MatchCtStatus, MatchCtLabel, MatchFromNode, MatchWorkloadGroup,
+                           MatchLocalDestination, MatchSpoofed>;
 
 // --- actions --------------------------------------------------------------------------------------------------------
 

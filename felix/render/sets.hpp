@@ -55,7 +55,7 @@ private:
 
     void count_filled(net::Family family, bool was_empty, bool is_empty) noexcept;
     bool change_family(const SetId& id, State& state, net::Family family, const FamilyMembers& added,
-                              const FamilyMembers& removed, std::vector<Change>& out);
+                       const FamilyMembers& removed, std::vector<Change>& out);
 
     std::unordered_map<SetId, State> sets_;
     // Sets that hold something of the family.

@@ -58,8 +58,8 @@ struct PodLabels {
 [[nodiscard]] model::ResourcePtr name_space(const std::string& name, const std::string& owner);
 
 /// A pod that really sends or receives.
-[[nodiscard]] model::ResourcePtr probe_pod(const std::string& name, const std::string& address,
-                                           const std::string& role, const std::string& guest = "no");
+[[nodiscard]] model::ResourcePtr probe_pod(const std::string& name, const std::string& address, const std::string& role,
+                                           const std::string& guest = "no");
 /// Opens a UDP port of the probe pods of role "server", to all or to guests alone.
 [[nodiscard]] model::ResourcePtr probe_policy(std::uint16_t port, bool guests_only);
 

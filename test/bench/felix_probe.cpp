@@ -61,7 +61,8 @@ UniqueFd make_pod(const std::string& name, const std::string& address) {
     }
     run(fmt::format("ip link set cali{} address ee:ee:ee:ee:ee:ee up", name));
     const auto scope = netlink::NetnsScope::enter(inside.get());
-    run(fmt::format("ip addr add {}/32 dev eth0 && ip link set eth0 up && ip route add 169.254.1.1 dev eth0 && "
+    run(
+        fmt::format("ip addr add {}/32 dev eth0 && ip link set eth0 up && ip route add 169.254.1.1 dev eth0 && "
                     "ip route add default via 169.254.1.1 && "
                     "ip neigh add 169.254.1.1 lladdr ee:ee:ee:ee:ee:ee dev eth0 nud permanent",
                     address));

@@ -60,6 +60,7 @@ public:
                                CHECK(state_.profiles.contains(u.name));
                                CHECK_FALSE(is_used(u.name));
                            },
+                           [this](const ListsReplaced& u) { check_replaced(u); },
                            [this](const EndpointUpdated& u) { check_endpoint(*u.endpoint); },
                            [this](const EndpointRemoved& u) { CHECK(state_.endpoints.contains(u.key)); },
                            [this](const RouteRemoved& u) { CHECK(state_.routes.contains(u.prefix)); },
@@ -99,15 +100,26 @@ private:
         }
     }
 
-    void check_endpoint(const Endpoint& endpoint) const {
-        for (const PolicyLists& lists : {endpoint.ingress, endpoint.egress}) {
-            for (const TierPolicies& tier : *lists) {
-                CHECK_FALSE(tier.policies.empty());
-                for (const PolicyId& id : tier.policies) {
-                    CHECK(state_.policies.contains(id));
-                }
+    void check_lists(const PolicyLists& lists) const {
+        for (const TierPolicies& tier : *lists) {
+            CHECK_FALSE(tier.policies.empty());
+            for (const PolicyId& id : tier.policies) {
+                CHECK(state_.policies.contains(id));
             }
         }
+    }
+
+    void check_replaced(const ListsReplaced& change) const {
+        check_lists(change.now);
+        CHECK_FALSE(change.before == change.now);
+        for (const auto& [key, endpoint] : state_.endpoints) {
+            CHECK_FALSE(endpoint->lists(change.direction) == change.now);
+        }
+    }
+
+    void check_endpoint(const Endpoint& endpoint) const {
+        check_lists(endpoint.ingress);
+        check_lists(endpoint.egress);
         for (const std::string& name : endpoint.profiles) {
             CHECK(state_.profiles.contains(name));
         }

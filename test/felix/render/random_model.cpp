@@ -114,6 +114,12 @@ std::vector<TierPolicies> RandomModel::lists(Direction direction) {
     return result;
 }
 
+/// Equal lists are one object, as the calculation has them.
+PolicyLists RandomModel::shared(std::vector<TierPolicies> tiers) {
+    const auto known = std::ranges::find_if(lists_, [&tiers](const PolicyLists& lists) { return *lists == tiers; });
+    return known != lists_.end() ? *known : lists_.emplace_back(std::move(tiers));
+}
+
 void RandomModel::change_endpoint() {
     const std::size_t n = upto(kEndpoints - 1);
     EndpointBuilder builder(fmt::format("e{}", n), fmt::format("10.65.0.{}", n + 2));
@@ -121,7 +127,9 @@ void RandomModel::change_endpoint() {
         all_.endpoints.erase(builder.endpoint.key);
         return;
     }
-    builder.in(lists(Direction::ingress)).out(lists(Direction::egress)).profile(fmt::format("kns.{}", upto(1)));
+    builder.endpoint.ingress = shared(lists(Direction::ingress));
+    builder.endpoint.egress = shared(lists(Direction::egress));
+    builder.profile(fmt::format("kns.{}", upto(1)));
     if (upto(5) == 0) {
         builder.endpoint.host_ports = {{net::kTcp, static_cast<std::uint16_t>(8000 + n), std::nullopt, 80}};
     }
@@ -192,7 +200,37 @@ RandomModel::State RandomModel::in_use() const {
     return used;
 }
 
-Batch RandomModel::difference(const State& before, const State& after) {
+/// Tells lists that all who had one left for the same one, which nobody had, and brings `before` up to that.
+void RandomModel::replace_lists(State& before, const State& after, Direction direction, Batch& batch) {
+    const auto had = [&](const PolicyLists& lists) {
+        return std::ranges::any_of(before.endpoints,
+                                   [&](const auto& entry) { return entry.second.lists(direction) == lists; });
+    };
+    for (const auto& [key, endpoint] : State(before).endpoints) {
+        const auto next = after.endpoints.find(key);
+        if (next == after.endpoints.end() || had(next->second.lists(direction))) {
+            continue;
+        }
+        const PolicyLists old = endpoint.lists(direction);
+        const PolicyLists now = next->second.lists(direction);
+        const auto stays = [&](const auto& entry) {
+            const auto other = after.endpoints.find(entry.first);
+            return entry.second.lists(direction) == old &&
+                   (other == after.endpoints.end() || !(other->second.lists(direction) == now));
+        };
+        if (std::ranges::any_of(before.endpoints, stays)) {
+            continue;
+        }
+        batch.emplace_back(ListsReplaced{direction, old, now});
+        for (auto& [other, changed] : before.endpoints) {
+            if (changed.lists(direction) == old) {
+                (direction == Direction::ingress ? changed.ingress : changed.egress) = now;
+            }
+        }
+    }
+}
+
+Batch RandomModel::difference(State before, const State& after) {
     Batch batch;
     if (before.tunnels != after.tunnels) {
         batch.emplace_back(TunnelsChanged{after.tunnels});
@@ -222,6 +260,13 @@ Batch RandomModel::difference(const State& before, const State& after) {
             batch.emplace_back(PolicyUpdated{Shared<Policy>(policy)});
         }
     }
+    for (const auto& [key, endpoint] : State(before).endpoints) {
+        if (!after.endpoints.contains(key)) {
+            before.endpoints.erase(key);
+        }
+    }
+    replace_lists(before, after, Direction::ingress, batch);
+    replace_lists(before, after, Direction::egress, batch);
     for (const auto& [key, endpoint] : after.endpoints) {
         const auto known = before.endpoints.find(key);
         if (known == before.endpoints.end() || known->second != endpoint) {

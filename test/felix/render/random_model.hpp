@@ -39,10 +39,13 @@ private:
     void change_tunnels();
     [[nodiscard]] TrafficLimits limits();
     [[nodiscard]] std::vector<TierPolicies> lists(Direction direction);
+    [[nodiscard]] PolicyLists shared(std::vector<TierPolicies> tiers);
     [[nodiscard]] State in_use() const;
-    [[nodiscard]] static Batch difference(const State& before, const State& after);
+    static void replace_lists(State& before, const State& after, Direction direction, Batch& batch);
+    [[nodiscard]] static Batch difference(State before, const State& after);
 
     std::mt19937 random_;
+    std::vector<PolicyLists> lists_;
     State all_;   ///< everything that could be told
     State told_;  ///< what the batches so far add up to
 };

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "felix/calc/label_index.hpp"
+#include "felix/calc/sequencer.hpp"
+#include "felix/model/endpoint.hpp"
+#include "felix/model/policy_id.hpp"
+
+namespace manul::felix {
+
+/// Workloads of this node that the same policies select have their lists in common: a policy that selects all of a
+/// class changes the class, whatever the number of its members.
+///
+/// Invariant: after a flush the members of a class, and nobody else, match exactly its selectors, and the dataplane was
+/// told its lists for every member that it knows.
+class EndpointClasses {
+public:
+    explicit EndpointClasses(const LabelIndex& index) noexcept : index_(index) {}
+
+    /// The item is a workload, and is new or starts or stops to match something.
+    void note(ItemId item);
+    void remove(ItemId item);
+    /// The lists of all who match the selector may differ.
+    void touch(SelectorId selector) { touched_.push_back(selector); }
+    void touch_everything() noexcept { everything_ = true; }
+
+    using MakeLists = std::function<EndpointLists(std::span<const SelectorId>)>;
+    using Moved = std::function<void(ItemId)>;
+    /// Tells what whole classes changed to, and calls `moved` for each other item whose lists may differ now.
+    void flush(const MakeLists& make, Sequencer& sequencer, const Moved& moved);
+    /// As of the last flush. The class changes the object when it is told as a whole.
+    [[nodiscard]] std::shared_ptr<const EndpointLists> lists(ItemId item) const {
+        return classes_[*members_[item.value()].number].lists;
+    }
+
+private:
+    using Number = std::uint32_t;
+
+    struct Class {
+        std::vector<SelectorId> matches;
+        std::vector<ItemId> items;
+        std::shared_ptr<EndpointLists> lists;  ///< null: new
+        std::size_t changed = 0;               ///< of `items`, since the last flush
+        bool dirty = false;
+    };
+    struct Member {
+        std::optional<Number> number;  ///< of its class
+        std::size_t slot = 0;          ///< in the items of the class
+        bool changed = false;
+    };
+    struct MatchesHash {
+        std::size_t operator()(const std::vector<SelectorId>& matches) const noexcept {
+            std::size_t hash = matches.size();
+            for (const SelectorId selector : matches) {
+                hash = (hash ^ selector.value()) * 0x9e3779b97f4a7c15ULL;
+            }
+            return hash;
+        }
+    };
+    struct Plan {
+        Number number;
+        EndpointLists now;
+    };
+
+    void settle(const Moved& moved);
+    [[nodiscard]] bool move_whole(Number number);
+    void move(ItemId item);
+    void join(ItemId item, Number number);
+    void leave(ItemId item);
+    void remove_class(Number number);
+    void mark(Number number);
+    void mark_touched();
+    [[nodiscard]] std::vector<Plan> make_plans(const MakeLists& make);
+    void replace_whole_lists(Direction direction, const std::vector<Plan>& plans, Sequencer& sequencer);
+    void set_lists(Class& one, EndpointLists lists);
+    void count(const EndpointLists& lists, bool added);
+
+    const LabelIndex& index_;
+    std::vector<Member> members_;  ///< by item
+    std::vector<Class> classes_;
+    std::vector<Number> free_;
+    std::unordered_map<std::vector<SelectorId>, Number, MatchesHash> by_matches_;
+    /// How many classes have a list, by direction.
+    std::array<std::unordered_map<const void*, std::size_t>, 2> users_;
+
+    // Since the last flush.
+    std::vector<ItemId> changed_;
+    std::vector<Number> dirty_;
+    std::vector<SelectorId> touched_;
+    bool everything_ = false;
+    std::vector<std::shared_ptr<EndpointLists>> orphans_;  ///< of classes that went; the dataplane may know members
+};
+
+}  // namespace manul::felix

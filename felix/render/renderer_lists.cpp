@@ -1,0 +1,225 @@
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "felix/model/endpoint.hpp"
+#include "felix/model/policy_id.hpp"
+#include "felix/model/update.hpp"
+#include "felix/render/names.hpp"
+#include "felix/render/renderer.hpp"
+
+// Lists of policies, and the tier chains that stand for them.
+namespace manul::felix::render {
+
+namespace {
+
+std::size_t at(Direction direction) { return static_cast<std::size_t>(direction); }
+
+}  // namespace
+
+/// Finds the lists that all their endpoints leave for the same new list, before the endpoints are looked at one by one.
+void Renderer::follow_lists(const Batch& batch, Direction direction) {
+    std::map<std::pair<const void*, const void*>, ListMove> moves;
+    const auto goes = [&](const ClassState& from, const std::vector<TierPolicies>* now, std::size_t endpoints) {
+        ListMove& move = moves[{&*from.lists, now}];
+        move = {&*from.lists, &from.tiers, now, move.endpoints + endpoints};
+    };
+    std::set<const void*> replaced_lists;
+    for (const Update& u : batch) {
+        const auto* replaced = std::get_if<ListsReplaced>(&u);
+        if (replaced != nullptr && replaced->direction == direction) {
+            replaced_lists.insert(&*replaced->before);
+            for (const std::string& chain : classes_with(direction, replaced->before)) {
+                const ClassState& from = classes_[at(direction)].at(chain);
+                goes(from, &*replaced->now, from.endpoints);
+            }
+        }
+    }
+    const auto leaves = [&](const EndpointState& state, const std::vector<TierPolicies>* now) {
+        const ClassState& from =
+            classes_[at(direction)].at(direction == Direction::egress ? state.classes.first : state.classes.second);
+        if (!replaced_lists.contains(&*from.lists)) {
+            goes(from, now, 1);
+        } else if (now != nullptr) {
+            goes(from, now, 0);  // counted with its class, but it may part from that
+        }
+    };
+    for (const Update& u : batch) {
+        if (const auto* updated = std::get_if<EndpointUpdated>(&u)) {
+            const auto known = endpoints_.find(updated->endpoint->key);
+            if (known != endpoints_.end()) {
+                leaves(known->second, &*updated->endpoint->lists(direction));
+            }
+        } else if (const auto* removed = std::get_if<EndpointRemoved>(&u)) {
+            const auto known = endpoints_.find(removed->key);
+            if (known != endpoints_.end()) {
+                leaves(known->second, nullptr);
+            }
+        }
+    }
+    struct Fate {
+        const TierPolicies* now = nullptr;
+        std::size_t endpoints = 0;
+        bool stays = false;  ///< some endpoint keeps the list, or they part
+    };
+    std::map<std::string, Fate> fates;
+    for (const auto& [lists, move] : moves) {
+        for (std::size_t i = 0; i < move.before->size(); ++i) {
+            const TierPolicies& before = (*move.before)[i];
+            Fate& fate = fates[(*move.chains)[i]];
+            fate.endpoints += move.endpoints;
+            if (move.now == nullptr) {
+                continue;
+            }
+            const auto now = std::ranges::find(*move.now, before.tier, &TierPolicies::tier);
+            if (now == move.now->end()) {
+                continue;
+            }
+            fate.stays = fate.stays || *now == before || (fate.now != nullptr && *fate.now != *now);
+            fate.now = &*now;
+        }
+    }
+    for (const auto& [chain, fate] : fates) {
+        if (fate.now == nullptr || fate.stays || fate.endpoints != tiers_[at(direction)].at(chain).endpoints) {
+            continue;
+        }
+        std::string identity = names::tier_identity(*fate.now);
+        if (!tier_names_[at(direction)].contains(identity)) {
+            edit_tier(direction, chain, *fate.now, std::move(identity));
+        }
+    }
+}
+
+void Renderer::edit_tier(Direction direction, const std::string& chain, const TierPolicies& now, std::string identity) {
+    TierState& state = tiers_[at(direction)].at(chain);
+    const std::set<PolicyId> before(state.value.policies.begin(), state.value.policies.end());
+    const std::set<PolicyId> after(now.policies.begin(), now.policies.end());
+    for (const PolicyId& policy : before) {
+        if (!after.contains(policy)) {
+            policies_[policy].users[at(direction)].erase(chain);
+            dirty_policies_[at(direction)].insert(policy);
+        }
+    }
+    for (const PolicyId& policy : after) {
+        const bool is_new = !before.contains(policy);
+        if (is_new) {
+            policies_[policy].users[at(direction)].insert(chain);
+        }
+        if (is_new || is_short(state.value) != is_short(now)) {
+            dirty_policies_[at(direction)].insert(policy);
+        }
+    }
+    tier_names_[at(direction)].erase(state.identity);
+    tier_names_[at(direction)].emplace(identity, chain);
+    state.identity = std::move(identity);
+    state.value = now;
+    dirty_tiers_[at(direction)].insert(chain);
+}
+
+std::vector<std::string> Renderer::classes_with(Direction direction, const PolicyLists& lists) const {
+    const auto known = classes_of_list_[at(direction)].find(&*lists);
+    return known == classes_of_list_[at(direction)].end()
+               ? std::vector<std::string>{}
+               : std::vector<std::string>(known->second.begin(), known->second.end());
+}
+
+void Renderer::update(const ListsReplaced& u) {
+    for (const std::string& chain : classes_with(u.direction, u.before)) {
+        replace_lists(u.direction, chain, u.now);
+    }
+}
+
+/// The class stays what it is to its endpoints: a chain under its name, and its groups.
+void Renderer::replace_lists(Direction direction, const std::string& chain, const PolicyLists& now) {
+    ClassState& state = classes_[at(direction)].at(chain);
+    std::vector<std::string> tiers;
+    for (const TierPolicies& tier : *now) {
+        const auto before = std::ranges::find(*state.lists, tier);
+        tiers.push_back(before == state.lists->end()
+                            ? tier_chain_of(direction, tier)
+                            : state.tiers[static_cast<std::size_t>(before - state.lists->begin())]);
+    }
+    auto& with_list = classes_of_list_[at(direction)];
+    with_list[&*state.lists].erase(chain);
+    if (with_list[&*state.lists].empty()) {
+        with_list.erase(&*state.lists);
+    }
+    with_list[&*now].insert(chain);
+    state.lists = now;
+    if (tiers == state.tiers) {
+        return;  // they were edited in place
+    }
+    for (std::size_t i = 0; i < tiers.size(); ++i) {
+        use_tier(direction, tiers[i], (*now)[i]);
+        tiers_[at(direction)].at(tiers[i]).endpoints += state.endpoints;
+    }
+    const std::vector<std::string> before = std::exchange(state.tiers, std::move(tiers));
+    for (const std::string& tier : before) {
+        tiers_[at(direction)].at(tier).endpoints -= state.endpoints;
+        leave_tier(direction, tier);
+    }
+    class_names_[at(direction)].erase(state.identity);
+    state.identity = names::class_identity(state.tiers, state.profiles);
+    class_names_[at(direction)].emplace(state.identity, chain);
+    dirty_classes_[at(direction)].insert(chain);
+}
+
+/// A class more calls the tier's chain, which is made when it is new.
+void Renderer::use_tier(Direction direction, const std::string& chain, const TierPolicies& value) {
+    const auto [tier, is_new] = tiers_[at(direction)].try_emplace(chain);
+    ++tier->second.users;
+    if (!is_new) {
+        return;
+    }
+    tier->second.value = value;
+    tier->second.identity = names::tier_identity(value);
+    tier_names_[at(direction)].emplace(tier->second.identity, chain);
+    for (const PolicyId& policy : value.policies) {
+        if (policies_[policy].users[at(direction)].size() < 2) {  // it may stand in the list of its only user
+            dirty_policies_[at(direction)].insert(policy);
+        }
+        policies_[policy].users[at(direction)].insert(chain);
+    }
+    dirty_tiers_[at(direction)].insert(chain);
+}
+
+/// A class less calls it. It goes at the end of the batch, when nobody came instead.
+void Renderer::leave_tier(Direction direction, const std::string& chain) {
+    if (--tiers_[at(direction)].at(chain).users == 0) {
+        idle_tiers_[at(direction)].insert(chain);
+    }
+}
+
+/// The chain of such a tier list, also when it is still to be made.
+std::string Renderer::tier_chain_of(Direction direction, const TierPolicies& tier) const {
+    const std::string identity = names::tier_identity(tier);
+    const auto named = tier_names_[at(direction)].find(identity);
+    if (named != tier_names_[at(direction)].end()) {
+        return named->second;
+    }
+    // A list that was edited in place may have the name that this one would get.
+    std::string chain = names::tier_chain(tier.tier, identity);
+    for (std::string text = identity; tiers_[at(direction)].contains(chain);) {
+        text += "\nanother";
+        chain = names::tier_chain(tier.tier, text);
+    }
+    return chain;
+}
+
+/// Chains of the lists' tiers, those that are still to be made too.
+const std::vector<std::string>& Renderer::tier_chains(Direction direction, const PolicyLists& lists) {
+    const auto [known, is_new] = chains_of_list_[at(direction)].try_emplace(&*lists);
+    if (is_new) {
+        for (const TierPolicies& tier : *lists) {
+            known->second.push_back(tier_chain_of(direction, tier));
+        }
+    }
+    return known->second;
+}
+
+}  // namespace manul::felix::render
