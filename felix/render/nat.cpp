@@ -59,8 +59,9 @@ std::vector<Rule> leaving_pools(net::Family family, const Config& config) {
 
 }  // namespace
 
-ChainPtr nat_postrouting(net::Family family, const Config& config, const std::vector<PortForward>& forwards) {
-    std::vector<Rule> rules = leaving_pools(family, config);
+ChainPtr nat_postrouting(net::Family family, const Config& config, bool masquerades,
+                         const std::vector<PortForward>& forwards) {
+    std::vector<Rule> rules = masquerades ? leaving_pools(family, config) : std::vector<Rule>{};
     // A pod that reaches itself through its node's port would else see an answer from its own address.
     std::set<net::Ip> targets;
     for (const PortForward& forward : forwards) {

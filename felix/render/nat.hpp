@@ -18,7 +18,8 @@ struct PortForward {
 /// The chain in which all forwards stand, reached from the two base chains below.
 inline constexpr const char* kHostPortChain = "host_ports";
 
-[[nodiscard]] ChainPtr nat_postrouting(net::Family family, const Config& config,
+/// `masquerades`: some pool wants it.
+[[nodiscard]] ChainPtr nat_postrouting(net::Family family, const Config& config, bool masquerades,
                                        const std::vector<PortForward>& forwards);
 /// Both base chains: `dnat_pre` for what comes from outside, `dnat_out` for the node's own connections.
 [[nodiscard]] ChainPtr nat_base(net::Family family, Hook::Point point);

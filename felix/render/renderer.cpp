@@ -62,7 +62,9 @@ Output Renderer::apply(const Batch& batch) {
     follow_families();
     render_dirty();
     drop_unused();
-    render_tiers();  // a policy that only one list has now stands in that
+    // What went may leave a family without members, or a policy to one list only, in whose chain it stands then.
+    follow_families();
+    render_dirty();
     Output output{std::exchange(changes_, {}), {}};
     for (const std::string& interface : std::exchange(touched_interfaces_, {})) {
         output.links.push_back({interface, group_of(interface)});
@@ -144,6 +146,7 @@ void Renderer::update(const PoolsChanged& u) {
         }
     }
     pools_ = u.pools;
+    nat_dirty_ = true;
 }
 
 void Renderer::update(const TunnelsChanged& u) {
@@ -286,6 +289,8 @@ std::string Renderer::acquire_class(Direction direction, const Endpoint& endpoin
     auto& classes = classes_[at(direction)];
     if (const auto named = class_names_[at(direction)].find(identity); named != class_names_[at(direction)].end()) {
         known->second = named->second;
+        // Its tiers may have been edited in place, into what these lists say.
+        set_lists(direction, named->second, lists);
         return named->second;
     }
     // As with tiers: a class whose lists were replaced keeps its name.

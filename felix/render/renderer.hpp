@@ -150,6 +150,7 @@ private:
     // Sharing.
     [[nodiscard]] std::vector<std::string> classes_with(Direction direction, const PolicyLists& lists) const;
     void replace_lists(Direction direction, const std::string& chain, const PolicyLists& now);
+    void set_lists(Direction direction, const std::string& chain, const PolicyLists& now);
     void use_tier(Direction direction, const std::string& chain, const TierPolicies& tier);
     void leave_tier(Direction direction, const std::string& chain);
     [[nodiscard]] std::string tier_chain_of(Direction direction, const TierPolicies& tier) const;
@@ -174,7 +175,6 @@ private:
     void render_class(Direction direction, const std::string& chain);
     void change_ranges(const TableKey& table, std::string_view set, const std::vector<Element>& before,
                        const std::vector<Element>& now);
-    void render_tiers();
     [[nodiscard]] bool stands_alone(Direction direction, const PolicyState& state) const;
     [[nodiscard]] bool is_short(const TierPolicies& tier) const;
     void render_skeleton();

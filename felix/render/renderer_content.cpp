@@ -85,14 +85,6 @@ void Renderer::render_dirty() {
     limits_of_endpoints_.render(changes_);
 }
 
-void Renderer::render_tiers() {
-    for (const Direction direction : kDirections) {
-        for (const std::string& chain : std::exchange(dirty_tiers_[at(direction)], {})) {
-            render_tier(direction, chain);
-        }
-    }
-}
-
 /// Where a family has neither pools nor members, rules that ask for a member match nothing and are left out: a cluster
 /// of one family pays for one. With pools they stand there in any case, so that the first member is one element and no
 /// rule.
@@ -108,6 +100,9 @@ void Renderer::follow_families() {
         for (const Direction direction : kDirections) {
             for (const auto& [id, state] : policies_) {
                 dirty_policies_[at(direction)].insert(id);
+            }
+            for (const auto& [profile, state] : profiles_) {
+                dirty_profiles_[at(direction)].insert(profile);
             }
         }
     }
@@ -312,7 +307,8 @@ void Renderer::render_spoofing() {
 
 void Renderer::render_host() {
     const HostChains::World world{
-        &*config_, &tunnels_,
+        &*config_,
+        &tunnels_,
         [this](const PolicyId& id) -> const Policy* {
             const auto found = policies_.find(id);
             return found == policies_.end() || !found->second.policy ? nullptr : &**found->second.policy;
@@ -344,7 +340,14 @@ void Renderer::render_nat() {
     }
     for (const net::Family family : kFamilies) {
         const TableKey table{family, TableId::nat};
-        put_chain(table, "post", nat_postrouting(family, *config_, forwards));
+        const bool masquerades = std::ranges::any_of(
+            pools_, [family](const IpPoolInfo& pool) { return pool.nat_outgoing && pool.cidr.family() == family; });
+        // While there is such a chain the kernel makes a translation, if of nothing, for each new connection; without
+        // any it stops to translate the connections that it has. So it comes with the first rule, and stays.
+        const ChainPtr post = nat_postrouting(family, *config_, masquerades, forwards);
+        if (!post->rules().empty() || chains_.contains({table, "post"})) {
+            put_chain(table, "post", post);
+        }
         const bool any = std::ranges::any_of(forwards, [family](const auto& f) { return f.target.family() == family; });
         const std::array<std::pair<const char*, Hook::Point>, 2> bases{
             {{"dnat_pre", Hook::Point::prerouting}, {"dnat_out", Hook::Point::output}}};

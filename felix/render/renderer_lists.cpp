@@ -144,13 +144,7 @@ void Renderer::replace_lists(Direction direction, const std::string& chain, cons
                             ? tier_chain_of(direction, tier)
                             : state.tiers[static_cast<std::size_t>(before - state.lists->begin())]);
     }
-    auto& with_list = classes_of_list_[at(direction)];
-    with_list[&*state.lists].erase(chain);
-    if (with_list[&*state.lists].empty()) {
-        with_list.erase(&*state.lists);
-    }
-    with_list[&*now].insert(chain);
-    state.lists = now;
+    set_lists(direction, chain, now);
     if (tiers == state.tiers) {
         return;  // they were edited in place
     }
@@ -167,6 +161,21 @@ void Renderer::replace_lists(Direction direction, const std::string& chain, cons
     state.identity = names::class_identity(state.tiers, state.profiles);
     class_names_[at(direction)].emplace(state.identity, chain);
     dirty_classes_[at(direction)].insert(chain);
+}
+
+void Renderer::set_lists(Direction direction, const std::string& chain, const PolicyLists& now) {
+    ClassState& state = classes_[at(direction)].at(chain);
+    if (state.lists.same_as(now)) {
+        return;
+    }
+    auto& with_list = classes_of_list_[at(direction)];
+    const auto before = with_list.find(&*state.lists);
+    before->second.erase(chain);
+    if (before->second.empty()) {
+        with_list.erase(before);
+    }
+    with_list[&*now].insert(chain);
+    state.lists = now;
 }
 
 /// A class more calls the tier's chain, which is made when it is new.

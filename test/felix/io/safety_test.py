@@ -79,7 +79,7 @@ def check_verify(node, felix):
     felix.wait()
     node.processes.remove(felix)
     chain = next(line.split()[1] for line in nft(node, "list table ip manul_i").splitlines()
-                 if "chain p_knp_default_web" in line)
+                 if "chain t_default_" in line)  # its only policy stands in it
     listing = nft(node, f"-a list chain ip manul_i {chain}").splitlines()
     allow = next(line for line in listing if "accept" in line)
     handle, comment = allow.split("handle ")[1], allow.split('comment "')[1].split('"')[0]

@@ -296,7 +296,9 @@ Case configured() {
     spoofer.endpoint.allowed_source_prefixes = {net("172.16.0.0/12"), net("fd16::/16")};
     const auto policy = PolicyBuilder("p").in(Action::log).in(Action::deny, to_port(kTcp, 9));
     return {"configured",
-            {{ConfigChanged{Shared<Config>(config)}, policy.update(), allow_all_profile("kns.default"),
+            {{ConfigChanged{Shared<Config>(config)},
+              PoolsChanged{{{"blue", net("10.65.0.0/16"), true}, {"six", net("fd65::/64"), true}}}, policy.update(),
+              allow_all_profile("kns.default"),
               EndpointBuilder("a", "10.65.0.2").in({tier("default", {policy.id()})}).profile("kns.default").update(),
               spoofer.update(), InSync{}}}};
 }

@@ -167,6 +167,9 @@ Lab::Lab(std::vector<Place> pods) : scope_(enter_new_node()), netlink_(must(netl
     set_sysctl("ipv4/icmp_echo_ignore_all", "1");
     set_sysctl("ipv6/icmp/echo_ignore_all", "1");
     set_sysctl("ipv6/auto_flowlabels", "0");
+    // Nor does it tell a pod that reaches itself of a shorter way.
+    set_sysctl("ipv4/conf/all/send_redirects", "0");
+    set_sysctl("ipv4/conf/default/send_redirects", "0");
     change_up(netlink_, must(netlink_.link("lo"))->index);
 
     std::uint8_t number = 1;
