@@ -98,7 +98,7 @@ void Family<Key>::sweep_slice() {
 
 template <class Key>
 void Family<Key>::decide(std::vector<FibChange>& fib) {
-    if (sweeping_) {
+    if (sweeping_ && (held_ || !rib_.undecided())) {  // else the log would grow faster than it is read
         sweep_slice();
     }
     changes_.clear();
