@@ -117,6 +117,12 @@ Outcome<codec::Tree> parse_body(const Request& request) {
     if (request.body.empty()) {
         return codec::Tree{};
     }
+    if (!request.content_encoding.empty() && request.content_encoding != "identity") {
+        return std::unexpected(Problem{
+            .code = 415,
+            .reason = "UnsupportedMediaType",
+            .message = "bodies are read as they are, not in the encoding \"" + request.content_encoding + "\""});
+    }
     const std::string_view type = std::string_view(request.content_type).substr(0, request.content_type.find(';'));
     std::string text;
     std::string_view body = request.body;

@@ -44,11 +44,8 @@ struct Manager {
     }
     /// As Kubernetes names managers in conflicts.
     [[nodiscard]] std::string described() const {
-        std::string out = "\"" + name + "\"" + (subresource.empty() ? "" : " with subresource \"" + subresource + "\"");
-        if (operation == kUpdate) {
-            out += " using " + api_version + (time.empty() ? "" : " at " + time);
-        }
-        return out;
+        return "\"" + name + "\"" + (subresource.empty() ? "" : " with subresource \"" + subresource + "\"") +
+               (operation == kUpdate ? " using " + api_version : "");
     }
 };
 
@@ -157,8 +154,8 @@ Problem apply_conflict(const std::vector<Conflict>& conflicts) {
         by_manager[conflict.manager] += "\n- " + conflict.path;
     }
     if (conflicts.size() == 1) {
-        problem.message = "Apply failed with 1 conflict: conflict with " + conflicts.front().manager + ": " +
-                          conflicts.front().path;
+        problem.message =
+            "Apply failed with 1 conflict: conflict with " + conflicts.front().manager + ": " + conflicts.front().path;
         return problem;
     }
     problem.message = "Apply failed with " + std::to_string(conflicts.size()) + " conflicts: ";
@@ -193,8 +190,7 @@ void record_update(Tree& document, const Tree* stored, const FieldWriter& by) {
     if (managers.empty() && stored != nullptr) {
         managers = parse_managers(managed_fields_of(*stored));
     }
-    const FieldSet changed =
-        stored == nullptr ? by.rules.fields_of(document) : by.rules.changed(*stored, document);
+    const FieldSet changed = stored == nullptr ? by.rules.fields_of(document) : by.rules.changed(*stored, document);
     FieldSet own = changed;
     for (Manager& manager : managers) {
         if (manager.is(kUpdate, by)) {

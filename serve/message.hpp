@@ -22,6 +22,7 @@ struct Request {
     std::string target;  ///< path and query, as sent
     std::string body;
     std::string content_type;
+    std::string content_encoding;
     std::string accept;
     std::string if_none_match;
     std::string user_agent;

@@ -14,6 +14,12 @@ inline constexpr log::Message kAuditFailed{
 inline constexpr log::Message kFilesUnread{
     "SERVE_FILES_UNREAD", log::Level::warning, "{}",
     "The certificate or token file was changed and cannot be used; what was read before stays in force."};
+inline constexpr log::Message kChangeUndone{
+    "SERVE_CHANGE_UNDONE", log::Level::warning, "nobody confirmed the change: {} objects are as they were before",
+    "Correct the change, and apply it again. `manulctl policy impact -f FILE` shows beforehand what it does."};
+inline constexpr log::Message kRollbackFailed{"SERVE_ROLLBACK_FAILED", log::Level::warning,
+                                              "cannot write the old versions back: {}; trying again in {} s",
+                                              "Look at the datastore."};
 inline constexpr log::Message kFilesRead{"SERVE_FILES_READ", log::Level::info, "{} was read again", ""};
 
 }  // namespace manul::serve

@@ -19,7 +19,6 @@
 #include "config/codec/secret.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
-#include "config/model/rbac.hpp"
 #include "config/store/admission.hpp"
 #include "config/store/document.hpp"
 #include "config/store/kubernetes/read_backend.hpp"
@@ -73,6 +72,16 @@ void put_status(Tree& document, const Tree* from) {
     }
 }
 
+/// Of the request's query, in the words of Kubernetes.
+Problem bad_option(Cause cause) {
+    return {.code = 422,
+            .reason = "Invalid",
+            .message = "PatchOptions.meta.k8s.io \"\" is invalid: " + cause.field + ": " + cause.message,
+            .group = "meta.k8s.io",
+            .kind = "PatchOptions",
+            .causes = {cause}};
+}
+
 std::string random_suffix() {
     // Letters that make no words, as Kubernetes takes them.
     static constexpr std::string_view kLetters = "bcdfghjklmnpqrstvwxz2456789";
@@ -107,39 +116,6 @@ bool erase_at(Tree& document, const std::string& path) {
 }
 
 }  // namespace
-
-Outcome<void> check_grants(const Access& access, const model::Key& key, std::string_view document) {
-    const auto decoded = codec::decode(key.kind, document, codec::Mode::lenient);
-    const Rights& rights = access.rights();
-    const auto refuse = [&](const std::string& what) {
-        return std::unexpected(forbidden(key.kind, key.name,
-                                         "user \"" + access.caller().user +
-                                             "\" is attempting to grant rights not "
-                                             "currently held: " +
-                                             what));
-    };
-    const auto judge = [&](const std::vector<model::PolicyRule>* rules, const char* verb) -> Outcome<void> {
-        if (access.may(verb, key) || (rules != nullptr && rights.covers(access.caller(), *rules, key.ns))) {
-            return {};
-        }
-        return refuse(rules == nullptr ? "the role does not exist" : "a rule goes beyond them");
-    };
-    if (const auto role = model::as<model::Role>(decoded.resource)) {
-        return judge(&role->rules, "escalate");
-    }
-    if (const auto cluster = model::as<model::ClusterRole>(decoded.resource)) {
-        return cluster->aggregation_rule && !access.may("escalate", key)
-                   ? Outcome<void>(refuse("a role that adds up others needs the verb escalate"))
-                   : judge(&cluster->rules, "escalate");
-    }
-    if (const auto binding = model::as<model::RoleBinding>(decoded.resource)) {
-        return judge(rights.rules_of(binding->role_ref, key.ns), "bind");
-    }
-    if (const auto everywhere = model::as<model::ClusterRoleBinding>(decoded.resource)) {
-        return judge(rights.rules_of(everywhere->role_ref, ""), "bind");
-    }
-    return {};
-}
 
 Writer::Writer(WriteContext context) : context_(context) {
     const ResourcePath& path = context.route.resource;
@@ -255,8 +231,7 @@ Outcome<Written> Writer::patch() {
     }
     if (!context_.route.parameter("force").empty()) {
         return std::unexpected(
-            invalid(key_.kind, key_.name,
-                    {{"FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force"}}));
+            bad_option({"FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force"}));
     }
     return modify("patch", [this, type, strategic](const Tree& stored) -> Outcome<Tree> {
         MANUL_TRY(const Tree changes, parse_body(context_.request));
@@ -304,9 +279,12 @@ Outcome<Written> Writer::apply() {
         if (!context_.access.may_with("patch", key_, &config)) {
             return std::unexpected(context_.access.refusal("patch", key_));
         }
-        if (!config.text_at("metadata", "resourceVersion").empty() || !config.text_at("metadata", "uid").empty()) {
-            return std::unexpected(not_found(key_.kind, key_.name));  // it was meant for an object that is gone
+        if (const std::string_view uid = config.text_at("metadata", "uid"); !uid.empty()) {
+            return std::unexpected(conflict(key_.kind, key_.name,
+                                            "uid mismatch: the provided object specified uid " + std::string(uid) +
+                                                ", and no existing object was found"));
         }
+        config.make("metadata").erase("resourceVersion");
         MANUL_CHECK(complete(config, nullptr));
         MANUL_TRY(Tree document, apply_fields(nullptr, config, force, field_writer()));
         auto done = create(std::move(document));
@@ -322,8 +300,7 @@ Outcome<Tree> Writer::applied_config() {
     }
     if (context_.route.parameter("fieldManager").empty()) {
         return std::unexpected(
-            invalid(key_.kind, key_.name,
-                    {{"FieldValueRequired", "Required value: is required for apply patch", "fieldManager"}}));
+            bad_option({"FieldValueRequired", "Required value: is required for apply patch", "fieldManager"}));
     }
     MANUL_TRY(Tree config, parse_body(context_.request));
     if (!config.is_map()) {

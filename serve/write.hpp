@@ -80,7 +80,7 @@ private:
     std::string after_;
 };
 
-/// A role or binding gives no right that its writer does not have.
+/// A role or binding gives no right that its writer does not have, nor does the record of a change that undoes itself.
 [[nodiscard]] Outcome<void> check_grants(const Access& access, const model::Key& key, std::string_view document);
 
 }  // namespace manul::serve

@@ -124,9 +124,10 @@ StoreResult<Listing> ObjectStore::list(const ListQuery& query) {
     Listing listing;
     listing.revision = std::move(rows.revision);
     listing.items.reserve(rows.rows.size());
-    for (const Row& row : rows.rows) {
+    for (Row& row : rows.rows) {
         if (auto object = to_object(row)) {
             listing.items.push_back(*std::move(object));
+            row.body.reset();  // or a long list is in memory twice
         } else {
             log::emit(kRowDamaged, object.error().message);
             listing.damaged.push_back(DamagedObject{row.key, row.revision, std::move(object).error()});

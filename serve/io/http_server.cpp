@@ -266,6 +266,7 @@ private:
         request.method = std::string(read.method_string());
         request.target = std::string(read.target());
         request.content_type = text(http::field::content_type);
+        request.content_encoding = text(http::field::content_encoding);
         request.accept = text(http::field::accept);
         request.if_none_match = text(http::field::if_none_match);
         request.user_agent = text(http::field::user_agent);

@@ -56,8 +56,9 @@ using Owners = std::vector<std::string>;
 
 TEST_CASE("who applies owns what he sends, and what he sends no more is removed", "[apply]") {
     Client client;
-    CHECK(apply(client, "alice", applied(R"({"order":1,"selector":"x == 'y'","types":["Ingress"]})",
-                                         R"(,"labels":{"x":"1","y":"2"})")) == "201");
+    CHECK(apply(client, "alice",
+                applied(R"({"order":1,"selector":"x == 'y'","types":["Ingress"]})",
+                        R"(,"labels":{"x":"1","y":"2"})")) == "201");
     CHECK(owners(client) ==
           Owners{"Apply alice .metadata.labels.x .metadata.labels.y .spec.order .spec.selector .spec.types"});
     CHECK(apply(client, "alice", applied(R"({"selector":"x == 'y'","types":["Egress"]})", R"(,"labels":{"x":"1"})")) ==
@@ -119,8 +120,8 @@ TEST_CASE("other writes are recorded under their manager, and take over what the
             "200");
     CHECK(owners(client) == Owners{"Update kubectl-create .spec.selector", "Update kubectl-edit .spec.order"});
     CHECK(apply(client, "alice", applied(R"({"order":3,"selector":"x == 'y'"})")) ==
-          "409 Conflict Apply failed with 1 conflict: conflict with \"kubectl-edit\" using projectcalico.org/v3 at "
-          "2027-01-15T08:00:00Z: .spec.order");
+          "409 Conflict Apply failed with 1 conflict: conflict with \"kubectl-edit\" using projectcalico.org/v3: "
+          ".spec.order");
     REQUIRE(apply(client, "alice", applied(R"({"order":3,"selector":"x == 'y'"})"), kPolicyPath, "&force=1") == "200");
     CHECK(owners(client) == Owners{"Apply alice .spec.order .spec.selector", "Update kubectl-create .spec.selector"});
 
@@ -166,7 +167,8 @@ TEST_CASE("lists with keys are owned item by item, other lists as a whole", "[ap
     Client client;
     const std::string path = kServices + "/s";
     const std::string base = R"(,"selector":{"app":"x"}})";
-    REQUIRE(apply(client, "alice", service(R"([{"name":"a","port":80,"protocol":"TCP"}])", base.substr(0, base.size() - 1)),
+    REQUIRE(apply(client, "alice",
+                  service(R"([{"name":"a","port":80,"protocol":"TCP"}])", base.substr(0, base.size() - 1)),
                   path) == "201");
     REQUIRE(apply(client, "bob", service(R"([{"name":"b","port":81,"protocol":"TCP"}])"), path) == "200");
     CHECK(owners(client, path) ==
@@ -197,7 +199,9 @@ TEST_CASE("what is applied is judged like every other write", "[apply]") {
         std::string answer;
     };
     const std::vector<Row> rows{
-        {"", applied(R"({"order":1})"), "422 Invalid "},
+        {"", applied(R"({"order":1})"),
+         "422 Invalid PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply "
+         "patch"},
         {"?fieldManager=m", "{}", "400 BadRequest the applied configuration lacks its apiVersion"},
         {"?fieldManager=m", "[]", "400 BadRequest the applied configuration is no object"},
         {"?fieldManager=m", "a: [", "400 BadRequest the body of the request cannot be read: "},
@@ -207,7 +211,8 @@ TEST_CASE("what is applied is judged like every other write", "[apply]") {
          "400 BadRequest metadata.managedFields must be nil"},
         {"?fieldManager=m", applied(R"({"order":"x"})"), "422 Invalid "},
         {"?fieldManager=m", applied(R"({"ordr":1})"), "400 BadRequest "},
-        {"?fieldManager=m", applied(R"({"order":1})", R"(,"resourceVersion":"5")"), "404 NotFound "},
+        {"?fieldManager=m", applied(R"({"order":1})", R"(,"uid":"one")"), "409 Conflict "},
+        {"?fieldManager=m&dryRun=All", applied(R"({"order":1})", R"(,"resourceVersion":"5")"), "201"},
         {"?fieldManager=m&dryRun=All", applied(R"({"order":1})"), "201"},
         {"?fieldManager=m&force=true", applied(R"({"order":1})"), "201"},
         {"?fieldManager=m", applied(R"({"order":2})", R"(,"resourceVersion":"1")"), "409 Conflict "},
@@ -217,9 +222,10 @@ TEST_CASE("what is applied is judged like every other write", "[apply]") {
         CAPTURE(row.target, row.body);
         CHECK(client.say("PATCH", kPolicyPath + row.target, row.body, kApplyType).starts_with(row.answer));
     }
-    CHECK(client.say("PATCH", kPolicyPath + "?fieldManager=m",
-                     "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: a}\nspec: {order: 3}\n",
-                     kApplyType) == "200");
+    CHECK(client.say(
+              "PATCH", kPolicyPath + "?fieldManager=m",
+              "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: a}\nspec: {order: 3}\n",
+              kApplyType) == "200");
     CHECK(spec_of(client) == R"({"order":3})");
     CHECK(client.say("PATCH", kPolicyPath + "?force=true", "{}", kMergeType).starts_with("422 "));
 
@@ -227,7 +233,8 @@ TEST_CASE("what is applied is judged like every other write", "[apply]") {
     CHECK(apply(client, "m", applied(R"({"order":4})")).starts_with("403 "));
     client.grant("ann", R"([{"apiGroups":["projectcalico.org"],"resources":["globalnetworksets"],"verbs":["patch"]}])");
     CHECK(apply(client, "m", network_set("x"), kSets + "/x").starts_with("403 "));  // it would create
-    client.grant("ann", R"([{"apiGroups":["projectcalico.org"],"resources":["globalnetworksets"],"verbs":["create"]}])");
+    client.grant("ann",
+                 R"([{"apiGroups":["projectcalico.org"],"resources":["globalnetworksets"],"verbs":["create"]}])");
     CHECK(apply(client, "m", network_set("x"), kSets + "/x") == "201");
 }
 

@@ -159,4 +159,18 @@ TEST_CASE("tokens are read as Kubernetes writes them", "[serve]") {
     CHECK(wrong.error().message.find("line 3") != std::string::npos);
 }
 
+TEST_CASE("the record of a change that undoes itself is for who may write everything", "[serve]") {
+    Client client;
+    const std::string record =
+        R"({"apiVersion":"v1","kind":"Secret","metadata":{"name":"manul-rollback","namespace":"manul-system"}})";
+    const std::string path = "/api/v1/namespaces/manul-system/secrets";
+    client.caller = {.user = "ann", .uid = "", .groups = {}};
+    client.grant("ann", R"([{"apiGroups":[""],"resources":["secrets"],"verbs":["*"]}])");
+    CHECK(client.say("POST", path, record).find("attempting to grant rights not currently held") != std::string::npos);
+    CHECK(client.say("POST", path, R"({"metadata":{"name":"other"}})") == "201");
+    client.grant("ann", R"([{"apiGroups":["*"],"resources":["*"],"verbs":["*"]}])");
+    CHECK(client.say("POST", path, record) == "201");
+    CHECK(client.say("DELETE", path + "/manul-rollback") == "200");
+}
+
 }  // namespace manul::test

@@ -12,6 +12,7 @@
 
 #include "base/unique_fd.hpp"
 #include "config/model/kind.hpp"
+#include "config/rollback.hpp"
 #include "config/store/server.hpp"
 #include "config/store/store.hpp"
 #include "test/config/store_contract.hpp"
@@ -153,6 +154,30 @@ TEST_CASE("who is not who he should be is told so, on either side", "[server]") 
             CHECK_THAT(listing.error().message, Catch::Contains(row.message));
         }
     }
+}
+
+TEST_CASE("a change that nobody confirms is undone by the server itself", "[server]") {
+    ServerProcess server;
+    const auto store = open(server.kubeconfig());
+    REQUIRE(store->create(set_key("a"), set_document("a", "10.0.0.0/8")));
+    const auto before = store->get(set_key("a"));
+    REQUIRE(before);
+    const std::vector<store::WatchStart> starts{{model::Kind::global_network_set, before->revision}};
+    const auto watch = store->watch(starts);
+    REQUIRE(watch);
+    REQUIRE(config::write_revertibly(*store,
+                                     {{set_key("a"), set_document("a", "11.0.0.0/8"), std::nullopt},
+                                      {set_key("b"), set_document("b"), std::nullopt}},
+                                     std::chrono::seconds(1)));
+    const auto events = take(**watch, 4);  // there, and back
+    REQUIRE(events.size() == 4);
+    const auto after = store->get(set_key("a"));
+    REQUIRE(after);
+    CHECK_THAT(*after->document, Catch::Contains("10.0.0.0/8"));
+    CHECK_FALSE(store->get(set_key("b")));
+    const auto waits = config::pending_rollback(*store);
+    REQUIRE(waits);
+    CHECK_FALSE(*waits);
 }
 
 #ifdef MANUL_WITH_ETCD

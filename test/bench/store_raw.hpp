@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// What the datastores below ours cost by themselves: bytes by key, no schema, no checks, no identity of objects.
+namespace manul::bench {
+
+struct Pair {
+    std::string key;
+    std::string value;
+};
+
+class RawStore {
+public:
+    virtual ~RawStore() = default;
+    /// One transaction.
+    virtual bool put(std::span<const Pair> pairs) = 0;
+    virtual bool get(const std::string& key) = 0;
+    /// All pairs whose key begins so, in memory.
+    virtual std::vector<Pair> list(const std::string& prefix) = 0;
+};
+
+/// One table, write-ahead log, every commit durable.
+[[nodiscard]] std::unique_ptr<RawStore> open_raw_sqlite(const std::string& path);
+/// The API of etcd, through the module's client; lists in pages of 1,000 at one revision. Null: there is no module.
+[[nodiscard]] std::unique_ptr<RawStore> open_raw_etcd(const std::string& endpoint);
+
+}  // namespace manul::bench
