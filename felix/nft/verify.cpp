@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -10,6 +11,7 @@
 
 #include "felix/nft/compare.hpp"
 #include "felix/nft/expression.hpp"
+#include "felix/render/nat.hpp"
 #include "felix/render/print.hpp"
 #include "net/ip.hpp"
 
@@ -54,6 +56,12 @@ std::string key_text(const ElementKey& key, net::Family family, const SetType& t
     return text;
 }
 
+/// The chain of translations stays when its last rule went: without any such chain the kernel ends the translation of
+/// connections that it has.
+bool may_stay(const TableKey& table, const std::string& name, const KernelContent::Chain& chain) {
+    return table.id == render::TableId::nat && name == render::kPostChain && chain.rules.empty();
+}
+
 class Verifier {
 public:
     explicit Verifier(std::vector<Difference>& out) : out_(out) {}
@@ -69,7 +77,7 @@ public:
             }
         }
         for (const auto& [name, chain] : kernel.chains) {
-            if (!wanted.chains.contains(name)) {
+            if (!wanted.chains.contains(name) && !may_stay(key, name, chain)) {
                 add("chain " + name, fmt::format("is there, with {} rules, and should not be", chain.rules.size()));
             }
         }

@@ -17,6 +17,8 @@ struct PortForward {
 
 /// The chain in which all forwards stand, reached from the two base chains below.
 inline constexpr const char* kHostPortChain = "host_ports";
+/// The base chain of what leaves.
+inline constexpr const char* kPostChain = "post";
 
 /// `masquerades`: some pool wants it.
 [[nodiscard]] ChainPtr nat_postrouting(net::Family family, const Config& config, bool masquerades,

@@ -345,8 +345,8 @@ void Renderer::render_nat() {
         // While there is such a chain the kernel makes a translation, if of nothing, for each new connection; without
         // any it stops to translate the connections that it has. So it comes with the first rule, and stays.
         const ChainPtr post = nat_postrouting(family, *config_, masquerades, forwards);
-        if (!post->rules().empty() || chains_.contains({table, "post"})) {
-            put_chain(table, "post", post);
+        if (!post->rules().empty() || chains_.contains({table, kPostChain})) {
+            put_chain(table, kPostChain, post);
         }
         const bool any = std::ranges::any_of(forwards, [family](const auto& f) { return f.target.family() == family; });
         const std::array<std::pair<const char*, Hook::Point>, 2> bases{
