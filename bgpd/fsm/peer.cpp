@@ -21,6 +21,10 @@ namespace {
 
 using Cause = SessionEnd::Cause;
 
+/// How long a peer that was sent away for an error is refused: it may have mended it, and should not wait for our own
+/// attempts to come round; one that errs without end costs a few connections a second.
+constexpr std::chrono::milliseconds kDeafTime{250};
+
 bool is_cease(const std::optional<wire::Notification>& notification) {
     return notification && notification->code == wire::ErrorCode::cease;
 }
@@ -301,8 +305,8 @@ void Peer::hold_back(Direction direction, TimePoint now, Actions& actions) {
     }
     if (too_many || is_disagreement(*connection(direction).last_end())) {
         feed(rival, connection_event::Stop{{}, true}, now, actions);
-        if (!too_many) {  // who has mended the other side should not wait for ours
-            deaf_until_ = now + settings_.timing.idle_hold;
+        if (!too_many) {
+            deaf_until_ = now + kDeafTime;
         }
     } else if (incoming_.state() == State::idle) {
         // Only what we do ourselves is held back: a peer that restarted should find us listening.

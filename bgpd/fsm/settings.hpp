@@ -19,7 +19,7 @@ struct Timing {
     /// How long a connection may stand without an OPEN (the RFC's "large value").
     std::chrono::milliseconds open_wait{240'000};
     /// Between the end of a session or an error and our next attempt; doubles while errors follow one another up to the
-    /// maximum (DampPeerOscillations, event 13). Jittered. The peer's attempts are refused for the first value alone.
+    /// maximum (DampPeerOscillations, event 13). Jittered. The peer's attempts are refused but for a moment.
     std::chrono::milliseconds idle_hold{1'000};
     std::chrono::milliseconds idle_hold_max{60'000};
     /// A session that lasted so long makes idle hold start from its first value again.
