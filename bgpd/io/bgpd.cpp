@@ -39,6 +39,7 @@
 #include "config/open_store.hpp"
 #include "config/report.hpp"
 #include "config/settings.hpp"
+#include "config/store/obey_lock.hpp"
 #include "config/store/store.hpp"
 #include "net/ip.hpp"
 
@@ -296,7 +297,7 @@ int run(const config::Settings& settings) {
         log::emit(kStoreFailed, followed ? own.error().message : followed.error().message);
         return 1;
     }
-    return Bgpd(settings, *std::move(followed), *std::move(own)).run();
+    return Bgpd(settings, store::obey_lock(*std::move(followed)), *std::move(own)).run();
 }
 
 }  // namespace manul::bgp::io

@@ -97,7 +97,8 @@ void Datastore::connect() {
             if (!listing) {
                 return [this, error = listing.error()] { failed(error); };
             }
-            Listed& listed = snapshot.kinds.emplace_back(Listed{kind, listing->revision, {}, {}});
+            Listed& listed =
+                snapshot.kinds.emplace_back(Listed{kind, listing->revision, {}, {}, !listing->damaged.empty()});
             for (const store::Object& object : listing->items) {
                 listed.keys.push_back(object.key);
                 listed.items.emplace_back(object.key, decode(object));
@@ -134,7 +135,9 @@ void Datastore::take(Snapshot snapshot) {
     }
     for (Listed& listed : snapshot.kinds) {
         const std::unordered_set<model::Key> stored(listed.keys.begin(), listed.keys.end());
-        std::erase_if(objects_[listed.kind], [&](const auto& one) { return !stored.contains(one.first); });
+        if (!listed.damaged) {  // else what is missing was perhaps not deleted
+            std::erase_if(objects_[listed.kind], [&](const auto& one) { return !stored.contains(one.first); });
+        }
         for (auto& [key, next] : listed.items) {
             put(key, std::move(next));
         }

@@ -63,6 +63,7 @@ private:
         store::Revision revision;
         std::vector<model::Key> keys;  ///< all that are stored, the damaged ones included
         std::vector<std::pair<model::Key, Followed>> items;
+        bool damaged;  ///< some of them, and perhaps in their names
     };
     struct Snapshot;
 

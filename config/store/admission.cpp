@@ -18,6 +18,7 @@
 
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
+#include "config/codec/tree.hpp"
 #include "config/model/bgp_peer.hpp"
 #include "config/model/finding.hpp"
 #include "config/model/global_network_policy.hpp"
@@ -53,6 +54,27 @@ void set_label(json::object& document, std::string_view label, std::string_view 
         labels.emplace_object();
     }
     labels.get_object()[label] = value;
+}
+
+/// Removes what is said about unknown fields that the stored document has as well.
+void drop_kept_fields(model::Findings& findings, std::string_view text, std::string_view before) {
+    const auto is_unknown = [](const model::Finding& finding) { return finding.unknown_field; };
+    if (std::ranges::none_of(findings, is_unknown)) {
+        return;
+    }
+    const auto after = codec::parse_json(text);
+    const auto stored = codec::parse_json(before);
+    if (!after || !stored) {
+        return;
+    }
+    std::erase_if(findings, [&](const model::Finding& finding) {
+        if (!finding.unknown_field) {
+            return false;
+        }
+        const codec::Tree& now = codec::nearest(*after, finding.path);
+        const codec::Tree& old = codec::nearest(*stored, finding.path);
+        return !now.key.empty() && finding.path.ends_with(now.key) && now.key == old.key && now.same_value(old);
+    });
 }
 
 void add_errors(const model::Key& key, const model::Findings& findings, std::vector<std::string>& out) {
@@ -282,7 +304,8 @@ StoreError invalid(std::vector<std::string> findings) {
     return StoreError{Code::invalid, std::move(message), std::move(findings)};
 }
 
-StoreResult<Admitted> admit_document(const model::Key& key, std::string_view text, Checks checks) {
+StoreResult<Admitted> admit_document(const model::Key& key, std::string_view text, Checks checks,
+                                     std::string_view before) {
     if (checks == Checks::own_fields_only) {
         MANUL_TRY(json::object document, parse_document(key, text));
         return Admitted{std::move(document), nullptr};
@@ -294,6 +317,9 @@ StoreResult<Admitted> admit_document(const model::Key& key, std::string_view tex
     }
     MANUL_TRY(json::object document, parse_document(key, *completed));
     codec::Decoded decoded = codec::decode_and_validate(key.kind, *completed, codec::Mode::strict);
+    if (!decoded.ok() && !before.empty()) {
+        drop_kept_fields(decoded.findings, *completed, before);
+    }
     if (!decoded.ok()) {
         std::vector<std::string> findings;
         add_errors(key, decoded.findings, findings);

@@ -23,8 +23,11 @@ struct Admitted {
 };
 
 /// Parses a document and checks its envelope; with `Checks::full` also completes it by the defaults that are stored and
-/// the labels that the store maintains, and validates it. All findings are in the error's details.
-[[nodiscard]] StoreResult<Admitted> admit_document(const model::Key& key, std::string_view text, Checks checks);
+/// the labels that the store maintains, and validates it. All findings are in the error's details. A field that nobody
+/// here knows is refused, but for one that `before`, the stored document (empty: a new object), has with the same
+/// value: a newer version wrote it, and a change of something else must neither lose it nor fail for it.
+[[nodiscard]] StoreResult<Admitted> admit_document(const model::Key& key, std::string_view text, Checks checks,
+                                                   std::string_view before = {});
 
 /// One write of a transaction. Without `after` it is a removal.
 struct PlannedWrite {

@@ -305,7 +305,8 @@ StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes
                 }
                 text = *std::move(completed);
             }
-            auto admitted = admit_document(change.key, text, checks);
+            auto admitted =
+                admit_document(change.key, text, checks, row ? std::string_view(*row->body) : std::string_view{});
             if (!admitted) {
                 std::vector<std::string>& details = admitted.error().details;
                 std::ranges::move(details, std::back_inserter(findings));

@@ -98,7 +98,8 @@ store::StoreResult<void> Datastore::list(model::Kind kind, StoreChanges& changes
     }
     std::vector<model::Key> gone;
     for (const auto& [key, revision] : known) {
-        if (!present.contains(key)) {
+        // Where something is damaged, an object that is missing was perhaps not deleted: all of the kind stay in force.
+        if (!present.contains(key) && listing.damaged.empty()) {
             gone.push_back(key);
         }
     }

@@ -24,6 +24,7 @@
 #include "config/own_node.hpp"
 #include "config/report.hpp"
 #include "config/settings.hpp"
+#include "config/store/obey_lock.hpp"
 #include "felix/calc/graph.hpp"
 #include "felix/io/connection_cutter.hpp"
 #include "felix/io/conntrack.hpp"
@@ -72,6 +73,7 @@ public:
             log::emit(kEnvironmentProblem, condition.message);
         }
         MANUL_TRY(auto reading, config::open_store(settings_));
+        reading = store::obey_lock(std::move(reading));
         MANUL_TRY(writing_store_, config::open_store(settings_));
         MANUL_TRY(dataplane_, Dataplane::open(daemon_.io(), {.run_dir = settings_.run_dir}));
         MANUL_CHECK(dataplane_->start());

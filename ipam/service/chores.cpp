@@ -14,6 +14,7 @@
 #include "config/model/lease.hpp"
 #include "config/model/node.hpp"
 #include "config/model/node_report.hpp"
+#include "config/store/obey_lock.hpp"
 #include "ipam/core/auto_host_endpoints.hpp"
 #include "ipam/service/read_all.hpp"
 #include "ipam/service/store_source.hpp"
@@ -192,7 +193,14 @@ Outcome<std::vector<Chores::PoolState>> Chores::look_at_pools(WallTime wall) {
 
 Outcome<Chores::Done> Chores::run(SteadyTime steady, WallTime wall) {
     Done done;
-    MANUL_TRY(done.holds, hold(steady, wall));
+    const auto locked = store::is_locked(store_);
+    if (!locked) {
+        return std::unexpected(store_failure(locked.error()));
+    }
+    // Nothing is written to a locked datastore, not even who does its chores.
+    if (!*locked) {
+        MANUL_TRY(done.holds, hold(steady, wall));
+    }
     const bool held_before = std::exchange(held_, done.holds);
     done.taken_over = done.holds && !held_before;
     if (!done.holds) {

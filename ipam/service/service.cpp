@@ -135,6 +135,7 @@ Outcome<Service::Changes> Service::take_changes() {
         return std::unexpected(store_failure(events.error()));
     }
     changes.any = !events->empty();
+    const bool was_ready = knowledge_.datastore_ready();
     for (const store::Event& event : *events) {
         if (event.type == store::Event::Type::resync) {
             MANUL_CHECK(start());
@@ -159,6 +160,13 @@ Outcome<Service::Changes> Service::take_changes() {
         knowledge_.apply(event);
         mtu_.reset();
     }
+    if (!was_ready && knowledge_.datastore_ready()) {
+        // While it was locked somebody else may have filled it, this node's blocks and endpoints included.
+        MANUL_CHECK(start());
+        changes.restarted = true;
+        changes.refused = std::exchange(refused_, {});
+        return changes;
+    }
     if (changes.pools_changed) {
         source_.forget_odd_blocks();
     }
@@ -178,6 +186,9 @@ void Service::note_pod(const store::Object& object) {
 }
 
 Outcome<std::size_t> Service::sync_pods() {
+    if (!knowledge_.datastore_ready()) {
+        return 0;  // nothing is written while it is locked; the Pods wait in unsynced_
+    }
     struct Item {
         model::Key key;
         std::shared_ptr<const model::Pod> pod;
@@ -487,8 +498,8 @@ Outcome<bool> Service::release_one(Transaction& transaction, const Release& rele
 }
 
 std::vector<Outcome<bool>> Service::release(std::span<const Release> releases, WallTime now) {
-    if (!watch_) {
-        return {releases.size(), Outcome<bool>(std::unexpected(*not_ready()))};
+    if (const auto why = not_ready()) {
+        return {releases.size(), Outcome<bool>(std::unexpected(*why))};
     }
     source_.begin(now);
     std::vector<std::vector<HistoryEntry>> given_back(releases.size());
@@ -505,8 +516,8 @@ std::vector<Outcome<bool>> Service::release(std::span<const Release> releases, W
 }
 
 std::vector<Outcome<bool>> Service::release_handles(std::span<const std::string> handles, WallTime now) {
-    if (!watch_) {
-        return {handles.size(), Outcome<bool>(std::unexpected(*not_ready()))};
+    if (const auto why = not_ready()) {
+        return {handles.size(), Outcome<bool>(std::unexpected(*why))};
     }
     source_.begin(now);
     using Freed = std::vector<net::Ip>;

@@ -121,8 +121,33 @@ StoreResult<void> Database::prepare(const OpenOptions& options) {
                 error(Code::corrupt, fmt::format("{}: the store's file is damaged ({}); restore it from a backup",
                                                  connection_.path(), found)));
         }
+        MANUL_CHECK(check_strange_kinds());
     }
     return {};
+}
+
+/// An object whose kind was damaged is in no list, and would pass for deleted; one of a newer version's kind is intact.
+StoreResult<void> Database::check_strange_kinds() {
+    std::string sql = "SELECT kind, ns, name, rev, crc, body FROM object WHERE kind NOT IN (''";
+    for (const model::KindInfo& info : model::all_kinds()) {
+        sql += fmt::format(",'{}'", kind_text(info.kind));
+    }
+    sql += ")";
+    Statement select(sql.c_str());
+    Query query(connection_, select);
+    for (;;) {
+        MANUL_TRY(const bool found, query.next());
+        if (!found) {
+            return {};
+        }
+        if (row_checksum(query.bytes_at(0), query.bytes_at(1), query.bytes_at(2), query.integer_at(3),
+                         query.bytes_at(5)) != query.integer_at(4)) {
+            return std::unexpected(error(
+                Code::corrupt, fmt::format("{}: the store's file is damaged (an object has lost its kind: {} {}); "
+                                           "restore it from a backup",
+                                           connection_.path(), query.bytes_at(0), query.bytes_at(2))));
+        }
+    }
 }
 
 StoreResult<void> Database::create_schema(const OpenOptions& options) {

@@ -65,6 +65,7 @@ private:
 
     [[nodiscard]] StoreResult<void> prepare(const OpenOptions& options);
     [[nodiscard]] StoreResult<void> create_schema(const OpenOptions& options);
+    [[nodiscard]] StoreResult<void> check_strange_kinds();
 
     Connection connection_;
     FileLock lock_;
