@@ -201,6 +201,37 @@ constexpr auto kSettings = std::to_array<Setting>({
 #undef MANUL_TEXT
 #undef MANUL_WITH
 
+/// What a field of calicoctl's own configuration file (kind CalicoAPIConfig) means here.
+struct CalicoField {
+    std::string_view name;
+    std::string_view path = {};     ///< the setting
+    std::string_view instead = {};  ///< of what cannot be taken over: what to do
+};
+constexpr std::string_view kNameKubeconfig = "name a kubeconfig file in spec.kubeconfig";
+constexpr auto kCalicoFields = std::to_array<CalicoField>({
+    {"datastoreType", "datastore.type"},
+    {"etcdEndpoints", "datastore.etcd.endpoints"},
+    {"etcdUsername", "datastore.etcd.username"},
+    {"etcdPassword", "datastore.etcd.password"},
+    {"etcdKeyFile", "datastore.etcd.key_file"},
+    {"etcdCertFile", "datastore.etcd.cert_file"},
+    {"etcdCACertFile", "datastore.etcd.ca_file"},
+    {"kubeconfig", "datastore.kubernetes.kubeconfig"},
+    {"k8sCurrentContext", "datastore.kubernetes.context"},
+    {"etcdDiscoverySrv", {}, "list the members in spec.etcdEndpoints"},
+    {"etcdKey", {}, "write the key to a file and name it in spec.etcdKeyFile"},
+    {"etcdCert", {}, "write the certificate to a file and name it in spec.etcdCertFile"},
+    {"etcdCACert", {}, "write the certificate to a file and name it in spec.etcdCACertFile"},
+    {"k8sAPIEndpoint", {}, kNameKubeconfig},
+    {"k8sKeyFile", {}, kNameKubeconfig},
+    {"k8sCertFile", {}, kNameKubeconfig},
+    {"k8sCAFile", {}, kNameKubeconfig},
+    {"k8sAPIToken", {}, kNameKubeconfig},
+    {"k8sInsecureSkipTLSVerify", {}, kNameKubeconfig},
+    {"k8sDisableNodePoll"},  // about calicoctl's own doings: without effect
+    {"k8sClientQPS"},
+});
+
 std::string environment_name(std::string_view path) {
     std::string name = "MANUL_";
     for (const char c : path) {
@@ -228,6 +259,8 @@ public:
         std::erase_if(documents, [](const YAML::Node& node) { return !node.IsDefined() || node.IsNull(); });
         if (documents.size() > 1) {
             report(documents[1], "", "a settings file has one document");
+        } else if (!documents.empty() && documents.front().IsMap() && is_calico(documents.front())) {
+            walk_calico(documents.front());
         } else if (!documents.empty()) {
             walk(documents.front(), "");
         }
@@ -240,6 +273,58 @@ private:
 
     [[nodiscard]] std::string where(const YAML::Node& node, std::string_view path) const {
         return fmt::format("{}:{}: {}", file_name_, node.Mark().line + 1, path);
+    }
+
+    static bool is_calico(const YAML::Node& document) {
+        const YAML::Node kind = document["kind"];
+        return kind.IsDefined() && kind.IsScalar() && kind.Scalar() == "CalicoAPIConfig";
+    }
+
+    /// calicoctl's file: connections only.
+    void walk_calico(const YAML::Node& document) {
+        for (const auto& entry : document) {
+            const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
+            if (key == "spec" && entry.second.IsMap()) {
+                for (const auto& field : entry.second) {
+                    take_calico(field.first, field.second);
+                }
+            } else if (key == "spec" && !entry.second.IsNull()) {
+                report(entry.second, key, "expected keys with values below it");
+            } else if (key != "spec" && key != "apiVersion" && key != "kind" && key != "metadata") {
+                report(entry.first, key, "unknown field of a CalicoAPIConfig");
+            }
+        }
+        const auto imply = [this](std::string_view from, const char* type) {
+            const auto found = given_.find(from);
+            if (found != given_.end()) {  // as calicoctl reads it
+                given_.try_emplace("datastore.type", Given{{type}, false, found->second.where});
+            }
+        };
+        imply("datastore.etcd.endpoints", "etcd");
+        imply("datastore.kubernetes.kubeconfig", "kubernetes");
+    }
+
+    void take_calico(const YAML::Node& key, const YAML::Node& value) {
+        const std::string name = key.IsScalar() ? key.Scalar() : "";
+        const std::string path = "spec." + name;
+        const auto known = std::ranges::find(kCalicoFields, name, &CalicoField::name);
+        if (known == kCalicoFields.end()) {
+            std::vector<std::string_view> names;
+            std::ranges::transform(kCalicoFields, std::back_inserter(names), &CalicoField::name);
+            const auto meant = model::closest(name, names);
+            report(key, path, meant ? fmt::format("unknown field, did you mean \"{}\"?", *meant) : "unknown field");
+        } else if (!value.IsNull() && !value.IsScalar()) {
+            report(value, path, "expected a single value");
+        } else if (value.IsNull() || value.Scalar().empty()) {
+            return;  // not given
+        } else if (!known->instead.empty()) {
+            if (value.Scalar() != "false") {
+                report(key, path, fmt::format("is not supported: {}", known->instead));
+            }
+        } else if (!known->path.empty() &&
+                   !given_.try_emplace(known->path, Given{{value.Scalar()}, false, where(value, path)}).second) {
+            report(key, path, "given twice");
+        }
     }
 
     void walk(const YAML::Node& node, const std::string& path) {

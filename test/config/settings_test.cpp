@@ -202,6 +202,45 @@ TEST_CASE("every error is reported, with its line") {
           "MANUL_BGPD_KERNEL: \"1\" is not accepted, expected true or false");
 }
 
+TEST_CASE("calicoctl's own file is understood as far as it is about connections") {
+    const std::string head = "apiVersion: projectcalico.org/v3\nkind: CalicoAPIConfig\nmetadata:\nspec:\n";
+    const auto etcd = parse(head +
+                            "  datastoreType: \"etcdv3\"\n  etcdEndpoints: \"https://a:2379,https://b:2379\"\n"
+                            "  etcdUsername: me\n  etcdPassword: secret\n  etcdKeyFile: /k\n  etcdCertFile: /c\n"
+                            "  etcdCACertFile: /ca\n  etcdDiscoverySrv: \"\"\n  k8sInsecureSkipTLSVerify: false\n");
+    REQUIRE(etcd);
+    CHECK(etcd->datastore.type == DatastoreType::etcd);
+    CHECK(etcd->datastore.etcd.endpoints == std::vector<std::string>{"https://a:2379", "https://b:2379"});
+    CHECK(etcd->datastore.etcd.username == "me");
+    CHECK(etcd->datastore.etcd.password == "secret");
+    CHECK(etcd->datastore.etcd.key_file == "/k");
+    CHECK(etcd->datastore.etcd.cert_file == "/c");
+    CHECK(etcd->datastore.etcd.ca_file == "/ca");
+    CHECK(parse(head + "  etcdEndpoints: http://a:2379\n")->datastore.type == DatastoreType::etcd);
+
+    const auto kubernetes = parse(head + "  kubeconfig: /kc\n  k8sCurrentContext: here\n");
+    REQUIRE(kubernetes);
+    CHECK(kubernetes->datastore.type == DatastoreType::kubernetes);
+    CHECK(kubernetes->datastore.kubeconfig == "/kc");
+    CHECK(kubernetes->datastore.context == "here");
+    CHECK(parse(head + "  datastoreType: kubernetes\n", {{"MANUL_DATASTORE_TYPE", "sqlite"}})->datastore.type ==
+          DatastoreType::sqlite);
+    CHECK(parse(head)->datastore.type == DatastoreType::sqlite);
+
+    const auto bad = parse(head +
+                           "  etcdEndpoint: x\n  etcdKey: inline\n  k8sAPIToken: t\n  datastoreType: etcdv2\n"
+                           "  etcdDiscoverySrv: example.org\nother: 1\n");
+    REQUIRE(!bad);
+    CHECK(bad.error().message ==
+          "manul.yaml:5: spec.etcdEndpoint: unknown field, did you mean \"etcdEndpoints\"?\n"
+          "manul.yaml:6: spec.etcdKey: is not supported: write the key to a file and name it in spec.etcdKeyFile\n"
+          "manul.yaml:7: spec.k8sAPIToken: is not supported: name a kubeconfig file in spec.kubeconfig\n"
+          "manul.yaml:9: spec.etcdDiscoverySrv: is not supported: list the members in spec.etcdEndpoints\n"
+          "manul.yaml:10: other: unknown field of a CalicoAPIConfig\n"
+          "manul.yaml:8: spec.datastoreType: \"etcdv2\" is not accepted, expected sqlite, etcd, kubernetes, server or "
+          "memory");
+}
+
 TEST_CASE("a named file must exist") {
     CHECK(!load_settings("/nonexistent/manul.yaml"));
     const std::string path = "/tmp/manul-settings-test-" + std::to_string(::getpid()) + ".yaml";
