@@ -19,12 +19,14 @@
 #include "ctl/bgp/control.hpp"
 #include "ctl/bgp/show.hpp"
 #include "ctl/context.hpp"
+#include "ctl/datastore/commands.hpp"
 #include "ctl/ipam/commands.hpp"
 #include "ctl/node/checksystem.hpp"
 #include "ctl/node/install_cni.hpp"
 #include "ctl/node/status.hpp"
 #include "ctl/node/supervisor.hpp"
 #include "ctl/policy/commands.hpp"
+#include "ctl/verbs/commands.hpp"
 #include "ctl/verbs/input_options.hpp"
 #include "ctl/verbs/verbs.hpp"
 #include "serve/io/run.hpp"
@@ -367,19 +369,22 @@ int main(int argc, char** argv) {
     app.add_option("-c,--config", config, "settings file (default: $MANUL_CONFIG, then /etc/manul/manul.yaml)");
 
     Chosen chosen;
+    const auto choose = [&chosen](std::function<ExitCode(const Context&)> run, bool needs_store) {
+        chosen = {std::move(run), needs_store};
+    };
     add_write_verbs(app, chosen);
     add_confirm(app, chosen);
     add_delete(app, chosen);
     add_get(app, chosen);
+    ctl::add_edit_verbs(app, choose);
     add_offline_verbs(app, chosen);
     add_node(app, chosen, config);
     add_serve(app, chosen);
     add_bgp(app, chosen);
     ctl::add_ipam_commands(app,
                            [&chosen](std::function<ExitCode(const Context&)> run) { chosen = {std::move(run), true}; });
-    ctl::add_policy_commands(app, [&chosen](std::function<ExitCode(const Context&)> run, bool needs_store) {
-        chosen = {std::move(run), needs_store};
-    });
+    ctl::add_policy_commands(app, choose);
+    ctl::add_datastore_commands(app, choose);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

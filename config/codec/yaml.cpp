@@ -35,19 +35,6 @@ using model::Kind;
 
 constexpr std::string_view kListSuffix = "List";
 
-/// JSON that YAML reads otherwise (surrogate pairs, long lines) is read as JSON; what is not JSON may still be YAML.
-YamlFile parse_file(std::string_view text) {
-    const std::size_t first = text.find_first_not_of(" \t\r\n");
-    if (first != std::string_view::npos && (text[first] == '{' || text[first] == '[')) {
-        if (auto json = parse_json(text)) {
-            YamlFile file;
-            file.documents.push_back({.tree = *std::move(json), .findings = {}});
-            return file;
-        }
-    }
-    return parse_yaml(text);
-}
-
 /// Where a kind of that name is, when it is not in the group given.
 std::string unknown_kind_text(std::string_view api_version, std::string_view kind) {
     std::string homes;
@@ -80,7 +67,7 @@ public:
         : file_name_(file_name), default_namespace_(default_namespace) {}
 
     LoadResult load(std::string_view text) {
-        YamlFile file = parse_file(text);
+        YamlFile file = parse_documents(text);
         for (YamlDocument& document : file.documents) {
             if (document.tree.type != Tree::Type::null || !document.findings.empty()) {
                 load_document(std::move(document));
@@ -242,6 +229,19 @@ private:
 
 }  // namespace
 
+/// JSON that YAML reads otherwise (surrogate pairs, long lines) is read as JSON; what is not JSON may still be YAML.
+YamlFile parse_documents(std::string_view text) {
+    const std::size_t first = text.find_first_not_of(" \t\r\n");
+    if (first != std::string_view::npos && (text[first] == '{' || text[first] == '[')) {
+        if (auto json = parse_json(text)) {
+            YamlFile file;
+            file.documents.push_back({.tree = *std::move(json), .findings = {}});
+            return file;
+        }
+    }
+    return parse_yaml(text);
+}
+
 bool LoadResult::ok() const noexcept {
     return !model::has_errors(findings) && std::ranges::all_of(objects, &LoadedObject::ok);
 }
@@ -270,7 +270,7 @@ LoadResult load_yaml(std::string_view text, std::string_view file_name, std::str
 }
 
 Result<std::string> yaml_to_json(std::string_view text, std::string_view file_name) {
-    YamlFile file = parse_file(text);
+    YamlFile file = parse_documents(text);
     std::erase_if(file.documents, [](const YamlDocument& document) {
         return document.tree.type == Tree::Type::null && document.findings.empty();
     });

@@ -6,7 +6,7 @@
 #include "config/codec/tree.hpp"
 #include "config/model/finding.hpp"
 
-/// YAML text as trees; for the codec itself.
+/// YAML text as trees, for the codec and for readers of files that are no manifests.
 namespace manul::codec {
 
 struct YamlDocument {
@@ -20,5 +20,7 @@ struct YamlFile {
 };
 
 [[nodiscard]] YamlFile parse_yaml(std::string_view text);
+/// The same for YAML or JSON: what begins as JSON is read as such, since YAML reads some of it otherwise.
+[[nodiscard]] YamlFile parse_documents(std::string_view text);
 
 }  // namespace manul::codec

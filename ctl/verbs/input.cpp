@@ -17,8 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uintmax_t kLargestFile = std::uintmax_t{64} << 20U;
-
 bool is_manifest(const fs::path& path) {
     const std::string extension = path.extension().string();
     return extension == ".yaml" || extension == ".yml" || extension == ".json";
@@ -52,25 +50,6 @@ Result<std::vector<std::string>> files_of(const std::string& path, bool recursiv
     return files;
 }
 
-Result<std::string> text_of(const Context& context, const std::string& path) {
-    if (path == "-") {
-        return context.read_standard_input();
-    }
-    std::error_code ec;
-    const auto size = fs::file_size(path, ec);
-    if (ec) {
-        return fail(path + ": " + ec.message());
-    }
-    if (size > kLargestFile) {
-        return fail(path + ": larger than 64 MiB");
-    }
-    std::ifstream file(path, std::ios::binary);
-    if (!file) {
-        return fail(path + ": cannot be opened for reading");
-    }
-    return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
 /// What `-n` contradicts, in words; nothing when it does not.
 std::optional<std::string> contradiction(const model::KindInfo& kind, const codec::Header& header,
                                          const std::optional<std::string>& wanted) {
@@ -102,6 +81,37 @@ void add_object(Input& input, codec::LoadedObject object, const std::string& pat
 
 }  // namespace
 
+Result<std::string> read_text(const Context& context, const std::string& path, std::uintmax_t limit) {
+    if (path == "-") {
+        return context.read_standard_input();
+    }
+    std::error_code ec;
+    const auto size = fs::file_size(path, ec);
+    if (ec) {
+        return fail(path + ": " + ec.message());
+    }
+    if (size > limit) {
+        return fail(path + ": larger than " + std::to_string(limit >> 20U) + " MiB");
+    }
+    std::ifstream file(path, std::ios::binary);
+    if (!file) {
+        return fail(path + ": cannot be opened for reading");
+    }
+    return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+Result<std::vector<std::string>> input_files(const InputOptions& options) {
+    std::vector<std::string> all;
+    for (const std::string& path : options.paths) {
+        auto files = files_of(path, options.recursive);
+        if (!files) {
+            return files;
+        }
+        std::ranges::move(*files, std::back_inserter(all));
+    }
+    return all;
+}
+
 Input read_input(const Context& context, const InputOptions& options) {
     Input input;
     for (const std::string& path : options.paths) {
@@ -111,7 +121,7 @@ Input read_input(const Context& context, const InputOptions& options) {
             continue;
         }
         for (const std::string& file : *files) {
-            auto text = text_of(context, file);
+            auto text = read_text(context, file, kLargestFile);
             if (!text) {
                 input.errors.push_back(text.error().message);
                 continue;

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/error.hpp"
 #include "config/codec/yaml.hpp"
 #include "config/model/kind.hpp"
 #include "ctl/context.hpp"
@@ -31,6 +33,16 @@ struct Input {
     std::vector<std::string> errors;  ///< one line each, with file and line; when there are any, nothing may be written
     std::vector<std::string> warnings;
 };
+
+/// Of files of manifests, and of whole datastores.
+inline constexpr std::uintmax_t kLargestFile = std::uintmax_t{64} << 20U;
+inline constexpr std::uintmax_t kLargestDump = std::uintmax_t{1} << 30U;
+
+/// A file's content, or standard input for "-".
+[[nodiscard]] Result<std::string> read_text(const Context& context, const std::string& path, std::uintmax_t limit);
+
+/// The files that the paths name, directories opened up.
+[[nodiscard]] Result<std::vector<std::string>> input_files(const InputOptions& options);
 
 /// Reads, decodes and validates everything before anything is done: a file with one error changes nothing.
 [[nodiscard]] Input read_input(const Context& context, const InputOptions& options);

@@ -14,6 +14,7 @@ ALLOWED = {
     "net/netlink": ["base", "net"],
     "config/model": ["base", "net"],
     "config/codec": ["base", "net", "config/model"],
+    "config/calico": ["base", "net", "config/model", "config/codec"],
     "config/store": ["base", "net", "config/model", "config/codec"],
     "config": ["base", "net", "config/model", "config/codec", "config/store"],
     "bgpd/wire": ["base", "net"],
@@ -48,11 +49,12 @@ ALLOWED = {
     "serve/io": ["base", "net", "config", "config/model", "config/codec", "config/store", "serve"],
     "ctl": ["base", "net", "config", "serve/io:run", "ctl/output", "config/model", "config/codec", "config/store", "bgpd/policy", "felix/model",
             "felix/calc", "felix/eval", "felix/render", "felix/nft", "felix/io:store_events", "felix/io:nft_apply", "felix/io:flows",
-            "felix/io:last_good_journal", "net/netlink", "ipam/core", "ipam/local", "ipam/service"],
+            "felix/io:last_good_journal", "net/netlink", "ipam/core", "ipam/local", "ipam/service",
+            "config/calico", "serve:patch", "serve:status"],
 }
 
 # Folders of pure logic; a single file of a mixed folder is named with its path.
-PURE = ["net", "config/model", "bgpd/wire", "bgpd/bfd", "bgpd/bmp", "bgpd/mrt", "bgpd/fsm", "bgpd/policy", "bgpd/rib", "bgpd/speaker", "felix/model",
+PURE = ["net", "config/calico", "config/model", "bgpd/wire", "bgpd/bfd", "bgpd/bmp", "bgpd/mrt", "bgpd/fsm", "bgpd/policy", "bgpd/rib", "bgpd/speaker", "felix/model",
         "felix/eval", "felix/calc", "felix/render", "felix/nft",
         "serve", "ipam/core", "ipam/local/protocol"]
 PURE_EXCEPT = ["net/netlink", "serve/io", "serve/page_cache"]

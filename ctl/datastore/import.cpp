@@ -1,0 +1,270 @@
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "base/error.hpp"
+#include "base/sha256.hpp"
+#include "base/try.hpp"
+#include "config/codec/json.hpp"
+#include "config/codec/tree.hpp"
+#include "config/model/tier.hpp"
+#include "config/store/memory.hpp"
+#include "ctl/datastore/dump_file.hpp"
+#include "ctl/datastore/migrate.hpp"
+#include "ctl/datastore/transfer.hpp"
+#include "ctl/verbs/input.hpp"
+
+namespace manul::ctl {
+
+namespace {
+
+using store::StoreError;
+using store::StoreResult;
+
+const model::Key kCluster = cluster_key();
+constexpr std::size_t kNamedAtMost = 10;
+/// Below the limits of a transaction, which also count keys.
+constexpr std::size_t kBatchKeys = 100;
+constexpr std::size_t kBatchBytes = std::size_t{900} << 10U;
+
+std::string lines(std::string text, const std::vector<std::string>& findings) {
+    for (const std::string& finding : findings) {
+        text += "\n  " + finding;
+    }
+    return text;
+}
+
+/// Every object that the datastore would hold, as it would hold it: completed, and checked against each other.
+Result<std::vector<store::Object>> rehearse(std::vector<DumpedObject> objects, config::DatastoreType type) {
+    const auto store = store::make_memory();
+    std::vector<std::string> errors;
+    std::ranges::stable_sort(objects, {}, [](const DumpedObject& object) { return dependency_rank(object.key.kind); });
+    for (const DumpedObject& object : objects) {
+        // The full check refuses fields that it does not know; what a newer version wrote is kept as it is.
+        const store::Op put = store::Put{object.key, object.document, std::nullopt};
+        const auto checks = object.has_unknown_fields ? store::Checks::own_fields_only : store::Checks::full;
+        const auto written = store->transact(std::span(&put, 1), checks);
+        if (!written) {
+            errors.push_back(object.origin + ": " + object.key.to_string() + ": " + describe(written.error()));
+        }
+    }
+    if (!errors.empty()) {
+        return fail(lines(fmt::format("nothing was changed; {} objects cannot be stored:", errors.size()), errors));
+    }
+    std::vector<store::Object> all;
+    for (const model::KindInfo& info : model::all_kinds()) {
+        if (!is_moved(info.kind, type)) {
+            continue;
+        }
+        auto listing = store->list({.kind = info.kind, .ns = std::nullopt, .name_prefix = {}});
+        if (!listing) {
+            return fail(describe(listing.error()));
+        }
+        std::ranges::move(listing->items, std::back_inserter(all));
+    }
+    std::ranges::stable_sort(all, {}, [](const store::Object& object) { return dependency_rank(object.key.kind); });
+    return all;
+}
+
+/// Whether a datastore that nobody used yet may hold it: built in, made by a daemon at its start, or the rights by
+/// which this very command is allowed.
+bool exists_anyway(const model::Key& key, config::DatastoreType type) {
+    switch (key.kind) {
+        case model::Kind::tier:
+            return std::ranges::find(model::kBuiltInTiers, key.name, &model::BuiltInTier::name) !=
+                   model::kBuiltInTiers.end();
+        case model::Kind::cluster_information:
+        case model::Kind::ipam_configuration:
+        case model::Kind::node:
+        case model::Kind::role:
+        case model::Kind::cluster_role:
+        case model::Kind::role_binding:
+        case model::Kind::cluster_role_binding:
+            return true;
+        default:
+            return !is_moved(key.kind, type);
+    }
+}
+
+struct Target {
+    std::size_t count = 0;
+    std::vector<std::string> examples;
+    std::string import;  ///< which import was begun
+};
+
+StoreResult<Target> look_at(const Context& context) {
+    Target target;
+    for (const model::KindInfo& info : model::all_kinds()) {
+        if (!is_moved(info.kind, context.settings.datastore.type)) {
+            continue;
+        }
+        MANUL_TRY(const store::Listing listing,
+                  context.store->list({.kind = info.kind, .ns = std::nullopt, .name_prefix = {}}));
+        for (const store::Object& object : listing.items) {
+            if (exists_anyway(object.key, context.settings.datastore.type)) {
+                continue;
+            }
+            if (++target.count <= kNamedAtMost) {
+                target.examples.push_back(object.key.to_string());
+            }
+        }
+    }
+    const auto cluster = context.store->get(kCluster);
+    if (cluster) {
+        const auto decoded = codec::decode(kCluster.kind, *cluster->document, codec::Mode::lenient);
+        if (decoded.resource) {
+            const auto& annotations = decoded.resource->metadata.annotations;
+            const auto mark = annotations.find(kImportAnnotation);
+            target.import = mark == annotations.end() ? "" : mark->second;
+        }
+    } else if (cluster.error().code != StoreError::Code::not_found) {
+        return std::unexpected(cluster.error());
+    }
+    return target;
+}
+
+/// ClusterInformation of the new place: locked, and marked with the file that is being imported.
+Result<std::string> cluster_document(const std::vector<store::Object>& objects, const std::string& mark) {
+    const auto found = std::ranges::find(objects, kCluster, &store::Object::key);
+    auto document = codec::parse_json(found != objects.end()
+                                          ? *found->document
+                                          : R"({"apiVersion":"projectcalico.org/v3","kind":"ClusterInformation",)"
+                                            R"("metadata":{"name":"default"}})");
+    if (!document) {
+        return fail(document.error().message);
+    }
+    document->make("spec").make("datastoreReady").assign({.type = codec::Tree::Type::boolean, .text = "false"});
+    codec::Tree& metadata = document->make("metadata");
+    metadata.make("annotations").make(kImportAnnotation).assign(codec::Tree::of_text(mark));
+    return to_json(*document);
+}
+
+Result<std::string> without_identity(std::string_view document) {
+    return codec::with_stored_fields(document,
+                                     {.resource_version = "", .uid = "", .creation_timestamp = {}, .generation = {}});
+}
+
+/// Writes all, a transaction at a time; what is there already is written over.
+Result<void> write(store::Store& store, const std::vector<store::Object>& objects) {
+    std::vector<store::Op> batch;
+    std::size_t bytes = 0;
+    std::size_t done = 0;
+    const auto flush = [&]() -> Result<void> {
+        if (batch.empty()) {
+            return {};
+        }
+        const auto written = store.transact(batch, store::Checks::own_fields_only);
+        if (!written) {
+            return fail(
+                fmt::format("{}\n{} of {} objects are written. The datastore stays locked: give the same command again",
+                            describe(written.error()), done, objects.size()));
+        }
+        done += batch.size();
+        batch.clear();
+        bytes = 0;
+        return {};
+    };
+    for (const store::Object& object : objects) {
+        MANUL_TRY(std::string document, without_identity(*object.document));
+        const std::size_t size = document.size() + object.key.ns.size() + object.key.name.size();
+        if (batch.size() == kBatchKeys || bytes + size > kBatchBytes) {
+            MANUL_CHECK(flush());
+        }
+        bytes += size;
+        batch.emplace_back(store::Put{object.key, std::move(document), std::nullopt});
+    }
+    return flush();
+}
+
+Result<std::map<std::string, std::string, std::less<>>> parse_names(const std::vector<std::string>& pairs) {
+    std::map<std::string, std::string, std::less<>> names;
+    for (const std::string& pair : pairs) {
+        const std::size_t equals = pair.find('=');
+        if (equals == 0 || equals == std::string::npos || equals + 1 == pair.size() ||
+            !names.emplace(pair.substr(0, equals), pair.substr(equals + 1)).second) {
+            return fail("--rename-node: expected OLD=NEW, each old name once, not '" + pair + "'");
+        }
+    }
+    return names;
+}
+
+}  // namespace
+
+ExitCode import_datastore(const Context& context, const ImportOptions& options) {
+    const config::DatastoreType type = context.settings.datastore.type;
+    auto names = parse_names(options.nodes);
+    if (!names) {
+        context.fail(names.error().message);
+        return ExitCode::usage;
+    }
+    const auto text = read_text(context, options.file, kLargestDump);
+    if (!text) {
+        return context.fail(text.error().message);
+    }
+    DumpFile dump = read_dump(*text, options.file == "-" ? "standard input" : options.file,
+                              {.for_kubernetes = type == config::DatastoreType::kubernetes, .node_names = *names});
+    for (const std::string& note : dump.notes) {
+        context.err(note + "\n");
+    }
+    if (!dump.errors.empty()) {
+        return context.fail(lines(fmt::format("nothing was changed; the file has {} error{}:", dump.errors.size(),
+                                              dump.errors.size() == 1 ? "" : "s"),
+                                  dump.errors));
+    }
+    if (dump.objects.empty()) {
+        return context.fail("the file has no objects");
+    }
+    const auto objects = rehearse(std::move(dump.objects), type);
+    if (!objects) {
+        return context.fail(objects.error().message);
+    }
+    const auto target = look_at(context);
+    if (!target) {
+        return context.fail(describe(target.error()));
+    }
+    std::string mark = sha256_hex(*text);
+    if (target->count != 0 && target->import != mark) {
+        return context.fail(
+            lines(target->import.empty()
+                      ? fmt::format("the datastore is not empty, it has {} objects; import into a new one. There are",
+                                    target->count)
+                      : "another file was imported, and that was never ended by unlock; import into a new datastore. "
+                        "There are",
+                  target->examples));
+    }
+    if (options.dry_run) {
+        context.print(fmt::format("{} resource(s) could be imported\n", objects->size()));
+        return ExitCode::ok;
+    }
+    // Locked and marked first: daemons act upon nothing until all is there.
+    auto cluster = cluster_document(*objects, mark);
+    if (!cluster) {
+        return context.fail(cluster.error().message);
+    }
+    std::vector<store::Object> ordered{{kCluster, {}, std::make_shared<const std::string>(*std::move(cluster))}};
+    const auto first = write(*context.store, ordered);
+    if (!first) {
+        return context.fail(first.error().message);
+    }
+    std::ranges::copy_if(*objects, std::back_inserter(ordered),
+                         [](const store::Object& object) { return object.key != kCluster; });
+    ordered.erase(ordered.begin());
+    if (const auto written = write(*context.store, ordered); !written) {
+        return context.fail(written.error().message);
+    }
+    context.print(fmt::format(
+        "Imported {} resource(s). The datastore is locked; look at it, then run: manulctl datastore migrate unlock\n",
+        objects->size()));
+    return ExitCode::ok;
+}
+
+}  // namespace manul::ctl
