@@ -3,10 +3,12 @@
 #include <sys/random.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "base/try.hpp"
@@ -32,6 +34,28 @@ net::Mac random_mac() {
     (void)::getrandom(bytes.data(), bytes.size(), 0);
     bytes[0] = static_cast<std::uint8_t>((bytes[0] & 0xfcU) | 0x02U);
     return net::Mac(bytes);
+}
+
+/// The interface of an attachment whose DEL was answered goes within moments. Any other one is in the way.
+CniResult<void> wait_for_del(Veth& veth, const ipam::Request& add, const NetConf& conf) {
+    constexpr std::chrono::milliseconds kLookAgain{1};
+    ipam::Request question = add;
+    question.op = ipam::Op::check;
+    question.ips.clear();
+    const auto deadline = std::chrono::steady_clock::now() + conf.limits.release;
+    MANUL_TRY(PendingAnswer pending, PendingAnswer::ask(question, conf, conf.limits.connect));
+    MANUL_TRY(const ipam::Answer known, pending.receive());
+    bool exists = true;
+    if (known.error && known.error->code == static_cast<std::uint16_t>(ipam::ErrorCode::unknown_container)) {
+        while (exists && std::chrono::steady_clock::now() < deadline) {
+            std::this_thread::sleep_for(kLookAgain);
+            MANUL_TRY(exists, veth.pod_has(add.attachment.ifname));
+        }
+    }
+    if (exists) {
+        return refuse(Code::invalid_environment, "CNI_IFNAME: " + add.attachment.ifname + " exists already in the pod");
+    }
+    return {};
 }
 
 /// One ADD: its steps, and what must be undone when a later one fails.
@@ -157,7 +181,7 @@ CniResult<AddResult> add(const Environment& environment, const NetConf& conf, st
     // Before ipamd hears of it: a second ADD of one attachment must not touch what the first one made.
     MANUL_TRY(const bool exists, veth.pod_has(environment.ifname));
     if (exists) {
-        return refuse(Code::invalid_environment, "CNI_IFNAME: " + environment.ifname + " exists already in the pod");
+        MANUL_CHECK(wait_for_del(veth, request, conf));
     }
     request.netns_inode = veth.netns_inode();
     if (!request.mac) {

@@ -9,7 +9,6 @@
 #include <cstring>
 #include <string>
 
-#include "base/sha1.hpp"
 #include "base/try.hpp"
 #include "base/unique_fd.hpp"
 #include "cni/error.hpp"
@@ -45,7 +44,7 @@ CniResult<void> write_journal(const ipam::Request& request, const std::string& s
     if (!parent) {
         return io_failure(directory);
     }
-    const std::string name = journal_name(request);
+    const std::string name = ipam::journal_name(request);
     const std::string temporary = "." + name + "." + std::to_string(::getpid());
     const UniqueFd file(::openat(parent.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (!file || !write_all(file.get(), ipam::encode(request)) || ::fsync(file.get()) != 0 ||
@@ -75,11 +74,6 @@ std::string ask(const ipam::Request& request, const NetConf& conf) {
 }
 
 }  // namespace
-
-std::string journal_name(const ipam::Request& request) {
-    return sha1_hex(request.network + '\n' + request.attachment.container_id + '\n' + request.attachment.ifname) +
-           ".json";
-}
 
 CniResult<void> release(const ipam::Request& request, const NetConf& conf, std::string& note) {
     const std::string reason = ask(request, conf);

@@ -16,7 +16,4 @@ namespace manul::cni {
 
 [[nodiscard]] CniResult<void> del(const Environment& environment, const NetConf& conf, std::string& note);
 
-/// File name of the attachment in the journal: repeated releases of one attachment are one file.
-[[nodiscard]] std::string journal_name(const ipam::Request& request);
-
 }  // namespace manul::cni

@@ -18,6 +18,7 @@ enum class Code : std::uint16_t {
     invalid_netns = 8,
     try_again = 11,
     not_available = 50,
+    limited_connectivity = 51,
     check_failed = 100,
     internal = 999,
 };

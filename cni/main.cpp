@@ -43,8 +43,8 @@ int main() {
     if (!outcome.note.empty()) {
         (void)std::fprintf(stderr, "manul: %s\n", outcome.note.c_str());
     }
-    if (!outcome.output.empty() && std::puts(outcome.output.c_str()) < 0) {
-        return 1;
+    if (!outcome.output.empty() && (std::puts(outcome.output.c_str()) < 0 || std::fflush(stdout) != 0)) {
+        return 1;  // a result that nobody got is none
     }
     return outcome.exit_status;
 }

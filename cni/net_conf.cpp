@@ -33,10 +33,11 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kMaxIfname = 15;       // IFNAMSIZ without its NUL
-constexpr std::size_t kMaxRunDir = 60;       // "<run_dir>/wait/<interface>" must fit into a socket address
-constexpr std::uint32_t kMinMtu = 68;        // RFC 791
-constexpr std::uint32_t kMinMtuIpv6 = 1280;  // RFC 8200 section 5
+constexpr std::size_t kMaxIfname = 15;        // IFNAMSIZ without its NUL
+constexpr std::size_t kMaxContainerId = 255;  // IFALIASZ without its NUL: the host end carries it as its alias
+constexpr std::size_t kMaxRunDir = 60;        // "<run_dir>/wait/<interface>" must fit into a socket address
+constexpr std::uint32_t kMinMtu = 68;         // RFC 791
+constexpr std::uint32_t kMinMtuIpv6 = 1280;   // RFC 8200 section 5
 constexpr std::uint32_t kMaxMtu = 65535;
 constexpr const char* kHwAddr = "cni.projectcalico.org/hwAddr";
 constexpr std::string_view kUnicastMac = "a MAC address that one interface can have";
@@ -49,10 +50,12 @@ bool is_cni_name(std::string_view text) {
            std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
 }
 
+/// What the kernel takes for a name, and for none to be completed (`eth%d`). Its blanks are those of Latin-1.
 bool is_ifname(std::string_view text) {
     return !text.empty() && text.size() <= kMaxIfname && text != "." && text != ".." &&
-           std::ranges::none_of(text,
-                                [](char c) { return c == '/' || c == ':' || c == ' ' || (c >= '\t' && c <= '\r'); });
+           std::ranges::none_of(text, [](char c) {
+               return c == '/' || c == ':' || c == '%' || c == ' ' || c == '\xa0' || (c >= '\t' && c <= '\r');
+           });
 }
 
 std::string environment_variable(const char* name) {
@@ -297,6 +300,9 @@ CniResult<NetConf> parse_net_conf(std::string_view input, Verb verb) {
     const JsonFields fields(document, error, JsonFields::Keys::any_case);
     NetConf out;
     fields.read("cniVersion", out.cni_version);
+    if (!error.empty()) {
+        return refuse(Code::cannot_decode, "network configuration: " + error);
+    }
     MANUL_CHECK(check_version(out.cni_version, verb));
     fields.read("name", out.name);
     fields.read("run_dir", out.run_dir);
@@ -372,7 +378,10 @@ CniResult<void> check_attachment(const Environment& environment, bool netns_need
     if (!is_ifname(environment.ifname)) {
         return refuse(Code::invalid_environment,
                       "CNI_IFNAME \"" + environment.ifname +
-                          "\" must have 1 to 15 bytes without '/', ':' and blanks, and not be '.' or '..'");
+                          "\" must have 1 to 15 bytes without '/', ':', '%' and blanks, and not be '.' or '..'");
+    }
+    if (netns_needed && environment.container_id.size() > kMaxContainerId) {
+        return refuse(Code::invalid_environment, "CNI_CONTAINERID has more than 255 bytes");
     }
     if (netns_needed && environment.netns.empty()) {
         return refuse(Code::invalid_environment, "CNI_NETNS is missing");

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <expected>
@@ -35,6 +36,9 @@ namespace manul::cni {
 namespace {
 
 constexpr std::uint8_t kLinkLocalLength = 64;
+/// Metric of the routes by a second or third interface of a pod, plus its index; above those by the first, which have
+/// none (IPv6: 1024).
+constexpr std::uint32_t kFurtherRoutes = 1024;
 
 std::unexpected<CniError> kernel_refused(std::string_view what, const netlink::SocketError& error) {
     return refuse(Code::internal, std::string(what) + ": " + error.message());
@@ -223,36 +227,57 @@ CniResult<void> Veth::configure_pod(const PodNetwork& network) {
     }
     up.mac = network.mac;
     netlink::change_link(requests_, up);
+    std::size_t count = 1;
     for (const net::Ip& ip : network.ips) {
         netlink::put_address(requests_,
                              {.ifindex = pod_index_,
                               .address = {ip, net::address_bits(ip.family())},
                               .flags = ip.is_v6() ? std::uint32_t{IFA_F_NODAD} : 0U},
                              netlink::Write::add);
+        ++count;
     }
+    std::vector<netlink::Route> routes;
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
         if (!has_family(network.ips, family)) {
             continue;
         }
         // Proxy ARP would answer for 169.254.1.1 only on a node that has some route to it; the entry always does.
         netlink::put_neighbour(requests_, {.ifindex = pod_index_, .address = gateway_of(family), .mac = kHostMac});
+        ++count;
         if (family == net::Family::v4) {
-            netlink::put_route(requests_,
-                               {.dst = net::Prefix::host(kGateway4),
-                                .protocol = RTPROT_BOOT,
-                                .scope = RT_SCOPE_LINK,
-                                .hops = {{.ifindex = pod_index_}}},
-                               netlink::Write::add);
+            routes.push_back({.dst = net::Prefix::host(kGateway4),
+                              .protocol = RTPROT_BOOT,
+                              .scope = RT_SCOPE_LINK,
+                              .hops = {{.ifindex = pod_index_}}});
         }
     }
     for (const net::Prefix& route : network.routes) {
-        netlink::put_route(requests_,
-                           {.dst = route,
-                            .protocol = RTPROT_BOOT,
-                            .hops = {{.ifindex = pod_index_, .gateway = gateway_of(route.family())}}},
-                           netlink::Write::add);
+        routes.push_back({.dst = route,
+                          .protocol = RTPROT_BOOT,
+                          .hops = {{.ifindex = pod_index_, .gateway = gateway_of(route.family())}}});
     }
-    return all_of("cannot configure " + names_.pod_name + " in the pod", pod_, requests_);
+    for (const netlink::Route& route : routes) {
+        netlink::put_route(requests_, route, netlink::Write::add);
+    }
+    const std::string what = "cannot configure " + names_.pod_name + " in the pod";
+    const auto refused = pod_.batch(requests_);
+    if (!refused) {
+        return kernel_refused(what, refused.error());
+    }
+    // An interface that the pod had before leads there already: it stays the preferred one. What goes by the gateway is
+    // then refused because the route to the gateway was.
+    requests_.clear();
+    for (const netlink::RefusedRequest& one : *refused) {
+        if (one.index < count ||
+            (one.code != EEXIST && !(one.code == ENETUNREACH && refused->front().code == EEXIST))) {
+            return kernel_refused(what, {netlink::SocketError::Kind::refused, one.code, one.text});
+        }
+        netlink::Route& route = routes[one.index - count];
+        route.priority = kFurtherRoutes + pod_index_;
+        route.hops.front().onlink = route.hops.front().gateway.has_value();
+        netlink::put_route(requests_, route, netlink::Write::add);
+    }
+    return refused->empty() ? CniResult<void>() : all_of(what, pod_, requests_);
 }
 
 CniResult<void> Veth::configure_host(const PodNetwork& network) {

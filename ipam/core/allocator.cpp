@@ -403,6 +403,7 @@ std::string_view describe(Choice choice) noexcept {
 Outcome<PoolUsage> usage_of(Draft& draft, const World& world, const Pool& pool, WallTime now) {
     PoolUsage usage;
     usage.total = pool.address_count();
+    usage.reserved_free = world.reservations.count_in(pool.cidr);
     std::set<std::string, std::less<>> nodes;
     MANUL_TRY(const auto blocks, draft.blocks_in(pool.cidr));
     for (const net::Prefix& cidr : blocks) {
@@ -416,7 +417,6 @@ Outcome<PoolUsage> usage_of(Draft& draft, const World& world, const Pool& pool, 
             static_cast<std::size_t>(std::ranges::count_if(block->free_ordinals(), [&](Block::Ordinal ordinal) {
                 return world.reservations.contains(block->address(ordinal));
             }));
-        usage.reserved_free += reserved;
         const bool own = block->affinity() == host_affinity(world.node);
         (own ? usage.free_in_own : usage.free_in_others) += block->free_count() - reserved;
         for (std::size_t i = 0; i < block->size(); ++i) {
@@ -428,6 +428,8 @@ Outcome<PoolUsage> usage_of(Draft& draft, const World& world, const Pool& pool, 
             } else if (owner && !owner->node().empty()) {
                 nodes.emplace(owner->node());
             }
+            usage.reserved_free -=
+                owner && world.reservations.contains(block->address(static_cast<Block::Ordinal>(i))) ? 1 : 0;
         }
     }
     usage.nodes = nodes.size();
@@ -435,7 +437,7 @@ Outcome<PoolUsage> usage_of(Draft& draft, const World& world, const Pool& pool, 
 }
 
 std::string describe(const Pool& pool, const PoolUsage& usage) {
-    const double taken = static_cast<double>(usage.in_use + usage.cooling + usage.reserved_free);
+    const double taken = static_cast<double>(usage.in_use + usage.cooling) + usage.reserved_free;
     std::string text = fmt::format("pool {} has {:.0f} free of {:.0f}: {} in use by {} node{}", pool.name,
                                    std::max(0.0, usage.total - taken), usage.total, usage.in_use, usage.nodes,
                                    usage.nodes == 1 ? "" : "s");
@@ -449,7 +451,7 @@ std::string describe(const Pool& pool, const PoolUsage& usage) {
         }
     }
     if (usage.reserved_free > 0) {
-        text += fmt::format(", {} reserved", usage.reserved_free);
+        text += fmt::format(", {:.0f} reserved", usage.reserved_free);
     }
     if (usage.free_in_others > 0) {
         text += fmt::format(", {} free in blocks of other nodes", usage.free_in_others);

@@ -71,7 +71,7 @@ struct PoolUsage {
     double total = 0;
     std::size_t in_use = 0;
     std::size_t cooling = 0;
-    std::size_t reserved_free = 0;  ///< free in blocks that exist, but reserved
+    double reserved_free = 0;  ///< reserved, and nobody's
     std::size_t free_in_own = 0;
     std::size_t free_in_others = 0;
     std::size_t nodes = 0;  ///< that use addresses

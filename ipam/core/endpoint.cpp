@@ -139,7 +139,10 @@ Outcome<model::WorkloadEndpoint> make_endpoint(const Request& request, const Hos
     spec.ports = published_ports(request.port_mappings);
     spec.qos_controls = qos_of(request.bandwidth);
     endpoint.metadata.ns = endpoint_namespace(request);
-    endpoint.metadata.annotations = {{kBootIdAnnotation, host.boot_id}, {kNetworkAnnotation, request.network}};
+    endpoint.metadata.annotations = {{kNetworkAnnotation, request.network}};
+    if (!host.boot_id.empty()) {
+        endpoint.metadata.annotations[kBootIdAnnotation] = host.boot_id;
+    }
     if (request.policy_only) {
         endpoint.metadata.annotations[kPolicyOnlyAnnotation] = "true";
         for (const net::Ip& ip : request.ips) {

@@ -31,7 +31,7 @@ inline constexpr const char* kPolicyOnlyAnnotation = "manul.io/policy-only";
 /// What is the same for every endpoint of this process.
 struct HostIdentity {
     std::string node;
-    std::string boot_id;
+    std::string boot_id;  ///< empty: cannot be read, and nothing is taken for an earlier boot's
     /// The store is the Kubernetes API: endpoints follow from Pods, and only their addresses are written here.
     bool on_kubernetes = false;
 };

@@ -39,7 +39,7 @@ std::vector<net::Prefix> EmptyBlocks::observe(const std::vector<BlockPtr>& own, 
         }
         const auto before = empty_since_.find(block.cidr());
         const SteadyTime since = before == empty_since_.end() ? now : before->second;
-        if (now - since >= kGrace && left[keeper] > 1) {
+        if (now - since >= kGrace && left[keeper] > keep_) {
             --left[keeper];
             give_up.push_back(block.cidr());
         } else {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -26,11 +27,15 @@ class EmptyBlocks {
 public:
     static constexpr std::chrono::minutes kGrace{5};
 
+    /// `keep`: of each pool that many blocks stay, empty or not.
+    explicit EmptyBlocks(std::size_t keep = 1) : keep_(keep) {}
+
     /// `own`: all blocks with this node's affinity. Returns those to give up now.
     [[nodiscard]] std::vector<net::Prefix> observe(const std::vector<BlockPtr>& own, const World& world, SteadyTime now,
                                                    WallTime wall);
 
 private:
+    std::size_t keep_;
     std::map<net::Prefix, SteadyTime> empty_since_;
 };
 

@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <optional>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -174,6 +176,24 @@ bool Reservations::contains(const net::Ip& address) const noexcept {
 
 bool Reservations::covers(const net::Prefix& range) const noexcept {
     return std::ranges::any_of(cidrs_, [&](const net::Prefix& cidr) { return cidr.contains(range); });
+}
+
+double Reservations::count_in(const net::Prefix& range) const {
+    std::set<net::Prefix> parts;  // of the range; a prefix that contains another comes before it
+    for (const net::Prefix& cidr : cidrs_) {
+        if (cidr.overlaps(range)) {
+            parts.insert(cidr.contains(range) ? range : cidr);
+        }
+    }
+    double count = 0;
+    std::optional<net::Prefix> last;
+    for (const net::Prefix& part : parts) {
+        if (!last || !last->contains(part)) {
+            last = part;
+            count += std::ldexp(1.0, net::address_bits(part.family()) - part.length());
+        }
+    }
+    return count;
 }
 
 bool Reservations::touches(const net::Prefix& range) const noexcept {

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <utility>
 
+#include <fmt/core.h>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
@@ -30,22 +31,9 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::int64_t kSecondUs = 1'000'000;
-constexpr std::int64_t kJournalUs = 5 * kSecondUs;
-constexpr std::int64_t kPresenceUs = 5 * kSecondUs;
 constexpr std::size_t kEndedRemembered = 4096;
 
 void send(control::Reply& reply, const Answer& answer) { reply(to_json(answer)); }
-
-/// All but the pods' own.
-std::vector<Uplink> uplinks_of(const std::vector<netlink::Link>& links) {
-    std::vector<Uplink> out;
-    for (const netlink::Link& link : links) {
-        if (!link.is_loopback() && !is_host_end(link)) {
-            out.push_back({link.name, link.mtu});
-        }
-    }
-    return out;
-}
 
 Result<void> make_directory(const std::string& path, mode_t mode) {
     if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
@@ -57,6 +45,16 @@ Result<void> make_directory(const std::string& path, mode_t mode) {
 }  // namespace
 
 WallTime wall_now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
+
+std::vector<Uplink> uplinks_of(const std::vector<netlink::Link>& links) {
+    std::vector<Uplink> out;
+    for (const netlink::Link& link : links) {
+        if (!link.is_loopback() && !is_host_end(link)) {
+            out.push_back({link.name, link.mtu});
+        }
+    }
+    return out;
+}
 
 std::string read_boot_id() {
     const UniqueFd file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
@@ -92,6 +90,15 @@ Ipamd::~Ipamd() = default;
 Result<void> Ipamd::open() {
     MANUL_CHECK(make_directory(settings_.run_dir, 0755));
     MANUL_CHECK(make_directory(settings_.state_dir, 0755));
+    // First: where another one listens already, nothing of its may be touched. Nobody is answered before this returns.
+    MANUL_TRY(plugin_server_, control::Server::listen(daemon_.io(), settings_.run_dir + "/cni.sock",
+                                                      [this](json::object request, Reply reply) {
+                                                          on_plugin_request(request, std::move(reply));
+                                                      }));
+    MANUL_TRY(control_server_, control::Server::listen(daemon_.io(), settings_.run_dir + "/ipamd.sock",
+                                                       [this](json::object request, Reply reply) {
+                                                           on_control_request(request, std::move(reply));
+                                                       }));
     MANUL_TRY(auto links, HostLinks::open());
     links_ = std::make_unique<HostLinks>(std::move(links));
     MANUL_TRY(auto log, DeleteLog::open(settings_.state_dir + "/ipamd-deletes.log"));
@@ -120,14 +127,6 @@ Result<void> Ipamd::open() {
         }
     }
     MANUL_CHECK(links_->remove(doomed));
-    MANUL_TRY(plugin_server_, control::Server::listen(daemon_.io(), settings_.run_dir + "/cni.sock",
-                                                      [this](json::object request, Reply reply) {
-                                                          on_plugin_request(request, std::move(reply));
-                                                      }));
-    MANUL_TRY(control_server_, control::Server::listen(daemon_.io(), settings_.run_dir + "/ipamd.sock",
-                                                       [this](json::object request, Reply reply) {
-                                                           on_control_request(request, std::move(reply));
-                                                       }));
     MANUL_CHECK(open_status_servers());
     read_journal();
     connect();
@@ -150,6 +149,7 @@ void Ipamd::on_plugin_request(const json::object& object, Reply reply) {
             // Earlier DELs say nothing about what this one makes.
             durable_.erase(request->attachment);
             ended_.erase(request->attachment);
+            begin_journaled_del(*request);
             auto add = std::make_shared<WaitingAdd>(WaitingAdd{*std::move(request), std::move(reply)});
             if (ending_.contains(add->request.attachment)) {
                 held_.emplace(add->request.attachment, add);
@@ -169,6 +169,14 @@ void Ipamd::on_plugin_request(const json::object& object, Reply reply) {
         case Op::status:
             on_question(*std::move(request), std::move(reply));
             return;
+    }
+}
+
+/// A DEL from when this daemon was away ended what was before the request.
+void Ipamd::begin_journaled_del(const Request& request) {
+    if (auto earlier = find_journal_file(journal_directory(), request)) {
+        enqueue_del({std::move(earlier->request), nullptr, std::move(earlier->path)});
+        log_dels();
     }
 }
 
@@ -293,7 +301,9 @@ void Ipamd::on_gc(const Request& request, Reply reply) {
                 }
             };
             for (const KnownAttachment& one : *known) {
-                if (one.network == request.network && !valid.contains(one.attachment)) {
+                // What a runtime adds at this moment it cannot know of yet.
+                if (one.network == request.network && !valid.contains(one.attachment) &&
+                    !adding_.contains(one.attachment)) {
                     Request del;
                     del.op = Op::del;
                     del.network = one.network;
@@ -310,6 +320,21 @@ void Ipamd::on_gc(const Request& request, Reply reply) {
 }
 
 void Ipamd::on_question(Request request, Reply reply) {
+    if (request.op == Op::check) {
+        begin_journaled_del(request);
+        if (ending_.contains(request.attachment)) {
+            send(reply, failure(ErrorCode::unknown_container,
+                                fmt::format("container {} interface {} is being deleted",
+                                            request.attachment.container_id, request.attachment.ifname)));
+            return;
+        }
+        if (adding_.contains(request.attachment)) {
+            send(reply, failure(ErrorCode::try_again,
+                                fmt::format("container {} interface {} is being added", request.attachment.container_id,
+                                            request.attachment.ifname)));
+            return;
+        }
+    }
     auto shared = std::make_shared<Reply>(std::move(reply));
     store_worker_.submit([this, request = std::move(request), shared] {
         Answer answer = request.op == Op::check ? service_.check(request) : service_.status(request, wall_now());
@@ -551,50 +576,6 @@ void Ipamd::on_changes(const Outcome<Service::Changes>& changes) {
     if (changes->any) {
         update_report();
     }
-}
-
-// ---- periodic work
-
-void Ipamd::read_journal() {
-    journal_worker_.submit([this] {
-        JournalScan scan = scan_journal(settings_.state_dir + "/cni-journal");
-        return [this, scan = std::move(scan)] {
-            for (const std::string& refused : scan.refused) {
-                log::emit(kJournalRefused, refused);
-            }
-            for (const JournalFile& file : scan.files) {
-                enqueue_del({file.request, nullptr, file.path});
-            }
-            log_dels();
-            journal_timer_.after_us(kJournalUs);
-        };
-    });
-}
-
-void Ipamd::check_presence() {
-    link_worker_.submit([this] {
-        auto links = links_->list();
-        return [this, links = std::move(links)] {
-            presence_timer_.after_us(kPresenceUs);
-            if (!links || !started_) {
-                return;
-            }
-            store_worker_.submit([this, links = *links] {
-                service_.set_uplinks(uplinks_of(links));
-                const auto known = service_.attachments();
-                const auto dead =
-                    known ? presence_.observe(*known, links, std::chrono::steady_clock::now()) : std::vector<Release>{};
-                const auto results = service_.release(dead, wall_now());
-                history_.append(service_.take_history());  // of the deleter too
-                for (std::size_t i = 0; i < dead.size(); ++i) {
-                    if (results[i] && *results[i]) {
-                        log::emit(kInterfaceGone, dead[i].attachment.container_id, dead[i].attachment.ifname);
-                    }
-                }
-                return [] {};
-            });
-        };
-    });
 }
 
 }  // namespace manul::ipam

@@ -86,6 +86,7 @@ private:
 
     // Requests of the plugin.
     void on_plugin_request(const boost::json::object& object, Reply reply);
+    void begin_journaled_del(const Request& request);
     void run_adds();
     void answer_add(WaitingAdd& add, const Answer& answer);
     void clear_way(std::shared_ptr<WaitingAdd> add, const KnownAttachment& old);
@@ -105,6 +106,7 @@ private:
     void watch_store();
     void take_changes();
     void on_changes(const Outcome<Service::Changes>& changes);
+    [[nodiscard]] std::string journal_directory() const { return settings_.state_dir + "/cni-journal"; }
     // Periodic work.
     void read_journal();
     void check_presence();
@@ -177,6 +179,9 @@ private:
 };
 
 [[nodiscard]] WallTime wall_now();
+
+/// All links but the pods' own.
+[[nodiscard]] std::vector<Uplink> uplinks_of(const std::vector<netlink::Link>& links);
 
 /// Of the running kernel; empty when it cannot be read.
 [[nodiscard]] std::string read_boot_id();

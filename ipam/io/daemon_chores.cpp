@@ -11,16 +11,60 @@
 #include "ipam/io/daemon.hpp"
 #include "ipam/messages.hpp"
 
-// What manul-ipamd does without being asked: tidying up, this node's tunnel ends, the cluster's chores; and what it
-// tells of itself.
+// What manul-ipamd does without being asked: the plugin's journal, pods without link, tidying up, this node's tunnel
+// ends, the cluster's chores; and what it tells of itself.
 
 namespace manul::ipam {
 
 namespace {
 
+constexpr std::int64_t kJournalUs = 5'000'000;
+constexpr std::int64_t kPresenceUs = 5'000'000;
 constexpr std::uint64_t kLookEverywhereEach = 60;  // runs of tidy(): hourly
 
 }  // namespace
+
+void Ipamd::read_journal() {
+    journal_worker_.submit([this] {
+        JournalScan scan = scan_journal(journal_directory());
+        return [this, scan = std::move(scan)] {
+            for (const std::string& refused : scan.refused) {
+                log::emit(kJournalRefused, refused);
+            }
+            for (const JournalFile& file : scan.files) {
+                enqueue_del({file.request, nullptr, file.path});
+            }
+            log_dels();
+            journal_timer_.after_us(kJournalUs);
+        };
+    });
+}
+
+void Ipamd::check_presence() {
+    link_worker_.submit([this] {
+        auto links = links_->list();
+        return [this, links = std::move(links)] {
+            presence_timer_.after_us(kPresenceUs);
+            if (!links || !started_) {
+                return;
+            }
+            store_worker_.submit([this, links = *links] {
+                service_.set_uplinks(uplinks_of(links));
+                const auto known = service_.attachments();
+                const auto dead =
+                    known ? presence_.observe(*known, links, std::chrono::steady_clock::now()) : std::vector<Release>{};
+                const auto results = service_.release(dead, wall_now());
+                history_.append(service_.take_history());  // of the deleter too
+                for (std::size_t i = 0; i < dead.size(); ++i) {
+                    if (results[i] && *results[i]) {
+                        log::emit(kInterfaceGone, dead[i].attachment.container_id, dead[i].attachment.ifname);
+                    }
+                }
+                return [] {};
+            });
+        };
+    });
+}
 
 void Ipamd::tidy() {
     tidy_timer_.after_us(kTidyUs);
@@ -95,6 +139,10 @@ void Ipamd::on_chores(const Outcome<Chores::Done>& done) {
         for (const std::string& service : done->services_freed) {
             log::emit(kServiceFreed, service);
         }
+        if (done->blocks_given_up > 0) {
+            log::emit(kTidied, done->blocks_given_up, std::size_t{0});
+            metrics_.blocks_given_up.add(done->blocks_given_up);
+        }
         for (const std::string& one : done->problems) {
             problem += (problem.empty() ? "" : "; ") + one;
         }
@@ -109,7 +157,7 @@ void Ipamd::on_chores(const Outcome<Chores::Done>& done) {
             set("total", pool.usage.total);
             set("in_use", static_cast<double>(pool.usage.in_use));
             set("cooling_down", static_cast<double>(pool.usage.cooling));
-            set("reserved", static_cast<double>(pool.usage.reserved_free));
+            set("reserved", pool.usage.reserved_free);
             if (!pool.nearly_full) {
                 nearly_full_.erase(pool.name);
             } else if (nearly_full_.insert(pool.name).second) {

@@ -166,13 +166,14 @@ void Deleter::free_addresses(Batch& batch) {
 void Deleter::finish(const BatchPtr& batch) {
     under_way_ = 0;
     std::vector<std::uint64_t> done;
+    std::vector<Attachment> settled;
     std::size_t failed = 0;
     for (Item& item : batch->items) {
-        if (item.log_id) {
-            const std::string problem = batch->problem.empty() ? "its link could not be deleted" : batch->problem;
-            hooks_.settled(item.deletion.release.attachment, item.done ? std::string{} : problem);
-        }
         if (!item.done) {
+            if (item.log_id) {
+                hooks_.settled(item.deletion.release.attachment,
+                               batch->problem.empty() ? "its link could not be deleted" : batch->problem);
+            }
             item.deletion.known = false;
             item.deletion.policy_only = false;
             item.links_gone = false;
@@ -180,14 +181,21 @@ void Deleter::finish(const BatchPtr& batch) {
             ++failed;
         } else if (item.log_id) {
             done.push_back(*item.log_id);
+            settled.push_back(item.deletion.release.attachment);
         } else if (item.aside_handle) {
             busy_.erase(*item.aside_handle);
         }
     }
     if (!done.empty()) {
-        parts_.journal_worker.submit([this, done = std::move(done)] {
+        // Settled when it is in the log: an ADD of the same id may be answered from then on, and a restart must not
+        // take its DEL for a later one.
+        parts_.journal_worker.submit([this, done = std::move(done), settled = std::move(settled)] {
             parts_.log.done(done);
-            return [] {};
+            return [this, settled] {
+                for (const Attachment& attachment : settled) {
+                    hooks_.settled(attachment, {});
+                }
+            };
         });
     }
     if (failed > 0 && batch->problem != last_problem_) {

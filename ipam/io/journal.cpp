@@ -147,6 +147,7 @@ Result<void> DeleteLog::compact() {
     }
     file_ = std::move(fresh.file_);
     size_ = fresh.size_;
+    unwritten_.clear();
     return {};
 }
 
@@ -160,10 +161,17 @@ Result<std::vector<std::uint64_t>> DeleteLog::append(std::span<const Request> re
         ids.push_back(next_id_++);
         text += fmt::format("D {} {}\n", ids.back(), encode(request));
     }
-    MANUL_CHECK(write(text));
+    const std::uint64_t before = size_;
+    MANUL_CHECK(write(unwritten_ + text));
     if (::fdatasync(file_.get()) != 0) {
-        return failed(path_, "flush");
+        auto error = failed(path_, "flush");
+        // What is refused must not be carried out after a restart: its container may have come back by then.
+        if (::ftruncate(file_.get(), static_cast<off_t>(before)) == 0) {
+            size_ = before;
+        }
+        return error;
     }
+    unwritten_.clear();
     for (std::size_t i = 0; i < ids.size(); ++i) {
         pending_.emplace(ids[i], requests[i]);
     }
@@ -171,15 +179,31 @@ Result<std::vector<std::uint64_t>> DeleteLog::append(std::span<const Request> re
 }
 
 void DeleteLog::done(std::span<const std::uint64_t> ids) {
-    std::string text;
     for (const std::uint64_t id : ids) {
         if (pending_.erase(id) != 0) {
-            text += fmt::format("E {}\n", id);
+            unwritten_ += fmt::format("E {}\n", id);
         }
     }
-    // When this fails the release is merely repeated after a restart.
-    (void)write(text);
+    if (write(unwritten_)) {
+        unwritten_.clear();
+    }
 }
+
+namespace {
+
+Result<Request> read_journal_file(const std::string& path, const UniqueFd& file) {
+    const auto text = file ? read_all(file.get(), kMaxJournalFile) : std::nullopt;
+    auto request = text ? decode_request(*text) : Result<Request>(fail("cannot be read"));
+    if (request && request->op != Op::del) {
+        request = fail("is no release");
+    }
+    if (!request) {
+        return fail(path + ": " + request.error().message);
+    }
+    return request;
+}
+
+}  // namespace
 
 JournalScan scan_journal(const std::string& directory) {
     JournalScan scan;
@@ -201,19 +225,24 @@ JournalScan scan_journal(const std::string& directory) {
         if (!file && errno == ENOENT) {
             continue;  // the plugin replaced it meanwhile, or somebody removed it
         }
-        const auto text = file ? read_all(file.get(), kMaxJournalFile) : std::nullopt;
-        auto request = text ? decode_request(*text) : Result<Request>(fail("cannot be read"));
-        if (request && request->op != Op::del) {
-            request = fail("is no release");
-        }
-        if (request) {
+        if (auto request = read_journal_file(path, file)) {
             scan.files.push_back({path, *std::move(request)});
         } else {
-            scan.refused.push_back(path + ": " + request.error().message);
+            scan.refused.push_back(request.error().message);
             (void)std::rename(path.c_str(), (path + ".refused").c_str());
         }
     }
     return scan;
+}
+
+std::optional<JournalFile> find_journal_file(const std::string& directory, const Request& request) {
+    const std::string path = directory + "/" + journal_name(request);
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!file) {
+        return std::nullopt;
+    }
+    auto found = read_journal_file(path, file);
+    return found ? std::optional(JournalFile{path, *std::move(found)}) : std::nullopt;
 }
 
 void remove_journal_file(const JournalFile& file) { (void)::unlink(file.path.c_str()); }

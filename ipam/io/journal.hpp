@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,8 +15,9 @@
 /// here, and works also while the datastore is away.
 namespace manul::ipam {
 
-/// Append-only file of DEL requests. Many are made durable with one flush; what is done is noted without one, because
-/// doing it again is harmless: after power loss no attachment of the old boot is alive.
+/// Append-only file of DEL requests. Many are made durable with one flush. What is done is noted without one: a process
+/// that dies loses nothing that was written, and after power loss no attachment of the old boot is alive, so that
+/// doing it again is harmless.
 class DeleteLog {
 public:
     /// Opens or creates the file. A torn last line was never acknowledged and is cut off.
@@ -25,6 +27,8 @@ public:
     [[nodiscard]] const std::map<std::uint64_t, Request>& pending() const noexcept { return pending_; }
     /// Durable when it returns. Gives an id to each request, in order.
     [[nodiscard]] Result<std::vector<std::uint64_t>> append(std::span<const Request> requests);
+    /// Written when it returns: an id may be used again from then on. Where that fails (full disk), it is written with
+    /// what comes next.
     void done(std::span<const std::uint64_t> ids);
 
 private:
@@ -40,6 +44,7 @@ private:
     std::map<std::uint64_t, Request> pending_;
     std::uint64_t next_id_ = 1;
     std::uint64_t size_ = 0;
+    std::string unwritten_;  ///< what done() could not write
 };
 
 /// DEL requests that the plugin left in `<state_dir>/cni-journal/` while this daemon was away: one file each, moved
@@ -53,6 +58,8 @@ struct JournalScan {
     std::vector<std::string> refused;  ///< what could not be read and why, one line a file; put aside as `*.refused`
 };
 [[nodiscard]] JournalScan scan_journal(const std::string& directory);
+/// The release of this request's attachment, if one waits there.
+[[nodiscard]] std::optional<JournalFile> find_journal_file(const std::string& directory, const Request& request);
 void remove_journal_file(const JournalFile& file);
 
 }  // namespace manul::ipam

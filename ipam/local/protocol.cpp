@@ -139,6 +139,11 @@ std::string host_interface_name(const Request& request) {
     return "cali" + sha1_hex(identity, 11);
 }
 
+std::string journal_name(const Request& request) {
+    return sha1_hex(request.network + '\n' + request.attachment.container_id + '\n' + request.attachment.ifname) +
+           ".json";
+}
+
 Answer failure(ErrorCode code, std::string msg, std::string details) {
     Answer answer;
     answer.error = Failure{static_cast<std::uint16_t>(code), std::move(msg), std::move(details)};

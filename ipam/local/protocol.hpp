@@ -98,6 +98,10 @@ struct Request {
 /// digits of a SHA-1, as Calico names it.
 [[nodiscard]] std::string host_interface_name(const Request& request);
 
+/// File in `<state_dir>/cni-journal/` in which the plugin leaves the release of this attachment while ipamd is away:
+/// the same one however often it is released.
+[[nodiscard]] std::string journal_name(const Request& request);
+
 /// CNI error codes that ipamd uses; the plugin passes them on.
 enum class ErrorCode : std::uint16_t {
     unsupported_field = 2,

@@ -185,7 +185,7 @@ Outcome<std::vector<Chores::PoolState>> Chores::look_at_pools(WallTime wall) {
             continue;
         }
         MANUL_TRY(const PoolUsage usage, usage_of(draft, world, *pool, wall));
-        const double taken = static_cast<double>(usage.in_use + usage.cooling + usage.reserved_free);
+        const double taken = static_cast<double>(usage.in_use + usage.cooling) + usage.reserved_free;
         out.push_back({pool->name, usage, describe(*pool, usage), taken >= kNearlyFull * usage.total});
     }
     return out;
@@ -234,6 +234,7 @@ Outcome<Chores::Done> Chores::run(SteadyTime steady, WallTime wall) {
         std::ranges::move(services->problems, std::back_inserter(done.problems));
         done.services_given = std::move(services->given);
         done.services_freed = std::move(services->freed);
+        done.blocks_given_up = services->blocks_given_up;
     }
     if (is_due(last_pools_, kLookAtPoolsEach)) {
         auto pools = look_at_pools(wall);

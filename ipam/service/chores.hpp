@@ -46,6 +46,7 @@ public:
         std::size_t host_endpoints = 0;           ///< written or removed
         std::vector<std::string> services_given;  ///< "prod/web: 192.0.2.1"
         std::vector<std::string> services_freed;
+        std::size_t blocks_given_up = 0;    ///< of load balancers
         std::vector<PoolState> pools;       ///< empty when they were not looked at
         std::vector<std::string> problems;  ///< chores that failed; the others ran
     };

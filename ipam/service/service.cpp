@@ -542,7 +542,8 @@ std::vector<Outcome<bool>> Service::release_handles(std::span<const std::string>
 KnownAttachment Service::describe(const model::WorkloadEndpoint& endpoint) const {
     const auto boot = endpoint.metadata.annotations.find(kBootIdAnnotation);
     return {network_of(endpoint), attachment_of(endpoint), endpoint.spec.interface_name,
-            boot == endpoint.metadata.annotations.end() || boot->second == host_.boot_id, is_policy_only(endpoint)};
+            boot == endpoint.metadata.annotations.end() || host_.boot_id.empty() || boot->second == host_.boot_id,
+            is_policy_only(endpoint)};
 }
 
 Outcome<std::vector<KnownAttachment>> Service::attachments() {

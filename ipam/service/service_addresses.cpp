@@ -224,6 +224,30 @@ Outcome<void> ServiceAddresses::take_back(Committer& committer, const World& wor
     return {};
 }
 
+/// Nobody waits for a block to be at hand here, so none is kept; pools of the same range can be made anew at once.
+Outcome<std::size_t> ServiceAddresses::give_up_empty(StoreSource& source, Committer& committer, const World& world,
+                                                     SteadyTime steady, WallTime now) {
+    MANUL_TRY(const auto cidrs, source.blocks_of(world.node));
+    std::vector<BlockPtr> own;
+    for (const net::Prefix& cidr : cidrs) {
+        MANUL_TRY(const auto block, source.block(cidr));
+        if (block.value && block.value->affinity() == host_affinity(world.node)) {
+            own.push_back(block.value);
+        }
+    }
+    std::size_t count = 0;
+    for (const net::Prefix& cidr : empty_blocks_.observe(own, world, steady, now)) {
+        bool done = false;
+        const std::vector<Change> change{[&](Transaction& transaction) -> Outcome<void> {
+            MANUL_TRY(done, give_up(transaction.ipam(), world, cidr, true, now));
+            return {};
+        }};
+        MANUL_CHECK(committer.run(change).front());
+        count += done ? 1U : 0U;
+    }
+    return count;
+}
+
 Outcome<ServiceAddresses::Done> ServiceAddresses::run(SteadyTime steady, WallTime wall) {
     Done done;
     MANUL_TRY(const bool due, is_due(steady));
@@ -237,7 +261,9 @@ Outcome<ServiceAddresses::Done> ServiceAddresses::run(SteadyTime steady, WallTim
     MANUL_TRY(auto given, read_given(source, world));
     const bool has_pool = std::ranges::any_of(
         world.pools, [](const Pool& pool) { return pool.allows(model::AllowedUse::load_balancer) && !pool.disabled; });
+    Committer committer(*store_, source);
     if (!has_pool && given.empty()) {
+        MANUL_TRY(done.blocks_given_up, give_up_empty(source, committer, world, steady, wall));
         last_ = steady;
         return done;
     }
@@ -250,7 +276,6 @@ Outcome<ServiceAddresses::Done> ServiceAddresses::run(SteadyTime steady, WallTim
     for (const auto& [object, service] : listed) {
         services.emplace(name_of(*service), service);
     }
-    Committer committer(*store_, source);
     for (const auto& [name, service] : services) {
         const auto held = given.find(name);
         const bool has_some = held != given.end();
@@ -293,6 +318,7 @@ Outcome<ServiceAddresses::Done> ServiceAddresses::run(SteadyTime steady, WallTim
         std::ranges::transform(ours, std::back_inserter(addresses), &Given::address);
         done.freed.push_back(fmt::format("{}: {}", name, list_of(addresses)));
     }
+    MANUL_TRY(done.blocks_given_up, give_up_empty(source, committer, world, steady, wall));
     last_ = steady;
     return done;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <optional>
@@ -8,6 +9,7 @@
 
 #include "config/store/store.hpp"
 #include "ipam/core/affinity.hpp"
+#include "ipam/core/garbage.hpp"
 #include "ipam/core/lease.hpp"
 #include "ipam/core/load_balancer.hpp"
 #include "ipam/service/store_source.hpp"
@@ -31,6 +33,7 @@ public:
         std::vector<std::string> given;  ///< "prod/web: 192.0.2.1"
         std::vector<std::string> freed;
         std::vector<std::string> problems;
+        std::size_t blocks_given_up = 0;  ///< that stayed empty, or whose pool is gone
     };
     /// To be called every few seconds: acts when something changed that matters, and each minute.
     [[nodiscard]] Outcome<Done> run(SteadyTime steady, WallTime wall);
@@ -54,10 +57,13 @@ private:
                                                       WallTime now) const;
     [[nodiscard]] Outcome<void> take_back(Committer& committer, const World& world, const model::Service* service,
                                           const std::vector<Given>& given, WallTime now) const;
+    [[nodiscard]] Outcome<std::size_t> give_up_empty(StoreSource& source, Committer& committer, const World& world,
+                                                     SteadyTime steady, WallTime now);
 
     store::Store* store_;
     std::unique_ptr<store::Watch> watch_;
     std::optional<SteadyTime> last_;
+    EmptyBlocks empty_blocks_{0};
 };
 
 }  // namespace manul::ipam

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
@@ -84,11 +85,12 @@ TEST_CASE("ADD connects the pod, DEL asks ipamd") {
     CHECK(result.at("ips").at(0).at("address") == "10.65.0.7/32");
     CHECK(fs::is_empty(node.run.path + "/wait"));
 
-    SECTION("a second ADD is refused and leaves the first one alone, without asking ipamd") {
+    SECTION("a second ADD is refused and leaves the first one alone") {
         const Outcome again = node.call("ADD");
         CHECK(code_of(again) == 4);
         CHECK(node.host.link(node.host_name()) == host_end);
-        CHECK(ipamd.requests().size() == 1);
+        REQUIRE(ipamd.requests().size() == 2);
+        CHECK(ipamd.requests().back().op == ipam::Op::check);  // a question, which changes nothing
     }
     SECTION("DEL, with and without the namespace") {
         CHECK(node.call("DEL").exit_status == 0);
@@ -325,6 +327,41 @@ TEST_CASE("a DEL of the same container id that takes the new pair with it does n
     CHECK(node.pod.link("eth0")->is_up());
 }
 
+TEST_CASE("an ADD waits for the interface of an attachment that is being deleted, and for no other one") {
+    Node node;
+    const bool goes = GENERATE(true, false);
+    netlink::RequestBuffer requests;
+    netlink::create_veth(requests,
+                         {.local = {.name = "mxl9"}, .peer = {.name = "eth0", .netns_fd = node.pod.fd.get()}});
+    REQUIRE(node.host.socket->request(requests));
+    std::jthread deleter;
+    const auto answer = working(node);
+    const FakeIpamd ipamd(node.run.path, [&](const ipam::Request& request) -> std::optional<ipam::Answer> {
+        if (request.op != ipam::Op::check) {
+            return answer(request);
+        }
+        if (goes) {
+            deleter = std::jthread([&node] {
+                std::this_thread::sleep_for(std::chrono::milliseconds(20));
+                netlink::RequestBuffer remove;
+                netlink::delete_link(remove, node.host.link("mxl9")->index);
+                static_cast<void>(node.host.socket->request(remove));
+            });
+        }
+        return ipam::failure(ipam::ErrorCode::unknown_container, "is being deleted");
+    });
+    const Outcome added = node.call("ADD");
+    CAPTURE(added.output, added.note);
+    if (goes) {
+        CHECK(added.exit_status == 0);
+        CHECK(node.pod.link("eth0")->is_up());
+    } else {
+        CHECK(code_of(added) == 4);
+        CHECK(ipamd.requests().size() == 1);
+        CHECK(node.host.link("mxl9"));
+    }
+}
+
 TEST_CASE("a mark of felix counts for the link that it was set for, not for an older one of the container") {
     const bool right_one = GENERATE(false, true);
     Node node;
@@ -423,7 +460,15 @@ TEST_CASE("STATUS and GC speak for ipamd") {
     CHECK(code_of(node.call("GC")) == 11);
     {
         const FakeIpamd ipamd(node.run.path, [](const ipam::Request&) { return ipam::Answer{}; });
+        CHECK(code_of(node.call("STATUS")) == 51);  // no felix: an ADD would wait for policy in vain
+        {
+            const FelixSocket felix(node);
+            CHECK(node.call("STATUS").exit_status == 0);
+        }
+        CHECK(code_of(node.call("STATUS")) == 51);
+        const std::string list = std::exchange(node.more, R"(,"policy_setup_timeout_seconds":0)");
         CHECK(node.call("STATUS").exit_status == 0);
+        node.more = list;
         CHECK(node.call("GC").exit_status == 0);
         CHECK(ipamd.requests().back().valid_attachments == std::vector<ipam::Attachment>{{"a", "eth0"}});
         CHECK(ipamd.requests().back().network == "pods");

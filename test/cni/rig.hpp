@@ -157,6 +157,19 @@ inline std::string message_of(const Outcome& outcome) {
     return json::parse(outcome.output).at("msg").as_string().c_str();
 }
 
+/// Felix's control socket as long as this lives: somebody listens, nobody answers.
+struct FelixSocket {
+    explicit FelixSocket(const Node& node) : path(node.run.path + "/felix.sock") {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        std::ranges::copy(path, std::begin(address.sun_path));
+        REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+        REQUIRE(::listen(fd.get(), 8) == 0);
+    }
+    std::string path;  ///< stays when felix is killed
+    UniqueFd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+};
+
 /// An ipamd that gives both families and says at once that felix is ready.
 inline FakeIpamd::Handler working(const Node& node) {
     return [&node](const ipam::Request& request) -> std::optional<ipam::Answer> {

@@ -186,6 +186,21 @@ TEST_CASE("an exhausted pool is explained with figures") {
     check_consistent(source);
 }
 
+TEST_CASE("what is reserved is told, also where no block is yet") {
+    FakeSource source;
+    World world = world_of("n1", {make_pool("p", "10.0.0.0/24", 26)});
+    REQUIRE(assign_now(source, world, demand_of("a", "n1")));
+    world.reservations = Reservations({prefix("10.0.0.0/8"), prefix("10.0.0.0/25"), prefix("10.0.0.128/25")});
+    const auto refused = assign_now(source, world, demand_of("b", "n1"));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().msg == "no free address: pool p has 0 free of 256: 1 in use by 1 node, 255 reserved");
+    world.reservations = Reservations({prefix("10.0.0.0/26"), prefix("10.0.0.8/29"), prefix("10.0.1.0/24")});
+    CHECK(world.reservations.count_in(prefix("10.0.0.0/24")) == 64);
+    CHECK(world.reservations.count_in(prefix("10.0.0.0/28")) == 16);
+    CHECK(world.reservations.count_in(prefix("10.0.2.0/24")) == 0);
+    CHECK(Reservations({prefix("fd00::/64")}).count_in(prefix("fd00::/48")) == 18446744073709551616.0);
+}
+
 TEST_CASE("the reason for every pool and block is told on request") {
     FakeSource source;
     Pool off = make_pool("off", "10.9.0.0/24", 26);

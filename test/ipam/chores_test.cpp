@@ -109,7 +109,7 @@ TEST_CASE("what a vanished node held is freed after 15 minutes, and not a second
     for (const char* container : {"a", "b", "c", "d", "e"}) {
         REQUIRE_FALSE(f.add(bare(container)).answer.error);
     }
-    const auto other = store::make_memory(f.database);
+    const auto other = f.open();
     Service neighbour(*other, {"n2", "boot"});
     REQUIRE(neighbour.start());
     const Request request = bare("x");
@@ -152,7 +152,7 @@ TEST_CASE("a node's addresses are not freed while its Node exists, and others ke
     Fixture f("10.0.0.0/30", 30);
     f.put(model::Kind::node, "", "n1", node_document("n1"));
     REQUIRE_FALSE(f.add(bare("a")).answer.error);
-    const auto other = store::make_memory(f.database);
+    const auto other = f.open();
     Service neighbour(*other, {"n2", "boot"});
     REQUIRE(neighbour.start());
     const Request request = bare("x");

@@ -183,7 +183,10 @@ TEST_CASE("a daemon killed at random moments loses no address and gives none twi
             container = std::next(held.begin(), below(static_cast<int>(held.size())))->first;
             op = Op::del;
         } else {
-            container = fmt::format("c{}", next++);
+            // Ids come back: a DEL of the earlier life must never end the later one.
+            do {
+                container = fmt::format("c{}", next++ % 100);
+            } while (held.contains(container));
         }
         const auto answer = cluster.ask("n1", request_of(op, container));
         if (!answer || (answer->error && op == Op::add)) {

@@ -173,6 +173,38 @@ TEST_CASE(
     CHECK(c.allocated() == 0);
 }
 
+TEST_CASE("a DEL that never comes leaks nothing: the address of the container before is freed, the new one's stays") {
+    Cluster c;
+    const std::string uid = "11111111-1111-4111-8111-111111111111";
+    c.api.put(pod_path("db-0"), pod_text("db-0", uid));
+    REQUIRE_FALSE(c.add("old", "db-0").answer.error);
+    SECTION("a StatefulSet made the pod anew") {
+        c.api.remove(pod_path("db-0"));
+        c.api.put(pod_path("db-0"), pod_text("db-0", "22222222-2222-4222-8222-222222222222"));
+    }
+    SECTION("a static pod got another sandbox") { c.api.touch(pod_path("db-0")); }
+    const AddResult second = c.add("new", "db-0");
+    REQUIRE_FALSE(second.answer.error);
+    REQUIRE(second.replaced_handle);
+    CHECK(c.allocated() == 2);  // until the old link is known to be gone
+    SECTION("its link is gone") {
+        const std::vector<std::string> handles{*second.replaced_handle};
+        CHECK(c.service.release_handles(handles, kNow).front() == true);
+    }
+    SECTION("the daemon died before it could see to that") {
+        Service next(*c.store, {"n1", "boot", true});
+        REQUIRE(next.start());
+        REQUIRE(next.tidy({}, true, SteadyTime{}, kNow));
+        CHECK(c.allocated() == 2);
+        REQUIRE(next.tidy({}, true, SteadyTime{} + Leaks::kGrace, kNow));
+    }
+    CHECK(c.allocated() == 1);
+    CHECK(c.handles() == 1);
+    CHECK(c.annotation("db-0", "podIP") == second.answer.ips.front().to_string() + "/32");
+    CHECK(c.del("new"));
+    CHECK(c.allocated() == 0);
+}
+
 TEST_CASE("a DEL after the Pod is gone frees its address") {
     Cluster c;
     c.api.put(pod_path("web"), pod_text("web", "11111111-1111-4111-8111-111111111111"));

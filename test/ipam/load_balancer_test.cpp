@@ -1,6 +1,7 @@
 #include "ipam/core/load_balancer.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,11 +17,14 @@
 #include "config/model/service.hpp"
 #include "ipam/service/chores.hpp"
 #include "ipam/service/service_addresses.hpp"
+#include "test/config/store_contract.hpp"
 #include "test/ipam/service_fixture.hpp"
 
 namespace manul::ipam {
 namespace {
 
+using manul::test::store_fixtures;
+using manul::test::StoreFixture;
 using test::bare;
 using test::Fixture;
 using test::kNow;
@@ -42,11 +46,11 @@ std::string service_text(const std::string& name, const std::string& spec, const
 constexpr const char* kLoadBalancer = R"("type":"LoadBalancer")";
 
 struct Cluster : Fixture {
-    std::unique_ptr<store::Store> chores_store = store::make_memory(database);
+    std::unique_ptr<store::Store> chores_store = open();
     ServiceAddresses addresses{*chores_store};
     SteadyTime steady{};
 
-    Cluster() : Fixture("10.0.0.0/24", 28) {
+    explicit Cluster(const StoreFixture& fixture) : Fixture("10.0.0.0/24", 28, fixture.open) {
         put(model::Kind::ip_pool, "", "lb", pool("lb", "192.0.2.0/28", 30));
         put(model::Kind::ip_pool, "", "lb6", pool("lb6", "2001:db8::/120", 124));
     }
@@ -55,7 +59,7 @@ struct Cluster : Fixture {
         put(model::Kind::service, "prod", name, service_text(name, spec, metadata, status));
     }
     ServiceAddresses::Done pass() {
-        steady += std::chrono::seconds(5);
+        steady += std::chrono::seconds(61);  // whether the watch has told of the change already or not
         auto done = addresses.run(steady, kNow);
         INFO((done ? "" : done.error().msg));
         REQUIRE(done);
@@ -86,7 +90,8 @@ struct Cluster : Fixture {
 using Texts = std::vector<std::string>;
 
 TEST_CASE("a Service of type LoadBalancer gets an address, keeps it, and gives it back when it goes") {
-    Cluster c;
+    FOR_EACH_STORE
+    Cluster c(fixture);
     c.put_service("web", kLoadBalancer);
     c.put_service("inner", R"("type":"ClusterIP")");
     c.put_service("foreign", R"("type":"LoadBalancer","loadBalancerClass":"other.example/lb")");
@@ -122,7 +127,8 @@ TEST_CASE("a Service of type LoadBalancer gets an address, keeps it, and gives i
 }
 
 TEST_CASE("what a Service asks for: families, pools, addresses; and what cannot be had is said") {
-    Cluster c;
+    FOR_EACH_STORE
+    Cluster c(fixture);
     c.put(model::Kind::ip_pool, "", "gold", pool("gold", "198.51.100.0/28", 30));
     struct Row {
         std::string name;
@@ -172,7 +178,8 @@ TEST_CASE("what a Service asks for: families, pools, addresses; and what cannot 
 }
 
 TEST_CASE("a Service that asks for something else gets it, one that asks for nothing more loses it") {
-    Cluster c;
+    FOR_EACH_STORE
+    Cluster c(fixture);
     c.put_service("web", kLoadBalancer);
     static_cast<void>(c.pass());
     CHECK(c.told("web").size() == 1);
@@ -193,7 +200,8 @@ TEST_CASE("a Service that asks for something else gets it, one that asks for not
 }
 
 TEST_CASE("KubeControllersConfiguration says who gets addresses, and whether anybody does") {
-    Cluster c;
+    FOR_EACH_STORE
+    Cluster c(fixture);
     const auto configure = [&](const std::string& controllers) {
         c.put(
             model::Kind::kube_controllers_configuration, "", "default",
@@ -216,7 +224,8 @@ TEST_CASE("KubeControllersConfiguration says who gets addresses, and whether any
 }
 
 TEST_CASE("without a pool for load balancers nobody's status is touched; an exhausted one says so") {
-    Cluster c;
+    FOR_EACH_STORE
+    Cluster c(fixture);
     REQUIRE(c.store->remove({model::Kind::ip_pool, "", "lb"}, std::nullopt));
     REQUIRE(c.store->remove({model::Kind::ip_pool, "", "lb6"}, std::nullopt));
     c.put_service("web", kLoadBalancer, "", R"(,"status":{"loadBalancer":{"ingress":[{"ip":"203.0.113.1"}]}})");
@@ -233,12 +242,18 @@ TEST_CASE("without a pool for load balancers nobody's status is touched; an exha
     CHECK_THAT(done.problems.front(), Catch::Contains("no free address") && Catch::Contains("pool lb has 0 free of 4"));
     // Pods get nothing out of such a pool, also when theirs is empty.
     REQUIRE(c.store->remove({model::Kind::ip_pool, "", "p"}, std::nullopt));
-    REQUIRE(c.service.take_changes());
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (std::ranges::find(c.service.knowledge().world().pools, "p", &Pool::name) !=
+               c.service.knowledge().world().pools.end() &&
+           std::chrono::steady_clock::now() < patience) {
+        REQUIRE(c.service.take_changes());
+    }
     CHECK(c.add(bare("a")).answer.error);
 }
 
 TEST_CASE("addresses that Calico's controller gave are kept, used, and not freed for a Service that is not here") {
-    Cluster c;
+    FOR_EACH_STORE
+    Cluster c(fixture);
     const auto block = [](const char* name) {
         return fmt::format(
             R"({{"apiVersion":"projectcalico.org/v3","kind":"IPAMBlock","metadata":{{"name":"192-0-2-0-30"}},"spec":{{"cidr":"192.0.2.0/30",)"
@@ -257,7 +272,8 @@ TEST_CASE("addresses that Calico's controller gave are kept, used, and not freed
 }
 
 TEST_CASE("an address that the status tells and nobody holds is allocated again") {
-    Cluster c;
+    FOR_EACH_STORE
+    Cluster c(fixture);
     c.put_service("web", kLoadBalancer, "", R"(,"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.6"}]}})");
     static_cast<void>(c.pass());
     CHECK(c.told("web") == Texts{"192.0.2.6"});
@@ -265,7 +281,8 @@ TEST_CASE("an address that the status tells and nobody holds is allocated again"
 }
 
 TEST_CASE("whoever holds the lease gives addresses to Services") {
-    Cluster c;
+    FOR_EACH_STORE
+    Cluster c(fixture);
     c.put_service("web", kLoadBalancer);
     Chores chores(*c.chores_store, "n1", nullptr);
     SteadyTime now{};
@@ -278,6 +295,64 @@ TEST_CASE("whoever holds the lease gives addresses to Services") {
     }
     CHECK(given);
     CHECK(c.told("web").size() == 1);
+}
+
+TEST_CASE("blocks that Services left empty are given back, those in use and those of nodes are not") {
+    FOR_EACH_STORE
+    Cluster c(fixture);
+    REQUIRE_FALSE(c.add(bare("pod")).answer.error);
+    for (int i = 0; i < 6; ++i) {  // two blocks of four
+        c.put_service(fmt::format("s{}", i), kLoadBalancer);
+    }
+    CHECK(c.pass().given.size() == 6);
+    const auto blocks_of = [&](const char* owner) {
+        const auto blocks = c.all<model::IpamBlock>();
+        return std::ranges::count(blocks, std::optional<std::string>(owner),
+                                  [](const auto& block) { return block->spec.affinity; });
+    };
+    CHECK(blocks_of("virtual:load-balancer") == 2);
+    for (int i = 0; i < 5; ++i) {
+        REQUIRE(c.store->remove({model::Kind::service, "prod", fmt::format("s{}", i)}, std::nullopt));
+    }
+    const auto wait = [&](std::chrono::seconds time) {
+        std::size_t given_up = 0;
+        for (const SteadyTime end = c.steady + time; c.steady < end;) {
+            given_up += c.pass().blocks_given_up;
+        }
+        return given_up;
+    };
+    CHECK(c.pass().freed.size() == 5);
+    CHECK(wait(EmptyBlocks::kGrace - std::chrono::minutes(2)) == 0);
+    CHECK(wait(std::chrono::minutes(4)) == 1);
+    CHECK(blocks_of("virtual:load-balancer") == 1);
+    CHECK(c.told("s5").size() == 1);
+    CHECK(blocks_of("host:n1") == 1);
+
+    // The last one goes too, and without its pool at once.
+    REQUIRE(c.store->remove({model::Kind::service, "prod", "s5"}, std::nullopt));
+    CHECK(c.pass().freed.size() == 1);
+    CHECK(blocks_of("virtual:load-balancer") == 1);
+    REQUIRE(c.store->remove({model::Kind::ip_pool, "", "lb"}, std::nullopt));
+    CHECK(c.pass().blocks_given_up == 1);
+    CHECK(blocks_of("virtual:load-balancer") == 0);
+    for (const auto& affinity : c.all<model::BlockAffinity>()) {
+        CHECK(affinity->spec.node == "n1");
+    }
+}
+
+TEST_CASE("a new Service is served when the watch tells of it, long before the next full look") {
+    FOR_EACH_STORE
+    Cluster c(fixture);
+    static_cast<void>(c.pass());
+    c.put_service("web", kLoadBalancer);
+    std::size_t given = 0;
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (given == 0 && std::chrono::steady_clock::now() < patience) {
+        const auto done = c.addresses.run(c.steady, kNow);
+        REQUIRE(done);
+        given += done->given.size();
+    }
+    CHECK(given == 1);
 }
 
 }  // namespace

@@ -23,63 +23,45 @@ using test::Fixture;
 using test::kBoot;
 using test::kNow;
 
-/// Another store without its transactions, that dies after a number of writes.
-class SingleWrites final : public store::Store {
+/// A store without its transactions, that dies after a number of writes.
+class SingleWrites final : public test::ForwardingStore {
 public:
-    explicit SingleWrites(store::Store& inner) : inner_(inner) {}
+    using ForwardingStore::ForwardingStore;
 
     void die_after(std::size_t writes) {
         writes_ = 0;
         allowed_ = writes;
     }
-    void live() { die_after(static_cast<std::size_t>(-1)); }
     [[nodiscard]] std::size_t writes() const noexcept { return writes_; }
     [[nodiscard]] bool dead() const noexcept { return dead_; }
-    /// Done once, between two writes: another writer.
+    /// Called between two writes: another writer.
     std::function<void(const model::Key&)> before_write;
 
-    store::StoreResult<store::Object> get(const model::Key& key) override { return dead() ? away() : inner_.get(key); }
+    store::StoreResult<store::Object> get(const model::Key& key) override {
+        return dead() ? store::StoreResult<store::Object>(away()) : ForwardingStore::get(key);
+    }
     store::StoreResult<store::Listing> list(const store::ListQuery& query) override {
-        if (dead()) {
-            return std::unexpected(away().error());
-        }
-        return inner_.list(query);
-    }
-    store::StoreResult<store::Object> create(const model::Key& key, std::string_view document) override {
-        return inner_.create(key, document);
-    }
-    store::StoreResult<store::Object> update(const model::Key& key, std::string_view document,
-                                             const std::optional<store::Revision>& expected) override {
-        return inner_.update(key, document, expected);
-    }
-    store::StoreResult<store::Object> remove(const model::Key& key,
-                                             const std::optional<store::Revision>& expected) override {
-        return inner_.remove(key, expected);
+        return dead() ? store::StoreResult<store::Listing>(away()) : ForwardingStore::list(query);
     }
     store::StoreResult<store::Revision> transact(std::span<const store::Op> ops, store::Checks checks) override {
         REQUIRE(ops.size() == 1);
         if (writes_ >= allowed_) {
             dead_ = true;
-            return std::unexpected(away().error());
+            return away();
         }
         ++writes_;
         if (before_write) {
             before_write(std::visit([](const auto& op) { return op.key; }, ops.front()));
         }
-        return inner_.transact(ops, checks);
+        return ForwardingStore::transact(ops, checks);
     }
     bool transactional() const noexcept override { return false; }
-    store::StoreResult<std::string> identity() override { return inner_.identity(); }
-    store::StoreResult<std::unique_ptr<store::Watch>> watch(std::span<const store::WatchStart> starts) override {
-        return inner_.watch(starts);
-    }
 
 private:
-    static store::StoreResult<store::Object> away() {
+    static std::unexpected<store::StoreError> away() {
         return std::unexpected(store::StoreError{store::StoreError::Code::unavailable, "is away", {}});
     }
 
-    store::Store& inner_;
     std::size_t writes_ = 0;
     std::size_t allowed_ = static_cast<std::size_t>(-1);
     bool dead_ = false;

@@ -1,8 +1,12 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/core.h>
@@ -13,7 +17,7 @@
 #include "config/store/memory.hpp"
 #include "ipam/service/service.hpp"
 
-/// One node's service over a store in memory, and the documents and requests of its tests.
+/// One node's service over a datastore, in memory if none is given, and the documents and requests of its tests.
 namespace manul::ipam::test {
 
 inline constexpr WallTime kNow{std::chrono::seconds{1'770'000'000}};
@@ -49,12 +53,51 @@ inline Request pod_request(const std::string& container, const std::string& pod)
     return request;
 }
 
+/// One more Store of the same datastore, as a further process has it.
+using OpenStore = std::function<std::unique_ptr<store::Store>()>;
+
+inline OpenStore in_memory() {
+    return [database = store::make_memory_database()] { return store::make_memory(database); };
+}
+
+/// Another store, as it is. Tests override what is to fail.
+class ForwardingStore : public store::Store {
+public:
+    explicit ForwardingStore(store::Store& inner) : inner_(inner) {}
+
+    store::StoreResult<store::Object> get(const model::Key& key) override { return inner_.get(key); }
+    store::StoreResult<store::Listing> list(const store::ListQuery& query) override { return inner_.list(query); }
+    store::StoreResult<store::Object> create(const model::Key& key, std::string_view document) override {
+        return inner_.create(key, document);
+    }
+    store::StoreResult<store::Object> update(const model::Key& key, std::string_view document,
+                                             const std::optional<store::Revision>& expected) override {
+        return inner_.update(key, document, expected);
+    }
+    store::StoreResult<store::Object> remove(const model::Key& key,
+                                             const std::optional<store::Revision>& expected) override {
+        return inner_.remove(key, expected);
+    }
+    store::StoreResult<store::Revision> transact(std::span<const store::Op> ops, store::Checks checks) override {
+        return inner_.transact(ops, checks);
+    }
+    bool transactional() const noexcept override { return inner_.transactional(); }
+    store::StoreResult<std::string> identity() override { return inner_.identity(); }
+    store::StoreResult<std::unique_ptr<store::Watch>> watch(std::span<const store::WatchStart> starts) override {
+        return inner_.watch(starts);
+    }
+
+private:
+    store::Store& inner_;
+};
+
 struct Fixture {
-    std::shared_ptr<store::MemoryDatabase> database = store::make_memory_database();
-    std::unique_ptr<store::Store> store = store::make_memory(database);
+    OpenStore open;
+    std::unique_ptr<store::Store> store = open();
     Service service{*store, {"n1", kBoot}};
 
-    explicit Fixture(const std::string& cidr = "10.0.0.0/24", int block_size = 28) {
+    explicit Fixture(const std::string& cidr = "10.0.0.0/24", int block_size = 28, OpenStore datastore = in_memory())
+        : open(std::move(datastore)) {
         put(model::Kind::ip_pool, "", "p", pool_document("p", cidr, block_size));
         REQUIRE(service.start());
     }
