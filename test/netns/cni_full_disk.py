@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Pods on a node whose disk is full: the daemon's own files, and the datastore's. Nothing is promised that cannot be kept,
+and with space everything goes on.
+
+Closes with `N passed, N failed`. Runs beside a second copy of itself.
+"""
+import os
+import pathlib
+import sys
+import time
+
+from cni_rig import CniTest, Lab, wait_for
+from namespaces import run
+
+
+class FullDiskTest(CniTest):
+    def __init__(self):
+        super().__init__(Lab(suffix=f"u{os.getpid()}", nodes=1))
+
+    def mount(self, directory: pathlib.Path, size):
+        directory.mkdir(parents=True, exist_ok=True)
+        run("mount", "-t", "tmpfs", "-o", f"size={size}", "none", directory)
+
+    def set_up(self):
+        self.mount(self.lab.state_root, "64m")
+        self.lab.make_directories()
+        self.lab.make_rack()
+        self.mount(self.lab.nodes[0].state_dir, "256k")
+        self.start_daemons()
+
+    def tear_down(self):
+        super().tear_down()
+        for directory in (self.lab.nodes[0].state_dir, self.lab.state_root):
+            run("umount", directory, check=False)
+        super().tear_down()
+
+    @staticmethod
+    def fill(directory) -> pathlib.Path:
+        filler = directory / "filler"
+        with open(filler, "wb", buffering=0) as file:
+            try:
+                while file.write(b"x" * 4096) > 0:
+                    pass
+            except OSError:
+                pass
+        return filler
+
+    def test_a_del_that_cannot_be_kept_is_refused_and_not_carried_out_later(self):
+        before, during = self.pod(), self.pod()
+        before.add()
+        filler = self.fill(self.lab.nodes[0].state_dir)
+        code, answer = before.call("DEL")  # neither the log nor the plugin's journal can be written
+        assert code == 1 and answer["code"] == 5, answer
+        assert before.has_interface()
+        during.add()  # needs no space there
+        code, answer = during.call("DEL")
+        assert code == 1 and answer["code"] == 5, answer
+        filler.unlink()
+        before.delete()
+        during.delete()
+        self.expect_nothing_left()
+        before.add()
+        self.daemons[0].restart("ipamd")
+        wait_for("ipamd to answer", lambda: before.call("STATUS")[0] == 0, 30)
+        time.sleep(1)
+        assert before.has_interface() and len(self.objects("wep")) == 1
+        for pod in (before, during):
+            pod.delete()
+            pod.gone()
+        self.expect_nothing_left()
+
+    def test_a_full_datastore_refuses_pods_and_takes_their_dels(self):
+        before, during = self.pod(), self.pod()
+        address = before.add()
+        filler = self.fill(self.lab.state_root)
+        refused = []
+        for _ in range(40):  # some space is left in the pages that the database has
+            extra = self.pod()
+            code, answer = extra.call("ADD")
+            if code != 0:
+                assert answer["code"] == 11, answer
+                assert not extra.has_interface()
+                refused.append(answer["msg"])
+            extra.delete()
+            extra.gone()
+        assert refused and all("full" in text for text in refused), refused
+        assert before.has_interface()
+        filler.unlink()
+        wait_for("pods to be taken again", lambda: during.call("ADD")[0] == 0, 60, 0.5)
+        assert address in {n for e in self.objects("wep") for n in e["spec"]["ipNetworks"]}
+        for pod in (before, during):
+            pod.delete()
+            pod.gone()
+        self.expect_nothing_left(60)
+        self.expect_sound()
+
+
+if __name__ == "__main__":
+    sys.exit(FullDiskTest().run(sys.argv[1:]))
