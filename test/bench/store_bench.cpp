@@ -1,9 +1,10 @@
-// What the datastores cost beside what is below them: `store_bench [--quick] [DIRECTORY]`, in the directory (which
-// decides what a durable commit takes), ours and raw SQLite or raw etcd in turns, so that both see the same disk and
-// processors. Then commit to callback in another process, a thousand watchers of `manulctl serve`, and the first list
-// of a node.
+// What the datastores cost beside what is below them: `store_bench [--quick] [--only sqlite|etcd|server] [DIRECTORY]`,
+// in the directory (which decides what a durable commit takes), ours and raw SQLite or raw etcd in turns, so that both
+// see the same disk and processors. Then commit to callback in another process, a thousand watchers of `manulctl
+// serve`, and the first list of a node.
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): kill
 #include <sys/mman.h>
@@ -207,6 +208,7 @@ long peak_kib() {
 /// In a process of its own: memory that was given back stays with a process for a while.
 void in_child(const std::function<void()>& work) {
     std::fflush(stdout);
+    ::malloc_trim(0);  // or it fills what its parent left
     const pid_t child = ::fork();
     if (child == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -454,8 +456,11 @@ bool answers(const Opener& open) {
 int main(int argc, char** argv) {
     Sizes sizes;
     std::string directory = ".";
+    std::string only;
     for (int i = 1; i < argc; ++i) {
-        if (std::string(argv[i]) == "--quick") {
+        if (std::string(argv[i]) == "--only" && i + 1 < argc) {
+            only = argv[++i];
+        } else if (std::string(argv[i]) == "--quick") {
             sizes = {.writes = 200, .policies = 1000, .endpoints = 10'000, .watchers = 100, .watched = 20};
         } else {
             directory = argv[i];
@@ -472,12 +477,15 @@ int main(int argc, char** argv) {
     const std::string path = directory + "/store.db";
     const Opener sqlite = [&] { return open_sqlite(path, {.node = "a", .check_on_open = false}); };
     const auto raw_sqlite = [&] { return manul::bench::open_raw_sqlite(directory + "/raw.db"); };
-    compare("sqlite", sqlite, *raw_sqlite(), sizes);
-    measure_start("sqlite", sqlite, raw_sqlite);
-    measure_wakeups("sqlite", sqlite);
+    const auto wanted = [&](const char* name) { return only.empty() || only == name; };
+    if (wanted("sqlite")) {
+        compare("sqlite", sqlite, *raw_sqlite(), sizes);
+        measure_start("sqlite", sqlite, raw_sqlite);
+        measure_wakeups("sqlite", sqlite);
+    }
 
     const int port = 20'000 + ::getpid() % 20'000;
-    {
+    if (wanted("etcd")) {
         const std::string url = "http://127.0.0.1:" + std::to_string(port);
         const std::string peer = "http://127.0.0.1:" + std::to_string(port + 1);
         const std::string data = directory + "/etcd";
@@ -509,13 +517,15 @@ int main(int argc, char** argv) {
         << "{apiVersion: v1, kind: Config, current-context: c, clusters: [{name: c, cluster: {server: "
            "\"http://127.0.0.1:"
         << port + 2 << "\"}}], contexts: [{name: c, context: {cluster: c, user: u}}], users: [{name: u, user: {}}]}\n";
-    {
+    if (wanted("server")) {
         Program server([&] { static_cast<void>(manul::serve::run(settings, {.insecure = true})); }, log);
         const Opener open = [&] { return open_server({.kubeconfig = directory + "/kubeconfig", .context = {}}); };
         if (!answers(open)) {
             fail("serve");
         }
-        measure_start("server", open, raw_sqlite);
+        if (only.empty()) {  // with the objects of the store that was measured before
+            measure_start("server", open, raw_sqlite);
+        }
         measure_wakeups("server", open);
         measure_watchers(server, open, sizes);
     }
