@@ -99,9 +99,8 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         "interfacePrefix", "Beginnings of the names of workload interfaces, separated by commas.")
         .fallback("cali"),
     field<&FelixConfigurationSpec::interface_exclude>("interfaceExclude",
-                                                      "Interfaces that are not looked at; /…/ is a pattern.")
-        .fallback("kube-ipvs0")
-        .without_effect(),
+                                                      "Interfaces that no host endpoint stands for; /…/ is a pattern.")
+        .fallback("kube-ipvs0"),
     field<&FelixConfigurationSpec::chain_insert_mode>("chainInsertMode", "No meaning in tables of our own.")
         .fallback("Insert")
         .without_effect(),
@@ -213,14 +212,12 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         .fallback("false"),
     field<&FelixConfigurationSpec::service_loop_prevention>(
         "serviceLoopPrevention", "What happens to packets for service addresses that nobody handled.")
-        .fallback("Drop")
-        .without_effect(),
+        .fallback("Drop"),
     field<&FelixConfigurationSpec::workload_source_spoofing>("workloadSourceSpoofing",
                                                              "Any: workloads may ask to send from other addresses.")
         .fallback("Disabled"),
     field<&FelixConfigurationSpec::floating_ips>("floatingIPs", "Translate floating addresses of workloads.")
-        .fallback("Disabled")
-        .without_effect(),
+        .fallback("Disabled"),
     field<&FelixConfigurationSpec::local_subnet_l2_reachability>(
         "localSubnetL2Reachability", "How workloads are announced in the subnet of the node.")
         .fallback("Disabled")

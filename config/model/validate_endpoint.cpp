@@ -2,6 +2,7 @@
 #include <cstddef>
 
 #include "config/model/checks.hpp"
+#include "config/model/dscp.hpp"
 #include "config/model/host_endpoint.hpp"
 #include "config/model/names.hpp"
 #include "config/model/resource.hpp"
@@ -64,6 +65,12 @@ void check_workload_endpoint(Checks& checks, const WorkloadEndpointSpec& spec) {
 void check_endpoint_kinds(Checks& checks, const Resource& resource) {
     if (const auto* host = as<HostEndpoint>(resource)) {
         check_host_endpoint(checks, host->spec);
+        const auto dscp = host->metadata.annotations.find(kDscpAnnotation);
+        if (dscp != host->metadata.annotations.end() && !dscp_of_text(dscp->second)) {
+            checks.warning(
+                "metadata.annotations." + dscp->first,
+                "\"" + dscp->second + "\" is no code point (0 to 63, or a name such as EF), and has no effect");
+        }
     } else if (const auto* workload = as<WorkloadEndpoint>(resource)) {
         check_workload_endpoint(checks, workload->spec);
     }

@@ -7,9 +7,12 @@
 #include <unordered_set>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/overloaded.hpp"
 #include "base/try.hpp"
+#include "config/codec/felix_settings.hpp"
+#include "config/codec/json.hpp"
 #include "config/model/host_endpoint.hpp"
 #include "config/model/node.hpp"
 #include "config/model/workload_endpoint.hpp"
@@ -34,7 +37,16 @@ std::optional<model::Key> key_of(const felix::Event& event) {
 
 store::StoreResult<ClusterView> ClusterView::read(store::Store& store) {
     MANUL_TRY(std::vector<felix::Event> events, felix::io::read_everything(store));
-    return ClusterView(std::move(events));
+    ClusterView view(std::move(events));
+    // Whoever may read policies but not reports does without: few daemons are started with settings.
+    const auto reports = store.list({model::Kind::node_report, std::nullopt, {}});
+    for (const store::Object& object : reports ? reports->items : std::vector<store::Object>{}) {
+        const codec::Decoded decoded = codec::decode(object.key.kind, *object.document, codec::Mode::lenient);
+        if (const auto* report = decoded.resource ? model::as<model::NodeReport>(*decoded.resource) : nullptr) {
+            view.override_settings(*report);
+        }
+    }
+    return view;
 }
 
 ClusterView::ClusterView(std::vector<felix::Event> events) : events_(std::move(events)) {
@@ -64,6 +76,7 @@ ClusterView ClusterView::with(const std::vector<felix::Event>& changes) const {
     changed_view.interfaces_ = interfaces_;
     changed_view.routes_ = routes_;
     changed_view.last_good_ = last_good_;
+    changed_view.overrides_ = overrides_;
     return changed_view;
 }
 
@@ -157,7 +170,7 @@ const ClusterView::NodeState& ClusterView::state(const std::string& name) {
     if (known != nodes_.end()) {
         return known->second;
     }
-    felix::Graph graph({name, {}});
+    felix::Graph graph({name, overrides_[name]});
     for (const model::ResourcePtr& resource : last_good_[name]) {
         graph.restore(resource);
     }
@@ -177,6 +190,17 @@ const ClusterView::NodeState& ClusterView::state(const std::string& name) {
 void ClusterView::restore(const std::string& node, std::vector<model::ResourcePtr> last_good) {
     last_good_[node] = std::move(last_good);
     nodes_.erase(node);
+}
+
+void ClusterView::override_settings(const model::NodeReport& report) {
+    if (report.spec.daemon != model::ReportDaemon::felix) {
+        return;
+    }
+    for (const model::SettingOverride& setting : report.spec.overrides) {
+        // What it cannot read here, a felix of another version could.
+        (void)codec::set_from_environment(overrides_[report.spec.node], setting.field, setting.value);
+    }
+    nodes_.erase(report.spec.node);
 }
 
 const felix::Batch& ClusterView::batch(const std::string& name) { return state(name).batch; }

@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "config/model/felix_configuration.hpp"
+#include "config/model/node_report.hpp"
 #include "config/model/resource.hpp"
 #include "config/store/store.hpp"
 #include "felix/calc/address_names.hpp"
@@ -35,6 +37,9 @@ public:
     /// What that node remembers of versions that were valid: in force where the stored one is not. Before it is asked
     /// about.
     void restore(const std::string& node, std::vector<model::ResourcePtr> last_good);
+
+    /// Settings that the node's felix was started with (FELIX_...), as its report tells them. Before it is asked about.
+    void override_settings(const model::NodeReport& report);
 
     /// By which interface a node reaches an address; nothing when it has no route.
     using FindRoute = std::function<std::optional<std::string>(const net::Ip&)>;
@@ -83,6 +88,7 @@ private:
     std::vector<felix::Event> events_;
     felix::AddressNames names_;
     std::map<std::string, NodeState> nodes_;
+    std::map<std::string, model::FelixConfigurationSpec> overrides_;
     std::map<std::string, std::vector<model::ResourcePtr>> last_good_;
     std::map<std::string, felix::InterfaceAddresses> interfaces_;  ///< told ones
     std::map<std::string, FindRoute> routes_;

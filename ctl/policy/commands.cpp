@@ -36,6 +36,7 @@ void add_trace(CLI::App& policy, const Choose& choose) {
     trace->add_option("--source-port", options->source_port, "source port (49152)");
     trace->add_option("--icmp-type", options->icmp_type, "type of ICMP messages (echo request)");
     trace->add_option("--icmp-code", options->icmp_code, "code of ICMP messages (0)");
+    trace->add_option("--through", options->through, "node that routes between two addresses outside the cluster");
     trace->add_option("--dialed", options->dialed,
                       "ADDRESS:PORT that the client dialed, where that is translated to the destination");
     trace->add_option("--interface", options->interface,

@@ -132,6 +132,11 @@ private:
                     "tunnels of the cluster (VXLAN, IPIP, WireGuard) end at a node for other "
                     "nodes and externalNodesList alone");
                 return;
+            case Where::service_loop:
+                trace_.notes.emplace_back(
+                    "the address is one of services (BGPConfiguration), and no service translated it "
+                    "(serviceLoopPrevention)");
+                return;
             case Where::endpoint_to_host:
                 trace_.notes.push_back(own_node_text(felix::EndpointToHost::drop));
                 return;
@@ -177,10 +182,10 @@ std::string network_side(const ClusterView& view, const Trace& trace, const std:
     return end.kind == End::Kind::host_endpoint && end.node == node && !end.interface.empty() ? end.interface : view.interface_towards(node, other, own);
 }
 
-/// The node that has the address that the client dialed, if that is neither end's.
-std::string translating_node(const ClusterView& view, const Trace& trace) {
-    if (!trace.before_dnat) {
-        return {};
+/// The node between the ends: the one that was asked for, or that has the address that the client dialed.
+std::string node_between(const ClusterView& view, const Trace& trace) {
+    if (!trace.through.empty() || !trace.before_dnat) {
+        return trace.through;
     }
     const auto* holder = view.names().find(trace.before_dnat->destination);
     return holder == nullptr ? std::string{} : holder->node;
@@ -215,6 +220,7 @@ Result<Trace> make_trace(const ClusterView& view, const TraceOptions& options) {
     MANUL_TRY(const Addresses addresses, common_family(trace.source, trace.destination, family));
     MANUL_TRY(trace.packet, make_packet(addresses, options));
     trace.interface = options.interface;
+    trace.through = options.through;
     if (!options.dialed.empty()) {
         MANUL_TRY(trace.before_dnat, before_translation(trace.packet, options.dialed));
     }
@@ -246,7 +252,7 @@ void judge(ClusterView& view, Trace& trace) {
     }
     const net::Ip& source = trace.packet.source;
     const net::Ip& destination = trace.packet.destination;
-    const std::string through = translating_node(view, trace);
+    const std::string through = node_between(view, trace);
     if (!from.node.empty()) {
         const bool translated_here = through.empty() || through == from.node;
         const std::string out = same_node && translated_here
@@ -266,10 +272,17 @@ void judge(ClusterView& view, Trace& trace) {
             return;
         }
     }
-    // A node between the ends that translates: a client dialed its node port.
+    if (through.empty() && from.node.empty() && to.node.empty()) {
+        trace.notes.emplace_back(
+            "neither end is on a node of the cluster: --through NODE asks the policy of a node that routes between "
+            "them");
+        return;
+    }
+    // A node between the ends: a client dialed its node port, or it is a router.
     if (!through.empty() && through != from.node && through != to.node) {
-        const std::string in = network_side(view, trace, through, {}, trace.before_dnat->destination, source);
-        const std::string out = network_side(view, trace, through, {}, trace.before_dnat->destination, destination);
+        const net::Ip own = trace.before_dnat.value_or(trace.packet).destination;
+        const std::string in = network_side(view, trace, through, {}, own, source);
+        const std::string out = network_side(view, trace, through, {}, own, destination);
         if (!NodeLeg(view, trace, through).judge(in, out, true)) {
             return;
         }

@@ -3,6 +3,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <set>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <unordered_map>
@@ -20,6 +23,7 @@
 #include "ctl/policy/this_node.hpp"
 #include "felix/io/last_good_journal.hpp"
 #include "felix/io/nft_apply.hpp"
+#include "felix/io/shaper.hpp"
 #include "felix/nft/tracker.hpp"
 #include "felix/render/renderer.hpp"
 #include "net/netlink/socket.hpp"
@@ -107,18 +111,33 @@ Result<void> compare_links(const felix::Snapshot& snapshot, const Wanted& wanted
     for (const netlink::Link& link : *links) {
         by_name[link.name] = &link;
     }
+    MANUL_TRY(auto shaper, felix::io::Shaper::open());
+    std::map<std::string, std::string> owners;
+    std::set<std::string> workloads;
     for (const auto& [key, endpoint] : snapshot.endpoints) {
         const auto link = by_name.find(endpoint->interface);
         if (link == by_name.end()) {
             continue;  // its pair is made after its endpoint was stored
         }
         ++findings.links;
+        shaper.want(endpoint->interface, endpoint->to_workload, endpoint->from_workload);
+        workloads.insert(endpoint->interface);
+        owners[endpoint->interface] = fmt::format("{}/{}", key.ns, key.name);
         const auto group = wanted.renderer().group_of(endpoint->interface);
         const std::string object = fmt::format("interface {} ({}/{})", endpoint->interface, key.ns, key.name);
         if (group && link->second->group != *group) {
             findings.differences.push_back(
                 {"links", object, fmt::format("is in group {:#x} instead of {:#x}", link->second->group, *group)});
         }
+    }
+    const auto find = [&by_name](const std::string& name) {
+        const auto link = by_name.find(name);
+        return link == by_name.end() ? nullptr : link->second;
+    };
+    for (const std::string& interface : shaper.differences(find, workloads)) {
+        findings.differences.push_back({"traffic control",
+                                        fmt::format("interface {} ({})", interface, owners[interface]),
+                                        "has not the token buckets that its bandwidths ask for"});
     }
     return {};
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,6 +70,18 @@ EndpointToHost to_felix(model::EndpointToHostAction action) noexcept {
     std::unreachable();
 }
 
+ServiceLoop to_felix(model::ServiceLoopPrevention action) noexcept {
+    switch (action) {
+        case model::ServiceLoopPrevention::drop:
+            return ServiceLoop::drop;
+        case model::ServiceLoopPrevention::reject:
+            return ServiceLoop::reject;
+        case model::ServiceLoopPrevention::disabled:
+            return ServiceLoop::forward;
+    }
+    std::unreachable();
+}
+
 }  // namespace
 
 void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
@@ -76,6 +89,15 @@ void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
         if (std::vector<std::string> prefixes = split(*layer.interface_prefix); !prefixes.empty()) {
             config.interface_prefixes = std::move(prefixes);
         }
+    }
+    if (layer.interface_exclude) {
+        config.excluded_interfaces = split(*layer.interface_exclude);
+    }
+    if (layer.floating_ips) {
+        config.floating_addresses = *layer.floating_ips == model::OnOff::enabled;
+    }
+    if (layer.service_loop_prevention) {
+        config.service_loop = to_felix(*layer.service_loop_prevention);
     }
     if (layer.default_endpoint_to_host_action) {
         config.endpoint_to_host = to_felix(*layer.default_endpoint_to_host_action);
@@ -170,6 +192,34 @@ void ConfigPlan::remove_configuration(const std::string& name) {
     config_dirty_ = true;
 }
 
+void ConfigPlan::put(const model::BgpConfiguration& configuration) {
+    if (configuration.metadata.name != "default") {
+        return;  // only there may ranges stand
+    }
+    std::vector<net::Prefix> ranges;
+    for (const auto* list : {&configuration.spec.service_cluster_ips, &configuration.spec.service_external_ips,
+                             &configuration.spec.service_load_balancer_ips}) {
+        std::ranges::transform(*list, std::back_inserter(ranges), &model::CidrEntry::cidr);
+    }
+    std::ranges::sort(ranges);
+    const auto repeated = std::ranges::unique(ranges);
+    ranges.erase(repeated.begin(), repeated.end());
+    set_service_ranges(std::move(ranges));
+}
+
+void ConfigPlan::remove_bgp_configuration(const std::string& name) {
+    if (name == "default") {
+        set_service_ranges({});
+    }
+}
+
+void ConfigPlan::set_service_ranges(std::vector<net::Prefix> ranges) {
+    if (ranges != service_ranges_) {
+        service_ranges_ = std::move(ranges);
+        config_dirty_ = true;
+    }
+}
+
 void ConfigPlan::put(const model::IpPool& pool) {
     const std::string& name = pool.metadata.name;
     pools_.insert_or_assign(name, IpPoolInfo{name, pool.spec.cidr, pool.spec.nat_outgoing});
@@ -246,6 +296,7 @@ Config ConfigPlan::effective() const {
     }
     overlay_named("node." + node_name_);
     overlay(config, overrides_);
+    config.service_ranges = service_ranges_;
     return config;
 }
 

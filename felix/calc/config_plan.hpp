@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "config/model/bgp_configuration.hpp"
 #include "config/model/felix_configuration.hpp"
 #include "config/model/ip_pool.hpp"
 #include "config/model/node.hpp"
@@ -13,6 +14,7 @@
 #include "felix/model/config.hpp"
 #include "felix/model/shared.hpp"
 #include "net/ip.hpp"
+#include "net/prefix.hpp"
 
 namespace manul::felix {
 
@@ -29,6 +31,8 @@ public:
 
     void put(const std::shared_ptr<const model::FelixConfiguration>& configuration);
     void remove_configuration(const std::string& name);
+    void put(const model::BgpConfiguration& configuration);
+    void remove_bgp_configuration(const std::string& name);
     void put(const model::IpPool& pool);
     void remove_pool(const std::string& name);
     void put(const model::Node& node);
@@ -39,6 +43,7 @@ public:
     [[nodiscard]] const Config& current() const noexcept { return *current_; }
 
 private:
+    void set_service_ranges(std::vector<net::Prefix> ranges);
     void set_node_labels(const model::StringMap& labels);
     [[nodiscard]] Config effective() const;
     [[nodiscard]] Tunnels tunnels() const;
@@ -55,6 +60,7 @@ private:
     std::map<std::string, PoolTunnels> pool_tunnels_;
     model::StringMap node_labels_;  ///< of this node
     std::map<std::string, std::vector<net::Ip>> node_addresses_;
+    std::vector<net::Prefix> service_ranges_;
     Shared<Config> current_;
     bool config_dirty_ = true;
     bool pools_dirty_ = true;

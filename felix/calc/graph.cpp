@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "base/overloaded.hpp"
 #include "base/try.hpp"
+#include "config/model/bgp_configuration.hpp"
 #include "config/model/felix_configuration.hpp"
 #include "config/model/host_endpoint.hpp"
 #include "config/model/ip_pool.hpp"
@@ -126,6 +127,9 @@ Result<void> Graph::put(const model::ResourcePtr& resource) {
         case model::Kind::felix_configuration:
             config_.put(model::as<model::FelixConfiguration>(resource));
             break;
+        case model::Kind::bgp_configuration:
+            config_.put(*model::as<model::BgpConfiguration>(*resource));
+            break;
         case model::Kind::endpoint_slice:
             put_slice(*model::as<model::EndpointSlice>(*resource));
             break;
@@ -172,6 +176,9 @@ void Graph::remove(const model::Key& key) {
             break;
         case model::Kind::felix_configuration:
             config_.remove_configuration(key.name);
+            break;
+        case model::Kind::bgp_configuration:
+            config_.remove_bgp_configuration(key.name);
             break;
         case model::Kind::endpoint_slice:
             sets_.remove_item(key);
@@ -271,7 +278,8 @@ void Graph::remove_local(const model::Key& key) {
 
 Batch Graph::flush() {
     config_.flush(sequencer_);
-    hosts_.set_workload_prefixes(config_.current().interface_prefixes);
+    hosts_.set_names(config_.current().interface_prefixes, config_.current().excluded_interfaces);
+    endpoints_.translate_floating(config_.current().floating_addresses);
     std::set<model::Key> changed = policies_.flush(sequencer_);
     hosts_.flush(changed, policies_, sequencer_);
     std::erase_if(changed, [](const model::Key& key) { return key.kind == model::Kind::host_endpoint; });

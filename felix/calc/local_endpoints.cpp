@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "config/model/kind.hpp"
 #include "config/model/workload_endpoint.hpp"
@@ -57,6 +58,17 @@ void LocalEndpoints::leave_interface(const model::Key& key, const std::string& i
     }
 }
 
+void LocalEndpoints::translate_floating(bool enabled) {
+    if (std::exchange(floating_, enabled) == enabled) {
+        return;
+    }
+    for (const auto& [key, endpoint] : endpoints_) {
+        if (!endpoint->spec.ip_nats.empty()) {
+            dirty_.insert(key);
+        }
+    }
+}
+
 bool LocalEndpoints::owns_interface(const model::WorkloadEndpoint& endpoint) const {
     return *by_interface_.at(endpoint.spec.interface_name).begin() == endpoint.key();
 }
@@ -71,8 +83,16 @@ void LocalEndpoints::flush(std::set<model::Key> changed, ActivePolicies& policie
             continue;
         }
         const model::WorkloadEndpoint& resource = *found->second;
-        sequencer.set_endpoint(describe(resource), policies.lists(key));
-        routes_.set(key, resource.spec.interface_name, resource.spec.ip_networks);
+        Endpoint endpoint = describe(resource);
+        std::vector<net::Prefix> routed = resource.spec.ip_networks;
+        if (floating_) {
+            for (const model::IpNat& nat : resource.spec.ip_nats) {
+                endpoint.floating.push_back({nat.external_ip, nat.internal_ip});
+                routed.push_back(net::Prefix::host(nat.external_ip));  // for whoever announces the node's routes
+            }
+        }
+        sequencer.set_endpoint(std::move(endpoint), policies.lists(key));
+        routes_.set(key, resource.spec.interface_name, routed);
     }
     routes_.flush(sequencer);
 }
@@ -116,6 +136,7 @@ Endpoint describe(const model::WorkloadEndpoint& resource) {
         }
     }
     if (const auto& qos = resource.spec.qos_controls) {
+        endpoint.dscp = qos->dscp;
         const auto count = [](const std::optional<std::uint64_t>& value) {
             return value ? std::optional(static_cast<std::uint32_t>(
                                std::min(*value, std::uint64_t{std::numeric_limits<std::uint32_t>::max()})))

@@ -27,6 +27,9 @@ public:
     void put(const Resource& resource);
     void remove(const model::Key& key);
 
+    /// Whether floating addresses lead to their endpoints.
+    void translate_floating(bool enabled);
+
     /// Tells endpoints and routes; `changed` are those whose policy lists may differ.
     void flush(std::set<model::Key> changed, ActivePolicies& policies, Sequencer& sequencer);
 
@@ -42,10 +45,11 @@ private:
     std::set<std::string> contested_;  ///< interfaces that several endpoints claim
     std::set<model::Key> dirty_;
     RoutePlan routes_;
+    bool floating_ = false;
 };
 
 [[nodiscard]] EndpointKey endpoint_key(const model::Key& key);
-/// The endpoint without its policy lists.
+/// The endpoint without its policy lists and floating addresses.
 [[nodiscard]] Endpoint describe(const model::WorkloadEndpoint& resource);
 
 }  // namespace manul::felix

@@ -4,11 +4,14 @@
 #include <cstddef>
 #include <iterator>
 #include <map>
+#include <optional>
+#include <regex>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "config/model/dscp.hpp"
 #include "config/model/host_endpoint.hpp"
 #include "config/model/kind.hpp"
 #include "felix/calc/active_policy.hpp"
@@ -24,6 +27,15 @@ namespace {
 constexpr const char* kEveryInterface = "*";
 
 bool is_wildcard(const model::HostEndpoint& endpoint) { return endpoint.spec.interface_name == kEveryInterface; }
+
+/// Nothing for what is no pattern.
+std::optional<std::regex> compile(const std::string& pattern) {
+    try {
+        return std::regex(pattern, std::regex::ECMAScript | std::regex::nosubs);
+    } catch (const std::regex_error&) {
+        return std::nullopt;
+    }
+}
 
 bool expects_any(const model::HostEndpoint& endpoint, const std::set<net::Ip>& addresses) {
     return std::ranges::any_of(endpoint.spec.expected_ips,
@@ -50,11 +62,30 @@ void LocalHosts::set_interfaces(InterfaceAddresses interfaces) {
     must_assign_ = true;
 }
 
-void LocalHosts::set_workload_prefixes(const std::vector<std::string>& prefixes) {
-    if (prefixes != workload_prefixes_) {
-        workload_prefixes_ = prefixes;
-        must_assign_ = true;
+void LocalHosts::set_names(const std::vector<std::string>& workload_prefixes,
+                           const std::vector<std::string>& excluded) {
+    if (workload_prefixes == workload_prefixes_ && excluded == excluded_texts_) {
+        return;
     }
+    workload_prefixes_ = workload_prefixes;
+    excluded_texts_ = excluded;
+    excluded_names_.clear();
+    excluded_patterns_.clear();
+    for (const std::string& text : excluded) {
+        if (text.size() < 2 || !text.starts_with('/') || !text.ends_with('/')) {
+            excluded_names_.insert(text);
+        } else if (auto pattern = compile(text.substr(1, text.size() - 2))) {
+            excluded_patterns_.push_back(*std::move(pattern));
+        }
+    }
+    must_assign_ = true;
+}
+
+bool LocalHosts::is_excluded(const std::string& interface) const {
+    return excluded_names_.contains(interface) ||
+           std::ranges::any_of(excluded_patterns_, [&interface](const std::regex& pattern) {
+               return std::regex_search(interface, pattern);
+           });
 }
 
 bool LocalHosts::is_workload(const std::string& interface) const {
@@ -70,12 +101,12 @@ LocalHosts::Assignment LocalHosts::assign() const {
         if (is_wildcard(*endpoint)) {
             out.wildcard = out.wildcard.value_or(key);
         } else if (!name.empty()) {
-            if (!is_workload(name)) {
+            if (!is_workload(name) && !is_excluded(name)) {
                 out.by_interface.try_emplace(name, key);
             }
         } else {
             for (const auto& [interface, addresses] : addresses_) {
-                if (!is_workload(interface) && expects_any(*endpoint, addresses)) {
+                if (!is_workload(interface) && !is_excluded(interface) && expects_any(*endpoint, addresses)) {
                     out.by_interface.try_emplace(interface, key);
                 }
             }
@@ -119,6 +150,13 @@ void LocalHosts::flush(const std::set<model::Key>& changed, ActivePolicies& poli
             untracked = {};
         }
         endpoint.profiles = found->second->spec.profiles;
+        const model::StringMap& annotations = found->second->metadata.annotations;
+        if (const auto text = annotations.find(model::kDscpAnnotation); text != annotations.end()) {
+            endpoint.dscp = model::dscp_of_text(text->second);
+            if (endpoint.dscp) {
+                endpoint.addresses = found->second->spec.expected_ips;
+            }
+        }
         sequencer.set_host_endpoint(std::move(endpoint));
     }
 }
@@ -134,7 +172,9 @@ std::map<model::Key, std::string> LocalHosts::conflicts() const {
         } else if (!name.empty()) {
             const auto owner = assignment_.by_interface.find(name);
             if (owner == assignment_.by_interface.end()) {
-                out.emplace(key, "interface " + name + " is a workload's by its name");
+                out.emplace(
+                    key, "interface " + name +
+                             (is_excluded(name) ? " is left out by interfaceExclude" : " is a workload's by its name"));
             } else if (owner->second != key) {
                 out.emplace(key, "interface " + name + " belongs to " + owner->second.to_string());
             }

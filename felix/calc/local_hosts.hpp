@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <regex>
 #include <set>
 #include <string>
 #include <vector>
@@ -27,7 +28,9 @@ public:
     void put(const Resource& resource);
     void remove(const model::Key& key);
     void set_interfaces(InterfaceAddresses interfaces);
-    void set_workload_prefixes(const std::vector<std::string>& prefixes);
+    /// Names of interfaces that no host endpoint may have: the beginnings of workloads' names, and others, which are
+    /// names or "/patterns/".
+    void set_names(const std::vector<std::string>& workload_prefixes, const std::vector<std::string>& excluded);
 
     /// `changed` are endpoints whose policy lists may differ; keys of workloads among them are passed over.
     void flush(const std::set<model::Key>& changed, ActivePolicies& policies, Sequencer& sequencer);
@@ -43,10 +46,14 @@ private:
 
     [[nodiscard]] Assignment assign() const;
     [[nodiscard]] bool is_workload(const std::string& interface) const;
+    [[nodiscard]] bool is_excluded(const std::string& interface) const;
 
     std::map<model::Key, Resource> endpoints_;
     std::map<std::string, std::set<net::Ip>> addresses_;
     std::vector<std::string> workload_prefixes_;
+    std::vector<std::string> excluded_texts_;
+    std::set<std::string> excluded_names_;
+    std::vector<std::regex> excluded_patterns_;
     Assignment assignment_;
     std::set<model::Key> dirty_;
     std::set<model::Key> without_untracked_;  ///< wildcards that untracked policy selects in vain

@@ -74,7 +74,17 @@ private:
                         !at_host(HostStage::forward, Direction::egress, journey_.out_interface, journey_.packet))) {
             return false;
         }
-        return !snapshot_.is_workload_interface(journey_.out_interface) || enters_workload();
+        return (!snapshot_.is_workload_interface(journey_.out_interface) || enters_workload()) && leads_somewhere();
+    }
+
+    bool leads_somewhere() {
+        const Config& config = *snapshot_.config;
+        const auto holds = [&](const net::Prefix& range) { return range.contains(journey_.packet.destination); };
+        if (config.service_loop == ServiceLoop::forward || std::ranges::none_of(config.service_ranges, holds)) {
+            return true;
+        }
+        deny(Where::service_loop, config.service_loop == ServiceLoop::drop ? DenyAction::drop : DenyAction::reject);
+        return false;
     }
 
     /// What the node needs to reach a workload's link at all, whatever the workload's policy says.
@@ -223,6 +233,8 @@ private:
         step.evaluation.decided_by = DecidedBy::nothing;
         if (where == Where::unknown_workload) {
             step.evaluation.rule = unknown_interface_id();
+        } else if (where == Where::service_loop) {
+            step.evaluation.rule = service_loop_id();
         } else if (where == Where::tunnel) {
             step.evaluation.rule = foreign_tunnel_id();
         }

@@ -35,6 +35,7 @@ struct JourneyStep {
         unknown_workload,  ///< an interface of a workload that no endpoint of this node has: closed
         encapsulation,     ///< a workload may not make tunnels of its own
         tunnel,            ///< tunnels of the cluster end here for its nodes alone
+        service_loop,      ///< no service translated the address, which is one of services'
         endpoint_to_host,  ///< the node's configuration says what becomes of a workload's traffic to it
     };
     Where where = Where::host;

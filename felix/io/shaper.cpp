@@ -90,6 +90,11 @@ ByteView find(ByteView attributes, std::uint16_t type) {
     return {};
 }
 
+std::string_view text_of(ByteView bytes) {
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return text.substr(0, text.find('\0'));
+}
+
 }  // namespace
 
 Result<Shaper> Shaper::open() {
@@ -188,7 +193,9 @@ Result<void> Shaper::put(const std::string& interface, const netlink::Link& link
     const bool same_link = std::exchange(wish.index, link.index) == link.index;
     if (to) {
         wish.to = std::nullopt;
-        MANUL_CHECK(put_bucket(link.index, *to));
+        if (!has_bucket(link.index, to)) {  // writing it again would fill it up
+            MANUL_CHECK(put_bucket(link.index, *to));
+        }
     } else if (wish.to && same_link) {
         remove_bucket(link.index);
     }
@@ -197,7 +204,9 @@ Result<void> Shaper::put(const std::string& interface, const netlink::Link& link
     if (from) {
         wish.from = from;  // also when only a part of it comes about: it is to be removed
         MANUL_TRY(const std::uint32_t index, put_ifb(ifb));
-        MANUL_CHECK(put_bucket(index, *from));
+        if (!has_bucket(index, from)) {
+            MANUL_CHECK(put_bucket(index, *from));
+        }
         MANUL_CHECK(put_redirect(interface, index));
     } else if (std::exchange(wish.from, std::nullopt)) {
         remove_redirect(interface);
@@ -211,11 +220,7 @@ void Shaper::check() {
         if (wish.index == 0 || dirty_.contains(interface)) {
             continue;
         }
-        bool good = !wish.to || has_bucket(wish.index, wish.to);
-        if (good && wish.from) {
-            const auto ifb = routes_.link(ifb_name(interface));
-            good = ifb && *ifb && (*ifb)->is_up() && has_bucket((*ifb)->index, wish.from) && has_redirect(interface);
-        }
+        const bool good = holds(interface, wish.index, wish.to, wish.from);
         if (!good) {
             log::emit(kShapingRepaired, interface);
             dirty_.insert(interface);
@@ -223,9 +228,54 @@ void Shaper::check() {
     }
 }
 
-/// What an earlier process left for workloads that have no limits any more; what they still have is made anew.
+/// Whether the kernel has these buckets, and the way to the second.
+bool Shaper::holds(const std::string& interface, std::uint32_t index, const std::optional<Bucket>& to,
+                   const std::optional<Bucket>& from) {
+    if (to && !has_bucket(index, to)) {
+        return false;
+    }
+    if (!from) {
+        return true;
+    }
+    const auto ifb = routes_.link(ifb_name(interface));
+    return ifb && *ifb && (*ifb)->is_up() && has_bucket((*ifb)->index, from) && has_redirect(interface);
+}
+
+std::vector<std::string> Shaper::differences(const FindLink& find_link, const std::set<std::string>& workloads) {
+    std::vector<std::string> out;
+    std::set<std::string> leading;
+    for (std::string& interface : redirected()) {
+        leading.insert(std::move(interface));
+    }
+    for (const std::string& interface : workloads) {
+        const netlink::Link* link = find_link(interface);
+        const auto wish = wishes_.find(interface);
+        if (link == nullptr) {
+            continue;
+        }
+        std::optional<Bucket> to;
+        std::optional<Bucket> from;
+        if (wish != wishes_.end()) {
+            to = bucket_of(wish->second.to_workload, link->mtu);
+            from = bucket_of(wish->second.from_workload, link->mtu);
+        }
+        if (!holds(interface, link->index, to, from) || (!to && has_bucket(link->index, std::nullopt)) ||
+            (!from && leading.contains(interface))) {
+            out.push_back(interface);
+        }
+    }
+    return out;
+}
+
+/// What an earlier process left for workloads that have no limits any more. What they still have stays in force until
+/// it is written anew, in one step.
 void Shaper::sweep(const FindLink& find_link, const std::set<std::string>& workloads) {
-    remove_table();
+    for (const std::string& interface : redirected()) {
+        const auto wish = wishes_.find(interface);
+        if (wish == wishes_.end() || !wish->second.from_workload.bandwidth) {
+            remove_redirect(interface);
+        }
+    }
     const auto links = routes_.links();
     if (!links) {
         return;
@@ -414,16 +464,6 @@ void Shaper::remove_redirect(const std::string& interface) {
     (void)send_batch(out);  // it may have gone with its link
 }
 
-void Shaper::remove_table() {
-    RequestBuffer out;
-    NftBatch batch(out);
-    batch.message(NFT_MSG_DELTABLE, NLM_F_ACK);
-    out.text(NFTA_TABLE_NAME, kTable);
-    out.end();
-    batch.finish();
-    (void)send_batch(out);
-}
-
 bool Shaper::has_redirect(const std::string& interface) {
     RequestBuffer out;
     out.begin(NFNL_SUBSYS_NFTABLES << 8U | NFT_MSG_GETRULE, NLM_F_REQUEST | NLM_F_DUMP,
@@ -431,10 +471,31 @@ bool Shaper::has_redirect(const std::string& interface) {
     out.text(NFTA_RULE_TABLE, kTable);
     out.text(NFTA_RULE_CHAIN, interface);
     out.end();
-    if (::send(nft_.get(), out.view().data(), out.view().size(), 0) < 0) {
-        return true;  // cannot tell
-    }
     std::size_t rules = 0;
+    const bool told = dump(out, NFT_MSG_NEWRULE, [&rules](ByteView /*attributes*/) { ++rules; });
+    return !told || rules == 1;
+}
+
+/// Links whose packets the table leads elsewhere.
+std::vector<std::string> Shaper::redirected() {
+    RequestBuffer out;
+    out.begin(NFNL_SUBSYS_NFTABLES << 8U | NFT_MSG_GETCHAIN, NLM_F_REQUEST | NLM_F_DUMP,
+              nfgenmsg{NFPROTO_NETDEV, NFNETLINK_V0, 0});
+    out.end();
+    std::vector<std::string> names;
+    (void)dump(out, NFT_MSG_NEWCHAIN, [&names](ByteView attributes) {
+        if (text_of(find(attributes, NFTA_CHAIN_TABLE)) == kTable) {
+            names.emplace_back(text_of(find(attributes, NFTA_CHAIN_NAME)));
+        }
+    });
+    return names;
+}
+
+/// Asks for a list and hands on the attributes of each message of this kind; false: the kernel was not asked.
+bool Shaper::dump(RequestBuffer& question, std::uint16_t kind, const std::function<void(ByteView)>& on_item) {
+    if (::send(nft_.get(), question.view().data(), question.view().size(), 0) < 0) {
+        return false;
+    }
     std::vector<std::uint8_t> buffer(std::size_t{32} << 10U);
     for (;;) {
         const ssize_t size = ::recv(nft_.get(), buffer.data(), buffer.size(), 0);
@@ -442,14 +503,16 @@ bool Shaper::has_redirect(const std::string& interface) {
             continue;
         }
         if (size <= 0) {
-            return rules == 1;
+            return true;
         }
         netlink::MessageWalk walk(ByteView(buffer).first(static_cast<std::size_t>(size)));
         while (const auto message = walk.next()) {
             if (message->type == NLMSG_DONE || message->type == NLMSG_ERROR) {
-                return rules == 1;
+                return true;
             }
-            rules += message->type == (NFNL_SUBSYS_NFTABLES << 8U | NFT_MSG_NEWRULE) ? 1U : 0U;
+            if (message->type == (NFNL_SUBSYS_NFTABLES << 8U | kind) && message->payload.size() >= sizeof(nfgenmsg)) {
+                on_item(message->payload.subspan(sizeof(nfgenmsg)));
+            }
         }
     }
 }

@@ -7,7 +7,9 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "base/bytes.hpp"
 #include "base/error.hpp"
 #include "base/unique_fd.hpp"
 #include "felix/model/endpoint.hpp"
@@ -40,6 +42,9 @@ public:
     using FindLink = std::function<const netlink::Link*(const std::string&)>;
     void program(const FindLink& find, const std::set<std::string>& workloads);
 
+    /// Links of these whose buckets are not those that are wanted; only reads.
+    [[nodiscard]] std::vector<std::string> differences(const FindLink& find, const std::set<std::string>& workloads);
+
 private:
     Shaper(netlink::Socket routes, UniqueFd nft) : routes_(std::move(routes)), nft_(std::move(nft)) {}
 
@@ -62,14 +67,18 @@ private:
 
     [[nodiscard]] Result<void> put(const std::string& interface, const netlink::Link& link, Wish& wish);
     [[nodiscard]] Result<void> put_bucket(std::uint32_t index, const Bucket& bucket);
+    [[nodiscard]] bool holds(const std::string& interface, std::uint32_t index, const std::optional<Bucket>& to,
+                             const std::optional<Bucket>& from);
     void remove_bucket(std::uint32_t index);
     [[nodiscard]] bool has_bucket(std::uint32_t index, const std::optional<Bucket>& wanted);
     [[nodiscard]] Result<std::uint32_t> put_ifb(const std::string& name);
     void remove_ifb(const std::string& name);
     [[nodiscard]] Result<void> put_redirect(const std::string& interface, std::uint32_t ifb);
     void remove_redirect(const std::string& interface);
-    void remove_table();
     [[nodiscard]] bool has_redirect(const std::string& interface);
+    [[nodiscard]] std::vector<std::string> redirected();
+    [[nodiscard]] bool dump(netlink::RequestBuffer& question, std::uint16_t kind,
+                            const std::function<void(ByteView)>& on_item);
     /// The errno of the batch's first refusal; 0: none.
     [[nodiscard]] int send_batch(netlink::RequestBuffer& batch);
     void sweep(const FindLink& find, const std::set<std::string>& workloads);

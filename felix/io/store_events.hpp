@@ -19,6 +19,7 @@ struct FollowedKind {
 /// Every kind that the calculation reads.
 inline constexpr std::array kFollowedKinds{
     FollowedKind{model::Kind::felix_configuration, true},
+    FollowedKind{model::Kind::bgp_configuration, true},
     FollowedKind{model::Kind::node, false},
     FollowedKind{model::Kind::ip_pool, true},
     FollowedKind{model::Kind::namespace_, true},

@@ -34,6 +34,9 @@ struct HttpListener {
     bool operator==(const HttpListener&) const = default;
 };
 
+/// What becomes of a packet to a service's address that nobody translated: routed on, it would come back for ever.
+enum class ServiceLoop : std::uint8_t { drop, reject, forward };
+
 enum class NatExclusions : std::uint8_t { pools_only, pools_and_host_ips };
 
 /// The lists in force when FelixConfiguration gives none: what a node needs to stay manageable.
@@ -41,9 +44,11 @@ enum class NatExclusions : std::uint8_t { pools_only, pools_and_host_ips };
 [[nodiscard]] std::vector<FailsafePort> default_failsafe_outbound();
 
 /// Effective FelixConfiguration of this node: built-in defaults, overlaid by `default`, by objects whose nodeSelector
-/// matches (newest first, so that the oldest wins), then by `node.<name>`.
+/// matches (newest first, so that the oldest wins), then by `node.<name>`. With it the ranges of services, which
+/// BGPConfiguration tells.
 struct Config {
     std::vector<std::string> interface_prefixes{"cali"};
+    std::vector<std::string> excluded_interfaces{"kube-ipvs0"};  ///< never a host endpoint's; "/.../" is a pattern
     EndpointToHost endpoint_to_host = EndpointToHost::drop;
     DenyAction deny_action = DenyAction::drop;
     bool ip_forwarding = true;  ///< felix switches the node's forwarding on
@@ -75,6 +80,10 @@ struct Config {
     std::optional<net::Ip> nat_outgoing_address;
     NatExclusions nat_exclusions = NatExclusions::pools_only;
     std::string nat_interface_filter;
+    bool floating_addresses = false;  ///< further addresses of workloads are translated
+
+    ServiceLoop service_loop = ServiceLoop::drop;
+    std::vector<net::Prefix> service_ranges;  ///< sorted
 
     std::uint8_t route_protocol = 177;
     std::optional<net::Ip> route_source_v4;

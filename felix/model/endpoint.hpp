@@ -56,6 +56,14 @@ struct HostPort {
     bool operator==(const HostPort&) const = default;
 };
 
+/// An address that leads to the workload besides its own.
+struct FloatingAddress {
+    net::Ip external;
+    net::Ip internal;
+
+    bool operator==(const FloatingAddress&) const = default;
+};
+
 /// Limits of what goes one way through a workload's interface; absent ones do not hold.
 struct TrafficLimits {
     std::optional<std::uint64_t> bandwidth;    ///< bit/s
@@ -82,6 +90,8 @@ struct Endpoint {
     std::vector<std::string> profiles;  ///< consulted in this order when no tier decided
     std::vector<net::Prefix> allowed_source_prefixes;
     std::vector<HostPort> host_ports;
+    std::vector<FloatingAddress> floating;  ///< empty unless the configuration switches them on
+    std::optional<std::uint8_t> dscp;       ///< of what leaves the cluster
     TrafficLimits to_workload;
     TrafficLimits from_workload;
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "felix/model/endpoint.hpp"
 #include "felix/model/endpoint_key.hpp"
 #include "felix/model/policy_id.hpp"
+#include "net/ip.hpp"
 
 namespace manul::felix {
 
@@ -43,6 +45,8 @@ struct HostEndpoint {
     bool wildcard = false;
     std::array<Lists, 4> stages;
     std::vector<std::string> profiles;  ///< consulted at stage `normal` when no tier decided
+    std::optional<std::uint8_t> dscp;   ///< of what leaves the cluster from `addresses`
+    std::vector<net::Ip> addresses;     ///< that are expected here; empty without `dscp`
 
     [[nodiscard]] const PolicyLists& lists(HostStage stage, Direction direction) const noexcept {
         const Lists& both = stages[static_cast<std::size_t>(stage)];

@@ -52,6 +52,7 @@ RuleId workload_tunnel_id() { return hashed("workload/tunnel"); }
 RuleId packet_rate_id() { return hashed("limit/packets"); }
 RuleId connection_limit_id() { return hashed("limit/connections"); }
 RuleId foreign_tunnel_id() { return hashed("tunnel/foreign"); }
+RuleId service_loop_id() { return hashed("service/loop"); }
 RuleId endpoint_to_host_id() { return hashed("workload/own-node"); }
 
 std::optional<std::string_view> built_in_reason(RuleId id) {
@@ -63,6 +64,9 @@ std::optional<std::string_view> built_in_reason(RuleId id) {
         BuiltIn{packet_rate_id(), "more packets than the workload's packet rate allows"},
         BuiltIn{connection_limit_id(), "more connections than the workload may have"},
         BuiltIn{foreign_tunnel_id(), "tunnels end here for the cluster's nodes alone"},
+        BuiltIn{service_loop_id(),
+                "no service translated the address, which is one of services' "
+                "(serviceLoopPrevention)"},
         BuiltIn{no_profile_matched_id(), "no policy applies and no profile allows"},
         BuiltIn{unknown_interface_id(), "the interface is no endpoint's that is programmed"},
         BuiltIn{invalid_state_id(), "the packet belongs to no connection (conntrack: invalid)"},

@@ -40,6 +40,9 @@ using RuleId = Id<struct RuleIdTag, std::uint64_t>;
 /// defaultEndpointToHostAction: Drop.
 [[nodiscard]] RuleId endpoint_to_host_id();
 
+/// serviceLoopPrevention.
+[[nodiscard]] RuleId service_loop_id();
+
 /// What one of the identities without an argument stands for, in words; nothing for any other.
 [[nodiscard]] std::optional<std::string_view> built_in_reason(RuleId id);
 

@@ -409,12 +409,40 @@ private:
     }
     void add(const render::Dnat& action) {
         immediate(NFT_REG_1, action.address.bytes());
-        immediate(NFT_REG_2, port_bytes(action.port));
+        if (action.port) {
+            immediate(NFT_REG_2, port_bytes(*action.port));
+        }
         expression("nat", [&] {
             u32(NFTA_NAT_TYPE, NFT_NAT_DNAT);
             u32(NFTA_NAT_FAMILY, family_ == net::Family::v4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
             u32(NFTA_NAT_REG_ADDR_MIN, NFT_REG_1);
-            u32(NFTA_NAT_REG_PROTO_MIN, NFT_REG_2);
+            if (action.port) {
+                u32(NFTA_NAT_REG_PROTO_MIN, NFT_REG_2);
+            }
+        });
+    }
+    /// The code point lies across the first two bytes of an IPv6 header, and in the second of an IPv4 one.
+    void add(const render::SetDscp& action) {
+        constexpr std::uint32_t kHeadSize = 2;
+        constexpr std::uint32_t kChecksumAt = 10;  // of IPv4
+        const bool v4 = family_ == net::Family::v4;
+        const auto keep = v4 ? port_bytes(0xff03) : port_bytes(0xf03f);
+        const auto value = port_bytes(static_cast<std::uint16_t>(action.value << (v4 ? 2U : 6U)));
+        payload(NFT_PAYLOAD_NETWORK_HEADER, 0, kHeadSize);
+        expression("bitwise", [&] {
+            u32(NFTA_BITWISE_SREG, NFT_REG_1);
+            u32(NFTA_BITWISE_DREG, NFT_REG_1);
+            u32(NFTA_BITWISE_LEN, kHeadSize);
+            put_value(out_, NFTA_BITWISE_MASK, keep);
+            put_value(out_, NFTA_BITWISE_XOR, value);
+        });
+        expression("payload", [&] {
+            u32(NFTA_PAYLOAD_SREG, NFT_REG_1);
+            u32(NFTA_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+            u32(NFTA_PAYLOAD_OFFSET, 0);
+            u32(NFTA_PAYLOAD_LEN, kHeadSize);
+            u32(NFTA_PAYLOAD_CSUM_TYPE, v4 ? NFT_PAYLOAD_CSUM_INET : NFT_PAYLOAD_CSUM_NONE);
+            u32(NFTA_PAYLOAD_CSUM_OFFSET, v4 ? kChecksumAt : 0);
         });
     }
     void add(const render::Reject& action) {

@@ -62,6 +62,7 @@ constexpr std::int32_t kBeforeDnat = -150;
 constexpr std::int32_t kForwardInPriority = -20;
 constexpr std::int32_t kForwardOutPriority = -10;
 constexpr std::int32_t kFilter = 0;
+constexpr std::int32_t kBehindPolicy = 10;
 
 constexpr std::uint8_t kIcmpv6 = 58;
 // RFC 4443, 2710, 4861: packet too big, multicast listeners, routers, neighbours; what links of IPv6 live on.
@@ -142,6 +143,7 @@ public:
         input(pre_dnat);
         forward(kForwardIn, "fwd_in", kForwardInPriority, pre_dnat);
         forward(kForwardOut, "fwd_out", kForwardOutPriority, pre_dnat);
+        end_service_loops();
         if (wildcard_ != nullptr || !named_.empty()) {
             output();
         }
@@ -239,6 +241,21 @@ private:
         ask_untracked_again(kInUntracked, rules);
         dispatch(place, rules);
         add_base(place, name, std::move(rules), {Hook::Type::filter, Hook::Point::forward, priority});
+    }
+
+    /// What still goes to a service's address was not translated.
+    void end_service_loops() {
+        const Config& config = *world_.config;
+        auto ranges = normalized(config.service_ranges, family_);
+        if (config.service_loop == ServiceLoop::forward || ranges.empty()) {
+            return;
+        }
+        std::vector<Rule> rules;
+        append_denial(rules, {MatchAddress{Side::destination, std::move(ranges)}},
+                      config.service_loop == ServiceLoop::drop ? DenyAction::drop : DenyAction::reject,
+                      service_loop_id(), Direction::ingress, config);
+        add(TableId::host, "loop_hook",
+            Chain::make(family_, std::move(rules), Hook{Hook::Type::filter, Hook::Point::forward, kBehindPolicy}));
     }
 
     void output() {

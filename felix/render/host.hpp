@@ -27,6 +27,7 @@
 ///   manul_pre  pre_hook prerouting -150   preDNAT: Allow labels the connection, and later stages let it pass
 ///   manul_h    fwd_in   forward -20       forward ingress  \  an Allow ends this base chain alone: the pod's own
 ///   manul_h    fwd_out  forward -10       forward egress   /  policy comes after it
+///   manul_h    loop_hook forward 10       packets to services' addresses that nobody translated
 ///   manul_h    in_hook  input 0           pods to their node; normal ingress
 ///   manul_h    out_hook output 0          normal egress
 ///   manul_h    post_hook postrouting -150 normal egress of what the node sent and output NAT gave another destination:

@@ -1,6 +1,8 @@
 #include "felix/render/nat.hpp"
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <string>
@@ -8,6 +10,7 @@
 #include <vector>
 
 #include "felix/model/config.hpp"
+#include "felix/model/endpoint.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/ruleset.hpp"
 #include "net/ip.hpp"
@@ -60,8 +63,20 @@ std::vector<Rule> leaving_pools(net::Family family, const Config& config) {
 }  // namespace
 
 ChainPtr nat_postrouting(net::Family family, const Config& config, bool masquerades,
-                         const std::vector<PortForward>& forwards) {
-    std::vector<Rule> rules = masquerades ? leaving_pools(family, config) : std::vector<Rule>{};
+                         const std::vector<PortForward>& forwards, const std::vector<FloatingAddress>& floating) {
+    std::vector<Rule> rules;
+    // A pod that reaches itself through its floating address sees answers from that.
+    for (const FloatingAddress& address : floating) {
+        if (address.internal.family() == family) {
+            const net::Prefix host = net::Prefix::host(address.internal);
+            rules.push_back({{MatchAddress{Side::source, {host}}, MatchAddress{Side::destination, {host}},
+                              MatchCtStatus{kCtDestinationNat}},
+                             {Snat{address.external, std::nullopt}}});
+        }
+    }
+    if (masquerades) {
+        std::ranges::move(leaving_pools(family, config), std::back_inserter(rules));
+    }
     // A pod that reaches itself through its node's port would else see an answer from its own address.
     std::set<net::Ip> targets;
     for (const PortForward& forward : forwards) {
@@ -74,12 +89,22 @@ ChainPtr nat_postrouting(net::Family family, const Config& config, bool masquera
     return Chain::make(family, std::move(rules), Hook{Hook::Type::nat, Hook::Point::postrouting, kSourceNat});
 }
 
-ChainPtr nat_base(net::Family family, Hook::Point point) {
-    Rule rule{{MatchLocalDestination{}}, {jump(kHostPortChain)}};
-    if (point == Hook::Point::output) {  // loopback addresses cannot leave the node
-        rule.matches.insert(rule.matches.begin(), MatchAddress{Side::destination, {loopback(family)}, true});
+ChainPtr nat_base(net::Family family, Hook::Point point, const std::vector<FloatingAddress>& floating, bool forwards) {
+    std::vector<Rule> rules;
+    for (const FloatingAddress& address : floating) {
+        if (address.external.family() == family) {
+            rules.push_back({{MatchAddress{Side::destination, {net::Prefix::host(address.external)}}},
+                             {Dnat{address.internal, std::nullopt}}});
+        }
     }
-    return Chain::make(family, {std::move(rule)}, Hook{Hook::Type::nat, point, kDestinationNat});
+    if (forwards) {
+        Rule rule{{MatchLocalDestination{}}, {jump(kHostPortChain)}};
+        if (point == Hook::Point::output) {  // loopback addresses cannot leave the node
+            rule.matches.insert(rule.matches.begin(), MatchAddress{Side::destination, {loopback(family)}, true});
+        }
+        rules.push_back(std::move(rule));
+    }
+    return Chain::make(family, std::move(rules), Hook{Hook::Type::nat, point, kDestinationNat});
 }
 
 ChainPtr nat_host_ports(net::Family family, const std::vector<PortForward>& forwards) {

@@ -22,9 +22,12 @@ inline constexpr const char* kPostChain = "post";
 
 /// `masquerades`: some pool wants it.
 [[nodiscard]] ChainPtr nat_postrouting(net::Family family, const Config& config, bool masquerades,
-                                       const std::vector<PortForward>& forwards);
-/// Both base chains: `dnat_pre` for what comes from outside, `dnat_out` for the node's own connections.
-[[nodiscard]] ChainPtr nat_base(net::Family family, Hook::Point point);
+                                       const std::vector<PortForward>& forwards,
+                                       const std::vector<FloatingAddress>& floating);
+/// Both base chains: `dnat_pre` for what comes from outside, `dnat_out` for the node's own connections. Floating
+/// addresses come first; `forwards` says whether there are ports of the node.
+[[nodiscard]] ChainPtr nat_base(net::Family family, Hook::Point point, const std::vector<FloatingAddress>& floating,
+                                bool forwards);
 [[nodiscard]] ChainPtr nat_host_ports(net::Family family, const std::vector<PortForward>& forwards);
 
 }  // namespace manul::felix::render

@@ -248,8 +248,13 @@ private:
                         brackets ? "]" : "", target_ports(action.ports)));
     }
     void add(const Dnat& action) {
-        put(action.address.is_v4() ? fmt::format("dnat to {}:{}", action.address.to_string(), action.port)
-                                   : fmt::format("dnat to [{}]:{}", action.address.to_string(), action.port));
+        const std::string address = action.address.to_string();
+        put(!action.port             ? fmt::format("dnat to {}", address)
+            : action.address.is_v4() ? fmt::format("dnat to {}:{}", address, *action.port)
+                                     : fmt::format("dnat to [{}]:{}", address, *action.port));
+    }
+    void add(const SetDscp& action) {
+        put(fmt::format("{} dscp set {:#04x}", family_ == net::Family::v4 ? "ip" : "ip6", action.value));
     }
     void add(const Reject& action) {
         put(action.tcp_reset ? "reject with tcp reset"

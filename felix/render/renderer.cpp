@@ -231,17 +231,19 @@ void Renderer::update(const EndpointUpdated& u) {
     }
     touched_interfaces_.insert(endpoint.interface);
     interfaces_.insert_or_assign(endpoint.interface, endpoint.key);
-    const bool had_ports = with_host_ports_.erase(endpoint.key) != 0;
-    if (!endpoint.host_ports.empty()) {
-        with_host_ports_.insert(endpoint.key);
+    const bool was_translated = with_translations_.erase(endpoint.key) != 0;
+    const bool is_translated = !endpoint.host_ports.empty() || !endpoint.floating.empty();
+    if (is_translated) {
+        with_translations_.insert(endpoint.key);
     }
-    nat_dirty_ = nat_dirty_ || had_ports || !endpoint.host_ports.empty();
+    nat_dirty_ = nat_dirty_ || was_translated || is_translated;
     const bool was_exempt = with_spoofing_.erase(endpoint.key) != 0;
     if (!endpoint.allowed_source_prefixes.empty()) {
         with_spoofing_.insert(endpoint.key);
     }
     spoofing_dirty_ = spoofing_dirty_ || was_exempt || !endpoint.allowed_source_prefixes.empty();
     limits_of_endpoints_.put(endpoint);
+    dscp_.put(endpoint.key, endpoint.dscp, endpoint.addresses);
     endpoints_.insert_or_assign(endpoint.key, EndpointState{u.endpoint, std::move(classes)});
 }
 
@@ -255,12 +257,23 @@ void Renderer::update(const EndpointRemoved& u) {
     if (const auto owner = interfaces_.find(interface); owner != interfaces_.end() && owner->second == u.key) {
         interfaces_.erase(owner);
     }
-    nat_dirty_ = with_host_ports_.erase(u.key) != 0 || nat_dirty_;
+    nat_dirty_ = with_translations_.erase(u.key) != 0 || nat_dirty_;
     spoofing_dirty_ = with_spoofing_.erase(u.key) != 0 || spoofing_dirty_;
     limits_of_endpoints_.remove(u.key);
+    dscp_.put(u.key, std::nullopt, {});
     count_endpoint(known->second.classes, false);
     release_pair(known->second.classes);
     endpoints_.erase(known);
+}
+
+void Renderer::update(const HostEndpointUpdated& u) {
+    host_.put(u.endpoint);
+    dscp_.put(u.endpoint->key, u.endpoint->dscp, u.endpoint->addresses);
+}
+
+void Renderer::update(const HostEndpointRemoved& u) {
+    host_.remove(u.key);
+    dscp_.put(u.key, std::nullopt, {});
 }
 
 // --- sharing --------------------------------------------------------------------------------------------------------

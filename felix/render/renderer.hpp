@@ -11,6 +11,7 @@
 
 #include "felix/model/update.hpp"
 #include "felix/render/dispatch.hpp"
+#include "felix/render/dscp.hpp"
 #include "felix/render/groups.hpp"
 #include "felix/render/host.hpp"
 #include "felix/render/limits.hpp"
@@ -141,8 +142,8 @@ private:
     void update(const ListsReplaced& u);
     void update(const EndpointUpdated& u);
     void update(const EndpointRemoved& u);
-    void update(const HostEndpointUpdated& u) { host_.put(u.endpoint); }
-    void update(const HostEndpointRemoved& u) { host_.remove(u.key); }
+    void update(const HostEndpointUpdated& u);
+    void update(const HostEndpointRemoved& u);
     void update(const RouteUpdated& /*u*/) {}
     void update(const RouteRemoved& /*u*/) {}
     void update(const InSync& /*u*/) {}
@@ -208,6 +209,7 @@ private:
     Groups groups_;
     HostChains host_;
     LimitChains limits_of_endpoints_;
+    DscpChains dscp_;
     std::unordered_map<PolicyId, PolicyState> policies_;
     std::map<std::string, ProfileState> profiles_;
     PerDirection<std::map<std::string, TierState>> tiers_;
@@ -217,8 +219,8 @@ private:
     PerDirection<std::unordered_map<const void*, std::set<std::string>>> classes_of_list_;
     std::map<EndpointKey, EndpointState> endpoints_;
     std::map<std::string, EndpointKey> interfaces_;
-    std::set<EndpointKey> with_host_ports_;
-    std::set<EndpointKey> with_spoofing_;  ///< endpoints that may use foreign source addresses
+    std::set<EndpointKey> with_translations_;  ///< endpoints that have ports of the node or floating addresses
+    std::set<EndpointKey> with_spoofing_;      ///< endpoints that may use foreign source addresses
     std::map<std::pair<TableKey, std::string>, ChainState> chains_;
     std::map<std::pair<TableKey, std::string>, ListParts> lists_;
 

@@ -83,6 +83,7 @@ void Renderer::render_dirty() {
     }
     render_host();
     limits_of_endpoints_.render(changes_);
+    dscp_.render(pools_, tunnels_, changes_);
 }
 
 /// Where a family has neither pools nor members, rules that ask for a member match nothing and are left out: a cluster
@@ -330,8 +331,10 @@ void Renderer::render_host() {
 
 void Renderer::render_nat() {
     std::vector<PortForward> forwards;
-    for (const EndpointKey& key : with_host_ports_) {
+    std::vector<FloatingAddress> floating;
+    for (const EndpointKey& key : with_translations_) {
         const Endpoint& endpoint = *endpoints_.at(key).endpoint;
+        floating.insert(floating.end(), endpoint.floating.begin(), endpoint.floating.end());
         for (const HostPort& port : endpoint.host_ports) {
             for (const net::Ip& address : endpoint.addresses) {
                 forwards.push_back({port, address});
@@ -344,24 +347,28 @@ void Renderer::render_nat() {
             pools_, [family](const IpPoolInfo& pool) { return pool.nat_outgoing && pool.cidr.family() == family; });
         // While there is such a chain the kernel makes a translation, if of nothing, for each new connection; without
         // any it stops to translate the connections that it has. So it comes with the first rule, and stays.
-        const ChainPtr post = nat_postrouting(family, *config_, masquerades, forwards);
+        const ChainPtr post = nat_postrouting(family, *config_, masquerades, forwards, floating);
         if (!post->rules().empty() || chains_.contains({table, kPostChain})) {
             put_chain(table, kPostChain, post);
         }
-        const bool any = std::ranges::any_of(forwards, [family](const auto& f) { return f.target.family() == family; });
+        const bool ports =
+            std::ranges::any_of(forwards, [family](const auto& f) { return f.target.family() == family; });
+        const bool any = ports || std::ranges::any_of(floating, [family](const auto& address) {
+                             return address.external.family() == family;
+                         });
         const std::array<std::pair<const char*, Hook::Point>, 2> bases{
             {{"dnat_pre", Hook::Point::prerouting}, {"dnat_out", Hook::Point::output}}};
-        if (any) {
+        if (ports) {
             put_chain(table, kHostPortChain, nat_host_ports(family, forwards));
         }
         for (const auto& [name, point] : bases) {
             if (any) {
-                put_chain(table, name, nat_base(family, point));
+                put_chain(table, name, nat_base(family, point, floating, ports));
             } else {
                 remove_chain(table, name);
             }
         }
-        if (!any) {
+        if (!ports) {
             remove_chain(table, kHostPortChain);
         }
     }

@@ -227,8 +227,13 @@ struct Snat {
 };
 struct Dnat {
     net::Ip address;
-    std::uint16_t port;
+    std::optional<std::uint16_t> port;  ///< absent: stays
     bool operator==(const Dnat&) const = default;
+};
+/// Writes the packet's differentiated services code point (0 to 63).
+struct SetDscp {
+    std::uint8_t value;
+    bool operator==(const SetDscp&) const = default;
 };
 /// Port unreachable, or a reset where the rule tests for TCP.
 struct Reject {
@@ -243,7 +248,7 @@ struct LookupVerdict {
 };
 
 using Action = std::variant<Count, Log, Limit, ConnectionsOver, SetCtMark, SetCtLabel, Notrack, Masquerade, Snat, Dnat,
-                            Reject, LookupVerdict, Verdict>;
+                            SetDscp, Reject, LookupVerdict, Verdict>;
 
 // --- rules, chains --------------------------------------------------------------------------------------------------
 

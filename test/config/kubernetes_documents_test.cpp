@@ -108,6 +108,20 @@ TEST_CASE("limits of a pod's annotations are those of its endpoint, as far as th
         "qos.projectcalico.org/ingressBurst":"1e9","qos.projectcalico.org/dscp":"64")") == "none");
 }
 
+TEST_CASE("floating addresses of a pod lead to its address of the same family") {
+    const auto nats = [](const std::string& addresses) {
+        const json::object spec =
+            parse(endpoint(R"(,"annotations":{"cni.projectcalico.org/floatingIPs":")" + addresses + "\"}", kOnNode,
+                           R"("phase":"Running","podIPs":[{"ip":"10.0.0.9"}])"));
+        return spec.contains("ipNATs") ? json::serialize(spec.at("ipNATs")) : std::string("none");
+    };
+    CHECK(nats(R"([\"192.0.2.7\",\"192.0.2.8\"])") ==
+          R"([{"internalIP":"10.0.0.9","externalIP":"192.0.2.7"},{"internalIP":"10.0.0.9","externalIP":"192.0.2.8"}])");
+    CHECK(nats(R"([\"2001:db8::7\"])") == "none");
+    CHECK(nats("192.0.2.7") == "none");
+    CHECK(nats(R"([7, \"x\"])") == "none");
+}
+
 TEST_CASE("a pod's own labels cannot pretend to come from its namespace or service account") {
     const auto translated =
         to_document(Kind::workload_endpoint, place_of(Kind::workload_endpoint, CalicoGroup::v3),

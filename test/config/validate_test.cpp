@@ -255,6 +255,9 @@ TEST_CASE("nodes and BGP") {
 TEST_CASE("endpoints") {
     check(GENERATE(values<Row>({
         {"hep", "name: x", "node: a, interfaceName: '*', ports: [{name: http, protocol: TCP, port: 80}]", ""},
+        {"hep", "name: x, annotations: {qos.projectcalico.org/dscp: CS3}", "node: a, interfaceName: '*'", ""},
+        {"hep", "name: x, annotations: {qos.projectcalico.org/dscp: '64'}", "node: a, interfaceName: '*'",
+         "metadata.annotations.qos.projectcalico.org/dscp: \"64\" is no code point"},
         {"hep", "name: x", "node: a", "spec: needs interfaceName or expectedIPs"},
         {"hep", "name: x", "interfaceName: eth0", "spec.node: required"},
         {"hep", "name: x", "node: a, interfaceName: 'a b'", "spec.interfaceName: expected * or"},

@@ -18,8 +18,8 @@
 #include <boost/json/value.hpp>
 
 #include "base/sha1.hpp"
+#include "config/model/dscp.hpp"
 #include "config/model/names.hpp"
-#include "config/model/scalar.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "config/store/kubernetes/documents.hpp"
 #include "config/store/kubernetes/json_text.hpp"
@@ -36,6 +36,7 @@ constexpr std::string_view kPodIp = "cni.projectcalico.org/podIP";
 constexpr std::string_view kPodIps = "cni.projectcalico.org/podIPs";
 constexpr std::string_view kContainerId = "cni.projectcalico.org/containerID";
 constexpr std::string_view kSpoofedPrefixes = "cni.projectcalico.org/allowedSourcePrefixes";
+constexpr std::string_view kFloatingAddresses = "cni.projectcalico.org/floatingIPs";
 constexpr const char* kInterface = "eth0";
 constexpr std::size_t kInterfaceHash = 11;
 
@@ -166,15 +167,31 @@ json::object qos_of(const json::object& annotations) {
             }
         }
     }
-    const std::string dscp = text_at(annotations, "qos.projectcalico.org/dscp");
-    model::Scalar scalar{dscp, model::ScalarForm::text};
-    if (!dscp.empty() && std::ranges::all_of(dscp, [](char c) { return c >= '0' && c <= '9'; })) {
-        scalar.form = model::ScalarForm::number;
+    if (const auto dscp = model::dscp_of_text(text_at(annotations, model::kDscpAnnotation))) {
+        out["dscp"] = *dscp;
     }
-    std::uint8_t number = 0;
-    const model::ScalarInfo& info = model::ScalarAs<std::uint8_t, model::Dscp>::kInfo;
-    if (!dscp.empty() && info.parse(&number, scalar).outcome == model::ScalarResult::Outcome::ok) {
-        out["dscp"] = number;
+    return out;
+}
+
+/// Floating addresses of the annotation, each leading to the pod's address of its family; those without one do not
+/// count.
+json::array floating_of(const json::object& annotations, const json::array& networks) {
+    json::array out;
+    std::error_code failed;
+    const json::value list = json::parse(text_at(annotations, kFloatingAddresses), failed);
+    if (failed || !list.is_array()) {
+        return out;
+    }
+    for (const json::value& item : list.get_array()) {
+        const auto external = item.is_string() ? net::Ip::parse(std::string_view(item.get_string())) : std::nullopt;
+        for (const json::value& network : networks) {
+            const auto own = net::Prefix::parse(std::string_view(network.get_string()));
+            if (external && own && own->family() == external->family()) {
+                out.push_back(
+                    json::object{{"internalIP", own->address().to_string()}, {"externalIP", external->to_string()}});
+                break;
+            }
+        }
     }
     return out;
 }
@@ -228,6 +245,9 @@ std::optional<json::object> endpoint_of_pod(const json::object& pod) {
     }
     endpoint["profiles"] = json::array{"kns." + ns, "ksa." + ns + "." + account};
     endpoint["interfaceName"] = "cali" + sha1_hex(ns + "." + name, kInterfaceHash);
+    if (json::array nats = floating_of(annotations, array_at(endpoint, "ipNetworks")); !nats.empty()) {
+        endpoint["ipNATs"] = std::move(nats);
+    }
     if (json::array ports = ports_of(spec); !ports.empty()) {
         endpoint["ports"] = std::move(ports);
     }

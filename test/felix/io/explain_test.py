@@ -214,6 +214,24 @@ spec:
             ["ip", "netns", "exec", node.ns, sys.executable, "-c",
              "import socket; socket.create_connection(('127.0.0.1', 9098), 5)"], check=False).returncode == 0, node)
         node.stop(felix)
+
+        # Started with settings of its own, which verify and trace learn from its report; metrics by Felix's names.
+        reject = " reject"
+        assert " reject" not in sh(f"ip netns exec {node.ns} nft list table ip manul_i").stdout
+        with open(node.settings, "a", encoding="utf-8") as settings:
+            settings.write("felix:\n  felix_names: true\n")
+        open(node.log, "w", encoding="utf-8").close()
+        felix = node.start_felix(FELIX_NFTABLESFILTERDENYACTION="Reject", FELIX_DEFAULTENDPOINTTOHOSTACTION="Accept")
+        wait_until("the settings of the environment", lambda: reject in sh(
+            f"ip netns exec {node.ns} nft list table ip manul_i").stdout, node)
+        wait_until("verify knows them", lambda: node.ctl("policy", "verify", check=False).returncode == 0, node)
+        assert trace(node, "default/a", "node/node1", "TCP", "80")["verdict"] == "Allow"
+        text = fetch(node, "http://127.0.0.1:9091/metrics")
+        for name, value in (("resync_state", 3), ("active_local_endpoints", 2), ("cluster_num_tiers", 4),
+                            ("cluster_num_workload_endpoints", 2)):
+            assert metric(text, f"felix_{name}") == metric(text, f"manul_felix_{name}") == value, (name, text)
+        assert metric(text, "felix_int_dataplane_failures") == 0 and metric(text, "felix_nft_calls") >= 1
+        node.stop(felix)
     print("trace, deny log, counters and metrics agree with the packets")
 
 

@@ -6,6 +6,7 @@ usage: limits_test.py MANUL_FELIX MANULCTL    (root)
 Upper bounds alone are asserted, so that a busy machine changes nothing.
 """
 import json
+import os
 import subprocess
 import sys
 import time
@@ -78,6 +79,13 @@ def tc(node, device):
     return sh(f"ip netns exec {node.ns} tc qdisc show dev {device} root").stdout
 
 
+def made_by(node, ifb):
+    """Numbers that the kernel gives to what is made anew: the ifb device, and the chain that leads to it."""
+    chains = json.loads(sh(f"ip netns exec {node.ns} nft -j list table netdev manul_shape").stdout)["nftables"]
+    handles = [item["chain"]["handle"] for item in chains if "chain" in item]
+    return handles, json.loads(sh(f"ip -n {node.ns} -j link show {ifb}").stdout)[0]["ifindex"]
+
+
 def ifbs(node):
     links = json.loads(sh(f"ip -n {node.ns} -j link show").stdout)
     return [link["ifname"] for link in links if link["ifname"].startswith("mifb")]
@@ -139,9 +147,25 @@ spec: {routeRefreshInterval: 500ms}
                            f"ip netns exec {node.ns} nft list table netdev manul_shape", check=False).stdout, node)
         assert "FELIX_BANDWIDTH_REPAIRED" in node.felix_log()
 
-        # Without felix they stay; what is not wanted any more goes at its next start.
+        # Without felix they stay, and the next one finds them: nothing is taken away in between.
         node.stop(felix)
         assert "tbf" in tc(node, "calib") and ifbs(node) == [ifb]
+        before = made_by(node, ifb)
+        open(node.log, "w", encoding="utf-8").close()
+        felix = node.start_felix()
+        wait_until("the marks are written again", lambda: os.listdir(f"{node.work}/run/endpoints") != [], node)
+        node.apply(node.endpoint("a", extra=f"  qosControls: {{ingressBandwidth: {RATE}}}\n"))
+        wait_until("the bucket of a", lambda: "tbf" in tc(node, "calia"), node)
+        assert made_by(node, ifb) == before, (before, made_by(node, ifb))
+        node.apply(node.endpoint("a"))
+        wait_until("no bucket of a", lambda: "tbf" not in tc(node, "calia"), node)
+        assert node.ctl("policy", "verify").returncode == 0
+
+        # verify tells buckets that are not there; what is not wanted any more goes at felix' next start.
+        node.stop(felix)
+        sh(f"ip netns exec {node.ns} tc qdisc del dev {ifb} root")
+        verified = node.ctl("policy", "verify", check=False)
+        assert verified.returncode == 1 and "interface calib (default/" in verified.stdout, verified.stdout
         node.apply(node.endpoint("b"))
         open(node.log, "w", encoding="utf-8").close()
         felix = node.start_felix()

@@ -113,10 +113,10 @@ class Node:
         self.processes.append(server)
         assert server.stdout.readline() == "ready\n"
 
-    def start_felix(self):
+    def start_felix(self, **environment):
         log = open(self.log, "a", encoding="utf-8")
         process = subprocess.Popen(["ip", "netns", "exec", self.ns, self.felix_program, "--config", self.settings],
-                                   stderr=log)
+                                   stderr=log, env={**os.environ, **environment})
         self.processes.append(process)
         wait_until("felix is in sync", lambda: "FELIX_IN_SYNC" in self.felix_log(), self)
         return process

@@ -5,12 +5,13 @@ usage: translation_test.py MANUL_FELIX STORE_TOOL    (root)
 
 Ports of the node that lead to a pod, services as kube-proxy writes them (nftables, and iptables in both its modes), node
 ports that host policy closes before they are translated, the node's own connections to services, and established
-connections that are cut where the configuration asks for it.
+connections that are cut where the configuration asks for it; floating addresses, and code points of what leaves the cluster.
 """
+import subprocess
 import sys
 
-from felix_node import (NODE, NODE_ADDRESS, OUTSIDE, address, apply, connections, delete, down, endpoint, marks, policy,
-                        reaches, rules, settle, sh, start_felix, stop_felix, up, wait_until)
+from felix_node import (NODE, NODE_ADDRESS, OUTSIDE, PREFIX, address, apply, connections, delete, down, endpoint, marks,
+                        policy, processes, reaches, rules, sh, start_felix, stop_felix, up, wait_until)
 
 failures = 0
 checks = 0
@@ -85,6 +86,120 @@ def remove_service_rules(mode):
            else f"ip netns exec {NODE} {tables}-{mode} -w -t nat -F")
 
 
+FLOATING = {4: "203.0.113.77", 6: "2001:db8:77::7"}
+
+
+def switch(setting):
+    return f"""
+---
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {{name: default}}
+spec: {{{setting}}}
+"""
+
+
+def floating_addresses(plain):
+    """Further addresses of b, where FelixConfiguration switches them on."""
+    nats = "".join(f"  - {{internalIP: '{address('b', family)}', externalIP: '{FLOATING[family]}'}}\n" for family in (4, 6))
+    apply(endpoint("b", {"app": "db"}, ports=f"  ipNATs:\n{nats}"))
+    assert FLOATING[4] not in rules()
+    on = switch("floatingIPs: Enabled")
+    apply(on)
+    for source in ("x", "a", "n", "b"):
+        expect_address("a floating address", True, source, FLOATING, 80)
+    expect("a floating address", True, "x", FLOATING, "udp", 5353)
+    assert FLOATING[4] in sh(f"ip -n {NODE} route show dev calib").stdout
+    assert "unreachable" not in sh(f"ip -n {NODE} -6 route get {FLOATING[6]}").stdout
+    only_web = policy("only-web", """
+  selector: app == 'db'
+  types: [Ingress]
+  ingress: [{action: Allow, source: {selector: app == 'web'}}]""")
+    apply(only_web)
+    expect_address("a floating address, by the pod's policy", True, "a", FLOATING, 80)
+    expect_address("a floating address, against the pod's policy", False, "x", FLOATING, 80)
+    delete(only_web)
+    delete(on)
+    wait_until("floating addresses are off", lambda: FLOATING[4] not in rules())
+    wait_until("their routes too", lambda: FLOATING[4] not in sh(f"ip -n {NODE} route show dev calib").stdout)
+    apply(plain)
+
+
+MARKED = """
+import socket, struct
+four, six = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+four.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
+four.bind(("", 7777))
+six.bind(("::", 7777))
+print("ready", flush=True)
+while True:
+    for s in (four, six):
+        data, control, _, _ = s.recvmsg(100, 100)
+        assert len(control) == 1
+        value = control[0][2]
+        print((value[0] if len(value) == 1 else struct.unpack("i", value)[0]) >> 2, flush=True)
+"""
+SEND = """
+import socket, sys
+for host in sys.argv[1:]:
+    s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    s.sendto(b"x", (host, 7777))
+"""
+
+
+def code_points():
+    """What a pod or the node sends out of the cluster carries the code point that is asked for."""
+    global checks, failures
+    listeners = {}
+    for place in ("x", "b"):
+        listeners[place] = subprocess.Popen(["ip", "netns", "exec", f"{PREFIX}-{place}", sys.executable, "-c", MARKED],
+                                            stdout=subprocess.PIPE, text=True)
+        processes.append(listeners[place])
+        assert listeners[place].stdout.readline() == "ready\n"
+
+    def expect_marks(what, source, target, hosts, value):
+        global checks, failures
+        sh(["ip", "netns", "exec", f"{PREFIX}-{source}", sys.executable, "-c", SEND, hosts[4], hosts[6]])
+        got = [int(listeners[target].stdout.readline()) for _ in hosts]
+        checks += 1
+        if got != [value, value]:
+            failures += 1
+            print(f"DIFFERENT: {what}: code points {got} from {source} to {target} instead of {value}", flush=True)
+
+    plain = endpoint("a", {"app": "web"})
+    expect_marks("nobody asked", "a", "x", OUTSIDE, 0)
+    apply("""
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: six}
+spec: {cidr: 'fd65::/64', natOutgoing: true}
+""" + endpoint("a", {"app": "web"}, ports="  qosControls: {dscp: EF}\n"))
+    wait_until("the code point", lambda: "dscp set" in rules())
+    expect_marks("a pod", "a", "x", OUTSIDE, 46)
+    expect_marks("another pod", "b", "x", OUTSIDE, 0)
+    expect_marks("inside the pools", "a", "b", pod("b"), 0)
+    node = """
+---
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: gate, annotations: {qos.projectcalico.org/dscp: CS3}}
+spec: {node: node1, expectedIPs: [192.0.9.1, 'fd09::1'], profiles: [projectcalico-default-allow]}
+"""
+    apply(node)
+    wait_until("the node's code point", lambda: "dscp set 0x18" in rules() or "dscp set cs3" in rules())
+    expect_marks("the node", "n", "x", OUTSIDE, 24)
+    expect_marks("a pod", "a", "x", OUTSIDE, 46)
+    delete(node)
+    apply(plain)
+    wait_until("no code points", lambda: "dscp set" not in rules())
+    expect_marks("nobody asks any more", "a", "x", OUTSIDE, 0)
+    for listener in listeners.values():
+        listener.kill()
+    sh(f"ip netns exec {NODE} conntrack -F")
+
+
 def scenario():
     apply("""
 apiVersion: projectcalico.org/v3
@@ -154,22 +269,18 @@ spec: {node: node1, interfaceName: eth9, profiles: [projectcalico-default-allow]
             expect_address("a service in a pod of its own", True, "n", SERVICE, 80)
             delete(gate + closed_port + not_outside)
         remove_service_rules(mode)
+    floating_addresses(plain)
+    code_points()
     expect("connections of a", True, "a", pod("b"), "udp", 80)
     expect("connections of x", True, "x", pod("b"), "udp", 80)
     apply(only_web.replace("'web'", "'nobody'"))
     assert datagrams(address("a", 4)) and datagrams(OUTSIDE[4]), "policy alone cuts nothing"
-    switch = """
----
-apiVersion: projectcalico.org/v3
-kind: FelixConfiguration
-metadata: {name: default}
-spec: {cutDeniedConnections: Enabled}
-"""
+    cut = switch("cutDeniedConnections: Enabled")
     delete(only_web)  # no moment in which the switch is on and the policy denies those of a
-    apply(switch + only_web)
+    apply(cut + only_web)
     wait_until("connections of x are cut", lambda: not datagrams(OUTSIDE[4]))
     assert datagrams(address("a", 4)), "those that policy allows must stay"
-    delete(switch + only_web)
+    delete(cut + only_web)
 
 
 try:

@@ -330,11 +330,34 @@ Case host_ports() {
     return {"host_ports", {{allow_all_profile("kns.default"), endpoint.update(), InSync{}}}};
 }
 
+/// Floating addresses, code points, and ranges of services.
+Case addresses() {
+    Config config;
+    config.service_loop = ServiceLoop::reject;
+    config.service_ranges = {net("10.96.0.0/12"), net("198.51.100.0/24"), net("fd96::/112")};
+    auto a = EndpointBuilder("a", "10.65.0.2").profile("kns.default");
+    a.endpoint.addresses.push_back(ip("fd65::2"));
+    a.endpoint.floating = {{ip("192.0.2.9"), ip("10.65.0.2")}, {ip("2001:db8::9"), ip("fd65::2")}};
+    a.endpoint.host_ports = {{kTcp, 8080, std::nullopt, 80}};
+    a.endpoint.dscp = 46;
+    auto b = EndpointBuilder("b", "10.65.0.3").profile("kns.default");
+    b.endpoint.dscp = 8;
+    auto c = EndpointBuilder("c", "10.65.0.4").profile("kns.default");
+    c.endpoint.dscp = 46;
+    Tunnels tunnels;
+    tunnels.peers = {net("192.0.2.1/32"), net("2001:db8::1/128")};
+    return {
+        "addresses",
+        {{ConfigChanged{Shared<Config>(config)},
+          PoolsChanged{{{"four", net("10.65.0.0/16"), true}, {"six", net("fd65::/64"), false}}},
+          TunnelsChanged{tunnels}, allow_all_profile("kns.default"), a.update(), b.update(), c.update(), InSync{}}}};
+}
+
 }  // namespace
 
 std::vector<Case> cases() {
-    return {empty_node(), profile_only(), no_profile(), deny_and_allow(), selectors(), tiers_and_pass(),
-            long_lists(), every_match(),  configured(), deny_logging(),   host_ports()};
+    return {empty_node(), profile_only(), no_profile(), deny_and_allow(), selectors(),  tiers_and_pass(),
+            long_lists(), every_match(),  configured(), deny_logging(),   host_ports(), addresses()};
 }
 
 }  // namespace manul::felix::test

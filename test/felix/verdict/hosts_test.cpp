@@ -97,6 +97,21 @@ TEST_CASE_METHOD(Situation, "an interface has one endpoint: named before all, by
     expect({"o1 > node tcp 80 allow", "o1 > rw tcp 80 allow", "rw > o1 tcp 80 allow"});
 }
 
+TEST_CASE_METHOD(Situation, "excluded interfaces have no endpoint of their own, by names or patterns") {
+    apply({kUplink, felix_config("interfaceExclude: 'kube-ipvs0,uplink'")});
+    expect({"o1 > node tcp 80 allow", "node > o1 tcp 80 allow"});
+    apply({felix_config("interfaceExclude: '/^upl.*k$/'")});
+    expect({"o1 > node tcp 80 allow"});
+    apply({felix_config("interfaceExclude: '/^link/,up,/(/'")});
+    expect({"o1 > node tcp 80 deny"});
+    apply({hep("up", "expectedIPs: [10.99.0.1]")});
+    expect({"o1 > node tcp 80 deny"});
+    apply({felix_config("interfaceExclude: uplink")});
+    expect({"o1 > node tcp 80 allow"});
+    apply({hep("any", "interfaceName: '*'")});
+    expect({"o1,s1 > node tcp 80 deny"});
+}
+
 TEST_CASE_METHOD(Situation, "forwarded traffic is judged from the first policy with applyOnForward on, by direction") {
     const std::string web =
         "selector: role == 'gate', applyOnForward: true, types: [Ingress], ingress:"

@@ -162,4 +162,28 @@ TEST_CASE_METHOD(Situation, "what the node sends to its pods is judged where the
     expect({"node > rw udp 80 allow", "o1 > rw udp 80 reject"});
 }
 
+TEST_CASE_METHOD(Situation, "what is sent to an address of services that no service translated is not routed on") {
+    const auto ranges = [](const std::string& spec) {
+        return object("BGPConfiguration", "name: default", "spec: {" + spec + "}");
+    };
+    expect({"rw,s1 > o3 tcp 80 allow"});
+    apply(
+        {ranges("serviceClusterIPs: [{cidr: 198.51.100.0/24}], serviceLoadBalancerIPs: [{cidr: '2001:db8:3::/64'}]")});
+    expect({"rw,gw,s1 > o3 tcp 80 deny", "rw > o3 ping deny", "rw > o1,o2 tcp 80 allow", "o3 > rw,s1 tcp 80 allow",
+            "node > o3 udp 80 allow"});
+    apply({felix_config("serviceLoopPrevention: Reject")});
+    expect({"rw,s1 > o3 udp 80 reject", "rw > o1 udp 80 allow"});
+    // The pod's policy comes first.
+    apply({np("red", "p",
+              "selector: app == 'web', types: [Egress], egress: [{action: Deny, protocol: SCTP},"
+              " {action: Allow}]")});
+    expect({"rw > o3 sctp 80 deny", "rw > o3 tcp 80 reject", "rw > o1 tcp 80 allow"});
+    apply({felix_config("serviceLoopPrevention: Disabled")});
+    expect({"gw,s1 > o3 udp 80 allow", "rw > o3 tcp 80 allow"});
+    apply({felix_config("logPrefix: x"), ranges("serviceExternalIPs: [{cidr: 192.0.2.200/32}]")});
+    expect({"gw > o3 udp 80 allow", "gw > o2 udp 80 v4 deny", "gw > o2 udp 80 v6 allow"});
+    remove({"BGPConfiguration/default"});
+    expect({"gw > o2 udp 80 allow"});
+}
+
 }  // namespace manul::felix::test

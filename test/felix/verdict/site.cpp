@@ -117,8 +117,8 @@ std::string trace_text(const Evaluation& evaluation) {
 }
 
 std::string step_text(const JourneyStep& step) {
-    static constexpr std::array kWhere{"host",          "workload", "unknown workload",
-                                       "encapsulation", "tunnel",   "endpoint to host"};
+    static constexpr std::array kWhere{"host",   "workload",     "unknown workload", "encapsulation",
+                                       "tunnel", "service loop", "endpoint to host"};
     std::string text = kWhere[static_cast<std::size_t>(step.where)];
     if (step.where == JourneyStep::Where::host) {
         text += " " + std::string(to_string(step.stage));

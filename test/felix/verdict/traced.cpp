@@ -40,6 +40,9 @@ ctl::End Traced::end(const Party& party, const net::Ip& address) {
 
 ctl::Trace Traced::trace(const Party& from, const Party& to, const Packet& packet) {
     ctl::Trace trace = ctl::make_trace(end(from, packet.source), end(to, packet.destination), packet);
+    if (trace.source.node.empty() && trace.destination.node.empty()) {
+        trace.through = kNode;
+    }
     ctl::judge(view_, trace);
     return trace;
 }
