@@ -271,7 +271,8 @@ spec:
   containerID: {pod}1
   interfaceName: cali{pod}
   ipNetworks: [{address(pod, 4)}/32, "{address(pod, 6)}/128"]
-  profiles: [kns.{ns}]
+  serviceAccountName: {pod}
+  profiles: [kns.{ns}, ksa.{ns}.{pod}]
   ports: [{{name: web, port: 80, protocol: {protocol}}}]
 """
     return text + """---
@@ -335,8 +336,8 @@ def traced(source, target, kind, family, port):
     return json.loads(answer.stdout)["verdict"] == "Allow"
 
 
-def check(what, wanted, **facts):
-    """`facts`: "a_b_TCP_80": whether that is allowed, in both families."""
+def check(what, wanted, trace=True, **facts):
+    """`facts`: "a_b_TCP_80": whether that is allowed, in both families; `trace`: whether it is asked about all."""
     settle(wanted)
     found = matrix()
     closed = [key for key, answer in found.items() if not answer]
@@ -351,7 +352,7 @@ def check(what, wanted, **facts):
             wrong.append(f"{source} -> {target} {kind} {port} IPv{family}: {'open' if answer else 'closed'}")
         pairs[source, target, kind, port] = pairs.get((source, target, kind, port), answer) and answer
     for (source, target, kind, port), answer in pairs.items():
-        if traced(source, target, kind, 4, port) != answer:
+        if trace and traced(source, target, kind, 4, port) != answer:
             wrong.append(f"{source} -> {target} {kind} {port}: packets {answer}, trace says otherwise")
     assert not wrong, f"{what}:\n" + "\n".join(wrong)
     print(f"{what}: {len(found)} answers", flush=True)
@@ -403,6 +404,46 @@ def main():
           c_d=False, d_c_TCP_80=True, d_a_SCTP_80=True, d_a_UDP_80=False, b_d=True)
     ctl("node1", "delete", "globalnetworkpolicy", "first.pass")
     ctl("node1", "delete", "networkpolicy", "-n", "red", "shut")
+    # Nobody on a node is a pod, whatever pods may do; a service account's labels move its pods in and out on both nodes.
+    check("all pods, but not the nodes", policy("NetworkPolicy", "pods", "{podSelector: {}, ingress: [{from: "
+          "[{namespaceSelector: {}}]}]}", "red"), trace=False, b_a=True, d_c=True, d_a=True)
+    assert not reaches_node("node1", address("c", 4), 80) and reaches_node("node2", address("c", 4), 80)
+    ctl("node1", "delete", "networkpolicies.networking.k8s.io", "-n", "red", "pods")
+    account = "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {0}, namespace: {1}, labels: {{role: {2}}}}}\n"
+    by_account = policy("GlobalNetworkPolicy", "by-account", "{selector: app == 'db', types: [Ingress], ingress: [{action: "
+                        "Allow, protocol: TCP, source: {serviceAccounts: {selector: role == 'front'}}}, {action: Allow, "
+                        "protocol: UDP, source: {notSelector: app == 'web'}}]}")
+    check("peers by their accounts, and by what they are not",
+          account.format("a", "red", "front") + account.format("d", "blue", "back") + by_account,
+          a_b_TCP_80=True, a_c_TCP_80=True, d_b_TCP_80=False, d_c_TCP_80=False, b_c_TCP_80=False, b_c_UDP_80=True,
+          a_c_UDP_80=False, c_b_UDP_80=True, c_b_ICMP_0=False, b_a=True)
+    check("accounts that change", account.format("a", "red", "back") + account.format("d", "blue", "front"),
+          trace=False, a_b_TCP_80=False, a_c_TCP_80=False, d_b_TCP_80=True, d_c_TCP_80=True)
+    ctl("node1", "delete", "globalnetworkpolicy", "by-account")
+    # Admin policy between nodes: what it cannot enforce denies; baseline policy only where nothing else applies.
+    admin = """---
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: AdminNetworkPolicy
+metadata: {name: strict}
+spec:
+  priority: 3
+  subject: {pods: {namespaceSelector: {}, podSelector: {matchLabels: {app: web}}}}
+  ingress:
+  - {action: Pass, from: [{namespaces: {matchLabels: {team: red}}}], ports: [{portNumber: {protocol: TCP, port: 80}}]}
+  - {action: Deny, from: [{namespaces: {}}], ports: [{namedPort: web}]}
+  egress:
+  - {action: Deny, to: [{networks: [10.65.2.4/32, "fd65:2::4/128"]}], ports: [{portNumber: {protocol: UDP, port: 80}}]}
+---
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: BaselineAdminNetworkPolicy
+metadata: {name: default}
+spec:
+  subject: {namespaces: {}}
+  ingress: [{action: Deny, from: [{namespaces: {matchLabels: {team: green}}}]}]
+"""
+    check("admin policies", admin, a_d_TCP_80=True, a_d_UDP_80=False, c_a_TCP_80=True, c_a_TCP_81=False, d_a=False,
+          b_c=False, a_c_UDP_80=False, a_c_TCP_80=True, d_c_UDP_80=False, a_b=True, c_b=True)
+    ctl("node1", "delete", "-f", "-", text=admin)
     # Forward policy of a host endpoint of all interfaces judges what leaves the tunnel, beside pods' own policy.
     check("forwarded traffic between nodes",
           policy("GlobalNetworkPolicy", "forward", "{selector: role == 'node', applyOnForward: true, types: [Ingress], "

@@ -194,7 +194,7 @@ Lab::Lab(std::vector<Place> pods) : scope_(enter_new_node()), netlink_(must(netl
 
     raw4_ = open_socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
     raw6_ = open_socket(AF_INET6, SOCK_RAW, IPPROTO_RAW);
-    for (const std::uint8_t protocol : std::to_array<std::uint8_t>({1, 6, 17, 99, 132, 253})) {
+    for (const std::uint8_t protocol : std::to_array<std::uint8_t>({1, 4, 6, 17, 99, 132, 253})) {
         received4_.push_back(receive_all(AF_INET, protocol));
     }
     for (const std::uint8_t protocol : std::to_array<std::uint8_t>({6, 17, 58, 99, 132, 253})) {

@@ -3,11 +3,13 @@
 #include <vector>
 
 #include "config/model/admin_policy.hpp"
+#include "config/model/ip_pool.hpp"
+#include "config/model/node.hpp"
 #include "config/model/service.hpp"
 #include "test/felix/builders.hpp"
 #include "test/felix/verdict/random_policies.hpp"
 
-// Random cluster-wide policies of Kubernetes, and slices of services.
+// Random cluster-wide policies of Kubernetes, slices of services, nodes and pools.
 namespace manul::felix::test {
 
 model::LabelSelector RandomPolicies::namespace_labels() {
@@ -117,6 +119,42 @@ model::ResourcePtr RandomPolicies::slice() {
         port.protocol = pick<net::Protocol>({net::kTcp, net::kUdp});
         port.port = any_port();
         out->ports.push_back(std::move(port));
+    }
+    return out;
+}
+
+/// Another node: what comes from there may be a tunnel of the cluster.
+model::ResourcePtr RandomPolicies::other_node() {
+    auto out = std::make_shared<model::Node>();
+    out->metadata.name = pick<std::string>({"node2", "node3"});
+    out->spec.bgp.emplace();
+    if (!one_in(4)) {
+        out->spec.bgp->ipv4_address =
+            net::InterfaceAddress{ip(pick<std::string>({"192.0.2.10", "203.0.113.5", "10.98.0.9"})), 24};
+    }
+    if (!out->spec.bgp->ipv4_address || one_in(2)) {
+        out->spec.bgp->ipv6_address =
+            net::InterfaceAddress{ip(pick<std::string>({"2001:db8:1::10", "2001:db8:5::5", "fd98::9"})), 64};
+    }
+    return out;
+}
+
+/// A pool of addresses that nobody has, for the tunnels that it asks for.
+model::ResourcePtr RandomPolicies::tunnelled_pool() {
+    auto out = std::make_shared<model::IpPool>();
+    const bool v4 = one_in(2);
+    out->metadata.name = v4 ? "pool4" : "pool6";
+    out->spec.cidr = cidr(v4 ? "10.77.0.0/24" : "fd77::/64");
+    out->spec.block_size = static_cast<std::uint8_t>(v4 ? 26 : 122);
+    switch (below(3)) {
+        case 0:
+            out->spec.vxlan_mode = model::EncapMode::always;
+            break;
+        case 1:
+            (v4 ? out->spec.ipip_mode : out->spec.vxlan_mode) = model::EncapMode::cross_subnet;
+            break;
+        default:
+            break;
     }
     return out;
 }

@@ -17,6 +17,8 @@ namespace manul::felix::test {
 namespace {
 
 const std::vector<std::uint16_t> kPorts{80, 81, 8080, 8888, 9100, 53, 5353, 5060, 1000};
+const std::vector<std::uint16_t> kVxlanPorts{4789, 4790};
+const std::vector<std::uint16_t> kTunnelPorts{4789, 4789, 4790, 51820, 51821};
 const std::vector<std::string> kPods{"rw", "rd", "gw", "ga", "bd", "bx", "rr"};
 const std::vector<std::string> kNamespaces{"red", "green", "blue"};
 const std::vector<std::string> kTiers{"default", "default", "early", "late", "kube-admin", "kube-baseline"};
@@ -178,6 +180,14 @@ model::Rule RandomPolicies::rule(model::PolicyType direction) {
     if (out.action == model::Action::deny && one_in(4)) {
         out.deny_action = other_deny_action(below(2));
     }
+    if (ingress && out.action == model::Action::allow && one_in(12)) {  // nobody enforces it, so it allows nothing
+        out.http.emplace();
+        if (one_in(2)) {
+            out.http->methods = {"GET"};
+        } else {
+            out.http->paths = {{"/api", std::nullopt}};
+        }
+    }
     return out;
 }
 
@@ -266,6 +276,20 @@ model::ResourcePtr RandomPolicies::felix_configuration(bool invalid_passes) {
     }
     out->spec.default_endpoint_to_host_action =
         pick<model::EndpointToHostAction>({model::EndpointToHostAction::drop, model::EndpointToHostAction::accept});
+    out->spec.host_to_workload_policy = one_in(2) ? model::OnOff::enabled : model::OnOff::disabled;
+    out->spec.allow_vxlan_packets_from_workloads = one_in(2);
+    out->spec.allow_ipip_packets_from_workloads = one_in(2);
+    const auto perhaps = [this]() { return one_in(2) ? std::optional(one_in(2)) : std::nullopt; };
+    out->spec.vxlan_enabled = perhaps();
+    out->spec.ipip_enabled = perhaps();
+    out->spec.wireguard_enabled = perhaps();
+    out->spec.wireguard_enabled_v6 = perhaps();
+    if (one_in(2)) {
+        out->spec.vxlan_port = kVxlanPorts[below(kVxlanPorts.size())];
+    }
+    if (one_in(2)) {
+        out->spec.external_nodes_list = {cidr("192.0.2.200/32"), cidr("203.0.113.0/24")};
+    }
     const auto failsafe = [this]() -> std::optional<std::vector<model::ProtoPort>> {
         switch (below(3)) {
             case 0:
@@ -438,7 +462,7 @@ model::ResourcePtr RandomPolicies::network_set_change() {
 }
 
 model::ResourcePtr RandomPolicies::any_change(const Site& site) {
-    switch (below(27)) {
+    switch (below(30)) {
         case 0:
         case 1:
         case 2:
@@ -469,6 +493,10 @@ model::ResourcePtr RandomPolicies::any_change(const Site& site) {
             return admin_policy();
         case 24:
             return slice();
+        case 25:
+            return other_node();
+        case 26:
+            return tunnelled_pool();
         case 16:
             return namespace_(pick(kNamespaces), {{"env", pick<std::string>({"prod", "test"})},
                                                   {"team", pick<std::string>({"red", "green", "blue"})}});
@@ -497,8 +525,11 @@ Packet RandomPolicies::packet(net::Family family, bool invalid_passes) {
     out.protocol = pick<net::Protocol>({net::kTcp, net::kTcp, net::kTcp, net::kUdp, net::kUdp, net::kUdp, net::kSctp,
                                         v4 ? net::kIcmp : net::kIcmpv6, v4 ? net::kIcmp : net::kIcmpv6,
                                         *net::Protocol::make(one_in(2) ? 99 : 253)});
+    if (v4 && one_in(24)) {
+        out.protocol = *net::Protocol::make(4);
+    }
     if (out.protocol.has_ports()) {
-        out.destination_port = pick(kPorts);
+        out.destination_port = pick(out.protocol == net::kUdp && one_in(4) ? kTunnelPorts : kPorts);
         out.source_port = one_in(4) ? pick(kPorts) : static_cast<std::uint16_t>(20000 + below(20000));
         return out;
     }

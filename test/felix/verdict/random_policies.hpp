@@ -56,6 +56,8 @@ private:
     model::ResourcePtr host_endpoint();
     model::ResourcePtr admin_policy();
     model::ResourcePtr slice();
+    model::ResourcePtr other_node();
+    model::ResourcePtr tunnelled_pool();
     model::LabelSelector namespace_labels();
     model::AdminSubject subject();
     model::AdminEgressPeer egress_peer();
