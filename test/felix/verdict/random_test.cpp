@@ -115,6 +115,9 @@ private:
             if (!agrees(*probes[i].from, shots[i], judgement.fate)) {
                 fail(probes[i]);
             }
+            if (!Traced::can_tell(*probes[i].from, *probes[i].to)) {
+                continue;
+            }
             const ctl::Trace trace = traced.trace(*probes[i].from, *probes[i].to, shots[i].packet);
             if ((trace.verdict == Verdict::deny) != (judgement.fate != Fate::arrives)) {
                 FAIL("step " << step_ << ": " << describe(shots[i].packet) << ": trace says "

@@ -14,6 +14,8 @@ namespace manul::felix::test {
 class Traced {
 public:
     explicit Traced(const Site& site);
+    /// Which nodes a packet from outside to outside crosses is not known from objects.
+    [[nodiscard]] static bool can_tell(const Party& from, const Party& to);
     /// Nobody but the node and its pods is an object of the cluster here, so that no other node judges.
     [[nodiscard]] ctl::Trace trace(const Party& from, const Party& to, const Packet& packet);
 
