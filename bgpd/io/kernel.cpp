@@ -37,6 +37,24 @@ constexpr std::int64_t kRetryMicroseconds = 5'000'000;
 constexpr std::size_t kRoutesATurn = 1000;  // two to six milliseconds
 constexpr std::size_t kMostDeferred = 100'000;
 constexpr int kReadAttempts = 5;
+/// Each pod announces itself with half a dozen events, which change no next hop: they are read together, and leave the
+/// processor meanwhile to those who make the pod.
+constexpr std::int64_t kGatherPodsMicroseconds = 20'000;
+
+bool is_of_a_pod(const netlink::Event& event) {
+    const auto by_name = [](const netlink::Link& link) { return link.name.starts_with("cali"); };
+    const auto elsewhere = [](const netlink::Route& route) {
+        return route.table != netlink::kMainTable || route.protocol == kFelixProtocol;
+    };
+    return std::visit(overloaded{
+                          [&](const netlink::Changed<netlink::Link>& link) { return by_name(link.value); },
+                          [&](const netlink::Removed<netlink::Link>& link) { return by_name(link.value); },
+                          [&](const netlink::Changed<netlink::Route>& route) { return elsewhere(route.value); },
+                          [&](const netlink::Removed<netlink::Route>& route) { return elsewhere(route.value); },
+                          [](const auto&) { return false; },
+                      },
+                      event);
+}
 
 }  // namespace
 
@@ -46,10 +64,12 @@ Kernel::Kernel(boost::asio::io_context& io, bool program, std::function<void()> 
       on_change_(std::move(on_change)),
       watch_(!program),
       look_again_(io, [this] { look_again(); }),
-      retry_(io, [this] {
-          fib_->retry();
-          on_change_();
-      }) {}
+      retry_(io,
+             [this] {
+                 fib_->retry();
+                 on_change_();
+             }),
+      listen_again_(io, [this] { listen(); }) {}
 
 Result<void> Kernel::start() {
     auto questions = netlink::Socket::open();
@@ -70,7 +90,7 @@ Result<void> Kernel::start() {
         return fail(monitor.error().message());
     }
     monitor_ = *std::move(monitor);
-    readable_ = std::make_unique<ReadableWatch>(io_, monitor_->fd(), [this] { on_monitor(); });
+    listen();
     if (const auto begun = begin_reading(true, 1); !begun) {
         return fail(begun.error().message());
     }
@@ -168,10 +188,18 @@ void Kernel::take(const netlink::Event& event) {
                event);
 }
 
+void Kernel::listen() {
+    readable_ = std::make_unique<ReadableWatch>(io_, monitor_->fd(), [this] { on_monitor(); });
+}
+
 void Kernel::on_monitor() {
     auto events = monitor_->take();
     if (!events) {
         return read_failed(events.error());
+    }
+    if (!events->empty() && std::ranges::all_of(*events, is_of_a_pod)) {
+        readable_.reset();
+        listen_again_.after_us(kGatherPodsMicroseconds);
     }
     bool touched = false;
     const auto touches = [&](std::uint32_t ifindex) { touched = touched || (fib_ && fib_->uses(ifindex)); };

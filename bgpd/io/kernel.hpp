@@ -68,6 +68,7 @@ private:
     [[nodiscard]] netlink::SocketResult<netlink::RouteDump> list_routes(net::Family family, bool everything);
     void end_reading();
     void read_failed(const netlink::SocketError& error);
+    void listen();
     void on_monitor();
     void take(const netlink::Event& event);
     void look_again();
@@ -80,8 +81,9 @@ private:
     std::optional<netlink::Socket> socket_;
     std::optional<FibSync> fib_;
     std::unique_ptr<ReadableWatch> readable_;
-    Timer look_again_;  ///< links have changed: programs again what the kernel dropped
-    Timer retry_;       ///< refused routes
+    Timer look_again_;    ///< links have changed: programs again what the kernel dropped
+    Timer retry_;         ///< refused routes
+    Timer listen_again_;  ///< after news of pods
     std::optional<Reading> reading_;
     bool reload_ = false;
     bool loaded_ = false;

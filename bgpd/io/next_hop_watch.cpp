@@ -23,9 +23,6 @@
 namespace manul::bgp::io {
 namespace {
 
-/// Felix's routes to workloads.
-constexpr std::uint8_t kFelixProtocol = 177;
-
 bool same_place(const netlink::Route& a, const netlink::Route& b) {
     return a.priority == b.priority && a.protocol == b.protocol && a.type == b.type;
 }
@@ -46,17 +43,19 @@ void NextHopWatch::replace(NextHopWatch&& fresh) {
 }
 
 void NextHopWatch::take(const netlink::Link& link) {
-    if (!link.is_up()) {
+    netlink::Link& known = links_[link.index];
+    if (known.is_up() && !link.is_up()) {
         drop_routes_over(link.index);
     }
-    netlink::Link& known = links_[link.index];
     links_changed_ = links_changed_ || known.name != link.name;
     known = link;
     dirty_ = true;
 }
 
 void NextHopWatch::remove(const netlink::Link& link) {
-    drop_routes_over(link.index);
+    if (const auto known = links_.find(link.index); known != links_.end() && known->second.is_up()) {
+        drop_routes_over(link.index);
+    }
     links_.erase(link.index);
     dirty_ = true;
     links_changed_ = true;

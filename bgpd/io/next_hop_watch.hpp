@@ -19,6 +19,8 @@ namespace manul::bgp::io {
 
 /// Route protocol of everything that bgpd puts into the kernel.
 inline constexpr std::uint8_t kRouteProtocol = 176;
+/// Felix's routes to workloads.
+inline constexpr std::uint8_t kFelixProtocol = 177;
 
 /// How next hops are reached: a copy of the kernel's main table without bgpd's own routes (a BGP route never resolves
 /// another one), its links and addresses, and the next hops that the speaker asked about. No system calls: it is fed

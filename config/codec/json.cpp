@@ -76,22 +76,6 @@ Decoded decode_tree(Kind kind, const Tree& document, Mode mode) {
     return out;
 }
 
-Tree encode_tree(const Resource& resource) {
-    const KindTable& table = model::table(resource.kind());
-    Tree out{.type = Tree::Type::map};
-    out.make("apiVersion").assign(Tree::of_text(model::api_version(resource.kind())));
-    out.make("kind").assign(Tree::of_text(std::string(model::info(resource.kind()).name)));
-    out.make("metadata").assign(encode_object(model::metadata_table(), &resource.metadata));
-    Tree fields = encode_object(*table.object, table.const_self(resource));
-    const model::Field& first = table.object->fields.front();
-    if (fields.find("spec") == nullptr && first.name == "spec" && first.member != nullptr) {
-        // All of it is as in a new object, but fields that are required must stand there.
-        out.make("spec").assign(encode_value(*first.type, first.member(const_cast<void*>(table.const_self(resource)))));
-    }
-    std::ranges::move(fields.children, std::back_inserter(out.children));
-    return out;
-}
-
 void apply_difference(Tree& document, const Tree& before, const Tree& after) {
     if (before.same_value(after)) {
         return;
@@ -144,8 +128,6 @@ Decoded decode_and_validate(Kind kind, std::string_view document, Mode mode) {
     }
     return out;
 }
-
-std::string encode(const Resource& resource) { return to_json(encode_tree(resource)); }
 
 Result<std::string> merge(std::string_view document, const Resource& before, const Resource& after) {
     MANUL_TRY(Tree tree, parse_document(document));

@@ -282,31 +282,6 @@ private:
     std::uint32_t line_ = 1;
 };
 
-void write_text(std::string& out, std::string_view text) {
-    constexpr std::string_view kHex = "0123456789abcdef";
-    out += '"';
-    for (const char c : text) {
-        const auto code = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\') {
-            out += '\\';
-            out += c;
-        } else if (c == '\n') {
-            out += "\\n";
-        } else if (c == '\t') {
-            out += "\\t";
-        } else if (c == '\r') {
-            out += "\\r";
-        } else if (code < 0x20) {
-            out += "\\u00";
-            out += kHex[code >> 4U];
-            out += kHex[code & 0xfU];
-        } else {
-            out += c;
-        }
-    }
-    out += '"';
-}
-
 /// `indent` < 0: compact.
 void write(std::string& out, const Tree& tree, int indent) {
     switch (tree.type) {
@@ -318,7 +293,7 @@ void write(std::string& out, const Tree& tree, int indent) {
             out += tree.text;
             return;
         case Tree::Type::text:
-            write_text(out, tree.text);
+            append_json_text(out, tree.text);
             return;
         case Tree::Type::list:
         case Tree::Type::map:
@@ -341,7 +316,7 @@ void write(std::string& out, const Tree& tree, int indent) {
         first = false;
         new_line(inner);
         if (is_map) {
-            write_text(out, child.key);
+            append_json_text(out, child.key);
             out += indent < 0 ? ":" : ": ";
         }
         write(out, child, inner);
@@ -353,6 +328,36 @@ void write(std::string& out, const Tree& tree, int indent) {
 }
 
 }  // namespace
+
+void append_json_text(std::string& out, std::string_view text) {
+    constexpr std::string_view kHex = "0123456789abcdef";
+    out += '"';
+    std::size_t plain = 0;  // where the part begins that needs no escapes
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto code = static_cast<unsigned char>(text[i]);
+        if (code >= 0x20 && code != '"' && code != '\\') {
+            continue;
+        }
+        out.append(text.substr(plain, i - plain));
+        plain = i + 1;
+        if (code >= 0x20) {
+            out += '\\';
+            out += text[i];
+        } else if (code == '\n') {
+            out += "\\n";
+        } else if (code == '\t') {
+            out += "\\t";
+        } else if (code == '\r') {
+            out += "\\r";
+        } else {
+            out += "\\u00";
+            out += kHex[code >> 4U];
+            out += kHex[code & 0xfU];
+        }
+    }
+    out.append(text.substr(plain));
+    out += '"';
+}
 
 Result<Tree> parse_json(std::string_view text) { return Parser(text).parse(); }
 

@@ -21,7 +21,6 @@ void decode_object(const model::ObjectInfo& object, void* value, const Tree& tre
 
 /// What differs from the initial value, required fields always, in the order of the table.
 [[nodiscard]] Tree encode_value(const model::TypeInfo& type, const void* value);
-[[nodiscard]] Tree encode_object(const model::ObjectInfo& object, const void* value);
 
 /// A default of a table as a tree; null when the field has none.
 [[nodiscard]] Tree default_tree(const model::Field& field);

@@ -57,6 +57,9 @@ inline constexpr int kMaxTreeDepth = 64;
 /// Indented by two, with a line feed at the end, for people.
 [[nodiscard]] std::string to_pretty_json(const Tree& tree);
 
+/// Adds a text with its quotes and escapes, as JSON writes it.
+void append_json_text(std::string& out, std::string_view text);
+
 /// Whether the text is well-formed UTF-8.
 [[nodiscard]] bool is_utf8(std::string_view text) noexcept;
 /// Whether the text is a number as JSON writes it.

@@ -17,10 +17,12 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/parse_options.hpp>
+#include <boost/json/serialize.hpp>
 #include <boost/json/storage_ptr.hpp>
 #include <boost/json/value.hpp>
 #include <boost/system/error_code.hpp>
 
+#include "base/try.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/store.hpp"
 
@@ -38,6 +40,10 @@ public:
     explicit Walker(std::string_view text) : text_(text) {}
 
     [[nodiscard]] std::size_t position() const { return at_; }
+    [[nodiscard]] bool at_end() {
+        skip_blanks();
+        return at_ == text_.size();
+    }
 
     bool accept(char wanted) {
         skip_blanks();
@@ -54,13 +60,24 @@ public:
             return std::nullopt;
         }
         const std::size_t start = at_;
-        while (at_ < text_.size() && text_[at_] != '"') {
-            at_ += text_[at_] == '\\' ? 2U : 1U;
+        for (;;) {
+            at_ = text_.find_first_of("\"\\", at_);
+            if (at_ == std::string_view::npos) {
+                at_ = text_.size();
+                return std::nullopt;
+            }
+            if (text_[at_] == '"') {
+                return text_.substr(start, at_++ - start);
+            }
+            at_ = std::min(at_ + 2, text_.size());
         }
-        if (at_ >= text_.size()) {
-            return std::nullopt;
-        }
-        return text_.substr(start, at_++ - start);
+    }
+
+    /// The raw text of a value.
+    std::optional<std::string_view> value() {
+        skip_blanks();
+        const std::size_t start = at_;
+        return skip_value() ? std::optional(text_.substr(start, at_ - start)) : std::nullopt;
     }
 
     bool skip_value() {
@@ -113,6 +130,115 @@ StoreError wrong_field(const model::Key& key, std::string_view path, std::string
                  fmt::format("{}: {} is \"{}\", expected \"{}\"", key.to_string(), path, found, wanted));
 }
 
+/// The members of a document that the store looks at, as raw text; empty where there is none.
+struct Outline {
+    std::string_view api_version;
+    std::string_view kind;
+    std::string_view metadata;
+    std::string_view spec;
+};
+
+/// Nothing when the text is no JSON object.
+std::optional<Outline> outline(std::string_view document) {
+    Walker walker(document);
+    Outline out;
+    if (!walker.accept('{')) {
+        return std::nullopt;
+    }
+    do {
+        const auto name = walker.string();
+        const auto value = name && walker.accept(':') ? walker.value() : std::nullopt;
+        if (!value) {
+            return std::nullopt;
+        }
+        if (*name == "apiVersion") {
+            out.api_version = *value;
+        } else if (*name == "kind") {
+            out.kind = *value;
+        } else if (*name == "metadata") {
+            out.metadata = *value;
+        } else if (*name == "spec") {
+            out.spec = *value;
+        }
+    } while (walker.accept(','));
+    return walker.accept('}') && walker.at_end() ? std::optional(out) : std::nullopt;
+}
+
+std::string_view unquoted(std::string_view value) {
+    return value.size() >= 2 && value.front() == '"' ? value.substr(1, value.size() - 2) : std::string_view{};
+}
+
+StoreResult<json::value> parse(const model::Key& key, std::string_view text) {
+    json::parse_options options;
+    options.max_depth = kMaxDepth;
+    boost::system::error_code failure;
+    json::value value = json::parse(text, failure, json::storage_ptr{}, options);
+    if (failure || !value.is_object()) {
+        return std::unexpected(
+            error(StoreError::Code::invalid, fmt::format("{}: the document is no JSON object{}{}", key.to_string(),
+                                                         failure ? ": " : "", failure ? failure.message() : "")));
+    }
+    return value;
+}
+
+/// Whether the document is the one that its key says.
+StoreResult<void> check_envelope(const model::Key& key, std::string_view api_version, std::string_view kind,
+                                 const json::object& meta) {
+    const model::KindInfo& info = model::info(key.kind);
+    if (kind != info.name) {
+        return std::unexpected(wrong_field(key, "kind", kind, info.name));
+    }
+    if (const std::string wanted = model::api_version(key.kind); api_version != wanted) {
+        return std::unexpected(wrong_field(key, "apiVersion", api_version, wanted));
+    }
+    if (const auto found = text_or_empty(meta.if_contains("name")); found != key.name) {
+        return std::unexpected(wrong_field(key, "metadata.name", found, key.name));
+    }
+    if (const auto found = text_or_empty(meta.if_contains("namespace")); found != key.ns) {
+        return std::unexpected(wrong_field(key, "metadata.namespace", found, key.ns));
+    }
+    return {};
+}
+
+void stamp_new(json::object& meta, const Birth& birth) {
+    meta.stable_erase("resourceVersion");
+    meta["uid"] = birth.uid;
+    meta["creationTimestamp"] = birth.creation_timestamp;
+    meta["generation"] = 1;
+}
+
+StoreResult<void> stamp_changed(const model::Key& key, json::object& meta, const json::object& old_meta,
+                                bool same_spec) {
+    meta.stable_erase("resourceVersion");
+    const std::string_view old_uid = text_or_empty(old_meta.if_contains("uid"));
+    const std::string_view uid = text_or_empty(meta.if_contains("uid"));
+    if (!uid.empty() && uid != old_uid) {
+        return std::unexpected(
+            error(StoreError::Code::conflict,
+                  fmt::format("update conflict: {} has uid {}, not {}: it was deleted and created again",
+                              key.to_string(), old_uid, uid)));
+    }
+    const auto keep = [&](std::string_view field) {
+        if (const json::value* stored = old_meta.if_contains(field)) {
+            meta[field] = *stored;
+        } else {
+            meta.stable_erase(field);
+        }
+    };
+    keep("uid");
+    keep("creationTimestamp");
+    keep("generation");
+    if (!same_spec) {
+        const json::value* generation = old_meta.if_contains("generation");
+        meta["generation"] = (generation != nullptr && generation->is_int64() ? generation->get_int64() : 0) + 1;
+    }
+    return {};
+}
+
+StoreError no_metadata(const model::Key& key) {
+    return error(StoreError::Code::invalid, key.to_string() + ": metadata is missing");
+}
+
 }  // namespace
 
 StoreError error(StoreError::Code code, std::string message) { return StoreError{code, std::move(message), {}}; }
@@ -150,74 +276,53 @@ std::optional<std::string> with_resource_version(std::string_view document, std:
 }
 
 StoreResult<json::object> parse_document(const model::Key& key, std::string_view text) {
-    json::parse_options options;
-    options.max_depth = kMaxDepth;
-    boost::system::error_code failure;
-    json::value value = json::parse(text, failure, json::storage_ptr{}, options);
-    if (failure || !value.is_object()) {
-        return std::unexpected(
-            error(StoreError::Code::invalid, fmt::format("{}: the document is no JSON object{}{}", key.to_string(),
-                                                         failure ? ": " : "", failure ? failure.message() : "")));
-    }
+    MANUL_TRY(json::value value, parse(key, text));
     json::object& object = value.get_object();
-    const model::KindInfo& kind = model::info(key.kind);
-    if (const auto found = text_or_empty(object.if_contains("kind")); found != kind.name) {
-        return std::unexpected(wrong_field(key, "kind", found, kind.name));
-    }
-    const std::string version = model::api_version(key.kind);
-    if (const auto found = text_or_empty(object.if_contains("apiVersion")); found != version) {
-        return std::unexpected(wrong_field(key, "apiVersion", found, version));
-    }
-    json::value* metadata = object.if_contains("metadata");
+    const json::value* metadata = object.if_contains("metadata");
     if (metadata == nullptr || !metadata->is_object()) {
-        return std::unexpected(error(StoreError::Code::invalid, key.to_string() + ": metadata is missing"));
+        return std::unexpected(no_metadata(key));
     }
-    const json::object& meta = metadata->get_object();
-    if (const auto found = text_or_empty(meta.if_contains("name")); found != key.name) {
-        return std::unexpected(wrong_field(key, "metadata.name", found, key.name));
-    }
-    if (const auto found = text_or_empty(meta.if_contains("namespace")); found != key.ns) {
-        return std::unexpected(wrong_field(key, "metadata.namespace", found, key.ns));
-    }
+    MANUL_CHECK(check_envelope(key, text_or_empty(object.if_contains("apiVersion")),
+                               text_or_empty(object.if_contains("kind")), metadata->get_object()));
     return std::move(object);
 }
 
 StoreResult<void> stamp(const model::Key& key, json::object& document, const json::object* before, const Birth& birth) {
     json::object& meta = document["metadata"].get_object();
-    meta.erase("resourceVersion");
     if (before == nullptr) {
-        meta["uid"] = birth.uid;
-        meta["creationTimestamp"] = birth.creation_timestamp;
-        meta["generation"] = 1;
+        stamp_new(meta, birth);
         return {};
     }
-    const json::object& old_meta = before->at("metadata").as_object();
-    const std::string_view old_uid = text_or_empty(old_meta.if_contains("uid"));
-    const std::string_view uid = text_or_empty(meta.if_contains("uid"));
-    if (!uid.empty() && uid != old_uid) {
-        return std::unexpected(
-            error(StoreError::Code::conflict,
-                  fmt::format("update conflict: {} has uid {}, not {}: it was deleted and created again",
-                              key.to_string(), old_uid, uid)));
-    }
-    const auto keep = [&](std::string_view field) {
-        if (const json::value* stored = old_meta.if_contains(field)) {
-            meta[field] = *stored;
-        } else {
-            meta.erase(field);
-        }
-    };
-    keep("uid");
-    keep("creationTimestamp");
-    keep("generation");
     const json::value* spec = document.if_contains("spec");
     const json::value* old_spec = before->if_contains("spec");
     const bool same = spec == nullptr || old_spec == nullptr ? spec == old_spec : *spec == *old_spec;
-    if (!same) {
-        const json::value* generation = old_meta.if_contains("generation");
-        meta["generation"] = (generation != nullptr && generation->is_int64() ? generation->get_int64() : 0) + 1;
+    return stamp_changed(key, meta, before->at("metadata").as_object(), same);
+}
+
+StoreResult<std::string> stamp_text(const model::Key& key, std::string_view text,
+                                    std::optional<std::string_view> before, const Birth& birth) {
+    const auto found = outline(text);
+    if (!found) {
+        return std::unexpected(error(StoreError::Code::invalid, key.to_string() + ": the document is no JSON object"));
     }
-    return {};
+    if (found->metadata.empty() || found->metadata.front() != '{') {
+        return std::unexpected(no_metadata(key));
+    }
+    MANUL_TRY(json::value metadata, parse(key, found->metadata));
+    json::object& meta = metadata.get_object();
+    MANUL_CHECK(check_envelope(key, unquoted(found->api_version), unquoted(found->kind), meta));
+    if (before) {
+        const Outline old = outline(*before).value_or(Outline{});
+        MANUL_TRY(const json::value old_meta, parse(key, old.metadata));
+        MANUL_CHECK(stamp_changed(key, meta, old_meta.get_object(), found->spec == old.spec));
+    } else {
+        stamp_new(meta, birth);
+    }
+    const auto at = static_cast<std::size_t>(found->metadata.data() - text.data());
+    std::string out;
+    out.reserve(text.size() + 160);  // what the store adds
+    out.append(text.substr(0, at)).append(json::serialize(meta)).append(text.substr(at + found->metadata.size()));
+    return out;
 }
 
 std::string make_uid() {

@@ -46,6 +46,10 @@ StoreError damaged(const model::Key& key) {
     return error(Code::corrupt, key.to_string() + " fails its checksum in the store; delete it and create it again");
 }
 
+StoreError not_found(const model::Key& key) {
+    return error(Code::not_found, "resource does not exist: " + key.to_string());
+}
+
 StoreResult<Object> to_object(const Row& row) {
     if (!row.body) {
         return std::unexpected(damaged(row.key));
@@ -97,8 +101,7 @@ struct ObjectStore::Plan {
     Snapshot before;
     std::vector<std::string> after;  ///< new body of each change; empty: nothing is written
     std::vector<Mutation> mutations;
-    std::vector<PlannedWrite> writes;                         ///< with views into `before`
-    std::vector<std::pair<model::Key, json::object>> blocks;  ///< those that are written
+    std::vector<PlannedWrite> writes;  ///< with views into `before`
     Revision revision;
 
     [[nodiscard]] bool changes_nothing() const {
@@ -112,9 +115,26 @@ StoreResult<Object> ObjectStore::get(const model::Key& key) {
     initialise();
     MANUL_TRY(Snapshot snapshot, backend_->read(std::span(&key, 1)));
     if (!snapshot.rows.front()) {
-        return std::unexpected(error(Code::not_found, "resource does not exist: " + key.to_string()));
+        return std::unexpected(not_found(key));
     }
     return to_object(*snapshot.rows.front());
+}
+
+std::vector<StoreResult<Object>> ObjectStore::get_all(std::span<const model::Key> keys) {
+    initialise();
+    std::vector<StoreResult<Object>> out;
+    out.reserve(keys.size());
+    const auto snapshot = backend_->read(keys);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        if (!snapshot) {
+            out.emplace_back(std::unexpected(snapshot.error()));
+        } else if (const std::optional<Row>& row = snapshot->rows[i]) {
+            out.push_back(to_object(*row));
+        } else {
+            out.emplace_back(std::unexpected(not_found(keys[i])));
+        }
+    }
+    return out;
 }
 
 StoreResult<Listing> ObjectStore::list(const ListQuery& query) {
@@ -259,7 +279,7 @@ StoreResult<void> ObjectStore::check_need(const Change& change, const std::optio
         case Change::Need::present:
         case Change::Need::revision:
             if (!row) {
-                return std::unexpected(error(Code::not_found, "resource does not exist: " + change.key.to_string()));
+                return std::unexpected(not_found(change.key));
             }
             if (change.need == Change::Need::revision && row->revision != change.revision) {
                 return std::unexpected(
@@ -271,9 +291,33 @@ StoreResult<void> ObjectStore::check_need(const Change& change, const std::optio
     return {};
 }
 
-StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes, Before known, Checks checks) {
+StoreResult<ObjectStore::Wanted> ObjectStore::wanted(const Change& change, const Row* before, Checks checks) {
+    const auto stored = before == nullptr ? std::nullopt : std::optional<std::string_view>(*before->body);
+    if (checks == Checks::own_fields_only) {
+        MANUL_TRY(std::string body, stamp_text(change.key, change.document, stored, change.birth));
+        return Wanted{stored == body ? std::string() : std::move(body), nullptr};
+    }
+    std::string text = change.document;
+    if (change.key.kind == model::Kind::secret) {
+        auto completed = codec::completed_secret(text, stored);
+        if (!completed) {
+            return std::unexpected(error(Code::invalid, change.key.to_string() + ": " + completed.error().message));
+        }
+        text = *std::move(completed);
+    }
+    std::optional<json::object> parsed;
+    if (stored) {
+        MANUL_TRY(parsed, parse_document(change.key, *stored));
+    }
+    MANUL_TRY(Admitted admitted, admit_document(change.key, text, checks, stored.value_or("")));
+    MANUL_CHECK(stamp(change.key, admitted.document, parsed ? &*parsed : nullptr, change.birth));
+    return Wanted{parsed && admitted.document == *parsed ? std::string() : json::serialize(admitted.document),
+                  std::move(admitted.resource)};
+}
+
+StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes, Snapshot before, Checks checks) {
     Plan plan;
-    plan.before = std::move(known.snapshot);
+    plan.before = std::move(before);
     plan.after.resize(changes.size());
     plan.mutations.reserve(changes.size());
     std::vector<std::string> findings;
@@ -289,43 +333,24 @@ StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes
             if (row && !row->body) {
                 return std::unexpected(damaged(change.key));
             }
-            std::optional<json::object> parsed;
-            const json::object* before = i < known.parsed.size() ? known.parsed[i] : nullptr;
-            if (row && before == nullptr) {
-                MANUL_TRY(parsed, parse_document(change.key, *row->body));
-                before = &*parsed;
-            }
-            std::string text = change.document;
-            if (change.key.kind == model::Kind::secret) {
-                auto completed =
-                    codec::completed_secret(text, row ? std::optional<std::string_view>(*row->body) : std::nullopt);
-                if (!completed) {
-                    findings.push_back(change.key.to_string() + ": " + completed.error().message);
-                    continue;
-                }
-                text = *std::move(completed);
-            }
-            auto admitted =
-                admit_document(change.key, text, checks, row ? std::string_view(*row->body) : std::string_view{});
-            if (!admitted) {
-                std::vector<std::string>& details = admitted.error().details;
+            auto put = wanted(change, row ? &*row : nullptr, checks);
+            if (!put && put.error().code == Code::invalid) {  // all findings at once
+                std::vector<std::string>& details = put.error().details;
                 std::ranges::move(details, std::back_inserter(findings));
                 if (details.empty()) {
-                    findings.push_back(std::move(admitted.error().message));
+                    findings.push_back(std::move(put.error().message));
                 }
                 continue;
             }
-            json::object& document = admitted->document;
-            MANUL_CHECK(stamp(change.key, document, before, change.birth));
-            if (before == nullptr || document != *before) {
+            if (!put) {
+                return std::unexpected(std::move(put).error());
+            }
+            if (!put->body.empty()) {
                 mutation.type = Mutation::Type::put;
-                plan.after[i] = json::serialize(document);
-                mutation.body = plan.after[i];
-                plan.writes.push_back(
-                    {change.key, row ? std::optional<std::string_view>(*row->body) : std::nullopt, admitted->resource});
-                if (change.key.kind == model::Kind::ipam_block) {
-                    plan.blocks.emplace_back(change.key, std::move(document));
-                }
+                mutation.body = put->body;
+                plan.after[i] = std::move(put->body);
+                plan.writes.push_back({change.key, row ? std::optional<std::string_view>(*row->body) : std::nullopt,
+                                       std::move(put->resource)});
             }
         }
         plan.mutations.push_back(std::move(mutation));
@@ -336,48 +361,50 @@ StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes
     return plan;
 }
 
-StoreResult<ObjectStore::Before> ObjectStore::read(std::span<const Change> changes) {
+StoreResult<Snapshot> ObjectStore::read(std::span<const Change> changes) {
     std::vector<model::Key> keys;
     keys.reserve(changes.size());
     for (const Change& change : changes) {
         keys.push_back(change.key);
     }
-    MANUL_TRY(Snapshot snapshot, backend_->read(keys));
-    return Before{std::move(snapshot), {}};
+    return backend_->read(keys);
 }
 
 /// What must be there if every precondition holds; nothing where a change has none, or what it replaces is not known.
-std::optional<ObjectStore::Before> ObjectStore::remembered(std::span<const Change> changes) const {
+std::optional<Snapshot> ObjectStore::remembered(std::span<const Change> changes) const {
     static const auto kUnread = std::make_shared<const std::string>();
-    Before before;
+    Snapshot before;
     for (const Change& change : changes) {
-        const json::object* parsed = nullptr;
-        if (change.need == Change::Need::revision && change.type == Mutation::Type::put) {
+        if (change.need == Change::Need::absent) {
+            before.rows.emplace_back();
+            continue;
+        }
+        if (change.need != Change::Need::revision) {
+            return std::nullopt;
+        }
+        auto body = kUnread;
+        if (change.type == Mutation::Type::put) {
             const auto known = written_.find(change.key);
             if (known == written_.end() || known->second.revision != change.revision) {
                 return std::nullopt;
             }
-            parsed = &known->second.document;
-        } else if (change.need != Change::Need::absent && change.need != Change::Need::revision) {
-            return std::nullopt;
+            body = known->second.body;
         }
-        before.parsed.push_back(parsed);
-        before.snapshot.rows.push_back(change.need == Change::Need::absent
-                                           ? std::optional<Row>()
-                                           : std::optional(Row{change.key, change.revision, kUnread}));
+        before.rows.emplace_back(Row{change.key, change.revision, std::move(body)});
     }
     return before;
 }
 
-void ObjectStore::remember(std::span<const Change> changes, Plan& plan) {
-    for (const Change& change : changes) {
-        written_.erase(change.key);
-    }
-    if (written_.size() + plan.blocks.size() > kMaxWritten) {
+void ObjectStore::remember(std::span<const Change> changes, const Plan& plan) {
+    if (written_.size() + changes.size() > kMaxWritten) {
         written_.clear();
     }
-    for (auto& [key, document] : plan.blocks) {
-        written_.insert_or_assign(std::move(key), Written{plan.revision, std::move(document)});
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+        written_.erase(changes[i].key);
+        if (changes[i].key.kind == model::Kind::ipam_block && !plan.after[i].empty()) {
+            written_.emplace(changes[i].key,
+                             Written{plan.revision, std::make_shared<const std::string>(plan.after[i])});
+        }
     }
 }
 
@@ -390,7 +417,7 @@ StoreResult<ObjectStore::Plan> ObjectStore::apply(std::span<Change> changes, Che
         }
     }
     // The first attempt may go by what is remembered: if that is outdated, the commit finds out.
-    std::optional<Before> before = checks == Checks::own_fields_only ? remembered(changes) : std::nullopt;
+    std::optional<Snapshot> before = checks == Checks::own_fields_only ? remembered(changes) : std::nullopt;
     StoreError last;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
         const bool from_memory = before.has_value();

@@ -10,9 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include <boost/json/object.hpp>
-
 #include "config/model/kind.hpp"
+#include "config/model/resource.hpp"
 #include "config/store/backend.hpp"
 #include "config/store/document.hpp"
 #include "config/store/store.hpp"
@@ -35,6 +34,7 @@ public:
     explicit ObjectStore(std::unique_ptr<Backend> backend);
 
     [[nodiscard]] StoreResult<Object> get(const model::Key& key) override;
+    [[nodiscard]] std::vector<StoreResult<Object>> get_all(std::span<const model::Key> keys) override;
     [[nodiscard]] StoreResult<Listing> list(const ListQuery& query) override;
     [[nodiscard]] StoreResult<Object> create(const model::Key& key, std::string_view document) override;
     [[nodiscard]] StoreResult<Object> update(const model::Key& key, std::string_view document,
@@ -57,28 +57,28 @@ private:
         Revision revision;
         Birth birth;
     };
-    /// What was there before a change.
-    struct Before {
-        Snapshot snapshot;
-        std::vector<const boost::json::object*> parsed;  ///< by row, where it is known already; may be empty
-    };
     /// What one attempt would write, beside what was there.
     struct Plan;
+    /// What a put would store.
+    struct Wanted {
+        std::string body;  ///< empty: what is stored already
+        model::ResourcePtr resource;
+    };
     /// A block of addresses as this store wrote it last. The node that owns it rewrites it with every pod: a write
-    /// whose precondition names this revision need not read and parse it again, because the commit compares the
-    /// revision.
+    /// whose precondition names this revision need not read it again, because the commit compares the revision.
     struct Written {
         Revision revision;
-        boost::json::object document;
+        std::shared_ptr<const std::string> body;
     };
     static constexpr std::size_t kMaxWritten = 32;
 
     [[nodiscard]] static StoreResult<void> check_limits(std::span<const Change> changes);
     [[nodiscard]] static StoreResult<void> check_need(const Change& change, const std::optional<Row>& row);
-    [[nodiscard]] static StoreResult<Plan> plan(std::span<const Change> changes, Before before, Checks checks);
-    [[nodiscard]] StoreResult<Before> read(std::span<const Change> changes);
-    [[nodiscard]] std::optional<Before> remembered(std::span<const Change> changes) const;
-    void remember(std::span<const Change> changes, Plan& plan);
+    [[nodiscard]] static StoreResult<Wanted> wanted(const Change& change, const Row* before, Checks checks);
+    [[nodiscard]] static StoreResult<Plan> plan(std::span<const Change> changes, Snapshot before, Checks checks);
+    [[nodiscard]] StoreResult<Snapshot> read(std::span<const Change> changes);
+    [[nodiscard]] std::optional<Snapshot> remembered(std::span<const Change> changes) const;
+    void remember(std::span<const Change> changes, const Plan& plan);
     [[nodiscard]] StoreResult<Plan> apply(std::span<Change> changes, Checks checks);
     /// Creates built-in objects, once per Store. A failure shows in the call that follows and is tried again there.
     void initialise();

@@ -122,6 +122,14 @@ public:
     virtual ~Store() = default;
 
     [[nodiscard]] virtual StoreResult<Object> get(const model::Key& key) = 0;
+    /// One result for each key, `not_found` among them. In one question, and as of one moment, where the store can.
+    [[nodiscard]] virtual std::vector<StoreResult<Object>> get_all(std::span<const model::Key> keys) {
+        std::vector<StoreResult<Object>> out;
+        for (const model::Key& key : keys) {
+            out.push_back(get(key));
+        }
+        return out;
+    }
     [[nodiscard]] virtual StoreResult<Listing> list(const ListQuery& query) = 0;
 
     /// Fills in uid, creationTimestamp and generation. Defaults that are "written on create" are added.

@@ -317,9 +317,14 @@ void Dataplane::links_changed(const std::vector<InterfaceWatch::Change>& changes
         }
         dirty_links_.insert(change.name);
         shaper_.link_changed(change.name);
-        if (workloads_.contains(change.name)) {
-            workloads_.at(change.name).programmed = false;
-            unmarked_.insert(change.name);
+        if (const auto workload = workloads_.find(change.name); workload != workloads_.end()) {
+            workload->second.programmed = false;
+            // Without a link, or with one on its way out, there is nothing to mark before the next event.
+            if (link != nullptr && link->group != render::kClosedGroup) {
+                unmarked_.insert(change.name);
+            } else {
+                unmarked_.erase(change.name);
+            }
         }
         if (link == nullptr) {
             released_.erase(change.name);

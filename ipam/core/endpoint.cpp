@@ -121,19 +121,38 @@ model::Rule allow_rule() {
     return rule;
 }
 
+/// What an endpoint is named by.
+model::WorkloadEndpointSpec identity_of(const Request& request, const HostIdentity& host) {
+    model::WorkloadEndpointSpec spec;
+    spec.node = host.node;
+    spec.container_id = request.attachment.container_id;
+    spec.endpoint = request.attachment.ifname;
+    if (request.is_kubernetes()) {
+        spec.orchestrator = kKubernetes;
+        spec.pod = request.arg("K8S_POD_NAME");
+    } else {
+        spec.orchestrator = kBare;
+        spec.workload = request.attachment.container_id;
+    }
+    return spec;
+}
+
 }  // namespace
 
 std::string endpoint_namespace(const Request& request) {
     return request.is_kubernetes() ? std::string(request.arg("K8S_POD_NAMESPACE")) : "default";
 }
 
+model::Key endpoint_key(const Request& request, const HostIdentity& host) {
+    return {model::Kind::workload_endpoint, endpoint_namespace(request),
+            model::workload_endpoint_name(identity_of(request, host))};
+}
+
 Outcome<model::WorkloadEndpoint> make_endpoint(const Request& request, const HostIdentity& host,
                                                const model::Pod* pod) {
     model::WorkloadEndpoint endpoint;
     model::WorkloadEndpointSpec& spec = endpoint.spec;
-    spec.node = host.node;
-    spec.container_id = request.attachment.container_id;
-    spec.endpoint = request.attachment.ifname;
+    spec = identity_of(request, host);
     spec.interface_name = request.host_interface;
     spec.mac = request.mac;
     spec.ports = published_ports(request.port_mappings);
@@ -160,8 +179,6 @@ Outcome<model::WorkloadEndpoint> make_endpoint(const Request& request, const Hos
         }
     }
     if (request.is_kubernetes()) {
-        spec.orchestrator = kKubernetes;
-        spec.pod = request.arg("K8S_POD_NAME");
         spec.profiles = {"kns." + endpoint.metadata.ns, "ksa." + endpoint.metadata.ns + ".default"};
         endpoint.metadata.labels = {{model::kLabelNamespace, endpoint.metadata.ns},
                                     {model::kLabelOrchestrator, std::string(kKubernetes)}};
@@ -169,8 +186,6 @@ Outcome<model::WorkloadEndpoint> make_endpoint(const Request& request, const Hos
             sync_with_pod(endpoint, *pod);
         }
     } else {
-        spec.orchestrator = kBare;
-        spec.workload = request.attachment.container_id;
         spec.profiles = {profile_name(request.network)};
         endpoint.metadata.labels = own_labels({request.labels.begin(), request.labels.end()});
         endpoint.metadata.labels[model::kLabelNamespace] = endpoint.metadata.ns;

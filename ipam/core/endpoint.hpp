@@ -39,6 +39,9 @@ struct HostIdentity {
 /// Namespace of the endpoint: the pod's, "default" for bare containers.
 [[nodiscard]] std::string endpoint_namespace(const Request& request);
 
+/// Where the endpoint of a request is stored; its name is empty when the request's names cannot make one.
+[[nodiscard]] model::Key endpoint_key(const Request& request, const HostIdentity& host);
+
 /// The endpoint without addresses; its metadata.name follows from spec. Fails when the request's names cannot make
 /// one. `pod` may be null: its labels follow once it appears.
 [[nodiscard]] Outcome<model::WorkloadEndpoint> make_endpoint(const Request& request, const HostIdentity& host,

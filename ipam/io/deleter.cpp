@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/try.hpp"
 #include "ipam/core/names.hpp"
 #include "ipam/messages.hpp"
 
@@ -63,6 +64,18 @@ void Deleter::run() {
 }
 
 void Deleter::look_up(Batch& batch) {
+    for (Item& item : batch.items) {
+        const auto known = parts_.service.find(item.deletion.release.attachment);
+        if (known && *known) {
+            item.deletion.known = true;
+            item.deletion.interface_name = (*known)->interface_name;
+            item.deletion.policy_only = (*known)->policy_only;
+        }
+        batch.search = batch.search || (!item.deletion.known && !item.aside_handle);
+    }
+    if (!batch.search) {
+        return;
+    }
     const auto attachments = parts_.service.attachments();
     if (!attachments) {
         batch.problem = attachments.error().msg;
@@ -71,21 +84,30 @@ void Deleter::look_up(Batch& batch) {
     for (const KnownAttachment& known : *attachments) {
         batch.claims.owned.insert(known.interface_name);
     }
-    for (Item& item : batch.items) {
-        const auto known = parts_.service.find(item.deletion.release.attachment);
-        if (known && *known) {
-            item.deletion.known = true;
-            item.deletion.interface_name = (*known)->interface_name;
-            item.deletion.policy_only = (*known)->policy_only;
+}
+
+/// The links among which those of the batch are: on a node with thousands of pods a few look-ups are far less than the
+/// list, which only a container that nobody knows needs.
+Result<std::vector<netlink::Link>> Deleter::candidates(const Batch& batch) {
+    if (batch.search) {
+        return parts_.links.list();
+    }
+    std::vector<netlink::Link> found;
+    for (const Item& item : batch.items) {
+        MANUL_TRY(auto link, item.aside_handle ? parts_.links.find(item.aside_index)
+                                               : parts_.links.find(item.deletion.interface_name));
+        if (link) {
+            found.push_back(*std::move(link));
         }
     }
+    return found;
 }
 
 void Deleter::delete_links(Batch& batch) {
     if (!batch.problem.empty()) {
         return;
     }
-    const auto before = parts_.links.list();
+    const auto before = candidates(batch);
     if (!before) {
         batch.problem = before.error().message;
         return;
@@ -113,13 +135,15 @@ void Deleter::delete_links(Batch& batch) {
         if (auto removed = parts_.links.remove(doomed); !removed) {
             batch.problem = std::move(removed.error().message);
         }
-        const auto after = parts_.links.list();
-        if (!after) {
-            batch.problem = after.error().message;
-            return;
-        }
-        for (const netlink::Link& link : *after) {
-            left.insert(link.index);
+        for (const std::uint32_t index : doomed) {
+            const auto after = parts_.links.find(index);
+            if (!after) {
+                batch.problem = after.error().message;
+                return;
+            }
+            if (*after) {
+                left.insert(index);
+            }
         }
     }
     for (std::size_t i = 0; i < batch.items.size(); ++i) {

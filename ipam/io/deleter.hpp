@@ -63,7 +63,8 @@ private:
     };
     struct Batch {
         std::vector<Item> items;
-        LinkClaims claims;
+        bool search = false;  ///< some link is not known by name
+        LinkClaims claims;    ///< to search by
         std::string problem;
     };
     using BatchPtr = std::shared_ptr<Batch>;
@@ -72,6 +73,7 @@ private:
     // In this order, each on its worker.
     void look_up(Batch& batch);
     void delete_links(Batch& batch);
+    [[nodiscard]] Result<std::vector<netlink::Link>> candidates(const Batch& batch);
     void free_addresses(Batch& batch);
     void finish(const BatchPtr& batch);
 

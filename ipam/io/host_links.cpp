@@ -44,6 +44,14 @@ Result<std::optional<netlink::Link>> HostLinks::find(const std::string& name) {
     return *std::move(link);
 }
 
+Result<std::optional<netlink::Link>> HostLinks::find(std::uint32_t index) {
+    auto link = socket_.link(index);
+    if (!link) {
+        return failed("look a link up", link.error());
+    }
+    return *std::move(link);
+}
+
 Result<void> HostLinks::remove(std::span<const std::uint32_t> indexes) {
     if (indexes.empty()) {
         return {};

@@ -357,6 +357,20 @@ void Service::set_uplinks(std::vector<Uplink> uplinks) {
     mtu_.reset();
 }
 
+void Service::append_read_by(const Request& request, std::vector<model::Key>& keys) const {
+    const std::string ns = endpoint_namespace(request);
+    if (request.is_kubernetes()) {
+        keys.push_back({model::Kind::pod, ns, std::string(request.arg("K8S_POD_NAME"))});
+    } else {
+        keys.push_back({model::Kind::profile, {}, profile_name(request.network)});
+    }
+    keys.push_back({model::Kind::namespace_, {}, ns});
+    keys.push_back(handle_key(handle_id(request.network, request.attachment)));
+    if (model::Key endpoint = endpoint_key(request, host_); !endpoint.name.empty()) {
+        keys.push_back(std::move(endpoint));
+    }
+}
+
 std::vector<AddResult> Service::add(std::span<const Request> requests, WallTime now) {
     std::vector<AddResult> out(requests.size());
     if (const auto why = not_ready()) {
@@ -367,13 +381,16 @@ std::vector<AddResult> Service::add(std::span<const Request> requests, WallTime 
     }
     source_.begin(now);
     std::vector<Change> changes;
+    std::vector<model::Key> keys;
     changes.reserve(requests.size());
     for (std::size_t i = 0; i < requests.size(); ++i) {
         changes.emplace_back([&, i](Transaction& transaction) -> Outcome<void> {
             MANUL_TRY(out[i], add_one(transaction, requests[i], now));
             return {};
         });
+        append_read_by(requests[i], keys);
     }
+    source_.prefetch(keys);
     const auto results = committer_.run(changes);
     if (!mtu_) {
         mtu_ = pod_mtu(uplinks_, knowledge_.world().pools, knowledge_.mtu_settings());
@@ -502,6 +519,12 @@ std::vector<Outcome<bool>> Service::release(std::span<const Release> releases, W
         return {releases.size(), Outcome<bool>(std::unexpected(*why))};
     }
     source_.begin(now);
+    std::vector<model::Key> keys;
+    for (const Release& one : releases) {
+        keys.push_back(handle_key(handle_id(one.network, one.attachment)));
+        keys.push_back(handle_key(calico_handle_id(one.network, one.attachment.container_id)));
+    }
+    source_.prefetch(keys);
     std::vector<std::vector<HistoryEntry>> given_back(releases.size());
     auto results = run_each<bool>(committer_, releases, [&](Transaction& transaction, const Release& release) {
         const auto index = static_cast<std::size_t>(&release - releases.data());
@@ -562,12 +585,8 @@ Outcome<std::optional<KnownAttachment>> Service::find(const Attachment& attachme
 }
 
 Outcome<std::optional<KnownAttachment>> Service::predecessor_of(const Request& request) {
-    const auto wanted = make_endpoint(request, host_, nullptr);
-    if (!wanted) {
-        return std::nullopt;
-    }
     MANUL_TRY(const StoreSource::Endpoints* endpoints, source_.own_endpoints());
-    const auto at = endpoints->find(wanted->key());
+    const auto at = endpoints->find(endpoint_key(request, host_));
     if (at == endpoints->end() || attachment_of(*at->second) == request.attachment) {
         return std::nullopt;
     }

@@ -120,6 +120,8 @@ public:
     [[nodiscard]] StoreSource& source() noexcept { return source_; }
 
 private:
+    /// Adds what add_one() is going to read of this request.
+    void append_read_by(const Request& request, std::vector<model::Key>& keys) const;
     [[nodiscard]] Outcome<AddResult> add_one(Transaction& transaction, const Request& request, WallTime now);
     [[nodiscard]] Outcome<bool> release_one(Transaction& transaction, const Release& release, WallTime now,
                                             std::vector<HistoryEntry>& freed);

@@ -100,6 +100,9 @@ Outcome<const StoreSource::Stored*> StoreSource::read(const model::Key& key) {
     if (const Stored* known = stored(key)) {
         return known;
     }
+    if (absent_.contains(key)) {
+        return nullptr;
+    }
     const auto object = store_.get(key);
     if (object) {
         return remember(*object);
@@ -114,6 +117,24 @@ Outcome<const StoreSource::Stored*> StoreSource::read(const model::Key& key) {
         return &objects_.insert_or_assign(key, std::move(damaged)).first->second;
     }
     return std::unexpected(store_failure(object.error()));
+}
+
+void StoreSource::prefetch(std::span<const model::Key> keys) {
+    std::set<model::Key> unknown;
+    for (const model::Key& key : keys) {
+        if (!objects_.contains(key) && !absent_.contains(key)) {
+            unknown.insert(key);
+        }
+    }
+    const std::vector<model::Key> wanted(unknown.begin(), unknown.end());
+    const auto found = wanted.empty() ? std::vector<store::StoreResult<store::Object>>{} : store_.get_all(wanted);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        if (found[i]) {
+            remember(*found[i]);
+        } else if (found[i].error().code == StoreError::Code::not_found) {
+            absent_.insert(wanted[i]);
+        }
+    }
 }
 
 Outcome<std::vector<const StoreSource::Stored*>> StoreSource::read_all(model::Kind kind,
@@ -479,6 +500,7 @@ void StoreSource::drop(const model::Key& key) {
 }
 
 void StoreSource::forget(const model::Key& key) {
+    absent_.erase(key);
     drop(key);  // an endpoint stays in the index: the next transaction must find its key to read it again
     if (key.kind == model::Kind::block_affinity || key.kind == model::Kind::ipam_block) {
         own_blocks_.reset();  // somebody may have taken a block away
@@ -490,6 +512,7 @@ void StoreSource::forget_all() {
     blocks_.clear();
     full_.clear();
     transient_.clear();
+    absent_.clear();
     own_blocks_.reset();
     odd_blocks_.clear();
     endpoints_.reset();
@@ -500,6 +523,7 @@ void StoreSource::wrote(const model::Key& key, const store::Revision& revision, 
                         model::ResourcePtr view) {
     const Stored* former = stored(key);
     const bool has_unknown_fields = former != nullptr && former->has_unknown_fields;
+    absent_.erase(key);
     drop(key);
     const auto* affinity = view ? model::as<model::BlockAffinity>(*view) : nullptr;
     const auto claimed =
@@ -541,6 +565,7 @@ void StoreSource::removed(const model::Key& key) {
 }
 
 void StoreSource::end() {
+    absent_.clear();
     for (const model::Key& key : std::exchange(transient_, {})) {
         if (!is_own(key)) {
             drop(key);

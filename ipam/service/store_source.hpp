@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -79,6 +80,9 @@ public:
     /// then nobody knows what is unused.
     [[nodiscard]] Outcome<std::optional<std::set<net::Ip>>> addresses_in_use();
 
+    /// Asks in one question for what a transaction is going to read of these, and remembers until its end which of them
+    /// do not exist. What fails here is asked for again when it is needed.
+    void prefetch(std::span<const model::Key> keys);
     /// A transaction begins: `now` is the time of it.
     void begin(WallTime now) { now_ = now; }
     /// As read or written last; null when unknown or absent.
@@ -118,6 +122,7 @@ private:
     std::map<net::Prefix, Versioned<Block>> blocks_;   ///< decoded, of objects_
     std::set<net::Prefix> full_;                       ///< of blocks_: own, and nothing free or cooling down in it
     std::set<model::Key> transient_;                   ///< in objects_ for this transaction only
+    std::set<model::Key> absent_;                      ///< known not to exist, for this transaction only
     std::optional<std::set<net::Prefix>> own_blocks_;  ///< by affinity
     std::map<std::pair<net::Prefix, std::uint8_t>, std::vector<net::Prefix>> odd_blocks_;
     std::optional<Endpoints> endpoints_;

@@ -31,6 +31,16 @@ class Manul:
     def __init__(self):
         self.lab = Lab(suffix=f"b{os.getpid()}", nodes=1)
         lab = self.lab
+        # /run is a memory file system on every host with systemd, and marks and sockets are made there for each pod.
+        lab.run_root.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "manul-bench", lab.run_root], check=True)
+        try:
+            self.start(lab)
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self, lab):
         lab.make_directories()
         lab.make_rack()
         lab.start_nodes()
@@ -43,6 +53,8 @@ class Manul:
 
     def close(self):
         self.lab.down()
+        subprocess.run(["umount", self.lab.run_root], check=False)
+        self.lab.run_root.rmdir()
 
 
 class Floor:

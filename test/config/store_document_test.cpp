@@ -1,7 +1,10 @@
 #include <catch2/catch.hpp>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "config/model/kind.hpp"
 #include "config/store/document.hpp"
 
 using namespace manul::store;
@@ -35,6 +38,75 @@ TEST_CASE("the revision goes into metadata of any well-formed document and nowhe
         CAPTURE(row.document);
         CHECK(with_resource_version(row.document, "7").value_or("") == row.wanted);
     }
+}
+
+TEST_CASE("a document stamped as text is what the parsed one becomes, and keeps the text of its fields") {
+    const manul::model::Key key{manul::model::Kind::ipam_handle, {}, "h"};
+    const Birth birth{"u-1", "2026-01-01T00:00:00Z"};
+    const auto document = [](const std::string& metadata, const std::string& spec) {
+        return R"({"apiVersion":"projectcalico.org/v3","kind":"IPAMHandle","metadata":)" + metadata + R"(,"spec":)" +
+               spec + "}";
+    };
+    const std::string plain = R"({"name":"h"})";
+    const std::string spec = R"({"b":{"10.0.0.0/26":1}, "t":"a \"}\\"})";
+    const std::string other = R"({"b":{}})";
+    const std::string stored = document(
+        R"({"name":"h","labels":{"a":"b"},"uid":"u-0","creationTimestamp":"2025-01-01T00:00:00Z","generation":4})",
+        spec);
+    struct Row {
+        std::string text;
+        bool is_new;
+    };
+    const std::vector<Row> rows{
+        {document(plain, spec), true},
+        {document(R"({"resourceVersion":"7","name":"h","uid":"x","generation":9})", spec), true},
+        {document(plain, spec), false},
+        {document(plain, other), false},
+        {document(R"({"resourceVersion":"7","name":"h","uid":"u-0","annotations":{"x":"1"}})", other), false},
+        {R"({"metadata":{"name":"h"},"kind":"IPAMHandle","x":[1,{"spec":2}],"apiVersion":"projectcalico.org/v3"})",
+         false},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.text, row.is_new);
+        const auto before = row.is_new ? std::nullopt : std::optional<std::string_view>(stored);
+        const auto text = stamp_text(key, row.text, before, birth);
+        REQUIRE(text);
+        auto wanted = parse_document(key, row.text);
+        const auto old = parse_document(key, stored);
+        REQUIRE(stamp(key, *wanted, row.is_new ? nullptr : &*old, birth));
+        CHECK(*parse_document(key, *text) == *wanted);
+        CHECK((row.text.find(spec) == std::string::npos || text->find(spec) != std::string::npos));
+    }
+    const std::string again = *stamp_text(key, stored, stored, birth);
+    CHECK(again == stored);
+}
+
+TEST_CASE("a document that is stamped as text must be what its key says") {
+    const manul::model::Key key{manul::model::Kind::ipam_handle, {}, "h"};
+    const Birth birth{"u-1", "2026-01-01T00:00:00Z"};
+    const std::string stored =
+        R"({"apiVersion":"projectcalico.org/v3","kind":"IPAMHandle","metadata":{"name":"h","uid":"u-0"},"spec":{}})";
+    const auto refused = [&](const std::string& text) {
+        const auto done = stamp_text(key, text, stored, birth);
+        return done ? std::string() : done.error().message;
+    };
+    CHECK(refused(R"({"apiVersion":"v1","kind":"IPAMHandle","metadata":{"name":"h"}})").find("apiVersion") !=
+          std::string::npos);
+    CHECK(refused(R"({"apiVersion":"projectcalico.org/v3","kind":"Node","metadata":{"name":"h"}})").find("kind") !=
+          std::string::npos);
+    CHECK(refused(R"({"apiVersion":"projectcalico.org/v3","kind":"IPAMHandle","metadata":{"name":"g"}})")
+              .find("metadata.name") != std::string::npos);
+    CHECK(
+        refused(R"({"apiVersion":"projectcalico.org/v3","kind":"IPAMHandle","metadata":{"name":"h","namespace":"n"}})")
+            .find("metadata.namespace") != std::string::npos);
+    CHECK(
+        refused(R"({"apiVersion":"projectcalico.org/v3","kind":"IPAMHandle","spec":{}})").find("metadata is missing") !=
+        std::string::npos);
+    CHECK(refused(R"({"apiVersion":"projectcalico.org/v3","kind":"IPAMHandle","metadata":{"name":"h"})")
+              .find("no JSON") != std::string::npos);
+    CHECK(refused(stored + "x").find("no JSON") != std::string::npos);
+    CHECK(refused(R"({"apiVersion":"projectcalico.org/v3","kind":"IPAMHandle","metadata":{"name":"h","uid":"u-9"}})")
+              .find("deleted and created again") != std::string::npos);
 }
 
 TEST_CASE("identifiers and times have their standard form") {

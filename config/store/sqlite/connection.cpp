@@ -80,6 +80,11 @@ StoreResult<void> Connection::execute(const char* sql) {
     return {};
 }
 
+StoreResult<void> Connection::run(Statement& statement) {
+    MANUL_CHECK(Query(*this, statement).run());
+    return {};
+}
+
 StoreResult<std::string> Connection::query_text(const char* sql) {
     Statement statement(sql);
     Query query(*this, statement);

@@ -20,26 +20,6 @@ struct CloseConnection {
     void operator()(sqlite3* connection) const noexcept { sqlite3_close_v2(connection); }
 };
 
-class Connection {
-public:
-    /// The file must exist; nothing is read yet.
-    [[nodiscard]] static StoreResult<Connection> open(const std::string& path);
-
-    [[nodiscard]] StoreResult<void> execute(const char* sql);
-    /// First column of the first row, as text; empty without a row.
-    [[nodiscard]] StoreResult<std::string> query_text(const char* sql);
-
-    [[nodiscard]] sqlite3* handle() const noexcept { return handle_.get(); }
-    [[nodiscard]] const std::string& path() const noexcept { return path_; }
-    [[nodiscard]] bool in_transaction() const noexcept { return sqlite3_get_autocommit(handle_.get()) == 0; }
-
-private:
-    Connection(sqlite3* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
-
-    std::unique_ptr<sqlite3, CloseConnection> handle_;
-    std::string path_;
-};
-
 struct FinalizeStatement {
     void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
 };
@@ -53,6 +33,38 @@ private:
     friend class Query;
     const char* sql_;
     std::unique_ptr<sqlite3_stmt, FinalizeStatement> prepared_;
+};
+
+class Connection {
+public:
+    /// The file must exist; nothing is read yet.
+    [[nodiscard]] static StoreResult<Connection> open(const std::string& path);
+
+    [[nodiscard]] StoreResult<void> execute(const char* sql);
+    /// First column of the first row, as text; empty without a row.
+    [[nodiscard]] StoreResult<std::string> query_text(const char* sql);
+
+    // Of transactions; each is prepared once.
+    [[nodiscard]] StoreResult<void> begin_read() { return run(begin_read_); }
+    [[nodiscard]] StoreResult<void> begin_write() { return run(begin_write_); }
+    [[nodiscard]] StoreResult<void> commit() { return run(commit_); }
+    [[nodiscard]] StoreResult<void> roll_back() { return run(roll_back_); }
+
+    [[nodiscard]] sqlite3* handle() const noexcept { return handle_.get(); }
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    [[nodiscard]] bool in_transaction() const noexcept { return sqlite3_get_autocommit(handle_.get()) == 0; }
+
+private:
+    Connection(sqlite3* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
+
+    [[nodiscard]] StoreResult<void> run(Statement& statement);
+
+    std::unique_ptr<sqlite3, CloseConnection> handle_;
+    std::string path_;
+    Statement begin_read_{"BEGIN"};
+    Statement begin_write_{"BEGIN IMMEDIATE"};
+    Statement commit_{"COMMIT"};
+    Statement roll_back_{"ROLLBACK"};
 };
 
 /// One execution of a statement; the statement is free for the next one when this ends. Arguments are bound in order
