@@ -92,7 +92,8 @@ private:
         }
         const PodNetwork network = network_of(answer);
         MANUL_CHECK(configure(names, network));
-        MANUL_CHECK(ready.wait_for_policy(environment_.container_id, veth_.host_index(), conf_.policy_timeout));
+        MANUL_CHECK(
+            ready.wait_for_policy({environment_.container_id, veth_.host_index(), answer.ips}, conf_.policy_timeout));
         return result_of(network);
     }
 

@@ -218,7 +218,8 @@ CniResult<void> check(const Environment& environment, const NetConf& conf) {
     }
     // Felix removes its marks when it starts and sets them again: allow for that.
     if (!ReadyWait(conf.run_dir, host_name)
-             .wait(environment.container_id, host_index, ReadyWait::Clock::now() + conf.policy_timeout)) {
+             .wait({environment.container_id, host_index, request.ips},
+                   ReadyWait::Clock::now() + conf.policy_timeout)) {
         return missing("the rules of " + host_name + " are not in force: is manul-felix running?");
     }
     return check.host_routes();

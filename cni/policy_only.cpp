@@ -52,7 +52,8 @@ CniResult<void> register_endpoint(const ipam::Request& request, const NetConf& c
         return refused_by_ipamd(*std::move(answer.error));
     }
     note = std::move(answer.warning);
-    return ready.wait_for_policy(request.attachment.container_id, request.host_ifindex, conf.policy_timeout);
+    return ready.wait_for_policy({request.attachment.container_id, request.host_ifindex, request.ips},
+                                 conf.policy_timeout);
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
@@ -24,6 +25,7 @@
 
 #include "base/json_fields.hpp"
 #include "base/unique_fd.hpp"
+#include "net/ip.hpp"
 
 namespace manul::cni {
 
@@ -36,7 +38,7 @@ constexpr std::chrono::milliseconds kLookAgain{50};
 constexpr std::chrono::microseconds kPoll{200};
 constexpr std::size_t kMaxMark = 4096;
 
-bool mark_names(const std::string& path, const std::string& container_id, std::uint32_t ifindex) {
+bool mark_names(const std::string& path, const Programmed& wanted) {
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     std::array<char, kMaxMark> text{};
     const ssize_t size = file ? ::read(file.get(), text.data(), text.size()) : -1;
@@ -45,14 +47,23 @@ bool mark_names(const std::string& path, const std::string& container_id, std::u
     }
     boost::system::error_code error;
     const json::value mark = json::parse(std::string_view(text.data(), static_cast<std::size_t>(size)), error);
-    std::string found;
-    std::uint32_t link = 0;
-    std::string problem;
-    if (!error && mark.is_object()) {
-        JsonFields(mark.get_object(), problem).read("containerID", found);
-        JsonFields(mark.get_object(), problem).read("ifindex", link);
+    if (error || !mark.is_object()) {
+        return false;
     }
-    return found == container_id && problem.empty() && (link == 0 || link == ifindex);
+    std::string problem;
+    const JsonFields fields(mark.get_object(), problem);
+    std::string container;
+    fields.read("containerID", container);
+    // What a felix from before an upgrade does not say is not compared.
+    std::uint32_t link = 0;
+    fields.read("ifindex", link);
+    std::vector<std::string> addresses;
+    fields.read("addresses", addresses);
+    const auto is_named = [&](const net::Ip& address) {
+        return std::ranges::find(addresses, address.to_string()) != addresses.end();
+    };
+    return problem.empty() && container == wanted.container_id && (link == 0 || link == wanted.ifindex) &&
+           (fields.find("addresses") == nullptr || std::ranges::all_of(wanted.addresses, is_named));
 }
 
 }  // namespace
@@ -95,8 +106,8 @@ ReadyWait::~ReadyWait() {
     }
 }
 
-bool ReadyWait::wait(const std::string& container_id, std::uint32_t ifindex, Clock::time_point deadline) const {
-    while (!mark_names(mark_path_, container_id, ifindex)) {
+bool ReadyWait::wait(const Programmed& wanted, Clock::time_point deadline) const {
+    while (!mark_names(mark_path_, wanted)) {
         const auto left = deadline - Clock::now();
         if (left <= Clock::duration::zero()) {
             return false;
@@ -121,9 +132,8 @@ bool ReadyWait::wait(const std::string& container_id, std::uint32_t ifindex, Clo
     return true;
 }
 
-CniResult<void> ReadyWait::wait_for_policy(const std::string& container_id, std::uint32_t ifindex,
-                                           std::chrono::seconds bound) const {
-    if (bound.count() != 0 && !wait(container_id, ifindex, Clock::now() + bound)) {
+CniResult<void> ReadyWait::wait_for_policy(const Programmed& wanted, std::chrono::seconds bound) const {
+    if (bound.count() != 0 && !wait(wanted, Clock::now() + bound)) {
         if (::if_nametoindex(interface_.c_str()) == 0) {
             return refuse(Code::try_again, "host interface " + interface_ + " was deleted meanwhile, as by a DEL");
         }

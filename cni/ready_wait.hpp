@@ -5,14 +5,24 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/unique_fd.hpp"
 #include "cni/error.hpp"
+#include "net/ip.hpp"
 
 namespace manul::cni {
 
+/// What felix is to have in the kernel. A link alone does not tell: when a container id is used again at once, the new
+/// link already has rules while the endpoint, and with it the addresses, is still the old one's.
+struct Programmed {
+    std::string container_id;
+    std::uint32_t ifindex = 0;
+    std::vector<net::Ip> addresses;
+};
+
 /// Waits until felix has the endpoint's rules, link group and host route in the kernel. Felix then writes
-/// `<run_dir>/endpoints/<interface>` (JSON with the container id, since a name outlives a sandbox) and sends one byte
+/// `<run_dir>/endpoints/<interface>` (JSON that names all of that, since a name outlives a sandbox) and sends one byte
 /// to the datagram socket `<run_dir>/wait/<interface>`. Bind before the endpoint exists, so that no byte is missed. Not
 /// inotify: closing a descriptor that had a watch takes the kernel 8 to 19 ms.
 class ReadyWait {
@@ -25,14 +35,14 @@ public:
     ReadyWait& operator=(const ReadyWait&) = delete;
     ~ReadyWait();
 
-    /// True as soon as the mark names this container and this link; false at the deadline, and when the host interface
-    /// is gone. An older link of the same container and name may have a mark still: a DEL that came late took it.
-    [[nodiscard]] bool wait(const std::string& container_id, std::uint32_t ifindex, Clock::time_point deadline) const;
+    /// True as soon as the mark names this container, link and addresses; false at the deadline, and when the host
+    /// interface is gone. An older link of the same container and name may have a mark still: a DEL that came late took
+    /// it.
+    [[nodiscard]] bool wait(const Programmed& wanted, Clock::time_point deadline) const;
 
     /// The same for `bound` from now; code 11 when it is over, or when a DEL took the link meanwhile. Zero: does not
     /// wait.
-    [[nodiscard]] CniResult<void> wait_for_policy(const std::string& container_id, std::uint32_t ifindex,
-                                                  std::chrono::seconds bound) const;
+    [[nodiscard]] CniResult<void> wait_for_policy(const Programmed& wanted, std::chrono::seconds bound) const;
 
 private:
     bool bind();

@@ -259,7 +259,7 @@ void Dataplane::write_marks() {
         const auto group = renderer_.group_of(*name);
         const bool in_group = link != nullptr && group && link->group == *group && belongs_to(*link, workload);
         if (in_group && routes_.complete(*name)) {
-            marks_.write(*name, workload.container_id, workload.resource_version, link->index);
+            marks_.write(*name, workload.container_id, workload.resource_version, link->index, workload.addresses);
             workload.programmed = true;
             name = unmarked_.erase(name);
         } else {

@@ -13,8 +13,10 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -55,9 +57,16 @@ void EndpointMarks::clear() {
 }
 
 void EndpointMarks::write(const std::string& interface, const std::string& container_id,
-                          const std::string& resource_version, std::uint32_t ifindex) {
-    const std::string text = boost::json::serialize(boost::json::object{
-        {"containerID", container_id}, {"resourceVersion", resource_version}, {"ifindex", ifindex}});
+                          const std::string& resource_version, std::uint32_t ifindex,
+                          const std::vector<net::Ip>& addresses) {
+    boost::json::array ips;
+    for (const net::Ip& address : addresses) {
+        ips.emplace_back(address.to_string());
+    }
+    const std::string text = boost::json::serialize(boost::json::object{{"containerID", container_id},
+                                                                        {"resourceVersion", resource_version},
+                                                                        {"ifindex", ifindex},
+                                                                        {"addresses", std::move(ips)}});
     std::string& written = written_[interface];
     if (written == text) {
         return;

@@ -3,15 +3,17 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/unique_fd.hpp"
+#include "net/ip.hpp"
 
 namespace manul::felix::io {
 
-/// What the CNI plugin waits for: `<run_dir>/endpoints/<interface>` says which container and version of its endpoint
-/// has its rules, link group and host routes in the kernel; a byte to the datagram socket `<run_dir>/wait/<interface>`
-/// wakes the plugin up. Directories are made when they are missing.
+/// What the CNI plugin waits for: `<run_dir>/endpoints/<interface>` says which container, link, addresses and version
+/// of its endpoint have their rules, link group and host routes in the kernel; a byte to the datagram socket
+/// `<run_dir>/wait/<interface>` wakes the plugin up. Directories are made when they are missing.
 class EndpointMarks {
 public:
     [[nodiscard]] static Result<EndpointMarks> open(const std::string& run_dir);
@@ -19,7 +21,7 @@ public:
     /// Removes every mark, those of earlier runs too.
     void clear();
     void write(const std::string& interface, const std::string& container_id, const std::string& resource_version,
-               std::uint32_t ifindex);
+               std::uint32_t ifindex, const std::vector<net::Ip>& addresses);
     void remove(const std::string& interface);
 
 private:

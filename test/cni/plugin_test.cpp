@@ -362,8 +362,15 @@ TEST_CASE("an ADD waits for the interface of an attachment that is being deleted
     }
 }
 
-TEST_CASE("a mark of felix counts for the link that it was set for, not for an older one of the container") {
-    const bool right_one = GENERATE(false, true);
+TEST_CASE("a mark of felix counts for the link and addresses that it was set for, not for the container's older ones") {
+    const bool right_link = GENERATE(false, true);
+    const auto [addresses, right_addresses] = GENERATE(table<std::string, bool>({
+        {R"(["10.65.0.7"])", true},
+        {R"(["10.65.0.6","10.65.0.7"])", true},
+        {R"(["10.65.0.6"])", false},
+        {"[]", false},
+        {"", true},  // a felix from before an upgrade does not tell
+    }));
     Node node;
     node.more = R"(,"policy_setup_timeout_seconds":1)";
     const FakeIpamd ipamd(node.run.path, [&](const ipam::Request& request) -> std::optional<ipam::Answer> {
@@ -376,13 +383,13 @@ TEST_CASE("a mark of felix counts for the link that it was set for, not for an o
             made = *node.host.socket->link(node.host_name());
         }
         if (made) {
-            node.mark("c1", right_one ? made->index : made->index + 1000);
+            node.mark("c1", right_link ? made->index : made->index + 1000, addresses);
         }
         return with_ips({"10.65.0.7"});
     });
     const Outcome added = node.call("ADD");
-    CAPTURE(added.output);
-    if (right_one) {
+    CAPTURE(added.output, addresses);
+    if (right_link && right_addresses) {
         CHECK(added.exit_status == 0);
     } else {
         CHECK(code_of(added) == 11);

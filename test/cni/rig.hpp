@@ -93,10 +93,10 @@ struct Node {
         return ipam::host_interface_name(request);
     }
     /// What felix does when the endpoint is in the kernel.
-    void mark(const std::string& container_id, std::uint32_t ifindex = 0) const {
+    void mark(const std::string& container_id, std::uint32_t ifindex = 0, const std::string& addresses = {}) const {
         const std::string path = run.path + "/endpoints/" + host_name();
         std::ofstream(path + ".tmp") << R"({"containerID":")" << container_id << R"(","resourceVersion":"7","ifindex":)"
-                                     << ifindex << "}";
+                                     << ifindex << (addresses.empty() ? "" : R"(,"addresses":)" + addresses) << "}";
         fs::rename(path + ".tmp", path);
     }
     void wake() const {
