@@ -59,7 +59,7 @@ class Installed(unittest.TestCase):
             self.assertIn(name + ".service", self.files["manul.target"].read_text())
 
     def test_the_page_of_settings_and_the_example_name_settings_that_exist(self):
-        known = set(re.findall(r'^    \{"([a-z0-9_.]+)",', (SOURCE / "config/settings.cpp").read_text(), re.M))
+        known = set(re.findall(r'^    \{"([a-z0-9_.]+)", (?:MANUL_|set_)', (SOURCE / "config/settings.cpp").read_text(), re.M))
         self.assertGreater(len(known), 20)
         page = (SOURCE / "packaging/man/manul.yaml.5").read_text()
         described = {name for line in re.findall(r'^\.BR "([^"]+)"', page, re.M)
