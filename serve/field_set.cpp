@@ -30,9 +30,7 @@ constexpr auto kWholeMaps = std::to_array<std::string_view>(
     {"spec.podSelector", "spec.selector", "spec.subject.namespaces", "spec.subject.pods.namespaceSelector",
      "spec.subject.pods.podSelector", "roleRef"});
 
-bool is_one_of(const auto& names, const std::string& path) {
-    return std::ranges::find(names, path) != names.end();
-}
+bool is_one_of(const auto& names, const std::string& path) { return std::ranges::find(names, path) != names.end(); }
 
 std::string below(const std::string& path, const std::string& name) { return path.empty() ? name : path + "." + name; }
 

@@ -81,7 +81,9 @@ bool is_reset(const Tree& list) {
 
 void write_managers(Tree& document, Managers managers) {
     std::erase_if(managers, [](const Manager& manager) { return manager.fields.empty(); });
-    std::ranges::stable_sort(managers, {}, [](const Manager& m) { return std::tie(m.operation, m.time, m.name); });
+    std::ranges::sort(managers, {}, [](const Manager& m) {
+        return std::tie(m.operation, m.time, m.name, m.api_version, m.subresource);
+    });
     Tree& metadata = document.make("metadata");
     metadata.erase("managedFields");
     if (managers.empty()) {
@@ -125,7 +127,7 @@ void merge_oldest_updaters(Managers& managers) {
     if (count <= kMostUpdaters) {
         return;
     }
-    std::ranges::stable_sort(managers, {}, &Manager::time);
+    std::ranges::sort(managers, {}, [](const Manager& m) { return std::tie(m.time, m.name, m.api_version); });
     Manager ancient{.name = std::string(kAncient), .operation = std::string(kUpdate)};
     std::erase_if(managers, [&](const Manager& manager) {
         if (!is_update(manager) || count < kMostUpdaters) {
