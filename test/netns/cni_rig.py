@@ -170,9 +170,11 @@ class CniTest:
         except LabError:
             raise AssertionError(f"left: {self.left()[:20]}") from None
 
-    def expect_sound(self):
-        text = self.ctl("ipam", "check").stdout
-        assert "found 0 problems" in text, text
+    def expect_sound(self, patience=0):
+        deadline = time.monotonic() + patience
+        while "found 0 problems" not in (text := self.ctl("ipam", "check").stdout):
+            assert time.monotonic() < deadline, text
+            time.sleep(1)
 
     def run(self, names=()) -> int:
         """Closes with `N passed, N failed`."""
