@@ -1,13 +1,11 @@
-"""Replays recorded BGP messages: replay_recorded.py BGP_REPLAY
+"""Replays recorded BGP messages: replay_recorded.py BGP_REPLAY DIRECTORY
 
-MANUL_BGP_RECORDINGS names a directory with *.jsonl (objects with `hex`: a message, or with `fragment` what follows a
+The directory has *.jsonl (objects with `hex`: a message, or with `fragment` what follows a
 header) and mrt/* (MRT files, RFC 6396, also compressed); other people's data, which is not part of this repository.
-Exit status 77 (skipped) without it.
 """
 import bz2
 import gzip
 import json
-import os
 import pathlib
 import struct
 import subprocess
@@ -45,19 +43,16 @@ def messages_of_lines(path):
 
 
 def main():
-    directory = pathlib.Path(os.environ.get("MANUL_BGP_RECORDINGS", ""))
-    files = sorted(directory.glob("*.jsonl")) + sorted((directory / "mrt").glob("*")) if directory.name else []
-    if not files:
-        print("MANUL_BGP_RECORDINGS names no recordings")
-        return 77
-    failed = 0
+    directory = pathlib.Path(sys.argv[2])
+    files = sorted(directory.glob("*.jsonl")) + sorted((directory / "mrt").glob("*"))
+    failed = not files
     for path in files:
         read = messages_of_lines if path.suffix == ".jsonl" else messages_of_mrt
         lines = "".join(f"{octets}{ids} {message.hex()}\n" for octets, ids, message in read(path))
         done = subprocess.run([sys.argv[1]], input=lines, text=True, capture_output=True)
         print(path.name, done.stdout.strip().replace("\n", ", "), done.stderr[-500:])
-        failed += done.returncode != 0
-    return 1 if failed else 0
+        failed |= done.returncode != 0
+    return int(failed)
 
 
 if __name__ == "__main__":
