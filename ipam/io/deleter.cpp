@@ -94,6 +94,9 @@ Result<std::vector<netlink::Link>> Deleter::candidates(const Batch& batch) {
     }
     std::vector<netlink::Link> found;
     for (const Item& item : batch.items) {
+        if (item.aside_handle && item.aside_index == 0) {  // that link is gone already: only addresses are to be freed
+            continue;
+        }
         MANUL_TRY(auto link, item.aside_handle ? parts_.links.find(item.aside_index)
                                                : parts_.links.find(item.deletion.interface_name));
         if (link) {
