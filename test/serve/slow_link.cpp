@@ -36,9 +36,8 @@ bool pass_on(int from, int to, std::size_t most) {
 UniqueFd connect_to(int port) {
     UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const sockaddr_in address = loopback(port);
-    return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0
-               ? std::move(socket)
-               : UniqueFd();
+    return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? std::move(socket)
+                                                                                                     : UniqueFd();
 }
 
 SlowLink::SlowLink(int server_port, std::size_t bytes, int pause_us)
