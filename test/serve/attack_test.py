@@ -6,11 +6,11 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import socket
-import subprocess
 import tempfile
 import time
+
+from serving import Server
 
 BUILD = pathlib.Path(os.environ.get("MANUL_BUILD_DIR", "build"))
 TOP = pathlib.Path(tempfile.mkdtemp(prefix="manul-attack-"))
@@ -161,45 +161,13 @@ ATTACKS = [
 ]
 
 
-class Server:
-    def __init__(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        (TOP / "manul.yaml").write_text(f"""
-node: {{name: host1}}
-datastore: {{type: memory}}
-run_dir: {TOP}
-state_dir: {TOP}
-log_dir: {TOP}
-serve: {{listen: "127.0.0.1:{self.port}"}}
-""")
-        self.log = open(TOP / "serve.log", "w")
-        self.process = subprocess.Popen([BUILD / "ctl/manulctl", "-c", TOP / "manul.yaml", "serve", "--insecure"],
-                                        stderr=self.log, stdout=self.log)
-        for _ in range(300):
-            try:
-                connect(self.port, 1).close()
-                return
-            except OSError:
-                if self.process.poll() is not None:
-                    break
-                time.sleep(0.1)
-        raise SystemExit("serve did not start:\n" + (TOP / "serve.log").read_text())
-
-    def memory_mb(self):
-        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) / 1024
-        return 0
-
-
 def serves(port):
     return ask(port, request("GET", SETS + "/here"))[0] == 200
 
 
 def main():
-    server = Server()
+    server = Server(BUILD, TOP, 'datastore: {{type: memory}}\nserve: {{listen: "127.0.0.1:{port}"}}\n', "--insecure")
+    server.start()
     port = server.port
     try:
         check("an honest write", ask(port, request("POST", SETS, network_set("here")))[0] == 201)
@@ -256,9 +224,7 @@ def main():
         check("it serves as ever", serves(port))
         check("it did not stop", server.process.poll() is None)
     finally:
-        server.process.send_signal(signal.SIGTERM)
-        code = server.process.wait(30)
-        server.log.close()
+        code = server.stop()
     check("SIGTERM ends it cleanly", code == 0, code)
     shutil.rmtree(TOP, ignore_errors=True)
     if failures:

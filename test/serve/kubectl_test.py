@@ -17,6 +17,8 @@ import tempfile
 import threading
 import time
 
+from serving import Server
+
 BUILD = pathlib.Path(os.environ["MANUL_BUILD_DIR"])
 KUBECTL = os.environ.get("MANUL_KUBECTL") or shutil.which("kubectl")
 TOP = pathlib.Path(tempfile.mkdtemp(prefix=f"manul-serve-{os.getpid()}-"))
@@ -48,45 +50,14 @@ def make_authority(name):
             f"{name}.key", "-out", f"{name}.crt", "-subj", f"/CN={name}", "-days", "2")
 
 
-class Server:
-    def __init__(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        (TOP / "manul.yaml").write_text(f"""
-node: {{name: host1}}
-datastore: {{type: sqlite, path: {TOP}/store.db}}
-run_dir: {TOP}/run
-state_dir: {TOP}/state
-log_dir: {TOP}/log
+SETTINGS = """datastore: {{type: sqlite, path: {top}/store.db}}
 serve:
-  listen: 127.0.0.1:{self.port}
-  tls_cert_file: {TOP}/server.crt
-  tls_key_file: {TOP}/server.key
-  client_ca_file: {TOP}/ca.crt
-  tokens_file: {TOP}/tokens.csv
-""")
-        self.process = None
-
-    def start(self):
-        self.log = open(TOP / "serve.log", "a")
-        self.process = subprocess.Popen([BUILD / "ctl/manulctl", "-c", TOP / "manul.yaml", "serve"], stderr=self.log,
-                                        stdout=self.log)
-        for _ in range(300):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                if self.process.poll() is not None:
-                    break
-                time.sleep(0.1)
-        raise SystemExit("serve did not start:\n" + (TOP / "serve.log").read_text())
-
-    def stop(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        code = self.process.wait(30)
-        self.log.close()
-        return code
+  listen: 127.0.0.1:{port}
+  tls_cert_file: {top}/server.crt
+  tls_key_file: {top}/server.key
+  client_ca_file: {top}/ca.crt
+  tokens_file: {top}/tokens.csv
+"""
 
 
 def kubeconfig(name, port, user):
@@ -326,7 +297,7 @@ def main():
     (TOP / "tokens.csv").chmod(0o600)
     (TOP / "editor").write_text('#!/bin/sh\nsed -i "s/order: 7/order: 8/" "$1"\n')
     (TOP / "editor").chmod(0o700)
-    server = Server()
+    server = Server(BUILD, TOP, SETTINGS)
     server.start()
     admin = kubeconfig("admin.conf", server.port,
                        {"client-certificate": f"{TOP}/admin.crt", "client-key": f"{TOP}/admin.key"})
