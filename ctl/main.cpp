@@ -87,7 +87,7 @@ void add_delete(CLI::App& app, Chosen& chosen) {
     const auto options = std::make_shared<ctl::DeleteOptions>();
     ctl::add_input_options(*verb, options->input, false);
     verb->add_option("words", options->words, "KIND NAME...")->type_name("");
-    verb->add_flag("-s,--skip-not-exists", options->skip_not_exists, "an object that does not exist is not an error");
+    verb->add_flag("-s,--skip-not-exists,--ignore-not-found", options->skip_not_exists, "an object that does not exist is not an error");
     verb->add_flag("--release-addresses", options->release_addresses,
                    "of nodes: free what the node held at once (otherwise 15 minutes later)");
     verb->add_flag("--skip-empty", options->skip_empty, "an empty input is not an error");

@@ -4,8 +4,9 @@
 usage: two_nodes_test.py MANUL_FELIX MANULCTL    (root)
 
 Two nodes with the real manul-felix and one store. Host endpoints `*` without a profile close both nodes, so that their
-pods reach each other only because tunnels of the cluster pass. For each set of policies every pair is tried with TCP,
-UDP, SCTP and ICMP, and each answer must be what `manulctl policy trace` says; some are written down besides.
+pods reach each other only because tunnels of the cluster pass. For each set of policies in two_nodes_cases.py every pair
+is tried with TCP, UDP, SCTP and ICMP over both families; each answer must be the one written there, and what `manulctl
+policy trace` says of the pair.
 """
 import json
 import os
@@ -15,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from two_nodes_cases import CASES, gnp, tier
 
 FELIX, MANULCTL = sys.argv[1:3]
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
@@ -94,26 +97,29 @@ def probe(asked):
             s.setblocking(False)
             try:
                 s.connect((host, target))
-            except BlockingIOError:
+            except (BlockingIOError, PermissionError):
                 pass
             if kind == "UDP":
                 try:
                     s.send(b"x")
                 except PermissionError:
-                    continue  # the node's own egress policy
+                    continue  # a node's own egress policy: the kernel says so at once
             waiting[s] = i
         else:
             number = 132 if kind == "SCTP" else 1 if family(host) == socket.AF_INET else 58
             s = raw.setdefault((family(host), number), socket.socket(family(host), socket.SOCK_RAW, number))
             own = port + i & 0xffff
             if kind == "SCTP":
-                s.sendto(sctp(own, target, 0, 1, 9), (host, 0))
+                packet = sctp(own, target, 0, 1, 9)
             elif number == 1:
                 echo = struct.pack("!BBHHH", 8, 0, 0, own, 1)
-                s.sendto(echo[:2] + struct.pack("!H", checksum(echo)) + echo[4:], (host, 0))
+                packet = echo[:2] + struct.pack("!H", checksum(echo)) + echo[4:]
             else:
-                s.sendto(struct.pack("!BBHHH", 128, 0, 0, own, 1), (host, 0, 0, 0))
-            raw[(family(host), number)] = s
+                packet = struct.pack("!BBHHH", 128, 0, 0, own, 1)
+            try:
+                s.sendto(packet, (host, 0))
+            except PermissionError:
+                continue
             waiting[(s, own, host)] = i
     end = time.monotonic() + float(sys.argv[3])
     while waiting and (left := end - time.monotonic()) > 0:
@@ -165,6 +171,14 @@ def address(pod, family):
 
 def node_address(node, family):
     return f"192.0.2.{NODES[node]}" if family == 4 else f"2001:db8::{NODES[node]}"
+
+
+def end_address(end, family):
+    return address(end, family) if end in PODS else node_address(f"node{end[1:]}", family)
+
+
+def end_namespace(end):
+    return f"{PREFIX}-{end if end in PODS else f'node{end[1:]}'}"
 
 
 def namespaces():
@@ -283,13 +297,6 @@ spec: {cidr: 10.65.0.0/16, vxlanMode: Always}
 """
 
 
-def policy(kind, name, spec, ns=""):
-    group = "networking.k8s.io/v1" if kind == "NetworkPolicy" else "projectcalico.org/v3"
-    kind = "NetworkPolicy" if kind == "CalicoPolicy" else kind
-    where = f", namespace: {ns}" if ns else ""
-    return f"---\napiVersion: {group}\nkind: {kind}\nmetadata: {{name: {name}{where}}}\nspec: {spec}\n"
-
-
 serial = 0
 
 
@@ -297,160 +304,102 @@ def settle(wanted):
     """Applies, and waits until both nodes have it: each rule change comes with one about a port of its own."""
     global serial
     serial += 1
-    marker = policy("GlobalNetworkPolicy", "zz.serial", f"{{tier: zz, order: 9, namespaceSelector: all(), types: "
-                    f"[Ingress], ingress: [{{action: Pass, protocol: TCP, destination: {{ports: [{9000 + serial}]}}}}]}}")
+    marker = gnp("zz.serial", f"tier: zz, order: 9, namespaceSelector: all(), types: [Ingress], ingress: [{{action: Pass, "
+                 f"protocol: TCP, destination: {{ports: [{9000 + serial}]}}}}]")
     ctl("node1", "apply", "-f", "-", text=wanted + marker)
     for node in NODES:
         wait_until(f"{node} has change {serial}", lambda: f"dport {9000 + serial} " in sh(
             f"ip netns exec {PREFIX}-{node} nft list table ip manul_i", check=False).stdout)
-    time.sleep(0.5)  # each kind is followed by a watch of its own: the marker may be there before another kind's objects
 
 
-def probes():
-    for family in (4, 6):
-        for target in PODS:
-            for kind, port in (("TCP", 80), ("TCP", 81), ("UDP", 80), ("SCTP", 80), ("ICMP", 0)):
-                yield kind, target, family, port
+PROBES = (("tcp", 80), ("tcp", 81), ("udp", 80), ("sctp", 80), ("icmp", 0))
 
 
-def matrix():
-    """What packets do, for every pair of pods."""
+def expected(answers, source, target, kind, port, family):
+    """The last line of `answers` that speaks of this packet; see Case."""
+    verdict = target in PODS and (source in PODS or PODS[target][0] == f"node{source[1:]}")
+    for line in answers:
+        ends, verdict_text = line.rsplit(" ", 1)
+        sources, _, rest = ends.partition(" > ")
+        targets, *filters = rest.split()
+        for names, end in ((sources, source), (targets, target)):
+            if end not in names.split(",") and not (names == "*" and end in PODS):
+                break
+        else:
+            if all(word in (kind, str(port), f"v{family}") for word in filters):
+                verdict = verdict_text == "allow"
+    return verdict
+
+
+def ask(questions):
+    """What becomes of packets; a question is (source, target, kind, port, family)."""
     running = {}
-    asked = list(probes())
-    for source in PODS:
-        questions = [(k, address(t, f), p) for k, t, f, p in asked if t != source]
-        running[source] = subprocess.Popen(
-            ["ip", "netns", "exec", f"{PREFIX}-{source}", sys.executable, "-c", AGENT, "probe", json.dumps(questions),
-             "1.5"], stdout=subprocess.PIPE, text=True)
+    for source in {question[0] for question in questions}:
+        own = [question for question in questions if question[0] == source]
+        asked = [(kind.upper(), end_address(target, family), port) for _, target, kind, port, family in own]
+        running[source] = own, subprocess.Popen(
+            ["ip", "netns", "exec", end_namespace(source), sys.executable, "-c", AGENT, "probe", json.dumps(asked), "0.8"],
+            stdout=subprocess.PIPE, text=True)
     found = {}
-    for source, process in running.items():
-        answers = json.loads(process.communicate(timeout=120)[0])
-        own = [(k, t, f, p) for k, t, f, p in asked if t != source]
-        found.update({(source, t, k, f, p): answer for (k, t, f, p), answer in zip(own, answers)})
+    for own, process in running.values():
+        found.update(zip(own, json.loads(process.communicate(timeout=120)[0])))
     return found
 
 
-def traced(source, target, kind, family, port):
-    arguments = [] if kind == "ICMP" else [str(port)]
-    answer = ctl("node1", "policy", "trace", address(source, family), address(target, family), kind, *arguments, "-o",
-                 "json")
+def traced(source, target, kind, port, family):
+    arguments = [] if kind == "icmp" else [str(port)]
+    answer = ctl("node1", "policy", "trace", end_address(source, family), end_address(target, family), kind.upper(),
+                 *arguments, "-o", "json")
     return json.loads(answer.stdout)["verdict"] == "Allow"
 
 
-def check(what, wanted, trace=True, **facts):
-    """`facts`: "a_b_TCP_80": whether that is allowed, in both families; `trace`: whether it is asked about all."""
-    settle(wanted)
-    found = matrix()
-    closed = [key for key, answer in found.items() if not answer]
-    if closed:  # once more, for what a busy machine lost: what is denied stays denied
-        again = matrix()
-        found = {key: answer or again[key] for key, answer in found.items()}
-    wrong = []
-    pairs = {}
-    for (source, target, kind, family, port), answer in found.items():
-        fact = facts.get(f"{source}_{target}_{kind}_{port}", facts.get(f"{source}_{target}"))
-        if fact is not None and fact != answer:
-            wrong.append(f"{source} -> {target} {kind} {port} IPv{family}: {'open' if answer else 'closed'}")
-        pairs[source, target, kind, port] = pairs.get((source, target, kind, port), answer) and answer
-    for (source, target, kind, port), answer in pairs.items():
-        if trace and traced(source, target, kind, 4, port) != answer:
-            wrong.append(f"{source} -> {target} {kind} {port}: packets {answer}, trace says otherwise")
-    assert not wrong, f"{what}:\n" + "\n".join(wrong)
-    print(f"{what}: {len(found)} answers", flush=True)
-
-
-def reaches_node(source, host, port, kind="TCP"):
-    answer = sh(["ip", "netns", "exec", f"{PREFIX}-{source}", sys.executable, "-c", AGENT, "probe",
-                 json.dumps([(kind, host, port)]), "1.5"])
-    return json.loads(answer.stdout)[0]
+def check(number, case):
+    settle(case.objects)
+    nodes = list(NODES) if any("n1" in line for line in case.answers) else []
+    ends = [*PODS, *(f"n{NODES[node]}" for node in nodes)]
+    wanted = {(s, t, *probe, family): expected(case.answers, s, t, *probe, family)
+              for s in ends for t in ends if s != t for probe in PROBES for family in (4, 6)}
+    wrong = dict(wanted)
+    for _ in range(5):  # a busy machine loses packets, and each kind of object is followed by a watch of its own
+        wrong = {question: answer for question, answer in ask(list(wrong)).items() if answer != wanted[question]}
+        if not wrong:
+            break
+    complaints = [f"{' '.join(map(str, question))}: packets {'pass' if answer else 'do not pass'}"
+                  for question, answer in wrong.items()]
+    if case.traced:
+        pairs = [(s, t) for s in PODS for t in PODS if s != t]
+        for i, pair in enumerate(pairs):  # every pair of pods by one of the protocols, in turn
+            question = (*pair, *PROBES[(i + number) % len(PROBES)], 4 if i % 2 else 6)
+            if traced(*question) != wanted[question]:
+                complaints.append(f"{' '.join(map(str, question))}: trace says otherwise")
+    if complaints:
+        sys.exit(f"{case.what}:\n  " + "\n  ".join(complaints))
+    print(f"{case.what}: {len(wanted)} answers", flush=True)
 
 
 def main():
     up()
     for node in NODES:
         settings(node)
-    ctl("node1", "apply", "-f", "-", text="---\napiVersion: projectcalico.org/v3\nkind: Tier\nmetadata: {name: zz}\n"
-        "spec: {order: 5000000, defaultAction: Pass}\n" + cluster())
+    ctl("node1", "apply", "-f", "-", text=tier("zz", "order: 5000000, defaultAction: Pass") + cluster())
     for node in NODES:
         log = open(f"{WORK}/{node}.log", "w", encoding="utf-8")
         processes.append(subprocess.Popen(["ip", "netns", "exec", f"{PREFIX}-{node}", FELIX, "--config",
                                            f"{WORK}/{node}.yaml"], stderr=log))
 
-    every = {f"{s}_{t}": True for s in PODS for t in PODS}
-    check("no policy, over VXLAN between nodes that are closed", "", **every)
-    # The nodes themselves are closed but for failsafe ports and the tunnel of each other.
-    assert not reaches_node("node1", node_address("node2", 4), 80)
-    assert not reaches_node("node1", node_address("node2", 4), 80, "UDP")
-    raw = sh(f"ip netns exec {PREFIX}-node1 nft list table ip manul_raw").stdout
-    assert raw.count("udp dport 4789") == 2 and "notrack" in raw, raw
-    tracked = sh(f"ip netns exec {PREFIX}-node1 cat /proc/net/nf_conntrack", check=False).stdout
-    assert "dport=4789 " not in tracked, tracked
-    # A node reaches its own pods, whatever their policy, and no other node's against theirs.
-    check("a namespace closed", policy("NetworkPolicy", "closed", "{podSelector: {}}", "red"),
-          b_a=False, d_c=False, a_c=False, a_b=True, c_d=True)
-    assert reaches_node("node1", address("a", 4), 80)
-    assert not reaches_node("node1", address("c", 4), 80)
-    check("named ports that differ by pod, from one namespace",
-          policy("NetworkPolicy", "closed", "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: "
-                 "{team: blue}}}], ports: [{port: web}, {port: web, protocol: UDP}]}]}", "red"),
-          d_a_TCP_80=True, d_a_UDP_80=False, d_c_TCP_80=False, d_c_UDP_80=True, d_a_TCP_81=False, b_a=False, d_c_ICMP_0=False)
-    ctl("node1", "delete", "networkpolicies.networking.k8s.io", "-n", "red", "closed")
-    check("a tier with Pass before a namespace that denies egress",
-          "---\napiVersion: projectcalico.org/v3\nkind: Tier\nmetadata: {name: first}\nspec: {order: 5}\n" +
-          policy("GlobalNetworkPolicy", "first.pass", "{tier: first, selector: app == 'web', types: [Egress], egress: "
-                 "[{action: Pass, protocol: TCP}, {action: Allow, protocol: SCTP}, {action: Deny, protocol: ICMP}]}") +
-          policy("CalicoPolicy", "shut", "{types: [Egress], egress: [{action: Allow, protocol: TCP, destination: "
-                 "{namespaceSelector: team == 'green'}}]}", "red"),
-          a_b_TCP_80=True, a_c_TCP_80=False, a_c_SCTP_80=True, a_b_ICMP_0=False, a_b_UDP_80=False, c_b_TCP_81=True,
-          c_d=False, d_c_TCP_80=True, d_a_SCTP_80=True, d_a_UDP_80=False, b_d=True)
-    ctl("node1", "delete", "globalnetworkpolicy", "first.pass")
-    ctl("node1", "delete", "networkpolicy", "-n", "red", "shut")
-    # Nobody on a node is a pod, whatever pods may do; a service account's labels move its pods in and out on both nodes.
-    check("all pods, but not the nodes", policy("NetworkPolicy", "pods", "{podSelector: {}, ingress: [{from: "
-          "[{namespaceSelector: {}}]}]}", "red"), trace=False, b_a=True, d_c=True, d_a=True)
-    assert not reaches_node("node1", address("c", 4), 80) and reaches_node("node2", address("c", 4), 80)
-    ctl("node1", "delete", "networkpolicies.networking.k8s.io", "-n", "red", "pods")
-    account = "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {0}, namespace: {1}, labels: {{role: {2}}}}}\n"
-    by_account = policy("GlobalNetworkPolicy", "by-account", "{selector: app == 'db', types: [Ingress], ingress: [{action: "
-                        "Allow, protocol: TCP, source: {serviceAccounts: {selector: role == 'front'}}}, {action: Allow, "
-                        "protocol: UDP, source: {notSelector: app == 'web'}}]}")
-    check("peers by their accounts, and by what they are not",
-          account.format("a", "red", "front") + account.format("d", "blue", "back") + by_account,
-          a_b_TCP_80=True, a_c_TCP_80=True, d_b_TCP_80=False, d_c_TCP_80=False, b_c_TCP_80=False, b_c_UDP_80=True,
-          a_c_UDP_80=False, c_b_UDP_80=True, c_b_ICMP_0=False, b_a=True)
-    check("accounts that change", account.format("a", "red", "back") + account.format("d", "blue", "front"),
-          trace=False, a_b_TCP_80=False, a_c_TCP_80=False, d_b_TCP_80=True, d_c_TCP_80=True)
-    ctl("node1", "delete", "globalnetworkpolicy", "by-account")
-    # Admin policy between nodes: what it cannot enforce denies; baseline policy only where nothing else applies.
-    admin = """---
-apiVersion: policy.networking.k8s.io/v1alpha1
-kind: AdminNetworkPolicy
-metadata: {name: strict}
-spec:
-  priority: 3
-  subject: {pods: {namespaceSelector: {}, podSelector: {matchLabels: {app: web}}}}
-  ingress:
-  - {action: Pass, from: [{namespaces: {matchLabels: {team: red}}}], ports: [{portNumber: {protocol: TCP, port: 80}}]}
-  - {action: Deny, from: [{namespaces: {}}], ports: [{namedPort: web}]}
-  egress:
-  - {action: Deny, to: [{networks: [10.65.2.4/32, "fd65:2::4/128"]}], ports: [{portNumber: {protocol: UDP, port: 80}}]}
----
-apiVersion: policy.networking.k8s.io/v1alpha1
-kind: BaselineAdminNetworkPolicy
-metadata: {name: default}
-spec:
-  subject: {namespaces: {}}
-  ingress: [{action: Deny, from: [{namespaces: {matchLabels: {team: green}}}]}]
-"""
-    check("admin policies", admin, a_d_TCP_80=True, a_d_UDP_80=False, c_a_TCP_80=True, c_a_TCP_81=False, d_a=False,
-          b_c=False, a_c_UDP_80=False, a_c_TCP_80=True, d_c_UDP_80=False, a_b=True, c_b=True)
-    ctl("node1", "delete", "-f", "-", text=admin)
-    # Forward policy of a host endpoint of all interfaces judges what leaves the tunnel, beside pods' own policy.
-    check("forwarded traffic between nodes",
-          policy("GlobalNetworkPolicy", "forward", "{selector: role == 'node', applyOnForward: true, types: [Ingress], "
-                 "ingress: [{action: Deny, protocol: UDP}, {action: Allow}]}"),
-          a_c_UDP_80=False, a_c_TCP_80=True, a_b_UDP_80=False, d_a_SCTP_80=True, d_a_ICMP_0=True)
-    print("two nodes agree with trace, and tunnels pass closed host endpoints")
+    applied = ""
+    for number, case in enumerate(CASES):
+        applied = case.objects + applied
+        check(number, case)
+        if number == 0:
+            raw = sh(f"ip netns exec {PREFIX}-node1 nft list table ip manul_raw").stdout
+            assert raw.count("udp dport 4789") == 2 and "notrack" in raw, raw
+            tracked = sh(f"ip netns exec {PREFIX}-node1 cat /proc/net/nf_conntrack", check=False).stdout
+            assert "dport=4789 " not in tracked, tracked
+        if not case.stays and applied:
+            ctl("node1", "delete", "-f", "-", "-s", text=applied)
+            applied = ""
+    print("two nodes agree with what was written down and with trace, and tunnels pass closed host endpoints")
 
 
 try:
