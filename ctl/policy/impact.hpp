@@ -12,7 +12,7 @@
 #include "ctl/policy/cluster_view.hpp"
 #include "ctl/verbs/input.hpp"
 #include "felix/eval/packet.hpp"
-#include "felix/io/flows.hpp"
+#include "felix/io/conntrack.hpp"
 #include "felix/model/endpoint_key.hpp"
 #include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy_id.hpp"

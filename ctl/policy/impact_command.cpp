@@ -14,7 +14,7 @@
 #include "ctl/output/document.hpp"
 #include "ctl/policy/impact.hpp"
 #include "ctl/policy/this_node.hpp"
-#include "felix/io/flows.hpp"
+#include "felix/io/conntrack.hpp"
 #include "felix/io/store_events.hpp"
 
 // `policy impact`: where the change comes from, and how its impact is told.
@@ -186,7 +186,11 @@ ExitCode policy_impact(const Context& context, const ImpactOptions& options) {
     }
     std::vector<felix::io::Flow> flows;
     if (options.flows) {
-        auto found = felix::io::read_flows();
+        auto conntrack = felix::io::Conntrack::open();
+        if (!conntrack) {
+            return context.fail(conntrack.error().message);
+        }
+        auto found = conntrack->list();
         if (!found) {
             return context.fail(found.error().message);
         }

@@ -62,7 +62,7 @@ void ConnectionCutter::look() {
         return;
     }
     worker_.submit([this]() -> std::move_only_function<void()> {
-        auto flows = cleaner_.list();
+        auto flows = conntrack_.list();
         return [this, flows = std::move(flows)] {
             looking_ = false;
             if (!flows) {
@@ -77,20 +77,20 @@ void ConnectionCutter::look() {
     });
 }
 
-void ConnectionCutter::judge(const std::vector<ConntrackCleaner::Flow>& flows) {
+void ConnectionCutter::judge(const std::vector<Flow>& flows) {
     if (!snapshot_) {
         return;  // switched off meanwhile
     }
     const ConnectionJudge judge(*snapshot_, own_);
-    std::vector<ConntrackCleaner::Flow> denied;
+    std::vector<Flow> denied;
     std::ranges::copy_if(flows, std::back_inserter(denied),
-                         [&judge](const ConntrackCleaner::Flow& flow) { return judge.denies(flow.packet); });
+                         [&judge](const Flow& flow) { return judge.denies(flow.packet); });
     if (denied.empty()) {
         return;
     }
     log::emit(kConnectionsCut, denied.size());
     worker_.submit([this, denied = std::move(denied)]() -> std::move_only_function<void()> {
-        if (const auto done = cleaner_.forget(denied); !done) {
+        if (const auto done = conntrack_.forget(denied); !done) {
             log::emit(kConntrackFailed, done.error().message);
         }
         return [] {};

@@ -18,20 +18,20 @@ namespace manul::felix::io {
 /// denied entries alone are deleted: their next packet is a new connection, and is judged.
 class ConnectionCutter {
 public:
-    /// All outlive this; the cleaner is used on the worker's thread alone.
-    ConnectionCutter(const Graph& graph, Worker& worker, ConntrackCleaner& cleaner) noexcept
-        : graph_(graph), worker_(worker), cleaner_(cleaner) {}
+    /// All outlive this; it is used on the worker's thread alone.
+    ConnectionCutter(const Graph& graph, Worker& worker, Conntrack& conntrack) noexcept
+        : graph_(graph), worker_(worker), conntrack_(conntrack) {}
 
     /// The batch is in force. `config` is the node's, `own` its own addresses.
     void apply(const Batch& batch, const Config& config, const std::set<net::Ip>& own);
 
 private:
     void look();
-    void judge(const std::vector<ConntrackCleaner::Flow>& flows);
+    void judge(const std::vector<Flow>& flows);
 
     const Graph& graph_;
     Worker& worker_;
-    ConntrackCleaner& cleaner_;
+    Conntrack& conntrack_;
     std::optional<Snapshot> snapshot_;  ///< kept up to date while the switch is on
     std::set<net::Ip> own_;
     bool looking_ = false;

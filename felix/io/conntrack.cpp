@@ -33,6 +33,8 @@ namespace manul::felix::io {
 
 namespace {
 
+using netlink::find_payload;
+
 constexpr std::size_t kReceiveSize = std::size_t{64} << 10U;
 constexpr int kReceiveRoom = 4 << 20U;
 constexpr std::uint16_t kGet = NFNL_SUBSYS_CTNETLINK << 8U | IPCTNL_MSG_CT_GET;
@@ -41,20 +43,10 @@ constexpr std::uint16_t kDelete = NFNL_SUBSYS_CTNETLINK << 8U | IPCTNL_MSG_CT_DE
 
 std::uint8_t family_number(net::Family family) { return family == net::Family::v4 ? NFPROTO_IPV4 : NFPROTO_IPV6; }
 
-ByteView find(ByteView attributes, std::uint16_t type) {
-    netlink::AttributeWalk walk(attributes);
-    while (const auto attribute = walk.next()) {
-        if (attribute->type == type) {
-            return attribute->payload;
-        }
-    }
-    return {};
-}
-
 bool tuple_has(ByteView tuple, const std::set<net::Ip>& addresses) {
-    const ByteView ip = find(tuple, CTA_TUPLE_IP);
+    const ByteView ip = find_payload(tuple, CTA_TUPLE_IP);
     return std::ranges::any_of(std::array{CTA_IP_V4_SRC, CTA_IP_V4_DST, CTA_IP_V6_SRC, CTA_IP_V6_DST}, [&](auto type) {
-        const auto address = net::Ip::from_bytes(find(ip, static_cast<std::uint16_t>(type)));
+        const auto address = net::Ip::from_bytes(find_payload(ip, static_cast<std::uint16_t>(type)));
         return address && addresses.contains(*address);
     });
 }
@@ -67,34 +59,47 @@ std::optional<std::uint16_t> number16(ByteView payload) {
 }
 
 std::optional<net::Ip> address_of(ByteView tuple, std::uint16_t v4, std::uint16_t v6) {
-    const ByteView ip = find(tuple, CTA_TUPLE_IP);
-    const ByteView short_one = find(ip, v4);
-    return net::Ip::from_bytes(short_one.empty() ? find(ip, v6) : short_one);
+    const ByteView ip = find_payload(tuple, CTA_TUPLE_IP);
+    const ByteView short_one = find_payload(ip, v4);
+    return net::Ip::from_bytes(short_one.empty() ? find_payload(ip, v6) : short_one);
 }
 
-/// The first packet of the connection behind destination translation, which answers show.
-std::optional<Packet> first_packet(ByteView attributes) {
-    const ByteView original = find(attributes, CTA_TUPLE_ORIG);
-    const ByteView reply = find(attributes, CTA_TUPLE_REPLY);
-    const ByteView own = find(original, CTA_TUPLE_PROTO);
+/// What the attributes of one entry describe; nothing for protocols that are no protocol of policy.
+std::optional<Flow> flow_of(net::Family family, ByteView attributes) {
+    const ByteView original = find_payload(attributes, CTA_TUPLE_ORIG);
+    const ByteView reply = find_payload(attributes, CTA_TUPLE_REPLY);
+    const ByteView own = find_payload(original, CTA_TUPLE_PROTO);
     const auto source = address_of(original, CTA_IP_V4_SRC, CTA_IP_V6_SRC);
+    // Who answers is who was reached: the reply's source.
     const auto destination = address_of(reply, CTA_IP_V4_SRC, CTA_IP_V6_SRC);
-    const auto protocol = number8(find(own, CTA_PROTO_NUM));
+    const auto protocol = net::Protocol::make(number8(find_payload(own, CTA_PROTO_NUM)).value_or(0));
     if (!source || !destination || !protocol) {
         return std::nullopt;
     }
-    Packet packet;
-    packet.source = *source;
-    packet.destination = *destination;
-    packet.protocol = net::Protocol::make(*protocol).value_or(net::kTcp);
-    if (packet.protocol.has_ports()) {
-        packet.source_port = number16(find(own, CTA_PROTO_SRC_PORT));
-        packet.destination_port = number16(find(find(reply, CTA_TUPLE_PROTO), CTA_PROTO_SRC_PORT));
+    Flow flow{.packet = {.source = *source, .destination = *destination, .protocol = *protocol},
+              .before_dnat = std::nullopt,
+              .family = family,
+              .entry = {attributes.begin(), attributes.end()}};
+    Packet& packet = flow.packet;
+    if (protocol->has_ports()) {
+        packet.source_port = number16(find_payload(own, CTA_PROTO_SRC_PORT));
+        packet.destination_port = number16(find_payload(find_payload(reply, CTA_TUPLE_PROTO), CTA_PROTO_SRC_PORT));
+    } else if (*protocol == net::kIcmp) {
+        packet.icmp_type = number8(find_payload(own, CTA_PROTO_ICMP_TYPE));
+        packet.icmp_code = number8(find_payload(own, CTA_PROTO_ICMP_CODE));
+    } else if (*protocol == net::kIcmpv6) {
+        packet.icmp_type = number8(find_payload(own, CTA_PROTO_ICMPV6_TYPE));
+        packet.icmp_code = number8(find_payload(own, CTA_PROTO_ICMPV6_CODE));
     }
-    const bool v4 = source->is_v4();
-    packet.icmp_type = number8(find(own, v4 ? CTA_PROTO_ICMP_TYPE : CTA_PROTO_ICMPV6_TYPE));
-    packet.icmp_code = number8(find(own, v4 ? CTA_PROTO_ICMP_CODE : CTA_PROTO_ICMPV6_CODE));
-    return packet;
+    Packet dialed = packet;
+    dialed.destination = address_of(original, CTA_IP_V4_DST, CTA_IP_V6_DST).value_or(packet.destination);
+    if (protocol->has_ports()) {
+        dialed.destination_port = number16(find_payload(own, CTA_PROTO_DST_PORT));
+    }
+    if (dialed.destination != packet.destination || dialed.destination_port != packet.destination_port) {
+        flow.before_dnat = dialed;
+    }
+    return flow;
 }
 
 /// The request to delete the entry that the attributes describe.
@@ -102,9 +107,9 @@ std::vector<std::uint8_t> deletion_of(net::Family family, ByteView attributes) {
     netlink::RequestBuffer out;
     const nfgenmsg fixed{family_number(family), NFNETLINK_V0, 0};
     out.begin(kDelete, NLM_F_REQUEST, fixed);
-    out.bytes(CTA_TUPLE_ORIG | NLA_F_NESTED, find(attributes, CTA_TUPLE_ORIG));
+    out.bytes(CTA_TUPLE_ORIG | NLA_F_NESTED, find_payload(attributes, CTA_TUPLE_ORIG));
     for (const std::uint16_t type : {CTA_ZONE, CTA_ID}) {
-        if (const ByteView value = find(attributes, type); !value.empty()) {
+        if (const ByteView value = find_payload(attributes, type); !value.empty()) {
             out.bytes(type, value);
         }
     }
@@ -114,9 +119,9 @@ std::vector<std::uint8_t> deletion_of(net::Family family, ByteView attributes) {
 
 }  // namespace
 
-ConntrackCleaner::ConntrackCleaner(UniqueFd fd) : fd_(std::move(fd)), buffer_(kReceiveSize) {}
+Conntrack::Conntrack(UniqueFd fd) : fd_(std::move(fd)), buffer_(kReceiveSize) {}
 
-Result<ConntrackCleaner> ConntrackCleaner::open() {
+Result<Conntrack> Conntrack::open() {
     UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
     sockaddr_nl address{};
     address.nl_family = AF_NETLINK;
@@ -126,17 +131,17 @@ Result<ConntrackCleaner> ConntrackCleaner::open() {
     (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveRoom, sizeof(kReceiveRoom));
     const timeval patience{10, 0};
     (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    return ConntrackCleaner(std::move(fd));
+    return Conntrack(std::move(fd));
 }
 
-Result<void> ConntrackCleaner::send(const std::vector<std::uint8_t>& request) {
+Result<void> Conntrack::send(const std::vector<std::uint8_t>& request) {
     if (::send(fd_.get(), request.data(), request.size(), 0) < 0) {
         return fail(std::strerror(errno));
     }
     return {};
 }
 
-Result<void> ConntrackCleaner::walk(net::Family family, const std::function<void(ByteView)>& visit) {
+Result<void> Conntrack::walk(net::Family family, const std::function<void(ByteView)>& visit) {
     netlink::RequestBuffer request;
     const nfgenmsg fixed{family_number(family), NFNETLINK_V0, 0};
     request.begin(kGet, NLM_F_REQUEST | NLM_F_DUMP, fixed);
@@ -144,12 +149,19 @@ Result<void> ConntrackCleaner::walk(net::Family family, const std::function<void
     MANUL_CHECK(send({request.view().begin(), request.view().end()}));
     for (bool more = true; more;) {
         const ssize_t size = ::recv(fd_.get(), buffer_.data(), buffer_.size(), 0);
+        if (size < 0 && errno == EINTR) {
+            continue;
+        }
         if (size < 0) {
             return fail(fmt::format("cannot list connections: {}", std::strerror(errno)));
         }
         netlink::MessageWalk messages(ByteView(buffer_).first(static_cast<std::size_t>(size)));
         while (const auto message = messages.next()) {
-            more = more && message->type != NLMSG_DONE && message->type != NLMSG_ERROR;
+            if (message->type == NLMSG_ERROR) {
+                const auto ack = netlink::decode_ack(*message);
+                return fail(fmt::format("cannot list connections: {}", std::strerror(ack ? ack->code : EBADMSG)));
+            }
+            more = more && message->type != NLMSG_DONE;
             if (message->type == kNew && message->payload.size() >= sizeof(nfgenmsg)) {
                 visit(message->payload.subspan(sizeof(nfgenmsg)));
             }
@@ -158,9 +170,9 @@ Result<void> ConntrackCleaner::walk(net::Family family, const std::function<void
     return {};
 }
 
-/// An entry that ended meanwhile is no failure, so no answers are asked for; errors that come are left unread until the
-/// next dump, which skips them.
-Result<void> ConntrackCleaner::remove(const std::vector<std::vector<std::uint8_t>>& deletions) {
+/// An entry that ended meanwhile is no failure, so no answers are asked for, and the errors that come are thrown away:
+/// the kernel has queued them all by the time that send() returns.
+Result<void> Conntrack::remove(const std::vector<std::vector<std::uint8_t>>& deletions) {
     for (const auto& deletion : deletions) {
         MANUL_CHECK(send(deletion));
     }
@@ -169,7 +181,7 @@ Result<void> ConntrackCleaner::remove(const std::vector<std::vector<std::uint8_t
     return {};
 }
 
-Result<std::size_t> ConntrackCleaner::forget(const std::set<net::Ip>& addresses) {
+Result<std::size_t> Conntrack::forget(const std::set<net::Ip>& addresses) {
     std::size_t count = 0;
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
         if (std::ranges::none_of(addresses, [family](const net::Ip& ip) { return ip.family() == family; })) {
@@ -177,8 +189,8 @@ Result<std::size_t> ConntrackCleaner::forget(const std::set<net::Ip>& addresses)
         }
         std::vector<std::vector<std::uint8_t>> deletions;
         MANUL_CHECK(walk(family, [&](ByteView attributes) {
-            if (tuple_has(find(attributes, CTA_TUPLE_ORIG), addresses) ||
-                tuple_has(find(attributes, CTA_TUPLE_REPLY), addresses)) {
+            if (tuple_has(find_payload(attributes, CTA_TUPLE_ORIG), addresses) ||
+                tuple_has(find_payload(attributes, CTA_TUPLE_REPLY), addresses)) {
                 deletions.push_back(deletion_of(family, attributes));
             }
         }));
@@ -188,19 +200,19 @@ Result<std::size_t> ConntrackCleaner::forget(const std::set<net::Ip>& addresses)
     return count;
 }
 
-Result<std::vector<ConntrackCleaner::Flow>> ConntrackCleaner::list() {
+Result<std::vector<Flow>> Conntrack::list() {
     std::vector<Flow> flows;
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
         MANUL_CHECK(walk(family, [&](ByteView attributes) {
-            if (const auto packet = first_packet(attributes)) {
-                flows.push_back({*packet, family, {attributes.begin(), attributes.end()}});
+            if (auto flow = flow_of(family, attributes)) {
+                flows.push_back(*std::move(flow));
             }
         }));
     }
     return flows;
 }
 
-Result<void> ConntrackCleaner::forget(const std::vector<Flow>& flows) {
+Result<void> Conntrack::forget(const std::vector<Flow>& flows) {
     std::vector<std::vector<std::uint8_t>> deletions;
     deletions.reserve(flows.size());
     for (const Flow& flow : flows) {

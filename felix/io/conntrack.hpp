@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -14,27 +15,31 @@
 
 namespace manul::felix::io {
 
-/// Makes the kernel forget connections of addresses that left the node: the first rule of every policy hook accepts
-/// what belongs to a known connection, and the address may soon be somebody else's.
-class ConntrackCleaner {
+/// A connection as the kernel tracks it.
+struct Flow {
+    /// As policy saw its first packet: from the client's own address to the address behind destination translation.
+    Packet packet;
+    std::optional<Packet> before_dnat;  ///< to what the client dialed, where that is something else
+    net::Family family = net::Family::v4;
+    std::vector<std::uint8_t> entry;  ///< the kernel's description, to delete it by
+};
+
+/// The connections that the kernel knows in this network namespace. Needs CAP_NET_ADMIN.
+class Conntrack {
 public:
-    [[nodiscard]] static Result<ConntrackCleaner> open();
+    [[nodiscard]] static Result<Conntrack> open();
 
-    /// Deletes the connections in which one of the addresses takes part, before or after translation; returns how many.
-    /// Walks the whole table once (about 1 us an entry): not for the thread that commits rules.
-    [[nodiscard]] Result<std::size_t> forget(const std::set<net::Ip>& addresses);
-
-    struct Flow {
-        /// As policy saw the first packet: from the client's own address to where translation led it.
-        Packet packet;
-        net::Family family = net::Family::v4;
-        std::vector<std::uint8_t> entry;  ///< the kernel's description, to delete it by
-    };
+    /// All of them, both families.
     [[nodiscard]] Result<std::vector<Flow>> list();
+
+    /// Makes the kernel forget connections of addresses that left the node, before or after translation: the first rule
+    /// of every policy hook accepts what belongs to a known connection, and the address may soon be somebody else's.
+    /// Walks the whole table once (about 1 us an entry): not for the thread that commits rules. Returns how many.
+    [[nodiscard]] Result<std::size_t> forget(const std::set<net::Ip>& addresses);
     [[nodiscard]] Result<void> forget(const std::vector<Flow>& flows);
 
 private:
-    explicit ConntrackCleaner(UniqueFd fd);
+    explicit Conntrack(UniqueFd fd);
     [[nodiscard]] Result<void> send(const std::vector<std::uint8_t>& request);
     /// Calls `visit` with the attributes of each entry.
     [[nodiscard]] Result<void> walk(net::Family family, const std::function<void(ByteView)>& visit);

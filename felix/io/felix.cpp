@@ -77,8 +77,8 @@ public:
         MANUL_TRY(writing_store_, config::open_store(settings_));
         MANUL_TRY(dataplane_, Dataplane::open(daemon_.io(), {.run_dir = settings_.run_dir}));
         MANUL_CHECK(dataplane_->start());
-        MANUL_TRY(auto conntrack, ConntrackCleaner::open());
-        conntrack_ = std::make_unique<ConntrackCleaner>(std::move(conntrack));
+        MANUL_TRY(auto conntrack, Conntrack::open());
+        conntrack_ = std::make_unique<Conntrack>(std::move(conntrack));
         for (const model::ResourcePtr& last_good : journal_.load()) {
             graph_.restore(last_good);
         }
@@ -301,7 +301,7 @@ private:
     Graph graph_;
     LastGoodJournal journal_;
     std::unique_ptr<Dataplane> dataplane_;
-    std::unique_ptr<ConntrackCleaner> conntrack_;  // used on the worker's thread alone
+    std::unique_ptr<Conntrack> conntrack_;  // used on the worker's thread alone
     std::unique_ptr<ConnectionCutter> cutter_;
     std::unique_ptr<store::Store> writing_store_;  // used on the worker's thread alone
     Timer own_node_retry_;

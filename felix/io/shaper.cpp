@@ -30,6 +30,7 @@ namespace manul::felix::io {
 
 namespace {
 
+using netlink::find_payload;
 using netlink::RequestBuffer;
 
 constexpr const char* kTable = "manul_shape";
@@ -79,16 +80,6 @@ private:
     }
     RequestBuffer& out_;
 };
-
-ByteView find(ByteView attributes, std::uint16_t type) {
-    netlink::AttributeWalk walk(attributes);
-    while (const auto attribute = walk.next()) {
-        if (attribute->type == type) {
-            return attribute->payload;
-        }
-    }
-    return {};
-}
 
 std::string_view text_of(ByteView bytes) {
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -349,15 +340,15 @@ bool Shaper::has_bucket(std::uint32_t index, const std::optional<Bucket>& wanted
         }
         std::memcpy(&head, message.payload.data(), sizeof(head));
         const ByteView attributes = message.payload.subspan(sizeof(head));
-        const ByteView options = find(attributes, TCA_OPTIONS);
-        const ByteView parameters = find(options, TCA_TBF_PARMS);
+        const ByteView options = find_payload(attributes, TCA_OPTIONS);
+        const ByteView parameters = find_payload(options, TCA_TBF_PARMS);
         if (head.tcm_handle != kHandle || parameters.size() < sizeof(tc_tbf_qopt)) {
             return;
         }
         tc_tbf_qopt held{};
         std::memcpy(&held, parameters.data(), sizeof(held));
         std::uint64_t rate = held.rate.rate;
-        if (const ByteView wide = find(options, TCA_TBF_RATE64); wide.size() == sizeof(rate)) {
+        if (const ByteView wide = find_payload(options, TCA_TBF_RATE64); wide.size() == sizeof(rate)) {
             std::memcpy(&rate, wide.data(), sizeof(rate));
         }
         found =
@@ -484,8 +475,8 @@ std::vector<std::string> Shaper::redirected() {
     out.end();
     std::vector<std::string> names;
     (void)dump(out, NFT_MSG_NEWCHAIN, [&names](ByteView attributes) {
-        if (text_of(find(attributes, NFTA_CHAIN_TABLE)) == kTable) {
-            names.emplace_back(text_of(find(attributes, NFTA_CHAIN_NAME)));
+        if (text_of(find_payload(attributes, NFTA_CHAIN_TABLE)) == kTable) {
+            names.emplace_back(text_of(find_payload(attributes, NFTA_CHAIN_NAME)));
         }
     });
     return names;

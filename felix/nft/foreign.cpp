@@ -15,25 +15,11 @@ namespace manul::felix::nft {
 namespace {
 
 using netlink::AttributeWalk;
-
-ByteView find(ByteView attributes, std::uint16_t type) {
-    AttributeWalk walk(attributes);
-    while (const auto attribute = walk.next()) {
-        if (attribute->type == type) {
-            return attribute->payload;
-        }
-    }
-    return {};
-}
+using netlink::find_payload;
 
 std::string text(ByteView attributes, std::uint16_t type) {
-    AttributeWalk walk(attributes);
-    while (const auto attribute = walk.next()) {
-        if (attribute->type == type) {
-            return std::string(attribute->text());
-        }
-    }
-    return {};
+    const auto found = netlink::find_attribute(attributes, type);
+    return found ? std::string(found->text()) : std::string{};
 }
 
 /// The attributes of a message of this kind; nothing for others.
@@ -56,8 +42,8 @@ std::string_view family_name(std::uint8_t family) {
 }
 
 bool is_drop(ByteView immediate) {
-    const ByteView verdict = find(find(immediate, NFTA_IMMEDIATE_DATA), NFTA_DATA_VERDICT);
-    const ByteView code = find(verdict, NFTA_VERDICT_CODE);
+    const ByteView verdict = find_payload(find_payload(immediate, NFTA_IMMEDIATE_DATA), NFTA_DATA_VERDICT);
+    const ByteView code = find_payload(verdict, NFTA_VERDICT_CODE);
     return code.size() == 4 && big_endian_u32(code) == NF_DROP;
 }
 
@@ -80,14 +66,14 @@ std::optional<ForeignChain> decode_foreign_chain(const netlink::MessageView& mes
     chain.family = message.payload[0];
     chain.table = text(*attributes, NFTA_CHAIN_TABLE);
     chain.name = text(*attributes, NFTA_CHAIN_NAME);
-    const ByteView hook = find(*attributes, NFTA_CHAIN_HOOK);
+    const ByteView hook = find_payload(*attributes, NFTA_CHAIN_HOOK);
     const bool of_ip = chain.family == NFPROTO_IPV4 || chain.family == NFPROTO_IPV6 || chain.family == NFPROTO_INET;
     if (hook.empty() || !of_ip || text(*attributes, NFTA_CHAIN_TYPE) != "filter" || render::find_table(chain.table)) {
         return std::nullopt;
     }
-    chain.hook = static_cast<render::Hook::Point>(big_endian_u32(find(hook, NFTA_HOOK_HOOKNUM)));
-    chain.priority = static_cast<std::int32_t>(big_endian_u32(find(hook, NFTA_HOOK_PRIORITY)));
-    const ByteView policy = find(*attributes, NFTA_CHAIN_POLICY);
+    chain.hook = static_cast<render::Hook::Point>(big_endian_u32(find_payload(hook, NFTA_HOOK_HOOKNUM)));
+    chain.priority = static_cast<std::int32_t>(big_endian_u32(find_payload(hook, NFTA_HOOK_PRIORITY)));
+    const ByteView policy = find_payload(*attributes, NFTA_CHAIN_POLICY);
     chain.drops_by_policy = policy.size() == 4 && big_endian_u32(policy) == NF_DROP;
     return chain;
 }
@@ -105,14 +91,14 @@ bool denies_everything(const netlink::MessageView& message) {
     if (!attributes) {
         return false;
     }
-    AttributeWalk walk(find(*attributes, NFTA_RULE_EXPRESSIONS));
+    AttributeWalk walk(find_payload(*attributes, NFTA_RULE_EXPRESSIONS));
     while (const auto element = walk.next()) {
         const std::string name = text(element->payload, NFTA_EXPR_NAME);
         if (name == "reject") {
             return true;
         }
         if (name == "immediate") {
-            return is_drop(find(element->payload, NFTA_EXPR_DATA));
+            return is_drop(find_payload(element->payload, NFTA_EXPR_DATA));
         }
         if (name != "counter" && name != "log") {
             return false;  // a condition

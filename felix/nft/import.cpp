@@ -24,6 +24,7 @@ namespace {
 
 using netlink::Attribute;
 using netlink::AttributeWalk;
+using netlink::find_attribute;
 using netlink::MessageView;
 using render::Hook;
 
@@ -48,28 +49,18 @@ std::optional<Message> open_message(const MessageView& message) {
     return opened;
 }
 
-std::optional<Attribute> find(ByteView attributes, std::uint16_t type) {
-    AttributeWalk walk(attributes);
-    while (const auto attribute = walk.next()) {
-        if (attribute->type == type) {
-            return attribute;
-        }
-    }
-    return std::nullopt;
-}
-
 std::uint32_t find_u32(ByteView attributes, std::uint16_t type) {
-    const auto attribute = find(attributes, type);
+    const auto attribute = find_attribute(attributes, type);
     return attribute ? big_endian_u32(attribute->payload) : 0;
 }
 
 std::string find_text(ByteView attributes, std::uint16_t type) {
-    const auto attribute = find(attributes, type);
+    const auto attribute = find_attribute(attributes, type);
     return attribute ? std::string(attribute->text()) : std::string{};
 }
 
 ByteView find_nest(ByteView attributes, std::uint16_t type) {
-    const auto attribute = find(attributes, type);
+    const auto attribute = find_attribute(attributes, type);
     return attribute ? attribute->payload : ByteView{};
 }
 

@@ -20,6 +20,21 @@ std::string_view Attribute::text() const noexcept {
     return {reinterpret_cast<const char*>(payload.data()), static_cast<std::size_t>(end - payload.begin())};
 }
 
+std::optional<Attribute> find_attribute(ByteView attributes, std::uint16_t type) noexcept {
+    AttributeWalk walk(attributes);
+    while (const auto attribute = walk.next()) {
+        if (attribute->type == type) {
+            return attribute;
+        }
+    }
+    return std::nullopt;
+}
+
+ByteView find_payload(ByteView attributes, std::uint16_t type) noexcept {
+    const auto found = find_attribute(attributes, type);
+    return found ? found->payload : ByteView{};
+}
+
 std::optional<MessageView> MessageWalk::next() noexcept {
     if (damaged_ || left_.empty()) {
         return std::nullopt;

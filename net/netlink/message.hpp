@@ -97,6 +97,11 @@ private:
     bool damaged_ = false;
 };
 
+/// The first attribute of this type; nothing when there is none.
+[[nodiscard]] std::optional<Attribute> find_attribute(ByteView attributes, std::uint16_t type) noexcept;
+/// What it carries; empty when there is none.
+[[nodiscard]] ByteView find_payload(ByteView attributes, std::uint16_t type) noexcept;
+
 /// One message inside a received datagram; `payload` starts after the netlink header.
 struct MessageView {
     std::uint16_t type = 0;

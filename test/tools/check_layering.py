@@ -48,7 +48,7 @@ ALLOWED = {
     "serve": ["base", "net", "config/model", "config/codec", "config/store"],
     "serve/io": ["base", "net", "config", "config/model", "config/codec", "config/store", "serve"],
     "ctl": ["base", "net", "config", "serve/io:run", "ctl/output", "config/model", "config/codec", "config/store", "bgpd/policy", "felix/model",
-            "felix/calc", "felix/eval", "felix/render", "felix/nft", "felix/io:store_events", "felix/io:nft_apply", "felix/io:flows",
+            "felix/calc", "felix/eval", "felix/render", "felix/nft", "felix/io:store_events", "felix/io:nft_apply", "felix/io:conntrack",
             "felix/io:last_good_journal", "felix/io:shaper", "net/netlink", "ipam/core", "ipam/local", "ipam/service",
             "config/calico", "serve:patch", "serve:status"],
 }
