@@ -164,9 +164,11 @@ void prepend_as(AsPathView path, net::Asn as, std::size_t times, Bytes& out) {
     writer.bytes(path.bytes().subspan(2));
 }
 
-bool valid_as_path(ByteView bytes, std::size_t as_size) noexcept {
+bool valid_as_path(ByteView bytes, std::size_t as_size, Confederations confederations) noexcept {
+    const auto last_type = static_cast<std::uint8_t>(confederations == Confederations::allowed ? SegmentType::confed_set
+                                                                                               : SegmentType::sequence);
     while (!bytes.empty()) {
-        if (bytes.size() < 2 || bytes[1] == 0 || (bytes[0] != 1 && bytes[0] != 2) ||
+        if (bytes.size() < 2 || bytes[1] == 0 || bytes[0] == 0 || bytes[0] > last_type ||
             bytes.size() < 2 + bytes[1] * as_size) {
             return false;
         }
@@ -181,7 +183,26 @@ bool valid_as_path(ByteView bytes, std::size_t as_size) noexcept {
     return true;
 }
 
+namespace {
+
+/// Sequences and sets of a validated path.
+Bytes without_confederations(ByteView path) {
+    Bytes kept;
+    Segments segments(path, 4);
+    for (Segment segment; segments.next(segment);) {
+        if (segment.type == SegmentType::sequence || segment.is_set()) {
+            write_segment_head(segment.type, segment.count(), kept);
+            kept.insert(kept.end(), segment.numbers.begin(), segment.numbers.end());
+        }
+    }
+    return kept;
+}
+
+}  // namespace
+
 void widen_as_path(ByteView two_octet, ByteView as4_path, Bytes& out) {
+    const Bytes plain = without_confederations(as4_path);
+    as4_path = plain;
     const std::uint32_t length = path_length(two_octet, 2);
     const std::uint32_t length4 = path_length(as4_path, 4);
     if (length4 > length) {

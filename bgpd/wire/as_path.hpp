@@ -44,11 +44,15 @@ private:
 void prepend_as(AsPathView path, net::Asn as, std::size_t times, Bytes& out);
 
 /// Checks segments with numbers of `as_size` (2 or 4) octets: known type, count not 0, no overrun, no AS 0 (RFC 7607),
-/// no confederation segments (we are in none). RFC 7606 section 7.2.
-[[nodiscard]] bool valid_as_path(ByteView bytes, std::size_t as_size) noexcept;
+/// no confederation segments (we are in none). RFC 7606 section 7.2. Those of an AS4_PATH are allowed, since they are
+/// left out (RFC 6793 section 6).
+enum class Confederations : bool { refused, allowed };
+[[nodiscard]] bool valid_as_path(ByteView bytes, std::size_t as_size,
+                                 Confederations confederations = Confederations::refused) noexcept;
 
 /// Appends a 2-octet path as a 4-octet one. With `as4_path` (a validated AS4_PATH value) the numbers that did not fit
-/// are taken from it, as RFC 6793 section 4.2.3 says; it is ignored when it is longer than the path.
+/// are taken from it, as RFC 6793 section 4.2.3 says; its confederation segments are left out, and it is ignored when
+/// it is longer than the path.
 void widen_as_path(ByteView two_octet, ByteView as4_path, Bytes& out);
 
 /// Appends the path with 2-octet numbers, AS_TRANS for those that do not fit. True when there were any: then the peer

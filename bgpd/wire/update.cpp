@@ -120,8 +120,7 @@ private:
                 length = *narrow;
             }
             if (!type || !length || *length > reader.left()) {
-                // The section's own length still finds the NLRI (RFC 7606 section 4).
-                return fault(Verdict::treat_as_withdraw, update_error::kMalformedAttributeList, type.value_or(0), from);
+                return cut_short(type.value_or(0), from);
             }
             const ByteView value = *reader.bytes(*length);
             attribute(*flags, *type, value, from.first(from.size() - reader.left()));
@@ -129,6 +128,15 @@ private:
                 return;
             }
         }
+    }
+
+    /// RFC 7606 section 4: the section's own length still finds the NLRI behind it, but not the prefixes that a cut
+    /// attribute has (section 3 j), nor any that attributes behind it may have had (section 5.2).
+    void cut_short(std::uint8_t type, ByteView from) {
+        const bool multiprotocol = type == type::kMpReach || type == type::kMpUnreach;
+        others_than_unreach_ = true;
+        fault(multiprotocol ? Verdict::reset : Verdict::treat_as_withdraw, update_error::kMalformedAttributeList, type,
+              from);
     }
 
     void attribute(std::uint8_t flags, std::uint8_t type, ByteView value, ByteView whole) {
@@ -202,7 +210,9 @@ private:
             case type::kAsPath:
                 return valid_as_path(value, context_.four_octet_as ? 4 : 2) ? 0 : update_error::kMalformedAsPath;
             case type::kAs4Path:
-                return !context_.four_octet_as && valid_as_path(value, 4) ? 0 : update_error::kOptionalAttribute;
+                return !context_.four_octet_as && valid_as_path(value, 4, Confederations::allowed)
+                           ? 0
+                           : update_error::kOptionalAttribute;
             case type::kAggregator:  // AS 0: RFC 7607
                 return std::ranges::all_of(value.first(value.size() - 4), [](std::uint8_t b) { return b == 0; })
                            ? update_error::kOptionalAttribute

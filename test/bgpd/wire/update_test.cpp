@@ -163,6 +163,8 @@ TEST_CASE("errors in an UPDATE have the verdict of RFC 7606") {
         {"3g: MP_UNREACH_NLRI twice", all + "80 0f 03 0002 01 80 0f 03 0002 01", Verdict::reset, 1, 15},
         {"3h: the strongest of several", all + "40 06 01 00 40 05 03 000000 80 04 03 000000", kWithdraw, 5, 4},
         {"4: an attribute overruns its section", all + "80 04 08 00000001", kWithdraw, 1, 4},
+        {"3j: MP_REACH_NLRI overruns its section", all + "80 0e 16 0002 01 10 20010db8", Verdict::reset, 1, 14},
+        {"3j: MP_UNREACH_NLRI overruns its section", all + "80 0f 08 0002 01", Verdict::reset, 1, 15},
         {"4: two octets left", all + "80 04", kWithdraw, 1, 4},
         {"4: one octet left", all + "80", kWithdraw, 1, 0},
         {"4: extended length cut", all + "90 04 00", kWithdraw, 1, 4},
@@ -295,8 +297,13 @@ TEST_CASE("errors without known prefixes reset, attributes to discard do not (RF
     UpdateDecoder decoder;
     CHECK(decoder.decode(update_body("08 0b", "80 04 03 000000", ""), {}).verdict == Verdict::reset);
     CHECK(decoder.decode(update_body("08 0b", "40 06 01 00", ""), {}).verdict == Verdict::discard_attribute);
-    CHECK(decoder.decode(update_body("08 0b", "80 0f 03 0002 01 80", ""), {kBoth, true, false}).verdict ==
+    CHECK(decoder.decode(update_body("08 0b", "c0 0f 03 0002 01", ""), {kBoth, true, false}).verdict ==
           Verdict::treat_as_withdraw);  // only MP_UNREACH_NLRI: nothing is announced
+    // What is cut off could have been anything.
+    for (const char* cut : {"80", "80 04 04 00", "80 0f 03 0002 01 80", "80 0e 16 0002 01 10 20010db8"}) {
+        CAPTURE(cut);
+        CHECK(decoder.decode(update_body("08 0b", cut, ""), {kBoth, true, false}).verdict == Verdict::reset);
+    }
 }
 
 TEST_CASE("a NEXT_HOP beside MP_REACH_NLRI alone is ignored, whatever it says (RFC 4760 section 3)") {
@@ -354,6 +361,13 @@ TEST_CASE("attributes come out in one canonical form") {
     CHECK(canonical(kOrigin + "40 02 06 02 02 fc01 5ba0" + kNextHop + "c0 11 06 02 01 fa56ea01", narrow) ==
           "40010100"
           "40020a02020000fc01fa56ea01");
+    // confederation segments have no place in AS4_PATH and are left out of it (RFC 6793 section 6)
+    CHECK(canonical(
+              kOrigin + "40 02 06 02 02 fc01 5ba0" + kNextHop + "c0 11 12 03 01 0000fde9 02 01 fa56ea01 04 01 0000fdea",
+              narrow) ==
+          "40010100"
+          "40020a02020000fc01fa56ea01");
+    CHECK(canonical(kOrigin + kAsPath2 + kNextHop + "c0 11 06 03 01 0000fde9", narrow) == plain);
     CHECK(canonical(kOrigin + kAsPath2 + kNextHop + "c0 07 06 fc01 c0000201", narrow) ==
           plain + "c007080000fc01c0000201");
     CHECK(canonical(kOrigin + kAsPath2 + kNextHop + "c0 07 06 5ba0 c0000201 c0 12 08 fa56ea01 c0000202", narrow) ==
