@@ -75,11 +75,13 @@ public:
     }
 
     /// Precondition: the slot is used.
-    void erase(Slot slot) {
-        const Key key = (*this)[slot].key();
-        index_.erase(key.hash(), slot);
-        --per_length_[key.length];
-        (*this)[slot] = Entry::unused(first_unused_);
+    void erase(Slot slot) { erase(slot, Hint{(*this)[slot].key().hash(), slot}); }
+    /// The same, for who has asked for the memory with prefetch().
+    void erase(Slot slot, const Hint& hint) {
+        Entry& entry = (*this)[slot];
+        index_.erase(hint.hash, slot);
+        --per_length_[entry.key().length];
+        entry = Entry::unused(first_unused_);
         first_unused_ = slot;
         if (index_.size() == 0) {
             pages_.clear();

@@ -33,8 +33,9 @@ public:
             return kNone;
         }
         const std::uint32_t tag = tag_of(hash);
+        const Cell* const cells = shard.cells.get();
         for (std::uint32_t at = tag & shard.mask;; at = (at + 1) & shard.mask) {
-            const Cell cell = shard.cells[at];
+            const Cell cell = cells[at];
             if (cell.number_plus_1 == 0) {
                 return kNone;
             }
@@ -59,20 +60,21 @@ public:
     /// Removes a number that is in the index.
     void erase(std::uint64_t hash, std::uint32_t number) {
         Shard& shard = shards_[shard_of(hash)];
-        std::uint32_t hole = tag_of(hash) & shard.mask;
-        while (shard.cells[hole].number_plus_1 != number + 1) {
-            assert(shard.cells[hole].number_plus_1 != 0);
-            hole = (hole + 1) & shard.mask;
+        Cell* const cells = shard.cells.get();
+        const std::uint32_t mask = shard.mask;
+        std::uint32_t hole = tag_of(hash) & mask;
+        while (cells[hole].number_plus_1 != number + 1) {
+            assert(cells[hole].number_plus_1 != 0);
+            hole = (hole + 1) & mask;
         }
-        for (std::uint32_t at = (hole + 1) & shard.mask; shard.cells[at].number_plus_1 != 0;
-             at = (at + 1) & shard.mask) {
-            const std::uint32_t home = shard.cells[at].tag & shard.mask;
-            if (((at - home) & shard.mask) >= ((at - hole) & shard.mask)) {
-                shard.cells[hole] = shard.cells[at];
+        for (std::uint32_t at = (hole + 1) & mask; cells[at].number_plus_1 != 0; at = (at + 1) & mask) {
+            const std::uint32_t home = cells[at].tag & mask;
+            if (((at - home) & mask) >= ((at - hole) & mask)) {
+                cells[hole] = cells[at];
                 hole = at;
             }
         }
-        shard.cells[hole] = Cell{};
+        cells[hole] = Cell{};
         --shard.count;
         --size_;
         if (shard.count == 0) {

@@ -64,9 +64,6 @@ void each_key(const wire::NlriView& prefixes, const LocRib<Key>& rib, F&& f) {
             rib.prefetch_entry(hints[i]);
         }
         for (std::size_t i = 0; i < count; ++i) {
-            rib.prefetch_path(hints[i]);
-        }
-        for (std::size_t i = 0; i < count; ++i) {
             f(keys[i], hints[i]);
         }
     }

@@ -28,21 +28,35 @@ std::optional<Path> LocRib<Key>::path_of(Slot slot, SourceId source) const noexc
 }
 
 template <class Key>
-void LocRib<Key>::touch(Slot slot) {
+bool LocRib<Key>::log_first(Slot slot) {
     const std::size_t word = slot / 64;
     const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
     if (word >= dirty_.size()) {
         dirty_.resize(std::max<std::size_t>(word + 1, dirty_.size() * 2));
     } else if ((dirty_[word] & bit) != 0) {
-        return;
+        return false;
     }
     dirty_[word] |= bit;
     const Entry& entry = table_[slot];
     if (entry.has_selected()) {
-        core_.attributes.add_reference(entry.attributes);
         log_.push_back({slot, entry.attributes, entry.source});
-    } else {
-        log_.push_back({slot, kNoAttributes, kLocalSource});
+        return true;
+    }
+    log_.push_back({slot, kNoAttributes, kLocalSource});
+    return false;
+}
+
+template <class Key>
+void LocRib<Key>::touch(Slot slot) {
+    if (log_first(slot)) {
+        core_.attributes.add_reference(table_[slot].attributes);
+    }
+}
+
+template <class Key>
+void LocRib<Key>::give_up_first(Slot slot) {
+    if (!log_first(slot)) {
+        core_.attributes.release(table_[slot].attributes);
     }
 }
 
@@ -85,12 +99,12 @@ void LocRib<Key>::put(const Key& key, const Hint& hint, SourceId source, Attribu
             entry.flags.set_generation(flags.generation());
             return;
         }
-        touch(slot);
         note(entry, source, entry.first(), attributes, flags);
         count(source, entry.flags, ~std::uint32_t{0});
         count(source, flags, 1);
         core_.attributes.add_reference(attributes);
-        core_.attributes.release(std::exchange(entry.attributes, attributes));
+        give_up_first(slot);
+        entry.attributes = attributes;
         entry.flags = flags;
         return;
     }
@@ -149,12 +163,11 @@ void LocRib<Key>::withdraw(const Key& key, const Hint& hint, SourceId source, st
 /// Removes the node, or the first path when `node` is 0; then the next one takes its place.
 template <class Key>
 void LocRib<Key>::remove_path(Slot slot, std::uint32_t previous, std::uint32_t node) {
-    touch(slot);
     Entry& entry = table_[slot];
     if (node == 0) {
         note(entry, entry.source, entry.first(), kNoAttributes, {});
         count(entry.source, entry.flags, ~std::uint32_t{0});
-        core_.attributes.release(entry.attributes);
+        give_up_first(slot);
         if (entry.more == 0) {
             entry.attributes = kNoAttributes;
             entry.flags = PathFlags{};
@@ -170,6 +183,7 @@ void LocRib<Key>::remove_path(Slot slot, std::uint32_t previous, std::uint32_t n
         nodes_.remove(heir);
         return;
     }
+    touch(slot);
     const Path gone{nodes_[node].attributes, nodes_[node].source, nodes_[node].flags};
     note(entry, gone.source, gone, kNoAttributes, {});
     count(gone.source, gone.flags, ~std::uint32_t{0});
@@ -192,11 +206,15 @@ Slot LocRib<Key>::sweep(Slot from, Slot count) {
 template <class Key>
 typename LocRib<Key>::Fate LocRib<Key>::fate(const Path& path) const noexcept {
     const Source& source = core_.sources[path.source];
-    const AttributeSet& set = core_.attributes[path.attributes];
     if (source.lost) {
         return Fate::goes;
     }
-    if (stale(path)) {
+    const bool is_stale = stale(path);
+    if (!is_stale && !core_.next_hops.any_changed()) {
+        return Fate::stays;  // without a look at the set, which mostly is in no cache
+    }
+    const AttributeSet& set = core_.attributes[path.attributes];
+    if (is_stale) {
         constexpr std::size_t kFamily = family_index(Key::kFamily);
         if (source.drop_stale[kFamily] || (source.long_lived[kFamily] && set.marks.no_llgr)) {
             return Fate::goes;
@@ -276,7 +294,8 @@ void LocRib<Key>::touch_range(Slot from, Slot count) {
 template <class Key>
 void LocRib<Key>::decide(std::vector<Change>& changes, std::size_t most) {
     decided_ = std::min(most, log_.size() - log_first_);
-    changes.reserve(changes.size() + decided_);
+    std::size_t count = changes.size();
+    changes.resize(count + decided_);
     const auto due = touched();
     for (std::size_t i = 0; i < due.size(); ++i) {
         if (i + kAhead < due.size()) {
@@ -289,9 +308,10 @@ void LocRib<Key>::decide(std::vector<Change>& changes, std::size_t most) {
         const AttributeId attributes = selected ? entry.attributes : kNoAttributes;
         const SourceId source = selected ? entry.source : kLocalSource;
         if (attributes != logged.old_attributes || source != logged.old_source) {
-            changes.push_back({logged.slot, logged.old_attributes, attributes, logged.old_source, source});
+            changes[count++] = {logged.slot, logged.old_attributes, attributes, logged.old_source, source};
         }
     }
+    changes.resize(count);
 }
 
 template <class Key>

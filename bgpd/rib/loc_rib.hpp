@@ -1,10 +1,12 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "bgpd/policy/filter.hpp"
@@ -88,11 +90,6 @@ public:
     /// Start loading what announce() and withdraw() will need, one after the other (net/prefix_table.hpp).
     [[gnu::always_inline]] Hint prefetch(const Key& key) const noexcept { return table_.prefetch(key); }
     [[gnu::always_inline]] void prefetch_entry(Hint& hint) const noexcept { table_.prefetch_entry(hint); }
-    [[gnu::always_inline]] void prefetch_path(const Hint& hint) const noexcept {
-        if (hint.slot != net::PrefixTable<Entry>::kNone) {
-            core_.attributes.prefetch(table_[hint.slot].attributes);
-        }
-    }
     [[gnu::always_inline]] void prefetch_slot(Slot slot) const noexcept { table_.prefetch_slot(slot); }
 
     /// Looks at the slots from `from` on, `count` at most: removes paths of lost sources and stale paths that nobody
@@ -128,22 +125,29 @@ public:
     template <class Keep>
     void end_turn(Keep&& keep) {
         release_log();
+        std::array<std::pair<Slot, Hint>, 2 * kAhead> gone;
         std::size_t kept = 0;
-        for (std::size_t i = 0; i < empty_.size(); ++i) {
-            if (i + kAhead < empty_.size()) {
-                table_.prefetch_slot(empty_[i + kAhead]);
-                if (const Slot next = empty_[i + kAhead / 2]; table_.is_used(next)) {
-                    table_.prefetch(table_[next].key());
+        for (std::size_t i = 0; i < empty_.size();) {
+            std::size_t count = 0;
+            for (; count < gone.size() && i < empty_.size(); ++i) {
+                if (i + kAhead < empty_.size()) {
+                    table_.prefetch_slot(empty_[i + kAhead]);
+                }
+                const Slot slot = empty_[i];
+                if (!table_.is_used(slot) || table_[slot].has_path()) {
+                    continue;  // listed twice, or announced again
+                }
+                if (is_dirty(slot) || keep(slot)) {
+                    empty_[kept++] = slot;
+                } else {
+                    gone[count++] = {slot, table_.prefetch(table_[slot].key())};
                 }
             }
-            const Slot slot = empty_[i];
-            if (!table_.is_used(slot) || table_[slot].has_path()) {
-                continue;  // listed twice, or announced again
-            }
-            if (is_dirty(slot) || keep(slot)) {
-                empty_[kept++] = slot;
-            } else {
-                table_.erase(slot);
+            for (std::size_t g = 0; g < count; ++g) {
+                const auto& [slot, hint] = gone[g];
+                if (table_.is_used(slot)) {
+                    table_.erase(slot, hint);
+                }
             }
         }
         empty_.resize(kept);
@@ -186,6 +190,12 @@ private:
     static constexpr std::size_t kAhead = 16;  ///< things whose memory is on its way while one is worked on
 
     void touch(Slot slot);
+    /// Puts the prefix into the log, if it is not there yet. True when the log now holds the selected path, for which
+    /// it needs a reference.
+    [[nodiscard]] bool log_first(Slot slot);
+    /// The first path is about to go, or to become another one: its reference is the log's now, or is given back. (So
+    /// that the count, which mostly is in no cache, need not go up and down.)
+    void give_up_first(Slot slot);
     [[nodiscard]] bool is_dirty(Slot slot) const noexcept {
         return slot / 64 < dirty_.size() && (dirty_[slot / 64] >> (slot % 64) & 1U) != 0;
     }

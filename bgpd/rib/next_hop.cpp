@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 namespace manul::bgp::rib {
 
@@ -98,10 +99,14 @@ bool NextHopTable::resolve(const net::Ip& address, std::optional<std::uint32_t> 
             any = any || entry.changed;
         }
     }
+    any_changed_ = any_changed_ || any;
     return any;
 }
 
 void NextHopTable::clear_changed() noexcept {
+    if (!std::exchange(any_changed_, false)) {
+        return;
+    }
     for (Entry& entry : entries_) {
         entry.changed = false;
     }

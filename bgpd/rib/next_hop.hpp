@@ -64,6 +64,8 @@ public:
         const auto known = addresses_.find(address);
         return known == addresses_.end() ? kNoInterface : known->second.interface;
     }
+    /// Some next hop is marked as changed.
+    [[nodiscard]] bool any_changed() const noexcept { return any_changed_; }
     /// Ends a walk: nothing is marked as changed any more.
     void clear_changed() noexcept;
     /// Ends a turn: what came into use in it is no longer fresh.
@@ -94,6 +96,7 @@ private:
     std::vector<net::Ip> touched_;
     std::vector<std::uint32_t> fresh_;
     std::uint32_t last_ = 0;  ///< the entry acquired last: most UPDATEs in a row share it
+    bool any_changed_ = false;
 };
 
 }  // namespace manul::bgp::rib
