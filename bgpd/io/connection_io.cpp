@@ -189,6 +189,8 @@ void ConnectionIo::send(std::uint32_t id, Connection& connection) {
 void ConnectionIo::poll() {
     std::array<epoll_event, 512> ready;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by epoll_wait
     const int count = ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), 0);
+    flooding_.clear();
+    bool others = false;
     for (int i = 0; i < count; ++i) {
         const std::uint32_t id = ready[static_cast<std::size_t>(i)].data.u32;
         const std::uint32_t events = ready[static_cast<std::size_t>(i)].events;
@@ -204,6 +206,16 @@ void ConnectionIo::poll() {
             send(id, found->second);
         }
         if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
+            if (found->second.floods) {
+                flooding_.push_back(id);
+            } else {
+                others = read(id) || others;
+            }
+        }
+    }
+    left_out_ = others && !flooding_.empty() && !left_out_;
+    if (!left_out_) {
+        for (const std::uint32_t id : flooding_) {
             read(id);
         }
     }
@@ -222,20 +234,25 @@ void ConnectionIo::finish_connecting(std::uint32_t id, Connection& connection) {
     on_event_(speaker::Connected{speaker::ConnectionId(id), local_endpoint(connection.fd.get())});
 }
 
-void ConnectionIo::read(std::uint32_t id) {
-    Connection& connection = connections_.at(id);
+bool ConnectionIo::read(std::uint32_t id) {
+    const auto found = connections_.find(id);
+    if (found == connections_.end()) {
+        return false;  // closed by what another one brought
+    }
+    Connection& connection = found->second;
     const std::size_t kept = connection.tail.size();
     std::ranges::copy(connection.tail, buffer_.get());
     const ssize_t got = ::recv(connection.fd.get(), buffer_.get() + kept, kRead, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return;
+        return false;
     }
     if (got <= 0) {
         lost(id, got == 0 ? "the peer closed the connection" : words(errno));
-        return;
+        return true;
     }
+    connection.floods = static_cast<std::size_t>(got) == kRead;
     if (connection.phase != Phase::open) {
-        return;  // nobody listens any more
+        return false;  // nobody listens any more
     }
     const ByteView data(buffer_.get(), kept + static_cast<std::size_t>(got));
     const std::size_t consumed = on_bytes_(speaker::ConnectionId(id), data);
@@ -244,6 +261,7 @@ void ConnectionIo::read(std::uint32_t id) {
         const ByteView rest = data.subspan(consumed);
         still->second.tail.assign(rest.begin(), rest.end());
     }
+    return true;
 }
 
 void ConnectionIo::lost(std::uint32_t id, std::string reason) {

@@ -22,6 +22,9 @@ namespace manul::bgp::io {
 /// The TCP connections of all peers on one epoll descriptor. `poll` reads what is ready, a limited amount from each,
 /// and hands it over; writes are collected and sent together by `flush`. Everything else that happens is reported as
 /// events; the receiver puts them in a queue, since some come from inside a call that an action of the speaker caused.
+///
+/// A peer that has much to say (a table) does not keep the others waiting: what they said is handed over alone, so that
+/// it is worked on and sent before the next piece of the table; every other call reads from all.
 class ConnectionIo {
 public:
     /// Bytes of a connection, with what an earlier call left; returns how many were consumed.
@@ -67,6 +70,7 @@ private:
         bool dirty = false;  ///< in dirty_
         bool waits_for_writable = false;
         bool broken = false;  ///< a write failed; the read side will say why
+        bool floods = false;  ///< the last read left something behind
         Bytes tail;           ///< received, not consumed: part of a message
         std::deque<Pending> queue;
         std::size_t sent_of_first = 0;  ///< bytes of the first chunk that are gone
@@ -77,7 +81,8 @@ private:
 
     void watch(std::uint32_t id, const Connection& connection, int operation);
     void finish_connecting(std::uint32_t id, Connection& connection);
-    void read(std::uint32_t id);
+    /// True when bytes were handed over.
+    bool read(std::uint32_t id);
     void send(std::uint32_t id, Connection& connection);
     void lost(std::uint32_t id, std::string reason);
 
@@ -90,6 +95,8 @@ private:
     std::uint32_t next_accepted_ = speaker::kFirstAcceptedConnection;
     std::unique_ptr<std::uint8_t[]> buffer_;  ///< shared by all reads
     std::vector<ByteView> spans_;
+    std::vector<std::uint32_t> flooding_;  ///< ready, and kept for last
+    bool left_out_ = false;                ///< they were not read from the last time
 };
 
 }  // namespace manul::bgp::io

@@ -45,7 +45,10 @@ Engine::Engine(boost::asio::io_context& io, bool program_kernel, OnPeer on_peer)
       bfd_(io, [this](const bfd::Changed& change) { path_changed(change); }),
       stations_(io, speaker_),
       sockets_(io, connections_.fd(), [this] { on_sockets(); }),
-      timer_(io, [this] { turn(); }) {}
+      timer_(io, [this] {
+          wakes_at_.reset();
+          turn();
+      }) {}
 
 Result<void> Engine::start() {
     auto started = kernel_.start();
@@ -206,7 +209,7 @@ void Engine::turn() {
     if (!in_kernel_) {
         const bool more = kernel_.work();
         if (!kernel_.loaded()) {
-            more ? timer_.after_us(0) : timer_.cancel();
+            wake_at(more ? std::optional(Clock::now()) : std::nullopt);
             return;
         }
         // What an earlier run left is known before anything is said to a peer.
@@ -242,7 +245,7 @@ void Engine::turn() {
     const bool more_routes = kernel_.work();
     report_kernel();
     drain();
-    if (left_ && !speaker_.busy() && !more_routes) {
+    if (left_ && !speaker_.busy() && !more_routes && kernel_.settled()) {
         std::exchange(left_, nullptr)();
     }
 
@@ -255,10 +258,18 @@ void Engine::turn() {
     if (const auto closing = connections_.next_deadline(); closing && (!next || *closing < *next)) {
         next = closing;
     }
-    if (speaker_.busy() || more_routes) {
-        timer_.after_us(0);
-    } else if (next) {
-        timer_.after_us(std::chrono::ceil<std::chrono::microseconds>(*next - Clock::now()).count());
+    wake_at(speaker_.busy() || more_routes ? std::optional(now) : next);
+}
+
+/// Most turns change no timer, and setting one is a system call.
+void Engine::wake_at(std::optional<Clock::time_point> when) {
+    if (when == wakes_at_) {
+        return;
+    }
+    wakes_at_ = when;
+    if (when) {
+        const auto left = std::chrono::ceil<std::chrono::microseconds>(*when - Clock::now());
+        timer_.after_us(std::max<std::int64_t>(0, left.count()));
     } else {
         timer_.cancel();
     }

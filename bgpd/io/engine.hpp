@@ -76,6 +76,8 @@ private:
     void carry_out(const speaker::Action& action);
     /// Ends the turn: TurnEnd, kernel, timer.
     void turn();
+    /// Another turn comes then, whatever happens; nothing: only when something happens.
+    void wake_at(std::optional<std::chrono::steady_clock::time_point> when);
     void report_kernel();
 
     OnPeer on_peer_;
@@ -92,6 +94,7 @@ private:
     BmpSender stations_;
     ReadableWatch sockets_;
     Timer timer_;
+    std::optional<std::chrono::steady_clock::time_point> wakes_at_;  ///< what the timer is set to
     std::vector<speaker::Event> from_kernel_;
     bool in_sync_ = false;
     Turns turns_;
