@@ -27,10 +27,11 @@ constexpr std::size_t kMostNotices = 10'000;  // prefixes
 }  // namespace
 
 netlink::SocketResult<void> FibSync::begin_resync() {
+    finish();
     needs_resync_ = false;
     found_.clear();
     // The objects first, since routes can only lead to what exists.
-    MANUL_TRY(const auto objects, socket_.nexthops());
+    MANUL_TRY(const auto objects, writer_.socket().nexthops());
     foreign_objects_.clear();
     for (const netlink::Nexthop& object : objects) {
         if (object.protocol != kRouteProtocol) {
@@ -127,6 +128,7 @@ void FibSync::heed_notices() {
     if (notices_.empty()) {
         return;
     }
+    finish();  // what the kernel said to us comes first
     const auto notices = std::exchange(notices_, {});
     for (std::uint8_t family = 0; family < entries_.size(); ++family) {
         for (std::uint32_t slot = 0; slot < entries_[family].size(); ++slot) {

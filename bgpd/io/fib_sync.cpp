@@ -29,6 +29,8 @@ namespace manul::bgp::io {
 namespace {
 
 constexpr std::size_t kCompareFactor = 8;  // comparing a route costs so much less than programming it
+constexpr std::size_t kFewRoutes = 64;     // are not worth waking a thread
+constexpr std::size_t kMostUnderWay = 2;   // batches, so that the kernel need not wait for the next one
 
 constexpr std::uint8_t family_index(net::Family family) { return family == net::Family::v4 ? 0 : 1; }
 
@@ -78,7 +80,7 @@ bool FibSync::run(netlink::RequestBuffer& requests, std::vector<netlink::Refused
     if (requests.empty()) {
         return true;
     }
-    auto result = socket_.batch(requests);
+    auto result = writer_.socket().batch(requests);
     requests.clear();
     if (!result) {
         log::emit(kKernelFailed, result.error().message());
@@ -255,6 +257,9 @@ void FibSync::enqueue(SlotRef ref) {
 
 /// The slot gets another prefix. What the kernel has for the old one goes; what it has for the new one is adopted.
 void FibSync::rename(SlotRef ref, const net::Prefix& prefix) {
+    if (at(ref).under_way) {
+        finish();
+    }
     Entry& entry = at(ref);
     const bool compared = resync_ != Resync::comparing || ref < compared_to_;
     if (entry.named && compared && entry.has.any()) {
@@ -313,6 +318,10 @@ void FibSync::put(SlotRef ref, Step step, netlink::Write how, std::uint32_t obje
 
 void FibSync::plan(SlotRef ref) {
     Entry& entry = at(ref);
+    if (entry.under_way) {
+        deferred_.push_back(ref);
+        return;
+    }
     entry.queued = false;
     const auto drop = [&](bool present, Step step) {
         if (present) {
@@ -375,21 +384,59 @@ bool FibSync::add_again(const Sent& sent) {
     netlink::Route route = own_route(at(sent.ref).prefix, blackhole, sent.metric);
     netlink::RequestBuffer one;
     netlink::delete_route(one, route);
-    if (!socket_.request(one)) {
+    if (!writer_.socket().request(one)) {
         return false;
     }
     one.clear();
     route.nexthop_id = sent.object;
     netlink::put_route(one, route, netlink::Write::add);
-    return socket_.request(one).has_value();
+    return writer_.socket().request(one).has_value();
 }
 
 void FibSync::send_planned() {
-    std::vector<netlink::RefusedRequest> refused;
-    const std::vector<Sent> sent = std::exchange(sent_, {});
-    if (!run(requests_, refused)) {
-        return;  // what took effect is unknown: resync finds out
+    std::vector<Sent> sent = std::exchange(sent_, {});
+    if (sent.size() <= kFewRoutes && under_way_.empty()) {
+        std::vector<netlink::RefusedRequest> refused;
+        if (run(requests_, refused)) {
+            apply(sent, refused);
+        }  // else what took effect is unknown: resync finds out
+        return;
     }
+    if (sent.empty()) {
+        return;
+    }
+    for (const Sent& one : sent) {
+        at(one.ref).under_way = true;
+    }
+    under_way_.push_back(std::move(sent));
+    writer_.submit(std::exchange(requests_, {}));
+}
+
+/// Takes into account what became of the oldest batch under way.
+void FibSync::settle(const RouteWriter::Outcome& outcome) {
+    const std::vector<Sent> sent = std::move(under_way_.front());
+    under_way_.pop_front();
+    for (const Sent& one : sent) {
+        at(one.ref).under_way = false;
+    }
+    queue_.insert(queue_.end(), deferred_.begin(), deferred_.end());
+    deferred_.clear();
+    if (outcome) {
+        apply(sent, *outcome);
+    } else {  // what took effect is unknown: resync finds out
+        log::emit(kKernelFailed, outcome.error().message());
+        needs_resync_ = true;
+    }
+}
+
+/// Waits until nothing is under way: a few milliseconds.
+void FibSync::finish() {
+    while (!under_way_.empty()) {
+        settle(writer_.wait());
+    }
+}
+
+void FibSync::apply(const std::vector<Sent>& sent, std::span<const netlink::RefusedRequest> refused) {
     std::size_t next = 0;
     for (std::size_t i = 0; i < sent.size(); ++i) {
         if (next == refused.size() || refused[next].index != i) {
@@ -455,17 +502,27 @@ bool FibSync::work(std::size_t budget) {
         compare(kCompareFactor * budget);
         return true;
     }
+    while (const auto outcome = writer_.take()) {
+        settle(*outcome);
+    }
     delete_moved();  // what a resync found, before anything is put there
     heed_notices();
     delete_left(orphans_, budget);
+    if (under_way_.size() == kMostUnderWay) {
+        return false;
+    }
     for (std::size_t i = 0; i < budget && !queue_.empty(); ++i) {
-        plan(queue_.front());
+        const SlotRef next = queue_.front();
         queue_.pop_front();
+        plan(next);
     }
     send_planned();
     delete_moved();
     if (!queue_.empty() || !orphans_.empty()) {
-        return true;
+        return under_way_.size() < kMostUnderWay;
+    }
+    if (!under_way_.empty()) {
+        return false;
     }
     report_refusals();
     if (sweeping_ && !stale_.empty()) {
@@ -515,7 +572,11 @@ wire::FamilySet FibSync::families() noexcept {
 }
 
 FibSync::Counts FibSync::counts() const noexcept {
-    return {in_kernel_[0] + in_kernel_[1], queue_.size() + orphans_.size(), refused_.size(), stale_.size()};
+    std::size_t waiting = queue_.size() + deferred_.size() + orphans_.size();
+    for (const std::vector<Sent>& batch : under_way_) {
+        waiting += batch.size();
+    }
+    return {in_kernel_[0] + in_kernel_[1], waiting, refused_.size(), stale_.size()};
 }
 
 }  // namespace manul::bgp::io

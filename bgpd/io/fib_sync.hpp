@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "bgpd/io/route_writer.hpp"
 #include "bgpd/speaker/action.hpp"
 #include "bgpd/wire/message.hpp"
 #include "net/netlink/decode.hpp"
@@ -28,7 +29,9 @@ inline constexpr std::uint32_t kBlackholeMetric = 1032;  ///< own blocks: lose a
 
 /// Keeps the kernel's main table in line with FibGroup and FibBatch actions. Routes carry protocol 176 and lead to
 /// nexthop objects, one a group, so that a group changes in one message however many routes use it. Work is done in
-/// slices; changes to a prefix that still waits replace each other.
+/// slices; changes to a prefix that still waits replace each other. Many routes at once go to the kernel on a thread of
+/// their own (RouteWriter); a route that is under way there is not planned again, renamed or compared before its
+/// outcome is known. Everything else asks the kernel directly, and waits until nothing is under way.
 ///
 /// Another owner's route is never touched: routes are added exclusively, replaced only when ours is known to be there,
 /// and deleted by protocol and metric. Routes of an earlier run stay until `complete`; those that were named by then
@@ -38,7 +41,7 @@ inline constexpr std::uint32_t kBlackholeMetric = 1032;  ///< own blocks: lose a
 /// left and programs the rest again. What other programs do to our routes is told by `noticed`, and repaired at once.
 class FibSync {
 public:
-    explicit FibSync(netlink::Socket socket) noexcept : socket_(std::move(socket)) {}
+    explicit FibSync(netlink::Socket socket) : writer_(std::move(socket)) {}
 
     /// Begins to take into account which of our routes the kernel has: those of an earlier run, or those that are left
     /// after a link event. `found` follows with all routes of protocol 176 in the main table, in any number of pieces,
@@ -54,8 +57,14 @@ public:
     /// Everything wanted has been named: what an earlier run left besides may go.
     void complete();
 
-    /// Sends at most about `budget` routes to the kernel. True when more is waiting that can be done now.
+    /// Sends at most about `budget` routes to the kernel. True when more is waiting that can be done now; false also
+    /// while the kernel is busy: `fd` becomes readable when it has done something.
     bool work(std::size_t budget);
+    [[nodiscard]] int fd() const noexcept { return writer_.fd(); }
+    /// Nothing waits and nothing is under way.
+    [[nodiscard]] bool settled() const noexcept {
+        return queue_.empty() && deferred_.empty() && under_way_.empty() && orphans_.empty();
+    }
     /// Routes that the kernel refused are tried again.
     void retry();
     [[nodiscard]] bool has_refused() const noexcept { return !refused_.empty(); }
@@ -63,7 +72,7 @@ public:
     [[nodiscard]] bool needs_resync() const noexcept { return needs_resync_; }
     /// The first resync has ended: it is known what an earlier run left.
     [[nodiscard]] bool loaded() const noexcept { return loaded_; }
-    [[nodiscard]] std::uint32_t port() const noexcept { return socket_.port(); }
+    [[nodiscard]] std::uint32_t port() const noexcept { return writer_.port(); }
     /// Routes lead over this interface.
     [[nodiscard]] bool uses(std::uint32_t ifindex) const;
 
@@ -93,7 +102,8 @@ private:
         InKernel has;
         std::uint32_t object = 0;  ///< that the learned route in the kernel leads to
         bool queued = false;
-        bool named = false;  ///< the slot has a prefix
+        bool under_way = false;  ///< in a batch whose outcome is not known yet
+        bool named = false;      ///< the slot has a prefix
     };
     struct Group {
         std::vector<netlink::Hop> hops;
@@ -135,6 +145,9 @@ private:
     void put(SlotRef ref, Step step, netlink::Write how, std::uint32_t object);
     void delete_moved();
     void send_planned();
+    void settle(const RouteWriter::Outcome& outcome);
+    void finish();
+    void apply(const std::vector<Sent>& sent, std::span<const netlink::RefusedRequest> refused);
     void done(const Sent& sent);
     [[nodiscard]] bool add_again(const Sent& sent);
     void delete_left(std::unordered_map<net::Prefix, Found>& left, std::size_t budget);
@@ -151,11 +164,13 @@ private:
     void drop_retired();
     [[nodiscard]] bool run(netlink::RequestBuffer& requests, std::vector<netlink::RefusedRequest>& refused);
 
-    netlink::Socket socket_;
+    RouteWriter writer_;
     netlink::RequestBuffer requests_;
     std::vector<Sent> sent_;
+    std::deque<std::vector<Sent>> under_way_;    ///< batches whose outcome is not known yet
     std::array<std::vector<Entry>, 2> entries_;  ///< by family and slot
     std::deque<SlotRef> queue_;
+    std::vector<SlotRef> deferred_;  ///< out of the queue until their batch is done
     std::set<SlotRef> refused_;
     std::array<std::size_t, 2> in_kernel_{};                    ///< prefixes by family
     std::unordered_map<net::Prefix, Found> stale_;              ///< of an earlier run, not named yet

@@ -83,6 +83,7 @@ Result<void> Kernel::start() {
             return fail(writes.error().message());
         }
         fib_.emplace(*std::move(writes));
+        written_ = std::make_unique<ReadableWatch>(io_, fib_->fd(), on_change_);
     }
     auto monitor = netlink::Monitor::open(
         {.links = true, .addresses = true, .routes = true, .ignore_requests_of = fib_ ? fib_->port() : 0});

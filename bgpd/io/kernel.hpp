@@ -46,8 +46,10 @@ public:
 
     /// Events for the speaker.
     void take_changes(std::vector<speaker::Event>& events) { watch_.changes(events); }
-    /// A slice of route programming; true when there is more.
+    /// A slice of route programming; true when there is more that can be done now.
     bool work();
+    /// No route waits to be programmed.
+    [[nodiscard]] bool settled() const noexcept { return !fib_ || fib_->settled(); }
     [[nodiscard]] std::optional<FibSync::Counts> counts() const;
     /// Families of which the kernel holds routes of ours; both where none are ours to hold.
     [[nodiscard]] wire::FamilySet families();
@@ -80,6 +82,7 @@ private:
     std::optional<netlink::Monitor> monitor_;
     std::optional<netlink::Socket> socket_;
     std::optional<FibSync> fib_;
+    std::unique_ptr<ReadableWatch> written_;  ///< a batch of routes is done
     std::unique_ptr<ReadableWatch> readable_;
     Timer look_again_;    ///< links have changed: programs again what the kernel dropped
     Timer retry_;         ///< refused routes

@@ -11,7 +11,7 @@ import sys
 import time
 
 import bgpd_rig as rig
-from bgpd_bird import NODE4, TOR4, BgpdTest, bgp
+from bgpd_bird import NODE4, TOR4, BgpdTest, bgp, tor
 from bgpd_rig import eventually, resource
 
 OTHER4 = "192.0.3.2"
@@ -81,6 +81,30 @@ class Uplinks(BgpdTest):
                 self.node.namespace.ip("link", "set", link, "up")
         eventually("two ways for every prefix again", self.both)
         self.assertEqual(self.ping(50), 50)
+
+
+class ManyRoutes(BgpdTest):
+    def test_thousands_of_routes_that_change_and_are_meddled_with_while_they_are_written(self):
+        """Tables follow each other faster than they are written, so that numbers of withdrawn prefixes are used again
+        and outcomes come for routes that are wanted no more."""
+        def prefixes(round_):
+            return {f"100.{64 + round_ % 3 * 8 + n // 250}.{n % 250}.0/24" for n in range(4000)}
+
+        def table(round_):
+            return tor(statics=f"protocol static s4 {{ ipv4; {' '.join(f'route {p} blackhole;' for p in prefixes(round_))} }}")
+        self.tor.start()
+        self.start()
+        self.wait_up()
+        self.wait_routes()
+        for round_ in range(8):
+            self.tor.reconfigure(table(round_))
+            for prefix in sorted(prefixes(round_))[:200:40]:
+                rig.run("ip", "-n", self.node.namespace.name, "route", "del", prefix, "proto", "176", check=False)
+        eventually("the kernel has the last table", lambda: self.node.learned() == prefixes(7), 60)
+        self.assertTrue(self.node.is_up(TOR4))
+        answer = rig.run("ip", "netns", "exec", self.node.namespace.name, rig.MANULCTL, "bgp", "shutdown", env=self.node.env)
+        self.assertIn("left BGP", answer)
+        self.assertEqual(self.node.namespace.routes("proto", "176"), {})
 
 
 class Meddling(BgpdTest):
