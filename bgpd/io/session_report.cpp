@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,10 +38,18 @@ std::string families_of(const speaker::PeerStatus& status) {
 
 }  // namespace
 
+/// The clocks' distance, kept until it is another one by more than a second: a moment has one text until the time of
+/// day is set, and the right one afterwards.
 std::string wall_clock_text(speaker::Time time) {
     using std::chrono::system_clock;
-    const auto ago = std::chrono::steady_clock::now() - time;
-    const auto wall = system_clock::now() - std::chrono::duration_cast<system_clock::duration>(ago);
+    static std::optional<system_clock::duration> distance;
+    const auto now = system_clock::now().time_since_epoch() -
+                     std::chrono::duration_cast<system_clock::duration>(speaker::Time::clock::now().time_since_epoch());
+    if (!distance || std::chrono::abs(now - *distance) > std::chrono::seconds(1)) {
+        distance = now;
+    }
+    const system_clock::time_point wall(std::chrono::duration_cast<system_clock::duration>(time.time_since_epoch()) +
+                                        *distance);
     return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(system_clock::to_time_t(wall)));
 }
 
@@ -51,6 +60,7 @@ void SessionReport::changed(const speaker::PeerStatus& status, bool removed) {
     }
     Known& known = known_[status.id];
     model::ReportedSession& session = known.session;
+    known.since = status.since;
     session.peer = address_text(status);
     session.family = families_of(status);
     session.type = type_of(status.origin);
@@ -58,10 +68,6 @@ void SessionReport::changed(const speaker::PeerStatus& status, bool removed) {
     // Both enumerations are the states of RFC 4271 in its order.
     session.state = static_cast<model::SessionState>(status.state);
     session.last_error = status.last_error;
-    if (session.since.empty() || known.since != status.since) {
-        known.since = status.since;
-        session.since = wall_clock_text(status.since);
-    }
 }
 
 std::vector<model::ReportedSession> SessionReport::sessions() const {
@@ -69,6 +75,7 @@ std::vector<model::ReportedSession> SessionReport::sessions() const {
     result.reserve(known_.size());
     for (const auto& [id, known] : known_) {
         result.push_back(known.session);
+        result.back().since = wall_clock_text(known.since);
     }
     return result;
 }

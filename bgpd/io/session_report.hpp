@@ -11,8 +11,8 @@
 
 namespace manul::bgp::io {
 
-/// The sessions as NodeReport shows them. Times of the steady clock become wall-clock text once, when a state begins:
-/// the report changes only when something happened.
+/// The sessions as NodeReport shows them. A report changes only when something happened: a moment of the steady clock
+/// has one text of the wall clock, unless that is set.
 class SessionReport {
 public:
     void changed(const speaker::PeerStatus& status, bool removed);

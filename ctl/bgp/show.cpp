@@ -182,6 +182,10 @@ std::vector<std::string> route_row(const json::object& route) {
 const std::vector<std::string> kRouteHeading{"PREFIX",     "FROM", "NEXT HOP",    "AS PATH",
                                              "LOCAL PREF", "MED",  "COMMUNITIES", "VERDICT"};
 
+net::Prefix prefix_of(const json::value& route) {
+    return net::Prefix::parse(text_at(route.as_object(), "prefix")).value_or(net::Prefix());
+}
+
 /// Gathers routes, in whatever order they come, and prints them in order of prefixes. A row is one string, so that a
 /// full table fits into memory.
 class RoutePrinter {
@@ -190,9 +194,9 @@ public:
 
     void add(const json::array& part) {
         for (const json::value& each : part) {
-            const json::object& route = each.as_object();
-            rows_.push_back({net::Prefix::parse(text_at(route, "prefix")).value_or(net::Prefix()),
-                             as_json_ ? json::serialize(each) : fmt::format("{}", fmt::join(route_row(route), "\n"))});
+            rows_.push_back({prefix_of(each), as_json_
+                                                  ? json::serialize(each)
+                                                  : fmt::format("{}", fmt::join(route_row(each.as_object()), "\n"))});
         }
     }
     void finish() {
@@ -254,6 +258,7 @@ ExitCode bgp_routes(const Context& context, const BgpRoutesOptions& options) {
             const json::array& routes = part.as_array();
             all.insert(all.end(), routes.begin(), routes.end());
         });
+        std::ranges::stable_sort(all, {}, prefix_of);
         return done ? print_document(context, all, options.format) : context.fail(done.error().message);
     }
     if (!options.format.empty() && options.format != "json") {

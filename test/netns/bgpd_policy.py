@@ -6,13 +6,15 @@ listen ranges, ways to peers; and what manulctl says about it.
 Needs root and bird; exit status 77 (skipped) without them.
 """
 import base64
+import ipaddress
 import json
+import re
 import sys
 import unittest
 
 import bgpd_bird as base
 import bgpd_rig as rig
-from bgpd_bird import BLOCK4, NODE4, NODE6, STATIC4, TOR4, TOR6
+from bgpd_bird import BLOCK4, NODE4, NODE6, STATIC4, TOR4, TOR6, tor
 from bgpd_rig import eventually, resource
 
 
@@ -242,6 +244,24 @@ class Resources(PolicyTest):
 
 
 class Explain(PolicyTest):
+    def test_routes_are_listed_in_order_of_their_prefixes_however_many_they_are(self):
+        """More than fit in one answer of the daemon, and in one table; 9.0.0.0 stands before 10.0.0.0."""
+        prefixes = [ipaddress.ip_network((n << 24 | m << 8, 24)) for n in (9, 100, 10) for m in range(2500)]
+        statics = " ".join(f"route {prefix} blackhole;" for prefix in prefixes)
+        self.tor.protocols = tor(statics=f"protocol static s4 {{ ipv4; {statics} }}")
+        self.tor.start()
+        self.start()
+        self.wait_up()
+        eventually("all are known", lambda: self.node.session(TOR4)["ipv4"]["accepted"] == len(prefixes))
+        wanted = [str(prefix) for prefix in sorted(prefixes)]
+        lines = [line for line in self.ctl("bgp", "routes", "--peer", TOR4).splitlines() if line]
+        self.assertEqual([line.split()[0] for line in lines if not line.startswith("PREFIX ")], wanted)
+        self.assertEqual([at for at, line in enumerate(lines) if line.startswith("PREFIX ")], [0, 5001])
+        for form in ("json", "yaml"):
+            text = self.ctl("bgp", "routes", "--peer", TOR4, "-o", form)
+            found = re.findall(r"""["']?prefix["']?: ?["']?([0-9./]+)""", text)
+            self.assertEqual(found, wanted, form)
+
     def test_peers_routes_why_and_commands(self):
         self.tor.start()
         self.start()

@@ -1,14 +1,18 @@
-"""manul-bgpd among peers that mean no good: floods, a peer that never reads, our own routes, next hops that lead nowhere.
+"""manul-bgpd among peers that mean no good: floods, a peer that never reads, our own routes, next hops that lead nowhere;
+and a clock that jumps.
 
     bgpd_robust.py BGPD MANULCTL [unittest arguments]
 
 A router with BIRD keeps a session with a hold time of 3 s through all of it. Needs root and bird; exit status 77
 (skipped) without them.
 """
+import datetime
 import os
 import pathlib
 import subprocess
 import sys
+import time
+import unittest
 
 import bgpd_rig as rig
 from bgpd_bird import BLOCK4, NODE4, SPEAKER, TOR4, BgpdTest, tor
@@ -124,9 +128,49 @@ class Robust(BgpdTest):
         self.still_well()
 
 
+class ClockJumps(BgpdTest):
+    """The daemon is told another time of day than the rest of the machine (clock_jump.cpp)."""
+    HOLD = 3  # seconds
+
+    def jump(self, days):
+        """At once, for a running process, too: readers see the old number or the new one."""
+        new = self.rig.directory / "offset.new"
+        new.write_text(str(days * 86400))
+        new.rename(self.rig.directory / "offset")
+
+    def age(self, days):
+        """Seconds since the session changed, by the clock that the daemon sees."""
+        since = datetime.datetime.fromisoformat(self.node.session(TOR4)["since"].replace("Z", "+00:00"))
+        return time.time() + days * 86400 - since.timestamp()
+
+    def test_sessions_and_routes_do_not_notice_that_the_clock_jumps(self):
+        self.jump(0)
+        self.node.prefix = ["env", f"LD_PRELOAD={os.environ['MANUL_CLOCK_JUMP']}",
+                            f"MANUL_CLOCK_OFFSET={self.rig.directory}/offset"]
+        self.tor.protocols = tor(options=f"hold time {self.HOLD}; keepalive time 1;")
+        self.tor.start()
+        self.start()
+        self.wait_up()
+        self.wait_routes()
+        self.wait_blocks()
+        up_since = time.monotonic()
+        for days in (1, -1, 3650):
+            with self.subTest(days=days):
+                self.jump(days)
+                time.sleep(self.HOLD + 0.5)
+                session = self.node.session(TOR4)
+                self.assertEqual((session["state"], session["timesUp"]), ("Established", 1), self.node.log()[-2000:])
+                self.assertTrue(self.tor.up("n4"))
+                self.assertAlmostEqual(self.age(days), time.monotonic() - up_since, delta=30)
+                statics = f"protocol static s4 {{ ipv4; route 100.64.{abs(days) % 256}.0/24 blackhole; }}"
+                self.tor.reconfigure(tor(statics=statics, options=f"hold time {self.HOLD}; keepalive time 1;"))
+                eventually("what is announced meanwhile is learned",
+                           lambda days=days: self.node.learned() == {f"100.64.{abs(days) % 256}.0/24"})
+
+
 def load_tests(loader, *_):
     """Not the suites that the base class came with."""
-    return loader.loadTestsFromTestCase(Robust)
+    return unittest.TestSuite(map(loader.loadTestsFromTestCase, (Robust, ClockJumps)))
 
 
 if __name__ == "__main__":
