@@ -25,7 +25,7 @@ constexpr std::uint8_t kIpInIp = 4;
 // RFC 4443, 2710, 4861: what links of IPv6 live on, whatever host policy says.
 constexpr std::array<std::uint8_t, 8> kLinkMessages{2, 130, 131, 132, 133, 134, 135, 136};
 constexpr std::uint8_t kMldReport2 = 143;  // RFC 3810; the node only sends it
-// Of these a workload may send all but the router's to its node.
+// Of these a workload may send to its node all but a router's advertisement and packet too big.
 constexpr std::array<std::uint8_t, 6> kWorkloadMessages{130, 131, 132, 133, 135, 136};
 
 bool is_icmpv6(const Packet& packet) {
@@ -35,6 +35,10 @@ bool is_icmpv6(const Packet& packet) {
 bool is_link_message(const Packet& packet, Direction direction) {
     return is_icmpv6(packet) && (std::ranges::find(kLinkMessages, *packet.icmp_type) != kLinkMessages.end() ||
                                  (direction == Direction::egress && packet.icmp_type == kMldReport2));
+}
+
+bool is_workload_message(const Packet& packet) {
+    return is_icmpv6(packet) && std::ranges::find(kWorkloadMessages, *packet.icmp_type) != kWorkloadMessages.end();
 }
 
 class Traveller {
@@ -149,8 +153,7 @@ private:
         if (is_tunnel()) {
             return ends_tunnel();
         }
-        if (is_link_message(journey_.packet, Direction::ingress) ||
-            snapshot_.config->endpoint_to_host != EndpointToHost::drop) {
+        if (is_workload_message(journey_.packet) || snapshot_.config->endpoint_to_host != EndpointToHost::drop) {
             return true;
         }
         deny(Where::endpoint_to_host, DenyAction::drop);
@@ -160,8 +163,7 @@ private:
     bool leaves_workload() {
         const Packet& packet = journey_.packet;
         const bool local = journey_.out_interface.empty();
-        if (local && is_icmpv6(packet) &&
-            std::ranges::find(kWorkloadMessages, *packet.icmp_type) != kWorkloadMessages.end()) {
+        if (local && is_workload_message(packet)) {
             return true;
         }
         const Endpoint* endpoint = snapshot_.workload_at(journey_.in_interface);

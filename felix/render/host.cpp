@@ -68,6 +68,8 @@ constexpr std::uint8_t kIcmpv6 = 58;
 // RFC 4443, 2710, 4861: packet too big, multicast listeners, routers, neighbours; what links of IPv6 live on.
 constexpr std::array<std::uint8_t, 8> kLinkMessages{2, 130, 131, 132, 133, 134, 135, 136};
 constexpr std::uint8_t kMldReport2 = 143;  // RFC 3810; the node only sends it
+// Of these a workload may send to its node all but a router's advertisement and packet too big.
+constexpr std::array<std::uint8_t, 6> kWorkloadMessages{130, 131, 132, 133, 135, 136};
 
 std::string chain_name(const Place& place, std::string_view rest) {
     std::string text(place.prefix);
@@ -204,7 +206,9 @@ private:
     void input(bool pre_dnat) {
         std::vector<Rule> rules{established()};
         if (family_ == net::Family::v6) {
-            rules.push_back(link_messages(Direction::ingress));
+            rules.push_back(
+                {{MatchProtocol{kIcmpv6}, MatchIcmpTypes{{kWorkloadMessages.begin(), kWorkloadMessages.end()}}},
+                 {accept()}});
         }
         for (std::vector<Match> tunnel : tunnel_packets(family_, *world_.config, *world_.tunnels)) {
             tunnel.emplace_back(MatchLocalDestination{});
@@ -221,6 +225,9 @@ private:
             } else {
                 rules.push_back({{from}, {accept()}});  // "return" means the host's own rules, in other tables
             }
+        }
+        if (family_ == net::Family::v6) {
+            rules.push_back(link_messages(Direction::ingress));
         }
         if (pre_dnat) {
             rules.push_back({{MatchCtLabel{kAcceptedLabel}}, {accept()}});
