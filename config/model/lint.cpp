@@ -12,6 +12,10 @@
 #include "config/model/kubernetes.hpp"
 #include "config/model/network_policy.hpp"
 #include "config/model/policy.hpp"
+#include "config/model/resource.hpp"
+#include "config/model/selector.hpp"
+#include "config/model/selector_scope.hpp"
+#include "config/model/workload_endpoint.hpp"
 
 namespace manul::model {
 
@@ -114,8 +118,9 @@ void Lint::check(const KubernetesNetworkPolicySpec& spec) {
         }
     }
     if (spec.policy_types.empty() && !spec.egress.empty()) {
-        warn("spec.policyTypes", "left out, and egress rules are there: the policy covers Ingress too, and " +
-                                     std::string(spec.ingress.empty() ? "denies all of it" : "denies the rest of it"));
+        warn("spec.policyTypes",
+             "left out: the policy covers Ingress alone, so its egress rules have no effect (a Kubernetes API server "
+             "would write [Ingress, Egress] here)");
     }
 }
 
@@ -183,7 +188,20 @@ void Lint::check(const PolicySpec& spec) {
     }
 }
 
+/// Whether a selector over namespaces or service accounts holds for what has neither. An empty one asks for nothing.
+bool holds_without(const std::string& text, std::string_view label) {
+    const auto selector = Selector::parse(text);
+    return text.empty() || (selector && with_all_as_has(*selector, label).matches(StringMap()));
+}
+
 void Lint::check_scope(const GlobalNetworkPolicySpec& spec) {
+    if (!spec.namespace_selector.empty() && is_everything(spec.selector) && !spec.do_not_track && !spec.pre_dnat &&
+        holds_without(spec.namespace_selector, kLabelNamespace) &&
+        holds_without(spec.service_account_selector, kLabelServiceAccount)) {
+        warn("spec.namespaceSelector",
+             "host endpoints have no namespace, so it holds for them too; for pods alone add "
+             "'has(projectcalico.org/name) && '");
+    }
     if (!is_everything(spec.selector) || !spec.namespace_selector.empty() || !spec.service_account_selector.empty() ||
         spec.do_not_track || spec.pre_dnat) {
         return;

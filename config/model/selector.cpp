@@ -17,6 +17,7 @@
 
 #include "config/model/resource.hpp"
 #include "config/model/selector_node.hpp"
+#include "config/model/selector_scope.hpp"
 
 namespace manul::model {
 
@@ -311,6 +312,18 @@ Selector Selector::with_key_prefix(std::string_view prefix) const {
         }
     }
     return Selector(std::move(nodes));
+}
+
+Selector with_all_as_has(const Selector& selector, std::string_view label) {
+    std::vector<Node> nodes = *parse_selector(selector.to_string());
+    for (Node& node : nodes) {
+        if (node.op == Op::all) {
+            node = Node{Op::has, std::string(label), {}, 1};
+        }
+    }
+    std::string text;
+    print(text, nodes);
+    return *Selector::parse(text);
 }
 
 bool Selector::matches(LabelLookup labels) const { return evaluate(program_->nodes, labels); }

@@ -131,11 +131,11 @@ private:
             --depth_;
             return nodes;
         }
-        if (take("all()")) {
-            return Nodes{Node{Op::all, {}, {}, 1}};
+        if (take("all(")) {
+            return without_arguments(Op::all);
         }
-        if (take("global()")) {
-            return Nodes{Node{Op::global, {}, {}, 1}};
+        if (take("global(")) {
+            return without_arguments(Op::global);
         }
         if (take("has(")) {
             MANUL_TRY(std::string key, label());
@@ -145,6 +145,14 @@ private:
             return Nodes{Node{Op::has, std::move(key), {}, 1}};
         }
         return comparison();
+    }
+
+    /// The rest of `all()` and `global()`; blanks may stand between the parentheses.
+    Parsed without_arguments(Op op) {
+        if (!take(")")) {
+            return error("expected \")\"");
+        }
+        return Nodes{Node{op, {}, {}, 1}};
     }
 
     std::expected<std::string, SelectorError> label() {

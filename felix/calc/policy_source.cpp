@@ -20,6 +20,7 @@
 #include "config/model/policy.hpp"
 #include "config/model/resource.hpp"
 #include "config/model/selector.hpp"
+#include "config/model/selector_scope.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "felix/model/policy_id.hpp"
 
@@ -130,13 +131,12 @@ Result<model::Selector> parse_selector(const std::string& text, const std::strin
 }
 
 model::Selector over_namespaces(const model::Selector& selector) {
-    return selector.is_all() ? model::Selector::has(model::kLabelNamespace)
-                             : selector.with_key_prefix(model::kNamespaceLabelPrefix);
+    return model::with_all_as_has(selector.with_key_prefix(model::kNamespaceLabelPrefix), model::kLabelNamespace);
 }
 
 model::Selector over_service_accounts(const model::Selector& selector) {
-    return selector.is_all() ? model::Selector::has(model::kLabelServiceAccount)
-                             : selector.with_key_prefix(model::kServiceAccountLabelPrefix);
+    return model::with_all_as_has(selector.with_key_prefix(model::kServiceAccountLabelPrefix),
+                                  model::kLabelServiceAccount);
 }
 
 Result<model::Selector> endpoint_selector(const PolicySource& source) {

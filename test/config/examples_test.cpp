@@ -143,3 +143,31 @@ TEST_CASE("other traps are pointed out, and what is meant that way is left alone
         }
     }
 }
+
+TEST_CASE(
+    "a namespaceSelector that holds for hosts, and egress rules of a policy that covers ingress alone, are traps") {
+    const auto global = [](const std::string& spec) {
+        return warnings_of(
+            "{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: p}, spec: {" + spec +
+            ", types: [Ingress]}}");
+    };
+    for (const char* trap : {"namespaceSelector: \"team != 'x'\"", "selector: all(), namespaceSelector: '!has(team)'",
+                             "namespaceSelector: '!all()', serviceAccountSelector: \"role not in {'x'}\""}) {
+        INFO(trap);
+        const auto warnings = global(trap);
+        REQUIRE(warnings.size() == 1);
+        CHECK(warnings.front().find("spec.namespaceSelector: host endpoints have no namespace") != std::string::npos);
+    }
+    for (const char* fine :
+         {"namespaceSelector: all()", "namespaceSelector: \"has(projectcalico.org/name) && team != 'x'\"",
+          "selector: app == 'web', namespaceSelector: \"team != 'x'\"",
+          "namespaceSelector: \"team != 'x'\", serviceAccountSelector: all()"}) {
+        INFO(fine);
+        CHECK(global(fine).empty());
+    }
+    const auto warnings = warnings_of(
+        "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p}, spec: {podSelector: {matchLabels:"
+        " {a: b}}, egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8}}]}]}}");
+    REQUIRE(warnings.size() == 1);
+    CHECK(warnings.front().find("covers Ingress alone, so its egress rules have no effect") != std::string::npos);
+}

@@ -1,4 +1,5 @@
 #include "config/model/selector.hpp"
+#include "config/model/selector_scope.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -37,7 +38,9 @@ TEST_CASE("canonical form of a selector") {
         {"", "all()"},
         {" \t ", "all()"},
         {"all()", "all()"},
+        {"all( \t)", "all()"},
         {"global()", "global()"},
+        {"global( )", "global()"},
         {"has(a)", "has(a)"},
         {"has( a\t)", "has(a)"},
         {"a=='b'", "a == \"b\""},
@@ -107,7 +110,7 @@ TEST_CASE("a wrong selector is refused with the place and what was expected") {
         {"has(a", 5, "expected \")\" after the label"},
         {"has (a)", 4, "found \"(\""},
         {"all ()", 4, "found \"(\""},
-        {"all( )", 3, "found \"(\""},
+        {"all(a)", 4, "expected \")\", found \"a\""},
         {"a in 'b'", 5, "expected \"{\""},
         {"a in {'b' 'c'}", 10, "expected \",\" or \"}\""},
         {"a in {,}", 6, "expected a value in quotes"},
@@ -194,6 +197,7 @@ TEST_CASE("building blocks make what parsing would") {
     CHECK(Selector::conjunction({sel(""), sel("has(a)")}) == sel("has(a)"));
     CHECK(Selector::conjunction({sel("has(a) || has(b)"), sel("has(c)")}) == sel("(has(a) || has(b)) && has(c)"));
     CHECK(sel("has(a) && b in {'c'} || all()").with_key_prefix("p.") == sel("has(p.a) && p.b in {'c'} || all()"));
+    CHECK(with_all_as_has(sel("has(a) && !all() || all()"), "any") == sel("has(a) && !has(any) || has(any)"));
 }
 
 TEST_CASE("building blocks with what no label can hold never match, and stay valid text") {
