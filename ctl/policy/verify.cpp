@@ -1,5 +1,6 @@
 #include "ctl/policy/verify.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +25,7 @@
 #include "felix/io/last_good_journal.hpp"
 #include "felix/io/nft_apply.hpp"
 #include "felix/io/shaper.hpp"
+#include "felix/nft/align.hpp"
 #include "felix/nft/tracker.hpp"
 #include "felix/render/renderer.hpp"
 #include "net/netlink/socket.hpp"
@@ -64,16 +66,33 @@ std::string origin_text(const felix::render::RuleOrigin& origin) {
                        to_string(origin.direction), origin.index);
 }
 
-/// What this node must hold, made with the link groups that are given out already.
+/// The wanted name of a chain that the kernel calls `held`, in both families' tables.
+std::string wanted_name(const felix::nft::Aliases& aliases, felix::render::TableId table, const std::string& held) {
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        if (const auto names = aliases.find({family, table}); names != aliases.end()) {
+            const auto alias = std::ranges::find(names->second, held, [](const auto& pair) { return pair.second; });
+            if (alias != names->second.end()) {
+                return alias->first;
+            }
+        }
+    }
+    return held;
+}
+
+/// What this node must hold, made with the link groups that are given out already, under the names that are.
 class Wanted {
 public:
-    Wanted(const felix::Batch& batch, const felix::nft::KernelState& kernel) {
+    Wanted(const felix::Batch& batch, const felix::nft::KernelState& kernel, const felix::nft::Aliases& aliases) {
+        using felix::render::TableId;
         for (const auto& [pair, group] : felix::nft::class_groups(kernel)) {
-            renderer_.reserve_group(pair, group);
+            renderer_.reserve_group({wanted_name(aliases, TableId::egress, pair.first),
+                                     wanted_name(aliases, TableId::ingress, pair.second)},
+                                    group);
         }
         for (const felix::render::Change& change : renderer_.apply(batch).changes) {
             felix::render::apply(ruleset_, change);
         }
+        felix::nft::rename_chains(ruleset_, aliases);
         origins_ = renderer_.origins();
     }
 
@@ -153,15 +172,17 @@ Result<Findings> look(const Context& context, const VerifyOptions& options) {
     MANUL_TRY(auto socket, felix::io::NftSocket::open());
     MANUL_TRY(const auto before, socket.read());
     const felix::Snapshot& snapshot = view->node(context.settings.node_name);
-    const Wanted wanted(view->batch(context.settings.node_name), before.state);
+    const auto batch = view->batch(context.settings.node_name);
+    const Wanted as_born(batch, before.state, {});
     const auto wants_elements = [&](const felix::render::TableKey& key, const std::string& name) {
-        const auto table = wanted.ruleset().tables.find(key);
-        const auto set = table == wanted.ruleset().tables.end() ? decltype(table->second.sets.end()){}
-                                                                : table->second.sets.find(name);
-        return options.all_elements || table == wanted.ruleset().tables.end() || set == table->second.sets.end() ||
+        const auto table = as_born.ruleset().tables.find(key);
+        const auto set = table == as_born.ruleset().tables.end() ? decltype(table->second.sets.end()){}
+                                                                 : table->second.sets.find(name);
+        return options.all_elements || table == as_born.ruleset().tables.end() || set == table->second.sets.end() ||
                set->second.member_keys().size() <= kMostElements;
     };
     MANUL_TRY(const auto kernel, socket.contents(wants_elements));
+    const Wanted wanted(batch, before.state, felix::nft::find_aliases(as_born.ruleset(), kernel));
     Findings findings;
     findings.extent = extent(wanted.ruleset(), kernel);
     for (const Difference& difference : felix::nft::verify(wanted.ruleset(), kernel)) {

@@ -74,6 +74,19 @@ def check_verify(node, felix):
     assert answer["compared"]["rules"] > 20 and answer["compared"]["links"] == 3, answer
     assert "the kernel holds what the resources ask" in node.ctl("policy", "verify").stdout
 
+    # Chains are edited in place and keep the names that they were born with: those names are no difference.
+    passing = """apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: passing-by}
+spec: {order: 1, namespaceSelector: all(), types: [Ingress, Egress], ingress: [{action: Pass}], egress: [{action: Pass}]}
+"""
+    chains = lambda: {line for line in nft(node, "list table ip manul_i").splitlines() if "chain t_default_" in line}
+    born = chains()
+    for change in (["apply", "-f", "-"], ["replace", "-f", "-"], ["delete", "gnp", "passing-by"]):
+        node.ctl(*change, text=passing if "-f" in change else None)
+        wait_until(f"verify agrees after {change[0]}", lambda: verify(node)["equal"], node)
+        assert born and born <= chains(), "no chain was edited in place: this shows nothing"
+
     # Felix owns its tables and repairs what others change, so it is killed while its rules are tampered with.
     felix.kill()
     felix.wait()
