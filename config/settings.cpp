@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <fstream>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -25,6 +24,8 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/read_file.hpp"
+#include "base/try.hpp"
 #include "config/address_detection.hpp"
 #include "config/model/duration.hpp"
 #include "config/model/names.hpp"
@@ -252,7 +253,7 @@ public:
         try {
             documents = YAML::LoadAll(std::string(text));
         } catch (const YAML::Exception& failure) {
-            errors_.push_back(fmt::format("{}:{}: {}", file_name_, failure.mark.line + 1, failure.msg));
+            errors_.push_back(fmt::format("{}:{}: not YAML: {}", file_name_, failure.mark.line + 1, failure.msg));
             return;
         }
         // NOLINTEND(misc-include-cleaner)
@@ -476,12 +477,8 @@ Result<Settings> load_settings(const std::optional<std::string>& path) {
     const auto named = path ? path : environment("MANUL_CONFIG");
     const std::string file_name = named.value_or(std::string(kDefaultSettingsFile));
     std::string text;
-    std::ifstream file(file_name);
-    if (file) {
-        text.assign(std::istreambuf_iterator<char>(file), {});
-    }
-    if ((!file && named) || file.bad()) {
-        return fail(file_name + ": the settings file cannot be read");
+    if (named || ::access(file_name.c_str(), F_OK) == 0) {  // without the usual file the defaults hold
+        MANUL_TRY(text, read_file(file_name));
     }
     std::array<char, 256> host{};
     ::gethostname(host.data(), host.size() - 1);

@@ -1,7 +1,5 @@
 #include <chrono>
 #include <cstddef>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <set>
 #include <string>
@@ -11,6 +9,7 @@
 #include <fmt/core.h>
 
 #include "base/error.hpp"
+#include "base/read_file.hpp"
 #include "base/try.hpp"
 #include "ctl/ipam/inventory.hpp"
 #include "ctl/ipam/options.hpp"
@@ -119,11 +118,7 @@ Result<Reports> read_reports(const std::vector<std::string>& paths) {
     std::vector<ipam::LeakReport> reports;
     Reports out;
     for (const std::string& path : paths) {
-        std::ifstream file(path);
-        if (!file) {
-            return fail(path + ": cannot be read");
-        }
-        const std::string text(std::istreambuf_iterator<char>(file), {});
+        MANUL_TRY(const std::string text, read_file(path));
         auto report = ipam::parse_report(text);
         if (!report) {
             return fail(path + ": " + report.error().message);

@@ -1,6 +1,4 @@
 #include <chrono>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -8,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "base/read_file.hpp"
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
 #include "config/model/kubernetes.hpp"
@@ -77,14 +76,9 @@ void print_allocation(const Context& context, const ipam::AddressReport& report,
     }
 }
 
-std::string read_file(const std::string& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
 void print_history(const Context& context, const net::Ip& address) {
     const std::string path = context.settings.state_dir + "/ipam-history.log";
-    const auto entries = ipam::history_of(read_file(path + ".1") + read_file(path), address);
+    const auto entries = ipam::history_of(read_file(path + ".1").value_or("") + read_file(path).value_or(""), address);
     context.print(fmt::format("History on node {}:{}\n", context.settings.node_name,
                               entries.empty() ? " nothing recorded (other nodes keep their own)" : ""));
     for (const ipam::HistoryEntry& entry : entries) {

@@ -9,8 +9,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string_view>
 #include <system_error>
 #include <vector>
@@ -23,6 +21,7 @@
 #include <boost/json/value.hpp>
 
 #include "base/error.hpp"
+#include "base/read_file.hpp"
 #include "base/try.hpp"
 #include "base/unique_fd.hpp"
 #include "ctl/output/json.hpp"
@@ -38,14 +37,6 @@ constexpr const char* kPlugin = "manul";
 
 std::unexpected<Error> failed(const std::string& path, std::string_view what) {
     return fail(fmt::format("{}: cannot {}: {}", path, what, std::strerror(errno)));  // NOLINT(concurrency-mt-unsafe)
-}
-
-Result<std::string> read_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) {
-        return failed(path, "read");
-    }
-    return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
 /// All of it or nothing, also after power loss.

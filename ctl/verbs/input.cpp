@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <system_error>
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/read_file.hpp"
 #include "config/codec/json.hpp"
 #include "config/model/finding.hpp"
 
@@ -85,19 +85,7 @@ Result<std::string> read_text(const Context& context, const std::string& path, s
     if (path == "-") {
         return context.read_standard_input();
     }
-    std::error_code ec;
-    const auto size = fs::file_size(path, ec);
-    if (ec) {
-        return fail(path + ": " + ec.message());
-    }
-    if (size > limit) {
-        return fail(path + ": larger than " + std::to_string(limit >> 20U) + " MiB");
-    }
-    std::ifstream file(path, std::ios::binary);
-    if (!file) {
-        return fail(path + ": cannot be opened for reading");
-    }
-    return std::string(std::istreambuf_iterator<char>(file), {});
+    return read_file(path, limit);
 }
 
 Result<std::vector<std::string>> input_files(const InputOptions& options) {
@@ -119,6 +107,10 @@ Input read_input(const Context& context, const InputOptions& options) {
         if (!files) {
             input.errors.push_back(files.error().message);
             continue;
+        }
+        if (files->empty()) {
+            input.emptiness = path + " has no *.yaml, *.yml or *.json in it" +
+                              (options.recursive ? "" : "; -R looks in the directories below it as well");
         }
         for (const std::string& file : *files) {
             auto text = read_text(context, file, kLargestFile);

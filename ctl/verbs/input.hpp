@@ -32,6 +32,7 @@ struct Input {
     std::vector<InputObject> objects;  ///< in the order of the files
     std::vector<std::string> errors;  ///< one line each, with file and line; when there are any, nothing may be written
     std::vector<std::string> warnings;
+    std::string emptiness;  ///< which directory has no manifest in it, if that is why there are no objects
 };
 
 /// Of files of manifests, and of whole datastores.

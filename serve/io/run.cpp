@@ -9,8 +9,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -23,6 +21,7 @@
 #include "base/daemon.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/read_file.hpp"
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
 #include "config/open_store.hpp"
@@ -86,16 +85,12 @@ Result<Listen> parse_listen(const std::string& text) {
 
 bool is_loopback(const std::string& host) { return host == "::1" || host.starts_with("127."); }
 
-Result<std::string> read_file(const std::string& path, bool secret) {
+Result<std::string> read_secret_file(const std::string& path) {
     struct stat status{};
-    std::ifstream file(path, std::ios::binary);
-    if (!file || ::stat(path.c_str(), &status) != 0) {
-        return fail(path + ": cannot be read");
-    }
-    if (secret && (status.st_mode & 077U) != 0) {
+    if (::stat(path.c_str(), &status) == 0 && (status.st_mode & 077U) != 0) {
         return fail(path + ": others may read it; make it mode 0600");
     }
-    return std::string(std::istreambuf_iterator<char>(file), {});
+    return read_file(path);
 }
 
 /// Every client of a watch is a connection of its own.
@@ -124,10 +119,10 @@ public:
 
     [[nodiscard]] Result<ServerIdentity> identity() const {
         ServerIdentity out;
-        MANUL_TRY(out.certificate, read_file(settings_.tls_cert_file, false));
-        MANUL_TRY(out.key, read_file(settings_.tls_key_file, true));
+        MANUL_TRY(out.certificate, read_file(settings_.tls_cert_file));
+        MANUL_TRY(out.key, read_secret_file(settings_.tls_key_file));
         if (!settings_.client_ca_file.empty()) {
-            MANUL_TRY(out.client_ca, read_file(settings_.client_ca_file, false));
+            MANUL_TRY(out.client_ca, read_file(settings_.client_ca_file));
         }
         return out;
     }
@@ -136,7 +131,7 @@ public:
         if (settings_.tokens_file.empty()) {
             return {};
         }
-        MANUL_TRY(const std::string text, read_file(settings_.tokens_file, true));
+        MANUL_TRY(const std::string text, read_secret_file(settings_.tokens_file));
         auto parsed = Tokens::parse(text);
         if (!parsed) {
             return fail(settings_.tokens_file + ": " + parsed.error().message);

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -13,6 +11,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/read_file.hpp"
 #include "base/try.hpp"
 #include "config/store/document.hpp"
 
@@ -31,13 +30,9 @@ bool has(const Failure& failure, std::string_view text) noexcept {
     return failure.message.find(text) != std::string::npos;
 }
 
-Result<std::string> read_file(const std::string& path, std::string_view setting) {
-    std::ifstream file(path, std::ios::binary);
-    std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-    if (!file.good() && !file.eof()) {
-        return fail(fmt::format("{}: cannot read {}", setting, path));
-    }
-    return text;
+Result<std::string> read_named_file(const std::string& path, std::string_view setting) {
+    auto text = read_file(path);
+    return text ? std::move(text) : fail(fmt::format("{}: cannot read {}", setting, text.error().message));
 }
 
 Result<TlsMaterial> read_tls(const EtcdOptions& options) {
@@ -46,11 +41,11 @@ Result<TlsMaterial> read_tls(const EtcdOptions& options) {
         return fail("datastore.etcd.cert_file and key_file go together: only one of them is given");
     }
     if (!options.ca_file.empty()) {
-        MANUL_TRY(tls.ca, read_file(options.ca_file, "datastore.etcd.ca_file"));
+        MANUL_TRY(tls.ca, read_named_file(options.ca_file, "datastore.etcd.ca_file"));
     }
     if (!options.cert_file.empty()) {
-        MANUL_TRY(tls.certificate, read_file(options.cert_file, "datastore.etcd.cert_file"));
-        MANUL_TRY(tls.key, read_file(options.key_file, "datastore.etcd.key_file"));
+        MANUL_TRY(tls.certificate, read_named_file(options.cert_file, "datastore.etcd.cert_file"));
+        MANUL_TRY(tls.key, read_named_file(options.key_file, "datastore.etcd.key_file"));
     }
     return tls;
 }
@@ -142,7 +137,7 @@ Reply<void> Cluster::log_in(SteadyTime deadline) {
     }
     std::string password = options_.password;
     if (!options_.password_file.empty()) {
-        auto text = read_file(options_.password_file, "datastore.etcd.password_file");
+        auto text = read_named_file(options_.password_file, "datastore.etcd.password_file");
         if (!text) {
             return std::unexpected(Failure{static_cast<int>(Rpc::permission_denied), text.error().message});
         }

@@ -2,8 +2,6 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +9,7 @@
 
 #include "base/base64.hpp"
 #include "base/error.hpp"
+#include "base/read_file.hpp"
 #include "base/try.hpp"
 #include "config/codec/tree.hpp"
 #include "config/codec/yaml_tree.hpp"
@@ -25,16 +24,6 @@ using codec::Tree;
 constexpr std::string_view kServiceAccount = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// The kubelet replaces a token at about 80 % of its life, which is an hour.
 constexpr std::chrono::seconds kTokenFileLife{60};
-
-Result<std::string> read_file(const std::string& path) {
-    std::ifstream file(path);
-    std::ostringstream text;
-    text << file.rdbuf();
-    if (!file) {
-        return fail("cannot read " + path);
-    }
-    return std::move(text).str();
-}
 
 std::string trimmed(std::string text) {
     const std::size_t end = text.find_last_not_of(" \t\r\n");

@@ -56,8 +56,11 @@ const char* not_null(std::string_view value) { return value.data() == nullptr ? 
 StoreError to_error(int code, std::string_view attempt, const std::string& path) {
     const int basic = code & 0xff;
     const bool damaged = basic == SQLITE_CORRUPT || basic == SQLITE_NOTADB;
-    return error(damaged ? Code::corrupt : Code::unavailable,
-                 fmt::format("{}: {}: {} (SQLite code {})", path, attempt, reason(code), code));
+    if (damaged || attempt.find('\n') != std::string_view::npos) {  // the statement explains nothing
+        return error(damaged ? Code::corrupt : Code::unavailable,
+                     fmt::format("{}: {} (SQLite code {})", path, reason(code), code));
+    }
+    return error(Code::unavailable, fmt::format("{}: {}: {} (SQLite code {})", path, attempt, reason(code), code));
 }
 
 StoreResult<Connection> Connection::open(const std::string& path) {
@@ -66,6 +69,11 @@ StoreResult<Connection> Connection::open(const std::string& path) {
                                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
     Connection connection(handle, path);
     if (code != SQLITE_OK) {
+        const int cause = handle == nullptr ? 0 : sqlite3_system_errno(handle);
+        if (cause == EACCES || cause == EPERM) {
+            return std::unexpected(error(Code::unavailable, path + ": the store cannot be opened: permission denied; "
+                                                                   "only root and the daemons may"));
+        }
         return std::unexpected(to_error(code, "open", path));
     }
     sqlite3_busy_timeout(handle, kBusyTimeoutMs);
