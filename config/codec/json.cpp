@@ -120,10 +120,22 @@ Decoded decode(Kind kind, std::string_view document, Mode mode) {
     return out;
 }
 
+Findings validate_decoded(const model::Resource& resource, const Findings& decoding) {
+    Findings findings = model::validate(resource);
+    std::erase_if(findings, [&](const Finding& finding) {
+        return std::ranges::any_of(decoding, [&](const Finding& other) {
+            return other.severity == Finding::Severity::error && !other.path.empty() &&
+                   (finding.path == other.path || finding.path.starts_with(other.path + "[") ||
+                    finding.path.starts_with(other.path + "."));
+        });
+    });
+    return findings;
+}
+
 Decoded decode_and_validate(Kind kind, std::string_view document, Mode mode) {
     Decoded out = decode(kind, document, mode);
     if (out.resource) {
-        Findings more = model::validate(*out.resource);
+        Findings more = validate_decoded(*out.resource, out.findings);
         std::ranges::move(more, std::back_inserter(out.findings));
     }
     return out;

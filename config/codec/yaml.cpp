@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <iterator>
 #include <map>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,7 +22,6 @@
 #include "config/model/kind.hpp"
 #include "config/model/lint.hpp"
 #include "config/model/names.hpp"
-#include "config/model/validate.hpp"
 
 namespace manul::codec {
 
@@ -161,13 +159,10 @@ private:
         set_namespace(*kind, tree);
         Decoded decoded = decode_tree(*kind, tree, Mode::strict);
         std::ranges::move(decoded.findings, std::back_inserter(findings));
-        const std::size_t decoding_findings = findings.size();
         if (decoded.resource) {
-            for (Finding& finding : model::validate(*decoded.resource)) {
+            for (Finding& finding : validate_decoded(*decoded.resource, findings)) {
                 finding.line = nearest(tree, finding.path).line;
-                if (!is_repeated(std::span(findings).first(decoding_findings), finding)) {
-                    findings.push_back(std::move(finding));
-                }
+                findings.push_back(std::move(finding));
             }
         }
         model::Findings advice;
@@ -200,15 +195,6 @@ private:
             }
         }
         return findings;
-    }
-
-    /// What could not be decoded holds a default, about which validation has nothing new to say.
-    static bool is_repeated(std::span<const Finding> findings, const Finding& finding) {
-        return std::ranges::any_of(findings, [&](const Finding& other) {
-            return other.severity == Finding::Severity::error && !other.path.empty() &&
-                   (finding.path == other.path || finding.path.starts_with(other.path + "[") ||
-                    finding.path.starts_with(other.path + "."));
-        });
     }
 
     void set_namespace(Kind kind, Tree& tree) const {

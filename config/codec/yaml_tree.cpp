@@ -193,6 +193,21 @@ std::optional<Finding> bad_character(std::string_view text) {
     return std::nullopt;
 }
 
+/// The parser's words, and what they usually come from.
+std::string explained(const YAML::Exception& failure, std::string_view text) {
+    for (int line = 0; line < failure.mark.line && !text.empty(); ++line) {
+        text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+    }
+    const std::string_view indentation = text.substr(0, text.find_first_not_of(" \t"));
+    if (indentation.find('\t') != std::string_view::npos) {
+        return "not YAML: a tab in the indentation; only spaces may indent";
+    }
+    const bool placed_wrongly = failure.msg == "illegal map value" || failure.msg == "illegal block entry" ||
+                                failure.msg == "end of map not found" || failure.msg == "end of sequence not found";
+    return "not YAML: " + failure.msg +
+           (placed_wrongly ? "; is this line indented as what it belongs to, and text with ': ' in it quoted?" : "");
+}
+
 }  // namespace
 
 YamlFile parse_yaml(std::string_view text) {
@@ -221,7 +236,7 @@ YamlFile parse_yaml(std::string_view text) {
         }
     } catch (const YAML::Exception& e) {
         file.findings.push_back(
-            {.message = "not YAML: " + e.msg, .line = static_cast<std::uint32_t>(std::max(e.mark.line, 0) + 1)});
+            {.message = explained(e, text), .line = static_cast<std::uint32_t>(std::max(e.mark.line, 0) + 1)});
     }
     return file;
 }
