@@ -35,11 +35,18 @@ std::expected<DaemonStart, int> start_daemon(const DaemonProgram& program, int a
             std::printf("%s " MANUL_VERSION "\n", std::string(program.name).c_str());
             return std::unexpected(0);
         }
-        if ((argument == "--config" || argument == "-c") && i + 1 < argc) {
+        constexpr std::string_view kConfig = "--config=";
+        if (argument.starts_with(kConfig)) {
+            file = argument.substr(kConfig.size());
+        } else if ((argument == "--config" || argument == "-c") && i + 1 < argc) {
             file = argv[++i];
         } else if (std::ranges::find(program.switches, argument) != program.switches.end()) {
             start.switches.push_back(argument);
         } else {
+            const bool incomplete = argument == "--config" || argument == "-c";
+            print(stderr, std::string(program.name) + ": " +
+                              (incomplete ? "a file must follow " : "unknown argument ") + std::string(argument) +
+                              "\n");
             print(stderr, program.usage);
             return std::unexpected(kBadUsage);
         }

@@ -47,6 +47,9 @@ class Installed(unittest.TestCase):
             self.assertIn("--config FILE", run(str(self.files[name]), "--help").stdout)
             wrong = run(str(self.files[name]), "--colour")
             self.assertEqual((wrong.returncode, wrong.stdout), (2, ""))
+            self.assertTrue(wrong.stderr.startswith(f"{name}: unknown argument --colour\nusage: "), wrong.stderr)
+            self.assertIn("a file must follow --config", run(str(self.files[name]), "--config").stderr)
+            self.assertEqual(run(str(self.files[name]), "--config=/nonexistent").returncode, 2)
             missing = run(str(self.files[name]), "--config", "/nonexistent/manul.yaml")
             self.assertEqual(missing.returncode, 2)
             self.assertIn("/nonexistent/manul.yaml", missing.stderr)
@@ -72,6 +75,19 @@ class Installed(unittest.TestCase):
             file.flush()
             done = run(str(self.files["manulctl"]), "-c", file.name, "version", "--client")
             self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_what_operators_read_and_apply_is_there(self):
+        for folder, place in {"docs/operators": "doc/manul/operators", "docs/examples": "doc/manul/examples",
+                              "config/kubernetes": "manul/kubernetes"}.items():
+            for source in (SOURCE / folder).iterdir():
+                found = [p for p in pathlib.Path(self.directory.name).rglob(source.name) if place in str(p.parent)]
+                self.assertTrue(found, f"{folder}/{source.name} is not installed in share/{place}")
+
+    def test_scripts_of_the_package_know_every_unit(self):
+        units = {path.stem for path in (SOURCE / "packaging/systemd").glob("*.service")}
+        for script in ("postinst", "prerm"):
+            text = (SOURCE / "packaging/debian" / script).read_text()
+            self.assertEqual({unit for unit in units if unit in text}, units, script)
 
     def test_the_page_of_manulctl_has_every_command(self):
         page = self.files["manulctl.1"].read_text().replace("\\-", "-")
