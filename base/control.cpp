@@ -244,6 +244,12 @@ Result<json::value> call(const std::string& path, const json::object& request, s
     ::setsockopt(socket.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     ::setsockopt(socket.fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     if (::connect(socket.fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+        if (errno == ENOENT || errno == ECONNREFUSED) {
+            return fail(path + ": nobody listens: the daemon is not running, or its run_dir is another one");
+        }
+        if (errno == EACCES || errno == EPERM) {
+            return fail(path + ": permission denied: run this as root");
+        }
         return system_failure(path + ": cannot connect", errno);
     }
     const auto send_all = [&](const void* data, std::size_t size) {

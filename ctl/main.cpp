@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -26,6 +27,7 @@
 #include "ctl/node/status.hpp"
 #include "ctl/node/supervisor.hpp"
 #include "ctl/policy/commands.hpp"
+#include "ctl/usage.hpp"
 #include "ctl/verbs/commands.hpp"
 #include "ctl/verbs/input_options.hpp"
 #include "ctl/verbs/verbs.hpp"
@@ -87,7 +89,8 @@ void add_delete(CLI::App& app, Chosen& chosen) {
     const auto options = std::make_shared<ctl::DeleteOptions>();
     ctl::add_input_options(*verb, options->input, false);
     verb->add_option("words", options->words, "KIND NAME...")->type_name("");
-    verb->add_flag("-s,--skip-not-exists,--ignore-not-found", options->skip_not_exists, "an object that does not exist is not an error");
+    verb->add_flag("-s,--skip-not-exists,--ignore-not-found", options->skip_not_exists,
+                   "an object that does not exist is not an error");
     verb->add_flag("--release-addresses", options->release_addresses,
                    "of nodes: free what the node held at once (otherwise 15 minutes later)");
     verb->add_flag("--skip-empty", options->skip_empty, "an empty input is not an error");
@@ -260,6 +263,9 @@ void add_bgp_questions(CLI::App& bgp, Chosen& chosen) {
     }
     routes->add_option("-o,--output", query->format, kJsonOrYaml);
     routes->callback([&chosen, query] {
+        if (query->table == "sent" && query->peer.empty()) {
+            throw CLI::ValidationError("routes", "--sent needs --peer ADDRESS: what that peer is told");
+        }
         chosen = {[query](const Context& context) { return bgp_routes(context, *query); }, false};
     });
 
@@ -334,6 +340,25 @@ void add_bgp(CLI::App& app, Chosen& chosen) {
 
 std::string standard_input() { return {std::istreambuf_iterator<char>(std::cin), {}}; }
 
+/// A file that is opened later must not become the standard output of somebody who closed his. Writing to the stand-in
+/// fails, so that it is told.
+void keep_standard_streams() {
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::fcntl(stream, F_GETFD) < 0) {
+            (void)::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);  // the lowest free number is it
+        }
+    }
+}
+
+/// Output that did not arrive (a full disk) is a failure, whatever was done.
+int flushed(int code) {
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) {
+        return code;
+    }
+    std::fputs("manulctl: not everything could be written to standard output\n", stderr);
+    return code == 0 ? static_cast<int>(ExitCode::failed) : code;
+}
+
 int run(const Chosen& chosen, const std::optional<std::string>& config) {
     auto settings = config::load_settings(config);
     Context context{.settings = {},
@@ -362,11 +387,16 @@ int run(const Chosen& chosen, const std::optional<std::string>& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"manulctl: resources, addresses, sessions and policies of a Manul cluster"};
+    keep_standard_streams();
+    CLI::App app{"manulctl: resources, addresses, sessions and policies of a Manul cluster", "manulctl"};
+    app.set_version_flag("--version", "manulctl v" MANUL_VERSION, "Show the version of this program");
     app.require_subcommand(1);
     app.fallthrough();
     std::optional<std::string> config;
-    app.add_option("-c,--config", config, "settings file (default: $MANUL_CONFIG, then /etc/manul/manul.yaml)");
+    app.add_option("-c,--config", config, "settings file (default: $MANUL_CONFIG, then /etc/manul/manul.yaml)")
+        ->type_name("FILE");
+    bool unused = false;
+    app.add_flag("--allow-version-mismatch", unused, "no effect: versions need not match; calicoctl has this option");
 
     Chosen chosen;
     const auto choose = [&chosen](std::function<ExitCode(const Context&)> run, bool needs_store) {
@@ -386,9 +416,13 @@ int main(int argc, char** argv) {
     ctl::add_policy_commands(app, choose);
     ctl::add_datastore_commands(app, choose);
     try {
-        app.parse(argc, argv);
+        app.parse(ctl::parser_arguments(argc, argv));
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+        if (error.get_exit_code() == 0) {
+            return app.exit(error);
+        }
+        std::fputs(ctl::usage_error(app, error).c_str(), stderr);
+        return static_cast<int>(ExitCode::usage);
     }
-    return run(chosen, config);
+    return flushed(run(chosen, config));
 }

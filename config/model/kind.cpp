@@ -44,7 +44,7 @@ constexpr auto kKinds = std::to_array<KindInfo>({
      "clusterinfo,clusterinfos", false},
     {Kind::node_report, "NodeReport", kManul, "v1", "nodereports", "nodereport", "", false},
     {Kind::kubernetes_network_policy, "NetworkPolicy", "networking.k8s.io", "v1", "networkpolicies", "networkpolicy",
-     "knp,kubernetesnetworkpolicy", true},
+     "knp,netpol,kubernetesnetworkpolicy", true},
     {Kind::namespace_, "Namespace", "", "v1", "namespaces", "namespace", "ns", false},
     {Kind::service_account, "ServiceAccount", "", "v1", "serviceaccounts", "serviceaccount", "sa", true},
     {Kind::pod, "Pod", "", "v1", "pods", "pod", "po", true},
@@ -94,6 +94,16 @@ bool list_has(std::string_view list, std::string_view text) noexcept {
     return false;
 }
 
+/// "projectcalico.org" or, as kubectl has it, "v3.projectcalico.org".
+bool is_home(const KindInfo& row, std::string_view text) noexcept {
+    if (same_letters(text, row.group)) {
+        return true;
+    }
+    const std::size_t dot = text.find('.');
+    return dot != std::string_view::npos && text.substr(0, dot) == row.version &&
+           same_letters(text.substr(dot + 1), row.group);
+}
+
 }  // namespace
 
 std::span<const KindInfo> all_kinds() noexcept { return kKinds; }
@@ -118,7 +128,8 @@ std::optional<Kind> find_kind_by_alias(std::string_view text) noexcept {
     for (const KindInfo& row : kKinds) {
         const bool matches =
             dot != std::string_view::npos
-                ? same_letters(text.substr(0, dot), row.plural) && same_letters(text.substr(dot + 1), row.group)
+                ? (same_letters(text.substr(0, dot), row.plural) || same_letters(text.substr(0, dot), row.singular)) &&
+                      is_home(row, text.substr(dot + 1))
                 : same_letters(text, row.name) || same_letters(text, row.plural) || same_letters(text, row.singular) ||
                       list_has(row.short_names, text);
         if (matches) {  // the table order decides who owns a plain name: Calico's NetworkPolicy before Kubernetes'

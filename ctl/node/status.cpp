@@ -156,7 +156,7 @@ ExitCode node_status(const Context& context, const StatusOptions& options) {
     if (!options.all && options.nodes.empty()) {
         const auto local = ask_daemon(context);
         if (!local) {
-            return context.fail("manul-bgpd is not running on this node: " + local.error().message);
+            return context.fail("manul-bgpd of this node: " + local.error().message);
         }
         return print(context, {*local}, options);
     }
@@ -168,6 +168,10 @@ ExitCode node_status(const Context& context, const StatusOptions& options) {
         if (std::ranges::find(*nodes, wanted, &NodeSessions::node) == nodes->end()) {
             return context.fail("node '" + wanted + "' has not reported its sessions");
         }
+    }
+    if (nodes->empty() && options.format.empty()) {
+        context.print("No node has reported its sessions.\n");
+        return ExitCode::ok;
     }
     return print(context, *nodes, options);
 }

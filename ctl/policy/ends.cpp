@@ -63,7 +63,11 @@ Result<End> find_workload(const ClusterView& view, std::string_view ns, std::str
         return e.metadata.ns == ns && (e.spec.pod == name || e.spec.workload == name || e.metadata.name == name);
     });
     if (!endpoint) {
-        return fail("there is no pod or workload '" + std::string(name) + "' in namespace '" + std::string(ns) + "'");
+        const auto elsewhere = find_object<model::WorkloadEndpoint>(view, [&](const model::WorkloadEndpoint& e) {
+            return e.spec.pod == name || e.spec.workload == name || e.metadata.name == name;
+        });
+        return fail("there is no pod or workload '" + std::string(name) + "' in namespace '" + std::string(ns) + "'" +
+                    (elsewhere ? ", but in '" + elsewhere->metadata.ns + "'" : ""));
     }
     if (endpoint->spec.ip_networks.empty()) {
         return fail(felix::workload_label(*endpoint) + " has no address (not set up yet, or finished)");

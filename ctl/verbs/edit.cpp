@@ -14,6 +14,7 @@
 #include "config/codec/tree.hpp"
 #include "config/codec/yaml.hpp"
 #include "config/model/finding.hpp"
+#include "ctl/verbs/kind_words.hpp"
 #include "serve/patch.hpp"
 
 namespace manul::ctl {
@@ -24,15 +25,12 @@ using codec::Tree;
 using store::StoreError;
 
 Result<model::Key> key_of(const std::string& kind_text, const std::string& name, const std::optional<std::string>& ns) {
-    const auto kind = model::find_kind_by_alias(kind_text);
-    if (!kind) {
-        return fail("unknown kind '" + kind_text + "'");
-    }
-    const model::KindInfo& info = model::info(*kind);
+    MANUL_TRY(const model::Kind kind, kind_named(kind_text));
+    const model::KindInfo& info = model::info(kind);
     if (!info.namespaced && ns) {
         return fail(std::string(info.name) + " is not namespaced: leave out -n");
     }
-    return model::Key{*kind, info.namespaced ? ns.value_or("default") : std::string(), name};
+    return model::Key{kind, info.namespaced ? ns.value_or("default") : std::string(), name};
 }
 
 /// Reads, changes and writes; again when somebody else was faster. The error is what to tell.

@@ -6,6 +6,7 @@
 #include "config/model/cluster_information.hpp"
 #include "config/model/kind.hpp"
 #include "ctl/output/table.hpp"
+#include "ctl/verbs/kind_words.hpp"
 #include "ctl/verbs/verbs.hpp"
 
 namespace manul::ctl {
@@ -28,16 +29,17 @@ ExitCode explain_kind(const Context& context, const std::string& path) {
     if (path.empty()) {
         return list_kinds(context);
     }
-    const std::size_t dot = path.find('.');
-    auto kind = model::find_kind_by_alias(path);  // "networkpolicies.networking.k8s.io" has dots of its own
-    std::string field;
-    if (!kind) {
-        kind = model::find_kind_by_alias(path.substr(0, dot));
-        field = dot == std::string::npos ? std::string() : path.substr(dot + 1);
+    // The longest beginning that is a kind: "networkpolicies.networking.k8s.io.spec" has dots in its kind, too.
+    std::size_t end = path.size();
+    auto kind = kind_named(path);
+    while (!kind && end != std::string::npos) {
+        end = end == 0 ? std::string::npos : path.rfind('.', end - 1);
+        kind = kind_named(path.substr(0, end));
     }
     if (!kind) {
-        return context.fail("unknown kind '" + path + "'; `manulctl explain` lists all");
+        return context.fail(kind_named(path.substr(0, path.find('.'))).error().message);
     }
+    const std::string field = end < path.size() ? path.substr(end + 1) : std::string();
     const auto text = codec::explain(*kind, field);
     if (!text) {
         return context.fail(text.error().message);

@@ -19,6 +19,7 @@
 #include "ctl/output/json.hpp"
 #include "ctl/output/table.hpp"
 #include "ctl/verbs/input.hpp"
+#include "ctl/verbs/kind_words.hpp"
 #include "ctl/verbs/verbs.hpp"
 
 namespace manul::ctl {
@@ -62,7 +63,8 @@ void get_by_name(store::Store& store, Found& found, const model::Key& key, std::
     }
 }
 
-void get_kind(store::Store& store, Found& found, const GetOptions& options, std::vector<std::string>& errors) {
+/// All objects of the kind that the options cover; nothing, and the error kept, when they cannot be listed.
+bool get_kind(store::Store& store, Found& found, const GetOptions& options, std::vector<std::string>& errors) {
     std::optional<std::string> ns;
     if (model::info(found.kind).namespaced && !options.all_namespaces) {
         ns = options.input.ns.value_or("default");
@@ -70,35 +72,54 @@ void get_kind(store::Store& store, Found& found, const GetOptions& options, std:
     auto listing = store.list({.kind = found.kind, .ns = ns, .name_prefix = {}});
     if (!listing) {
         errors.push_back(describe(listing.error()));
-        return;
+        return false;
     }
     found.objects = std::move(listing->items);
     std::ranges::sort(found.objects, {}, &store::Object::key);
+    return true;
+}
+
+/// Objects of these names, wherever they are.
+void get_everywhere(store::Store& store, Found& found, const std::vector<std::string>& names, const GetOptions& options,
+                    std::vector<std::string>& errors) {
+    if (!get_kind(store, found, options, errors)) {
+        return;
+    }
+    std::erase_if(found.objects, [&](const store::Object& object) {
+        return std::ranges::find(names, object.key.name) == names.end();
+    });
+    for (const std::string& name : names) {
+        if (std::ranges::none_of(found.objects, [&](const store::Object& object) { return object.key.name == name; })) {
+            errors.push_back("resource does not exist: " + std::string(model::info(found.kind).name) + "(" + name +
+                             ") in any namespace");
+        }
+    }
 }
 
 Answer fetch_words(const Context& context, const GetOptions& options) {
     Answer answer;
-    for (const std::string& word : split(options.words.front(), ',')) {
-        const auto kind = model::find_kind_by_alias(word);
-        if (!kind) {
-            answer.errors.push_back("unknown kind '" + word + "'");
-            continue;
-        }
-        const bool namespaced = model::info(*kind).namespaced;
+    AskedWords words = parse_asked(options.words);
+    answer.errors = std::move(words.errors);
+    for (const auto& [kind, names] : words.asked) {
+        const bool namespaced = model::info(kind).namespaced;
         if (!namespaced && options.input.ns) {
-            answer.errors.push_back(std::string(model::info(*kind).name) + " is not namespaced: leave out -n");
+            answer.errors.push_back(std::string(model::info(kind).name) + " is not namespaced: leave out -n");
             continue;
         }
-        Found& found =
-            answer.found.emplace_back(Found{.kind = *kind, .objects = {}, .by_name = options.words.size() > 1});
-        if (!found.by_name) {
-            get_kind(*context.store, found, options, answer.errors);
-            continue;
+        Found found{.kind = kind, .objects = {}, .by_name = !names.empty()};
+        if (names.empty()) {
+            if (!get_kind(*context.store, found, options, answer.errors)) {
+                continue;
+            }
+        } else if (namespaced && options.all_namespaces) {
+            get_everywhere(*context.store, found, names, options, answer.errors);
+        } else {
+            const std::string ns = namespaced ? options.input.ns.value_or("default") : std::string();
+            for (const std::string& name : names) {
+                get_by_name(*context.store, found, model::Key{kind, ns, name}, answer.errors);
+            }
         }
-        const std::string ns = namespaced ? options.input.ns.value_or("default") : std::string();
-        for (std::size_t i = 1; i < options.words.size(); ++i) {
-            get_by_name(*context.store, found, model::Key{*kind, ns, options.words[i]}, answer.errors);
-        }
+        answer.found.push_back(std::move(found));
     }
     return answer;
 }

@@ -14,6 +14,7 @@
 
 #include "config/codec/json.hpp"
 #include "ctl/verbs/input.hpp"
+#include "ctl/verbs/kind_words.hpp"
 #include "ctl/verbs/verbs.hpp"
 #include "ipam/service/node_release.hpp"
 
@@ -69,12 +70,13 @@ ExitCode report(const Context& context, const Words& words, std::span<const Inpu
 }
 
 /// What was wrong with the input, or nothing when the work may begin.
-std::optional<ExitCode> refuse_input(const Context& context, const Input& input, bool skip_empty) {
+std::optional<ExitCode> refuse_input(const Context& context, const Input& input, bool skip_empty,
+                                     std::string_view outcome = "nothing was changed") {
     for (const std::string& warning : input.warnings) {
         context.err(warning + "\n");
     }
     if (!input.errors.empty()) {
-        std::string text = "nothing was changed; the input has " + std::to_string(input.errors.size()) +
+        std::string text = std::string(outcome) + "; the input has " + std::to_string(input.errors.size()) +
                            (input.errors.size() == 1 ? " error:" : " errors:");
         for (const std::string& error : input.errors) {
             text += "\n  " + error;
@@ -86,7 +88,8 @@ std::optional<ExitCode> refuse_input(const Context& context, const Input& input,
             context.print("No resources specified\n");
             return ExitCode::ok;
         }
-        return context.fail("no resources specified: the input is empty");
+        return context.fail("no resources specified: " +
+                            (input.emptiness.empty() ? std::string("the input is empty") : input.emptiness));
     }
     return std::nullopt;
 }
@@ -134,23 +137,21 @@ std::string failure_line(const InputObject& object, const StoreError& error) {
 /// Objects that `delete KIND NAME...` names.
 Input named_objects(const DeleteOptions& options) {
     Input input;
-    const auto kind = model::find_kind_by_alias(options.words.front());
-    if (!kind) {
-        input.errors.push_back("unknown kind '" + options.words.front() + "'");
-        return input;
-    }
-    if (options.words.size() < 2) {
-        input.errors.emplace_back("name the objects to delete");
-    }
-    if (!model::info(*kind).namespaced && options.input.ns) {
-        input.errors.push_back(std::string(model::info(*kind).name) + " is not namespaced: leave out -n");
-    }
-    const std::string ns = model::info(*kind).namespaced ? options.input.ns.value_or("default") : std::string();
-    for (std::size_t i = 1; i < options.words.size(); ++i) {
-        input.objects.push_back(InputObject{.key = model::Key{*kind, ns, options.words[i]},
-                                            .document = {},
-                                            .resource_version = {},
-                                            .origin = "delete"});
+    AskedWords words = parse_asked(options.words);
+    input.errors = std::move(words.errors);
+    for (const auto& [kind, names] : words.asked) {
+        const model::KindInfo& info = model::info(kind);
+        if (names.empty()) {
+            input.errors.push_back("name the objects to delete: " + std::string(info.singular) + " NAME...");
+        }
+        if (!info.namespaced && options.input.ns) {
+            input.errors.push_back(std::string(info.name) + " is not namespaced: leave out -n");
+        }
+        const std::string ns = info.namespaced ? options.input.ns.value_or("default") : std::string();
+        for (const std::string& name : names) {
+            input.objects.push_back(InputObject{
+                .key = model::Key{kind, ns, name}, .document = {}, .resource_version = {}, .origin = "delete"});
+        }
     }
     return input;
 }
@@ -228,7 +229,7 @@ ExitCode delete_objects(const Context& context, const DeleteOptions& options) {
 
 ExitCode validate_files(const Context& context, const InputOptions& options, bool skip_empty) {
     const Input input = read_input(context, options);
-    if (const auto refused = refuse_input(context, input, skip_empty)) {
+    if (const auto refused = refuse_input(context, input, skip_empty, "not valid")) {
         return *refused;
     }
     context.print("Successfully validated " + std::to_string(input.objects.size()) + kind_text(input.objects) +

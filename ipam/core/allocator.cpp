@@ -387,9 +387,9 @@ std::string_view describe(Choice choice) noexcept {
         case Choice::own_block:
             return "the node's own block had room";
         case Choice::created_block:
-            return "the node's blocks were full and it claimed this new one";
+            return "no block of the node had room and it claimed this new one";
         case Choice::adopted_block:
-            return "the node's blocks were full and this one had room but no owner";
+            return "no block of the node had room and this one had, without an owner";
         case Choice::reclaimed_block:
             return "no block was left to claim and this one stood empty with another node";
         case Choice::borrowed:

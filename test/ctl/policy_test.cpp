@@ -101,6 +101,8 @@ TEST_CASE("trace judges each end on its own node and says what decided") {
 TEST_CASE("questions that cannot be answered are refused with the reason") {
     Tool tool = cluster();
     CHECK(tool.trace(options("default/none", "default/b", 80)).find("no pod or workload 'none'") != std::string::npos);
+    CHECK(tool.trace(options("other/a", "default/b", 80)).find("in namespace 'other', but in 'default'") !=
+          std::string::npos);
     CHECK(tool.trace(options("a", "default/b", 80)).find("neither an address nor") != std::string::npos);
     TraceOptions wrong = options("default/a", "default/b", 80);
     wrong.protocol = "carrier-pigeon";

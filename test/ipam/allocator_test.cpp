@@ -218,7 +218,7 @@ TEST_CASE("the reason for every pool and block is told on request") {
     REQUIRE(first.size() == 3);
     CHECK(first[0] == "pool off (disabled): passed over");
     CHECK(first[1] == "pool p (10.0.0.0/30): serves this node, namespace and use");
-    CHECK(first[2].ends_with("because the node's blocks were full and it claimed this new one"));
+    CHECK(first[2].ends_with("because no block of the node had room and it claimed this new one"));
     CHECK(reasons_of(world, "b").back().ends_with("because the node's own block had room"));
     CHECK(reasons_of(other, "c").back().ends_with("it claimed this new one"));
     const auto borrowed = reasons_of(world, "d");

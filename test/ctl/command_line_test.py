@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""manulctl as a person gets it wrong: what it says, where it says it, and its exit code.
+
+Usage: command_line_test.py MANULCTL
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+MANULCTL = sys.argv.pop(1)
+
+POOL = "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: pool-a}\nspec: {cidr: 10.0.0.0/16}\n"
+
+
+class CommandLine(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory(prefix="manul-command-line-")
+        self.addCleanup(holder.cleanup)
+        self.directory = pathlib.Path(holder.name)
+        self.settings = self.file("settings.yaml", f"""
+node: {{name: n1}}
+run_dir: {self.directory}/run
+state_dir: {self.directory}/state
+log_dir: {self.directory}/log
+datastore: {{path: {self.directory}/store.db}}
+""")
+
+    def file(self, name: str, content: str) -> str:
+        path = self.directory / name
+        path.write_text(content)
+        return str(path)
+
+    def run_it(self, *arguments: str, **options) -> subprocess.CompletedProcess:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MANUL_")}
+        return subprocess.run([MANULCTL, *arguments, "-c", self.settings], text=True, timeout=60, env=environment,
+                              **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+                              | options)
+
+    def fails(self, code: int, text: str, *arguments: str, **options):
+        done = self.run_it(*arguments, **options)
+        with self.subTest(arguments=arguments):
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertRegex(done.stderr, text)
+            self.assertNotIn("terminate called", done.stderr)
+
+    def works(self, *arguments: str, **options) -> str:
+        done = self.run_it(*arguments, **options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_a_wrong_word_is_named_with_what_was_meant(self):
+        for text, arguments in {
+            r"^manulctl: unknown command 'gte', did you mean 'get'\?\nThere are .*apply": ["gte", "pods"],
+            r"^manulctl: name a command: .*apply": [],
+            r"^manulctl node: unknown command of node 'sttus', did you mean 'status'\?": ["node", "sttus"],
+            r"^manulctl ipam: name a command of ipam: show, check": ["ipam"],
+            r"^manulctl get: unknown option '--ouput', did you mean '--output'\?": ["get", "pods", "--ouput=yaml"],
+            r"^manulctl validate: 'a.yaml' is not expected here; files are given with -f": ["validate", "a.yaml"],
+            r"^manulctl apply: --filename is required\nRun `manulctl apply --help`": ["apply"],
+            r"^manulctl get: give either KIND \[NAME...\] or -f FILE": ["get"],
+            r"^manulctl bgp routes: --sent needs --peer ADDRESS": ["bgp", "routes", "--sent"],
+            r"^manulctl ipam configure: --strictaffinity = maybe: expected true or false":
+                ["ipam", "configure", "--strictaffinity", "maybe"],
+            r"^manulctl policy trace: --source-port = http: expected a number":
+                ["policy", "trace", "a", "b", "--source-port", "http"],
+        }.items():
+            self.fails(2, text, *arguments)
+
+    def test_help_and_version_are_found_by_every_usual_word(self):
+        self.assertIn("Show objects", self.works("help", "get"))
+        self.assertIn("Usage: manulctl node status", self.works("node", "status", "--help"))
+        self.assertIn("Subcommands:", self.works("help"))
+        self.assertRegex(self.works("--version"), r"^manulctl v\d")
+        self.assertRegex(self.works("version", "--client", "--allow-version-mismatch"), r"^Client Version: +v\d")
+
+    def test_kinds_have_all_their_names(self):
+        self.works("create", "-f", "-", input=POOL, stdin=None)
+        for words in (["ippool"], ["IPPools"], ["pool"], ["ippools.projectcalico.org"], ["ippool.projectcalico.org"],
+                      ["ippools.v3.projectcalico.org"], ["ippool/pool-a"], ["ippool.projectcalico.org/pool-a"],
+                      ["tiers,pools"], ["ippool/pool-a", "tier/default"], ["pool", "pool-a"]):
+            with self.subTest(words=words):
+                self.assertIn("pool-a", self.works("get", *words))
+        self.works("get", "netpol")
+        self.fails(1, r"unknown kind 'ippol', did you mean 'ippool'\?; `manulctl explain` lists all", "get", "ippol")
+        self.fails(1, r"unknown kind 'teir', did you mean 'tier'\?", "label", "teir", "a", "b=c")
+        self.fails(1, r"unknown kind 'nodez', did you mean 'node", "delete", "nodez", "a")
+        self.fails(1, r"expected KIND/NAME like the word before, not 'pool-b'", "get", "ippool/pool-a", "pool-b")
+        self.fails(1, r"name the objects to delete: ippool NAME\.\.\.", "delete", "ippool")
+        self.assertIn("FIELD", self.works("explain", "networkpolicies.networking.k8s.io.spec.ingress").upper())
+        names = self.works("get", "ippools", "-o", "name").split()
+        self.assertIn("deleted 1 'IPPool'", self.works("delete", *names))
+
+    def test_an_object_is_found_by_name_in_all_namespaces(self):
+        for ns in ("a", "b"):
+            self.works("apply", "-f", "-", stdin=None, input="apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\n"
+                       f"metadata: {{name: p, namespace: {ns}}}\nspec: {{selector: all()}}\n")
+        self.assertRegex(self.works("get", "np", "p", "-A"), r"a +p +default\nb +p +default")
+        self.fails(1, r"resource does not exist: NetworkPolicy\(q\) in any namespace", "get", "np", "q", "-A")
+
+    def test_input_that_is_none_is_told_with_its_file_and_reason(self):
+        (self.directory / "empty").mkdir()
+        self.fails(1, r"no resources specified: \S+/empty has no \*\.yaml.*; -R looks", "apply", "-f",
+                   str(self.directory / "empty"))
+        self.fails(1, r"no resources specified: the input is empty", "apply", "-f", "-")
+        self.fails(1, r"\S+/absent\.yaml: No such file or directory", "apply", "-f", str(self.directory / "absent.yaml"))
+        self.fails(1, r"^manulctl: not valid; the input has 1 error:\n  \S+tab\.yaml:3: not YAML: a tab in the indentation",
+                   "validate", "-f", self.file("tab.yaml", "kind: Tier\nmetadata:\n\tname: a\n"))
+        self.fails(1, r"indent\.yaml:3: not YAML: illegal map value; is this line indented", "validate", "-f",
+                   self.file("indent.yaml", "metadata:\n  name: a\n   labels: {}\n"))
+        self.fails(1, r"/proc/self/mem: Input/output error", "validate", "-f", "/proc/self/mem")
+        self.fails(1, r"the patch:1: not YAML", "patch", "tier", "default", "-p", "spec: {order: 5")
+
+    def test_a_field_that_cannot_be_read_is_told_once(self):
+        self.works("create", "-f", "-", input=POOL, stdin=None)
+        done = self.run_it("patch", "ippool", "pool-a", "-p", "spec: {cidr: 10.0.0.1/8}")
+        self.assertEqual((done.returncode, done.stderr.count("spec.cidr")), (1, 1), done.stderr)
+        done = self.run_it("convert", "-f", self.file("pool.yaml", POOL.replace("10.0.0.0/16", "10.0.0.1/16")))
+        self.assertEqual((done.returncode, done.stderr.count("spec.cidr")), (1, 1), done.stderr)
+
+    def test_a_backup_that_is_none_is_told(self):
+        self.works("get", "tiers")
+        self.fails(1, r"^manulctl: \S+/no\.db: the store's file is no database; restore it from a backup \(SQLite code 26\)$",
+                   "datastore", "restore", self.file("no.db", "kind: List\n" * 100))
+
+    def test_no_reports_are_told(self):
+        self.assertEqual(self.works("node", "status", "--all"), "No node has reported its sessions.\n")
+
+    def test_files_may_be_pipes(self):
+        script = f"{MANULCTL} validate -c {self.settings} -f <(printf '%s' \"$POOL\")"
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60,
+                              env=os.environ | {"POOL": POOL})
+        self.assertIn("Successfully validated 1 'IPPool'", done.stdout, done.stderr)
+
+    def test_a_settings_file_that_cannot_be_read_is_told(self):
+        for path, reason in {str(self.directory): "Is a directory", "/nonexistent": "No such file or directory"}.items():
+            done = subprocess.run([MANULCTL, "-c", path, "get", "tiers"], capture_output=True, text=True, timeout=60)
+            self.assertEqual((done.returncode, done.stderr), (1, f"manulctl: {path}: {reason}\n"))
+        self.settings = self.file("bad.yaml", "node: [\n")
+        self.fails(1, r"bad\.yaml:2: not YAML: ", "get", "tiers")
+
+    def test_output_that_is_lost_is_a_failure(self):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            self.fails(1, "not everything could be written", "get", "tiers", stdout=full)
+        script = f"{MANULCTL} get tiers -c {self.settings} >&-"
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("not everything could be written", done.stderr)
+        self.assertIn("default", self.works("get", "tiers"))
+
+    def test_a_daemon_that_does_not_run_is_told(self):
+        for daemon, words in {"bgpd": ["node", "status"], "felix": ["policy", "counters"]}.items():
+            self.fails(1, rf"/run/{daemon}\.sock: nobody listens: the daemon is not running", *words)
+        self.fails(1, r"manul-bgpd of this node: \S+ nobody listens", "bgp", "peers")
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_another_user_is_told_what_he_may_not(self):
+        self.works("get", "tiers")
+        self.directory.chmod(0o755)
+        done = self.run_it("get", "tiers", user=65534, group=65534, extra_groups=[])
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertRegex(done.stderr, r"store\.db: the store cannot be opened: permission denied")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=0)
