@@ -70,7 +70,8 @@ SocketResult<bool> RouteDump::take(std::vector<Route>& routes) {
         }
         if (message->type == NLMSG_DONE || message->type == NLMSG_ERROR) {
             const auto ack = decode_ack(*message);
-            if (ack && ack->code != 0) {
+            // The kernel makes a table with its first route: until then even the main table is not there.
+            if (ack && ack->code != 0 && ack->code != ENOENT) {
                 return std::unexpected(SocketError{SocketError::Kind::refused, ack->code, ack->text});
             }
             return false;

@@ -510,5 +510,9 @@ TEST_CASE("a namespace that never had a route has an empty main table") {
     auto socket = ok(Socket::open());
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
         CHECK(ok(socket.routes({.family = family, .table = kMainTable, .protocol = 176})).empty());
+        RouteDump dump = ok(RouteDump::start({.family = family, .table = kMainTable, .protocol = 176}));
+        std::vector<Route> routes;
+        CHECK_FALSE(ok(dump.take(routes)));
+        CHECK(routes.empty());
     }
 }
