@@ -55,9 +55,6 @@ json::array verbs_of(model::Kind kind) {
 
 json::array short_names(const model::KindInfo& info) {
     json::array out;
-    if (info.kind == model::Kind::kubernetes_network_policy) {
-        out.push_back("netpol");
-    }
     for (std::string_view rest = info.short_names; !rest.empty();) {
         const std::size_t end = std::min(rest.find(','), rest.size());
         out.push_back(json::string(rest.substr(0, end)));
