@@ -2,7 +2,6 @@
 
 #include <sys/random.h>
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -60,17 +59,16 @@ public:
             return std::nullopt;
         }
         const std::size_t start = at_;
-        for (;;) {
-            at_ = text_.find_first_of("\"\\", at_);
-            if (at_ == std::string_view::npos) {
-                at_ = text_.size();
-                return std::nullopt;
-            }
+        for (; at_ < text_.size(); ++at_) {
             if (text_[at_] == '"') {
                 return text_.substr(start, at_++ - start);
             }
-            at_ = std::min(at_ + 2, text_.size());
+            if (text_[at_] == '\\') {
+                ++at_;
+            }
         }
+        at_ = text_.size();
+        return std::nullopt;
     }
 
     /// The raw text of a value.
@@ -104,18 +102,27 @@ public:
             } else if (depth > 0 && (c == ',' || c == ':')) {
                 ++at_;
             } else {
-                const std::size_t end = text_.find_first_of(",:]} \t\r\n", at_);
-                if (end == at_ || end == std::string_view::npos) {
+                const std::size_t start = at_;
+                while (at_ < text_.size() && !ends_scalar(text_[at_])) {
+                    ++at_;
+                }
+                if (at_ == start || at_ == text_.size()) {
                     return false;
                 }
-                at_ = end;
             }
         } while (depth > 0);
         return true;
     }
 
 private:
-    void skip_blanks() { at_ = std::min(text_.find_first_not_of(" \t\r\n", at_), text_.size()); }
+    // Plain loops: the search for one of several characters in the standard library costs a call for each byte.
+    static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+    static bool ends_scalar(char c) { return c == ',' || c == ':' || c == ']' || c == '}' || is_blank(c); }
+    void skip_blanks() {
+        while (at_ < text_.size() && is_blank(text_[at_])) {
+            ++at_;
+        }
+    }
 
     std::string_view text_;
     std::size_t at_ = 0;

@@ -478,3 +478,67 @@ TEST_CASE("the change log is trimmed in steps") {
     sqlite3_finalize(statement);
     sqlite3_close(database);
 }
+
+TEST_CASE("a process that writes often gets a log of full length, of which a copy after a crash loses nothing") {
+    constexpr std::uintmax_t kFull = 16U << 20U;
+    const ScratchDirectory scratch;
+    const std::string log = scratch.database() + "-wal";
+    const auto store = open_sqlite(scratch.database());
+    REQUIRE(store->create(set_key("first"), set_document("first")));
+    const auto seldom = open_sqlite(scratch.database());
+    REQUIRE(seldom->create(set_key("second"), set_document("second")));
+    CHECK(fs::file_size(log) < kFull);
+    std::vector<std::string> names{"first", "second"};
+    for (int i = 0; i < 30; ++i) {
+        names.push_back("set-" + std::to_string(i));
+        REQUIRE((i % 3 == 0 ? seldom : store)->create(set_key(names.back()), set_document(names.back())));
+    }
+    REQUIRE(fs::file_size(log) >= kFull);
+    const ScratchDirectory copy;  // what a machine finds that stopped at this moment
+    for (const char* part : {"", "-wal"}) {
+        fs::copy_file(scratch.database() + part, copy.database() + part);
+    }
+    const auto after = open_sqlite(copy.database());
+    for (const std::string& name : names) {
+        CHECK(after->get(set_key(name)));
+    }
+    REQUIRE(after->create(set_key("later"), set_document("later")));
+    CHECK(open_sqlite(copy.database())->get(set_key("later")));
+}
+
+TEST_CASE("a watch passes over its own process's writes of other kinds, and over nothing else") {
+    const ScratchDirectory scratch;
+    const auto store = open_sqlite(scratch.database());
+    const auto other = open_sqlite(scratch.database());
+    const auto watch = watch_sets(*store);
+    const auto is_own = [](int i) { return i % 3 != 0; };
+    const auto put_profile = [](Store& by, int i) {
+        const std::string name = "p" + std::to_string(i);
+        const std::string document =
+            R"({"apiVersion":"projectcalico.org/v3","kind":"Profile","metadata":{"name":")" + name + R"("},"spec":{}})";
+        REQUIRE(by.create({Kind::profile, "", name}, document));
+    };
+    std::vector<std::string> wanted;
+    std::vector<std::string> told;
+    for (int i = 0; i < 60; ++i) {
+        put_profile(is_own(i) ? *store : *other, i);
+        if (i % 5 == 0) {
+            run_sql(scratch.database(), "UPDATE meta SET rev = rev + 1");  // somebody who is not this process
+        }
+        if (i % 4 == 0) {
+            wanted.push_back("s" + std::to_string(i));
+            REQUIRE((is_own(i + 1) ? store : other)->create(set_key(wanted.back()), set_document(wanted.back())));
+        }
+        if (i % 7 == 0) {
+            for (const Event& event : take(*watch, wanted.size() - told.size())) {
+                CHECK(event.type == Event::Type::put);
+                told.push_back(event.object.key.name);
+            }
+        }
+    }
+    for (const Event& event : take(*watch, wanted.size() - told.size())) {
+        told.push_back(event.object.key.name);
+    }
+    CHECK(told == wanted);
+    CHECK(watch->take()->empty());
+}

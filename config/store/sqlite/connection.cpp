@@ -1,6 +1,10 @@
 #include "config/store/sqlite/connection.hpp"
 
+#include <sys/statvfs.h>
+
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <expected>
@@ -98,6 +102,33 @@ StoreResult<std::string> Connection::query_text(const char* sql) {
     Query query(*this, statement);
     MANUL_TRY(const bool found, query.next());
     return found ? std::string(query.bytes_at(0)) : std::string();
+}
+
+void Connection::lengthen_log(std::int64_t bytes) {
+    constexpr std::uint64_t kFreeBefore = 3;  // times as much
+    struct statvfs room{};
+    sqlite3_file* log = nullptr;
+    if (::statvfs(path_.c_str(), &room) != 0 ||
+        room.f_bavail * room.f_frsize < kFreeBefore * static_cast<std::uint64_t>(bytes) ||
+        sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&log)) !=
+            SQLITE_OK ||
+        log == nullptr || log->pMethods == nullptr) {
+        return;
+    }
+    sqlite3_int64 size = 0;
+    if (log->pMethods->xFileSize(log, &size) != SQLITE_OK) {
+        return;
+    }
+    const sqlite3_int64 before = size;
+    const std::string zeros(std::size_t{64} << 10U, '\0');  // SQLite writes less than 128 KiB at a time
+    while (size < bytes) {
+        const auto count = std::min<sqlite3_int64>(static_cast<sqlite3_int64>(zeros.size()), bytes - size);
+        if (log->pMethods->xWrite(log, zeros.data(), static_cast<int>(count), size) != SQLITE_OK) {
+            log->pMethods->xTruncate(log, before);
+            return;
+        }
+        size += count;
+    }
 }
 
 Query::Query(Connection& connection, Statement& statement) noexcept : connection_(connection), statement_(nullptr) {

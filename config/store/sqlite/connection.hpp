@@ -50,6 +50,10 @@ public:
     [[nodiscard]] StoreResult<void> commit() { return run(commit_); }
     [[nodiscard]] StoreResult<void> roll_back() { return run(roll_back_); }
 
+    /// Makes the write-ahead log `bytes` long with zeros behind what is in it, which SQLite takes for the end of it.
+    /// Within a write transaction. Where that does not work (no room) the log grows as it is written.
+    void lengthen_log(std::int64_t bytes);
+
     [[nodiscard]] sqlite3* handle() const noexcept { return handle_.get(); }
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
     [[nodiscard]] bool in_transaction() const noexcept { return sqlite3_get_autocommit(handle_.get()) == 0; }

@@ -141,6 +141,25 @@ StoreResult<std::unique_ptr<Watch>> LogTail::watch(const std::string& path, cons
     return watch;
 }
 
+void LogTail::skip_own(const std::string& path, const FileId& file, std::int64_t revision,
+                       const std::set<model::Kind>& kinds) {
+    Registry& shared = registry();
+    const std::lock_guard lock(shared.mutex);
+    for (auto known = shared.tails.lower_bound({path, {}}); known != shared.tails.end() && known->first.first == path;
+         ++known) {
+        const std::shared_ptr<LogTail> tail = known->second.lock();
+        if (!tail) {
+            continue;
+        }
+        const std::lock_guard of_tail(tail->mutex_);
+        const bool up_to_date = tail->file_ == file && tail->head_ + 1 == revision;
+        if (up_to_date &&
+            std::ranges::none_of(kinds, [&](model::Kind kind) { return tail->followed_.contains(kind); })) {
+            tail->head_ = revision;
+        }
+    }
+}
+
 LogTail::LogTail(std::string path, WakeupSocket socket, int timer)
     : path_(std::move(path)), socket_(std::move(socket)), timer_(timer) {}
 

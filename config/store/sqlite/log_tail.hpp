@@ -33,6 +33,11 @@ public:
     [[nodiscard]] static StoreResult<std::unique_ptr<Watch>> watch(const std::string& path, const std::string& node,
                                                                    std::string identity, WatchedKinds kinds);
 
+    /// This process has just written `revision` into `file`, and it concerns `kinds` alone: tails that were up to date
+    /// and follow none of them need not read the log for it.
+    static void skip_own(const std::string& path, const FileId& file, std::int64_t revision,
+                         const std::set<model::Kind>& kinds);
+
     ~LogTail();
     LogTail(const LogTail&) = delete;
     LogTail& operator=(const LogTail&) = delete;

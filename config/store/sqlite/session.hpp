@@ -50,6 +50,7 @@ private:
     [[nodiscard]] StoreResult<void> trim_log(std::int64_t count);
 
     std::unique_ptr<Database> database_;
+    int writes_ = 0;  ///< up to kBusyAfter
     Statement select_object_{"SELECT rev, crc, body FROM object WHERE kind = ? AND ns = ? AND name = ?"};
     Statement select_kind_{"SELECT ns, name, rev, crc, body FROM object WHERE kind = ?"};
     Statement select_names_{"SELECT ns, name, rev, crc, body FROM object WHERE kind = ? AND ns = ? AND name >= ?"};

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -65,6 +66,11 @@ StoreResult<Revision> SqliteBackend::commit(std::span<const Mutation> mutations,
     const WriteLimits limits{options_.lock_timeout_ms, options_.change_log_limit, options_.change_log_trim};
     MANUL_TRY(const std::int64_t revision,
               with_session([&](Session& open) { return open.write(mutations, kinds, limits); }));
+    std::set<model::Kind> changed;
+    for (const Mutation& mutation : mutations) {
+        changed.insert(mutation.key.kind);
+    }
+    LogTail::skip_own(path_, session_->database().file(), revision, changed);
     wakeup_.notify(revision);
     return std::to_string(revision);
 }
