@@ -45,12 +45,10 @@ CniResult<void> wait_for_del(Veth& veth, const ipam::Request& add, const NetConf
     const auto deadline = std::chrono::steady_clock::now() + conf.limits.release;
     MANUL_TRY(PendingAnswer pending, PendingAnswer::ask(question, conf, conf.limits.connect));
     MANUL_TRY(const ipam::Answer known, pending.receive());
-    bool exists = true;
-    if (known.error && known.error->code == static_cast<std::uint16_t>(ipam::ErrorCode::unknown_container)) {
-        while (exists && std::chrono::steady_clock::now() < deadline) {
-            std::this_thread::sleep_for(kLookAgain);
-            MANUL_TRY(exists, veth.pod_has(add.attachment.ifname));
-        }
+    MANUL_TRY(bool exists, veth.pod_has(add.attachment.ifname));  // the DEL may be over by now
+    while (exists && known.ending && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(kLookAgain);
+        MANUL_TRY(exists, veth.pod_has(add.attachment.ifname));
     }
     if (exists) {
         return refuse(Code::invalid_environment, "CNI_IFNAME: " + add.attachment.ifname + " exists already in the pod");
@@ -78,8 +76,8 @@ private:
         MANUL_TRY(PendingAnswer pending, PendingAnswer::ask(request_, conf_, conf_.limits.connect));
         may_be_reserved_ = true;
         // While ipamd commits. A name that is taken belongs to an older sandbox, and ipamd renames that link aside.
-        const VethNames names{request_.host_interface, environment_.ifname, *request_.mac, conf_.mtu,
-                              environment_.container_id};
+        const VethNames names{request_.host_interface,   environment_.ifname,      *request_.mac, conf_.mtu,
+                              environment_.container_id, conf_.allow_ip_forwarding};
         auto made = veth_.make(names);
         MANUL_TRY(ipam::Answer answer, pending.receive());
         if (answer.error) {
@@ -124,8 +122,7 @@ private:
     }
 
     [[nodiscard]] PodNetwork network_of(const ipam::Answer& answer) const {
-        PodNetwork out{answer.ips, answer.routes, conf_.mtu == 0 ? answer.mtu : 0, answer.mac,
-                       conf_.allow_ip_forwarding};
+        PodNetwork out{answer.ips, answer.routes, conf_.mtu == 0 ? answer.mtu : 0, answer.mac};
         std::set<net::Family> without_routes;
         for (const net::Ip& ip : answer.ips) {
             without_routes.insert(ip.family());

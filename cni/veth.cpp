@@ -180,6 +180,14 @@ CniResult<Veth::Made> Veth::make(const VethNames& names) {
     if (const auto changed = host_.request(requests_); !changed) {
         return kernel_refused("cannot set up " + names.host_name, changed.error());
     }
+    netlink::LinkChange pod_up{.index = pod_index_, .up = true};
+    // A namespace starts with the host's IPv4 settings, so with forwarding on.
+    pod_up.ipv4 = {{IPV4_DEVCONF_FORWARDING, names.allow_ip_forwarding ? 1U : 0U}};
+    requests_.clear();
+    netlink::change_link(requests_, pod_up);
+    if (const auto changed = pod_.request(requests_); !changed) {
+        return kernel_refused("cannot set up " + names.pod_name + " in the pod", changed.error());
+    }
     return Made::yes;
 }
 
@@ -193,7 +201,7 @@ CniResult<void> Veth::configure(const PodNetwork& network) {
 // Files of /proc/sys cost ten times a netlink attribute: only for what netlink cannot say and this pod needs.
 CniResult<void> Veth::prepare_pod_settings(const PodNetwork& network) {
     const bool ipv6 = has_family(network.ips, net::Family::v6);
-    if (!ipv6 && !network.allow_ip_forwarding) {
+    if (!ipv6 && !names_.allow_ip_forwarding) {
         return {};
     }
     const auto scope = netlink::NetnsScope::enter(netns_.get());
@@ -208,8 +216,8 @@ CniResult<void> Veth::prepare_pod_settings(const PodNetwork& network) {
             }
         }
     }
-    if (network.allow_ip_forwarding && (!ensure_setting("/proc/sys/net/ipv4/ip_forward", '1') ||
-                                        (ipv6 && !ensure_setting("/proc/sys/net/ipv6/conf/all/forwarding", '1')))) {
+    if (names_.allow_ip_forwarding && (!ensure_setting("/proc/sys/net/ipv4/ip_forward", '1') ||
+                                       (ipv6 && !ensure_setting("/proc/sys/net/ipv6/conf/all/forwarding", '1')))) {
         return refuse(Code::internal, std::string("cannot allow IP forwarding in the pod: ") + std::strerror(errno));
     }
     return {};
@@ -219,15 +227,15 @@ bool Veth::new_mtu(const PodNetwork& network) const noexcept { return network.mt
 
 CniResult<void> Veth::configure_pod(const PodNetwork& network) {
     requests_.clear();
-    netlink::LinkChange up{.index = pod_index_, .up = true};
-    // A namespace starts with the host's IPv4 settings, so with forwarding on.
-    up.ipv4 = {{IPV4_DEVCONF_FORWARDING, network.allow_ip_forwarding ? 1U : 0U}};
-    if (new_mtu(network)) {
-        up.mtu = network.mtu;
+    std::size_t count = 0;
+    if (new_mtu(network) || network.mac) {
+        netlink::LinkChange other{.index = pod_index_, .mac = network.mac};
+        if (new_mtu(network)) {
+            other.mtu = network.mtu;
+        }
+        netlink::change_link(requests_, other);
+        ++count;
     }
-    up.mac = network.mac;
-    netlink::change_link(requests_, up);
-    std::size_t count = 1;
     for (const net::Ip& ip : network.ips) {
         netlink::put_address(requests_,
                              {.ifindex = pod_index_,

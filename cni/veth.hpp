@@ -34,6 +34,7 @@ struct VethNames {
     net::Mac pod_mac;
     std::uint32_t mtu = 0;     ///< 0 = the kernel's
     std::string container_id;  ///< becomes the host end's alias: who it belongs to can be read from the kernel
+    bool allow_ip_forwarding = false;
 };
 
 struct PodNetwork {
@@ -41,7 +42,6 @@ struct PodNetwork {
     std::vector<net::Prefix> routes;  ///< via the gateway of their family
     std::uint32_t mtu = 0;            ///< 0 = as made
     std::optional<net::Mac> mac;      ///< of the pod's end, other than the one it was made with
-    bool allow_ip_forwarding = false;
 };
 
 class Veth {
@@ -65,9 +65,9 @@ public:
     [[nodiscard]] netlink::Socket& host() noexcept { return host_; }
 
     enum class Made : std::uint8_t { yes, host_name_taken };
-    /// Makes the pair and takes its host end up.
+    /// Makes the pair and takes both ends up.
     [[nodiscard]] CniResult<Made> make(const VethNames& names);
-    /// Takes the pod's end up and writes addresses, routes and neighbours on both sides.
+    /// Writes addresses, routes and neighbours on both sides.
     [[nodiscard]] CniResult<void> configure(const PodNetwork& network);
     /// Of the host end that make() made; 0 when it made none.
     [[nodiscard]] std::uint32_t host_index() const noexcept { return host_index_; }

@@ -285,6 +285,9 @@ json::object to_json(const Answer& answer) {
     if (answer.policy_only) {
         out["policyOnly"] = true;
     }
+    if (answer.ending) {
+        out["ending"] = true;
+    }
     put(out, "endpoint", answer.endpoint);
     put(out, "resourceVersion", answer.resource_version);
     put(out, "warning", answer.warning);
@@ -310,6 +313,7 @@ Result<Answer> decode_answer(std::string_view text) {
     fields.read("mtu", out.mtu);
     fields.read_text("mac", out.mac, "a MAC address", net::Mac::parse);
     fields.read("policyOnly", out.policy_only);
+    fields.read("ending", out.ending);
     fields.read("endpoint", out.endpoint);
     fields.read("resourceVersion", out.resource_version);
     fields.read("warning", out.warning);

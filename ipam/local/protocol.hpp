@@ -133,6 +133,7 @@ struct Answer {
     std::uint32_t mtu = 0;            ///< of this node's pods, where the configuration does not say; 0 = the kernel's
     std::optional<net::Mac> mac;      ///< the pod's end must have this one, whatever the plugin chose
     bool policy_only = false;         ///< check: the link is another plugin's
+    bool ending = false;              ///< check: refused because a DEL of this attachment is being carried out
     std::string endpoint;             ///< `<namespace>/<name>` of the WorkloadEndpoint
     std::string resource_version;     ///< of the endpoint
     std::string warning;              ///< to the plugin's standard error

@@ -31,7 +31,7 @@ int add(const cni::Environment& environment) {
     const net::Mac mac({2, 0, 0, 0, static_cast<std::uint8_t>(number >> 8U), static_cast<std::uint8_t>(number)});
     auto veth = cni::Veth::open(environment.netns, false);
     if (!veth || !veth->make({host_name_of(environment), environment.ifname, mac, 0, environment.container_id}) ||
-        !veth->configure({{address}, {cni::default_route(net::Family::v4)}, 0, {}, false})) {
+        !veth->configure({{address}, {cni::default_route(net::Family::v4)}, 0, {}})) {
         return 1;
     }
     const cni::AddResult result{.host_name = host_name_of(environment),

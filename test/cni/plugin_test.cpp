@@ -328,8 +328,12 @@ TEST_CASE("a DEL of the same container id that takes the new pair with it does n
 }
 
 TEST_CASE("an ADD waits for the interface of an attachment that is being deleted, and for no other one") {
+    enum class Case : std::uint8_t { goes, stays, foreign };
     Node node;
-    const bool goes = GENERATE(true, false);
+    const Case what = GENERATE(Case::goes, Case::stays, Case::foreign);
+    if (what == Case::foreign) {
+        node.limits.release = std::chrono::hours(1);  // it is not waited for at all
+    }
     netlink::RequestBuffer requests;
     netlink::create_veth(requests,
                          {.local = {.name = "mxl9"}, .peer = {.name = "eth0", .netns_fd = node.pod.fd.get()}});
@@ -340,7 +344,7 @@ TEST_CASE("an ADD waits for the interface of an attachment that is being deleted
         if (request.op != ipam::Op::check) {
             return answer(request);
         }
-        if (goes) {
+        if (what == Case::goes) {
             deleter = std::jthread([&node] {
                 std::this_thread::sleep_for(std::chrono::milliseconds(20));
                 netlink::RequestBuffer remove;
@@ -348,11 +352,13 @@ TEST_CASE("an ADD waits for the interface of an attachment that is being deleted
                 static_cast<void>(node.host.socket->request(remove));
             });
         }
-        return ipam::failure(ipam::ErrorCode::unknown_container, "is being deleted");
+        ipam::Answer refused = ipam::failure(ipam::ErrorCode::unknown_container, "not known, or being deleted");
+        refused.ending = what != Case::foreign;
+        return refused;
     });
     const Outcome added = node.call("ADD");
     CAPTURE(added.output, added.note);
-    if (goes) {
+    if (what == Case::goes) {
         CHECK(added.exit_status == 0);
         CHECK(node.pod.link("eth0")->is_up());
     } else {

@@ -65,6 +65,7 @@ TEST_CASE("an answer survives the wire") {
     answer.endpoint = "default/n1-k8s-web--0-eth0";
     answer.resource_version = "42";
     answer.warning = "w";
+    answer.ending = true;
     CHECK(decode_answer(encode(answer)) == answer);
 
     const Answer refused = failure(ErrorCode::try_again, "no free address", "add an IPPool");

@@ -3,6 +3,7 @@
 #include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/veth.h>
 
 #include <array>
 #include <catch2/catch.hpp>
@@ -200,6 +201,28 @@ TEST_CASE("what is written as a request is what an event decodes to") {
                             .mtu = 1450,
                             .mac = net::Mac::parse("ee:ee:ee:ee:ee:ee"),
                             .master = 8});
+    }
+}
+
+TEST_CASE("both ends of a pair are asked for with one queue, which the kernel need not take away again") {
+    RequestBuffer buffer;
+    create_veth(buffer, {.local = {.name = "cali0"}, .peer = {.name = "eth0"}});
+    const auto find = [](ByteView attributes, std::uint16_t type) {
+        AttributeWalk walk(attributes);
+        while (const auto attribute = walk.next()) {
+            if (attribute->type == type) {
+                return attribute->payload;
+            }
+        }
+        return ByteView{};
+    };
+    const ByteView local = only(buffer).payload.subspan(sizeof(ifinfomsg));
+    const ByteView peer =
+        find(find(find(local, IFLA_LINKINFO), IFLA_INFO_DATA), VETH_INFO_PEER).subspan(sizeof(ifinfomsg));
+    for (const ByteView end : {local, peer}) {
+        for (const auto queues : std::array<std::uint16_t, 2>{IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES}) {
+            CHECK(host_integer<std::uint32_t>(find(end, queues)) == 1U);
+        }
     }
 }
 
