@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <map>
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/core.h>
@@ -40,6 +40,8 @@ OwnerPtr to_owner(const model::AllocationAttribute& attribute) {
     return owner;
 }
 
+}  // namespace
+
 model::AllocationAttribute to_attribute(const Owner& owner) {
     model::AllocationAttribute out;
     if (!owner.handle.empty()) {
@@ -52,8 +54,6 @@ model::AllocationAttribute to_attribute(const Owner& owner) {
     }
     return out;
 }
-
-}  // namespace
 
 std::string_view Owner::node() const noexcept {
     const auto found = attributes.find("node");
@@ -107,6 +107,16 @@ std::expected<Block, std::string> Block::from_model(const model::IpamBlockSpec& 
 }
 
 model::IpamBlockSpec Block::to_model() const {
+    std::vector<OwnerPtr> owners;
+    model::IpamBlockSpec spec = to_model(owners);
+    spec.attributes.reserve(owners.size());
+    for (const OwnerPtr& owner : owners) {
+        spec.attributes.push_back(to_attribute(*owner));
+    }
+    return spec;
+}
+
+model::IpamBlockSpec Block::to_model(std::vector<OwnerPtr>& owners) const {
     model::IpamBlockSpec spec;
     spec.cidr = cidr_;
     if (!affinity_.empty()) {
@@ -119,17 +129,19 @@ model::IpamBlockSpec Block::to_model() const {
     spec.strict_affinity = strict_affinity_;
     spec.unallocated.assign(free_.begin(), free_.end());
     spec.allocations.resize(owners_.size());
-    std::map<const Owner*, std::uint32_t> index_of;
+    owners.clear();
+    std::unordered_map<const Owner*, std::uint32_t> index_of;
+    index_of.reserve(owners_.size());
     for (std::size_t i = 0; i < owners_.size(); ++i) {
         if (const OwnerPtr& owner = owners_[i]) {
-            const auto next = static_cast<std::uint32_t>(spec.attributes.size());
-            const auto [at, is_new] = index_of.try_emplace(owner.get(), next);
+            const auto [at, is_new] = index_of.try_emplace(owner.get(), static_cast<std::uint32_t>(owners.size()));
             if (is_new) {
-                spec.attributes.push_back(to_attribute(*owner));
+                owners.push_back(owner);
             }
             spec.allocations[i] = at->second;
             if (sequences_[i] != kNoSequence) {
-                spec.sequence_number_for_allocation[static_cast<std::uint32_t>(i)] = sequences_[i];
+                spec.sequence_number_for_allocation.emplace_hint(spec.sequence_number_for_allocation.end(),
+                                                                 static_cast<std::uint32_t>(i), sequences_[i]);
             }
         }
     }

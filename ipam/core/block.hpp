@@ -44,6 +44,9 @@ struct Owner {
 };
 using OwnerPtr = std::shared_ptr<const Owner>;
 
+/// As an entry of a stored block's `attributes`.
+[[nodiscard]] model::AllocationAttribute to_attribute(const Owner& owner);
+
 enum class ReleaseError : std::uint8_t {
     not_allocated,
     sequence_mismatch,  ///< the address was given to somebody else since the caller looked
@@ -61,6 +64,9 @@ public:
     /// Refuses a block that is not consistent; the text says what is wrong with it.
     [[nodiscard]] static std::expected<Block, std::string> from_model(const model::IpamBlockSpec& spec);
     [[nodiscard]] model::IpamBlockSpec to_model() const;
+    /// The stored form without `attributes`: these are the owners, in the order of `owners`. For whoever has them
+    /// printed already; a block is written with every pod, and nearly all of its owners are those of the last time.
+    [[nodiscard]] model::IpamBlockSpec to_model(std::vector<OwnerPtr>& owners) const;
 
     [[nodiscard]] const net::Prefix& cidr() const noexcept { return cidr_; }
     /// "host:<node>", "virtual:<name>" or empty.

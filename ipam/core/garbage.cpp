@@ -4,9 +4,17 @@
 #include <cstddef>
 #include <utility>
 
+#include "ipam/core/names.hpp"
+
 namespace manul::ipam {
 
 namespace {
+
+/// Whether a handle may be that of one of the containers; when in doubt, it is.
+bool is_of_any(const std::string& handle, const std::set<std::string>& containers) {
+    return std::ranges::any_of(containers,
+                               [&](const std::string& id) { return handle.find(lower(id)) != std::string::npos; });
+}
 
 /// The pool that keeps a block of this range on the node; null: nothing does.
 const Pool* keeper_of(const net::Prefix& cidr, const World& world) {
@@ -51,7 +59,8 @@ std::vector<net::Prefix> EmptyBlocks::observe(const std::vector<BlockPtr>& own, 
 }
 
 std::vector<std::string> Leaks::observe(const std::vector<BlockPtr>& blocks, const std::string& node,
-                                        const std::set<std::string>& alive, SteadyTime now) {
+                                        const std::set<std::string>& alive,
+                                        const std::optional<std::set<std::string>>& containers, SteadyTime now) {
     std::map<std::string, SteadyTime> suspected;
     for (const BlockPtr& block : blocks) {
         for (std::size_t i = 0; i < block->size(); ++i) {
@@ -68,7 +77,8 @@ std::vector<std::string> Leaks::observe(const std::vector<BlockPtr>& blocks, con
     suspected_since_ = std::move(suspected);
     std::vector<std::string> confirmed;
     for (const auto& [handle, since] : suspected_since_) {
-        if (now - since >= kGrace) {
+        const bool without_link = containers && !is_of_any(handle, *containers);
+        if (now - since >= (without_link ? kGraceWithoutLink : kGrace)) {
             confirmed.push_back(handle);
         }
     }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -43,11 +44,16 @@ private:
 class Leaks {
 public:
     static constexpr std::chrono::minutes kGrace{15};
+    /// Of handles whose container has no link on this node.
+    static constexpr std::chrono::minutes kGraceWithoutLink{1};
 
     /// `blocks`: those in which this node has addresses; `alive`: handles of all its endpoints and of requests under
-    /// way. Returns the handles to release now, each as a whole.
+    /// way; `containers`: ids of containers whose links exist, nothing when that is not known. Returns the handles to
+    /// release now, each as a whole.
     [[nodiscard]] std::vector<std::string> observe(const std::vector<BlockPtr>& blocks, const std::string& node,
-                                                   const std::set<std::string>& alive, SteadyTime now);
+                                                   const std::set<std::string>& alive,
+                                                   const std::optional<std::set<std::string>>& containers,
+                                                   SteadyTime now);
     /// Handles that are suspected, released or not yet.
     [[nodiscard]] std::size_t suspected() const noexcept { return suspected_since_.size(); }
 

@@ -8,6 +8,13 @@
 
 namespace manul::ipam {
 
+std::string lower(std::string_view text) {
+    std::string out(text);
+    std::ranges::transform(out, out.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    return out;
+}
+
 namespace {
 
 constexpr std::size_t kMaxName = 253;
@@ -27,13 +34,6 @@ std::string shortened(std::string name) {
     const std::string hash = sha1_hex(name, kHashDigits);
     name.resize(kMaxName - kHashDigits - 1);
     return name + "-" + hash;
-}
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    std::ranges::transform(out, out.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return out;
 }
 
 std::string lower_id(const std::string& original) {

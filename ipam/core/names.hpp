@@ -20,6 +20,8 @@ namespace manul::ipam {
 
 /// "<network>.<container id>.<ifname>" in lower case. Where that changed a letter, eight digits of the SHA-1 of the
 /// original are added, so that two attachments never share a handle.
+/// In small letters, as the parts of a handle are.
+[[nodiscard]] std::string lower(std::string_view text);
 [[nodiscard]] std::string handle_id(std::string_view network, const Attachment& attachment);
 /// What Calico's plugin used: "<network>.<container id>". Released as well, for pods from before a migration.
 [[nodiscard]] std::string calico_handle_id(std::string_view network, std::string_view container_id);

@@ -212,8 +212,10 @@ void Ipamd::run_adds() {
             }
             for (std::size_t i = 0; i < clear.size(); ++i) {
                 answer_add(*clear[i], results[i].answer);
-                if (results[i].replaced_handle) {
-                    deleter_->add_aside(0, {}, *results[i].replaced_handle);
+                for (const auto& former : {results[i].replaced_handle, clear[i]->former_handle}) {
+                    if (former && !results[i].answer.error) {
+                        deleter_->add_aside(0, {}, *former);
+                    }
                 }
             }
             for (auto& [add, old] : blocked) {
@@ -248,28 +250,33 @@ void Ipamd::answer_add(WaitingAdd& add, const Answer& answer) {
 void Ipamd::clear_way(std::shared_ptr<WaitingAdd> add, const KnownAttachment& old) {
     link_worker_.submit([this, add = std::move(add), old] {
         std::uint32_t aside = 0;
+        bool gone = false;
         std::string problem;
         auto link = links_->find(old.interface_name);
         if (!link) {
             problem = link.error().message;
-        } else if (*link && may_put_aside(**link, old.attachment)) {
+        } else if (!*link) {
+            gone = true;
+        } else if (may_put_aside(**link, old.attachment)) {
             aside = (*link)->index;
             if (auto renamed = links_->put_aside(aside); !renamed) {
                 problem = renamed.error().message;
             }
         }
-        return [this, add, old, aside, problem = std::move(problem)] {
+        return [this, add, old, aside, gone, problem = std::move(problem)] {
             if (!problem.empty()) {
                 answer_add(*add,
                            failure(ErrorCode::try_again, "the older link of the same pod is in the way: " + problem));
                 return;
             }
-            if (aside != 0) {
+            const std::string handle =
+                handle_id(old.network.empty() ? add->request.network : old.network, old.attachment);
+            if (gone) {
+                add->former_handle = handle;
+            } else if (aside != 0) {
                 log::emit(kTakenOver, old.interface_name, old.attachment.container_id,
                           add->request.attachment.container_id);
-                deleter_->add_aside(
-                    aside, old.attachment.container_id,
-                    handle_id(old.network.empty() ? add->request.network : old.network, old.attachment));
+                deleter_->add_aside(aside, old.attachment.container_id, handle);
             }
             add->way_is_clear = true;
             adds_.push_back(add);
@@ -323,9 +330,11 @@ void Ipamd::on_question(Request request, Reply reply) {
     if (request.op == Op::check) {
         begin_journaled_del(request);
         if (ending_.contains(request.attachment)) {
-            send(reply, failure(ErrorCode::unknown_container,
-                                fmt::format("container {} interface {} is being deleted",
-                                            request.attachment.container_id, request.attachment.ifname)));
+            Answer answer = failure(ErrorCode::unknown_container,
+                                    fmt::format("container {} interface {} is being deleted",
+                                                request.attachment.container_id, request.attachment.ifname));
+            answer.ending = true;
+            send(reply, answer);
             return;
         }
         if (adding_.contains(request.attachment)) {

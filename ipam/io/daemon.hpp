@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -51,6 +52,8 @@ private:
         Request request;
         Reply reply;
         bool way_is_clear = false;  ///< a link that had its name was dealt with
+        /// Of a container of the same pod whose link is gone; it goes when this ADD has succeeded.
+        std::optional<std::string> former_handle;
     };
     /// Written by several threads, read by the one that answers.
     struct Metrics {
@@ -112,6 +115,7 @@ private:
     void check_presence();
     void record_history();
     void tidy();
+    void give_back(bool everywhere, const std::optional<std::set<std::string>>& containers);
     void sync_tunnels();
     void run_chores();
     void on_chores(const Outcome<Chores::Done>& done);

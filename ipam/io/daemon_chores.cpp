@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -73,8 +75,26 @@ void Ipamd::tidy() {
         remove_abandoned_sockets(settings_.run_dir + "/wait");
         return [] {};
     });
-    store_worker_.submit([this, everywhere, busy = deleter_->busy_handles()] {
-        const auto done = service_.tidy(busy, everywhere, std::chrono::steady_clock::now(), wall_now());
+    link_worker_.submit([this, everywhere] {
+        std::optional<std::set<std::string>> containers;
+        if (const auto links = links_->list()) {
+            containers.emplace();
+            for (const netlink::Link& link : *links) {
+                if (!link.alias.empty()) {
+                    containers->insert(link.alias);
+                }
+            }
+        }
+        return [this, everywhere, containers = std::move(containers)] { give_back(everywhere, containers); };
+    });
+    if (started_) {
+        sync_tunnels();
+    }
+}
+
+void Ipamd::give_back(bool everywhere, const std::optional<std::set<std::string>>& containers) {
+    store_worker_.submit([this, everywhere, containers, busy = deleter_->busy_handles()] {
+        const auto done = service_.tidy(busy, containers, everywhere, std::chrono::steady_clock::now(), wall_now());
         if (done && (done->blocks > 0 || done->handles > 0)) {
             log::emit(kTidied, done->blocks, done->handles);
             metrics_.blocks_given_up.add(done->blocks);
@@ -84,9 +104,6 @@ void Ipamd::tidy() {
         metrics_.endpoints.set(known ? static_cast<double>(known->size()) : 0);
         return [] {};
     });
-    if (started_) {
-        sync_tunnels();
-    }
 }
 
 void Ipamd::sync_tunnels() {

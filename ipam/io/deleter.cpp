@@ -139,12 +139,12 @@ void Deleter::delete_links(Batch& batch) {
             batch.problem = std::move(removed.error().message);
         }
         for (const std::uint32_t index : doomed) {
-            const auto after = parts_.links.find(index);
-            if (!after) {
-                batch.problem = after.error().message;
+            const auto stays = parts_.links.exists(index);
+            if (!stays) {
+                batch.problem = stays.error().message;
                 return;
             }
-            if (*after) {
+            if (*stays) {
                 left.insert(index);
             }
         }

@@ -1,5 +1,8 @@
 #include "ipam/io/host_links.hpp"
 
+#include <net/if.h>
+#include <sys/ioctl.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <utility>
@@ -52,15 +55,27 @@ Result<std::optional<netlink::Link>> HostLinks::find(std::uint32_t index) {
     return *std::move(link);
 }
 
+Result<bool> HostLinks::exists(std::uint32_t index) {
+    ifreq request{};
+    request.ifr_ifindex = static_cast<int>(index);
+    if (::ioctl(socket_.fd(), SIOCGIFNAME, &request) == 0) {
+        return true;
+    }
+    if (!is_gone(errno)) {
+        return failed("look a link up", {netlink::SocketError::Kind::io, errno, {}});
+    }
+    return false;
+}
+
 Result<void> HostLinks::remove(std::span<const std::uint32_t> indexes) {
     if (indexes.empty()) {
         return {};
     }
     netlink::RequestBuffer requests;
     for (const std::uint32_t index : indexes) {
+        // Not down first: each link taken down by itself waits for a grace period, the group for one in all.
         netlink::LinkChange change;
         change.index = index;
-        change.up = false;
         change.group = kDoomedGroup;
         netlink::change_link(requests, change);
     }

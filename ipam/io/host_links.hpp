@@ -21,8 +21,10 @@ public:
     [[nodiscard]] Result<std::vector<netlink::Link>> list();
     [[nodiscard]] Result<std::optional<netlink::Link>> find(const std::string& name);
     [[nodiscard]] Result<std::optional<netlink::Link>> find(std::uint32_t index);
-    /// Takes the links down, puts them into the group of doomed links and deletes that group with one message. Links
-    /// that are gone already are no error; whether all are gone is for find() to say.
+    /// Unlike find(), waits for no lock of the kernel's.
+    [[nodiscard]] Result<bool> exists(std::uint32_t index);
+    /// Puts the links into the group of doomed links, which felix closes, and deletes that group with one message.
+    /// Links that are gone already are no error; whether all are gone is for exists() to say.
     [[nodiscard]] Result<void> remove(std::span<const std::uint32_t> indexes);
     /// Renames a link out of the way, down and doomed.
     [[nodiscard]] Result<void> put_aside(std::uint32_t index);

@@ -112,8 +112,9 @@ public:
         std::size_t blocks = 0;
         std::size_t handles = 0;
     };
-    [[nodiscard]] Outcome<Tidied> tidy(const std::set<std::string>& busy, bool everywhere, SteadyTime steady,
-                                       WallTime now);
+    [[nodiscard]] Outcome<Tidied> tidy(const std::set<std::string>& busy,
+                                       const std::optional<std::set<std::string>>& containers, bool everywhere,
+                                       SteadyTime steady, WallTime now);
 
     [[nodiscard]] const Knowledge& knowledge() const noexcept { return knowledge_; }
     [[nodiscard]] const Committer& committer() const noexcept { return committer_; }

@@ -106,8 +106,9 @@ Outcome<std::vector<std::string>> Service::sync_tunnels(WallTime now) {
     return lines;
 }
 
-Outcome<Service::Tidied> Service::tidy(const std::set<std::string>& busy, bool everywhere, SteadyTime steady,
-                                       WallTime now) {
+Outcome<Service::Tidied> Service::tidy(const std::set<std::string>& busy,
+                                       const std::optional<std::set<std::string>>& containers, bool everywhere,
+                                       SteadyTime steady, WallTime now) {
     Tidied tidied;
     if (not_ready()) {
         return tidied;
@@ -139,9 +140,10 @@ Outcome<Service::Tidied> Service::tidy(const std::set<std::string>& busy, bool e
         alive.insert(calico_handle_id(network_of(*endpoint), endpoint->spec.container_id));
     }
     source_.end();
-    auto leaked = leaks_.observe(own, host_.node, alive, steady);
+    auto leaked = leaks_.observe(own, host_.node, alive, containers, steady);
     if (everywhere) {
-        std::ranges::copy(borrowed_leaks_.observe(others, host_.node, alive, steady), std::back_inserter(leaked));
+        std::ranges::copy(borrowed_leaks_.observe(others, host_.node, alive, containers, steady),
+                          std::back_inserter(leaked));
     }
     if (!leaked.empty()) {
         MANUL_TRY(const auto used, source_.addresses_in_use());

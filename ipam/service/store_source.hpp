@@ -18,6 +18,7 @@
 #include "config/store/store.hpp"
 #include "ipam/core/draft.hpp"
 #include "ipam/core/timestamp.hpp"
+#include "ipam/service/block_text.hpp"
 
 /// The stored objects that allocation works on, read from the store and kept where they are this node's own.
 ///
@@ -92,9 +93,11 @@ public:
     void forget_all();
     // A commit wrote or removed this.
     void wrote(const model::Key& key, const store::Revision& revision, std::string document, model::ResourcePtr view);
-    /// After wrote(): spares decoding what was just encoded.
+    /// After wrote(): spares decoding what was just encoded. The view of a block that was written without merging has
+    /// no attributes: the block itself has them.
     void wrote_block(const net::Prefix& cidr, const store::Revision& revision, std::shared_ptr<const Block> block);
     void removed(const model::Key& key);
+    [[nodiscard]] BlockText& block_text() noexcept { return block_text_; }
     /// Drops what was read for one transaction only.
     void end();
 
@@ -118,6 +121,7 @@ private:
     store::Store& store_;
     std::string node_;
     WallTime now_{};
+    BlockText block_text_;
     std::map<model::Key, Stored> objects_;
     std::map<net::Prefix, Versioned<Block>> blocks_;   ///< decoded, of objects_
     std::set<net::Prefix> full_;                       ///< of blocks_: own, and nothing free or cooling down in it

@@ -32,6 +32,12 @@ store::Precondition precondition(const std::string& revision, bool exists) {
 
 template <class T, class Fill>
 Outcome<void> Writes::put(Turn turn, const model::Key& key, const std::string& base_revision, bool exists, Fill fill) {
+    return put<T>(turn, key, base_revision, exists, fill, [](const T& resource) { return codec::encode(resource); });
+}
+
+template <class T, class Fill, class Print>
+Outcome<void> Writes::put(Turn turn, const model::Key& key, const std::string& base_revision, bool exists, Fill fill,
+                          Print print) {
     auto after = std::make_shared<T>();
     const StoreSource::Stored* stored = exists ? source_.stored(key) : nullptr;
     if (stored != nullptr && stored->view) {
@@ -48,7 +54,7 @@ Outcome<void> Writes::put(Turn turn, const model::Key& key, const std::string& b
         }
         document = *std::move(merged);
     } else {
-        document = codec::encode(*after);
+        document = print(*after);
     }
     steps_.push_back({turn, store::Put{key, std::move(document), precondition(base_revision, exists)}, key,
                       std::move(after), nullptr});
@@ -57,6 +63,19 @@ Outcome<void> Writes::put(Turn turn, const model::Key& key, const std::string& b
 
 void Writes::remove(Turn turn, const model::Key& key, const std::string& base_revision) {
     steps_.push_back({turn, store::Remove{key, precondition(base_revision, true)}, key, nullptr, nullptr});
+}
+
+Outcome<void> Writes::put_block(const model::Key& key, const Draft::Blocks::Entry& entry, const Block& block) {
+    const StoreSource::Stored* stored = source_.stored(key);
+    if (stored != nullptr && stored->has_unknown_fields) {  // merging needs the whole view
+        return put<model::IpamBlock>(Turn::block, key, entry.base.revision, entry.base.exists(),
+                                     [&](model::IpamBlock& out) { out.spec = block.to_model(); });
+    }
+    std::vector<OwnerPtr> owners;
+    return put<model::IpamBlock>(
+        Turn::block, key, entry.base.revision, entry.base.exists(),
+        [&](model::IpamBlock& out) { out.spec = block.to_model(owners); },
+        [&](const model::IpamBlock& out) { return source_.block_text().print(out, owners); });
 }
 
 Outcome<void> Writes::add_blocks(const Draft& draft) {
@@ -71,8 +90,7 @@ Outcome<void> Writes::add_blocks(const Draft& draft) {
         }
         auto written = std::make_shared<Block>(*entry.now);
         written->count_write();
-        MANUL_CHECK(put<model::IpamBlock>(Turn::block, key, entry.base.revision, entry.base.exists(),
-                                          [&](model::IpamBlock& out) { out.spec = written->to_model(); }));
+        MANUL_CHECK(put_block(key, entry, *written));
         steps_.back().block = std::move(written);
     }
     return {};

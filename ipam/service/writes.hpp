@@ -27,7 +27,7 @@ class Transaction;
 /// block (affinities), or by `ipam check --repair`.
 class Writes {
 public:
-    Writes(const store::Store& store, const StoreSource& source) noexcept
+    Writes(const store::Store& store, StoreSource& source) noexcept
         : source_(source), one_by_one_(!store.transactional()) {}
 
     [[nodiscard]] Outcome<void> add(const Transaction& transaction);
@@ -63,6 +63,11 @@ private:
     template <class T, class Fill>
     [[nodiscard]] Outcome<void> put(Turn turn, const model::Key& key, const std::string& base_revision, bool exists,
                                     Fill fill);
+    /// The same with another printer for a document that need not be merged into the stored one.
+    template <class T, class Fill, class Print>
+    [[nodiscard]] Outcome<void> put(Turn turn, const model::Key& key, const std::string& base_revision, bool exists,
+                                    Fill fill, Print print);
+    [[nodiscard]] Outcome<void> put_block(const model::Key& key, const Draft::Blocks::Entry& entry, const Block& block);
     void remove(Turn turn, const model::Key& key, const std::string& base_revision);
     [[nodiscard]] Outcome<void> put_affinity(Turn turn, const Draft::Affinities::Entry& entry, const Affinity& value);
     [[nodiscard]] Outcome<void> add_blocks(const Draft& draft);
@@ -75,7 +80,7 @@ private:
     [[nodiscard]] bool is_same_attachment(store::Store& store, Step& step) const;
     static void tell(StoreSource& source, Step& step, const store::Revision& revision);
 
-    const StoreSource& source_;
+    StoreSource& source_;
     bool one_by_one_;
     std::vector<Step> steps_;
 };

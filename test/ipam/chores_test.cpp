@@ -269,8 +269,8 @@ TEST_CASE("tunnel addresses come and go with the pools that need them, and stand
     CHECK(node()->spec.bgp->ipv4_address);
     CHECK(f.all<model::IpamHandle>().front()->spec.handle_id == "vxlan-tunnel-addr-n1");
     // It is no leak, and survives a restart.
-    REQUIRE(f.service.tidy({}, true, kStart, kNow));
-    REQUIRE(f.service.tidy({}, true, kStart + 2 * Leaks::kGrace, kNow));
+    REQUIRE(f.service.tidy({}, std::nullopt, true, kStart, kNow));
+    REQUIRE(f.service.tidy({}, std::nullopt, true, kStart + 2 * Leaks::kGrace, kNow));
     Service again(*f.store, {"n1", "boot-1"});
     REQUIRE(again.start());
     CHECK(again.sync_tunnels(kNow)->empty());

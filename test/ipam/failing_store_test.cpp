@@ -266,8 +266,8 @@ TEST_CASE("a store that fails in any step of the start, of tidying up or of tunn
             const auto later = SteadyTime{} + 2 * EmptyBlocks::kGrace;
             const auto work = [&] {
                 bool good = service.started() || service.start();
-                good = good && service.tidy({}, true, SteadyTime{}, kNow);
-                good = good && service.tidy({}, true, later, kNow);
+                good = good && service.tidy({}, std::nullopt, true, SteadyTime{}, kNow);
+                good = good && service.tidy({}, std::nullopt, true, later, kNow);
                 return good && service.sync_tunnels(kNow);
             };
             const bool good = work();

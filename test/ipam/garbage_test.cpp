@@ -71,11 +71,30 @@ TEST_CASE("an address without endpoint is a leak after the grace period, a tunne
     REQUIRE(block.allocate(owner("by-hand", {}), nullptr));
     const std::vector<BlockPtr> blocks{std::make_shared<const Block>(block)};
     Leaks leaks;
-    CHECK(leaks.observe(blocks, "n1", {"alive"}, kStart).empty());
+    CHECK(leaks.observe(blocks, "n1", {"alive"}, std::nullopt, kStart).empty());
     CHECK(leaks.suspected() == 1);
-    CHECK(leaks.observe(blocks, "n1", {"alive"}, kStart + Leaks::kGrace) == std::vector<std::string>{"gone"});
-    CHECK(leaks.observe(blocks, "n1", {"alive", "gone"}, kStart + 2 * Leaks::kGrace).empty());
+    CHECK(leaks.observe(blocks, "n1", {"alive"}, std::nullopt, kStart + Leaks::kGrace) ==
+          std::vector<std::string>{"gone"});
+    CHECK(leaks.observe(blocks, "n1", {"alive", "gone"}, std::nullopt, kStart + 2 * Leaks::kGrace).empty());
     CHECK(leaks.suspected() == 0);
+}
+
+TEST_CASE("a handle goes sooner when its container is known to have no link here") {
+    Block block = *empty_block("10.0.0.0/29");
+    REQUIRE(block.allocate(owner("net.ab12.eth0", {{"node", "n1"}, {"pod", "web-0"}}), nullptr));
+    const std::vector<BlockPtr> blocks{std::make_shared<const Block>(block)};
+    using Containers = std::optional<std::set<std::string>>;
+    const auto [containers, soon] = GENERATE(table<Containers, bool>({
+        {std::nullopt, false},  // the links could not be listed
+        {std::set<std::string>{"ffff"}, true},
+        {std::set<std::string>{}, true},
+        {std::set<std::string>{"AB12"}, false},
+        {std::set<std::string>{"ffff", "ab12"}, false},
+    }));
+    Leaks leaks;
+    CHECK(leaks.observe(blocks, "n1", {}, containers, kStart).empty());
+    CHECK(leaks.observe(blocks, "n1", {}, containers, kStart + Leaks::kGraceWithoutLink).size() == (soon ? 1 : 0));
+    CHECK(leaks.observe(blocks, "n1", {}, containers, kStart + Leaks::kGrace).size() == 1);
 }
 
 }  // namespace

@@ -194,9 +194,9 @@ TEST_CASE("a DEL that never comes leaks nothing: the address of the container be
     } else {
         Service next(*c.store, {"n1", "boot", true});
         REQUIRE(next.start());
-        REQUIRE(next.tidy({}, true, SteadyTime{}, kNow));
+        REQUIRE(next.tidy({}, std::nullopt, true, SteadyTime{}, kNow));
         CHECK(c.allocated() == 2);
-        REQUIRE(next.tidy({}, true, SteadyTime{} + Leaks::kGrace, kNow));
+        REQUIRE(next.tidy({}, std::nullopt, true, SteadyTime{} + Leaks::kGrace, kNow));
     }
     CHECK(c.allocated() == 1);
     CHECK(c.handles() == 1);

@@ -226,9 +226,9 @@ TEST_CASE("without transactions: giving a block up in steps never leaves a confi
         {
             Process dies(f);
             const auto start = SteadyTime{} + std::chrono::hours(1);
-            REQUIRE(dies.service.tidy({}, false, start, kNow));
+            REQUIRE(dies.service.tidy({}, std::nullopt, false, start, kNow));
             dies.store.die_after(stop);
-            static_cast<void>(dies.service.tidy({}, false, start + std::chrono::hours(1), kNow));
+            static_cast<void>(dies.service.tidy({}, std::nullopt, false, start + std::chrono::hours(1), kNow));
             stopped = dies.store.dead();
             check_never_wrong(f);
         }

@@ -95,7 +95,7 @@ TEST_CASE("an address that some endpoint uses is no leak, and nothing is freed w
     const std::string document = codec::encode(*endpoint);
     REQUIRE(f.store->remove(endpoint->key(), std::nullopt));
     f.service.source().forget_all();
-    const auto freed = [&](SteadyTime at) { return f.service.tidy({}, true, at, kNow)->handles; };
+    const auto freed = [&](SteadyTime at) { return f.service.tidy({}, std::nullopt, true, at, kNow)->handles; };
     const SteadyTime start{};
     CHECK(freed(start) == 0);
     // Written by somebody else, so not among those that this process knows to be its own.
@@ -129,12 +129,12 @@ TEST_CASE("empty blocks and leaked handles are given back after their grace peri
     REQUIRE(f.store->remove(endpoint->key(), std::nullopt));
     f.service.source().forget_all();
     const SteadyTime start{};
-    REQUIRE(f.service.tidy({}, true, start, kNow));
-    const auto blocks = f.service.tidy({}, true, start + EmptyBlocks::kGrace, kNow);
+    REQUIRE(f.service.tidy({}, std::nullopt, true, start, kNow));
+    const auto blocks = f.service.tidy({}, std::nullopt, true, start + EmptyBlocks::kGrace, kNow);
     REQUIRE(blocks);
     CHECK(blocks->blocks == 2);
     CHECK(f.all<model::BlockAffinity>().size() == 1);
-    const auto handles = f.service.tidy({}, true, start + Leaks::kGrace, kNow);
+    const auto handles = f.service.tidy({}, std::nullopt, true, start + Leaks::kGrace, kNow);
     REQUIRE(handles);
     CHECK(handles->handles == 1);
     CHECK(f.all<model::IpamHandle>().empty());
