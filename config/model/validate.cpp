@@ -77,14 +77,9 @@ constexpr std::string_view kLabelText =
 constexpr std::string_view kRoleRefFixed = "cannot change; delete the binding and make it again";
 
 bool is_policy_name(std::string_view name, bool namespaced) {
-    if (name.size() > 253) {
-        return false;
-    }
-    if (namespaced && name.starts_with("ossg.default.")) {
-        return is_dns_subdomain(name);
-    }
-    const std::size_t dot = name.find('.');
-    return is_dns_label(name.substr(0, dot)) && (dot == std::string_view::npos || is_dns_label(name.substr(dot + 1)));
+    // Of the parts only all together are limited.
+    return is_dns_subdomain(name) &&
+           ((namespaced && name.starts_with("ossg.default.")) || std::ranges::count(name, '.') <= 1);
 }
 
 void check_policy_name(Checks& checks, const Resource& resource) {
@@ -98,7 +93,8 @@ void check_policy_name(Checks& checks, const Resource& resource) {
         }
     }
     checks.check(is_policy_name(name, info(resource.kind()).namespaced), "metadata.name",
-                 "expected one or two parts joined by '.', each of lower-case letters, digits and '-', at most 63");
+                 "expected one or two parts joined by '.', each of lower-case letters, digits and '-', at most 253 in "
+                 "all");
 }
 
 /// `default`, or `node.` and a node's name; others where `others` is true.

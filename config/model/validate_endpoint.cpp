@@ -23,6 +23,10 @@ void check_host_endpoint(Checks& checks, const HostEndpointSpec& spec) {
                  "needs interfaceName or expectedIPs");
     checks.check(spec.interface_name.empty() || spec.interface_name == "*" || is_interface_name(spec.interface_name),
                  "spec.interfaceName", "expected * or the name of an interface");
+    checks.check(is_dns_subdomain(spec.node), "spec.node", "expected the name of a node");
+    for (std::size_t i = 0; i < spec.profiles.size(); ++i) {
+        checks.check(is_dns_subdomain(spec.profiles[i]), indexed("spec.profiles", i), "expected the name of a profile");
+    }
     for (std::size_t i = 0; i < spec.ports.size(); ++i) {
         const std::string path = indexed("spec.ports", i);
         checks.check(is_iana_service_name(spec.ports[i].name), path + ".name", kPortName);

@@ -130,6 +130,10 @@ private:
                                entity.namespace_selector.empty() && entity.nets.empty() && entity.not_nets.empty() &&
                                !entity.service_accounts;
             checks_.check(alone, path + ".services", "cannot stand beside selectors, nets, notNets or serviceAccounts");
+            checks_.check(is_dns_subdomain(entity.services->name), path + ".services.name",
+                          "expected the name of a service");
+            checks_.check(entity.services->namespace_.empty() || is_dns_subdomain(entity.services->namespace_),
+                          path + ".services.namespace", "expected the name of a namespace");
         }
     }
 
@@ -184,6 +188,7 @@ void check_policy(Checks& checks, const PolicySpec& spec, RuleScope scope) {
     checks.selector("spec.selector", spec.selector);
     checks.selector("spec.serviceAccountSelector", spec.service_account_selector);
     checks.check(spec.types.size() < 2 || spec.types[0] != spec.types[1], "spec.types", "a type is given twice");
+    checks.check(spec.performance_hints.size() < 2, "spec.performanceHints", "there is only one hint to give");
     check_rules(checks, spec.ingress, PolicyType::ingress, scope);
     check_rules(checks, spec.egress, PolicyType::egress, scope);
 }

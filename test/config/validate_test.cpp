@@ -12,6 +12,8 @@ using namespace manul::test;
 TEST_CASE("names, namespaces, labels and annotations") {
     static const std::string kLong(64, 'a');
     static const std::string kLongName = "name: " + kLong;
+    static const std::string kLongestName = "name: " + std::string(253, 'a');
+    static const std::string kTooLongName = "name: " + std::string(254, 'a');
     static const std::string kLongValue = "name: x, labels: {a: " + kLong + "}";
     check(GENERATE(values<Row>({
         {"tier", "name: a-b", "", ""},
@@ -26,6 +28,9 @@ TEST_CASE("names, namespaces, labels and annotations") {
         {"np", "name: a.b", "", ""},
         {"np", "name: ossg.default.a.b.c", "", ""},
         {"np", "name: a.b.c", "", "metadata.name: expected one or two parts"},
+        {"np", kLongName.c_str(), "", ""},
+        {"gnp", kLongestName.c_str(), "", ""},
+        {"gnp", kTooLongName.c_str(), "", "metadata.name: expected one or two parts"},
         {"np", "name: knp.default.a", "", "reserved for policies derived from Kubernetes"},
         {"np", "name: a, namespace: A", "", "metadata.namespace: expected lower-case"},
         {"gnp", "name: a.b", "", ""},
@@ -104,6 +109,13 @@ TEST_CASE("rules of policies") {
         {"np", "name: x", "egress: [{action: Allow, destination: {services: {name: s, namespace: m}}}]", ""},
         {"np", "name: x", "ingress: [{action: Allow, destination: {services: {name: s}}}]", "only for the source"},
         {"np", "name: x", "egress: [{action: Allow, source: {services: {name: s}}}]", "only for the destination"},
+        {"np", "name: x", "egress: [{action: Allow, destination: {services: {name: ''}}}]",
+         "spec.egress[0].destination.services.name: expected the name of a service"},
+        {"np", "name: x", "egress: [{action: Allow, destination: {services: {name: s, namespace: a_b}}}]",
+         "spec.egress[0].destination.services.namespace: expected the name of a namespace"},
+        {"np", "name: x", "performanceHints: [AssumeNeededOnEveryNode]", ""},
+        {"np", "name: x", "performanceHints: [AssumeNeededOnEveryNode, AssumeNeededOnEveryNode]",
+         "spec.performanceHints: there is only one hint to give"},
         {"np", "name: x", "egress: [{action: Allow, destination: {services: {}}}]",
          "spec.egress[0].destination.services.name: required, but missing"},
         {"np", "name: x", "egress: [{action: Allow, protocol: TCP, destination: {services: {name: s}, ports: [80]}}]",
@@ -260,6 +272,9 @@ TEST_CASE("endpoints") {
          "metadata.annotations.qos.projectcalico.org/dscp: \"64\" is no code point"},
         {"hep", "name: x", "node: a", "spec: needs interfaceName or expectedIPs"},
         {"hep", "name: x", "interfaceName: eth0", "spec.node: required"},
+        {"hep", "name: x", "node: '', interfaceName: eth0", "spec.node: expected the name of a node"},
+        {"hep", "name: x", "node: a, interfaceName: eth0, profiles: [kns.x, .fun]",
+         "spec.profiles[1]: expected the name of a profile"},
         {"hep", "name: x", "node: a, interfaceName: 'a b'", "spec.interfaceName: expected * or"},
         {"hep", "name: x", "node: a, interfaceName: abcdefghijklmnop",
          "spec.interfaceName: expected at most 15 characters"},

@@ -161,7 +161,7 @@ metadata: {name: ok}
     CHECK_FALSE(loaded.ok());
     CHECK(
         text_of(loaded.all_findings()) ==
-        R"j(p.yaml:3: metadata.name: expected one or two parts joined by '.', each of lower-case letters, digits and '-', at most 63
+        R"j(p.yaml:3: metadata.name: expected one or two parts joined by '.', each of lower-case letters, digits and '-', at most 253 in all
 p.yaml:5: spec.order: expected a number, found "100"; write it without quotes
 p.yaml:7: spec.ingress[0].action: expected one of Allow, Deny, Log, Pass, found "Alow", did you mean "Allow"?
 p.yaml:8: spec.ingress[0].protcol: unknown field, did you mean "protocol"?

@@ -210,6 +210,60 @@ TEST_CASE_METHOD(Situation, "untracked policy allows without connections, so ans
     expect({"o1 > node udp 7000 deny", "o1 > rd udp 7000 deny"});
 }
 
+TEST_CASE_METHOD(Situation, "rules of every stage look up members, ranges, named ports and services") {
+    const std::string set = object("GlobalNetworkSet", "name: s, labels: {k: v}",
+                                   "spec: {nets: [192.0.2.200, 192.0.2.16/28, '2001:db8:2::/64']}");
+    const std::string slice =
+        "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {namespace: red, name: s, labels:"
+        " {kubernetes.io/service-name: s}}\naddressType: IPv4\nendpoints: [{addresses: [192.0.2.200]}]\nports:"
+        " [{port: 80}]\n";
+    const std::string gate = hep("up",
+                                 "interfaceName: uplink, profiles: [projectcalico-default-allow], expectedIPs:"
+                                 " [10.99.0.1, 'fd99::1'], ports: [{name: api, protocol: TCP, port: 6444}]");
+    const std::string rules =
+        "[{action: Deny, protocol: TCP, source: {selector: k == 'v'}, destination: {ports: [api, 81]}}, {action: Deny,"
+        " protocol: UDP, source: {notSelector: k == 'v'}, destination: {notPorts: [53]}}, {action: Deny, protocol: "
+        "SCTP,"
+        " source: {services: {name: s, namespace: red}}}]";
+    const std::vector<std::string> verdicts{
+        "o2 > node tcp 6444 deny",  "o2 > node tcp 81 deny",    "o1 > node tcp 6444 allow",
+        "o2 > node tcp 6445 allow", "o1 > node udp 7000 deny",  "o2 > node udp 7000 allow",
+        "o1 > node udp 53 allow",   "o2 > node sctp 1 v4 deny", "o2 > node sctp 1 v6 allow"};
+    for (const char* stage : {"doNotTrack: true, applyOnForward: true", "preDNAT: true, applyOnForward: true",
+                              "applyOnForward: true", "applyOnForward: false"}) {
+        INFO(stage);
+        only({set, slice, gate, tier_of("early", "order: 1, defaultAction: Pass"),
+              gnp("p", std::string("tier: early, selector: role == 'gate', ") + stage +
+                           ", types: [Ingress], ingress: " + rules)});
+        expect(verdicts);
+    }
+    only({set, slice, gate, tier_of("early", "order: 1, defaultAction: Pass"),
+          gnp("p",
+              "tier: early, selector: role == 'gate', applyOnForward: true, types: [Egress], egress: [{action: Deny,"
+              " destination: {services: {name: s, namespace: red}}}, {action: Deny, protocol: UDP, destination:"
+              " {selector: k == 'v'}}]")});
+    expect({"node > o2 tcp 80 v4 deny", "node > o2 tcp 81 v4 allow", "node > o2 udp 7 deny", "node > o1 udp 7 allow",
+            "rw,s1 > o2 tcp 80 v4 deny", "rw,s1 > o2 tcp 80 v6 allow", "rw > o2 udp 7 deny", "rw > o1 udp 7 allow"});
+}
+
+TEST_CASE_METHOD(Situation, "an endpoint of all interfaces leaves those alone that have one of their own") {
+    apply(
+        {hep("any", "interfaceName: '*', profiles: [projectcalico-default-allow]", "role: any"),
+         hep("up", "interfaceName: uplink, profiles: [projectcalico-default-allow]"),
+         gnp("out",
+             "selector: role == 'any', applyOnForward: true, types: [Egress], egress: [{action: Deny, protocol: TCP},"
+             " {action: Allow}]"),
+         gnp("pre",
+             "selector: role == 'any', preDNAT: true, applyOnForward: true, types: [Ingress], ingress: [{action: Deny,"
+             " protocol: SCTP}]")});
+    expect({"o1 > rd,s1 tcp 80 deny", "rw,s1 > o1 tcp 80 allow", "rw > rd tcp 80 deny", "node > s1 tcp 80 deny",
+            "node > o1 tcp 80 allow", "o1 > rd udp 80 allow", "o1 > rd sctp 80 allow", "s1,rw > rd sctp 80 deny",
+            "s1 > node sctp 80 deny", "o1 > node sctp 80 allow", "node > rd tcp 80 allow"});
+    // Labels say whose policies those are.
+    apply({hep("up", "interfaceName: uplink, profiles: [projectcalico-default-allow]", "role: any")});
+    expect({"rw,s1 > o1 tcp 80 deny", "o1 > rd,node sctp 80 deny", "node > o1 tcp 80 deny"});
+}
+
 TEST_CASE_METHOD(Situation, "tunnels between nodes pass host policy, and end at a node for nodes alone") {
     const std::string other =
         object("Node", "name: node2", "spec: {bgp: {ipv4Address: 192.0.2.10/24, ipv6Address: '2001:db8:1::10/64'}}");

@@ -188,6 +188,55 @@ TEST_CASE_METHOD(Situation, "selectors, namespaces, accounts, nets and ports of 
     expect({"gw,bd > rw tcp 1 allow", "bx,ga,rd,o1 > rw tcp 1 deny", "bx > rd tcp 1 allow"});
 }
 
+TEST_CASE_METHOD(Situation,
+                 "labels that come with the place may be asked for by their own keys, and nobody can pose as another") {
+    const auto source = [](const std::string& selector) {
+        return gnp("p",
+                   "selector: \"pcns.team == 'red' && projectcalico.org/serviceaccount == 'front'\", types: [Ingress],"
+                   " ingress: [{action: Allow, source: {selector: \"" +
+                       selector + "\"}}]");
+    };
+    only({source("pcns.team == 'blue' || pcsa.role == 'api'")});
+    expect({"bd,bx,ga > rw tcp 1 allow", "rd,gw,rr,o1,o3 > rw tcp 1 deny", "o1 > rd,gw tcp 1 allow"});
+    only({source("projectcalico.org/namespace in {'green', 'blue'} && projectcalico.org/serviceaccount == 'default'")});
+    expect({"gw,bd,bx > rw tcp 1 allow", "ga,rd,o1,o3 > rw tcp 1 deny"});
+    only({source("has(projectcalico.org/orchestrator)")});
+    expect({"rd,rr,gw,bx > rw tcp 1 allow", "o1,o3,oh > rw tcp 1 deny"});
+    only({source("pcns.kubernetes.io/metadata.name == 'red' && pcns.projectcalico.org/name == 'red'")});
+    expect({"rd,rr,o3 > rw tcp 1 allow", "gw,o1 > rw tcp 1 deny"});
+    only({source("pcns.team == 'red'")});
+    change_pod("bx", [](model::WorkloadEndpoint& e) {
+        e.metadata.labels["pcns.team"] = "red";
+        e.metadata.labels["projectcalico.org/namespace"] = "red";
+        e.metadata.labels["projectcalico.org/serviceaccount"] = "front";
+    });
+    apply({object("NetworkSet", "namespace: blue, name: s, labels: {pcns.team: red}", "spec: {nets: [192.0.2.200]}")});
+    expect({"rd,o3 > rw tcp 1 allow", "bx,o2,o1 > rw tcp 1 deny", "o1 > bx tcp 1 allow"});
+    // A namespace whose object goes keeps its name while anything is in it.
+    only({source("pcns.projectcalico.org/name == 'green' || pcns.team == 'green'")});
+    remove({"Namespace/green"});
+    expect({"gw,ga > rw tcp 1 allow", "o1 > gw tcp 1 allow"});
+    apply({source("pcns.team == 'green'")});
+    expect({"gw,ga > rw tcp 1 deny"});
+}
+
+TEST_CASE_METHOD(Situation, "an endpoint is all of its addresses, with all of its ports") {
+    apply({np("red", "p",
+              "selector: app == 'db', types: [Ingress, Egress], ingress: [{action: Allow, source: {selector: app =="
+              " 'web'}}], egress: [{action: Allow, protocol: TCP, destination: {selector: app == 'web', ports:"
+              " [http]}}]")});
+    expect({"rr,rw > rd tcp 1 allow", "o2 > rd tcp 1 deny", "rd > rr tcp 8080 allow", "rd > o2 tcp 8080 deny"});
+    change_pod("rr", [](model::WorkloadEndpoint& e) {
+        e.spec.ip_networks.push_back(cidr("192.0.2.200/32"));
+        e.spec.ip_networks.push_back(cidr("2001:db8:2::200/128"));
+    });
+    expect({"rr,rw,o2 > rd tcp 1 allow", "o1 > rd tcp 1 deny", "rd > rr,o2 tcp 8080 allow", "rd > o2 tcp 8081 deny"});
+    change_pod("rr", [](model::WorkloadEndpoint& e) { e.spec.ip_networks = cidrs({"192.0.2.200/32"}); });
+    expect({"o2 > rd tcp 1 v4 allow", "o2 > rd tcp 1 v6 deny", "rr > rd tcp 1 deny", "rd > rr tcp 8080 deny"});
+    change_pod("rr", [](model::WorkloadEndpoint& e) { e.spec.ip_networks = {}; });
+    expect({"o2,rr > rd tcp 1 deny", "rw > rd tcp 1 allow"});
+}
+
 TEST_CASE_METHOD(Situation, "services beside a protocol, to deny, of sources with ports, and when they change") {
     apply({slice("red", "api-1", "api", "192.0.2.10, 10.65.0.3",
                  "{name: a, protocol: TCP, port: 80}, {name: b, protocol: UDP, port: 53}, {name: c, protocol: SCTP,"

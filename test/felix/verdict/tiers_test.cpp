@@ -229,6 +229,27 @@ TEST_CASE_METHOD(Situation, "policies of one order stand in the order of name, n
     }
 }
 
+TEST_CASE_METHOD(Situation, "a policy may change its tier, order, types and selector") {
+    const auto policy = [](const std::string& rest) {
+        return gnp("p", rest + ", ingress: [{action: Deny, protocol: TCP}], egress: [{action: Deny, protocol: TCP}]");
+    };
+    apply({tier_of("late", "order: 2000000"),
+           gnp("open",
+               "selector: app == 'web', ingress: [{action: Allow}], egress:"
+               " [{action: Allow}]"),
+           policy("selector: app == 'web', order: 1, types: [Ingress]")});
+    expect({"o1 > rw tcp 1 deny", "rw > o1 tcp 1 allow", "o1 > rd tcp 1 allow"});
+    apply({policy("selector: app == 'web', order: 1, types: [Egress]")});
+    expect({"o1 > rw tcp 1 allow", "rw > o1 tcp 1 deny"});
+    apply({policy("selector: app == 'web', types: [Ingress, Egress]")});
+    expect({"o1 > rw tcp 1 allow", "rw > o1 tcp 1 allow"});
+    apply({policy("selector: app == 'db', tier: late, types: [Ingress]")});
+    expect({"o1 > rd tcp 1 deny", "o1 > rd udp 1 deny", "rd > o1 tcp 1 allow", "o1 > rw tcp 1 allow"});
+    apply(
+        {tier_of("late", "order: 1, defaultAction: Pass"), policy("selector: has(app), tier: late, types: [Ingress]")});
+    expect({"o1 > rd,rw tcp 1 deny", "o1 > rd,rw udp 1 allow", "o1 > bx tcp 1 allow"});
+}
+
 TEST_CASE_METHOD(Situation, "a deny is answered as its rule, policy, tier or the configuration says, nearest first") {
     const std::string policy = "tier: t, selector: app == 'web', types: [Ingress, Egress], ";
     const std::string rules =
