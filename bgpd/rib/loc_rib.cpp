@@ -28,7 +28,7 @@ std::optional<Path> LocRib<Key>::path_of(Slot slot, SourceId source) const noexc
 }
 
 template <class Key>
-bool LocRib<Key>::log_first(Slot slot) {
+inline bool LocRib<Key>::log_first(Slot slot) {
     const std::size_t word = slot / 64;
     const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
     if (word >= dirty_.size()) {
@@ -54,14 +54,14 @@ void LocRib<Key>::touch(Slot slot) {
 }
 
 template <class Key>
-void LocRib<Key>::give_up_first(Slot slot) {
+inline void LocRib<Key>::give_up_first(Slot slot) {
     if (!log_first(slot)) {
         core_.attributes.release(table_[slot].attributes);
     }
 }
 
 template <class Key>
-void LocRib<Key>::count(SourceId source, PathFlags flags, std::uint32_t step) noexcept {
+inline void LocRib<Key>::count(SourceId source, PathFlags flags, std::uint32_t step) noexcept {
     auto& counts = core_.sources[source].counts[family_index(Key::kFamily)];
     counts.received += step;  // modulo 2^32: step is 1 or -1
     counts.accepted += flags.accepted() ? step : 0;
@@ -195,8 +195,17 @@ void LocRib<Key>::remove_path(Slot slot, std::uint32_t previous, std::uint32_t n
 template <class Key>
 Slot LocRib<Key>::sweep(Slot from, Slot count) {
     const Slot last = std::min(from + count, table_.end());
+    const bool any_changed = core_.next_hops.any_changed();
     for (Slot slot = from; slot < last; ++slot) {
-        if (table_.is_used(slot) && table_[slot].has_path() && sweep_slot(slot)) {
+        const Entry& entry = table_[slot];
+        if (entry.is_unused() || !entry.has_path()) {
+            continue;
+        }
+        // Most stay as they are.
+        if (entry.more == 0 && !any_changed && !core_.sources[entry.source].lost && !stale(entry.first())) {
+            continue;
+        }
+        if (sweep_slot(slot)) {
             touch(slot);
         }
     }
