@@ -42,10 +42,10 @@ Tree new_object(std::string_view api_version, std::string_view kind, std::string
     return object;
 }
 
-/// Removes what only the old datastore knew.
+/// Removes what only the old datastore knew. What an object is by itself (uid, creationTimestamp) stays.
 void clean_metadata(Tree& metadata) {
-    for (const std::string_view field : {"resourceVersion", "uid", "creationTimestamp", "generation", "managedFields",
-                                         "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"}) {
+    for (const std::string_view field : {"resourceVersion", "generation", "managedFields", "selfLink",
+                                         "deletionTimestamp", "deletionGracePeriodSeconds"}) {
         metadata.erase(field);
     }
     if (Tree* annotations = metadata.find("annotations"); annotations != nullptr && annotations->is_map()) {

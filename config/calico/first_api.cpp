@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <expected>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/try.hpp"
@@ -196,6 +199,7 @@ Result<void> convert_policy(Work& work) {
     const bool egress = convert_rules(work.spec, work.old_spec, "egress");
     copy(work.spec, work.old_spec, "doNotTrack");
     copy(work.spec, work.old_spec, "preDNAT");
+    copy(work.spec, work.old_spec, "applyOnForward");
     if (is_true(work.old_spec.find("doNotTrack")) || is_true(work.old_spec.find("preDNAT"))) {
         work.spec.make("applyOnForward").assign(boolean(true));  // they always judged what is forwarded
     }
@@ -336,20 +340,89 @@ Result<void> convert_workload_endpoint(Work& work) {
     return {};
 }
 
+// What conversions look at: a path names a field that is taken whole, one with [] a list of rules.
+constexpr auto kPolicyFields = std::to_array<std::string_view>(
+    {"metadata.name", "metadata.tier", "metadata.annotations", "spec.order", "spec.selector", "spec.ingress[]",
+     "spec.egress[]", "spec.doNotTrack", "spec.preDNAT", "spec.applyOnForward", "spec.types"});
+constexpr auto kProfileFields = std::to_array<std::string_view>(
+    {"metadata.name", "metadata.tags", "metadata.labels", "spec.ingress[]", "spec.egress[]"});
+constexpr auto kHostEndpointFields =
+    std::to_array<std::string_view>({"metadata.name", "metadata.node", "metadata.labels", "spec.interfaceName",
+                                     "spec.expectedIPs", "spec.profiles", "spec.ports"});
+constexpr auto kPoolFields = std::to_array<std::string_view>(
+    {"metadata.cidr", "spec.ipip.enabled", "spec.ipip.mode", "spec.nat-outgoing", "spec.disabled"});
+constexpr auto kPeerFields =
+    std::to_array<std::string_view>({"metadata.scope", "metadata.node", "metadata.peerIP", "spec.asNumber"});
+constexpr auto kNodeFields = std::to_array<std::string_view>({"metadata.name", "spec.bgp", "spec.orchRefs"});
+constexpr auto kWorkloadEndpointFields = std::to_array<std::string_view>(
+    {"metadata.name", "metadata.workload", "metadata.orchestrator", "metadata.node", "metadata.activeInstanceID",
+     "metadata.labels", "spec.ipNetworks", "spec.ipNATs", "spec.ipv4Gateway", "spec.ipv6Gateway", "spec.interfaceName",
+     "spec.mac", "spec.profiles", "spec.ports"});
+constexpr auto kRuleFields = std::to_array<std::string_view>({"action",
+                                                              "ipVersion",
+                                                              "protocol",
+                                                              "notProtocol",
+                                                              "icmp",
+                                                              "notICMP",
+                                                              "source.tag",
+                                                              "source.net",
+                                                              "source.nets",
+                                                              "source.selector",
+                                                              "source.ports",
+                                                              "source.notTag",
+                                                              "source.notNet",
+                                                              "source.notNets",
+                                                              "source.notSelector",
+                                                              "source.notPorts",
+                                                              "destination.tag",
+                                                              "destination.net",
+                                                              "destination.nets",
+                                                              "destination.selector",
+                                                              "destination.ports",
+                                                              "destination.notTag",
+                                                              "destination.notNet",
+                                                              "destination.notNets",
+                                                              "destination.notSelector",
+                                                              "destination.notPorts"});
+
 struct OldKind {
     std::string_view name;  ///< in lower case
     std::string_view kind;
     Result<void> (*convert)(Work&);
+    std::span<const std::string_view> fields;
 };
 constexpr std::array<OldKind, 7> kKinds{{
-    {"policy", "GlobalNetworkPolicy", convert_policy},
-    {"profile", "Profile", convert_profile},
-    {"hostendpoint", "HostEndpoint", convert_host_endpoint},
-    {"ippool", "IPPool", convert_pool},
-    {"bgppeer", "BGPPeer", convert_peer},
-    {"node", "Node", convert_node},
-    {"workloadendpoint", "WorkloadEndpoint", convert_workload_endpoint},
+    {"policy", "GlobalNetworkPolicy", convert_policy, kPolicyFields},
+    {"profile", "Profile", convert_profile, kProfileFields},
+    {"hostendpoint", "HostEndpoint", convert_host_endpoint, kHostEndpointFields},
+    {"ippool", "IPPool", convert_pool, kPoolFields},
+    {"bgppeer", "BGPPeer", convert_peer, kPeerFields},
+    {"node", "Node", convert_node, kNodeFields},
+    {"workloadendpoint", "WorkloadEndpoint", convert_workload_endpoint, kWorkloadEndpointFields},
 }};
+
+/// `inner` is the path below which the map's fields are named in `known`, `shown` the one for people.
+void add_strange(const Tree& map, std::span<const std::string_view> known, const std::string& inner,
+                 const std::string& shown, std::vector<StrangeField>& out) {
+    const auto has = [&](std::string_view path) { return std::ranges::find(known, path) != known.end(); };
+    for (const Tree& child : map.children) {
+        const std::string path = inner.empty() ? child.key : inner + "." + child.key;
+        const std::string at = codec::path_with_key(shown, child.key);
+        if (child.type == Tree::Type::null || has(path)) {
+            continue;
+        }
+        const bool goes_on = std::ranges::any_of(known, [&](auto name) { return name.starts_with(path + "."); });
+        if (goes_on && child.is_map()) {
+            add_strange(child, known, path, at, out);
+        } else if (child.is_list() && has(path + "[]")) {
+            for (std::size_t i = 0; i < child.children.size(); ++i) {
+                add_strange(child.children[i], kRuleFields, "", at + "[" + std::to_string(i) + "]", out);
+            }
+        } else {
+            out.push_back({at, child.line});
+        }
+    }
+}
 
 const OldKind* find_kind(const Tree& document) {
     // Kubernetes' own "v1" has a Node too, and writes it so.
@@ -364,6 +437,16 @@ const OldKind* find_kind(const Tree& document) {
 }  // namespace
 
 bool is_first_api(const Tree& document) noexcept { return find_kind(document) != nullptr; }
+
+std::vector<StrangeField> strange_fields(const Tree& document) {
+    std::vector<StrangeField> out;
+    if (const OldKind* kind = find_kind(document)) {
+        std::vector<std::string_view> known{"apiVersion", "kind"};
+        known.insert(known.end(), kind->fields.begin(), kind->fields.end());
+        add_strange(document, known, "", "", out);
+    }
+    return out;
+}
 
 Result<Tree> from_first_api(const Tree& document) {
     const OldKind* kind = find_kind(document);

@@ -54,6 +54,7 @@ void add_convert(CLI::App& app, const Choose& choose) {
     add_input_options(*verb, options->input, true);
     verb->add_option("-o,--output", options->format, "yaml or json")->capture_default_str();
     verb->add_flag("--ignore-validation", options->ignore_validation, "print also what could not be stored");
+    verb->add_flag("--strict", options->strict, "refuse fields that the first API did not have, not only name them");
     verb->callback(
         [choose, options] { choose([options](const Context& c) { return convert_files(c, *options); }, false); });
 }

@@ -47,6 +47,7 @@ public:
         const std::uint32_t line = document.line;
         if (calico::is_first_api(document)) {
             auto converted = calico::from_first_api(document);
+            name_strange(document);
             if (converted) {
                 add(*std::move(converted), line);
             } else {
@@ -59,6 +60,9 @@ public:
             }
             std::ranges::move(converted.notes, std::back_inserter(notes));
             for (Tree& one : converted.documents) {
+                Tree& metadata = one.make("metadata");
+                metadata.erase("uid");
+                metadata.erase("creationTimestamp");
                 add(std::move(one), line);
             }
         } else if (document.text_at("apiVersion") == model::api_version(model::Kind::kubernetes_network_policy) &&
@@ -79,6 +83,17 @@ public:
 private:
     void error(std::uint32_t line, const std::string& text) {
         errors.push_back(file_ + ":" + std::to_string(line) + ": " + text);
+    }
+
+    void name_strange(const Tree& document) {
+        for (const calico::StrangeField& field : calico::strange_fields(document)) {
+            if (options_.strict) {
+                error(field.line, field.path + ": Calico's first API has no such field");
+            } else {
+                notes.push_back(file_ + ":" + std::to_string(field.line) + ": " + field.path +
+                                ": left out, Calico's first API has no such field");
+            }
+        }
     }
 
     void take_kubernetes_policy(const Tree& document, std::uint32_t line) {

@@ -11,6 +11,7 @@ struct ConvertOptions {
     InputOptions input;
     std::string format = "yaml";
     bool ignore_validation = false;  ///< print also what could not be stored
+    bool strict = false;             ///< an unknown field of the first API is an error, not a remark
 };
 /// Prints older manifests as projectcalico.org/v3: Calico's first API, its custom resources, and Kubernetes'
 /// NetworkPolicies as policies of Calico. Needs no datastore.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
@@ -169,6 +170,45 @@ TEST_CASE("convert prints manifests of Calico's first API in today's form") {
     // What it prints is what `apply` takes.
     MovingTool other;
     CHECK(other.import_text(tool.out) == ExitCode::ok);
+}
+
+TEST_CASE("convert names the fields that it leaves out, and refuses them when asked to be strict") {
+    Editor tool;
+    constexpr const char* kOld = R"(apiVersion: v1
+kind: policy
+metadata: {name: p, labels: {a: b}}
+spec:
+  applyOnForward: true
+  egress: allow
+  ingress:
+  - action: allow
+    source: {selectr: x == 'y', tag: blue}
+    http: {methods: [GET]}
+extra: null
+more: 1
+---
+apiVersion: v1
+kind: ipPool
+metadata: {cidr: 10.1.0.0/16}
+spec: {ipip: {enabled: true, modes: always}, blockSize: 26}
+)";
+    CHECK(tool.convert(kOld) == ExitCode::ok);
+    CHECK(tool.says("applyOnForward: true"));
+    const std::string remarks = tool.err;
+    for (const char* path :
+         {":3: metadata.labels: left out", ":6: spec.egress: left out", ":9: spec.ingress[0].source.selectr: left out",
+          ":10: spec.ingress[0].http: left out", ":12: more: left out", ":17: spec.ipip.modes: left out",
+          ":17: spec.blockSize: left out"}) {
+        CAPTURE(path, remarks);
+        CHECK(remarks.find(path) != std::string::npos);
+    }
+    CHECK(std::ranges::count(remarks, '\n') == 7);
+    ConvertOptions strict;
+    strict.strict = true;
+    CHECK(tool.convert(kOld, strict) == ExitCode::failed);
+    CHECK(tool.complains("the input has 7 errors"));
+    CHECK(tool.complains("spec.ingress[0].source.selectr: Calico's first API has no such field"));
+    CHECK(tool.out.empty());
 }
 
 TEST_CASE("convert takes custom resources and Kubernetes' policies too, and names what it cannot take") {
