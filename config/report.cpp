@@ -17,6 +17,7 @@
 #include "config/codec/json.hpp"
 #include "config/messages.hpp"
 #include "config/model/node_report.hpp"
+#include "config/store/obey_lock.hpp"
 #include "config/store/store.hpp"
 
 namespace manul::config {
@@ -68,6 +69,9 @@ std::string_view daemon_name(model::ReportDaemon daemon) {
 
 /// Runs on the worker's thread.
 bool write_report(store::Store& store, model::NodeReportSpec spec) {
+    if (const auto locked = store::is_locked(store); locked && *locked) {
+        return false;  // without a word: whoever locked the datastore wants it so, and it is tried again
+    }
     model::NodeReport report;
     report.metadata.name = spec.node + "." + std::string(daemon_name(spec.daemon));
     report.spec = std::move(spec);

@@ -48,8 +48,8 @@ private:
     std::optional<Time> last_attempt_;
 };
 
-/// Keeps one daemon's NodeReport in step, from the io_context's thread. `store` is used on the worker's thread alone
-/// and must outlive the worker's jobs; so must nothing else.
+/// Keeps one daemon's NodeReport in step; while the datastore is locked it is left as it is. From the io_context's
+/// thread. `store` is used on the worker's thread alone and must outlive the worker's jobs; so must nothing else.
 class ReportWriter {
 public:
     ReportWriter(boost::asio::io_context& io, Worker& worker, store::Store& store);

@@ -18,6 +18,7 @@
 #include "bgpd/io/messages.hpp"
 #include "bgpd/io/session_report.hpp"
 #include "config/codec/json.hpp"
+#include "config/store/obey_lock.hpp"
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
 
@@ -89,8 +90,9 @@ void add_routes(const speaker::Speaker& speaker, const net::Prefix& all, const s
 /// On the worker: nothing but the status changes in the stored document.
 void write(store::Store& store, const model::Key& key, model::CalicoNodeStatusStatus status) {
     auto stored = store.get(key);
-    if (!stored) {
-        return;  // deleted meanwhile
+    const auto locked = store::is_locked(store);
+    if (!stored || (locked && *locked)) {
+        return;  // deleted meanwhile, or to be left as it is
     }
     model::CalicoNodeStatus object;
     object.metadata.name = key.name;

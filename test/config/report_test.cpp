@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "base/daemon.hpp"
+#include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
 #include "config/model/node_report.hpp"
 #include "config/store/memory.hpp"
@@ -69,6 +70,47 @@ TEST_CASE("a report that could not be written is written again, as it should be 
     CHECK(pacer.take(start + 1s)->version == "2");
     pacer.finished(true);
     CHECK(!pacer.next_deadline());
+}
+
+TEST_CASE("nothing is written to a locked datastore, and the report as it is then when the lock ends") {
+    const auto database = manul::store::make_memory_database();
+    const auto store = manul::store::make_memory(database);
+    const auto administrator = manul::store::make_memory(database);
+    const model::Key cluster{model::Kind::cluster_information, "", "default"};
+    const auto lock = [&](const char* ready) {
+        const auto found = administrator->get(cluster);
+        REQUIRE(found);
+        auto document = manul::codec::parse_json(*found->document);
+        REQUIRE(document);
+        document->make("spec")
+            .make("datastoreReady")
+            .assign({.type = manul::codec::Tree::Type::boolean, .text = ready});
+        REQUIRE(administrator->update(cluster, to_json(*document), std::nullopt));
+    };
+    lock("false");
+    boost::asio::io_context io;
+    const auto guard = boost::asio::make_work_guard(io);
+    manul::Worker worker(io);
+    ReportWriter writer(io, worker, *store);
+    const model::Key key{model::Kind::node_report, "", "node-a.bgpd"};
+    const auto run = [&](const auto& done) {
+        for (int i = 0; i < 1000 && !done(); ++i) {
+            io.run_for(20ms);
+            io.restart();
+        }
+        return done();
+    };
+    model::NodeReportSpec spec = report("1");
+    spec.daemon = model::ReportDaemon::bgpd;
+    writer.update(spec);
+    io.run_for(1500ms);  // a first attempt and a second one
+    io.restart();
+    CHECK(!administrator->get(key));
+    spec.version = "2";
+    writer.update(spec);
+    lock("true");
+    REQUIRE(run([&] { return administrator->get(key).has_value(); }));
+    CHECK(administrator->get(key)->document->find(R"("version":"2")") != std::string::npos);
 }
 
 TEST_CASE("the writer stores the report under the node's and daemon's name") {
