@@ -21,6 +21,7 @@
 #include "config/store/etcd/etcd_backend.hpp"
 #include "config/store/etcd/keys.hpp"
 #include "config/store/object_store.hpp"
+#include "config/store/position.hpp"
 #include "test/config/etcd_server.hpp"
 #include "test/config/store_contract.hpp"
 
@@ -342,6 +343,32 @@ TEST_CASE("what was compacted while a watch was away is listed again") {
     REQUIRE(events.size() == 1);
     CHECK(events.front().type == Event::Type::resync);
     CHECK(near->list({Kind::global_network_set, {}, {}})->items.size() == 4);
+}
+
+TEST_CASE("a kind to which nothing happens is not listed again because the others were compacted") {
+    EtcdCluster server;
+    auto options = options_of(server.endpoints());
+    options.progress_every = std::chrono::milliseconds(100);
+    const auto store = open_etcd(options);
+    const auto watch = watch_sets(*store, Kind::ip_reservation);
+    for (int i = 0; i < 50; ++i) {
+        REQUIRE(put(*store, fmt::format("s{}", i)));
+    }
+    const std::int64_t now = std::stoll(store->list({Kind::global_network_set, {}, {}})->revision);
+    const auto position = [&] { return std::stoll(position_of(*watch).value_or("0")); };
+    for (int i = 0; i < 200 && position() < now; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    REQUIRE(position() >= now);
+    REQUIRE(server.control(fmt::format("compact {}", now)));
+    server.kill(0);
+    server.start(0);
+    const Key key = reservation_key("r");
+    REQUIRE(store->create(key, document(key, R"({"reservedCIDRs":["10.0.0.1"]})")));
+    const auto events = take(*watch, 1);
+    REQUIRE(events.size() == 1);
+    CHECK(events.front().type == Event::Type::put);
+    CHECK(events.front().object.key == key);
 }
 
 TEST_CASE("a cluster that takes another's place ends every watch, and is another store") {

@@ -105,7 +105,17 @@ public:
         create.set_prev_kv(true);
         create.set_watch_id(watch);
         create.set_fragment(true);
+        const std::lock_guard lock(writing_);
         return stream_->Write(request);
+    }
+
+    void ask_progress() override {
+        const std::lock_guard lock(writing_);
+        if (!finished_) {
+            pb::WatchRequest request;
+            request.mutable_progress_request();
+            stream_->Write(request);  // a broken stream shows where it is read
+        }
     }
 
     [[nodiscard]] std::optional<WatchAnswer> read() override {
@@ -134,7 +144,11 @@ public:
         return out;
     }
 
-    [[nodiscard]] Failure finish() override { return failure_of(stream_->Finish()); }
+    [[nodiscard]] Failure finish() override {
+        const std::lock_guard lock(writing_);
+        finished_ = true;
+        return failure_of(stream_->Finish());
+    }
     void cancel() override { context_.TryCancel(); }
 
 private:
@@ -142,6 +156,8 @@ private:
     std::unique_ptr<pb::Watch::Stub> stub_;
     grpc::ClientContext context_;
     std::unique_ptr<grpc::ClientReaderWriter<pb::WatchRequest, pb::WatchResponse>> stream_;
+    std::mutex writing_;  // one thread writes at a time, and none after the end
+    bool finished_ = false;
 };
 
 class GrpcMember final : public Member {

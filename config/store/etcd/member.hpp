@@ -124,6 +124,9 @@ public:
 
     /// False when the stream is broken.
     [[nodiscard]] virtual bool create(std::int64_t watch, const Range& range, std::int64_t from) = 0;
+    /// Asks how far the stream is, from any thread; the answer is a WatchAnswer of no watch with nothing but the
+    /// revision. Members before 3.4.25 give it although events up to there may still be on their way.
+    virtual void ask_progress() = 0;
     /// Nothing: the stream ended, finish() says why.
     [[nodiscard]] virtual std::optional<WatchAnswer> read() = 0;
     [[nodiscard]] virtual Failure finish() = 0;

@@ -33,17 +33,22 @@ struct Followed {
     model::Kind kind;
     std::int64_t seen;  ///< everything up to this revision was delivered
     bool ended = false;
+    std::int64_t passed = 0;        ///< nothing happened up to this revision since
     std::vector<Event> incomplete;  ///< of a revision whose rest is still to come
+
+    [[nodiscard]] std::int64_t position() const { return std::max(seen, passed); }
 };
 
 class EtcdWatch final : public Watch, public Positioned {
 public:
-    EtcdWatch(Cluster cluster, Keys keys, std::string identity, std::vector<Followed> kinds)
+    EtcdWatch(Cluster cluster, Keys keys, std::string identity, std::vector<Followed> kinds,
+              milliseconds progress_every)
         : cluster_(std::move(cluster)),
           keys_(std::move(keys)),
           identity_(std::move(identity)),
           kinds_(std::move(kinds)),
-          thread_([this] { follow(); }) {}
+          thread_([this] { follow(); }),
+          asker_([this, progress_every] { ask(progress_every); }) {}
     ~EtcdWatch() override {
         {
             const std::lock_guard lock(mutex_);
@@ -54,6 +59,7 @@ public:
         }
         stopped_.notify_all();
         thread_.join();
+        asker_.join();
     }
     EtcdWatch(const EtcdWatch&) = delete;
     EtcdWatch& operator=(const EtcdWatch&) = delete;
@@ -92,9 +98,11 @@ private:
             return false;
         }
         adopt(*stream);
+        promised_ = 0;
         for (std::size_t i = 0; i < kinds_.size(); ++i) {
             kinds_[i].incomplete.clear();
-            if (!kinds_[i].ended && !(*stream)->create(watch_of(i), keys_.of(kinds_[i].kind), kinds_[i].seen + 1)) {
+            if (!kinds_[i].ended &&
+                !(*stream)->create(watch_of(i), keys_.of(kinds_[i].kind), kinds_[i].position() + 1)) {
                 break;
             }
         }
@@ -128,7 +136,7 @@ private:
         MANUL_TRY(const RangeAnswer now, cluster_.range({.range = {keys_.of(kinds_.front().kind).key, {}}}));
         const bool other = std::to_string(now.cluster) != identity_;
         for (Followed& each : kinds_) {
-            if (!each.ended && (other || each.seen < 0 || each.seen > now.revision)) {
+            if (!each.ended && (other || each.seen < 0 || each.position() > now.revision)) {
                 end(each);
             }
         }
@@ -153,6 +161,9 @@ private:
             return false;
         }
         if (!known) {
+            if (!answer.created && answer.changes.empty()) {
+                reached(answer.revision);
+            }
             return true;
         }
         Followed& each = kinds_[static_cast<std::size_t>(answer.watch - 1)];
@@ -161,6 +172,9 @@ private:
             return true;
         }
         for (Change& change : answer.changes) {
+            if (change.entry.revision <= promised_) {
+                promised_ = 0;  // it was on its way when that was promised: other promises are needed
+            }
             auto key = keys_.parse(each.kind, change.entry.key);
             if (!key || change.entry.revision <= each.seen) {
                 continue;
@@ -184,11 +198,34 @@ private:
         return true;
     }
 
+    /// An answer to ask(). What it promises is believed when the next one comes and nothing of before came between
+    /// them: a member may give it while events up to there wait in it, but it goes through these ten times a second.
+    void reached(std::int64_t revision) {
+        const std::int64_t proven = std::exchange(promised_, revision);
+        for (Followed& each : kinds_) {
+            if (!each.ended && each.incomplete.empty()) {
+                each.passed = std::max(each.passed, proven);
+            }
+        }
+        tell_position();
+    }
+
+    void ask(milliseconds every) {
+        std::unique_lock lock(mutex_);
+        while (!stopped_.wait_for(lock, every, [this] { return stopping_; })) {
+            if (const std::shared_ptr<WatchStream> stream = stream_) {
+                lock.unlock();
+                stream->ask_progress();
+                lock.lock();
+            }
+        }
+    }
+
     void tell_position() {
         std::optional<std::int64_t> lowest;
         for (const Followed& each : kinds_) {
             if (!each.ended) {
-                lowest = std::min(lowest.value_or(each.seen), each.seen);
+                lowest = std::min(lowest.value_or(each.position()), each.position());
             }
         }
         if (lowest) {
@@ -231,18 +268,20 @@ private:
     std::string identity_;
     std::vector<Followed> kinds_;
     bool refused_ = false;
+    std::int64_t promised_ = 0;  ///< how far this stream was at the last answer to ask(), by the member's word
     EventQueue queue_;
     std::mutex mutex_;  // guards the two below
     std::shared_ptr<WatchStream> stream_;
     bool stopping_ = false;
     std::condition_variable stopped_;
-    std::thread thread_;  // last: it uses everything above
+    std::thread thread_;  // last, as the next one: they use everything above
+    std::thread asker_;
 };
 
 }  // namespace
 
 StoreResult<std::unique_ptr<Watch>> open_watch(Cluster cluster, Keys keys, std::string identity,
-                                               std::span<const WatchStart> starts) {
+                                               std::span<const WatchStart> starts, milliseconds progress_every) {
     std::vector<Followed> kinds;
     for (const WatchStart& start : starts) {
         const auto revision = start.revision.empty() ? WatchedKinds::kEnded : parse_revision(start.revision);
@@ -250,12 +289,13 @@ StoreResult<std::unique_ptr<Watch>> open_watch(Cluster cluster, Keys keys, std::
             return std::unexpected(
                 error(Code::invalid, "\"" + start.revision + "\" is no revision to start a watch from"));
         }
-        kinds.push_back({start.kind, *revision, false, {}});
+        kinds.push_back({start.kind, *revision, false, 0, {}});
     }
     if (kinds.empty()) {
         return std::unexpected(error(Code::invalid, "a watch follows at least one kind"));
     }
-    return std::make_unique<EtcdWatch>(std::move(cluster), std::move(keys), std::move(identity), std::move(kinds));
+    return std::make_unique<EtcdWatch>(std::move(cluster), std::move(keys), std::move(identity), std::move(kinds),
+                                       progress_every);
 }
 
 }  // namespace manul::store::etcd

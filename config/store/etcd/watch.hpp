@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,6 +16,7 @@ namespace manul::store::etcd {
 /// every kind when the cluster is another one than `identity` or its revision fell below what was seen: it was restored
 /// from a backup. `invalid` for a start that is no revision; an empty one ends its kind at once.
 [[nodiscard]] StoreResult<std::unique_ptr<Watch>> open_watch(Cluster cluster, Keys keys, std::string identity,
-                                                             std::span<const WatchStart> starts);
+                                                             std::span<const WatchStart> starts,
+                                                             std::chrono::milliseconds progress_every);
 
 }  // namespace manul::store::etcd
