@@ -1,8 +1,11 @@
 #include "config/open_store.hpp"
 
+#include <errno.h>  // NOLINT(modernize-deprecated-headers): program_invocation_short_name
+
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "base/error.hpp"
@@ -18,7 +21,10 @@ namespace manul::config {
 
 namespace {
 
-store::EtcdOptions etcd_options(const EtcdSettings& etcd) {
+/// Changed fields are recorded in the name of the program: "manulctl", "manul-felix".
+std::string manager_name() { return program_invocation_short_name; }
+
+store::EtcdOptions etcd_options(const EtcdSettings& etcd, std::string manager) {
     return {.endpoints = etcd.endpoints,
             .ca_file = etcd.ca_file,
             .cert_file = etcd.cert_file,
@@ -27,6 +33,7 @@ store::EtcdOptions etcd_options(const EtcdSettings& etcd) {
             .password = etcd.password,
             .password_file = etcd.password_file,
             .prefix = etcd.prefix,
+            .manager = std::move(manager),
             .timeout = std::chrono::milliseconds(etcd.timeout_ms)};
 }
 
@@ -40,7 +47,7 @@ Result<std::unique_ptr<store::Store>> open_with(const Settings& settings, const 
             return store::open_kubernetes(
                 {.kubeconfig = settings.datastore.kubeconfig, .context = settings.datastore.context});
         case DatastoreType::etcd:
-            return store::open_etcd(etcd_options(settings.datastore.etcd));
+            return store::open_etcd(etcd_options(settings.datastore.etcd, options.manager));
         case DatastoreType::server:
             if (settings.datastore.kubeconfig.empty()) {
                 return fail("datastore.kubernetes.kubeconfig: must name the file that says where `manulctl serve` is");
@@ -54,22 +61,26 @@ Result<std::unique_ptr<store::Store>> open_with(const Settings& settings, const 
 }  // namespace
 
 Result<std::unique_ptr<store::Store>> open_store(const Settings& settings) {
+    return open_with(settings, {.node = settings.node_name, .manager = manager_name()});
+}
+
+Result<std::unique_ptr<store::Store>> open_store_for_api(const Settings& settings) {
     return open_with(settings, {.node = settings.node_name});
 }
 
 Result<std::unique_ptr<store::Store>> open_store_patiently(const Settings& settings) {
-    return open_with(settings, {.node = settings.node_name, .patient = true});
+    return open_with(settings, {.node = settings.node_name, .patient = true, .manager = manager_name()});
 }
 
 Result<std::unique_ptr<store::Store>> open_store_for_command(const Settings& settings) {
-    return open_with(settings, {.check_on_open = false});
+    return open_with(settings, {.check_on_open = false, .manager = manager_name()});
 }
 
 std::function<Result<void>()> make_compactor(const Settings& settings) {
     if (settings.datastore.type != DatastoreType::etcd) {
         return {};
     }
-    return [compact = store::make_etcd_compactor(etcd_options(settings.datastore.etcd))]() -> Result<void> {
+    return [compact = store::make_etcd_compactor(etcd_options(settings.datastore.etcd, {}))]() -> Result<void> {
         auto done = compact();
         return done ? Result<void>() : fail(std::move(done).error().message);
     };

@@ -10,8 +10,10 @@
 namespace manul::config {
 
 /// The store that the settings name. Fails only for a datastore that this build does not have: opening touches neither
-/// disk nor network, the first call does.
+/// disk nor network, the first call does. Fields that it changes in objects with owners become this program's.
 [[nodiscard]] Result<std::unique_ptr<store::Store>> open_store(const Settings& settings);
+/// The same for the API server, which writes for others and says itself who owns which fields.
+[[nodiscard]] Result<std::unique_ptr<store::Store>> open_store_for_api(const Settings& settings);
 /// The same for daemons whose reaction to a change nobody waits for: where a commit wakes its watchers one by one,
 /// theirs come later, and together when there are many.
 [[nodiscard]] Result<std::unique_ptr<store::Store>> open_store_patiently(const Settings& settings);

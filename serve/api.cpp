@@ -24,6 +24,7 @@
 #include "config/codec/tree.hpp"
 #include "config/codec/yaml_tree.hpp"
 #include "config/model/kind.hpp"
+#include "config/store/document.hpp"
 #include "config/store/watched_kinds.hpp"
 #include "serve/call.hpp"
 #include "serve/documents.hpp"
@@ -208,6 +209,8 @@ Outcome<Answer> Api::dispatch(Call& call) {
         }
         case Route::Type::access_review:
             return access_review(call);
+        case Route::Type::rules_review:
+            return rules_review(call);
         case Route::Type::self_review:
             return self_review(call);
         case Route::Type::identity: {
@@ -223,7 +226,8 @@ Outcome<Answer> Api::dispatch(Call& call) {
                 return std::unexpected(method_not_allowed());
             }
             MANUL_TRY(const codec::Tree body, parse_body(request));
-            MANUL_TRY(Response response, transaction(store_, call.access, body, call.audit));
+            const TransactionWriter by{manager_of(request), store::format_timestamp(call.around.now)};
+            MANUL_TRY(Response response, transaction(store_, call.access, body, by, call.audit));
             return Answer{.response = std::move(response)};
         }
         case Route::Type::watches:
@@ -329,6 +333,43 @@ Outcome<Answer> Api::access_review(Call& call) const {
     answer.make("status").make("allowed").assign(
         {.type = codec::Tree::Type::boolean, .text = allowed ? "true" : "false"});
     Answer out = plain(codec::to_json(answer));
+    out.response.status = 201;
+    return out;
+}
+
+Outcome<Answer> Api::rules_review(Call& call) const {
+    if (call.request.method != "POST") {
+        return std::unexpected(method_not_allowed());
+    }
+    MANUL_TRY(const codec::Tree body, parse_body(call.request));
+    const std::string ns(body.text_at("spec", "namespace"));
+    if (ns.empty()) {
+        return std::unexpected(bad_request("no namespace on request"));
+    }
+    const auto list = [](const std::vector<std::string>& texts) { return json::array(texts.begin(), texts.end()); };
+    json::array resources;
+    json::array paths;
+    for (const model::PolicyRule& rule : call.around.rights->all_rules(call.access.caller(), ns)) {
+        json::object out{{"verbs", list(rule.verbs)}};
+        if (!rule.non_resource_urls.empty()) {
+            out["nonResourceURLs"] = list(rule.non_resource_urls);
+            paths.push_back(std::move(out));
+            continue;
+        }
+        out["apiGroups"] = list(rule.api_groups);
+        out["resources"] = list(rule.resources);
+        if (!rule.resource_names.empty()) {
+            out["resourceNames"] = list(rule.resource_names);
+        }
+        resources.push_back(std::move(out));
+    }
+    Answer out = plain(json::serialize(json::object{{"kind", "SelfSubjectRulesReview"},
+                                                    {"apiVersion", "authorization.k8s.io/v1"},
+                                                    {"metadata", json::object{}},
+                                                    {"spec", json::object{}},
+                                                    {"status", json::object{{"resourceRules", std::move(resources)},
+                                                                            {"nonResourceRules", std::move(paths)},
+                                                                            {"incomplete", false}}}}));
     out.response.status = 201;
     return out;
 }

@@ -77,6 +77,7 @@ private:
     [[nodiscard]] Outcome<Answer> watch(Call& call);
     [[nodiscard]] Outcome<Answer> watches(Call& call);
     [[nodiscard]] Outcome<Answer> access_review(Call& call) const;
+    [[nodiscard]] Outcome<Answer> rules_review(Call& call) const;
     [[nodiscard]] Outcome<Answer> self_review(Call& call) const;
 
     store::Store& store_;

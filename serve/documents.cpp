@@ -33,6 +33,7 @@ struct Review {
 };
 constexpr auto kReviews = std::to_array<Review>({
     {"authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"},
+    {"authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview"},
     {"authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview"},
 });
 

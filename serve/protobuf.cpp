@@ -99,6 +99,9 @@ constexpr auto kReviewSpec =
                                {2, "nonResourceAttributes", Form::message, false, kPathAttributes}});
 constexpr auto kAccessReview = std::to_array<ProtoField>(
     {{1, "metadata", Form::message, false, kMeta}, {2, "spec", Form::message, false, kReviewSpec}});
+constexpr auto kRulesReviewSpec = std::to_array<ProtoField>({{1, "namespace", Form::text}});
+constexpr auto kRulesReview = std::to_array<ProtoField>(
+    {{1, "metadata", Form::message, false, kMeta}, {2, "spec", Form::message, false, kRulesReviewSpec}});
 constexpr auto kSelfReview = std::to_array<ProtoField>({{1, "metadata", Form::message, false, kMeta}});
 constexpr auto kSubject = std::to_array<ProtoField>(
     {{1, "kind", Form::text}, {2, "apiGroup", Form::text}, {3, "name", Form::text}, {4, "namespace", Form::text}});
@@ -138,6 +141,7 @@ constexpr auto kKnown = std::to_array<KnownKind>({{"Namespace", kNamespace},
                                                   {"RoleBinding", kBinding},
                                                   {"ClusterRoleBinding", kBinding},
                                                   {"SelfSubjectAccessReview", kAccessReview},
+                                                  {"SelfSubjectRulesReview", kRulesReview},
                                                   {"SelfSubjectReview", kSelfReview},
                                                   {"DeleteOptions", kDeleteOptions}});
 

@@ -207,15 +207,33 @@ const std::vector<PolicyRule>* Rights::rules_of(const model::RoleRef& ref, const
     return found == roles_.end() ? nullptr : &found->second;
 }
 
+const std::vector<PolicyRule>* Rights::rules_for(const Binding& binding, const Caller& caller) const {
+    const bool bound =
+        std::ranges::any_of(binding.subjects, [&](const auto& subject) { return is_subject(subject, caller); });
+    return bound ? rules_of(binding.role, binding.ns) : nullptr;
+}
+
+std::vector<PolicyRule> Rights::all_rules(const Caller& caller, const std::string& ns) const {
+    if (is_admin(caller)) {
+        return admin_rules();
+    }
+    std::vector<PolicyRule> out;
+    for (const Binding& binding : bindings_) {
+        const auto* rules = binding.ns.empty() || binding.ns == ns ? rules_for(binding, caller) : nullptr;
+        if (rules != nullptr) {
+            out.insert(out.end(), rules->begin(), rules->end());
+        }
+    }
+    return out;
+}
+
 template <class Fits>
 bool Rights::any_rule(const Caller& caller, const Action& action, Fits fits) const {
     return std::ranges::any_of(bindings_, [&](const Binding& binding) {
         if (!binding.ns.empty() && (binding.ns != action.ns || !action.path.empty())) {
             return false;
         }
-        const bool bound =
-            std::ranges::any_of(binding.subjects, [&](const auto& subject) { return is_subject(subject, caller); });
-        const auto* rules = bound ? rules_of(binding.role, binding.ns) : nullptr;
+        const auto* rules = rules_for(binding, caller);
         return rules != nullptr && std::ranges::any_of(*rules, fits);
     });
 }

@@ -38,6 +38,9 @@ public:
     /// Whether any rule gives the verb on the resource, be it for certain names alone.
     [[nodiscard]] bool allows_some(const Caller& caller, const Action& action) const;
 
+    /// All that the caller has, in the namespace and everywhere.
+    [[nodiscard]] std::vector<model::PolicyRule> all_rules(const Caller& caller, const std::string& ns) const;
+
     /// Whether the caller has every right that the rules give; nobody can give what he has not.
     [[nodiscard]] bool covers(const Caller& caller, const std::vector<model::PolicyRule>& rules,
                               const std::string& ns) const;
@@ -46,15 +49,17 @@ public:
                                                                  const std::string& ns) const;
 
 private:
-    /// Whether a rule that the caller has, and that counts in the namespace, is one that `fits` picks.
-    template <class Fits>
-    [[nodiscard]] bool any_rule(const Caller& caller, const Action& action, Fits fits) const;
-
     struct Binding {
         std::string ns;  ///< empty: everywhere
         std::vector<model::RbacSubject> subjects;
         model::RoleRef role;
     };
+
+    /// Whether a rule that the caller has, and that counts in the namespace, is one that `fits` picks.
+    template <class Fits>
+    [[nodiscard]] bool any_rule(const Caller& caller, const Action& action, Fits fits) const;
+    /// The rules of a binding; nothing when it does not bind the caller.
+    [[nodiscard]] const std::vector<model::PolicyRule>* rules_for(const Binding& binding, const Caller& caller) const;
 
     std::map<std::string, std::vector<model::PolicyRule>, std::less<>> cluster_roles_;
     std::map<std::pair<std::string, std::string>, std::vector<model::PolicyRule>> roles_;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -208,6 +209,26 @@ Problem problem_of(const store::StoreError& error, const model::Key& key) {
     };
     Problem problem = make();
     problem.store_code = kStoreCodes[static_cast<std::size_t>(error.code)];
+    return problem;
+}
+
+Problem apply_conflict(const std::vector<codec::FieldConflict>& conflicts) {
+    Problem problem{.code = 409, .reason = "Conflict"};
+    std::map<std::string, std::string> by_manager;
+    for (const codec::FieldConflict& conflict : conflicts) {
+        problem.causes.push_back({"FieldManagerConflict", "conflict with " + conflict.manager, conflict.path});
+        by_manager[conflict.manager] += "\n- " + conflict.path;
+    }
+    if (conflicts.size() == 1) {
+        problem.message =
+            "Apply failed with 1 conflict: conflict with " + conflicts.front().manager + ": " + conflicts.front().path;
+        return problem;
+    }
+    problem.message = "Apply failed with " + std::to_string(conflicts.size()) + " conflicts: ";
+    std::string separator;
+    for (const auto& [manager, paths] : by_manager) {
+        problem.message += std::exchange(separator, "\n") + "conflicts with " + manager + ":" + paths;
+    }
     return problem;
 }
 

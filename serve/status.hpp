@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/codec/managed_fields.hpp"
 #include "config/model/finding.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/store.hpp"
@@ -51,6 +52,9 @@ using Outcome = std::expected<T, Problem>;
 [[nodiscard]] Problem forbidden(model::Kind kind, const std::string& name, const std::string& why);
 [[nodiscard]] Problem expired(std::string message);
 [[nodiscard]] Problem unsupported_media_type(std::string_view found, std::string_view accepted);
+
+/// Of server-side apply.
+[[nodiscard]] Problem apply_conflict(const std::vector<codec::FieldConflict>& conflicts);
 
 /// The errors among the findings.
 [[nodiscard]] std::vector<Cause> causes_of(const model::Findings& findings);

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/try.hpp"
+#include "config/codec/merge_keys.hpp"
 #include "config/codec/tree.hpp"
-#include "serve/merge_keys.hpp"
 #include "serve/patch.hpp"
 
 // Kubernetes' strategic merge patch (sigs.k8s.io, "Strategic Merge Patch in API conventions").
@@ -51,7 +51,7 @@ Tree without_directives(const Tree& value) {
     return out;
 }
 
-Outcome<void> merge_list(Tree& target, const Tree& patch, const MergeKey& by, const std::string& path) {
+Outcome<void> merge_list(Tree& target, const Tree& patch, const codec::MergeKey& by, const std::string& path) {
     const bool replaces = std::ranges::any_of(patch.children, [](const Tree& item) {
         return item.is_map() && item.text_at(kDirective) == "replace" && item.children.size() == 1;
     });
@@ -135,7 +135,7 @@ Outcome<void> merge_map(Tree& target, const Tree& patch, const std::string& path
             continue;
         }
         const std::string inner = below(name);
-        const MergeKey* by = merge_key(inner);
+        const codec::MergeKey* by = codec::merge_key(inner);
         if (change.is_map()) {
             if (change.text_at(kDirective) == "delete") {
                 target.erase(name);
@@ -153,7 +153,7 @@ Outcome<void> merge_map(Tree& target, const Tree& patch, const std::string& path
             continue;
         }
         const std::string_view name = std::string_view(change.key).substr(kOrder.size());
-        const MergeKey* by = merge_key(below(name));
+        const codec::MergeKey* by = codec::merge_key(below(name));
         Tree* list = target.find(name);
         if (by != nullptr && list != nullptr && list->is_list()) {
             set_order(*list, change, by->key);

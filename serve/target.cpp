@@ -117,8 +117,9 @@ Outcome<ResourcePath> resource_path(std::string_view group, std::string_view ver
 
 constexpr std::array<std::string_view, 5> kHealthPaths{"healthz", "livez", "readyz", "healthz/ping", "livez/ping"};
 
-constexpr std::array<std::pair<std::string_view, Route::Type>, 5> kOwnPaths{{
+constexpr std::array<std::pair<std::string_view, Route::Type>, 6> kOwnPaths{{
     {"apis/authorization.k8s.io/v1/selfsubjectaccessreviews", Route::Type::access_review},
+    {"apis/authorization.k8s.io/v1/selfsubjectrulesreviews", Route::Type::rules_review},
     {"apis/authentication.k8s.io/v1/selfsubjectreviews", Route::Type::self_review},
     {"apis/manul.io/v1/transactions", Route::Type::transactions},
     {"apis/manul.io/v1/identity", Route::Type::identity},

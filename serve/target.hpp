@@ -27,6 +27,7 @@ struct Route {
         document,  ///< discovery and OpenAPI: fixed texts
         resource,
         access_review,  ///< SelfSubjectAccessReview
+        rules_review,   ///< SelfSubjectRulesReview
         self_review,    ///< SelfSubjectReview
         transactions,   ///< /apis/manul.io/v1/transactions
         identity,       ///< /apis/manul.io/v1/identity

@@ -14,6 +14,7 @@
 
 #include "base/overloaded.hpp"
 #include "base/try.hpp"
+#include "config/codec/managed_fields.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/store.hpp"
@@ -142,7 +143,28 @@ void record(std::vector<AuditEntry>& audit, const std::vector<Step>& steps, cons
     }
 }
 
-Outcome<std::string> run(store::Store& store, const Access& access, const Tree& body, std::vector<Step>& steps) {
+/// The owners are those of what is stored, so it must not change before the commit. Returns whether that precondition
+/// is ours, not the client's.
+Outcome<bool> record_owners(Step& step, const store::Object& stored, const TransactionWriter& by) {
+    auto* put = std::get_if<store::Put>(&step.op);
+    if (put == nullptr || !codec::has_owners(*stored.document)) {
+        return false;
+    }
+    auto recorded = codec::with_recorded_update(step.key.kind, put->document, *stored.document, by.manager, by.time);
+    if (!recorded) {
+        return std::unexpected(bad_request(recorded.error().message));
+    }
+    put->document = *std::move(recorded);
+    if (put->precondition) {
+        return false;
+    }
+    put->precondition = store::Precondition{false, stored.revision};
+    return true;
+}
+
+/// `guarded`: a conflict may be one that the client knows nothing of.
+Outcome<std::string> run(store::Store& store, const Access& access, const Tree& body, const TransactionWriter& by,
+                         std::vector<Step>& steps, bool& guarded) {
     const Action may_write{.verb = "create", .group = "manul.io", .resource = "transactions"};
     if (!access.rights().allows(access.caller(), may_write)) {
         return std::unexpected(Problem{.code = 403,
@@ -182,6 +204,10 @@ Outcome<std::string> run(store::Store& store, const Access& access, const Tree& 
         if (document != nullptr) {
             MANUL_CHECK(check_grants(access, steps.back().key, codec::to_json(*document)));
         }
+        if (before) {
+            MANUL_TRY(const bool ours, record_owners(steps.back(), *stored, by));
+            guarded = guarded || ours;
+        }
     }
     if (steps.size() == 1 && !unchecked && steps.front().verb != "get" && steps.front().verb != "put" &&
         (steps.front().verb != "delete" || steps.front().must_exist)) {
@@ -202,10 +228,17 @@ Outcome<std::string> run(store::Store& store, const Access& access, const Tree& 
 
 }  // namespace
 
-Outcome<Response> transaction(store::Store& store, const Access& access, const Tree& body,
+Outcome<Response> transaction(store::Store& store, const Access& access, const Tree& body, const TransactionWriter& by,
                               std::vector<AuditEntry>& audit) {
+    constexpr int kAttempts = 20;
     std::vector<Step> steps;
-    auto done = run(store, access, body, steps);
+    bool guarded = false;
+    auto done = run(store, access, body, by, steps, guarded);
+    for (int attempt = 1; !done && done.error().code == 409 && guarded && attempt < kAttempts; ++attempt) {
+        steps.clear();
+        guarded = false;
+        done = run(store, access, body, by, steps, guarded);
+    }
     record(audit, steps, done ? nullptr : &done.error());
     if (!done) {
         return std::unexpected(std::move(done).error());

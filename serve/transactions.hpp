@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "config/codec/tree.hpp"
@@ -17,8 +18,13 @@ namespace manul::serve {
 ///    "ops": [{"put": OBJECT, "precondition": P}, {"remove": REFERENCE, …}, {"check": REFERENCE, …}]}
 ///
 /// P is {"absent": true}, {"present": true} or {"resourceVersion": R}; REFERENCE has apiVersion, kind, namespace, name.
-/// The answer has the revision, and for a single put or remove the object.
+/// The answer has the revision, and for a single put or remove the object. Changed fields of objects that have owners
+/// become those of `by`.
+struct TransactionWriter {
+    std::string manager;
+    std::string time;  ///< RFC 3339
+};
 [[nodiscard]] Outcome<Response> transaction(store::Store& store, const Access& access, const codec::Tree& body,
-                                            std::vector<AuditEntry>& audit);
+                                            const TransactionWriter& by, std::vector<AuditEntry>& audit);
 
 }  // namespace manul::serve

@@ -16,6 +16,7 @@
 
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
+#include "config/codec/managed_fields.hpp"
 #include "config/codec/secret.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
@@ -25,7 +26,6 @@
 #include "config/store/store.hpp"
 #include "serve/call.hpp"
 #include "serve/documents.hpp"
-#include "serve/managed_fields.hpp"
 #include "serve/patch.hpp"
 
 namespace manul::serve {
@@ -44,12 +44,6 @@ constexpr std::size_t kNameSuffix = 5;
 
 bool is_unknown_field_message(const model::Finding& finding) {
     return finding.unknown_field && finding.severity == model::Finding::Severity::error;
-}
-
-/// Custom kinds, as Kubernetes sees them: all that are not its own.
-bool is_custom(Kind kind) {
-    const std::string_view group = model::info(kind).group;
-    return group == "projectcalico.org" || group == "manul.io" || group == "policy.networking.k8s.io";
 }
 
 Tree* metadata_of(Tree& document) { return document.find("metadata"); }
@@ -179,7 +173,7 @@ Outcome<Written> Writer::create_checked(Tree document) {
     }
     MANUL_CHECK(complete(document, nullptr));
     if (!applies_) {
-        record_update(document, nullptr, field_writer());
+        codec::record_update(document, nullptr, field_writer());
     }
     MANUL_TRY(const std::string text, validated(std::move(document)));
     MANUL_CHECK(check_grants(context_.access, key_, text));
@@ -194,7 +188,7 @@ Outcome<Written> Writer::update() {
         if (!document.is_map()) {
             return std::unexpected(bad_request("the body of the request is no object"));
         }
-        if (document.text_at("metadata", "resourceVersion").empty() && is_custom(key_.kind)) {
+        if (document.text_at("metadata", "resourceVersion").empty() && codec::is_custom(key_.kind)) {
             return std::unexpected(invalid(key_.kind, key_.name,
                                            {{"FieldValueInvalid", "Invalid value: 0x0: must be specified for an update",
                                              "metadata.resourceVersion"}}));
@@ -219,11 +213,11 @@ Outcome<Written> Writer::patch() {
     }
     const bool strategic = type == "application/strategic-merge-patch+json";
     const bool known = type == "application/merge-patch+json" || type == "application/json-patch+json" ||
-                       (strategic && !is_custom(key_.kind));
+                       (strategic && !codec::is_custom(key_.kind));
     if (!known) {
         const std::string accepted =
             "application/json-patch+json, application/merge-patch+json, " + std::string(kApplyPatch) +
-            std::string(is_custom(key_.kind) ? "" : ", application/strategic-merge-patch+json");
+            std::string(codec::is_custom(key_.kind) ? "" : ", application/strategic-merge-patch+json");
         if (!context_.access.may("patch", key_, subresource_) && !is_tiered(key_.kind)) {
             return std::unexpected(context_.access.refusal("patch", key_, subresource_));
         }
@@ -267,7 +261,11 @@ Outcome<Written> Writer::apply() {
             return modify("patch", [&](const Tree& stored) -> Outcome<Tree> {
                 Tree wanted = config;
                 MANUL_CHECK(complete(wanted, &stored));
-                MANUL_TRY(Tree document, apply_fields(&stored, wanted, force, field_writer()));
+                auto applied = codec::apply_fields(&stored, wanted, force, field_writer());
+                if (!applied) {
+                    return std::unexpected(apply_conflict(applied.error()));
+                }
+                Tree document = *std::move(applied);
                 for (const char* precondition : {"resourceVersion", "uid"}) {  // modify() judges them
                     if (const std::string_view given = wanted.text_at("metadata", precondition); !given.empty()) {
                         document.make("metadata").make(precondition).assign(Tree::of_text(std::string(given)));
@@ -286,8 +284,11 @@ Outcome<Written> Writer::apply() {
         }
         config.make("metadata").erase("resourceVersion");
         MANUL_CHECK(complete(config, nullptr));
-        MANUL_TRY(Tree document, apply_fields(nullptr, config, force, field_writer()));
-        auto done = create(std::move(document));
+        auto applied = codec::apply_fields(nullptr, config, force, field_writer());
+        if (!applied) {
+            return std::unexpected(apply_conflict(applied.error()));
+        }
+        auto done = create(*std::move(applied));
         if (done || done.error().reason != "AlreadyExists" || attempt == kAttempts) {
             return done;
         }
@@ -382,7 +383,7 @@ Outcome<Written> Writer::modify_checked(const std::string& verb, const Change& c
         }
         MANUL_CHECK(complete(document, &*stored));
         if (!applies_) {
-            record_update(document, &*stored, field_writer());
+            codec::record_update(document, &*stored, field_writer());
         }
         MANUL_TRY(const std::string text, validated(std::move(document)));
         MANUL_CHECK(check_grants(context_.access, key_, text));
@@ -438,16 +439,18 @@ Outcome<void> Writer::check_envelope(Tree& document) {
     return {};
 }
 
-FieldWriter Writer::field_writer() const {
-    std::string manager = context_.route.parameter("fieldManager");
-    if (manager.empty()) {
-        manager = context_.request.user_agent.substr(0, context_.request.user_agent.find('/'));
-    }
-    return {.manager = manager.empty() ? "unknown" : manager.substr(0, kLongestManager),
+std::string manager_of(const Request& request) {
+    std::string manager = request.user_agent.substr(0, request.user_agent.find('/'));
+    return manager.empty() ? "unknown" : manager.substr(0, kLongestManager);
+}
+
+codec::FieldWriter Writer::field_writer() const {
+    const std::string manager = context_.route.parameter("fieldManager");
+    return {.manager = manager.empty() ? manager_of(context_.request) : manager.substr(0, kLongestManager),
             .api_version = model::api_version(key_.kind),
             .subresource = subresource_,
             .time = store::format_timestamp(context_.now),
-            .rules = FieldRules(is_custom(key_.kind))};
+            .rules = codec::FieldRules(key_.kind)};
 }
 
 Outcome<void> Writer::complete(Tree& document, const Tree* before) const {

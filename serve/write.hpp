@@ -6,12 +6,12 @@
 #include <string_view>
 #include <vector>
 
+#include "config/codec/managed_fields.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/store.hpp"
 #include "serve/access.hpp"
 #include "serve/audit.hpp"
-#include "serve/managed_fields.hpp"
 #include "serve/message.hpp"
 #include "serve/selection.hpp"
 #include "serve/status.hpp"
@@ -65,7 +65,7 @@ private:
     [[nodiscard]] Outcome<std::string> validated(codec::Tree document);
     /// Of a Secret: texts encoded, masked values put back.
     [[nodiscard]] Outcome<void> complete(codec::Tree& document, const codec::Tree* before) const;
-    [[nodiscard]] FieldWriter field_writer() const;
+    [[nodiscard]] codec::FieldWriter field_writer() const;
     [[nodiscard]] Outcome<std::string> prune_unknown(codec::Tree document, const std::vector<std::string>& paths);
     [[nodiscard]] Outcome<store::Object> commit(const std::string& text, const store::Object* before);
     [[nodiscard]] Outcome<store::Object> dry_run(const std::string& text, const store::Object* before) const;
@@ -79,6 +79,9 @@ private:
     std::string before_;    ///< for the audit log
     std::string after_;
 };
+
+/// Who owns the fields that a request changes when it does not say so.
+[[nodiscard]] std::string manager_of(const Request& request);
 
 /// A role or binding gives no right that its writer does not have, nor does the record of a change that undoes itself.
 [[nodiscard]] Outcome<void> check_grants(const Access& access, const model::Key& key, std::string_view document);

@@ -8,10 +8,12 @@
 
 #include "base/error.hpp"
 #include "base/try.hpp"
+#include "config/codec/document.hpp"
 #include "config/codec/schema.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/enum_names.hpp"
 #include "config/model/field.hpp"
+#include "config/model/finding.hpp"
 #include "config/model/kind.hpp"
 #include "config/model/policy.hpp"
 #include "config/model/staged_policy.hpp"
@@ -91,15 +93,16 @@ Result<Tree> parse_object(std::string_view document) {
     return tree;
 }
 
-}  // namespace
+bool has_creation_defaults(Kind kind) { return kind == Kind::ip_pool || kind == Kind::tier || is_policy(kind); }
 
-Result<std::string> with_creation_defaults(Kind kind, std::string_view document) {
-    if (kind != Kind::ip_pool && kind != Kind::tier && !is_policy(kind)) {
-        return std::string(document);
-    }
-    MANUL_TRY(Tree tree, parse_object(document));
-    // In a copy, since make() may move its siblings.
-    Tree spec = tree.make("spec");
+void add_creation_defaults(Kind kind, Tree& tree) {
+    // Apart from the document, since make() may move its siblings.
+    Tree& place = tree.make("spec");
+    Tree spec{.type = place.type,
+              .key = {},
+              .text = std::move(place.text),
+              .children = std::move(place.children),
+              .line = place.line};
     if (kind == Kind::ip_pool) {
         const bool v6 = spec.text_at("cidr").find(':') != std::string_view::npos;
         set_if_absent(spec, "blockSize", Tree::of_number(v6 ? "122" : "26"));
@@ -119,7 +122,31 @@ Result<std::string> with_creation_defaults(Kind kind, std::string_view document)
         set_tier_label(tree, spec);
     }
     tree.make("spec").assign(std::move(spec));
+}
+
+}  // namespace
+
+Result<std::string> with_creation_defaults(Kind kind, std::string_view document) {
+    if (!has_creation_defaults(kind)) {
+        return std::string(document);
+    }
+    MANUL_TRY(Tree tree, parse_object(document));
+    add_creation_defaults(kind, tree);
     return to_json(tree);
+}
+
+Result<Completed> complete_and_validate(Kind kind, std::string_view document) {
+    if (!has_creation_defaults(kind)) {
+        return Completed{std::string(document), decode_and_validate(kind, document, Mode::strict)};
+    }
+    MANUL_TRY(Tree tree, parse_object(document));
+    add_creation_defaults(kind, tree);
+    Completed out{to_json(tree), decode_tree(kind, tree, Mode::strict)};
+    add_validation(out.decoded);
+    for (model::Finding& finding : out.decoded.findings) {
+        finding.line = 0;  // what is stored is one line
+    }
+    return out;
 }
 
 Result<std::string> with_derived_fields(Kind kind, std::string_view document) {

@@ -132,12 +132,16 @@ Findings validate_decoded(const model::Resource& resource, const Findings& decod
     return findings;
 }
 
+void add_validation(Decoded& decoded) {
+    if (decoded.resource) {
+        Findings more = validate_decoded(*decoded.resource, decoded.findings);
+        std::ranges::move(more, std::back_inserter(decoded.findings));
+    }
+}
+
 Decoded decode_and_validate(Kind kind, std::string_view document, Mode mode) {
     Decoded out = decode(kind, document, mode);
-    if (out.resource) {
-        Findings more = validate_decoded(*out.resource, out.findings);
-        std::ranges::move(more, std::back_inserter(out.findings));
-    }
+    add_validation(out);
     return out;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <expected>
 #include <optional>
 #include <string>
@@ -19,6 +20,8 @@ namespace manul::codec {
 namespace {
 
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+/// Stands for itself inside quotes.
+constexpr bool is_plain(char c) noexcept { return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\'; }
 
 /// Length of the number at the beginning of `text`; 0 when there is none.
 std::size_t number_length(std::string_view text) noexcept {
@@ -206,18 +209,16 @@ private:
     Result<void> string(std::string& out) {
         ++at_;
         while (true) {
-            const std::size_t run = std::min(text_.find_first_of("\"\\", at_), text_.size());
-            const std::string_view plain = text_.substr(at_, run - at_);
-            const auto control =
-                std::ranges::find_if(plain, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
-            if (control != plain.end()) {
-                at_ += static_cast<std::size_t>(control - plain.begin());
-                return error("a control character must be escaped");
+            const std::size_t start = at_;
+            while (at_ < text_.size() && is_plain(text_[at_])) {
+                ++at_;
             }
-            out += plain;
-            at_ = run;
+            out.append(text_, start, at_ - start);
             if (at_ == text_.size()) {
                 return error("the text is never closed");
+            }
+            if (static_cast<unsigned char>(text_[at_]) < 0x20) {
+                return error("a control character must be escaped");
             }
             if (text_[at_++] == '"') {
                 return {};
@@ -379,6 +380,13 @@ bool is_json_number(std::string_view text) noexcept { return !text.empty() && nu
 bool is_utf8(std::string_view text) noexcept {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     for (std::size_t i = 0; i < text.size();) {
+        if (std::uint64_t word = 0; i + sizeof(word) <= text.size()) {
+            std::memcpy(&word, text.data() + i, sizeof(word));
+            if ((word & 0x8080808080808080U) == 0) {  // ASCII, as nearly everything is
+                i += sizeof(word);
+                continue;
+            }
+        }
         const unsigned char lead = byte(i);
         const std::size_t length = lead < 0x80 ? 1U : lead < 0xc2 ? 0U : lead < 0xe0 ? 2U : lead < 0xf0 ? 3U : 4U;
         if (length == 0 || lead > 0xf4 || i + length > text.size()) {

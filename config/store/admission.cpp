@@ -17,6 +17,7 @@
 #include <boost/json/value.hpp>
 
 #include "base/try.hpp"
+#include "config/codec/document.hpp"
 #include "config/codec/json.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/bgp_peer.hpp"
@@ -54,6 +55,15 @@ void set_label(json::object& document, std::string_view label, std::string_view 
         labels.emplace_object();
     }
     labels.get_object()[label] = value;
+}
+
+/// A namespace that is there is in use: clients wait for that.
+void set_phase(json::object& document) {
+    json::value& status = document["status"];
+    if (!status.is_object()) {
+        status.emplace_object();
+    }
+    status.get_object()["phase"] = "Active";
 }
 
 /// Removes what is said about unknown fields that the stored document has as well.
@@ -190,11 +200,11 @@ private:
     }
 
     /// Every object of a kind after the transaction that is not itself written by it.
-    StoreResult<std::vector<Row>> others(Kind kind) {
-        MANUL_TRY(RowListing listing, backend_.scan({kind, {}, {}}));
+    StoreResult<std::vector<Object>> others(Kind kind) {
+        MANUL_TRY(Listing listing, backend_.scan({kind, {}, {}}));
         dependencies_.kinds.push_back({kind, std::move(listing.revision)});
-        std::erase_if(listing.rows, [&](const Row& row) { return !row.body || planned(row.key) != nullptr; });
-        return std::move(listing.rows);
+        std::erase_if(listing.items, [&](const Object& object) { return planned(object.key) != nullptr; });
+        return std::move(listing.items);
     }
 
     StoreResult<void> check_removed_tiers() {
@@ -216,9 +226,9 @@ private:
         };
         for (const Kind kind : {Kind::network_policy, Kind::global_network_policy, Kind::staged_network_policy,
                                 Kind::staged_global_network_policy}) {
-            MANUL_TRY(const std::vector<Row> rows, others(kind));
-            for (const Row& row : rows) {
-                check(row.key, decode_stored(kind, *row.body));
+            MANUL_TRY(const std::vector<Object> stored, others(kind));
+            for (const Object& object : stored) {
+                check(object.key, decode_stored(kind, *object.document));
             }
         }
         if (!holders.empty()) {
@@ -247,9 +257,9 @@ private:
         if (created.empty()) {
             return {};
         }
-        MANUL_TRY(const std::vector<Row> rows, others(Kind::ip_pool));
-        for (const Row& row : rows) {
-            if (auto pool = model::as<model::IpPool>(decode_stored(Kind::ip_pool, *row.body))) {
+        MANUL_TRY(const std::vector<Object> stored, others(Kind::ip_pool));
+        for (const Object& object : stored) {
+            if (auto pool = model::as<model::IpPool>(decode_stored(Kind::ip_pool, *object.document))) {
                 pools.push_back(std::move(pool));
             }
         }
@@ -271,10 +281,9 @@ private:
 
     /// Blocks that an earlier pool of the range left behind. No precondition: without a pool nobody makes new ones.
     StoreResult<void> check_blocks(std::span<const std::shared_ptr<const model::IpPool>> created) {
-        MANUL_TRY(const RowListing listing, backend_.scan({Kind::ipam_block, {}, {}}));
-        for (const Row& row : listing.rows) {
-            const auto block =
-                row.body ? model::as<model::IpamBlock>(decode_stored(Kind::ipam_block, *row.body)) : nullptr;
+        MANUL_TRY(const Listing listing, backend_.scan({Kind::ipam_block, {}, {}}));
+        for (const Object& object : listing.items) {
+            const auto block = model::as<model::IpamBlock>(decode_stored(Kind::ipam_block, *object.document));
             for (const auto& pool : created) {
                 if (block && pool->spec.cidr.overlaps(block->spec.cidr) &&
                     pool->spec.effective_block_size() != block->spec.cidr.length()) {
@@ -311,14 +320,14 @@ StoreResult<Admitted> admit_document(const model::Key& key, std::string_view tex
         return Admitted{std::move(document), nullptr};
     }
     // On updates too: a file without these fields, applied again, must change nothing.
-    const auto completed = codec::with_creation_defaults(key.kind, text);
+    auto completed = codec::complete_and_validate(key.kind, text);
     if (!completed) {
         return std::unexpected(error(Code::invalid, key.to_string() + ": " + completed.error().message));
     }
-    MANUL_TRY(json::object document, parse_document(key, *completed));
-    codec::Decoded decoded = codec::decode_and_validate(key.kind, *completed, codec::Mode::strict);
+    MANUL_TRY(json::object document, parse_document(key, completed->document));
+    codec::Decoded& decoded = completed->decoded;
     if (!decoded.ok() && !before.empty()) {
-        drop_kept_fields(decoded.findings, *completed, before);
+        drop_kept_fields(decoded.findings, completed->document, before);
     }
     if (!decoded.ok()) {
         std::vector<std::string> findings;
@@ -327,6 +336,10 @@ StoreResult<Admitted> admit_document(const model::Key& key, std::string_view tex
     }
     if (key.kind == Kind::namespace_) {
         set_label(document, kNamespaceNameLabel, key.name);
+        set_phase(document);
+    }
+    if (key.kind == Kind::secret && !document.contains("type")) {
+        document["type"] = "Opaque";  // as Kubernetes' API server has it
     }
     return Admitted{std::move(document), std::move(decoded.resource)};
 }

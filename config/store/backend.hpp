@@ -28,11 +28,6 @@ struct Snapshot {
     Revision revision;  ///< of the store at that moment
 };
 
-struct RowListing {
-    std::vector<Row> rows;
-    Revision revision;
-};
-
 /// One part of a transaction. `put` writes `body`; `check` only compares.
 struct Mutation {
     enum class Type : std::uint8_t { put, remove, check };
@@ -55,7 +50,9 @@ public:
     virtual ~Backend() = default;
 
     [[nodiscard]] virtual StoreResult<Snapshot> read(std::span<const model::Key> keys) = 0;
-    [[nodiscard]] virtual StoreResult<RowListing> scan(const ListQuery& query) = 0;
+    /// In the order of keys, and, unlike rows, as callers see them (`add_row`): a list of a hundred thousand is copied
+    /// once, from the datastore's memory.
+    [[nodiscard]] virtual StoreResult<Listing> scan(const ListQuery& query) = 0;
     /// All or nothing; `conflict` when a precondition does not hold. Returns the one new revision.
     [[nodiscard]] virtual StoreResult<Revision> commit(std::span<const Mutation> mutations,
                                                        std::span<const KindUnchanged> kinds) = 0;

@@ -33,7 +33,8 @@ namespace {
 
 constexpr std::size_t kMaxDepth = 64;
 
-/// Walks JSON text that is known to be well formed (the store wrote it); on anything else it stops early.
+/// Walks JSON text that is known to be well formed (the store wrote it); on anything else it stops early. Letter by
+/// letter: what it walks over is short, and each call of a search through memory costs more than it saves.
 class Walker {
 public:
     explicit Walker(std::string_view text) : text_(text) {}
@@ -59,16 +60,14 @@ public:
             return std::nullopt;
         }
         const std::size_t start = at_;
-        for (; at_ < text_.size(); ++at_) {
-            if (text_[at_] == '"') {
-                return text_.substr(start, at_++ - start);
-            }
-            if (text_[at_] == '\\') {
-                ++at_;
-            }
+        while (at_ < text_.size() && text_[at_] != '"') {
+            at_ += text_[at_] == '\\' ? 2U : 1U;
         }
-        at_ = text_.size();
-        return std::nullopt;
+        if (at_ >= text_.size()) {
+            at_ = text_.size();
+            return std::nullopt;
+        }
+        return text_.substr(start, at_++ - start);
     }
 
     /// The raw text of a value.
@@ -103,7 +102,7 @@ public:
                 ++at_;
             } else {
                 const std::size_t start = at_;
-                while (at_ < text_.size() && !ends_scalar(text_[at_])) {
+                while (at_ < text_.size() && !ends_word(text_[at_])) {
                     ++at_;
                 }
                 if (at_ == start || at_ == text_.size()) {
@@ -115,9 +114,9 @@ public:
     }
 
 private:
-    // Plain loops: the search for one of several characters in the standard library costs a call for each byte.
-    static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-    static bool ends_scalar(char c) { return c == ',' || c == ':' || c == ']' || c == '}' || is_blank(c); }
+    static bool is_blank(char c) noexcept { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+    static bool ends_word(char c) noexcept { return c == ',' || c == ':' || c == ']' || c == '}' || is_blank(c); }
+
     void skip_blanks() {
         while (at_ < text_.size() && is_blank(text_[at_])) {
             ++at_;
@@ -214,6 +213,20 @@ void stamp_new(json::object& meta, const Birth& birth) {
     meta["generation"] = 1;
 }
 
+bool is_uuid(std::string_view text) {
+    constexpr std::string_view kForm = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    return std::ranges::equal(text, kForm, [](char c, char form) {
+        return form == '-' ? c == '-' : (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    });
+}
+
+/// Who was somebody elsewhere stays so here: owner references and who remembers uids go by it.
+Birth birth_of_moved(const json::object& meta, const Birth& birth) {
+    const std::string_view uid = text_or_empty(meta.if_contains("uid"));
+    const std::string_view born = text_or_empty(meta.if_contains("creationTimestamp"));
+    return is_uuid(uid) && !born.empty() ? Birth{std::string(uid), std::string(born)} : birth;
+}
+
 StoreResult<void> stamp_changed(const model::Key& key, json::object& meta, const json::object& old_meta,
                                 bool same_spec) {
     meta.stable_erase("resourceVersion");
@@ -282,6 +295,34 @@ std::optional<std::string> with_resource_version(std::string_view document, std:
     return std::nullopt;
 }
 
+StoreError damaged(const model::Key& key) {
+    return error(StoreError::Code::corrupt,
+                 key.to_string() + " fails its checksum in the store; delete it and create it again");
+}
+
+StoreResult<Object> object_of(model::Key key, Revision revision, std::optional<std::string_view> body) {
+    if (!body) {
+        return std::unexpected(damaged(key));
+    }
+    auto document = with_resource_version(*body, revision);
+    if (!document) {
+        return std::unexpected(error(StoreError::Code::corrupt, key.to_string() + " is no JSON object in the store"));
+    }
+    return Object{std::move(key), std::move(revision), std::make_shared<const std::string>(*std::move(document))};
+}
+
+void add_row(Listing& listing, model::Key key, Revision revision, std::optional<std::string_view> body) {
+    // Not by object_of: its arguments would be gone when it fails.
+    auto document = body ? with_resource_version(*body, revision) : std::nullopt;
+    if (document) {
+        listing.items.push_back(
+            Object{std::move(key), std::move(revision), std::make_shared<const std::string>(*std::move(document))});
+    } else {
+        StoreError error = object_of(key, revision, body).error();
+        listing.damaged.push_back(DamagedObject{std::move(key), std::move(revision), std::move(error)});
+    }
+}
+
 StoreResult<json::object> parse_document(const model::Key& key, std::string_view text) {
     MANUL_TRY(json::value value, parse(key, text));
     json::object& object = value.get_object();
@@ -323,7 +364,7 @@ StoreResult<std::string> stamp_text(const model::Key& key, std::string_view text
         MANUL_TRY(const json::value old_meta, parse(key, old.metadata));
         MANUL_CHECK(stamp_changed(key, meta, old_meta.get_object(), found->spec == old.spec));
     } else {
-        stamp_new(meta, birth);
+        stamp_new(meta, birth_of_moved(meta, birth));
     }
     const auto at = static_cast<std::size_t>(found->metadata.data() - text.data());
     std::string out;

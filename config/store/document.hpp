@@ -17,6 +17,12 @@ namespace manul::store {
 /// walks to the place, so it costs a copy and not a parse.
 [[nodiscard]] std::optional<std::string> with_resource_version(std::string_view document, std::string_view revision);
 
+/// What callers see of a stored row. Nothing as body: the stored bytes fail their checksum.
+[[nodiscard]] StoreResult<Object> object_of(model::Key key, Revision revision, std::optional<std::string_view> body);
+/// The same for one row of a list, which goes on when a row is damaged.
+void add_row(Listing& listing, model::Key key, Revision revision, std::optional<std::string_view> body);
+[[nodiscard]] StoreError damaged(const model::Key& key);
+
 /// Parses and checks the envelope: apiVersion, kind, metadata.name and metadata.namespace are those of `key`.
 [[nodiscard]] StoreResult<boost::json::object> parse_document(const model::Key& key, std::string_view text);
 
@@ -34,7 +40,8 @@ struct Birth {
 
 /// What is stored when `text` takes the place of the stored `before` (nothing: it is new), stamped likewise. Its writer
 /// answers for the fields: only the envelope is checked, and whether `spec` changed is seen by comparing texts. So a
-/// daemon that writes a block of addresses with every pod pays for a walk through it, not for parsing and printing.
+/// daemon that writes a block of addresses with every pod pays for a walk through it, not for parsing and printing. A
+/// new document that brings uid and creationTimestamp along keeps them: it comes from another datastore.
 [[nodiscard]] StoreResult<std::string> stamp_text(const model::Key& key, std::string_view text,
                                                   std::optional<std::string_view> before, const Birth& birth);
 

@@ -19,6 +19,10 @@ struct EtcdOptions {
     std::string password;
     std::string password_file;  ///< wins over the password; read each time it is needed
     std::string prefix = "/manul/v1";
+    std::string manager;  ///< as SqliteOptions::manager
+    /// How often a watch asks how far it is. Two rounds later it knows that it need not begin before there, so that
+    /// kinds to which nothing happens are not listed again because others were compacted.
+    std::chrono::milliseconds progress_every{60'000};
     std::chrono::milliseconds timeout{5'000};  ///< of one call, whatever members it takes
 };
 

@@ -63,16 +63,16 @@ public:
         return snapshot;
     }
 
-    RowListing scan(const ListQuery& query) {
+    Listing scan(const ListQuery& query) {
         const std::lock_guard lock(mutex_);
-        RowListing listing{{}, std::to_string(revision_)};
+        Listing listing{{}, std::to_string(revision_), {}};
         const model::Key first{query.kind, query.ns.value_or(""), query.ns ? query.name_prefix : ""};
         for (auto at = objects_.lower_bound(first); at != objects_.end() && at->first.kind == query.kind; ++at) {
             if (query.ns && at->first.ns != *query.ns) {
                 break;
             }
             if (at->first.name.starts_with(query.name_prefix)) {
-                listing.rows.push_back(row(*at));
+                add_row(listing, at->first, std::to_string(at->second.revision), *at->second.body);
             }
         }
         return listing;
@@ -213,7 +213,7 @@ MemoryBackend::MemoryBackend(std::shared_ptr<MemoryDatabase> database) : databas
 
 StoreResult<Snapshot> MemoryBackend::read(std::span<const model::Key> keys) { return database_->read(keys); }
 
-StoreResult<RowListing> MemoryBackend::scan(const ListQuery& query) { return database_->scan(query); }
+StoreResult<Listing> MemoryBackend::scan(const ListQuery& query) { return database_->scan(query); }
 
 StoreResult<Revision> MemoryBackend::commit(std::span<const Mutation> mutations, std::span<const KindUnchanged> kinds) {
     return database_->commit(mutations, kinds);

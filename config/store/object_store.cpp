@@ -22,6 +22,7 @@
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "base/try.hpp"
+#include "config/codec/managed_fields.hpp"
 #include "config/codec/secret.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/admission.hpp"
@@ -42,28 +43,17 @@ namespace {
 /// Attempts of one write against others' writes to the same keys.
 constexpr int kAttempts = 30;
 
-StoreError damaged(const model::Key& key) {
-    return error(Code::corrupt, key.to_string() + " fails its checksum in the store; delete it and create it again");
-}
-
 StoreError not_found(const model::Key& key) {
     return error(Code::not_found, "resource does not exist: " + key.to_string());
 }
 
 StoreResult<Object> to_object(const Row& row) {
-    if (!row.body) {
-        return std::unexpected(damaged(row.key));
-    }
-    auto document = with_resource_version(*row.body, row.revision);
-    if (!document) {
-        return std::unexpected(error(Code::corrupt, row.key.to_string() + " is no JSON object in the store"));
-    }
-    return Object{row.key, row.revision, std::make_shared<const std::string>(*std::move(document))};
+    return object_of(row.key, row.revision, row.body ? std::optional<std::string_view>(*row.body) : std::nullopt);
 }
 
-Birth make_birth() {
+std::string timestamp_now() {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
-    return {make_uid(), format_timestamp(std::chrono::duration_cast<std::chrono::seconds>(now).count())};
+    return format_timestamp(std::chrono::duration_cast<std::chrono::seconds>(now).count());
 }
 
 Precondition observed(const std::optional<Row>& row) {
@@ -109,7 +99,8 @@ struct ObjectStore::Plan {
     }
 };
 
-ObjectStore::ObjectStore(std::unique_ptr<Backend> backend) : backend_(std::move(backend)) {}
+ObjectStore::ObjectStore(std::unique_ptr<Backend> backend, std::string manager)
+    : backend_(std::move(backend)), manager_(std::move(manager)) {}
 
 StoreResult<Object> ObjectStore::get(const model::Key& key) {
     initialise();
@@ -117,7 +108,8 @@ StoreResult<Object> ObjectStore::get(const model::Key& key) {
     if (!snapshot.rows.front()) {
         return std::unexpected(not_found(key));
     }
-    return to_object(*snapshot.rows.front());
+    last_read_ = *std::move(snapshot.rows.front());
+    return to_object(last_read_);
 }
 
 std::vector<StoreResult<Object>> ObjectStore::get_all(std::span<const model::Key> keys) {
@@ -140,18 +132,9 @@ std::vector<StoreResult<Object>> ObjectStore::get_all(std::span<const model::Key
 StoreResult<Listing> ObjectStore::list(const ListQuery& query) {
     initialise();
     MANUL_TRY(listed_identity_[query.kind], backend_->identity());
-    MANUL_TRY(RowListing rows, backend_->scan(query));
-    Listing listing;
-    listing.revision = std::move(rows.revision);
-    listing.items.reserve(rows.rows.size());
-    for (Row& row : rows.rows) {
-        if (auto object = to_object(row)) {
-            listing.items.push_back(*std::move(object));
-            row.body.reset();  // or a long list is in memory twice
-        } else {
-            log::emit(kRowDamaged, object.error().message);
-            listing.damaged.push_back(DamagedObject{row.key, row.revision, std::move(object).error()});
-        }
+    MANUL_TRY(Listing listing, backend_->scan(query));
+    for (const DamagedObject& one : listing.damaged) {
+        log::emit(kRowDamaged, one.error.message);
     }
     return listing;
 }
@@ -291,10 +274,22 @@ StoreResult<void> ObjectStore::check_need(const Change& change, const std::optio
     return {};
 }
 
-StoreResult<ObjectStore::Wanted> ObjectStore::wanted(const Change& change, const Row* before, Checks checks) {
+StoreResult<ObjectStore::Wanted> ObjectStore::wanted(const Change& change, const Row* before, Checks checks) const {
     const auto stored = before == nullptr ? std::nullopt : std::optional<std::string_view>(*before->body);
+    const bool has_owners = !manager_.empty() && stored && codec::has_owners(*stored);
+    const auto recorded = [&](const std::string& text) -> StoreResult<std::string> {
+        auto out =
+            codec::with_recorded_update(change.key.kind, text, *stored, manager_, change.birth.creation_timestamp);
+        if (!out) {
+            return std::unexpected(error(Code::invalid, change.key.to_string() + ": " + out.error().message));
+        }
+        return *std::move(out);
+    };
     if (checks == Checks::own_fields_only) {
         MANUL_TRY(std::string body, stamp_text(change.key, change.document, stored, change.birth));
+        if (has_owners) {
+            MANUL_TRY(body, recorded(body));
+        }
         return Wanted{stored == body ? std::string() : std::move(body), nullptr};
     }
     std::string text = change.document;
@@ -310,12 +305,17 @@ StoreResult<ObjectStore::Wanted> ObjectStore::wanted(const Change& change, const
         MANUL_TRY(parsed, parse_document(change.key, *stored));
     }
     MANUL_TRY(Admitted admitted, admit_document(change.key, text, checks, stored.value_or("")));
+    if (has_owners) {
+        MANUL_TRY(const std::string with_owners, recorded(json::serialize(admitted.document)));
+        MANUL_TRY(admitted.document, parse_document(change.key, with_owners));
+    }
     MANUL_CHECK(stamp(change.key, admitted.document, parsed ? &*parsed : nullptr, change.birth));
     return Wanted{parsed && admitted.document == *parsed ? std::string() : json::serialize(admitted.document),
                   std::move(admitted.resource)};
 }
 
-StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes, Snapshot before, Checks checks) {
+StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes, Snapshot before,
+                                                 Checks checks) const {
     Plan plan;
     plan.before = std::move(before);
     plan.after.resize(changes.size());
@@ -370,27 +370,34 @@ StoreResult<Snapshot> ObjectStore::read(std::span<const Change> changes) {
     return backend_->read(keys);
 }
 
-/// What must be there if every precondition holds; nothing where a change has none, or what it replaces is not known.
-std::optional<Snapshot> ObjectStore::remembered(std::span<const Change> changes) const {
-    static const auto kUnread = std::make_shared<const std::string>();
+std::optional<Row> ObjectStore::recall(const Change& change, Checks checks) const {
+    const bool wants_body = change.type == Mutation::Type::put ||
+                            (change.type == Mutation::Type::remove && checks == Checks::full);  // remove() returns it
+    if (!wants_body && change.need == Change::Need::revision) {
+        static const auto kUnread = std::make_shared<const std::string>();
+        return Row{change.key, change.revision, kUnread};
+    }
+    const auto written = written_.find(change.key);
+    if (written != written_.end()) {
+        return Row{change.key, written->second.revision, written->second.body};
+    }
+    return last_read_.body && last_read_.key == change.key ? std::optional(last_read_) : std::nullopt;
+}
+
+/// What is there if every precondition holds and nobody else wrote; nothing where that is not known.
+std::optional<Snapshot> ObjectStore::recall(std::span<const Change> changes, Checks checks) const {
     Snapshot before;
+    before.rows.reserve(changes.size());
     for (const Change& change : changes) {
         if (change.need == Change::Need::absent) {
             before.rows.emplace_back();
             continue;
         }
-        if (change.need != Change::Need::revision) {
+        auto row = recall(change, checks);
+        if (!row || (change.need == Change::Need::revision && row->revision != change.revision)) {
             return std::nullopt;
         }
-        auto body = kUnread;
-        if (change.type == Mutation::Type::put) {
-            const auto known = written_.find(change.key);
-            if (known == written_.end() || known->second.revision != change.revision) {
-                return std::nullopt;
-            }
-            body = known->second.body;
-        }
-        before.rows.emplace_back(Row{change.key, change.revision, std::move(body)});
+        before.rows.push_back(std::move(row));
     }
     return before;
 }
@@ -399,52 +406,68 @@ void ObjectStore::remember(std::span<const Change> changes, const Plan& plan) {
     if (written_.size() + changes.size() > kMaxWritten) {
         written_.clear();
     }
+    last_read_ = {};
     for (std::size_t i = 0; i < changes.size(); ++i) {
         written_.erase(changes[i].key);
-        if (changes[i].key.kind == model::Kind::ipam_block && !plan.after[i].empty()) {
+        if (!plan.after[i].empty() && plan.after[i].size() <= kLargestWritten) {
             written_.emplace(changes[i].key,
                              Written{plan.revision, std::make_shared<const std::string>(plan.after[i])});
         }
     }
 }
 
+void ObjectStore::forget() {
+    written_.clear();
+    last_read_ = {};
+}
+
+StoreResult<ObjectStore::Plan> ObjectStore::judged(std::span<const Change> changes, Snapshot before, Checks checks,
+                                                   std::vector<KindUnchanged>& kinds) {
+    MANUL_TRY(Plan planned, plan(changes, std::move(before), checks));
+    if (checks == Checks::full && !planned.changes_nothing()) {
+        MANUL_TRY(Dependencies dependencies, admit_writes(*backend_, planned.writes));
+        std::ranges::move(dependencies.keys, std::back_inserter(planned.mutations));
+        kinds = std::move(dependencies.kinds);
+    }
+    return planned;
+}
+
 StoreResult<ObjectStore::Plan> ObjectStore::apply(std::span<Change> changes, Checks checks) {
     MANUL_CHECK(check_limits(changes));
     initialise();
+    const std::string now = timestamp_now();
     for (Change& change : changes) {
         if (change.type == Mutation::Type::put) {
-            change.birth = make_birth();
+            change.birth = {make_uid(), now};
         }
     }
-    // The first attempt may go by what is remembered: if that is outdated, the commit finds out.
-    std::optional<Snapshot> before = checks == Checks::own_fields_only ? remembered(changes) : std::nullopt;
+    // The first attempt may go by what is remembered: if that is outdated, the commit finds out. Any other answer than
+    // a commit is given by what is read.
+    std::optional<Snapshot> before = recall(changes, checks);
     StoreError last;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
         const bool from_memory = before.has_value();
         if (!before) {
             MANUL_TRY(before, read(changes));
         }
-        MANUL_TRY(Plan planned, plan(changes, *std::exchange(before, std::nullopt), checks));
+        std::vector<KindUnchanged> kinds;
+        auto judgement = judged(changes, *std::exchange(before, std::nullopt), checks, kinds);
+        if (from_memory && (!judgement || judgement->changes_nothing())) {
+            continue;
+        }
+        MANUL_TRY(Plan planned, std::move(judgement));
         if (planned.changes_nothing()) {
-            if (from_memory) {
-                continue;  // the answer is the store's revision, which is not known
-            }
             planned.revision = planned.before.revision;
             return planned;
         }
-        Dependencies dependencies;
-        if (checks == Checks::full) {
-            MANUL_TRY(dependencies, admit_writes(*backend_, planned.writes));
-        }
-        std::ranges::move(dependencies.keys, std::back_inserter(planned.mutations));
-        auto committed = backend_->commit(planned.mutations, dependencies.kinds);
+        auto committed = backend_->commit(planned.mutations, kinds);
         if (committed) {
             planned.revision = *std::move(committed);
             remember(changes, planned);
             return planned;
         }
+        forget();
         if (committed.error().code != Code::conflict) {
-            written_.clear();
             return std::unexpected(std::move(committed).error());
         }
         last = std::move(committed).error();
@@ -471,7 +494,8 @@ void ObjectStore::initialise() {
     std::vector<Mutation> mutations;
     for (std::size_t i = 0; i < objects.size(); ++i) {
         auto document = parse_document(objects[i].key, objects[i].document);
-        if (!snapshot->rows[i] && document && stamp(objects[i].key, *document, nullptr, make_birth())) {
+        if (!snapshot->rows[i] && document &&
+            stamp(objects[i].key, *document, nullptr, {make_uid(), timestamp_now()})) {
             mutations.push_back(
                 {Mutation::Type::put, objects[i].key, json::serialize(*document), Precondition{true, {}}});
         }

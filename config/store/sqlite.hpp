@@ -19,6 +19,9 @@ struct SqliteOptions {
     bool patient = false;
     /// Runs SQLite's quick_check on opening (about 1 ms a MB). Off for short-lived command-line programs.
     bool check_on_open = true;
+    /// In whose name changed fields are recorded in metadata.managedFields, where an object has it. Empty: the
+    /// documents that are written say who owns what.
+    std::string manager;
     std::int64_t lock_timeout_ms = 5000;     ///< how long a write waits for other writers
     std::int64_t change_log_limit = 100000;  ///< entries kept; a watch that fell behind lists again
     std::int64_t change_log_trim = 1000;     ///< entries removed at a time

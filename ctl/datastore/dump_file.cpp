@@ -138,6 +138,10 @@ private:
             add(calico::from_custom_resource(std::move(document)), line);
         } else if (calico::is_first_api(document)) {
             auto converted = calico::from_first_api(document);
+            for (const calico::StrangeField& field : calico::strange_fields(document)) {
+                out_.notes.push_back(fmt::format("left out: {} at {}, which Calico's first API has not", field.path,
+                                                 origin(field.line + first_line)));
+            }
             if (converted) {
                 loose_.push_back({*std::move(converted), line});
             } else {
@@ -174,6 +178,10 @@ private:
         if (*kind == model::Kind::profile && tree.text_at("metadata", "name") == kDefaultProfile) {
             return;  // exists everywhere
         }
+        codec::StoredFields identity{.resource_version = "",
+                                     .uid = std::string(tree.text_at("metadata", "uid")),
+                                     .creation_timestamp = std::string(tree.text_at("metadata", "creationTimestamp")),
+                                     .generation = {}};
         if (Tree* metadata = tree.find("metadata"); metadata != nullptr && metadata->is_map()) {
             metadata->erase("resourceVersion");
             metadata->erase("uid");
@@ -194,6 +202,7 @@ private:
         DumpedObject object{.key = {*kind, std::string(tree.text_at("metadata", "namespace")),
                                     std::string(tree.text_at("metadata", "name"))},
                             .document = to_json(tree),
+                            .identity = std::move(identity),
                             .origin = origin(one.line)};
         std::set<std::string_view>
             wrong;  // what could not be read holds a default, about which there is nothing to say

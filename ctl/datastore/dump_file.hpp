@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/codec/json.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
 
@@ -23,7 +24,8 @@ struct DumpOptions {
 struct DumpedObject {
     model::Key key;
     std::string document;
-    std::string origin;  ///< file, and line where it is known
+    codec::StoredFields identity;  ///< uid and creation time, which the document itself does not have
+    std::string origin;            ///< file, and line where it is known
     bool has_unknown_fields = false;
 };
 

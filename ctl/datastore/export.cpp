@@ -80,9 +80,9 @@ Result<std::string> print(const Context& context, const Content& content, const 
                             : R"({"apiVersion":"v1","kind":"List","items":[)";
     std::string_view separator = "";
     for (const store::Object& object : content.objects) {
-        // What only this datastore knows would contradict what the next one says.
+        // What only this datastore knows would contradict what the next one says. Who an object is goes along.
         const auto document = codec::with_stored_fields(
-            *object.document, {.resource_version = "", .uid = "", .creation_timestamp = {}, .generation = {}});
+            *object.document, {.resource_version = "", .uid = {}, .creation_timestamp = {}, .generation = {}});
         if (!document) {
             return fail(object.key.to_string() + ": " + document.error().message);
         }

@@ -36,6 +36,20 @@ constexpr std::size_t kNamedAtMost = 10;
 constexpr std::size_t kBatchKeys = 100;
 constexpr std::size_t kBatchBytes = std::size_t{900} << 10U;
 
+/// Who objects are: uid and creation time.
+using Identities = std::map<model::Key, codec::StoredFields>;
+
+/// Of the file's objects. A Kubernetes API server gives everything it is told of an identity of its own.
+Identities identities_of(const std::vector<DumpedObject>& objects, config::DatastoreType type) {
+    Identities out;
+    for (const DumpedObject& object : objects) {
+        if (type != config::DatastoreType::kubernetes) {
+            out.emplace(object.key, object.identity);
+        }
+    }
+    return out;
+}
+
 std::string lines(std::string text, const std::vector<std::string>& findings) {
     for (const std::string& finding : findings) {
         text += "\n  " + finding;
@@ -99,6 +113,7 @@ struct Target {
     std::size_t count = 0;
     std::vector<std::string> examples;
     std::string import;  ///< which import was begun
+    Identities present;
 };
 
 StoreResult<Target> look_at(const Context& context) {
@@ -110,6 +125,8 @@ StoreResult<Target> look_at(const Context& context) {
         MANUL_TRY(const store::Listing listing,
                   context.store->list({.kind = info.kind, .ns = std::nullopt, .name_prefix = {}}));
         for (const store::Object& object : listing.items) {
+            const auto header = codec::read_header(*object.document);
+            target.present[object.key].uid = header ? header->uid : "";
             if (exists_anyway(object.key, context.settings.datastore.type)) {
                 continue;
             }
@@ -148,13 +165,20 @@ Result<std::string> cluster_document(const std::vector<store::Object>& objects, 
     return to_json(*document);
 }
 
-Result<std::string> without_identity(std::string_view document) {
-    return codec::with_stored_fields(document,
-                                     {.resource_version = "", .uid = "", .creation_timestamp = {}, .generation = {}});
+/// The document as who it was in the old datastore; what is there already stays who it is.
+Result<std::string> with_identity(const store::Object& object, const Identities& wanted, const Identities& present) {
+    codec::StoredFields fields{.resource_version = "", .uid = "", .creation_timestamp = "", .generation = {}};
+    const auto given = wanted.find(object.key);
+    const auto there = present.find(object.key);
+    if (given != wanted.end() && (there == present.end() || there->second.uid == given->second.uid)) {
+        fields = given->second;
+    }
+    return codec::with_stored_fields(*object.document, fields);
 }
 
 /// Writes all, a transaction at a time; what is there already is written over.
-Result<void> write(store::Store& store, const std::vector<store::Object>& objects) {
+Result<void> write(store::Store& store, const std::vector<store::Object>& objects, const Identities& wanted,
+                   const Identities& present) {
     std::vector<store::Op> batch;
     std::size_t bytes = 0;
     std::size_t done = 0;
@@ -174,7 +198,7 @@ Result<void> write(store::Store& store, const std::vector<store::Object>& object
         return {};
     };
     for (const store::Object& object : objects) {
-        MANUL_TRY(std::string document, without_identity(*object.document));
+        MANUL_TRY(std::string document, with_identity(object, wanted, present));
         const std::size_t size = document.size() + object.key.ns.size() + object.key.name.size();
         if (batch.size() == kBatchKeys || bytes + size > kBatchBytes) {
             MANUL_CHECK(flush());
@@ -223,6 +247,7 @@ ExitCode import_datastore(const Context& context, const ImportOptions& options) 
     if (dump.objects.empty()) {
         return context.fail("the file has no objects");
     }
+    const Identities identities = identities_of(dump.objects, type);
     const auto objects = rehearse(std::move(dump.objects), type);
     if (!objects) {
         return context.fail(objects.error().message);
@@ -251,14 +276,14 @@ ExitCode import_datastore(const Context& context, const ImportOptions& options) 
         return context.fail(cluster.error().message);
     }
     std::vector<store::Object> ordered{{kCluster, {}, std::make_shared<const std::string>(*std::move(cluster))}};
-    const auto first = write(*context.store, ordered);
+    const auto first = write(*context.store, ordered, identities, target->present);
     if (!first) {
         return context.fail(first.error().message);
     }
     std::ranges::copy_if(*objects, std::back_inserter(ordered),
                          [](const store::Object& object) { return object.key != kCluster; });
     ordered.erase(ordered.begin());
-    if (const auto written = write(*context.store, ordered); !written) {
+    if (const auto written = write(*context.store, ordered, identities, target->present); !written) {
         return context.fail(written.error().message);
     }
     context.print(fmt::format(

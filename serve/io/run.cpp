@@ -339,7 +339,7 @@ private:
 
     Result<std::unique_ptr<store::Store>> open_store() {
         if (settings_.datastore.type != config::DatastoreType::memory) {
-            return config::open_store(settings_);
+            return config::open_store_for_api(settings_);
         }
         if (!memory_) {
             memory_ = store::make_memory_database();

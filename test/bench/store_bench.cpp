@@ -1,4 +1,5 @@
-// What the datastores cost beside what is below them: `store_bench [--quick] [--only sqlite|etcd|server] [DIRECTORY]`,
+// What the datastores cost beside what is below them:
+// `store_bench [--quick] [--endpoints N] [--only sqlite|etcd|server] [DIRECTORY]`,
 // in the directory (which decides what a durable commit takes), ours and raw SQLite or raw etcd in turns, so that both
 // see the same disk and processors. Then commit to callback in another process, a thousand watchers of `manulctl
 // serve`, and the first list of a node.
@@ -156,43 +157,64 @@ void compare(const std::string& name, const Opener& open, RawStore& raw, const S
         }
         report(name + " " + what, ours, below);
     };
-    const auto put_raw = [&](std::size_t i, std::size_t value) {
-        const Pair pair = pair_of(policy_key(i), value);
-        return raw.put(std::span(&pair, 1));
+    // Keys and documents are made before the clock runs.
+    std::vector<Key> keys;
+    std::vector<Pair> pairs;
+    const auto prepare = [&](const auto& key_of, std::size_t from, std::size_t count, std::size_t value) {
+        keys.clear();
+        pairs.clear();
+        for (std::size_t n = from; n < from + count; ++n) {
+            keys.push_back(key_of(n));
+            pairs.push_back(pair_of(keys.back(), value));
+        }
     };
+    const auto put_raw = [&](std::size_t i) { return raw.put(std::span(&pairs[i], 1)); };
+    prepare(policy_key, 0, sizes.writes, 0);
     in_turns(
         "create, validated", sizes.writes,
-        [&](std::size_t i) { return store->create(policy_key(i), document_of(policy_key(i), 0)).has_value(); },
-        [&](std::size_t i) { return put_raw(i, 0); });
+        [&](std::size_t i) { return store->create(keys[i], pairs[i].value).has_value(); }, put_raw);
+    prepare(policy_key, 0, sizes.writes, 1);
     in_turns(
         "update, validated", sizes.writes,
-        [&](std::size_t i) {
-            return store->update(policy_key(i), document_of(policy_key(i), 1), std::nullopt).has_value();
-        },
-        [&](std::size_t i) { return put_raw(i, 1); });
-    const auto many = [&](const auto& key_of, std::size_t count) {
-        in_turns(
-            fmt::format("100 a transaction, {}", manul::model::info(key_of(0).kind).plural), count / kKeys,
-            [&](std::size_t i) {
-                std::vector<Op> ops;
-                for (std::size_t n = i * kKeys; n < (i + 1) * kKeys; ++n) {
-                    ops.emplace_back(Put{key_of(n), document_of(key_of(n), n), {}});
-                }
-                return store->transact(ops, Checks::own_fields_only).has_value();
-            },
-            [&](std::size_t i) {
-                std::vector<Pair> pairs;
-                for (std::size_t n = i * kKeys; n < (i + 1) * kKeys; ++n) {
-                    pairs.push_back(pair_of(key_of(n), n));
-                }
-                return raw.put(pairs);
-            });
-    };
-    many(policy_key, sizes.policies);
-    many(endpoint_key, sizes.endpoints);
+        [&](std::size_t i) { return store->update(keys[i], pairs[i].value, std::nullopt).has_value(); }, put_raw);
+    prepare(policy_key, 0, sizes.writes, 2);
     in_turns(
-        "get", sizes.writes, [&](std::size_t i) { return store->get(policy_key(i)).has_value(); },
-        [&](std::size_t i) { return raw.get(pair_of(policy_key(i), 0).key); });
+        "read, then update that", sizes.writes,
+        [&](std::size_t i) {
+            const auto read = store->get(keys[i]);
+            return read && store->update(keys[i], pairs[i].value, read->revision).has_value();
+        },
+        [&](std::size_t i) { return raw.get(pairs[i].key) && put_raw(i); });
+    prepare(policy_key, 0, 1, 3);
+    in_turns(
+        "the same object again", sizes.writes,
+        [&](std::size_t i) {
+            std::string text = pairs.front().value;
+            text.replace(text.find(R"("n":"3)"), 6, R"("n":")" + std::to_string(i));
+            return store->update(keys.front(), text, std::nullopt).has_value();
+        },
+        [&](std::size_t) { return put_raw(0); });
+    const auto many = [&](const std::string& what, const auto& key_of, std::size_t count,
+                          const std::optional<Precondition>& precondition) {
+        Sample ours;
+        Sample below;
+        for (std::size_t n = 0; n + kKeys <= count; n += kKeys) {
+            prepare(key_of, n, kKeys, n);
+            std::vector<Op> ops;
+            for (std::size_t i = 0; i < kKeys; ++i) {
+                ops.emplace_back(Put{keys[i], pairs[i].value, precondition});
+            }
+            ours.measure(what, [&] { return store->transact(ops, Checks::own_fields_only).has_value(); });
+            below.measure(what, [&] { return raw.put(pairs); });
+        }
+        report(name + " " + what, ours, below);
+    };
+    many("100 changed or made", policy_key, sizes.policies, std::nullopt);
+    many("100 new endpoints", endpoint_key, sizes.endpoints, Precondition{true, {}});  // as ipamd makes them
+    prepare(policy_key, 0, sizes.writes, 0);
+    in_turns(
+        "get", sizes.writes, [&](std::size_t i) { return store->get(keys[i]).has_value(); },
+        [&](std::size_t i) { return raw.get(pairs[i].key); });
     in_turns(
         "list of all endpoints", 5,
         [&](std::size_t) { return store->list({Kind::workload_endpoint, {}, {}})->items.size() == sizes.endpoints; },
@@ -461,6 +483,8 @@ int main(int argc, char** argv) {
     for (int i = 1; i < argc; ++i) {
         if (std::string(argv[i]) == "--only" && i + 1 < argc) {
             only = argv[++i];
+        } else if (std::string(argv[i]) == "--endpoints" && i + 1 < argc) {
+            sizes.endpoints = std::stoul(argv[++i]);
         } else if (std::string(argv[i]) == "--quick") {
             sizes = {.writes = 200, .policies = 1000, .endpoints = 10'000, .watchers = 100, .watched = 20};
         } else {

@@ -27,9 +27,7 @@ public:
     [[nodiscard]] StoreResult<store::Snapshot> read(std::span<const model::Key> keys) override {
         return etcd_.read(keys);
     }
-    [[nodiscard]] StoreResult<store::RowListing> scan(const store::ListQuery& query) override {
-        return etcd_.scan(query);
-    }
+    [[nodiscard]] StoreResult<store::Listing> scan(const store::ListQuery& query) override { return etcd_.scan(query); }
     [[nodiscard]] StoreResult<store::Revision> commit(std::span<const store::Mutation> mutations,
                                                       std::span<const store::KindUnchanged> kinds) override {
         return etcd_.commit(mutations, kinds);

@@ -10,6 +10,7 @@
 
 #include "base/base64.hpp"
 #include "config/codec/json.hpp"
+#include "config/codec/tree.hpp"
 #include "config/store/obey_lock.hpp"
 #include "ctl/datastore/migrate.hpp"
 #include "ctl/ipam/options.hpp"
@@ -176,7 +177,8 @@ TEST_CASE("an export needs the lock, and has everything but what daemons tell of
         CHECK(text.find(part) != std::string::npos);
     }
     CHECK(text.find("resourceVersion") == std::string::npos);
-    CHECK(text.find("uid") == std::string::npos);
+    CHECK(text.find("uid: ") != std::string::npos);
+    CHECK(text.find("creationTimestamp: ") != std::string::npos);
 
     const std::string path =
         (std::filesystem::temp_directory_path() / fmt::format("manul-export-{}", ::getpid())).string();
@@ -216,6 +218,40 @@ TEST_CASE("an import fills an empty datastore, leaves it locked, and refuses one
         CHECK(to.complains("IPPool(p)"));
         CHECK_FALSE(*store::is_locked(*to.store));
     }
+}
+
+TEST_CASE("objects that move stay who they are") {
+    MovingTool from;
+    from.put(kPool, kPoolDocument);
+    REQUIRE(lock_datastore(from.context()) == ExitCode::ok);
+    std::string text = from.export_all();
+    // An hour older than anything that is made now, so that a new time shows.
+    const std::string born = codec::parse_json(from.document(kPool))->find("metadata")->find("creationTimestamp")->text;
+    for (std::size_t at = text.find(born); at != std::string::npos; at = text.find(born)) {
+        text.replace(at, born.size(), "2001-02-03T04:05:06Z");
+    }
+    const auto metadata = [](MovingTool& tool, const Key& key, const char* field) {
+        return codec::parse_json(tool.document(key))->find("metadata")->find(field)->text;
+    };
+    MovingTool to;
+    REQUIRE(to.import_text(text) == ExitCode::ok);
+    for (int twice = 0; twice < 2; ++twice) {
+        CHECK(metadata(to, kPool, "uid") == metadata(from, kPool, "uid"));
+        CHECK(metadata(to, kPool, "creationTimestamp") == "2001-02-03T04:05:06Z");
+        CHECK(metadata(to, kPool, "generation") == "1");
+        REQUIRE(to.import_text(text) == ExitCode::ok);  // the same command again
+    }
+    // What the new place had made already stays who it was there.
+    CHECK(metadata(to, kCluster, "uid") != metadata(from, kCluster, "uid"));
+    CHECK(codec::same_spec(to.document(kCluster), from.document(kCluster)));
+
+    // Nothing that is no identity becomes one.
+    MovingTool odd;
+    const std::string uid = metadata(from, kPool, "uid");
+    text.replace(text.find(uid), uid.size(), "not-a-uid");
+    REQUIRE(odd.import_text(text) == ExitCode::ok);
+    CHECK(metadata(odd, kPool, "uid").size() == uid.size());
+    CHECK(metadata(odd, kPool, "uid") != uid);
 }
 
 TEST_CASE("an interrupted import is taken up by the same command, and by no other file") {

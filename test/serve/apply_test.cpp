@@ -1,9 +1,16 @@
 #include <catch2/catch.hpp>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "config/codec/field_set.hpp"
 #include "config/codec/tree.hpp"
-#include "serve/field_set.hpp"
+#include "config/model/kind.hpp"
+#include "config/store/memory.hpp"
+#include "config/store/memory_backend.hpp"
+#include "config/store/object_store.hpp"
+#include "config/store/store.hpp"
 #include "test/serve/client.hpp"
 
 namespace manul::test {
@@ -30,7 +37,7 @@ std::vector<std::string> owners(Client& client, const std::string& path = kPolic
     for (const codec::Tree& row : list == nullptr ? std::vector<codec::Tree>{} : list->children) {
         CHECK(row.text_at("fieldsType") == "FieldsV1");
         std::string text = std::string(row.text_at("operation")) + " " + std::string(row.text_at("manager"));
-        for (const std::string& field : serve::FieldSet::parse(*row.find("fieldsV1")).paths()) {
+        for (const std::string& field : codec::FieldSet::parse(*row.find("fieldsV1")).paths()) {
             text += " " + field;
         }
         out.push_back(text);
@@ -95,6 +102,47 @@ TEST_CASE("a field of somebody else with another value is a conflict that names 
     CHECK(apply(client, "carol", applied(R"({"order":3,"selector":"z == 'y'"})")) ==
           "409 Conflict Apply failed with 2 conflicts: conflicts with \"alice\":\n- .spec.selector\n"
           "conflicts with \"bob\":\n- .spec.order");
+}
+
+TEST_CASE("who writes past the API, or by a transaction, owns what he changes, and nobody else does", "[apply]") {
+    const auto database = store::make_memory_database();
+    const model::Key key{model::Kind::global_network_policy, "", "a"};
+    store::ObjectStore direct(std::make_unique<store::MemoryBackend>(database), "manulctl");
+    for (const store::Checks checks : {store::Checks::full, store::Checks::own_fields_only}) {
+        CAPTURE(checks == store::Checks::full);
+        Client client;
+        client.store = store::make_memory(database);
+        const auto put = [&](const std::string& document) {
+            const std::vector<store::Op> ops{store::Put{key, document, std::nullopt}};
+            const auto done = direct.transact(ops, checks);
+            REQUIRE(done);
+            return *done;
+        };
+        REQUIRE(apply(client, "alice",
+                      applied(R"({"tier":"default","types":["Ingress"],"order":1,"selector":"x == 'y'"})")) == "201");
+        const Owners before = owners(client);
+        // A file, which says nothing about owners.
+        const std::string same = applied(R"({"tier":"default","types":["Ingress"],"order":1,"selector":"x == 'y'"})",
+                                         R"(,"labels":{"projectcalico.org/tier":"default"})");
+        put(same);
+        CHECK(owners(client) == before);
+        put(applied(R"({"tier":"default","types":["Ingress"],"order":2,"selector":"x == 'y'"})",
+                    R"(,"labels":{"projectcalico.org/tier":"default"})"));
+        CHECK(owners(client) ==
+              Owners{"Apply alice .spec.selector .spec.tier .spec.types", "Update manulctl .spec.order"});
+        CHECK(apply(client, "alice",
+                    applied(R"({"tier":"default","types":["Ingress"],"order":1,"selector":"x == 'y'"})")) ==
+              "409 Conflict Apply failed with 1 conflict: conflict with \"manulctl\" using projectcalico.org/v3: "
+              ".spec.order");
+
+        const std::string changed = applied(R"({"tier":"default","types":["Ingress"],"order":2,"selector":"z == 'y'"})",
+                                            R"(,"labels":{"projectcalico.org/tier":"default"})");
+        CHECK(client.say("POST", "/apis/manul.io/v1/transactions",
+                         R"({"checks":"full","ops":[{"put":)" + changed + "}]}") == "200");
+        CHECK(owners(client) == Owners{"Apply alice .spec.tier .spec.types", "Update manulctl .spec.order",
+                                       "Update unknown .spec.selector"});
+        REQUIRE(client.say("DELETE", kPolicyPath) == "200");
+    }
 }
 
 TEST_CASE("who wants the same value owns it too, and it stays until the last of them goes", "[apply]") {

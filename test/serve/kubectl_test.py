@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -109,6 +110,16 @@ spec:
 """
 
 
+def client_version():
+    text = subprocess.run([KUBECTL, "version", "--client", "-o", "json"], capture_output=True, text=True,
+                          env=dict(os.environ, HOME=str(TOP))).stdout
+    return int(re.sub(r"\D", "", json.loads(text)["clientVersion"]["minor"]))
+
+
+def prune_option():
+    return "--prune-allowlist" if client_version() >= 26 else "--prune-whitelist"
+
+
 def verbs(admin):
     expect("api-resources", admin, ["api-resources"], out="globalnetworkpolicies")
     expect("apply creates", admin, ["apply", "-f", "-"], POLICY % 100, out="deny-all created")
@@ -129,7 +140,7 @@ def verbs(admin):
     expect("patch --type=strategic is refused", admin, ["patch", "gnp", "deny-all", "-p", '{"spec":{"order":9}}'],
            err="application/merge-patch+json", code=1)
     expect("label", admin, ["label", "gnp", "deny-all", "a=b"], out="labeled")
-    expect("annotate", admin, ["annotate", "gnp", "deny-all", "c=d"], out="annotated")
+    expect("annotate", admin, ["annotate", "gnp", "deny-all", "c=d"], out="annotate")
     expect("describe", admin, ["describe", "gnp", "deny-all"], out="Order:")
     expect("replace", admin, ["replace", "-f", "-"], POLICY % 12, out="replaced")
     expect("create refuses what exists", admin, ["create", "-f", "-"], POLICY % 1, err="AlreadyExists", code=1)
@@ -152,7 +163,30 @@ def verbs(admin):
            err="ordr", code=1)
     expect("a wrong value is refused", admin, ["apply", "-f", "-"],
            (POLICY % 1).replace("[Ingress]", "[Sideways]"), err="spec.types", code=1)
+    expect("apply what was replaced", admin, ["apply", "-f", "-"], POLICY % 12, out="configured")
+    expect("diff of what is stored", admin, ["diff", "-f", "-"], POLICY % 12)
+    expect("diff of a change", admin, ["diff", "-f", "-"], POLICY % 13, out="order: 13", code=1)
+    expect("diff changes nothing", admin, ["get", "gnp", "deny-all", "-o", "jsonpath={.spec.order}"], out="12")
+    expect("a list in pages", admin, ["get", "gnp,tiers", "--chunk-size=1", "-o", "name"], out="tier")
+    expect("a list in another order", admin, ["get", "tiers", "--sort-by=.spec.order"], out="kube-admin")
+    expect("explain --recursive", admin, ["explain", "globalnetworkpolicies", "--recursive"], out="notSelector")
+    version = expect("a version", admin, ["get", "gnp", "deny-all", "-o", "jsonpath={.metadata.resourceVersion}"])
+    expect("label at that version", admin, ["label", "gnp", "deny-all", "n=1", f"--resource-version={version}"],
+           out="labeled")
+    expect("which it has no more", admin, ["annotate", "gnp", "deny-all", "n=1", f"--resource-version={version}"],
+           err="onflict", code=1)
+    expect("a dry run of a deletion", admin, ["delete", "gnp", "deny-all", "--dry-run=server"], out="server dry run")
+    expect("replace --force", admin, ["replace", "--force", "-f", "-"], POLICY % 14, out="replaced")
+    expect("a generated name", admin, ["create", "-f", "-"], (POLICY % 1).replace("name: deny-all", "generateName: made-"),
+           out="made-")
+    expect("delete -l", admin, ["delete", "gnp", "-l", "team=blue"], out="made-")
+    expect("create it again", admin, ["create", "-f", "-"], POLICY % 15, out="created")
+    expect("apply --prune", admin,
+           ["apply", "--prune", "-l", "team=blue", prune_option() + "=projectcalico.org/v3/GlobalNetworkPolicy", "-f", "-"],
+           (POLICY % 1).replace("deny-all", "kept"), out="kept")
+    expect("which spares what was never applied", admin, ["get", "gnp", "-o", "name"], out="deny-all")
     expect("delete", admin, ["delete", "gnp", "deny-all"], out="deleted")
+    expect("delete the other", admin, ["delete", "gnp", "kept", "--wait=false"], out="deleted")
     expect("an absent object is told so", admin, ["get", "gnp", "deny-all"], err="NotFound", code=1)
 
 
@@ -174,6 +208,19 @@ def kubernetes_kinds(admin):
     expect("as kubectl meant it", admin, ["get", "service", "web", "-n", "prod", "-o", "jsonpath={.spec.ports[*].port}"],
            out="80 8080")
     expect("auth can-i", admin, ["auth", "can-i", "delete", "pods"], out="yes")
+    expect("auth can-i --list", admin, ["auth", "can-i", "--list"], out="*.*")
+    expect("a namespace is in use", admin, ["describe", "namespace", "prod"], out="Active")
+    expect("a secret has a type", admin, ["get", "secret", "s", "-n", "prod", "-o", "jsonpath={.type}"], out="Opaque")
+    if client_version() >= 23:
+        expect("wait --for=jsonpath", admin,
+               ["wait", "namespace/prod", "--for=jsonpath={.status.phase}=Active", "--timeout=20s"], out="condition met")
+        expect("wait --for=jsonpath that never comes", admin,
+               ["wait", "namespace/prod", "--for=jsonpath={.status.phase}=Gone", "--timeout=1s"], err="timed out", code=1)
+    expect("create a role", admin, ["create", "role", "r", "--verb=get", "--resource=networksets.projectcalico.org", "-n",
+                                    "prod"], out="created")
+    expect("patch --type=strategic", admin,
+           ["patch", "networkpolicy", "web", "-n", "prod", "-p", '{"spec":{"policyTypes":["Ingress","Egress"]}}'],
+           out="patched")
 
 
 def rights(admin, viewer, nobody, port):
@@ -197,7 +244,7 @@ def rights(admin, viewer, nobody, port):
 
 
 def watching(admin):
-    watch = subprocess.Popen([KUBECTL, "get", "gnp", "-w", "-o", "name"], stdout=subprocess.PIPE, text=True,
+    watch = subprocess.Popen([KUBECTL, "get", "gnp", "-w", "--output-watch-events"], stdout=subprocess.PIPE, text=True,
                              env=dict(os.environ, HOME=str(TOP), KUBECONFIG=str(admin)))
     seen = []
     reader = threading.Thread(target=lambda: seen.extend(iter(watch.stdout.readline, "")), daemon=True)
@@ -209,6 +256,7 @@ def watching(admin):
     while not all(any(name in line for line in seen) for name in names) and time.monotonic() < deadline:
         time.sleep(0.1)
     check("get -w shows what is created", all(any(name in line for line in seen) for name in names), seen)
+    check("and that it is new", any("ADDED" in line and names[-1] in line for line in seen), seen)
     watch.kill()
     watch.wait()
     waiting = subprocess.Popen([KUBECTL, "wait", "--for=delete", "gnp/watched-0", "--timeout=40s"],

@@ -141,6 +141,16 @@ TEST_CASE("reviews tell what one may do and who one is", "[serve]") {
     };
     CHECK(may("list") == "true");
     CHECK(may("delete") == "false");
+    const auto rules = [&](const std::string& ns) {
+        const codec::Tree review = client.json("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+                                               R"({"spec":{"namespace":")" + ns + "\"}}");
+        return codec::to_json(*review.find("status"));
+    };
+    CHECK(rules("default") == R"({"resourceRules":[{"verbs":["get","list","watch"],"apiGroups":["*"],"resources":)"
+                              R"(["*"]}],"nonResourceRules":[],"incomplete":false})");
+    client.caller.groups = {serve::kAdminGroup};
+    CHECK(rules("default").find(R"({"verbs":["*"],"nonResourceURLs":["*"]})") != std::string::npos);
+    client.caller.groups = {"g"};
     const codec::Tree self = client.json("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", "{}");
     CHECK(self.find("status")->text_at("userInfo", "username") == "reader");
 }

@@ -24,8 +24,16 @@ using Code = StoreError::Code;
 
 namespace {
 
-/// Objects in one answer of a list. Blocks of addresses are the largest common ones, about 10 kB.
-constexpr std::int64_t kPage = 500;
+/// Objects in the first answer of a list (blocks of addresses are the largest common ones, about 10 kB), and bytes in
+/// each later one, about: an answer must neither make the member stop for others, nor be one of a thousand.
+constexpr std::int64_t kFirstPage = 500;
+constexpr std::int64_t kLongestPage = 5000;
+constexpr std::size_t kPageBytes = std::size_t{2} << 20U;
+
+std::int64_t next_limit(std::size_t count, std::size_t bytes) {
+    const std::size_t fits = bytes == 0 ? 0 : kPageBytes * count / bytes;
+    return std::clamp(static_cast<std::int64_t>(fits), kFirstPage / 10, kLongestPage);
+}
 
 Cluster::MakeMember members_of_module() {
     return [](const MemberAddress& address, const TlsMaterial& tls) -> Result<std::unique_ptr<Member>> {
@@ -84,9 +92,10 @@ StoreResult<Snapshot> EtcdBackend::read(std::span<const model::Key> keys) {
     return out;
 }
 
-StoreResult<RowListing> EtcdBackend::scan_once(const ListQuery& query) {
-    RowListing out;
-    RangeQuery page{.range = keys_.of(query), .limit = kPage};
+StoreResult<Listing> EtcdBackend::scan_once(const ListQuery& query) {
+    Listing out;
+    const std::string start = keys_.beginning(query.kind);
+    RangeQuery page{.range = keys_.of(query), .limit = kFirstPage};
     while (true) {
         MANUL_TRY(RangeAnswer answer, cluster_.range(page));
         if (page.revision == 0) {
@@ -96,22 +105,28 @@ StoreResult<RowListing> EtcdBackend::scan_once(const ListQuery& query) {
         if (answer.more && !answer.entries.empty()) {
             page.range.key = answer.entries.back().key + '\0';
         }
-        const bool last = !answer.more || answer.entries.empty();
-        for (Entry& entry : answer.entries) {
-            auto key = keys_.parse(query.kind, entry.key);
+        std::size_t bytes = 0;
+        for (const Entry& entry : answer.entries) {
+            bytes += entry.key.size() + entry.value.size();
+            auto key = Keys::parse(query.kind, start, entry.key);
             if (key && key->name.starts_with(query.name_prefix) && (!query.ns || key->ns == *query.ns)) {
-                out.rows.push_back(row_of(*std::move(key), std::move(entry)));
+                add_row(out, *std::move(key), std::to_string(entry.revision), entry.value);
             }
         }
-        if (last) {
-            // etcd orders by whole keys, where "a-b/x" comes before "a/x".
-            std::ranges::sort(out.rows, {}, [](const Row& row) -> const model::Key& { return row.key; });
-            return out;
+        if (!answer.more || answer.entries.empty()) {
+            break;
         }
+        page.limit = next_limit(answer.entries.size(), bytes);
     }
+    // etcd orders by whole keys, where "a-b/x" comes before "a/x".
+    const auto by_key = [](const Object& object) -> const model::Key& { return object.key; };
+    if (!std::ranges::is_sorted(out.items, {}, by_key)) {
+        std::ranges::sort(out.items, {}, by_key);
+    }
+    return out;
 }
 
-StoreResult<RowListing> EtcdBackend::scan(const ListQuery& query) {
+StoreResult<Listing> EtcdBackend::scan(const ListQuery& query) {
     auto listing = scan_once(query);
     if (!listing && listing.error().code == Code::compacted) {
         listing = scan_once(query);  // the moment of the first pages is gone
@@ -194,7 +209,7 @@ StoreResult<std::string> EtcdBackend::identity() {
 StoreResult<std::unique_ptr<Watch>> EtcdBackend::watch(std::span<const WatchStart> starts) {
     MANUL_TRY(const std::string at, identity());
     // A cluster of its own, and so connections' state and token: the stream lives on a thread of its own.
-    return open_watch(Cluster(options_, make_member_), keys_, at, starts);
+    return open_watch(Cluster(options_, make_member_), keys_, at, starts, options_.progress_every);
 }
 
 }  // namespace manul::store::etcd
@@ -202,7 +217,8 @@ StoreResult<std::unique_ptr<Watch>> EtcdBackend::watch(std::span<const WatchStar
 namespace manul::store {
 
 std::unique_ptr<Store> open_etcd(EtcdOptions options) {
-    return std::make_unique<ObjectStore>(std::make_unique<etcd::EtcdBackend>(std::move(options)));
+    std::string manager = options.manager;
+    return std::make_unique<ObjectStore>(std::make_unique<etcd::EtcdBackend>(std::move(options)), std::move(manager));
 }
 
 std::function<StoreResult<void>()> make_etcd_compactor(EtcdOptions options) {

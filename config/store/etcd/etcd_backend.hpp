@@ -24,7 +24,7 @@ public:
     EtcdBackend(EtcdOptions options, Cluster::MakeMember make_member);
 
     [[nodiscard]] StoreResult<Snapshot> read(std::span<const model::Key> keys) override;
-    [[nodiscard]] StoreResult<RowListing> scan(const ListQuery& query) override;
+    [[nodiscard]] StoreResult<Listing> scan(const ListQuery& query) override;
     [[nodiscard]] StoreResult<Revision> commit(std::span<const Mutation> mutations,
                                                std::span<const KindUnchanged> kinds) override;
     [[nodiscard]] bool transactional() const noexcept override { return true; }
@@ -38,7 +38,7 @@ public:
     [[nodiscard]] StoreResult<std::int64_t> revision();
 
 private:
-    [[nodiscard]] StoreResult<RowListing> scan_once(const ListQuery& query);
+    [[nodiscard]] StoreResult<Listing> scan_once(const ListQuery& query);
     /// Whether a transaction that no longer matches is the one that was carried out already, and its revision.
     [[nodiscard]] StoreResult<Revision> find_own_write(std::span<const Mutation> mutations);
 

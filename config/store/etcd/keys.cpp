@@ -55,7 +55,10 @@ Range Keys::of(const ListQuery& query) const {
 }
 
 std::optional<model::Key> Keys::parse(model::Kind kind, std::string_view key) const {
-    const std::string start = beginning(kind);
+    return parse(kind, beginning(kind), key);
+}
+
+std::optional<model::Key> Keys::parse(model::Kind kind, std::string_view start, std::string_view key) {
     if (!key.starts_with(start)) {
         return std::nullopt;
     }

@@ -22,10 +22,13 @@ public:
     [[nodiscard]] Range of(const ListQuery& query) const;
     /// Nothing for a key that names no object of the kind: somebody else's.
     [[nodiscard]] std::optional<model::Key> parse(model::Kind kind, std::string_view key) const;
-
-private:
+    /// The same for many: `start` is what beginning(kind) gives.
+    [[nodiscard]] static std::optional<model::Key> parse(model::Kind kind, std::string_view start,
+                                                         std::string_view key);
+    /// What every key of the kind begins with.
     [[nodiscard]] std::string beginning(model::Kind kind) const;
 
+private:
     std::string prefix_;
 };
 

@@ -1,5 +1,6 @@
 #include "config/store/kubernetes/http.hpp"
 
+#include <errno.h>  // NOLINT(modernize-deprecated-headers): program_invocation_short_name
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <sys/socket.h>
@@ -215,7 +216,8 @@ private:
         request_.method_string(request.method);
         request_.target(server_.base + request.target);
         request_.set(http::field::host, peer());
-        request_.set(http::field::user_agent, "manul/" MANUL_VERSION);
+        // By the program's name owners of fields are recorded.
+        request_.set(http::field::user_agent, std::string(program_invocation_short_name) + "/" MANUL_VERSION);
         request_.set(http::field::accept, "application/json");
         if (!request.token.empty()) {
             request_.set(http::field::authorization, "Bearer " + request.token);

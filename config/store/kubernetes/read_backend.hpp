@@ -32,14 +32,7 @@ public:
         }
         return snapshot;
     }
-    [[nodiscard]] StoreResult<RowListing> scan(const ListQuery& query) override {
-        MANUL_TRY(Listing listing, store_.list(query));
-        RowListing out{{}, std::move(listing.revision)};
-        for (Object& object : listing.items) {
-            out.rows.push_back(Row{std::move(object.key), std::move(object.revision), std::move(object.document)});
-        }
-        return out;
-    }
+    [[nodiscard]] StoreResult<Listing> scan(const ListQuery& query) override { return store_.list(query); }
     [[nodiscard]] StoreResult<Revision> commit(std::span<const Mutation> /*mutations*/,
                                                std::span<const KindUnchanged> /*kinds*/) override {
         return std::unexpected(error(StoreError::Code::unsupported, "this view only reads"));

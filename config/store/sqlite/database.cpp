@@ -184,9 +184,17 @@ StoreResult<Meta> Database::meta() {
     Query query(connection_, select_meta_);
     MANUL_TRY(const bool found, query.next());
     if (!found) {
-        return std::unexpected(error(Code::corrupt, connection_.path() + ": the store's file has lost its head row"));
+        return std::unexpected(no_head_row());
     }
-    const std::int64_t schema = query.integer_at(3);
+    MANUL_CHECK(check_schema(query.integer_at(3)));
+    return Meta{query.integer_at(0), query.integer_at(1), query.integer_at(2), std::string(query.bytes_at(4))};
+}
+
+StoreError Database::no_head_row() const {
+    return error(Code::corrupt, connection_.path() + ": the store's file has lost its head row");
+}
+
+StoreResult<void> Database::check_schema(std::int64_t schema) const {
     if (schema / 1000 > kSchema / 1000) {
         return std::unexpected(
             error(Code::newer_schema,
@@ -194,7 +202,7 @@ StoreResult<Meta> Database::meta() {
                               "version",
                               connection_.path(), schema / 1000, kSchema / 1000)));
     }
-    return Meta{query.integer_at(0), query.integer_at(1), query.integer_at(2), std::string(query.bytes_at(4))};
+    return {};
 }
 
 StoreResult<Transaction> Transaction::begin(Connection& connection, Mode mode) {

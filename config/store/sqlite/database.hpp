@@ -58,6 +58,9 @@ public:
     [[nodiscard]] const FileId& file() const noexcept { return file_; }
     /// `newer_schema` when another process migrated the file beyond this program.
     [[nodiscard]] StoreResult<Meta> meta();
+    /// The same check, for who reads the number with something else.
+    [[nodiscard]] StoreResult<void> check_schema(std::int64_t schema) const;
+    [[nodiscard]] StoreError no_head_row() const;
 
 private:
     Database(Connection connection, FileId file)

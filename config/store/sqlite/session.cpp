@@ -44,14 +44,17 @@ std::int64_t wanted_revision(const Mutation& mutation) {
     return mutation.precondition.absent ? -1 : parse_revision(mutation.precondition.revision).value_or(-1);
 }
 
-Row make_row(model::Key key, std::int64_t revision, std::int64_t checksum, std::string_view body) {
+Row make_row(const model::Key& key, std::int64_t revision, std::int64_t checksum, std::string_view body) {
     const bool intact = row_checksum(kind_text(key.kind), key.ns, key.name, revision, body) == checksum;
-    return Row{std::move(key), std::to_string(revision), intact ? std::make_shared<const std::string>(body) : nullptr};
+    return Row{key, std::to_string(revision), intact ? std::make_shared<const std::string>(body) : nullptr};
 }
 
 }  // namespace
 
 StoreResult<Snapshot> Session::read(std::span<const model::Key> keys) {
+    if (keys.size() == 1) {
+        return read_one(keys.front());
+    }
     MANUL_TRY(const Transaction transaction, Transaction::begin(database_->connection(), Transaction::Mode::read));
     MANUL_TRY(const Meta meta, database_->meta());
     Snapshot snapshot{{}, std::to_string(meta.revision)};
@@ -59,6 +62,20 @@ StoreResult<Snapshot> Session::read(std::span<const model::Key> keys) {
     for (const model::Key& key : keys) {
         MANUL_TRY(snapshot.rows.emplace_back(), read_row(key));
     }
+    return snapshot;
+}
+
+StoreResult<Snapshot> Session::read_one(const model::Key& key) {
+    Query query(database_->connection(), select_one_);
+    MANUL_TRY(const bool found, query.text(kind_text(key.kind)).text(key.ns).text(key.name).next());
+    if (!found) {
+        return std::unexpected(database_->no_head_row());
+    }
+    MANUL_CHECK(database_->check_schema(query.integer_at(1)));
+    Snapshot snapshot{{}, std::to_string(query.integer_at(0))};
+    snapshot.rows.push_back(
+        query.is_null(2) ? std::nullopt
+                         : std::optional(make_row(key, query.integer_at(2), query.integer_at(3), query.bytes_at(4))));
     return snapshot;
 }
 
@@ -71,14 +88,15 @@ StoreResult<std::optional<Row>> Session::read_row(const model::Key& key) {
     return make_row(key, query.integer_at(0), query.integer_at(1), query.bytes_at(2));
 }
 
-StoreResult<RowListing> Session::scan(const ListQuery& wanted) {
+StoreResult<Listing> Session::scan(const ListQuery& wanted) {
     MANUL_TRY(const Transaction transaction, Transaction::begin(database_->connection(), Transaction::Mode::read));
     MANUL_TRY(const Meta meta, database_->meta());
-    RowListing listing{{}, std::to_string(meta.revision)};
+    Listing listing{{}, std::to_string(meta.revision), {}};
+    const std::string& kind = kind_text(wanted.kind);
     const bool one_namespace = wanted.ns || !model::info(wanted.kind).namespaced;
     const std::string ns = wanted.ns.value_or("");
     Query query(database_->connection(), one_namespace ? select_names_ : select_kind_);
-    query.text(kind_text(wanted.kind));
+    query.text(kind);
     if (one_namespace) {
         query.text(ns).text(wanted.name_prefix);
     }
@@ -89,8 +107,12 @@ StoreResult<RowListing> Session::scan(const ListQuery& wanted) {
         }
         const std::string_view name = query.bytes_at(1);
         if (name.starts_with(wanted.name_prefix)) {
-            listing.rows.push_back(make_row({wanted.kind, std::string(query.bytes_at(0)), std::string(name)},
-                                            query.integer_at(2), query.integer_at(3), query.bytes_at(4)));
+            const std::string_view found_ns = query.bytes_at(0);
+            const std::int64_t revision = query.integer_at(2);
+            const std::string_view body = query.bytes_at(4);
+            const bool intact = row_checksum(kind, found_ns, name, revision, body) == query.integer_at(3);
+            add_row(listing, {wanted.kind, std::string(found_ns), std::string(name)}, std::to_string(revision),
+                    intact ? std::optional(body) : std::nullopt);
         } else if (one_namespace) {
             return listing;  // names are in order: nothing behind this one begins so
         }
@@ -105,18 +127,23 @@ StoreResult<std::int64_t> Session::write(std::span<const Mutation> mutations, st
     if (writes_ < kBusyAfter && ++writes_ == kBusyAfter) {
         database_->connection().lengthen_log(kLogBytes);
     }
-    MANUL_TRY(const Meta before, database_->meta());
     const auto written = std::ranges::count_if(
         mutations, [](const Mutation& mutation) { return mutation.type != Mutation::Type::check; });
     std::int64_t revision = 0;
     std::int64_t entries = 0;
+    std::int64_t compacted = 0;
     {
         Query next(database_->connection(), next_revision_);
-        MANUL_CHECK(next.integer(written).next());
+        MANUL_TRY(const bool found, next.integer(written).next());
+        if (!found) {
+            return std::unexpected(database_->no_head_row());
+        }
         revision = next.integer_at(0);
         entries = next.integer_at(1);
+        compacted = next.integer_at(2);
+        MANUL_CHECK(database_->check_schema(next.integer_at(3)));
     }
-    MANUL_CHECK(check_kinds(kinds, before.compacted));
+    MANUL_CHECK(check_kinds(kinds, compacted));
     std::int64_t seq = 0;
     for (const Mutation& mutation : mutations) {
         switch (mutation.type) {

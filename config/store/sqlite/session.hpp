@@ -34,12 +34,13 @@ public:
     [[nodiscard]] Database& database() noexcept { return *database_; }
 
     [[nodiscard]] StoreResult<Snapshot> read(std::span<const model::Key> keys);
-    [[nodiscard]] StoreResult<RowListing> scan(const ListQuery& wanted);
+    [[nodiscard]] StoreResult<Listing> scan(const ListQuery& wanted);
     /// Returns the new revision. `unknown_result` when the disk failed during COMMIT.
     [[nodiscard]] StoreResult<std::int64_t> write(std::span<const Mutation> mutations,
                                                   std::span<const KindUnchanged> kinds, const WriteLimits& limits);
 
 private:
+    [[nodiscard]] StoreResult<Snapshot> read_one(const model::Key& key);
     [[nodiscard]] StoreResult<std::optional<Row>> read_row(const model::Key& key);
     [[nodiscard]] StoreResult<void> check_kinds(std::span<const KindUnchanged> kinds, std::int64_t compacted);
     [[nodiscard]] StoreResult<void> check(const Mutation& mutation);
@@ -51,11 +52,15 @@ private:
 
     std::unique_ptr<Database> database_;
     int writes_ = 0;  ///< up to kBusyAfter
+    /// Object and revision of the store as of one moment, without a transaction around two statements.
+    Statement select_one_{
+        "SELECT meta.rev, meta.schema, object.rev, object.crc, object.body FROM meta LEFT JOIN object "
+        "ON object.kind = ? AND object.ns = ? AND object.name = ? WHERE meta.id = 1"};
     Statement select_object_{"SELECT rev, crc, body FROM object WHERE kind = ? AND ns = ? AND name = ?"};
     Statement select_kind_{"SELECT ns, name, rev, crc, body FROM object WHERE kind = ?"};
     Statement select_names_{"SELECT ns, name, rev, crc, body FROM object WHERE kind = ? AND ns = ? AND name >= ?"};
     Statement next_revision_{
-        "UPDATE meta SET rev = rev + 1, entries = entries + ? WHERE id = 1 RETURNING rev, entries, compacted"};
+        "UPDATE meta SET rev = rev + 1, entries = entries + ? WHERE id = 1 RETURNING rev, entries, compacted, schema"};
     Statement select_revision_{"SELECT rev FROM object WHERE kind = ? AND ns = ? AND name = ?"};
     Statement insert_object_{
         "INSERT INTO object(rev, crc, body, kind, ns, name) VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"};

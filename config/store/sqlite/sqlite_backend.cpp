@@ -58,7 +58,7 @@ StoreResult<Snapshot> SqliteBackend::read(std::span<const model::Key> keys) {
     return with_session([&](Session& open) { return open.read(keys); });
 }
 
-StoreResult<RowListing> SqliteBackend::scan(const ListQuery& query) {
+StoreResult<Listing> SqliteBackend::scan(const ListQuery& query) {
     return with_session([&](Session& open) { return open.scan(query); });
 }
 
@@ -91,7 +91,9 @@ StoreResult<std::unique_ptr<Watch>> SqliteBackend::watch(std::span<const WatchSt
 namespace manul::store {
 
 std::unique_ptr<Store> open_sqlite(std::string path, SqliteOptions options) {
-    return std::make_unique<ObjectStore>(std::make_unique<sqlite::SqliteBackend>(std::move(path), std::move(options)));
+    std::string manager = options.manager;
+    return std::make_unique<ObjectStore>(std::make_unique<sqlite::SqliteBackend>(std::move(path), std::move(options)),
+                                         std::move(manager));
 }
 
 }  // namespace manul::store

@@ -21,7 +21,7 @@ public:
     SqliteBackend(std::string path, SqliteOptions options);
 
     [[nodiscard]] StoreResult<Snapshot> read(std::span<const model::Key> keys) override;
-    [[nodiscard]] StoreResult<RowListing> scan(const ListQuery& query) override;
+    [[nodiscard]] StoreResult<Listing> scan(const ListQuery& query) override;
     [[nodiscard]] StoreResult<Revision> commit(std::span<const Mutation> mutations,
                                                std::span<const KindUnchanged> kinds) override;
     [[nodiscard]] bool transactional() const noexcept override { return true; }

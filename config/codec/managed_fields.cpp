@@ -1,23 +1,21 @@
-#include "serve/managed_fields.hpp"
+#include "config/codec/managed_fields.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <expected>
-#include <map>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/try.hpp"
+#include "config/codec/field_set.hpp"
 #include "config/codec/tree.hpp"
-#include "serve/field_set.hpp"
-#include "serve/status.hpp"
+#include "config/model/kind.hpp"
 
-namespace manul::serve {
-
-using codec::Tree;
+namespace manul::codec {
 
 namespace {
 
@@ -142,32 +140,6 @@ void merge_oldest_updaters(Managers& managers) {
     managers.push_back(std::move(ancient));
 }
 
-struct Conflict {
-    std::string manager;
-    std::string path;
-};
-
-/// Worded as Kubernetes does: kubectl shows it, and people search for it.
-Problem apply_conflict(const std::vector<Conflict>& conflicts) {
-    Problem problem{.code = 409, .reason = "Conflict"};
-    std::map<std::string, std::string> by_manager;
-    for (const Conflict& conflict : conflicts) {
-        problem.causes.push_back({"FieldManagerConflict", "conflict with " + conflict.manager, conflict.path});
-        by_manager[conflict.manager] += "\n- " + conflict.path;
-    }
-    if (conflicts.size() == 1) {
-        problem.message =
-            "Apply failed with 1 conflict: conflict with " + conflicts.front().manager + ": " + conflicts.front().path;
-        return problem;
-    }
-    problem.message = "Apply failed with " + std::to_string(conflicts.size()) + " conflicts: ";
-    std::string separator;
-    for (const auto& [manager, paths] : by_manager) {
-        problem.message += std::exchange(separator, "\n") + "conflicts with " + manager + ":" + paths;
-    }
-    return problem;
-}
-
 /// A null applies nothing.
 Tree without_nulls(const Tree& value) {
     Tree out = value;
@@ -208,7 +180,8 @@ void record_update(Tree& document, const Tree* stored, const FieldWriter& by) {
     write_managers(document, std::move(managers));
 }
 
-Outcome<Tree> apply_fields(const Tree* stored, const Tree& config, bool force, const FieldWriter& by) {
+std::expected<Tree, std::vector<FieldConflict>> apply_fields(const Tree* stored, const Tree& config, bool force,
+                                                             const FieldWriter& by) {
     const Tree wanted = without_nulls(config);
     const FieldSet own = by.rules.fields_of(wanted);
     if (stored == nullptr) {
@@ -224,7 +197,7 @@ Outcome<Tree> apply_fields(const Tree* stored, const Tree& config, bool force, c
     Tree document = *stored;
     by.rules.merge(document, wanted);
     const FieldSet changed = by.rules.changed(*stored, document);
-    std::vector<Conflict> conflicts;
+    std::vector<FieldConflict> conflicts;
     FieldSet before;
     FieldSet kept = own;
     for (Manager& manager : managers) {
@@ -239,7 +212,7 @@ Outcome<Tree> apply_fields(const Tree* stored, const Tree& config, bool force, c
         kept.add(manager.fields);
     }
     if (!conflicts.empty() && !force) {
-        return std::unexpected(apply_conflict(conflicts));
+        return std::unexpected(std::move(conflicts));
     }
     by.rules.prune(document, before, kept);
     for (Manager& manager : managers) {
@@ -252,4 +225,17 @@ Outcome<Tree> apply_fields(const Tree* stored, const Tree& config, bool force, c
     return document;
 }
 
-}  // namespace manul::serve
+Result<std::string> with_recorded_update(model::Kind kind, std::string_view document, std::string_view stored,
+                                         const std::string& manager, const std::string& time) {
+    MANUL_TRY(Tree after, parse_json(document));
+    MANUL_TRY(const Tree before, parse_json(stored));
+    record_update(after, &before,
+                  {.manager = manager,
+                   .api_version = model::api_version(kind),
+                   .subresource = {},
+                   .time = time,
+                   .rules = FieldRules(kind)});
+    return to_json(after);
+}
+
+}  // namespace manul::codec

@@ -1,4 +1,4 @@
-#include "serve/field_set.hpp"
+#include "config/codec/field_set.hpp"
 
 #include <algorithm>
 #include <array>
@@ -11,12 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "config/codec/merge_keys.hpp"
 #include "config/codec/tree.hpp"
-#include "serve/merge_keys.hpp"
 
-namespace manul::serve {
-
-using codec::Tree;
+namespace manul::codec {
 
 namespace {
 
@@ -37,18 +35,18 @@ std::string below(const std::string& path, const std::string& name) { return pat
 /// Nothing when the item lacks its key.
 std::optional<std::string> item_element(const Tree& item, const MergeKey& by) {
     if (by.key.empty()) {
-        return item.is_scalar() ? std::optional("v:" + codec::to_json(item)) : std::nullopt;
+        return item.is_scalar() ? std::optional("v:" + to_json(item)) : std::nullopt;
     }
     const Tree* first = item.is_map() ? item.find(by.key) : nullptr;
     if (first == nullptr || !first->is_scalar()) {
         return std::nullopt;
     }
-    std::string keys = "\"" + std::string(by.key) + "\":" + codec::to_json(*first);
+    std::string keys = "\"" + std::string(by.key) + "\":" + to_json(*first);
     if (!by.second.empty()) {
         const Tree* second = item.find(by.second);
         if (second != nullptr || !by.usual.empty()) {
             keys += ",\"" + std::string(by.second) +
-                    "\":" + (second != nullptr ? codec::to_json(*second) : "\"" + std::string(by.usual) + "\"");
+                    "\":" + (second != nullptr ? to_json(*second) : "\"" + std::string(by.usual) + "\"");
         }
     }
     return "k:{" + keys + "}";
@@ -64,9 +62,9 @@ std::string readable(const std::string& element) {
         return "[=" + rest + "]";
     }
     std::string out;
-    if (const auto keys = codec::parse_json(rest)) {
+    if (const auto keys = parse_json(rest)) {
         for (const Tree& key : keys->children) {
-            out += (out.empty() ? "" : ",") + key.key + "=" + codec::to_json(Tree{.type = key.type, .text = key.text});
+            out += (out.empty() ? "" : ",") + key.key + "=" + to_json(Tree{.type = key.type, .text = key.text});
         }
     }
     return "[" + out + "]";
@@ -285,4 +283,4 @@ void FieldRules::prune(Tree& node, const FieldSet& before, const FieldSet& kept,
     }
 }
 
-}  // namespace manul::serve
+}  // namespace manul::codec

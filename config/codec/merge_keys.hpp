@@ -6,7 +6,7 @@
 
 /// Which lists of Kubernetes' own kinds are merged item by item, and by which of the items' fields. Kubernetes takes
 /// that from tags of its Go types (patchMergeKey; listType and listMapKey). All other lists are replaced whole.
-namespace manul::serve {
+namespace manul::codec {
 
 struct MergeKey {
     std::string_view path;         ///< names of fields from the document down, without indexes
@@ -43,4 +43,4 @@ inline constexpr auto kMergeKeys = std::to_array<MergeKey>({
     return found == kMergeKeys.end() ? nullptr : &*found;
 }
 
-}  // namespace manul::serve
+}  // namespace manul::codec
