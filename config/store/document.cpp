@@ -170,6 +170,33 @@ std::optional<Outline> outline(std::string_view document) {
     return walker.accept('}') && walker.at_end() ? std::optional(out) : std::nullopt;
 }
 
+/// Where the members of a document's metadata begin.
+std::optional<std::size_t> inside_metadata(std::string_view document) {
+    // Nearly always it is the first object inside the document. No text before it can look like this: in a text the
+    // quotes would be escaped.
+    const std::size_t brace = document.find('{', 1);
+    if (brace != std::string_view::npos && document.substr(0, brace).ends_with(R"(,"metadata":)")) {
+        return brace + 1;
+    }
+    Walker walker(document);
+    if (!walker.accept('{')) {
+        return std::nullopt;
+    }
+    do {
+        const auto name = walker.string();
+        if (!name || !walker.accept(':')) {
+            return std::nullopt;
+        }
+        if (*name == "metadata") {
+            return walker.accept('{') ? std::optional(walker.position()) : std::nullopt;
+        }
+        if (!walker.skip_value()) {
+            return std::nullopt;
+        }
+    } while (walker.accept(','));
+    return std::nullopt;
+}
+
 std::string_view unquoted(std::string_view value) {
     return value.size() >= 2 && value.front() == '"' ? value.substr(1, value.size() - 2) : std::string_view{};
 }
@@ -264,35 +291,19 @@ StoreError no_metadata(const model::Key& key) {
 StoreError error(StoreError::Code code, std::string message) { return StoreError{code, std::move(message), {}}; }
 
 std::optional<std::string> with_resource_version(std::string_view document, std::string_view revision) {
-    Walker walker(document);
-    if (!walker.accept('{')) {
+    const auto at = inside_metadata(document);
+    if (!at) {
         return std::nullopt;
     }
-    do {
-        const auto name = walker.string();
-        if (!name || !walker.accept(':')) {
-            return std::nullopt;
-        }
-        if (*name == "metadata") {
-            if (!walker.accept('{')) {
-                return std::nullopt;
-            }
-            const std::size_t at = walker.position();
-            const bool empty = walker.accept('}');
-            std::string out;
-            out.reserve(document.size() + revision.size() + 24);
-            out.append(document.substr(0, at)).append(R"("resourceVersion":")").append(revision).append("\"");
-            if (!empty) {
-                out += ',';
-            }
-            out.append(document.substr(at));
-            return out;
-        }
-        if (!walker.skip_value()) {
-            return std::nullopt;
-        }
-    } while (walker.accept(','));
-    return std::nullopt;
+    std::string out;
+    out.reserve(document.size() + revision.size() + 24);
+    out.append(document.substr(0, *at)).append(R"("resourceVersion":")").append(revision).append("\"");
+    Walker rest(document.substr(*at));
+    if (!rest.accept('}')) {
+        out += ',';
+    }
+    out.append(document.substr(*at));
+    return out;
 }
 
 StoreError damaged(const model::Key& key) {
