@@ -29,8 +29,8 @@ using Code = StoreError::Code;
 
 namespace {
 
-/// A commit that makes the write-ahead log longer waits three times as long as one that writes over an older part of
-/// it, because the file system has to note length and blocks. Whoever has written this often is likely to go on, and
+/// A commit that makes the write-ahead log longer waits twice as long as one that writes over an older part of it,
+/// because the file system has to note length and blocks. Whoever has written this often is likely to go on, and
 /// gets the log at the length at which it is copied into the file and begun anew: some milliseconds once.
 constexpr int kBusyAfter = 16;
 constexpr std::int64_t kLogBytes = std::int64_t{17} << 20U;  // the pages of wal_autocheckpoint with their heads
