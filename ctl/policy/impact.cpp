@@ -74,8 +74,8 @@ bool same_rules(const felix::Snapshot& before, const felix::Snapshot& after, con
 
 std::vector<felix::PolicyId> flat(const felix::PolicyLists& lists) {
     std::vector<felix::PolicyId> all;
-    for (const felix::TierPolicies& tier : *lists) {
-        all.insert(all.end(), tier.policies.begin(), tier.policies.end());
+    for (const auto& tier : *lists) {
+        all.insert(all.end(), tier->policies.begin(), tier->policies.end());
     }
     return all;
 }

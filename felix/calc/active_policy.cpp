@@ -60,8 +60,12 @@ Result<void> ActivePolicies::put_policy(const model::ResourcePtr& resource) {
     record.resource = resource;
     record.needed_everywhere = source->needed_everywhere();
     PolicyPlace place = place_of(*source);
+    place.rank = record.place.rank;
+    place.number = record.place.number;
     if (record.place != place) {
+        order_.leave(record.place);
         record.place = std::move(place);
+        order_.enter(record.place);
         touch_endpoints(record);
     }
     select(record, selector);
@@ -215,6 +219,7 @@ std::set<model::Key> ActivePolicies::flush(Sequencer& sequencer) {
             forget(found->second, sequencer);
         }
         if (found->second.resource == nullptr) {
+            order_.leave(found->second.place);
             policies_.erase(found);
         }
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <iterator>
 #include <limits>
@@ -20,6 +21,7 @@
 #include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
+#include "felix/model/shared.hpp"
 
 namespace manul::felix {
 
@@ -31,17 +33,35 @@ TierEnd end_of(model::TierDefaultAction action) noexcept {
     return action == model::TierDefaultAction::pass ? TierEnd::pass : TierEnd::deny;
 }
 
-std::size_t hash_of(const std::vector<TierPolicies>& lists) {
-    std::size_t hash = lists.size();
-    const auto mix = [&hash](std::size_t value) { hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL; };
-    for (const TierPolicies& tier : lists) {
-        mix(std::hash<std::string>{}(tier.tier));
-        mix(tier.end == TierEnd::deny ? 1 : 2);
-        for (const PolicyId& id : tier.policies) {
-            mix(std::hash<PolicyId>{}(id));
-        }
+/// Distance of neighbours in rank, as long as none came between them.
+constexpr std::uint64_t kGap = std::uint64_t{1} << 40U;
+
+class Hash {
+public:
+    void mix(std::size_t value) noexcept { hash_ = (hash_ ^ value) * 0x9e3779b97f4a7c15ULL; }
+    [[nodiscard]] std::size_t value() const noexcept { return hash_; }
+
+private:
+    std::size_t hash_ = 0;
+};
+
+std::size_t hash_of(const TierPolicies& tier) {
+    Hash hash;
+    hash.mix(std::hash<std::string>{}(tier.tier));
+    hash.mix(tier.end == TierEnd::deny ? 1 : 2);
+    for (const PolicyId& id : tier.policies) {
+        hash.mix(std::hash<PolicyId>{}(id));
     }
-    return hash;
+    return hash.value();
+}
+
+/// Equal tiers are one object.
+std::size_t hash_of(const std::vector<Shared<TierPolicies>>& lists) {
+    Hash hash;
+    for (const Shared<TierPolicies>& tier : lists) {
+        hash.mix(std::hash<const void*>{}(&*tier));
+    }
+    return hash.value();
 }
 
 }  // namespace
@@ -91,11 +111,16 @@ bool PolicyOrder::set(const std::string& name, const std::optional<Tier>& tier) 
     if (same) {
         return false;
     }
+    const std::vector<PolicyPlace*> places(order_.begin(), order_.end());
+    order_.clear();
+    tiers_by_numbers_.clear();
     if (tier) {
         tiers_[name] = *tier;
     } else {
         tiers_.erase(name);
     }
+    order_.insert(places.begin(), places.end());
+    number_anew();
     return true;
 }
 
@@ -115,44 +140,107 @@ PolicyOrder::TierRank PolicyOrder::rank(std::string_view name) const {
     return tier == tiers_.end() ? TierRank{true, 0.0, name} : TierRank{false, or_last(tier->second.order), name};
 }
 
-std::vector<TierPolicies> PolicyOrder::one_direction(std::span<const PolicyPlace* const> sorted,
-                                                     Direction direction) const {
-    std::vector<TierPolicies> out;
-    for (const PolicyPlace* place : sorted) {
-        if (!(direction == Direction::ingress ? place->ingress : place->egress)) {
-            continue;
-        }
-        if (out.empty() || out.back().tier != place->tier) {
-            const Tier* tier = find(place->tier);
-            out.push_back(TierPolicies{place->tier,
-                                       tier != nullptr ? tier->end : TierEnd::deny,
-                                       tier != nullptr ? tier->deny_action : std::nullopt,
-                                       {}});
-        }
-        out.back().policies.push_back(place->id);
+bool PolicyOrder::comes_before(const PolicyPlace& a, const PolicyPlace& b) const {
+    if (a.tier != b.tier) {
+        return rank(a.tier) < rank(b.tier);
     }
+    const double order = or_last(a.order);
+    const double other = or_last(b.order);
+    return order != other ? order < other : a.order_text < b.order_text;
+}
+
+// --- ranks -----------------------------------------------------------------------------------------------------------
+
+void PolicyOrder::enter(PolicyPlace& place) {
+    place.number = ++last_number_;
+    const auto at = order_.insert(&place).first;
+    const auto next = std::next(at);
+    const std::uint64_t before = at == order_.begin() ? 0 : (*std::prev(at))->rank;
+    const bool at_the_end = next == order_.end() && before < std::numeric_limits<std::uint64_t>::max() - 2 * kGap;
+    const std::uint64_t after = at_the_end ? before + 2 * kGap : next == order_.end() ? before : (*next)->rank;
+    if (after - before < 2) {
+        number_anew();
+    } else {
+        place.rank = before + (after - before) / 2;
+    }
+}
+
+void PolicyOrder::leave(PolicyPlace& place) {
+    if (place.rank != 0) {
+        order_.erase(&place);
+        place.rank = 0;
+    }
+}
+
+void PolicyOrder::number_anew() {
+    std::uint64_t rank = 0;
+    for (PolicyPlace* place : order_) {
+        rank += kGap;
+        place->rank = rank;
+    }
+}
+
+std::vector<const PolicyPlace*> PolicyOrder::sorted(Places policies) {
+    std::vector<const PolicyPlace*> out(policies.begin(), policies.end());
+    std::ranges::sort(out, {}, &PolicyPlace::rank);
     return out;
 }
 
-std::vector<const PolicyPlace*> PolicyOrder::sorted(std::span<const PolicyPlace* const> policies) const {
-    struct Ranked {
-        TierRank tier;
-        double order;
-        const PolicyPlace* place;
+// --- lists -----------------------------------------------------------------------------------------------------------
+
+/// `end`: of every tier, whatever the tier says.
+PolicyOrder::Lists PolicyOrder::one_direction(Places sorted, Direction direction, std::optional<TierEnd> end) {
+    Lists out;
+    std::vector<const PolicyPlace*> of_tier;
+    const auto close = [&] {
+        if (of_tier.empty()) {
+            return;
+        }
+        if (end) {
+            TierPolicies tier = make_tier(of_tier);
+            tier.end = *end;
+            out.push_back(intern(std::move(tier)));
+        } else {
+            out.push_back(one_tier(of_tier));
+        }
+        of_tier.clear();
     };
-    std::vector<Ranked> ranked;
-    ranked.reserve(policies.size());
-    for (const PolicyPlace* place : policies) {
-        ranked.push_back({rank(place->tier), or_last(place->order), place});
+    for (const PolicyPlace* place : sorted) {
+        if (!place->applies(direction)) {
+            continue;
+        }
+        if (!of_tier.empty() && of_tier.back()->tier != place->tier) {
+            close();
+        }
+        of_tier.push_back(place);
     }
-    std::ranges::sort(ranked, [](const Ranked& a, const Ranked& b) {
-        return a.tier != b.tier     ? a.tier < b.tier
-               : a.order != b.order ? a.order < b.order
-                                    : a.place->order_text < b.place->order_text;
-    });
-    std::vector<const PolicyPlace*> out;
-    out.reserve(ranked.size());
-    std::ranges::transform(ranked, std::back_inserter(out), &Ranked::place);
+    close();
+    return out;
+}
+
+Shared<TierPolicies> PolicyOrder::one_tier(Places policies) {
+    std::vector<std::uint64_t> numbers(policies.size());
+    std::ranges::transform(policies, numbers.begin(), &PolicyPlace::number);
+    std::weak_ptr<const TierPolicies>& known = tiers_by_numbers_[std::move(numbers)];
+    if (auto tier = known.lock()) {
+        return Shared<TierPolicies>(std::move(tier));
+    }
+    Shared<TierPolicies> tier = intern(make_tier(policies));
+    known = tier.pointer();
+    if (tiers_by_numbers_.size() > swept_at_) {
+        std::erase_if(tiers_by_numbers_, [](const auto& entry) { return entry.second.expired(); });
+        swept_at_ = 2 * tiers_by_numbers_.size() + 1024;
+    }
+    return tier;
+}
+
+TierPolicies PolicyOrder::make_tier(Places policies) const {
+    const std::string& name = policies.front()->tier;
+    const Tier* tier = find(name);
+    TierPolicies out{
+        name, tier != nullptr ? tier->end : TierEnd::deny, tier != nullptr ? tier->deny_action : std::nullopt, {}};
+    out.policies.reserve(policies.size());
+    std::ranges::transform(policies, std::back_inserter(out.policies), &PolicyPlace::id);
     return out;
 }
 
@@ -171,36 +259,52 @@ std::array<HostEndpoint::Lists, 4> PolicyOrder::host_lists(std::span<const Polic
         std::vector<const PolicyPlace*> applicable;
         std::ranges::copy_if(all, std::back_inserter(applicable),
                              [stage](const PolicyPlace* place) { return place->applies_at(stage); });
+        const bool has_no_end = stage == HostStage::untracked || stage == HostStage::pre_dnat;
         const auto of = [&](Direction direction) {
-            std::vector<TierPolicies> lists = one_direction(applicable, direction);
-            if (stage == HostStage::untracked || stage == HostStage::pre_dnat) {
-                for (TierPolicies& tier : lists) {
-                    tier.end = TierEnd::pass;
-                }
-            }
-            return intern(std::move(lists));
+            return intern(
+                one_direction(applicable, direction, has_no_end ? std::optional(TierEnd::pass) : std::nullopt));
         };
         out[i] = {of(Direction::ingress), of(Direction::egress)};
     }
     return out;
 }
 
-PolicyLists PolicyOrder::intern(std::vector<TierPolicies> lists) {
-    const std::size_t hash = hash_of(lists);
-    const auto [first, last] = interned_.equal_range(hash);
-    for (auto at = first; at != last;) {
-        const auto known = at->second.lock();
-        if (known == nullptr) {
-            at = interned_.erase(at);
-        } else if (*known == lists) {
-            return PolicyLists(known);
-        } else {
-            ++at;
+// --- shared objects --------------------------------------------------------------------------------------------------
+
+template <class T>
+template <class Predicate>
+std::optional<Shared<T>> PolicyOrder::Interned<T>::find(std::size_t hash, const Predicate& is_it) {
+    const auto [first, last] = known_.equal_range(hash);
+    for (auto at = first; at != last; ++at) {
+        if (auto known = at->second.lock(); known != nullptr && is_it(*known)) {
+            return Shared<T>(std::move(known));
         }
     }
-    auto shared = std::make_shared<const std::vector<TierPolicies>>(std::move(lists));
-    interned_.emplace(hash, shared);
-    return PolicyLists(std::move(shared));
+    return std::nullopt;
+}
+
+template <class T>
+Shared<T> PolicyOrder::Interned<T>::add(std::size_t hash, Shared<T> value) {
+    known_.emplace(hash, value.pointer());
+    if (known_.size() > swept_at_) {
+        std::erase_if(known_, [](const auto& entry) { return entry.second.expired(); });
+        swept_at_ = 2 * known_.size() + 1024;
+    }
+    return value;
+}
+
+Shared<TierPolicies> PolicyOrder::intern(TierPolicies tier) {
+    const std::size_t hash = hash_of(tier);
+    const auto known = interned_tiers_.find(hash, [&tier](const TierPolicies& other) { return other == tier; });
+    return known ? *known : interned_tiers_.add(hash, std::move(tier));
+}
+
+PolicyLists PolicyOrder::intern(Lists lists) {
+    const std::size_t hash = hash_of(lists);
+    const auto known = interned_lists_.find(hash, [&lists](const Lists& other) {
+        return std::ranges::equal(lists, other, [](const auto& a, const auto& b) { return a.same_as(b); });
+    });
+    return known ? *known : interned_lists_.add(hash, std::move(lists));
 }
 
 }  // namespace manul::felix

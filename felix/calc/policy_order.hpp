@@ -3,10 +3,12 @@
 #include <array>
 #include <compare>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,11 +20,14 @@
 #include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
+#include "felix/model/shared.hpp"
 
 namespace manul::felix {
 
 /// Where a policy stands.
 struct PolicyPlace {
+    std::uint64_t rank = 0;    ///< ascending in the order of evaluation; given by PolicyOrder
+    std::uint64_t number = 0;  ///< of no other place, ever; given by PolicyOrder
     PolicyId id;
     std::string order_text;  ///< id.order_text(), made once
     std::string tier;
@@ -36,6 +41,9 @@ struct PolicyPlace {
 
     [[nodiscard]] bool applies_to_workloads() const noexcept { return !do_not_track && !pre_dnat; }
     [[nodiscard]] bool applies_at(HostStage stage) const noexcept;
+    [[nodiscard]] bool applies(Direction direction) const noexcept {
+        return direction == Direction::ingress ? ingress : egress;
+    }
 
     bool operator==(const PolicyPlace&) const = default;
 };
@@ -48,14 +56,21 @@ class PolicyOrder {
 public:
     /// With the tiers that exist in every store; their order and default action never change.
     PolicyOrder();
+    PolicyOrder(const PolicyOrder&) = delete;
+    PolicyOrder& operator=(const PolicyOrder&) = delete;
+    ~PolicyOrder() = default;
+
+    /// Puts the policy into the order. The object stays where it is, and as it is but for its rank, until it leaves.
+    void enter(PolicyPlace& place);
+    void leave(PolicyPlace& place);
 
     /// Whether something that the evaluation depends on changed.
     bool put_tier(const std::string& name, const model::TierSpec& spec);
     bool remove_tier(const std::string& name);
     [[nodiscard]] std::optional<DenyAction> deny_action(const std::string& tier) const;
 
-    /// The lists of a workload to which exactly these policies apply. Equal lists come out as the same object as long
-    /// as somebody holds it.
+    /// The lists of a workload to which exactly these policies apply; all have been entered. Equal lists come out as
+    /// the same object as long as somebody holds it.
     [[nodiscard]] EndpointLists lists(std::span<const PolicyPlace* const> policies);
     /// The same of a host endpoint, by stage. Tiers do not end untracked and preDNAT policy: what none of their rules
     /// matches goes on.
@@ -80,13 +95,44 @@ private:
         auto operator<=>(const TierRank&) const = default;
     };
     [[nodiscard]] TierRank rank(std::string_view name) const;
-    [[nodiscard]] std::vector<const PolicyPlace*> sorted(std::span<const PolicyPlace* const> policies) const;
-    [[nodiscard]] std::vector<TierPolicies> one_direction(std::span<const PolicyPlace* const> sorted,
-                                                          Direction direction) const;
-    PolicyLists intern(std::vector<TierPolicies> lists);
+    [[nodiscard]] bool comes_before(const PolicyPlace& a, const PolicyPlace& b) const;
+    struct Earlier {
+        const PolicyOrder* order;
+        bool operator()(const PolicyPlace* a, const PolicyPlace* b) const { return order->comes_before(*a, *b); }
+    };
+    void number_anew();
+
+    using Places = std::span<const PolicyPlace* const>;
+    using Lists = std::vector<Shared<TierPolicies>>;
+    [[nodiscard]] static std::vector<const PolicyPlace*> sorted(Places policies);
+    [[nodiscard]] Lists one_direction(Places sorted, Direction direction, std::optional<TierEnd> end = std::nullopt);
+    [[nodiscard]] Shared<TierPolicies> one_tier(Places policies);
+    [[nodiscard]] TierPolicies make_tier(Places policies) const;
+
+    /// Objects by what they are made of, as long as somebody holds them.
+    template <class T>
+    class Interned {
+    public:
+        /// The one that `is_it`, if there is any.
+        template <class Predicate>
+        [[nodiscard]] std::optional<Shared<T>> find(std::size_t hash, const Predicate& is_it);
+        Shared<T> add(std::size_t hash, Shared<T> value);
+
+    private:
+        std::unordered_multimap<std::size_t, std::weak_ptr<const T>> known_;
+        std::size_t swept_at_ = 1024;  ///< entries; those that nobody holds are removed then
+    };
+    [[nodiscard]] Shared<TierPolicies> intern(TierPolicies tier);
+    [[nodiscard]] PolicyLists intern(Lists lists);
 
     std::map<std::string, Tier, std::less<>> tiers_;
-    std::unordered_multimap<std::size_t, std::weak_ptr<const std::vector<TierPolicies>>> interned_;
+    std::set<PolicyPlace*, Earlier> order_{Earlier{this}};
+    std::uint64_t last_number_ = 0;
+    Interned<TierPolicies> interned_tiers_;
+    Interned<Lists> interned_lists_;
+    /// The same tiers by the numbers of their policies: strings need not be looked at.
+    std::map<std::vector<std::uint64_t>, std::weak_ptr<const TierPolicies>> tiers_by_numbers_;
+    std::size_t swept_at_ = 1024;
 };
 
 }  // namespace manul::felix

@@ -131,7 +131,7 @@ public:
 
 private:
     bool judge_tiers(const PolicyLists& lists) {
-        return std::ranges::any_of(*lists, [this](const TierPolicies& tier) { return judge_tier(tier); });
+        return std::ranges::any_of(*lists, [this](const Shared<TierPolicies>& tier) { return judge_tier(*tier); });
     }
 
     void decide(Verdict verdict, DecidedBy by, RuleId rule, std::optional<DenyAction> deny_action) {

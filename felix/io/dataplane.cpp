@@ -168,6 +168,7 @@ void Dataplane::synchronize() {
     if (must_read_back_ && !read_back()) {
         return;
     }
+    read_rules();
     if (!commit(nft::Scope::keep_unused)) {
         return;
     }

@@ -108,9 +108,11 @@ private:
     [[nodiscard]] bool commit(nft::Scope scope);
     [[nodiscard]] nft::Attempt attempt(nft::Transaction& transaction);
     void report_withheld(const std::vector<nft::Withheld>& withheld);
+    [[nodiscard]] bool is_overtaken(const nft::Transaction& transaction, const CommitResult& result);
     void carry_counters(nft::Transaction& transaction);
     [[nodiscard]] bool read_back();
     void read_members();
+    void read_rules();
     void schedule_refresh(bool rules, bool routes);
     void refresh_rules();
     void refresh_routes();

@@ -34,11 +34,13 @@ constexpr std::int64_t kRepairPauseUs = 200'000;
 
 /// Too large to be heard by oneself, see NftMonitor::leave().
 bool is_large(const nft::Transaction& transaction) {
-    constexpr std::size_t kLarge = 5'000;
+    constexpr std::size_t kLarge = 500;
     std::size_t objects = 0;
     for (const nft::Command& command : transaction) {
         if (const auto* fill = std::get_if<nft::FillChain>(&command)) {
             objects += fill->chain->rules().size();
+        } else if (const auto* edit = std::get_if<nft::EditChain>(&command)) {
+            objects += edit->insert.size() + edit->remove.size();
         } else if (const auto* add = std::get_if<nft::AddElements>(&command)) {
             objects += add->elements.size();
         } else if (const auto* remove = std::get_if<nft::DeleteElements>(&command)) {
@@ -90,7 +92,7 @@ nft::Attempt Dataplane::attempt(nft::Transaction& transaction) {
     status_.last_commit_us = static_cast<std::uint64_t>(now_us() - before);
     status_.commit_us_total += status_.last_commit_us;
     if (result.outcome == CommitResult::Outcome::done) {
-        tracker_.committed(transaction);
+        tracker_.committed(transaction, result.rules);
         counters_.committed();
         ++status_.commits;
         if (const auto generation = nft_.generation()) {
@@ -114,9 +116,20 @@ nft::Attempt Dataplane::attempt(nft::Transaction& transaction) {
     }
     // These say nothing about an object: no memory, interrupted, not permitted (an owner that is about to go).
     constexpr std::array kPassing{EPERM, ENOMEM, ENOBUFS, EAGAIN, EINTR};
-    const bool lasting =
-        result.outcome == CommitResult::Outcome::refused && std::ranges::find(kPassing, result.error) == kPassing.end();
+    const bool lasting = result.outcome == CommitResult::Outcome::refused &&
+                         std::ranges::find(kPassing, result.error) == kPassing.end() &&
+                         !is_overtaken(transaction, result);
     return {lasting ? Outcome::refused : Outcome::failed, result.command, std::move(reason)};
+}
+
+/// A rule that is to be removed, or to be followed, is not there any more since somebody else was here.
+bool Dataplane::is_overtaken(const nft::Transaction& transaction, const CommitResult& result) {
+    if (result.error != ENOENT || !result.command ||
+        !std::holds_alternative<nft::EditChain>(transaction.at(*result.command))) {
+        return false;
+    }
+    const auto generation = nft_.generation();
+    return generation && *generation != generation_;
 }
 
 void Dataplane::report_withheld(const std::vector<nft::Withheld>& withheld) {
@@ -153,6 +166,15 @@ void Dataplane::carry_counters(nft::Transaction& transaction) {
         }
     }
     counters_.carry(transaction, read);
+}
+
+/// Chains that the start made, or a commit that was too large for answers, are read when they are first edited.
+void Dataplane::read_rules() {
+    for (const nft::ObjectName& chain : tracker_.unread_chains()) {
+        if (auto rules = nft_.rules(chain.table, chain.name); rules && *rules) {
+            tracker_.adopt_rules(chain, **std::move(rules));
+        }
+    }
 }
 
 /// Compares everything with what the kernel really holds.

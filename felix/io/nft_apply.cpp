@@ -19,6 +19,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
@@ -35,10 +36,24 @@ namespace manul::felix::io {
 namespace {
 
 constexpr std::size_t kReceiveSize = std::size_t{64} << 10U;
-constexpr int kReceiveRoom = 1 << 20U;
+constexpr int kReceiveRoom = 8 << 20U;
 constexpr int kMonitorRoom = 8 << 20U;
 constexpr int kDumpAttempts = 10;
 constexpr int kAnswerTimeoutMs = 10'000;
+/// The kernel tells the handles of new rules in answers that all wait in the socket until it is done.
+constexpr std::size_t kMostTold = 4'000;
+
+std::size_t count_new_rules(const nft::Transaction& transaction) {
+    std::size_t rules = 0;
+    for (const nft::Command& command : transaction) {
+        if (const auto* fill = std::get_if<nft::FillChain>(&command)) {
+            rules += fill->chain->rules().size();
+        } else if (const auto* edit = std::get_if<nft::EditChain>(&command)) {
+            rules += edit->insert.size();
+        }
+    }
+    return rules;
+}
 
 Result<UniqueFd> open_socket(int receive_room) {
     UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
@@ -138,7 +153,8 @@ CommitResult NftSocket::commit(const nft::Transaction& transaction, std::optiona
     CommitResult result;
     while (receive_now(fd_.get(), buffer_).value_or(std::nullopt)) {  // leftovers of a request that timed out
     }
-    const nft::Batch batch = nft::encode(transaction, generation, own_tables_);
+    const bool tell_handles = count_new_rules(transaction) <= kMostTold;
+    const nft::Batch batch = nft::encode(transaction, generation, own_tables_, tell_handles);
     result.bytes = batch.buffer.view().size();
     if (const auto sent = send(batch.buffer.view()); !sent) {
         result.outcome = CommitResult::Outcome::refused;
@@ -148,6 +164,15 @@ CommitResult NftSocket::commit(const nft::Transaction& transaction, std::optiona
     }
     collect(batch, transaction, result);
     return result;
+}
+
+void NftSocket::note_rule(const netlink::MessageView& message, const nft::Batch& batch, CommitResult& result) {
+    const auto rule = nft::decode_rule(message);
+    const std::size_t command = rule && message.sequence < batch.command_of.size() ? batch.command_of[message.sequence]
+                                                                                   : nft::Batch::kNoCommand;
+    if (command != nft::Batch::kNoCommand) {
+        result.rules.push_back({command, batch.rule_of[message.sequence], rule->handle});
+    }
 }
 
 void NftSocket::collect(const nft::Batch& batch, const nft::Transaction& transaction, CommitResult& result) {
@@ -167,6 +192,7 @@ void NftSocket::collect(const nft::Batch& batch, const nft::Transaction& transac
         while (const auto message = walk.next()) {
             const auto ack = message->type == NLMSG_ERROR ? netlink::decode_ack(*message) : std::nullopt;
             if (!ack) {
+                note_rule(*message, batch, result);
                 continue;
             }
             if (ack->code == 0) {
@@ -369,6 +395,17 @@ Result<std::optional<render::Members>> NftSocket::members(const render::TableKey
                   return members.size() <= most;
               }));
     return consistent && members.size() <= most ? std::optional(std::move(members)) : std::nullopt;
+}
+
+Result<std::optional<std::vector<nft::KernelChain::Rule>>> NftSocket::rules(const render::TableKey& table,
+                                                                            const std::string& chain) {
+    std::vector<nft::KernelChain::Rule> found;
+    MANUL_TRY(const bool consistent, dump(nft::DumpKind::rules, table, chain, [&found](const auto& message) {
+                  if (const auto rule = nft::decode_rule(message)) {
+                      found.push_back(*rule);
+                  }
+              }));
+    return consistent ? std::optional(std::move(found)) : std::nullopt;
 }
 
 Result<std::vector<nft::RuleCounter>> NftSocket::counters() {

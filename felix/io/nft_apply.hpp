@@ -32,6 +32,7 @@ struct CommitResult {
     std::vector<std::string> problems;
     std::optional<std::size_t> command;  ///< the first that was refused, where the kernel named one
     int error = 0;                       ///< errno of the first refusal
+    std::vector<nft::RuleHandle> rules;  ///< that were made; not told of very many
     std::size_t bytes = 0;               ///< of the batch
 };
 
@@ -63,6 +64,9 @@ public:
                                                                  std::size_t most);
     /// Chains of other owners that hang in the packet path, and whether they drop what no rule of theirs accepted.
     [[nodiscard]] Result<std::vector<nft::ForeignChain>> foreign_chains();
+    /// Rules of one chain; nothing when they changed meanwhile.
+    [[nodiscard]] Result<std::optional<std::vector<nft::KernelChain::Rule>>> rules(const render::TableKey& table,
+                                                                                   const std::string& chain);
     /// Counters of all rules that have an id.
     [[nodiscard]] Result<std::vector<nft::RuleCounter>> counters();
     /// Counters of one chain, or of a whole table when `chain` is empty; none when it is not there.
@@ -83,6 +87,7 @@ private:
     [[nodiscard]] Result<bool> contents_once(nft::KernelContents& contents, const WantsElements& wants_elements);
     [[nodiscard]] Result<void> send(std::span<const std::uint8_t> bytes);
     [[nodiscard]] Result<std::span<const std::uint8_t>> receive();
+    static void note_rule(const netlink::MessageView& message, const nft::Batch& batch, CommitResult& result);
     void collect(const nft::Batch& batch, const nft::Transaction& transaction, CommitResult& result);
     void make_room(std::size_t bytes);
 

@@ -29,8 +29,8 @@ struct TierPolicies {
 };
 
 /// Tiers in the order of evaluation; those without a policy for the endpoint and direction are absent. Endpoints with
-/// equal lists share one object, so `same_as` finds classes quickly.
-using PolicyLists = Shared<std::vector<TierPolicies>>;
+/// equal lists share one object, so `same_as` finds classes quickly; lists that differ share what they have in common.
+using PolicyLists = Shared<std::vector<Shared<TierPolicies>>>;
 
 /// What policies an endpoint has in each direction.
 struct EndpointLists {

@@ -44,7 +44,10 @@ RuleId missing_profile_id(std::string_view profile, Direction direction) {
     return hashed("profile/" + std::string(profile) + "/" + std::string(to_string(direction)) + "/missing");
 }
 
-RuleId no_profile_matched_id() { return hashed("profile/none"); }
+RuleId no_profile_matched_id() {
+    static const RuleId kId = hashed("profile/none");  // every class has it
+    return kId;
+}
 RuleId unknown_interface_id() { return hashed("interface/unknown"); }
 RuleId invalid_state_id() { return hashed("state/invalid"); }
 RuleId spoofed_source_id() { return hashed("source/spoofed"); }

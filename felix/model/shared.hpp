@@ -19,6 +19,7 @@ public:
 
     [[nodiscard]] const T& operator*() const noexcept { return *value_; }
     [[nodiscard]] const T* operator->() const noexcept { return value_.get(); }
+    [[nodiscard]] const std::shared_ptr<const T>& pointer() const noexcept { return value_; }
     /// The same object, not merely an equal one.
     [[nodiscard]] bool same_as(const Shared& other) const noexcept { return value_ == other.value_; }
 

@@ -44,8 +44,8 @@ std::uint8_t family_number(net::Family family) { return family == net::Family::v
 
 class Encoder {
 public:
-    Encoder(Batch& batch, std::optional<std::uint32_t> generation, bool own_tables)
-        : batch_(batch), out_(batch.buffer), own_tables_(own_tables) {
+    Encoder(Batch& batch, std::optional<std::uint32_t> generation, bool own_tables, bool tell_handles)
+        : batch_(batch), out_(batch.buffer), own_tables_(own_tables), echo_(tell_handles ? NLM_F_ECHO : 0) {
         begin_raw(NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, Batch::kNoCommand);
         if (generation) {
             put_u32(out_, NFNL_BATCH_GENID, *generation);
@@ -94,6 +94,7 @@ private:
         std::memcpy(out_.mutable_view().data() + message_at_ + offsetof(nlmsghdr, nlmsg_seq), &sequence,
                     sizeof(sequence));
         batch_.command_of.push_back(command);
+        batch_.rule_of.push_back(0);
     }
     void begin(std::uint16_t message, std::uint16_t flags, const TableKey& table) {
         begin_raw(type_number(message), flags, family_number(table.family), 0, command_);
@@ -140,11 +141,26 @@ private:
     void add(const FillChain& c) {
         const auto& rules = c.chain->rules();
         for (std::size_t i = 0; i < rules.size(); ++i) {
-            add_rule(c, rules[i], c.chain->fingerprints()[i], c.counters.empty() ? CounterValue{} : c.counters[i]);
+            add_rule(c, i, 0);
+        }
+    }
+    void add(const EditChain& c) {
+        for (const std::uint64_t handle : c.remove) {
+            begin(NFT_MSG_DELRULE, 0, c.table);
+            out_.text(NFTA_RULE_TABLE, name(c.table.id));
+            out_.text(NFTA_RULE_CHAIN, c.name);
+            put_u64(out_, NFTA_RULE_HANDLE, handle);
+            out_.end();
+        }
+        for (const EditChain::Insertion& added : c.insert) {
+            add_rule(c, added.rule, added.before);
         }
     }
 
-    void add_rule(const FillChain& c, const Rule& rule, std::uint64_t fingerprint, const CounterValue& counted) {
+    /// `c`: a FillChain or EditChain. `before`: handle of a rule; 0: at the end.
+    template <class Change>
+    void add_rule(const Change& c, std::size_t index, std::uint64_t before) {
+        const Rule& rule = c.chain->rules()[index];
         // Lists of values become sets of their own, which live and die with the rule. They come first in the batch.
         std::vector<std::uint32_t> anonymous;
         for (const render::Match& match : rule.matches) {
@@ -152,13 +168,20 @@ private:
                 anonymous.push_back(add_anonymous_set(c.table, *list));
             }
         }
-        begin(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, c.table);
+        // Without APPEND the rule comes before the one at the position.
+        begin(NFT_MSG_NEWRULE, static_cast<std::uint16_t>(NLM_F_CREATE | echo_ | (before == 0 ? NLM_F_APPEND : 0)),
+              c.table);
+        batch_.rule_of.back() = index;
         out_.text(NFTA_RULE_TABLE, name(c.table.id));
         out_.text(NFTA_RULE_CHAIN, c.name);
+        if (before != 0) {
+            put_u64(out_, NFTA_RULE_POSITION, before);
+        }
         const auto expressions = out_.open(NFTA_RULE_EXPRESSIONS);
-        write_expressions(out_, c.table.family, rule, anonymous, counted);
+        write_expressions(out_, c.table.family, rule, anonymous,
+                          c.counters.empty() ? CounterValue{} : c.counters[index]);
         out_.close(expressions);
-        out_.bytes(NFTA_RULE_USERDATA, comment_userdata(rule.id, fingerprint));
+        out_.bytes(NFTA_RULE_USERDATA, comment_userdata(rule.id, c.chain->fingerprints()[index]));
         out_.end();
     }
 
@@ -266,6 +289,7 @@ private:
     Batch& batch_;
     RequestBuffer& out_;
     bool own_tables_;
+    int echo_;
     std::size_t message_at_ = 0;
     std::size_t command_ = Batch::kNoCommand;
     std::uint32_t set_id_ = 0;
@@ -285,9 +309,10 @@ std::string object(const TableKey& table, std::string_view kind, std::string_vie
 
 bool is_owned(render::TableId table) noexcept { return table != render::TableId::egress; }
 
-Batch encode(const Transaction& transaction, std::optional<std::uint32_t> generation, bool own_tables) {
+Batch encode(const Transaction& transaction, std::optional<std::uint32_t> generation, bool own_tables,
+             bool tell_handles) {
     Batch batch;
-    Encoder encoder(batch, generation, own_tables);
+    Encoder encoder(batch, generation, own_tables, tell_handles);
     for (std::size_t i = 0; i < transaction.size(); ++i) {
         encoder.encode(transaction[i], i);
     }
@@ -297,7 +322,7 @@ Batch encode(const Transaction& transaction, std::optional<std::uint32_t> genera
 
 Batch encode_owner_probe() {
     Batch batch;
-    Encoder encoder(batch, std::nullopt, true);
+    Encoder encoder(batch, std::nullopt, true, false);
     encoder.probe();
     encoder.finish();
     return batch;
@@ -312,6 +337,7 @@ std::string describe(const Command& command) {
             [](const DeleteChain& c) { return "delete " + object(c.table, "chain", c.name); },
             [](const FlushChain& c) { return "empty " + object(c.table, "chain", c.name); },
             [](const FillChain& c) { return "fill " + object(c.table, "chain", c.name); },
+            [](const EditChain& c) { return "edit " + object(c.table, "chain", c.name); },
             [](const AddSet& c) { return "create " + object(c.table, "set", c.name); },
             [](const DeleteSet& c) { return "delete " + object(c.table, "set", c.name); },
             [](const FlushSet& c) { return "empty " + object(c.table, "set", c.name); },

@@ -13,12 +13,13 @@ namespace manul::felix::nft {
 /// A transaction as one nf_tables netlink batch, to be sent by one system call. Each message has its index as sequence
 /// number; `command_of[index]` is the command that it came from (batch begin and end: no command).
 ///
-/// Only the last message of a command asks for an acknowledgement: an answer to every message would overflow the
+/// Only the last message asks for an acknowledgement: an answer to every message would overflow the
 /// socket, and kernels before 6.10 do not acknowledge the end of a batch.
 struct Batch {
     netlink::RequestBuffer buffer;
     std::vector<std::size_t> command_of;
-    std::uint32_t acknowledged = 0;  ///< sequence number of the message that is acknowledged
+    std::vector<std::size_t> rule_of;  ///< the same: index of the rule in its chain, where the message makes one
+    std::uint32_t acknowledged = 0;    ///< sequence number of the message that is acknowledged
 
     static constexpr std::size_t kNoCommand = static_cast<std::size_t>(-1);
 };
@@ -30,9 +31,10 @@ inline constexpr std::uint32_t kOwnedTable = 0x2 | 0x4;
 /// The table of pod egress is open to others: whoever learns addresses from DNS fills its sets.
 [[nodiscard]] bool is_owned(render::TableId table) noexcept;
 
-/// With `generation` the kernel refuses the batch (ERESTART) when somebody committed since that generation was read.
+/// With `generation` the kernel refuses the batch (ERESTART) when somebody committed since that generation was read;
+/// with `tell_handles` it answers with each rule that it made.
 [[nodiscard]] Batch encode(const Transaction& transaction, std::optional<std::uint32_t> generation,
-                           bool own_tables = false);
+                           bool own_tables = false, bool tell_handles = false);
 /// Makes and removes an owned table: refused by kernels that do not know the flags.
 [[nodiscard]] Batch encode_owner_probe();
 

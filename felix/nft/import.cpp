@@ -103,9 +103,13 @@ void add_chain(const Message& message, KernelTable& table) {
     table.chains[find_text(message.attributes, NFTA_CHAIN_NAME)].hook = read_hook(message);
 }
 
+KernelChain::Rule rule_of(ByteView attributes) {
+    const auto mark = parse_comment_userdata(find_nest(attributes, NFTA_RULE_USERDATA));
+    return {mark ? mark->fingerprint : 0, find_u64(attributes, NFTA_RULE_HANDLE), mark && mark->id != 0};
+}
+
 void add_rule(const Message& message, KernelTable& table) {
-    const auto mark = parse_comment_userdata(find_nest(message.attributes, NFTA_RULE_USERDATA));
-    table.chains[find_text(message.attributes, NFTA_RULE_CHAIN)].fingerprints.push_back(mark ? mark->fingerprint : 0);
+    table.chains[find_text(message.attributes, NFTA_RULE_CHAIN)].rules.push_back(rule_of(message.attributes));
 }
 
 void add_set(const Message& message, KernelTable& table) {
@@ -308,6 +312,14 @@ Notice decode_notice(const MessageView& view) {
     return notice;
 }
 
+std::optional<KernelChain::Rule> decode_rule(const MessageView& view) {
+    const auto message = open_message(view);
+    if (!message || message->kind != NFT_MSG_NEWRULE || !table_of(*message)) {
+        return std::nullopt;
+    }
+    return rule_of(message->attributes);
+}
+
 std::optional<RuleCounter> decode_counter(const MessageView& view) {
     const auto message = open_message(view);
     if (!message || message->kind != NFT_MSG_NEWRULE || !table_of(*message)) {
@@ -322,7 +334,8 @@ std::optional<RuleCounter> decode_counter(const MessageView& view) {
         if (find_text(expression->payload, NFTA_EXPR_NAME) == "counter") {
             const ByteView data = find_nest(expression->payload, NFTA_EXPR_DATA);
             return RuleCounter{mark->id, find_u64(data, NFTA_COUNTER_PACKETS), find_u64(data, NFTA_COUNTER_BYTES),
-                               find_text(message->attributes, NFTA_RULE_CHAIN)};
+                               find_text(message->attributes, NFTA_RULE_CHAIN),
+                               find_u64(message->attributes, NFTA_RULE_HANDLE)};
         }
     }
     return std::nullopt;

@@ -46,8 +46,11 @@ struct RuleCounter {
     std::uint64_t packets = 0;
     std::uint64_t bytes = 0;
     std::string chain;
+    std::uint64_t handle = 0;  ///< of the rule
 };
 /// Of a dumped rule; nothing when it has no id or no counter.
 [[nodiscard]] std::optional<RuleCounter> decode_counter(const netlink::MessageView& message);
+/// A rule that was dumped, or that a transaction made.
+[[nodiscard]] std::optional<KernelChain::Rule> decode_rule(const netlink::MessageView& message);
 
 }  // namespace manul::felix::nft

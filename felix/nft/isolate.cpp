@@ -135,6 +135,7 @@ std::optional<ObjectName> object_of(const Command& command) {
         overloaded{
             [&](const AddChain& c) { return chain(c.table, c.name, c.chain); },
             [&](const FillChain& c) { return chain(c.table, c.name, c.chain); },
+            [&](const EditChain& c) { return chain(c.table, c.name, c.chain); },
             [](const FlushChain& c) -> Name { return ObjectName{c.table, ObjectName::Kind::chain, c.name}; },
             [](const DeleteChain& c) -> Name { return ObjectName{c.table, ObjectName::Kind::chain, c.name}; },
             [&](const AddSet& c) { return set(c.table, c.name); },

@@ -1,13 +1,16 @@
 #include "felix/nft/tracker.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <iterator>
 #include <map>
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/overloaded.hpp"
+#include "felix/nft/rule_diff.hpp"
 #include "felix/nft/wire.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/ruleset.hpp"
@@ -50,6 +53,18 @@ bool is_class_map(const SetType& type) {
            (type.fields.front() == render::Field::in_group || type.fields.front() == render::Field::out_group);
 }
 
+bool has_counted(const std::vector<KernelChain::Rule>& rules) {
+    return std::ranges::any_of(rules, &KernelChain::Rule::counted);
+}
+
+bool knows_handles(const std::vector<KernelChain::Rule>& rules) {
+    return std::ranges::all_of(rules, [](const KernelChain::Rule& rule) { return rule.handle != 0; });
+}
+
+KernelChain::Rule rule_of(const render::Chain& chain, std::size_t i) {
+    return {chain.fingerprints()[i], 0, chain.rules()[i].id != 0};
+}
+
 template <class Map>
 auto find_value(Map& map, const std::string& key) -> decltype(&map.begin()->second) {
     const auto found = map.find(key);
@@ -57,6 +72,10 @@ auto find_value(Map& map, const std::string& key) -> decltype(&map.begin()->seco
 }
 
 }  // namespace
+
+bool KernelChain::holds(const render::Chain& chain) const {
+    return std::ranges::equal(rules, chain.fingerprints(), {}, &Rule::fingerprint);
+}
 
 const render::Table* Tracker::wanted_table(const TableKey& key) const {
     const auto found = wanted_.tables.find(key);
@@ -66,6 +85,11 @@ const render::Table* Tracker::wanted_table(const TableKey& key) const {
 const Tracker::AppliedTable* Tracker::applied_table(const TableKey& key) const {
     const auto found = applied_.find(key);
     return found == applied_.end() ? nullptr : &found->second;
+}
+
+KernelChain* Tracker::applied_chain(const TableKey& key, const std::string& chain) {
+    const auto table = applied_.find(key);
+    return table == applied_.end() ? nullptr : find_value(table->second.chains, chain);
 }
 
 Tracker::AppliedSet* Tracker::applied_set(const TableKey& key, const std::string& set) {
@@ -111,7 +135,9 @@ void Tracker::change(const render::Change& change) {
                    },
                    [&](const render::PutChain& c) {
                        dirty_[c.table].chains.insert(c.name);
-                       release({c.table, ObjectName::Kind::chain, c.name});
+                       if (!withheld_.empty()) {
+                           release({c.table, ObjectName::Kind::chain, c.name});
+                       }
                    },
                    [&](const render::RemoveChain& c) { dirty_[c.table].chains.insert(c.name); },
                    [&](const render::PutSet& c) { dirty_[c.table].sets.insert(c.name); },
@@ -193,6 +219,35 @@ void Tracker::adopt_members(const ObjectName& set, const render::Members& member
         if (!wanted->member_keys().contains(member)) {
             applied->pending.emplace(member, false);
         }
+    }
+}
+
+std::vector<ObjectName> Tracker::unread_chains() const {
+    std::vector<ObjectName> names;
+    for (const auto& [key, dirty] : dirty_) {
+        const AppliedTable* applied = applied_table(key);
+        const render::Table* wanted = wanted_table(key);
+        if (applied == nullptr || wanted == nullptr || applied->replace) {
+            continue;
+        }
+        for (const std::string& chain : dirty.chains) {
+            const KernelChain* have = find_value(applied->chains, chain);
+            const ChainPtr* want = find_value(wanted->chains, chain);
+            if (have != nullptr && have->written && want != nullptr && have->hook == (*want)->hook() &&
+                !knows_handles(have->rules) && !have->holds(**want) &&
+                RuleDiff(have->rules, (*want)->fingerprints()).keeps_any()) {
+                names.push_back({key, ObjectName::Kind::chain, chain});
+            }
+        }
+    }
+    return names;
+}
+
+void Tracker::adopt_rules(const ObjectName& chain, std::vector<KernelChain::Rule> rules) {
+    KernelChain* applied = applied_chain(chain.table, chain.name);
+    if (applied != nullptr && std::ranges::equal(applied->rules, rules, {}, &KernelChain::Rule::fingerprint,
+                                                 &KernelChain::Rule::fingerprint)) {
+        applied->rules = std::move(rules);
     }
 }
 
@@ -315,7 +370,7 @@ void Tracker::plan_chain(const TableKey& key, const std::string& chain, Scope sc
     const AppliedTable* table = applied_table(key);
     const KernelChain* applied = table == nullptr || table->replace ? nullptr : find_value(table->chains, chain);
     const ChainPtr* wanted = find_value(wanted_table(key)->chains, chain);
-    if (is_withheld({key, ObjectName::Kind::chain, chain})) {
+    if (!withheld_.empty() && is_withheld({key, ObjectName::Kind::chain, chain})) {
         if (applied == nullptr && wanted != nullptr && !(*wanted)->hook()) {
             const ChainPtr closed = render::Chain::make(key.family, {{{}, {render::Count{}, render::drop()}}});
             steps.add_chains.emplace_back(AddChain{key, chain, closed});
@@ -325,22 +380,31 @@ void Tracker::plan_chain(const TableKey& key, const std::string& chain, Scope sc
     }
     if (wanted == nullptr) {
         if (applied != nullptr && scope == Scope::everything) {
-            steps.flush_chains.emplace_back(FlushChain{key, chain});
+            steps.flush_chains.emplace_back(FlushChain{key, chain, has_counted(applied->rules)});
             steps.remove_chains.emplace_back(DeleteChain{key, chain});
         }
         return;
     }
     if (applied != nullptr && applied->hook != (*wanted)->hook()) {
-        steps.remove_base_chains.emplace_back(FlushChain{key, chain});
+        steps.remove_base_chains.emplace_back(FlushChain{key, chain, has_counted(applied->rules)});
         steps.remove_base_chains.emplace_back(DeleteChain{key, chain});
         applied = nullptr;
     }
     if (applied == nullptr) {
         steps.add_chains.emplace_back(AddChain{key, chain, *wanted});
-    } else if (applied->fingerprints == (*wanted)->fingerprints()) {
+    } else if (applied->holds(**wanted)) {
         return;
-    } else if (!applied->fingerprints.empty()) {
-        steps.rules.emplace_back(FlushChain{key, chain});
+    } else if (const RuleDiff diff(applied->rules, (*wanted)->fingerprints());
+               applied->written && diff.keeps_any() && knows_handles(applied->rules)) {
+        EditChain edit{key, chain, *wanted, {}, false, diff.insertions(), {}};
+        for (const KernelChain::Rule& rule : diff.removed()) {
+            edit.remove.push_back(rule.handle);
+            edit.counted = edit.counted || rule.counted;
+        }
+        steps.rules.emplace_back(std::move(edit));
+        return;
+    } else if (!applied->rules.empty()) {
+        steps.rules.emplace_back(FlushChain{key, chain, has_counted(applied->rules)});
     }
     if (!(*wanted)->rules().empty()) {
         steps.rules.emplace_back(FillChain{key, chain, *wanted});
@@ -351,7 +415,7 @@ void Tracker::plan_set(const TableKey& key, const std::string& set, Scope scope,
     const AppliedTable* table = applied_table(key);
     const AppliedSet* applied = table == nullptr || table->replace ? nullptr : find_value(table->sets, set);
     const render::Set* wanted = find_value(wanted_table(key)->sets, set);
-    if (is_withheld({key, ObjectName::Kind::set, set})) {
+    if (!withheld_.empty() && is_withheld({key, ObjectName::Kind::set, set})) {
         return;
     }
     if (wanted == nullptr) {
@@ -405,9 +469,23 @@ void Tracker::plan_set(const TableKey& key, const std::string& set, Scope scope,
 
 // --- what the kernel holds ------------------------------------------------------------------------------------------
 
-void Tracker::committed(const Transaction& transaction) {
+void Tracker::committed(const Transaction& transaction, const std::vector<RuleHandle>& handles) {
     for (const Command& command : transaction) {
         std::visit([this](const auto& c) { note(c); }, command);
+    }
+    for (const RuleHandle& told : handles) {
+        const auto give = [&](const TableKey& table, const std::string& name) {
+            KernelChain* chain = applied_chain(table, name);
+            if (chain != nullptr && told.rule < chain->rules.size()) {
+                chain->rules[told.rule].handle = told.handle;
+            }
+        };
+        std::visit(overloaded{
+                       [&](const FillChain& c) { give(c.table, c.name); },
+                       [&](const EditChain& c) { give(c.table, c.name); },
+                       [](const auto&) {},
+                   },
+                   transaction.at(told.command));
     }
     for (auto entry = dirty_.begin(); entry != dirty_.end();) {
         auto& [key, dirty] = *entry;
@@ -442,9 +520,8 @@ void Tracker::clean(const TableKey& key, DirtyTable& dirty) const {
     std::erase_if(dirty.chains, [&](const std::string& chain) {
         const ChainPtr* want = wanted == nullptr ? nullptr : find_value(wanted->chains, chain);
         const KernelChain* have = applied == nullptr ? nullptr : find_value(applied->chains, chain);
-        return want == nullptr
-                   ? have == nullptr
-                   : have != nullptr && have->hook == (*want)->hook() && have->fingerprints == (*want)->fingerprints();
+        return want == nullptr ? have == nullptr
+                               : have != nullptr && have->hook == (*want)->hook() && have->holds(**want);
     });
     std::erase_if(dirty.sets, [&](const std::string& set) {
         const render::Set* want = wanted == nullptr ? nullptr : find_value(wanted->sets, set);
@@ -459,11 +536,28 @@ void Tracker::clean(const TableKey& key, DirtyTable& dirty) const {
 void Tracker::note(const AddTable& c) { applied_[c.table].orphan = false; }
 void Tracker::note(const DeleteTable& c) { applied_.erase(c.table); }
 void Tracker::note(const AddChain& c) {
-    applied_[c.table].chains.insert_or_assign(c.name, KernelChain{c.chain->hook(), {}});
+    applied_[c.table].chains.insert_or_assign(c.name, KernelChain{c.chain->hook(), {}, true});
 }
 void Tracker::note(const DeleteChain& c) { applied_[c.table].chains.erase(c.name); }
-void Tracker::note(const FlushChain& c) { applied_[c.table].chains[c.name].fingerprints.clear(); }
-void Tracker::note(const FillChain& c) { applied_[c.table].chains[c.name].fingerprints = c.chain->fingerprints(); }
+void Tracker::note(const FlushChain& c) { applied_[c.table].chains[c.name].rules.clear(); }
+void Tracker::note(const FillChain& c) {
+    KernelChain& chain = applied_[c.table].chains[c.name];
+    chain.written = true;
+    std::vector<KernelChain::Rule>& rules = chain.rules;
+    rules.clear();
+    for (std::size_t i = 0; i < c.chain->rules().size(); ++i) {
+        rules.push_back(rule_of(*c.chain, i));
+    }
+}
+void Tracker::note(const EditChain& c) {
+    std::vector<KernelChain::Rule>& rules = applied_[c.table].chains[c.name].rules;
+    std::erase_if(rules, [&c](const KernelChain::Rule& rule) {
+        return std::ranges::find(c.remove, rule.handle) != c.remove.end();
+    });
+    for (const EditChain::Insertion& added : c.insert) {
+        rules.insert(rules.begin() + static_cast<std::ptrdiff_t>(added.rule), rule_of(*c.chain, added.rule));
+    }
+}
 void Tracker::note(const AddSet& c) {
     AppliedSet set;
     set.shape = c.type.shape;

@@ -18,9 +18,18 @@ namespace manul::felix::nft {
 // What the kernel holds of our tables, as far as a dump tells it. Contents of plain and range sets are not read back
 // (a million elements take 16 s); they are written anew instead.
 struct KernelChain {
-    std::optional<render::Hook> hook;
-    std::vector<std::uint64_t> fingerprints;  ///< of its rules; 0 for a rule that is not of our making
+    struct Rule {
+        std::uint64_t fingerprint = 0;  ///< 0: not of our making
+        std::uint64_t handle = 0;       ///< the kernel's number for it; 0: not known
+        bool counted = false;           ///< stands for a rule of a policy, whose packets are counted
 
+        bool operator==(const Rule&) const = default;
+    };
+    std::optional<render::Hook> hook;
+    std::vector<Rule> rules;
+    bool written = false;  ///< by us, every rule of it: what is found may carry our comments and do something else
+
+    [[nodiscard]] bool holds(const render::Chain& chain) const;
     bool operator==(const KernelChain&) const = default;
 };
 struct KernelSet {
@@ -70,11 +79,15 @@ public:
     void adopt(const KernelState& kernel);
 
     [[nodiscard]] Transaction plan(Scope scope) const;
-    /// The kernel carried the transaction out.
-    void committed(const Transaction& transaction);
+    /// The kernel carried the transaction out, and gave these numbers to new rules, as far as it was asked.
+    void committed(const Transaction& transaction, const std::vector<RuleHandle>& handles = {});
 
     /// Plain sets whose content is unknown and that are wanted with at most `most` members: worth reading.
     [[nodiscard]] std::vector<ObjectName> unread_sets(std::size_t most) const;
+    /// Chains of which some rules can stay once their handles are known.
+    [[nodiscard]] std::vector<ObjectName> unread_chains() const;
+    /// What such a chain holds. Anything else than what was written there is left to be written anew.
+    void adopt_rules(const ObjectName& chain, std::vector<KernelChain::Rule> rules);
     /// What such a set holds.
     void adopt_members(const ObjectName& set, const render::Members& members);
 
@@ -124,6 +137,7 @@ private:
     void note(const DeleteChain& c);
     void note(const FlushChain& c);
     void note(const FillChain& c);
+    void note(const EditChain& c);
     void note(const AddSet& c);
     void note(const DeleteSet& c);
     void note(const FlushSet& c);
@@ -132,6 +146,7 @@ private:
 
     [[nodiscard]] const render::Table* wanted_table(const TableKey& key) const;
     [[nodiscard]] const AppliedTable* applied_table(const TableKey& key) const;
+    [[nodiscard]] KernelChain* applied_chain(const TableKey& key, const std::string& chain);
     [[nodiscard]] AppliedSet* applied_set(const TableKey& key, const std::string& set);
 
     render::Ruleset wanted_;

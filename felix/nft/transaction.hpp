@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -39,6 +40,7 @@ struct DeleteChain {
 struct FlushChain {
     TableKey table;
     std::string name;
+    bool counted = true;  ///< some of them may have counted packets
 };
 /// What a rule has counted.
 struct CounterValue {
@@ -52,6 +54,21 @@ struct FillChain {
     std::string name;
     ChainPtr chain;
     std::vector<CounterValue> counters{};
+};
+/// Removes some rules and adds others between those that stay, which go on counting.
+struct EditChain {
+    struct Insertion {
+        std::size_t rule = 0;      ///< of `chain`
+        std::uint64_t before = 0;  ///< handle of the rule that follows; 0: it comes last
+        bool operator==(const Insertion&) const = default;
+    };
+    TableKey table;
+    std::string name;
+    ChainPtr chain;                        ///< as it is afterwards
+    std::vector<std::uint64_t> remove;     ///< handles
+    bool counted = true;                   ///< some of those may have counted packets
+    std::vector<Insertion> insert;         ///< in the order of the rules
+    std::vector<CounterValue> counters{};  ///< as in FillChain
 };
 struct AddSet {
     TableKey table;
@@ -79,11 +96,18 @@ struct DeleteElements {
     std::vector<Element> elements;
 };
 
-using Command = std::variant<AddTable, DeleteTable, AddChain, DeleteChain, FlushChain, FillChain, AddSet, DeleteSet,
-                             FlushSet, AddElements, DeleteElements>;
+using Command = std::variant<AddTable, DeleteTable, AddChain, DeleteChain, FlushChain, FillChain, EditChain, AddSet,
+                             DeleteSet, FlushSet, AddElements, DeleteElements>;
 
 /// Commands that the kernel carries out together or not at all, in this order.
 using Transaction = std::vector<Command>;
+
+/// The number that the kernel gave to a rule of a FillChain or EditChain.
+struct RuleHandle {
+    std::size_t command = 0;  ///< index in the transaction
+    std::size_t rule = 0;     ///< index in the chain
+    std::uint64_t handle = 0;
+};
 
 /// What a command works on, for messages: "table ip manul_e, chain c_1f2e".
 [[nodiscard]] std::string describe(const Command& command);

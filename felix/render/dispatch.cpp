@@ -71,19 +71,27 @@ public:
         : name_(std::move(name)), entries_(entries) {
         for (std::size_t i = first; i < last; ++i) {
             for (const PortKey& key : entries[i].reach->keys()) {
-                cells_[key].push_back(i);
+                keys_.emplace_back(key, i);
             }
             if (entries[i].reach->is_loose()) {
                 loose_.push_back(i);
             }
         }
+        std::ranges::sort(keys_);
     }
 
     void write(const std::vector<Rule>& end, std::vector<Rule>& into, Dispatched& result) {
         const std::string map = "m_" + name_;
         std::vector<Element>& elements = result.maps[map];
         std::map<std::vector<std::size_t>, std::string> by_entries;
-        for (auto& [key, own] : cells_) {
+        elements.reserve(keys_.size());
+        std::vector<std::size_t> own;
+        for (std::size_t k = 0; k < keys_.size();) {
+            const PortKey key = keys_[k].first;
+            own.clear();
+            for (; k < keys_.size() && keys_[k].first == key; ++k) {
+                own.push_back(keys_[k].second);
+            }
             const std::vector<std::size_t> all = with_loose(key, own);
             const ElementKey element = ElementKey::port(key.protocol, key.port);
             if (all.size() == 1 && end.empty() && !entries_[all.front()].chain.empty()) {
@@ -115,6 +123,9 @@ public:
 
 private:
     [[nodiscard]] std::vector<std::size_t> with_loose(const PortKey& key, const std::vector<std::size_t>& own) const {
+        if (loose_.empty()) {
+            return own;
+        }
         std::vector<std::size_t> matching;
         std::ranges::copy_if(loose_, std::back_inserter(matching),
                              [&](std::size_t i) { return entries_[i].reach->loose_matches(key); });
@@ -125,7 +136,7 @@ private:
 
     std::string name_;
     const std::vector<ListEntry>& entries_;
-    std::map<PortKey, std::vector<std::size_t>> cells_;
+    std::vector<std::pair<PortKey, std::size_t>> keys_;  ///< each with every entry that names it
     std::vector<std::size_t> loose_;
 };
 

@@ -341,8 +341,8 @@ private:
         if (const auto failsafe = failsafe_chain(place)) {
             rules.push_back({{}, {jump(*failsafe)}});
         }
-        for (const TierPolicies& tier : *endpoint.lists(place.stage, place.direction)) {
-            rules.push_back({{}, {jump(tier_chain(place, tier))}});
+        for (const Shared<TierPolicies>& tier : *endpoint.lists(place.stage, place.direction)) {
+            rules.push_back({{}, {jump(tier_chain(place, *tier))}});
         }
         if (place.stage == HostStage::normal) {
             for (const std::string& profile : endpoint.profiles) {

@@ -57,6 +57,7 @@ Output Renderer::apply(const Batch& batch) {
     for (const Update& u : batch) {
         std::visit([this](const auto& known) { update(known); }, u);
     }
+    chain_of_tier_ = {};
     chains_of_list_ = {};
     class_of_list_ = {};
     follow_families();
@@ -386,7 +387,7 @@ void Renderer::drop_class(Direction direction, const std::string& chain) {
 
 void Renderer::drop_tier(Direction direction, const std::string& chain) {
     const auto state = tiers_[at(direction)].find(chain);
-    for (const PolicyId& policy : state->second.value.policies) {
+    for (const PolicyId& policy : state->second.value->policies) {
         policies_[policy].users[at(direction)].erase(chain);
         render_policy(direction, policy);
     }
@@ -442,8 +443,8 @@ std::unordered_map<std::uint64_t, RuleOrigin> Renderer::origins() const {
             }
         }
         for (const auto& [chain, state] : tiers_[at(direction)]) {
-            const std::string& tier = state.value.tier;
-            if (state.value.end == TierEnd::deny) {
+            const std::string& tier = state.value->tier;
+            if (state.value->end == TierEnd::deny) {
                 all.try_emplace(tier_end_id(tier, direction).value(),
                                 RuleOrigin{{}, tier, direction, 0, felix::Action::deny});
             }
@@ -461,9 +462,9 @@ std::vector<PolicyId> Renderer::policies_of(const std::string& interface, const 
     }
     const Groups::Pair& classes = state->second.classes;
     const std::string& chain = direction == Direction::egress ? classes.first : classes.second;
-    for (const TierPolicies& list : *classes_[at(direction)].at(chain).lists) {
-        if (list.tier == tier) {
-            return list.policies;
+    for (const Shared<TierPolicies>& list : *classes_[at(direction)].at(chain).lists) {
+        if (list->tier == tier) {
+            return list->policies;
         }
     }
     return {};

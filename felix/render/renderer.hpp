@@ -87,14 +87,16 @@ private:
         std::optional<Shared<Policy>> policy;
         PerDirection<std::set<std::string>> users;  ///< tier chains that list it
         PerDirection<bool> inlined{};
-        PerDirection<std::array<Reach, 2>> reach;  ///< of its rules, by family
+        std::string chain;                              ///< its name
+        PerDirection<std::array<bool, 2>> has_chain{};  ///< by family
+        PerDirection<std::array<Reach, 2>> reach;       ///< of its rules, by family
     };
     struct ProfileState {
         std::optional<Shared<Profile>> profile;
         PerDirection<std::set<std::string>> users;  ///< class chains that list it
     };
     struct TierState {
-        TierPolicies value;
+        Shared<TierPolicies> value;
         std::string identity;       ///< of `value`
         std::size_t users = 0;      ///< class chains
         std::size_t endpoints = 0;  ///< of those classes
@@ -109,9 +111,9 @@ private:
     };
     /// Endpoints that go from one list of policies to another, or away, in a batch.
     struct ListMove {
-        const std::vector<TierPolicies>* before = nullptr;
-        const std::vector<std::string>* chains = nullptr;  ///< of `before`
-        const std::vector<TierPolicies>* now = nullptr;    ///< null: away
+        const std::vector<Shared<TierPolicies>>* before = nullptr;
+        const std::vector<std::string>* chains = nullptr;        ///< of `before`
+        const std::vector<Shared<TierPolicies>>* now = nullptr;  ///< null: away
         std::size_t endpoints = 0;
     };
     struct EndpointState {
@@ -152,11 +154,12 @@ private:
     [[nodiscard]] std::vector<std::string> classes_with(Direction direction, const PolicyLists& lists) const;
     void replace_lists(Direction direction, const std::string& chain, const PolicyLists& now);
     void set_lists(Direction direction, const std::string& chain, const PolicyLists& now);
-    void use_tier(Direction direction, const std::string& chain, const TierPolicies& tier);
+    void use_tier(Direction direction, const std::string& chain, const Shared<TierPolicies>& tier);
     void leave_tier(Direction direction, const std::string& chain);
-    [[nodiscard]] std::string tier_chain_of(Direction direction, const TierPolicies& tier) const;
+    [[nodiscard]] const std::string& tier_chain_of(Direction direction, const Shared<TierPolicies>& tier);
     void follow_lists(const Batch& batch, Direction direction);
-    void edit_tier(Direction direction, const std::string& chain, const TierPolicies& now, std::string identity);
+    void edit_tier(Direction direction, const std::string& chain, const Shared<TierPolicies>& now,
+                   std::string identity);
     [[nodiscard]] const std::vector<std::string>& tier_chains(Direction direction, const PolicyLists& lists);
     void count_endpoint(const Groups::Pair& classes, bool added);
     [[nodiscard]] std::string acquire_class(Direction direction, const Endpoint& endpoint);
@@ -196,8 +199,9 @@ private:
     void put_or_remove(const TableKey& table, const std::string& name, std::vector<Rule> rules);
     /// The chain `name` with its cells and maps; nothing of it when it has no rules.
     void put_list(const TableKey& table, const std::string& name, Dispatched list);
-    void put_map(const TableKey& table, const std::string& map, const std::vector<Element>& before,
-                 const std::vector<Element>& now, bool is_new);
+    /// `before`: what the map held; null: it is new.
+    void put_map(const TableKey& table, const std::string& map, const std::vector<Element>* before,
+                 const std::vector<Element>& now);
 
     DispatchLimits limits_;
     bool started_ = false;
@@ -228,6 +232,7 @@ private:
     std::vector<Change> changes_;
     std::set<std::string> touched_interfaces_;
     // Answers that hold for the batch: endpoints share their lists.
+    PerDirection<std::unordered_map<const void*, std::string>> chain_of_tier_;
     PerDirection<std::unordered_map<const void*, std::vector<std::string>>> chains_of_list_;
     PerDirection<std::map<std::pair<const void*, std::vector<std::string>>, std::string>> class_of_list_;
     PerDirection<std::set<PolicyId>> dirty_policies_;

@@ -113,7 +113,7 @@ void Renderer::follow_families() {
 /// jump and the kernel validates no chain for them.
 bool Renderer::stands_alone(Direction direction, const PolicyState& state) const {
     const std::set<std::string>& users = state.users[at(direction)];
-    return users.size() == 1 && is_short(tiers_[at(direction)].at(*users.begin()).value) &&
+    return users.size() == 1 && is_short(*tiers_[at(direction)].at(*users.begin()).value) &&
            (*state.policy)->rules(direction).size() <= limits_.port_rules;
 }
 
@@ -131,19 +131,24 @@ void Renderer::render_policy(Direction direction, const PolicyId& id) {
     const bool inlined = used && (has_pass(**state.policy, direction) || stands_alone(direction, state));
     bool tiers_change = inlined || state.inlined[at(direction)];
     state.inlined[at(direction)] = inlined;
-    const std::string name = names::policy_chain(id);
+    if (state.chain.empty()) {
+        state.chain = names::policy_chain(id);
+    }
     for (const net::Family family : kFamilies) {
         const TableKey table = policy_table(family, direction);
-        const bool had_chain = chains_.contains({table, name});
         std::vector<Rule> rules;
         if (used && !inlined) {
             rules = rules_of((*state.policy)->rules(direction), family, direction);
         }
         Reach& reach = state.reach[at(direction)][at(family)];
         Reach now = Reach::of(rules);
-        tiers_change = tiers_change || had_chain != !rules.empty() || reach != now;
+        bool& has_chain = state.has_chain[at(direction)][at(family)];
+        const bool had_chain = std::exchange(has_chain, !rules.empty());
+        tiers_change = tiers_change || had_chain != has_chain || reach != now;
         reach = std::move(now);
-        put_list(table, name, dispatch_rules(name, std::move(rules), limits_));
+        if (had_chain || has_chain) {
+            put_list(table, state.chain, dispatch_rules(state.chain, std::move(rules), limits_));
+        }
     }
     if (tiers_change) {
         dirty_tiers_[at(direction)].insert(state.users[at(direction)].begin(), state.users[at(direction)].end());
@@ -176,7 +181,7 @@ void Renderer::render_tier(Direction direction, const std::string& chain) {
     }
     for (const net::Family family : kFamilies) {
         const TableKey table = policy_table(family, direction);
-        Dispatched list = tier_list(chain, state->second.value, family, direction);
+        Dispatched list = tier_list(chain, *state->second.value, family, direction);
         if (list.rules.empty()) {  // class chains name it in any case
             put_list(table, chain, {});
             put_chain(table, chain, Chain::make(family, {}));
@@ -229,9 +234,8 @@ Dispatched Renderer::tier_list(const std::string& chain, const TierPolicies& tie
                 own_reach.push_back(Reach::of(rule));
                 entries.push_back({&own_reach.back(), {}, std::move(rule)});
             }
-        } else if (const std::string name = names::policy_chain(id);
-                   chains_.contains({policy_table(family, direction), name})) {
-            entries.push_back({&state->second.reach[at(direction)][at(family)], name, {}});
+        } else if (state->second.has_chain[at(direction)][at(family)]) {
+            entries.push_back({&state->second.reach[at(direction)][at(family)], state->second.chain, {}});
         }
     }
     std::vector<Rule> end;
@@ -419,12 +423,14 @@ void Renderer::put_or_remove(const TableKey& table, const std::string& name, std
 
 void Renderer::put_list(const TableKey& table, const std::string& name, Dispatched list) {
     const auto known = lists_.find({table, name});
-    const ListParts before = known == lists_.end() ? ListParts{} : std::exchange(known->second, {});
+    ListParts before;
+    if (known != lists_.end()) {
+        before = std::exchange(known->second, {});
+    }
     ListParts now;
     for (auto& [map, elements] : list.maps) {
         const auto old = before.maps.find(map);
-        put_map(table, map, old == before.maps.end() ? std::vector<Element>{} : old->second, elements,
-                old == before.maps.end());
+        put_map(table, map, old == before.maps.end() ? nullptr : &old->second, elements);
         now.maps.emplace(map, std::move(elements));
     }
     for (auto& [chain, rules] : list.chains) {
@@ -449,16 +455,31 @@ void Renderer::put_list(const TableKey& table, const std::string& name, Dispatch
     }
 }
 
-void Renderer::put_map(const TableKey& table, const std::string& map, const std::vector<Element>& before,
-                       const std::vector<Element>& now, bool is_new) {
-    if (is_new) {
+void Renderer::put_map(const TableKey& table, const std::string& map, const std::vector<Element>* before,
+                       const std::vector<Element>& now) {
+    if (before == nullptr) {
         changes_.emplace_back(PutSet{table, map, port_map_type()});
     }
+    static const std::vector<Element> kNone;
     ChangeElements change{table, map, {}, {}};
-    std::vector<Element> gone;
-    std::ranges::set_difference(before, now, std::back_inserter(gone));
-    std::ranges::transform(gone, std::back_inserter(change.remove), &Element::key);
-    std::ranges::set_difference(now, before, std::back_inserter(change.add));
+    auto old = (before == nullptr ? kNone : *before).begin();
+    const auto end = (before == nullptr ? kNone : *before).end();
+    for (const Element& element : now) {  // both are in the order of keys
+        for (; old != end && old->key < element.key; ++old) {
+            change.remove.push_back(old->key);
+        }
+        const bool was_there = old != end && old->key == element.key;
+        if (!was_there || old->verdict != element.verdict) {
+            if (was_there) {
+                change.remove.push_back(element.key);
+            }
+            change.add.push_back(element);
+        }
+        old += was_there ? 1 : 0;
+    }
+    for (; old != end; ++old) {
+        change.remove.push_back(old->key);
+    }
     if (!change.remove.empty() || !change.add.empty()) {
         changes_.emplace_back(std::move(change));
     }

@@ -9,6 +9,7 @@
 
 #include "felix/model/endpoint.hpp"
 #include "felix/model/policy_id.hpp"
+#include "felix/model/shared.hpp"
 #include "felix/model/update.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/renderer.hpp"
@@ -25,7 +26,8 @@ std::size_t at(Direction direction) { return static_cast<std::size_t>(direction)
 /// Finds the lists that all their endpoints leave for the same new list, before the endpoints are looked at one by one.
 void Renderer::follow_lists(const Batch& batch, Direction direction) {
     std::map<std::pair<const void*, const void*>, ListMove> moves;
-    const auto goes = [&](const ClassState& from, const std::vector<TierPolicies>* now, std::size_t endpoints) {
+    using Lists = std::vector<Shared<TierPolicies>>;
+    const auto goes = [&](const ClassState& from, const Lists* now, std::size_t endpoints) {
         ListMove& move = moves[{&*from.lists, now}];
         move = {&*from.lists, &from.tiers, now, move.endpoints + endpoints};
     };
@@ -40,7 +42,7 @@ void Renderer::follow_lists(const Batch& batch, Direction direction) {
             }
         }
     }
-    const auto leaves = [&](const EndpointState& state, const std::vector<TierPolicies>* now) {
+    const auto leaves = [&](const EndpointState& state, const Lists* now) {
         const ClassState& from =
             classes_[at(direction)].at(direction == Direction::egress ? state.classes.first : state.classes.second);
         if (!replaced_lists.contains(&*from.lists)) {
@@ -63,20 +65,21 @@ void Renderer::follow_lists(const Batch& batch, Direction direction) {
         }
     }
     struct Fate {
-        const TierPolicies* now = nullptr;
+        const Shared<TierPolicies>* now = nullptr;
         std::size_t endpoints = 0;
         bool stays = false;  ///< some endpoint keeps the list, or they part
     };
     std::map<std::string, Fate> fates;
     for (const auto& [lists, move] : moves) {
         for (std::size_t i = 0; i < move.before->size(); ++i) {
-            const TierPolicies& before = (*move.before)[i];
+            const Shared<TierPolicies>& before = (*move.before)[i];
             Fate& fate = fates[(*move.chains)[i]];
             fate.endpoints += move.endpoints;
             if (move.now == nullptr) {
                 continue;
             }
-            const auto now = std::ranges::find(*move.now, before.tier, &TierPolicies::tier);
+            const auto now = std::ranges::find_if(
+                *move.now, [&before](const Shared<TierPolicies>& tier) { return tier->tier == before->tier; });
             if (now == move.now->end()) {
                 continue;
             }
@@ -88,17 +91,18 @@ void Renderer::follow_lists(const Batch& batch, Direction direction) {
         if (fate.now == nullptr || fate.stays || fate.endpoints != tiers_[at(direction)].at(chain).endpoints) {
             continue;
         }
-        std::string identity = names::tier_identity(*fate.now);
+        std::string identity = names::tier_identity(**fate.now);
         if (!tier_names_[at(direction)].contains(identity)) {
             edit_tier(direction, chain, *fate.now, std::move(identity));
         }
     }
 }
 
-void Renderer::edit_tier(Direction direction, const std::string& chain, const TierPolicies& now, std::string identity) {
+void Renderer::edit_tier(Direction direction, const std::string& chain, const Shared<TierPolicies>& now,
+                         std::string identity) {
     TierState& state = tiers_[at(direction)].at(chain);
-    const std::set<PolicyId> before(state.value.policies.begin(), state.value.policies.end());
-    const std::set<PolicyId> after(now.policies.begin(), now.policies.end());
+    const std::set<PolicyId> before(state.value->policies.begin(), state.value->policies.end());
+    const std::set<PolicyId> after(now->policies.begin(), now->policies.end());
     for (const PolicyId& policy : before) {
         if (!after.contains(policy)) {
             policies_[policy].users[at(direction)].erase(chain);
@@ -110,7 +114,7 @@ void Renderer::edit_tier(Direction direction, const std::string& chain, const Ti
         if (is_new) {
             policies_[policy].users[at(direction)].insert(chain);
         }
-        if (is_new || is_short(state.value) != is_short(now)) {
+        if (is_new || is_short(*state.value) != is_short(*now)) {
             dirty_policies_[at(direction)].insert(policy);
         }
     }
@@ -138,7 +142,7 @@ void Renderer::update(const ListsReplaced& u) {
 void Renderer::replace_lists(Direction direction, const std::string& chain, const PolicyLists& now) {
     ClassState& state = classes_[at(direction)].at(chain);
     std::vector<std::string> tiers;
-    for (const TierPolicies& tier : *now) {
+    for (const Shared<TierPolicies>& tier : *now) {
         const auto before = std::ranges::find(*state.lists, tier);
         tiers.push_back(before == state.lists->end()
                             ? tier_chain_of(direction, tier)
@@ -179,16 +183,16 @@ void Renderer::set_lists(Direction direction, const std::string& chain, const Po
 }
 
 /// A class more calls the tier's chain, which is made when it is new.
-void Renderer::use_tier(Direction direction, const std::string& chain, const TierPolicies& value) {
+void Renderer::use_tier(Direction direction, const std::string& chain, const Shared<TierPolicies>& value) {
     const auto [tier, is_new] = tiers_[at(direction)].try_emplace(chain);
     ++tier->second.users;
     if (!is_new) {
         return;
     }
     tier->second.value = value;
-    tier->second.identity = names::tier_identity(value);
+    tier->second.identity = names::tier_identity(*value);
     tier_names_[at(direction)].emplace(tier->second.identity, chain);
-    for (const PolicyId& policy : value.policies) {
+    for (const PolicyId& policy : value->policies) {
         if (policies_[policy].users[at(direction)].size() < 2) {  // it may stand in the list of its only user
             dirty_policies_[at(direction)].insert(policy);
         }
@@ -205,26 +209,30 @@ void Renderer::leave_tier(Direction direction, const std::string& chain) {
 }
 
 /// The chain of such a tier list, also when it is still to be made.
-std::string Renderer::tier_chain_of(Direction direction, const TierPolicies& tier) const {
-    const std::string identity = names::tier_identity(tier);
+const std::string& Renderer::tier_chain_of(Direction direction, const Shared<TierPolicies>& tier) {
+    const auto [known, is_new] = chain_of_tier_[at(direction)].try_emplace(&*tier);
+    if (!is_new) {
+        return known->second;
+    }
+    const std::string identity = names::tier_identity(*tier);
     const auto named = tier_names_[at(direction)].find(identity);
     if (named != tier_names_[at(direction)].end()) {
-        return named->second;
+        return known->second = named->second;
     }
     // A list that was edited in place may have the name that this one would get.
-    std::string chain = names::tier_chain(tier.tier, identity);
+    std::string chain = names::tier_chain(tier->tier, identity);
     for (std::string text = identity; tiers_[at(direction)].contains(chain);) {
         text += "\nanother";
-        chain = names::tier_chain(tier.tier, text);
+        chain = names::tier_chain(tier->tier, text);
     }
-    return chain;
+    return known->second = std::move(chain);
 }
 
 /// Chains of the lists' tiers, those that are still to be made too.
 const std::vector<std::string>& Renderer::tier_chains(Direction direction, const PolicyLists& lists) {
     const auto [known, is_new] = chains_of_list_[at(direction)].try_emplace(&*lists);
     if (is_new) {
-        for (const TierPolicies& tier : *lists) {
+        for (const Shared<TierPolicies>& tier : *lists) {
             known->second.push_back(tier_chain_of(direction, tier));
         }
     }

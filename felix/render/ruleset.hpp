@@ -278,7 +278,8 @@ public:
     [[nodiscard]] const std::vector<Rule>& rules() const noexcept { return rules_; }
     [[nodiscard]] const std::optional<Hook>& hook() const noexcept { return hook_; }
     [[nodiscard]] const std::vector<std::uint64_t>& fingerprints() const noexcept { return fingerprints_; }
-    bool operator==(const Chain&) const = default;
+    /// A fingerprint stands for the rule, as it does in the kernel.
+    bool operator==(const Chain& other) const { return hook_ == other.hook_ && fingerprints_ == other.fingerprints_; }
 
 private:
     Chain() = default;

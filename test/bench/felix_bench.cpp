@@ -1,6 +1,6 @@
 // felix from a write into the store to the kernel: `felix_bench [node] [large] [hot] [cold] [packets] [memory]
-// [--json FILE]`; everything when nothing is named. All is felix's own but the store, which is the one in memory, so
-// that no disk is measured. Needs root; works in network namespaces of its own.
+// [--json FILE] [--only TEXT]`; everything when nothing is named. All is felix's own but the store, which is the one in
+// memory, so that no disk is measured. Needs root; works in network namespaces of its own.
 //
 // A change is over when its rules, link groups and routes are in the kernel. "bare" is what the kernel alone takes for
 // the same nftables transaction, sent to a namespace that holds the same ruleset. "cold": 96 MiB of memory were walked
@@ -19,6 +19,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -86,6 +87,11 @@ public:
             tracker_.change(change);
         }
         renderer_.settle();
+        for (const nft::ObjectName& chain : tracker_.unread_chains()) {
+            if (auto rules = socket_->rules(chain.table, chain.name); rules && *rules) {
+                tracker_.adopt_rules(chain, **std::move(rules));
+            }
+        }
         const nft::Transaction transaction = tracker_.plan(nft::Scope::everything);
         if (transaction.empty()) {
             return 0;
@@ -96,7 +102,7 @@ public:
         if (result.outcome != io::CommitResult::Outcome::done) {
             fail(result.problems.empty() ? "bare load failed" : result.problems.front());
         }
-        tracker_.committed(transaction);
+        tracker_.committed(transaction, result.rules);
         return spent;
     }
 
@@ -176,7 +182,12 @@ public:
         while (!dataplane_->status().in_sync) {
             poll();
         }
-        return milliseconds(Clock::now() - begin);
+        const double spent = milliseconds(Clock::now() - begin);
+        // What the kernel tells of the links that were put into groups belongs to the start.
+        for (int i = 0; i < 20; ++i) {
+            poll();
+        }
+        return spent;
     }
 
     /// Works until the changes of the store that were made before are in the kernel.
@@ -244,7 +255,7 @@ private:
         Batch batch = graph_.flush();
         calc_ms_ += milliseconds(Clock::now() - start);
         dataplane_->apply(batch);
-        batch_ = std::move(batch);
+        std::ranges::move(batch, std::back_inserter(batch_));
         ++rounds_;
     }
 
@@ -288,12 +299,16 @@ void make_links(std::size_t count) {
 
 class Measurement {
 public:
-    Measurement(Bench& bench, Mirror& mirror, Report& report) : bench_(bench), mirror_(mirror), report_(report) {}
+    Measurement(Bench& bench, Mirror& mirror, Report& report, std::string only)
+        : bench_(bench), mirror_(mirror), report_(report), only_(std::move(only)) {}
 
     /// `change` writes into the store and may give what undoes it, which is not measured.
     using Change = std::function<std::function<void()>(std::size_t round)>;
 
     void line(const std::string& what, bool cold, std::size_t rounds, double target, const Change& change) {
+        if (what.find(only_) == std::string::npos) {
+            return;
+        }
         std::vector<double> ours;
         std::vector<double> bare;
         std::vector<std::pair<Batch, bool>> batches;  // and whether the round is measured
@@ -340,6 +355,7 @@ private:
     Bench& bench_;
     Mirror& mirror_;
     Report& report_;
+    std::string only_;
     std::vector<char> memory_;
 };
 
@@ -350,14 +366,14 @@ struct Targets {
     double own_lists;
 };
 
-void measure_changes(Bench& bench, Mirror& mirror, Report& report, bool cold) {
+void measure_changes(Bench& bench, Mirror& mirror, Report& report, const Options& options, bool cold) {
     const Scale& scale = bench.scale();
     const bool large = scale.endpoints > 1000;
     const Targets target = large ? Targets{5, 15, 50} : Targets{2, 2, 2};
     const std::size_t rounds = static_cast<std::size_t>(cold ? scale.rounds / 2 : scale.rounds);
     // Each pass of this function takes other rounds, so that no change is one already made.
     const std::size_t salt = cold ? 100'000 : 0;
-    Measurement measure(bench, mirror, report);
+    Measurement measure(bench, mirror, report, options.only);
     const auto app_of = [&scale](std::size_t i) { return i % scale.classes; };
     const auto home = [&](std::size_t i, const PodLabels& labels = {}) { return pod(i, app_of(i), labels); };
     using Undo = std::function<void()>;
@@ -381,16 +397,25 @@ void measure_changes(Bench& bench, Mirror& mirror, Report& report, bool cold) {
         bench.write({pod(round, app_of(round + kNamespaces), {})});
         return [&bench, back = home(round)] { bench.write({back}); };
     });
-    {
-        // Each of these policies has its one pod.
-        std::vector<model::ResourcePtr> one_each;
-        for (std::size_t i = 0; i < rounds; ++i) {
-            one_each.push_back(home(i, {.solo = fmt::format("solo{}", i)}));
+    // Some of these policies get their one pod for a while.
+    constexpr std::size_t kAlone = 20;
+    const auto write_pods = [&](bool alone) {
+        std::vector<model::ResourcePtr> pods;
+        for (std::size_t i = 0; i < kAlone; ++i) {
+            pods.push_back(home(i, {.solo = alone ? fmt::format("solo{}", i) : "none"}));
         }
-        bench.write(one_each);
+        const std::size_t before = bench.rounds();
+        bench.write(pods);
+        bench.wait_for(before + 1);
         bench.settle();
-        (void)bench.take_batch();
-    }
+        (void)mirror.follow(bench.take_batch());
+    };
+    write_pods(true);
+    measure.line("rule edited, policy of one endpoint", cold, rounds, target.simple, [&](std::size_t round) -> Undo {
+        bench.write({solo_policy(scale, round % kAlone, salt + 1 + round)});
+        return {};
+    });
+    write_pods(false);
     measure.line("rule edited, policy of one class", cold, rounds, target.simple, [&](std::size_t round) -> Undo {
         bench.write({policy(scale, round * 3 + 1, salt + 1)});
         return {};
@@ -496,13 +521,13 @@ void measure(const Scale& scale, const Options& options, Report& report) {
     report.figure(scale.name, "resident memory added by the start", used / 1e6, "MB", 0);
     report.heading();
     if (options.includes("hot", {"hot", "cold", "packets"})) {
-        measure_changes(bench, mirror, report, false);
+        measure_changes(bench, mirror, report, options, false);
     }
     if (options.includes("packets", {"hot", "cold", "packets"})) {
         measure_packets(bench, mirror, probe, report);
     }
     if (options.includes("cold", {"hot", "cold", "packets"})) {
-        measure_changes(bench, mirror, report, true);
+        measure_changes(bench, mirror, report, options, true);
     }
 }
 

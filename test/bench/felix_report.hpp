@@ -19,6 +19,7 @@ namespace manul::felix::bench {
 struct Options {
     std::vector<std::string> wanted;
     std::optional<std::string> json;
+    std::string only;  ///< changes with this text in their names
 
     [[nodiscard]] bool any_of(std::initializer_list<std::string_view> names) const {
         return std::ranges::any_of(names, [this](std::string_view name) { return wants(name); });
@@ -36,6 +37,8 @@ inline Options parse(int count, char** words) {
         const std::string word = words[i];
         if (word == "--json" && i + 1 < count) {
             options.json = words[++i];
+        } else if (word == "--only" && i + 1 < count) {
+            options.only = words[++i];
         } else {
             options.wanted.push_back(word);
         }

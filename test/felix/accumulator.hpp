@@ -101,9 +101,9 @@ private:
     }
 
     void check_lists(const PolicyLists& lists) const {
-        for (const TierPolicies& tier : *lists) {
-            CHECK_FALSE(tier.policies.empty());
-            for (const PolicyId& id : tier.policies) {
+        for (const auto& tier : *lists) {
+            CHECK_FALSE(tier->policies.empty());
+            for (const PolicyId& id : tier->policies) {
                 CHECK(state_.policies.contains(id));
             }
         }
@@ -179,8 +179,8 @@ private:
         for (const auto& [key, endpoint] : state_.host_endpoints) {
             for (const HostEndpoint::Lists& both : endpoint->stages) {
                 for (const PolicyLists& lists : {both.ingress, both.egress}) {
-                    for (const TierPolicies& tier : *lists) {
-                        if (std::find(tier.policies.begin(), tier.policies.end(), id) != tier.policies.end()) {
+                    for (const auto& tier : *lists) {
+                        if (std::find(tier->policies.begin(), tier->policies.end(), id) != tier->policies.end()) {
                             return true;
                         }
                     }
@@ -196,8 +196,8 @@ private:
         }
         for (const auto& [key, endpoint] : state_.endpoints) {
             for (const PolicyLists& lists : {endpoint->ingress, endpoint->egress}) {
-                for (const TierPolicies& tier : *lists) {
-                    if (std::find(tier.policies.begin(), tier.policies.end(), id) != tier.policies.end()) {
+                for (const auto& tier : *lists) {
+                    if (std::find(tier->policies.begin(), tier->policies.end(), id) != tier->policies.end()) {
                         return true;
                     }
                 }
@@ -276,10 +276,10 @@ public:
     /// "tier: policy, policy; tier: ..." in the order of evaluation.
     std::string order(const model::ResourcePtr& pod, Direction direction) {
         std::string out;
-        for (const TierPolicies& tier : *endpoint(pod).lists(direction)) {
+        for (const auto& tier : *endpoint(pod).lists(direction)) {
             out += out.empty() ? "" : "; ";
-            out += tier.tier + ":";
-            for (const PolicyId& id : tier.policies) {
+            out += tier->tier + ":";
+            for (const PolicyId& id : tier->policies) {
                 out += " " + (id.ns.empty() ? id.name : id.ns + "/" + id.name);
             }
         }

@@ -52,9 +52,9 @@ std::string owners(World& world) {
 std::string policies_at(World& world, HostStage stage, Direction direction) {
     std::string out;
     for (const auto& [key, endpoint] : world.state().host_endpoints) {
-        for (const TierPolicies& tier : *endpoint->lists(stage, direction)) {
-            out += tier.end == TierEnd::deny ? "deny:" : "pass:";
-            for (const PolicyId& id : tier.policies) {
+        for (const auto& tier : *endpoint->lists(stage, direction)) {
+            out += tier->end == TierEnd::deny ? "deny:" : "pass:";
+            for (const PolicyId& id : tier->policies) {
                 out += " " + id.name;
             }
         }

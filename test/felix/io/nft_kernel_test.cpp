@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -6,7 +7,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <memory>
+#include <numeric>
 #include <optional>
+#include <random>
 #include <regex>
 #include <string>
 #include <utility>
@@ -18,6 +21,7 @@
 
 #include "felix/io/nft_apply.hpp"
 #include "felix/nft/isolate.hpp"
+#include "felix/nft/rule_diff.hpp"
 #include "felix/render/print.hpp"
 #include "felix/render/renderer.hpp"
 #include "net/netlink/netns.hpp"
@@ -63,7 +67,7 @@ void commit(io::NftSocket& socket, nft::Tracker& tracker, nft::Scope scope) {
     const io::CommitResult result = socket.commit(transaction);
     CAPTURE(result.problems);
     REQUIRE(result.outcome == io::CommitResult::Outcome::done);
-    tracker.committed(transaction);
+    tracker.committed(transaction, result.rules);
 }
 
 std::string through_encoder(const Case& c) {
@@ -109,7 +113,7 @@ std::string through_text(const Case& c) {
 nft::Attempt attempt(io::NftSocket& socket, nft::Tracker& tracker, const nft::Transaction& transaction) {
     const io::CommitResult result = socket.commit(transaction);
     if (result.outcome == io::CommitResult::Outcome::done) {
-        tracker.committed(transaction);
+        tracker.committed(transaction, result.rules);
         return {nft::Attempt::Outcome::done, std::nullopt, {}};
     }
     return {nft::Attempt::Outcome::refused, result.command, result.problems.front()};
@@ -192,6 +196,59 @@ TEST_CASE("members of a set are read back, unless they are too many") {
     const auto cut = socket->members(table, "s_1", 4999);
     REQUIRE(cut);
     CHECK_FALSE(*cut);
+}
+
+TEST_CASE(
+    "of an edited chain the rules that stay are not touched, whether the kernel told their handles or they were read") {
+    auto scope = netlink::NetnsScope::create();
+    auto socket = io::NftSocket::open();
+    REQUIRE((scope && socket));
+    const render::TableKey table{net::Family::v4, render::TableId::ingress};
+    nft::Tracker tracker;
+    tracker.change(render::PutTable{table});
+    std::mt19937 random(7);
+    std::vector<nft::KernelChain::Rule> before;
+    std::vector<std::uint64_t> order(14);
+    std::iota(order.begin(), order.end(), 1);
+    for (int round = 0; round < 120; ++round) {
+        std::vector<render::Rule> rules;
+        std::swap(order[random() % order.size()], order[random() % order.size()]);
+        for (const std::uint64_t id : order) {
+            if (random() % 4 != 0) {
+                // Half of them have anonymous sets, which come and go with their rules.
+                const auto port = static_cast<std::uint16_t>(id);
+                const render::MatchPort ports{render::Side::source,
+                                              {*net::PortRange::make(port, port), *net::PortRange::make(1000, 1001)}};
+                const std::vector<render::Match> tests{render::MatchProtocol{6}, ports};
+                rules.push_back(
+                    {id % 2 == 0 ? tests : std::vector<render::Match>{}, {render::Count{}, render::drop()}, id});
+            }
+        }
+        const render::ChainPtr chain = render::Chain::make(net::Family::v4, std::move(rules));
+        tracker.change(render::PutChain{table, "p", chain});
+        const auto unread = tracker.unread_chains();
+        for (const nft::ObjectName& name : unread) {
+            const auto read = socket->rules(name.table, name.name);
+            REQUIRE((read && *read));
+            tracker.adopt_rules(name, **read);
+        }
+        const nft::Transaction transaction = tracker.plan(nft::Scope::everything);
+        if (!transaction.empty()) {
+            const io::CommitResult result = socket->commit(transaction);
+            CAPTURE(round, result.problems);
+            REQUIRE(result.outcome == io::CommitResult::Outcome::done);
+            tracker.committed(transaction, round % 3 == 0 ? std::vector<nft::RuleHandle>{} : result.rules);
+        }
+        const auto now = socket->rules(table, "p");
+        REQUIRE((now && *now));
+        REQUIRE(nft::KernelChain{std::nullopt, **now, false}.holds(*chain));
+        const nft::RuleDiff diff(before, chain->fingerprints());
+        const std::size_t fresh = static_cast<std::size_t>(std::ranges::count_if(**now, [&before](const auto& rule) {
+            return std::ranges::find(before, rule.handle, &nft::KernelChain::Rule::handle) == before.end();
+        }));
+        CHECK(fresh == diff.insertions().size());
+        before = **now;
+    }
 }
 
 TEST_CASE("the kernel lists every golden ruleset alike, loaded by the encoder or by nft from its text") {

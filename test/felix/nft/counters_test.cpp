@@ -76,6 +76,22 @@ TEST_CASE("a rule that moves to another chain, the old one going later, loses no
     CHECK(ledger.kept().empty());
 }
 
+TEST_CASE("of a chain that is edited only the rules that go are carried over, by the next of their id") {
+    CounterLedger ledger;
+    nft::Transaction edit{nft::EditChain{kEgress, "p", chain({7, 8, 9}), {41}, true, {{1, 42}, {2, 0}}, {}}};
+    CHECK(CounterLedger::doomed(edit) == std::vector<CounterLedger::ChainName>{{kEgress, "p"}});
+    ledger.carry(edit, read({{7, 1, 60, "p", 40}, {8, 2, 120, "p", 41}, {9, 3, 180, "p", 42}}));
+    CHECK(std::get<nft::EditChain>(edit.front()).counters == std::vector<CounterValue>{{}, {2, 120}, {}});
+    ledger.committed();
+    CHECK(ledger.kept().empty());
+}
+
+TEST_CASE("chains that lose nothing that was counted are not read") {
+    nft::Transaction edit{nft::EditChain{kEgress, "p", chain({7}), {}, false, {{0, 3}}, {}},
+                          nft::FlushChain{kEgress, "c", false}};
+    CHECK(CounterLedger::doomed(edit).empty());
+}
+
 TEST_CASE("a refused transaction changes no count") {
     CounterLedger ledger;
     nft::Transaction gone{nft::FlushChain{kEgress, "p"}, nft::DeleteChain{kEgress, "p"}};
@@ -86,7 +102,7 @@ TEST_CASE("a refused transaction changes no count") {
 TEST_CASE("chains that were only read with their table give nothing away") {
     CounterLedger ledger;
     nft::Transaction edit;
-    for (int i = 0; i < 40; ++i) {
+    for (int i = 0; i < 300; ++i) {
         edit.emplace_back(nft::FlushChain{kEgress, "p" + std::to_string(i)});
     }
     CHECK(CounterLedger::doomed(edit) == std::vector<CounterLedger::ChainName>{{kEgress, {}}});

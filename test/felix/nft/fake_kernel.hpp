@@ -1,9 +1,15 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/overloaded.hpp"
 #include "felix/nft/tracker.hpp"
@@ -19,10 +25,14 @@ public:
     /// Why it was refused; empty when the transaction is in force.
     std::string commit(const nft::Transaction& transaction) {
         const auto before = tables_;
-        for (const nft::Command& command : transaction) {
+        const auto handles_before = handles_;
+        told_.clear();
+        for (command_ = 0; command_ < transaction.size(); ++command_) {
+            const nft::Command& command = transaction[command_];
             std::string problem = std::visit([this](const auto& c) { return run(c); }, command);
             if (!problem.empty()) {
                 tables_ = before;
+                handles_ = handles_before;
                 return nft::describe(command) + ": " + problem;
             }
         }
@@ -32,13 +42,27 @@ public:
     /// The content as a ruleset, to compare with what is wanted.
     [[nodiscard]] const render::Ruleset& content() const { return tables_; }
 
+    /// Of the rules that the last transaction made.
+    [[nodiscard]] const std::vector<nft::RuleHandle>& told() const { return told_; }
+
+    /// What a dump of a chain tells.
+    [[nodiscard]] std::vector<nft::KernelChain::Rule> rules(const render::TableKey& key,
+                                                            const std::string& name) const {
+        const render::Chain& chain = *tables_.tables.at(key).chains.at(name);
+        std::vector<nft::KernelChain::Rule> list;
+        for (std::size_t i = 0; i < chain.rules().size(); ++i) {
+            list.push_back({chain.fingerprints()[i], handles_.at({key, name})[i], chain.rules()[i].id != 0});
+        }
+        return list;
+    }
+
     /// What a dump tells.
     [[nodiscard]] nft::KernelState dump() const {
         nft::KernelState state;
         for (const auto& [key, table] : tables_.tables) {
             nft::KernelTable& dumped = state[key];
             for (const auto& [name, chain] : table.chains) {
-                dumped.chains[name] = {chain->hook(), chain->fingerprints()};
+                dumped.chains[name] = {chain->hook(), rules(key, name), false};
             }
             for (const auto& [name, set] : table.sets) {
                 nft::KernelSet& entry = dumped.sets[name];
@@ -59,6 +83,7 @@ public:
         for (auto& [key, table] : tables_.tables) {
             for (auto& [name, chain] : table.chains) {
                 chain = render::Chain::make(key.family, {}, chain->hook());
+                handles_[{key, name}].clear();
                 return;
             }
         }
@@ -135,13 +160,17 @@ private:
         tables_.tables[c.table];
         return {};
     }
-    std::string run(const nft::DeleteTable& c) { return tables_.tables.erase(c.table) == 0 ? "no such table" : ""; }
+    std::string run(const nft::DeleteTable& c) {
+        std::erase_if(handles_, [&c](const auto& entry) { return entry.first.first == c.table; });
+        return tables_.tables.erase(c.table) == 0 ? "no such table" : "";
+    }
     std::string run(const nft::AddChain& c) {
         render::Table* t = table(c.table);
         if (t == nullptr) {
             return "no table";
         }
         t->chains.try_emplace(c.name, render::Chain::make(c.table.family, {}, c.chain->hook()));
+        handles_[{c.table, c.name}];
         return {};
     }
     std::string run(const nft::DeleteChain& c) {
@@ -153,6 +182,7 @@ private:
             return "chain is in use";
         }
         t->chains.erase(c.name);
+        handles_.erase({c.table, c.name});
         return {};
     }
     std::string run(const nft::FlushChain& c) {
@@ -162,6 +192,7 @@ private:
         }
         auto& chain = t->chains.at(c.name);
         chain = render::Chain::make(c.table.family, {}, chain->hook());
+        handles_.at({c.table, c.name}).clear();
         return {};
     }
     std::string run(const nft::FillChain& c) {
@@ -176,7 +207,44 @@ private:
         std::vector<render::Rule> rules = chain->rules();
         rules.insert(rules.end(), c.chain->rules().begin(), c.chain->rules().end());
         chain = render::Chain::make(c.table.family, std::move(rules), chain->hook());
+        for (std::size_t i = 0; i < c.chain->rules().size(); ++i) {
+            handles_.at({c.table, c.name}).push_back(number(i));
+        }
         return {};
+    }
+    std::string run(const nft::EditChain& c) {
+        render::Table* t = table(c.table);
+        if (t == nullptr || !t->chains.contains(c.name)) {
+            return "no such chain";
+        }
+        auto& chain = t->chains.at(c.name);
+        std::vector<render::Rule> rules = chain->rules();
+        std::vector<std::uint64_t>& handles = handles_.at({c.table, c.name});
+        const auto find = [&handles](std::uint64_t handle) {
+            return std::ranges::find(handles, handle) - handles.begin();
+        };
+        for (const std::uint64_t handle : c.remove) {
+            const auto at = find(handle);
+            if (at == std::ssize(handles)) {
+                return "no such rule";
+            }
+            rules.erase(rules.begin() + at);
+            handles.erase(handles.begin() + at);
+        }
+        for (const nft::EditChain::Insertion& added : c.insert) {
+            const auto at = added.before == 0 ? std::ssize(handles) : find(added.before);
+            if (added.before != 0 && at == std::ssize(handles)) {
+                return "no such rule";
+            }
+            rules.insert(rules.begin() + at, c.chain->rules().at(added.rule));
+            handles.insert(handles.begin() + at, number(added.rule));
+        }
+        chain = render::Chain::make(c.table.family, std::move(rules), chain->hook());
+        return missing_reference(*t, *chain);
+    }
+    std::uint64_t number(std::size_t rule) {
+        told_.push_back({command_, rule, ++last_handle_});
+        return last_handle_;
     }
     std::string run(const nft::AddSet& c) {
         render::Table* t = table(c.table);
@@ -257,6 +325,10 @@ private:
     }
 
     render::Ruleset tables_;
+    std::map<std::pair<render::TableKey, std::string>, std::vector<std::uint64_t>> handles_;  ///< of rules, in order
+    std::uint64_t last_handle_ = 0;
+    std::size_t command_ = 0;
+    std::vector<nft::RuleHandle> told_;
 };
 
 }  // namespace manul::felix::test

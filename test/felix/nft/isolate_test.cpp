@@ -48,9 +48,10 @@ public:
         ++tries;
         for (std::size_t i = 0; i < transaction.size(); ++i) {
             const auto* fill = std::get_if<nft::FillChain>(&transaction[i]);
+            const bool edits = std::holds_alternative<nft::EditChain>(transaction[i]);
             const bool closed = fill != nullptr && fill->chain->rules().size() == 1 && fill->chain->rules()[0].id == 0;
             const auto object = nft::object_of(transaction[i]);
-            if (object && bad.contains(*object) && fill != nullptr && !closed) {
+            if (object && bad.contains(*object) && (edits || (fill != nullptr && !closed))) {
                 return {Attempt::Outcome::refused, tells_ ? std::optional(i) : std::nullopt, "no"};
             }
         }
@@ -58,7 +59,7 @@ public:
         if (!problem.empty()) {
             return {Attempt::Outcome::refused, std::nullopt, problem};
         }
-        tracker.committed(transaction);
+        tracker.committed(transaction, kernel_.told());
         return {Attempt::Outcome::done, std::nullopt, {}};
     }
 
@@ -166,6 +167,31 @@ TEST_CASE("a table whose owner went is taken over before anything else") {
     CHECK(std::holds_alternative<nft::AddTable>(plan.front()));
     tracker.committed(plan);
     CHECK(tracker.plan(Scope::everything).empty());
+}
+
+TEST_CASE("a chain that was found is written anew when it changes, one that was written is edited") {
+    nft::Tracker tracker;
+    FakeKernel kernel;
+    const auto commit_all = [&] {
+        const nft::Transaction plan = tracker.plan(Scope::everything);
+        REQUIRE(kernel.commit(plan) == "");
+        tracker.committed(plan, kernel.told());
+        return plan;
+    };
+    tracker.change(render::PutTable{kEgress});
+    put(tracker, "p", {allow(1), allow(2)});
+    (void)commit_all();
+    tracker.adopt(kernel.dump());
+    CHECK(tracker.plan(Scope::everything).empty());
+    put(tracker, "p", {allow(1), allow(2), allow(3)});
+    CHECK(tracker.unread_chains().empty());
+    CHECK(std::holds_alternative<nft::FlushChain>(commit_all().front()));  // its comments prove nothing
+    put(tracker, "p", {allow(1), allow(3)});
+    const nft::Transaction edit = commit_all();
+    REQUIRE(edit.size() == 1);
+    CHECK(std::get<nft::EditChain>(edit.front()).remove.size() == 1);
+    CHECK(std::get<nft::EditChain>(edit.front()).insert.empty());
+    CHECK(kernel.content().tables.at(kEgress).chains.at("p")->rules() == std::vector<Rule>{allow(1), allow(3)});
 }
 
 }  // namespace manul::felix::test

@@ -102,11 +102,11 @@ EndpointBuilder::EndpointBuilder(std::string_view name, std::string_view address
     endpoint.interface = "cali" + std::string(name);
     endpoint.addresses = {ip(address)};
 }
-EndpointBuilder& EndpointBuilder::in(std::vector<TierPolicies> tiers) {
+EndpointBuilder& EndpointBuilder::in(std::vector<Shared<TierPolicies>> tiers) {
     endpoint.ingress = PolicyLists(std::move(tiers));
     return *this;
 }
-EndpointBuilder& EndpointBuilder::out(std::vector<TierPolicies> tiers) {
+EndpointBuilder& EndpointBuilder::out(std::vector<Shared<TierPolicies>> tiers) {
     endpoint.egress = PolicyLists(std::move(tiers));
     return *this;
 }

@@ -36,8 +36,8 @@ struct PolicyBuilder {
 
 struct EndpointBuilder {
     EndpointBuilder(std::string_view name, std::string_view address);
-    EndpointBuilder& in(std::vector<TierPolicies> tiers);
-    EndpointBuilder& out(std::vector<TierPolicies> tiers);
+    EndpointBuilder& in(std::vector<Shared<TierPolicies>> tiers);
+    EndpointBuilder& out(std::vector<Shared<TierPolicies>> tiers);
     EndpointBuilder& profile(std::string_view name);
     [[nodiscard]] EndpointUpdated update() const { return {Shared<Endpoint>(endpoint)}; }
     Endpoint endpoint;

@@ -98,8 +98,8 @@ void RandomModel::change_policy() {
     all_.policies[builder.id()] = builder.policy;
 }
 
-std::vector<TierPolicies> RandomModel::lists(Direction direction) {
-    std::vector<TierPolicies> result;
+std::vector<Shared<TierPolicies>> RandomModel::lists(Direction direction) {
+    std::vector<Shared<TierPolicies>> result;
     for (const std::string_view name : {"first", "default"}) {
         std::vector<PolicyId> ids;
         for (const auto& [id, policy] : all_.policies) {
@@ -115,7 +115,7 @@ std::vector<TierPolicies> RandomModel::lists(Direction direction) {
 }
 
 /// Equal lists are one object, as the calculation has them.
-PolicyLists RandomModel::shared(std::vector<TierPolicies> tiers) {
+PolicyLists RandomModel::shared(std::vector<Shared<TierPolicies>> tiers) {
     const auto known = std::ranges::find_if(lists_, [&tiers](const PolicyLists& lists) { return *lists == tiers; });
     return known != lists_.end() ? *known : lists_.emplace_back(std::move(tiers));
 }
@@ -177,8 +177,8 @@ RandomModel::State RandomModel::in_use() const {
             used.profiles[profile] = *allow_all_profile(profile).profile;
         }
         for (const Direction direction : {Direction::ingress, Direction::egress}) {
-            for (const TierPolicies& tier_policies : *endpoint.lists(direction)) {
-                for (const PolicyId& id : tier_policies.policies) {
+            for (const auto& tier_policies : *endpoint.lists(direction)) {
+                for (const PolicyId& id : tier_policies->policies) {
                     used.policies[id] = all_.policies.at(id);
                 }
             }

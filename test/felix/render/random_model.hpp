@@ -38,8 +38,8 @@ private:
     void change_endpoint();
     void change_tunnels();
     [[nodiscard]] TrafficLimits limits();
-    [[nodiscard]] std::vector<TierPolicies> lists(Direction direction);
-    [[nodiscard]] PolicyLists shared(std::vector<TierPolicies> tiers);
+    [[nodiscard]] std::vector<Shared<TierPolicies>> lists(Direction direction);
+    [[nodiscard]] PolicyLists shared(std::vector<Shared<TierPolicies>> tiers);
     [[nodiscard]] State in_use() const;
     static void replace_lists(State& before, const State& after, Direction direction, Batch& batch);
     [[nodiscard]] static Batch difference(State before, const State& after);

@@ -170,10 +170,17 @@ TEST_CASE("a walk of random changes ends where rendering from scratch ends, and 
                 kernel.tamper();
                 tracker.adopt(kernel.dump());
             }
+            if (random() % 2 == 0) {
+                for (const nft::ObjectName& chain : tracker.unread_chains()) {
+                    tracker.adopt_rules(chain, kernel.rules(chain.table, chain.name));
+                }
+                REQUIRE(tracker.unread_chains().empty());
+            }
             for (const Scope scope : {Scope::keep_unused, Scope::everything}) {
                 const nft::Transaction transaction = tracker.plan(scope);
                 REQUIRE(kernel.commit(transaction) == "");
-                tracker.committed(transaction);
+                const bool large = random() % 3 == 0;  // no handles are told then
+                tracker.committed(transaction, large ? std::vector<nft::RuleHandle>{} : kernel.told());
             }
             renderer.settle();
             REQUIRE(tracker.plan(Scope::everything).empty());
@@ -254,11 +261,11 @@ TEST_CASE("lists of a class that were replaced one by one can be replaced as a w
         return endpoint.update();
     };
     const auto list = [](std::vector<PolicyId> policies) {
-        return PolicyLists(std::vector<TierPolicies>{tier("default", std::move(policies))});
+        return PolicyLists(std::vector<Shared<TierPolicies>>{tier("default", std::move(policies))});
     };
     const PolicyLists first = list({one.id()});
     const PolicyLists second = list({two.id()});
-    const PolicyLists none{std::vector<TierPolicies>{}};
+    const PolicyLists none{std::vector<Shared<TierPolicies>>{}};
     apply(ruleset, renderer.apply({one.update(), two.update(), with(first), InSync{}}));
     apply(ruleset, renderer.apply({with(second)}));
     apply(ruleset, renderer.apply({ListsReplaced{Direction::ingress, second, none}}));
