@@ -54,14 +54,6 @@ using Clock = std::chrono::steady_clock;
 
 double milliseconds(std::chrono::nanoseconds spent) { return std::chrono::duration<double, std::milli>(spent).count(); }
 
-std::size_t resident_bytes() {
-    std::ifstream file("/proc/self/statm");
-    std::size_t total = 0;
-    std::size_t resident = 0;
-    file >> total >> resident;
-    return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
-
 [[noreturn]] void fail(const std::string& what) {
     fmt::print(stderr, "{}\n", what);
     std::exit(1);  // NOLINT(concurrency-mt-unsafe): nothing to clean up

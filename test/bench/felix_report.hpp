@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace manul::felix::bench {
 
@@ -44,6 +45,15 @@ inline Options parse(int count, char** words) {
         }
     }
     return options;
+}
+
+/// Of this process.
+inline std::size_t resident_bytes() {
+    std::ifstream file("/proc/self/statm");
+    std::size_t total = 0;
+    std::size_t resident = 0;
+    file >> total >> resident;
+    return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
 /// Figures as a table, and as JSON at the end.
