@@ -321,6 +321,26 @@ TEST_CASE("a busy server is asked again, one that closed the connection is conne
     CHECK(client.store->get(kSet));
 }
 
+TEST_CASE("a question on a connection that the server is about to end is asked again on a new one") {
+    std::atomic<int> answered = 0;
+    const ScriptedApi api([&](const ScriptedRequest& request, const ScriptedConnection& to) {
+        if (answers_groups(request, to)) {
+            return true;
+        }
+        if (answered++ == 1) {
+            return false;
+        }
+        to.answer(200, item("a", "7"));
+        return true;
+    });
+    const Client client(api);
+    REQUIRE(client.store->get(kSet));
+    const auto again = client.store->get(kSet);
+    REQUIRE(again);
+    CHECK(again->revision == "7");
+    CHECK(answered == 3);
+}
+
 TEST_CASE("a write whose answer got lost is not repeated, and its result is unknown") {
     std::atomic<int> writes = 0;
     const ScriptedApi api([&](const ScriptedRequest& request, const ScriptedConnection& to) {

@@ -167,7 +167,10 @@ private:
                         false};
             }
         }
-        return {text + error.message(), was_sent};
+        const bool ended = error == beast::http::error::end_of_stream || error == asio::error::eof ||
+                           error == asio::error::connection_reset || error == asio::error::broken_pipe ||
+                           error == asio::ssl::error::stream_truncated;
+        return {text + error.message(), was_sent, ended};
     }
 
     void connect(const asio::ip::tcp::resolver::results_type& endpoints, const Done& done) {
@@ -342,24 +345,40 @@ public:
     [[nodiscard]] std::expected<HttpResponse, HttpFailure> send(const HttpRequest& request,
                                                                 const std::function<Result<TlsIdentity>()>& identity,
                                                                 milliseconds timeout) override {
-        if (!connection_ || !connection_->usable()) {
-            connection_.reset();
-            const auto known = identity();
-            if (!known) {
-                return std::unexpected(HttpFailure{known.error().message});
+        const bool kept = connection_ && connection_->usable();
+        if (kept) {
+            auto answer = exchange(request, timeout);
+            if (answer || request.method != "GET" || !answer.error().ended) {
+                return answer;
             }
-            auto made = make_connection(io_, server_, *known);
-            if (!made) {
-                return std::unexpected(HttpFailure{made.error().message});
-            }
-            Failure failed;
-            (*made)->open(timeout, [&](const Failure& result) { failed = result; });
-            wait();
-            if (failed) {
-                return std::unexpected(*failed);
-            }
+        }
+        if (const Failure failed = connect(identity, timeout)) {
+            return std::unexpected(*failed);
+        }
+        return exchange(request, timeout);
+    }
+
+private:
+    Failure connect(const std::function<Result<TlsIdentity>()>& identity, milliseconds timeout) {
+        connection_.reset();
+        const auto known = identity();
+        if (!known) {
+            return HttpFailure{known.error().message};
+        }
+        auto made = make_connection(io_, server_, *known);
+        if (!made) {
+            return HttpFailure{made.error().message};
+        }
+        Failure failed;
+        (*made)->open(timeout, [&](const Failure& result) { failed = result; });
+        wait();
+        if (!failed) {
             connection_ = *std::move(made);
         }
+        return failed;
+    }
+
+    std::expected<HttpResponse, HttpFailure> exchange(const HttpRequest& request, milliseconds timeout) {
         std::expected<HttpResponse, HttpFailure> answer = std::unexpected(HttpFailure{"no answer", true});
         connection_->exchange(request, timeout, [&](auto result) { answer = std::move(result); });
         wait();
@@ -369,7 +388,6 @@ public:
         return answer;
     }
 
-private:
     /// Runs until the call at hand is over.
     void wait() {
         io_.restart();

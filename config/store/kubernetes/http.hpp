@@ -33,6 +33,7 @@ struct HttpResponse {
 struct HttpFailure {
     std::string message;
     bool was_sent = false;  ///< the server may have acted on the request
+    bool ended = false;     ///< the connection ended before anything of the answer came
 };
 
 /// Where the server is.
@@ -46,7 +47,8 @@ struct HttpServer {
 };
 [[nodiscard]] Result<HttpServer> parse_server(const Access& access);
 
-/// One connection that is kept and made again when needed; calls block. One thread at a time.
+/// One connection that is kept and made again when needed; calls block. One thread at a time. A question (GET) that a
+/// kept connection did not answer because the server was ending it is asked once more on a new one (RFC 9110, 9.2.2).
 class HttpClient {
 public:
     virtual ~HttpClient() = default;
