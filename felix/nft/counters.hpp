@@ -13,8 +13,9 @@
 namespace manul::felix::nft {
 
 /// Packets and bytes of rules that are replaced, which would start again at zero: the counts of the rules that a
-/// transaction removes are read before it, and the rules of the same id that it makes begin with them. Counts of rules that were removed and not made again (a policy's rules may
-/// move to another chain, and the old one goes in a later transaction) are kept here.
+/// transaction removes are read before it, and the rules of the same id that it makes begin with them. Counts of rules
+/// that were removed and not made again (a policy's rules may move to another chain, and the old one goes in a later
+/// transaction) are kept here.
 ///
 /// What a rule counts between being read and being replaced, some tens of microseconds, is lost.
 class CounterLedger {
