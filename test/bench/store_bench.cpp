@@ -321,7 +321,8 @@ void measure_wakeups(const std::string& name, const Opener& open) {
     std::vector<double> from_begin;
     std::vector<double> from_end;
     for (std::size_t i = 0; i < kWakeups; ++i) {
-        const Key key{Kind::profile, "", fmt::format("p{}-{}", ::getpid(), i)};
+        const Key key{Kind::profile, "",
+                      fmt::format("{}-{}-{}", name, ::getpid(), i)};  // the server has SQLite's objects
         const std::int64_t begin = now_ns();
         if (!store->create(key, document_of(key, 0).substr(0, document_of(key, 0).find("\"spec\"")) + "\"spec\":{}}")) {
             fail(name + " watch");
