@@ -38,12 +38,11 @@ def account(name, ns, role):
 class Case(NamedTuple):
     """A set of objects, and the answers: a line is "SOURCES > TARGETS [PROTOCOL [PORT]] [v4|v6] allow|deny", `*` is every
     pod, and a later line stands above an earlier one; what no line speaks of is allowed between pods and from a node
-    to its own, and denied else to and from nodes. `stays`: the next case adds to this one's objects. `traced`: `policy trace` is asked about every pair."""
+    to its own, and denied else to and from nodes. `stays`: the next case adds to this one's objects."""
     what: str
     objects: str
     answers: tuple
     stays: bool = False
-    traced: bool = True
 
 
 WEB = "podSelector: {matchLabels: {app: web}}"

@@ -5,8 +5,8 @@ usage: two_nodes_test.py MANUL_FELIX MANULCTL    (root)
 
 Two nodes with the real manul-felix and one store. Host endpoints `*` without a profile close both nodes, so that their
 pods reach each other only because tunnels of the cluster pass. For each set of policies in two_nodes_cases.py every pair
-is tried with TCP, UDP, SCTP and ICMP over both families; each answer must be the one written there, and what `manulctl
-policy trace` says of the pair.
+is tried with TCP, UDP, SCTP and ICMP over both families; each answer must be the one written there, and `manulctl
+policy trace` is asked about every pair of pods, by one of the protocols in turn.
 """
 import json
 import os
@@ -366,12 +366,11 @@ def check(number, case):
             break
     complaints = [f"{' '.join(map(str, question))}: packets {'pass' if answer else 'do not pass'}"
                   for question, answer in wrong.items()]
-    if case.traced:
-        pairs = [(s, t) for s in PODS for t in PODS if s != t]
-        for i, pair in enumerate(pairs):  # every pair of pods by one of the protocols, in turn
-            question = (*pair, *PROBES[(i + number) % len(PROBES)], 4 if i % 2 else 6)
-            if traced(*question) != wanted[question]:
-                complaints.append(f"{' '.join(map(str, question))}: trace says otherwise")
+    pairs = [(s, t) for s in PODS for t in PODS if s != t]
+    for i, pair in enumerate(pairs):  # every pair of pods by one of the protocols, in turn
+        question = (*pair, *PROBES[(i + number) % len(PROBES)], 4 if i % 2 else 6)
+        if traced(*question) != wanted[question]:
+            complaints.append(f"{' '.join(map(str, question))}: trace says otherwise")
     if complaints:
         sys.exit(f"{case.what}:\n  " + "\n  ".join(complaints))
     print(f"{case.what}: {len(wanted)} answers", flush=True)
