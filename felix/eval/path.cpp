@@ -1,7 +1,6 @@
 #include "felix/eval/path.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "felix/model/config.hpp"
 #include "felix/model/endpoint.hpp"
 #include "felix/model/host_endpoint.hpp"
+#include "felix/model/link_messages.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/rule_id.hpp"
 #include "felix/model/snapshot.hpp"
@@ -22,11 +22,6 @@ namespace manul::felix {
 namespace {
 
 constexpr std::uint8_t kIpInIp = 4;
-// RFC 4443, 2710, 4861: what links of IPv6 live on, whatever host policy says.
-constexpr std::array<std::uint8_t, 8> kLinkMessages{2, 130, 131, 132, 133, 134, 135, 136};
-constexpr std::uint8_t kMldReport2 = 143;  // RFC 3810; the node only sends it
-// Of these a workload may send to its node all but a router's advertisement and packet too big.
-constexpr std::array<std::uint8_t, 6> kWorkloadMessages{130, 131, 132, 133, 135, 136};
 
 bool is_icmpv6(const Packet& packet) {
     return packet.protocol == net::kIcmpv6 && packet.family() == net::Family::v6 && packet.icmp_type;

@@ -4,10 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <set>
-#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include "felix/render/names.hpp"
 
 namespace manul::felix::nft {
 
@@ -20,12 +21,11 @@ using render::Rule;
 using render::TableId;
 using render::TableKey;
 using render::Verdict;
+using render::names::is_class_chain;
+using render::names::is_tier_chain;
 
 /// Rules in order: the id and the fingerprint of each.
 using Signature = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
-
-bool is_tier(std::string_view chain) { return chain.starts_with("t_"); }
-bool is_class(std::string_view chain) { return chain.starts_with("c_"); }
 
 Signature signature_of(const Chain& chain) {
     Signature signature;
@@ -73,18 +73,18 @@ public:
     std::map<std::string, std::string> run() {
         find_tiers();
         for (const auto& [name, chain] : wanted_.chains) {
-            if (is_class(name)) {
+            if (is_class_chain(name)) {
                 remember_calls(*chain);
             }
         }
         std::map<Signature, std::vector<std::string>> held;
         for (const auto& [name, chain] : kernel_.chains) {
-            if (is_class(name)) {
+            if (is_class_chain(name)) {
                 held[resolved(chain)].push_back(name);
             }
         }
         for (const auto& [name, chain] : wanted_.chains) {
-            if (is_class(name)) {
+            if (is_class_chain(name)) {
                 find_class(name, *chain, held);
             }
         }
@@ -112,12 +112,12 @@ private:
     void find_tiers() {
         std::map<Signature, std::vector<std::string>> held;
         for (const auto& [name, chain] : kernel_.chains) {
-            if (is_tier(name)) {
+            if (is_tier_chain(name)) {
                 held[signature_of(chain)].push_back(name);
             }
         }
         for (const auto& [name, chain] : wanted_.chains) {
-            if (is_tier(name)) {
+            if (is_tier_chain(name)) {
                 const Signature signature = signature_of(*chain);
                 tiers_[name] = held[signature];
                 canonical_.try_emplace(signature, canonical_.size() + 1);

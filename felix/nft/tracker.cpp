@@ -181,23 +181,29 @@ void Tracker::track_members(const render::ChangeElements& change) {
     }
 }
 
-std::vector<ObjectName> Tracker::unread_sets(std::size_t most) const {
-    std::vector<ObjectName> names;
+template <class Look>
+void Tracker::each_kept(Look look) const {
     for (const auto& [key, dirty] : dirty_) {
         const AppliedTable* applied = applied_table(key);
         const render::Table* wanted = wanted_table(key);
-        if (applied == nullptr || wanted == nullptr || applied->replace) {
-            continue;
+        if (applied != nullptr && wanted != nullptr && !applied->replace) {
+            look(key, dirty, *applied, *wanted);
         }
+    }
+}
+
+std::vector<ObjectName> Tracker::unread_sets(std::size_t most) const {
+    std::vector<ObjectName> names;
+    each_kept([&](const TableKey& key, const auto& dirty, const auto& applied, const auto& wanted) {
         for (const std::string& set : dirty.sets) {
-            const AppliedSet* have = find_value(applied->sets, set);
-            const render::Set* want = find_value(wanted->sets, set);
+            const AppliedSet* have = find_value(applied.sets, set);
+            const render::Set* want = find_value(wanted.sets, set);
             if (have != nullptr && want != nullptr && have->unknown && have->shape == SetType::Shape::members &&
                 want->member_keys().size() <= most) {
                 names.push_back({key, ObjectName::Kind::set, set});
             }
         }
-    }
+    });
     return names;
 }
 
@@ -224,22 +230,17 @@ void Tracker::adopt_members(const ObjectName& set, const render::Members& member
 
 std::vector<ObjectName> Tracker::unread_chains() const {
     std::vector<ObjectName> names;
-    for (const auto& [key, dirty] : dirty_) {
-        const AppliedTable* applied = applied_table(key);
-        const render::Table* wanted = wanted_table(key);
-        if (applied == nullptr || wanted == nullptr || applied->replace) {
-            continue;
-        }
+    each_kept([&](const TableKey& key, const auto& dirty, const auto& applied, const auto& wanted) {
         for (const std::string& chain : dirty.chains) {
-            const KernelChain* have = find_value(applied->chains, chain);
-            const ChainPtr* want = find_value(wanted->chains, chain);
+            const KernelChain* have = find_value(applied.chains, chain);
+            const ChainPtr* want = find_value(wanted.chains, chain);
             if (have != nullptr && have->written && want != nullptr && have->hook == (*want)->hook() &&
                 !knows_handles(have->rules) && !have->holds(**want) &&
                 RuleDiff(have->rules, (*want)->fingerprints()).keeps_any()) {
                 names.push_back({key, ObjectName::Kind::chain, chain});
             }
         }
-    }
+    });
     return names;
 }
 

@@ -121,6 +121,9 @@ private:
     };
     struct Steps;
 
+    /// Calls `look(table, dirty, applied, wanted)` for each table that is wanted, there, and may be changed in place.
+    template <class Look>
+    void each_kept(Look look) const;
     void mark_everything(const TableKey& key);
     void track_members(const render::ChangeElements& change);
     void touch_elements(const TableKey& key);

@@ -17,6 +17,7 @@
 #include "felix/model/endpoint.hpp"
 #include "felix/model/endpoint_key.hpp"
 #include "felix/model/host_endpoint.hpp"
+#include "felix/model/link_messages.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 #include "felix/model/rule_id.hpp"
@@ -65,11 +66,6 @@ constexpr std::int32_t kFilter = 0;
 constexpr std::int32_t kBehindPolicy = 10;
 
 constexpr std::uint8_t kIcmpv6 = 58;
-// RFC 4443, 2710, 4861: packet too big, multicast listeners, routers, neighbours; what links of IPv6 live on.
-constexpr std::array<std::uint8_t, 8> kLinkMessages{2, 130, 131, 132, 133, 134, 135, 136};
-constexpr std::uint8_t kMldReport2 = 143;  // RFC 3810; the node only sends it
-// Of these a workload may send to its node all but a router's advertisement and packet too big.
-constexpr std::array<std::uint8_t, 6> kWorkloadMessages{130, 131, 132, 133, 135, 136};
 
 std::string chain_name(const Place& place, std::string_view rest) {
     std::string text(place.prefix);

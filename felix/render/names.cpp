@@ -15,6 +15,9 @@ namespace manul::felix::render::names {
 namespace {
 
 constexpr std::size_t kHashBytes = 12;
+constexpr std::string_view kTier = "t_";
+constexpr std::string_view kClass = "c_";
+constexpr std::string_view kPrefixes = "n_";
 // The kernel takes 127 characters; shorter names keep listings readable.
 constexpr std::size_t kReadable = 64;
 
@@ -68,7 +71,7 @@ std::string tier_identity(const TierPolicies& tier) {
 }
 
 std::string tier_chain(std::string_view tier, std::string_view identity) {
-    std::string text = "t_";
+    std::string text(kTier);
     text.append(tier.substr(0, kReadable)).append("_").append(sha256_hex(identity, kHashBytes));
     return text;
 }
@@ -89,7 +92,7 @@ std::string class_identity(const std::vector<std::string>& tiers, const std::vec
     return text;
 }
 
-std::string class_chain(std::string_view identity) { return "c_" + sha256_hex(identity, kHashBytes); }
+std::string class_chain(std::string_view identity) { return std::string(kClass) + sha256_hex(identity, kHashBytes); }
 
 std::string profile_chain(std::string_view profile) { return bounded("f_" + std::string(profile)); }
 
@@ -99,15 +102,17 @@ std::string member_set(const SetId& id) {
     return text;
 }
 
-std::string prefix_set(const SetId& id) { return "n_" + id.text.substr(2); }
+std::string prefix_set(const SetId& id) { return std::string(kPrefixes) + id.text.substr(2); }
 
 SetId set_of(std::string_view name) {
     std::string text(name);
-    text[0] = text[0] == 'n' ? 's' : text[0];
+    text[0] = is_prefix_set(name) ? 's' : text[0];
     text[1] = ':';
     return SetId{std::move(text)};
 }
 
-bool is_prefix_set(std::string_view name) noexcept { return name.starts_with("n_"); }
+bool is_tier_chain(std::string_view name) noexcept { return name.starts_with(kTier); }
+bool is_class_chain(std::string_view name) noexcept { return name.starts_with(kClass); }
+bool is_prefix_set(std::string_view name) noexcept { return name.starts_with(kPrefixes); }
 
 }  // namespace manul::felix::render::names

@@ -28,10 +28,10 @@ inline constexpr std::string_view kNodes = "nodes";
 [[nodiscard]] std::string tier_chain(std::string_view tier, std::string_view identity);
 /// `e_<name>`, of a host endpoint.
 [[nodiscard]] std::string host_chain(std::string_view endpoint);
-/// `c_<hash>`; `identity` is the list of tier chains and profiles.
 /// What a class chain calls: chains of tiers, and profiles.
 [[nodiscard]] std::string class_identity(const std::vector<std::string>& tiers,
                                          const std::vector<std::string>& profiles);
+/// `c_<hash>`; `identity` is the list of tier chains and profiles.
 [[nodiscard]] std::string class_chain(std::string_view identity);
 /// `f_<profile>`.
 [[nodiscard]] std::string profile_chain(std::string_view profile);
@@ -42,6 +42,10 @@ inline constexpr std::string_view kNodes = "nodes";
 [[nodiscard]] std::string prefix_set(const SetId& id);
 /// The set that a name made by the two functions above stands for.
 [[nodiscard]] SetId set_of(std::string_view name);
+
+/// Which of the functions above made a name.
+[[nodiscard]] bool is_tier_chain(std::string_view name) noexcept;
+[[nodiscard]] bool is_class_chain(std::string_view name) noexcept;
 [[nodiscard]] bool is_prefix_set(std::string_view name) noexcept;
 
 }  // namespace manul::felix::render::names
