@@ -44,8 +44,10 @@ namespace action {
 struct Connect {};
 /// The connection that Accepted was about becomes the incoming one.
 struct Adopt {};
-/// The connection that Accepted was about is closed.
-struct Refuse {};
+/// The connection that Accepted was about is closed, with this NOTIFICATION if there is one.
+struct Refuse {
+    std::optional<wire::Notification> why;
+};
 /// Write these bytes (OPEN, KEEPALIVE, NOTIFICATION) behind everything handed over before.
 struct Send {
     Direction direction = Direction::outgoing;

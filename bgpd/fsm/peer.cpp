@@ -21,9 +21,11 @@ namespace {
 
 using Cause = SessionEnd::Cause;
 
-/// How long a peer that was sent away for an error is refused: it may have mended it, and should not wait for our own
-/// attempts to come round; one that errs without end costs a few connections a second.
+/// A peer that was sent away for an error is heard again at once: it may have mended it, and should not wait for our
+/// own attempts to come round. One that errs without end is refused for so long each time after that many in a row, and
+/// costs a few connections a second.
 constexpr std::chrono::milliseconds kDeafTime{250};
+constexpr int kErrorsInARow = 64;
 
 bool is_cease(const std::optional<wire::Notification>& notification) {
     return notification && notification->code == wire::ErrorCode::cease;
@@ -138,8 +140,13 @@ void Peer::on(const event::Accepted&, TimePoint now, Actions& actions) {
         // up it may as well be the second of two simultaneous connections.
         const bool simultaneous =
             *up == Direction::outgoing && now - *established_at_ < settings_.timing.collision_window;
-        if (!negotiated()->peer_graceful_restart || simultaneous) {
-            actions.emplace_back(action::Refuse{});
+        if (!negotiated()->peer_graceful_restart ||
+            simultaneous) {  // RFC 4271 section 6.8: the established one is kept
+            action::Refuse refuse;
+            if (has_patience(now)) {
+                refuse.why = wire::make_cease(wire::cease::kCollision);
+            }
+            actions.emplace_back(std::move(refuse));
             return;
         }
         feed(*up, connection_event::TcpFailed{{}, true}, now, actions);
@@ -305,10 +312,11 @@ void Peer::hold_back(Direction direction, TimePoint now, Actions& actions) {
     }
     if (too_many || is_disagreement(*connection(direction).last_end())) {
         feed(rival, connection_event::Stop{{}, true}, now, actions);
-        if (!too_many) {
+        if (!too_many && !has_patience(now)) {
             deaf_until_ = now + kDeafTime;
         }
-    } else if (incoming_.state() == State::idle) {
+    }
+    if (!too_many && !deaf_until_ && incoming_.state() == State::idle) {
         // Only what we do ourselves is held back: a peer that restarted should find us listening.
         feed(Direction::incoming, connection_event::StartPassive{}, now, actions);
     }
@@ -316,6 +324,11 @@ void Peer::hold_back(Direction direction, TimePoint now, Actions& actions) {
         idle_hold_ = now + jitter_.apply(idle_hold_length_);
         idle_hold_length_ = std::min(settings_.timing.idle_hold_max, 2 * idle_hold_length_);
     }
+}
+
+bool Peer::has_patience(TimePoint now) noexcept {
+    patience_spent_ = std::max(patience_spent_, now - kErrorsInARow * kDeafTime) + kDeafTime;
+    return patience_spent_ <= now;
 }
 
 }  // namespace manul::bgp::fsm

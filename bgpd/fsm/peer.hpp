@@ -74,6 +74,8 @@ private:
     void after(Direction direction, State before, TimePoint now, Actions& actions);
     /// A connection has ended and no other is on its way: arranges for the next attempt.
     void hold_back(Direction direction, TimePoint now, Actions& actions);
+    /// Takes note that the peer's connection was for nothing; false when that happens too often.
+    [[nodiscard]] bool has_patience(TimePoint now) noexcept;
 
     PeerSettings settings_;
     Jitter jitter_;
@@ -82,6 +84,7 @@ private:
     bool running_ = false;
     std::optional<TimePoint> idle_hold_;   ///< event 13
     std::optional<TimePoint> deaf_until_;  ///< the peer may connect again then, before we do
+    TimePoint patience_spent_{};           ///< see has_patience
     std::chrono::milliseconds idle_hold_length_;
     std::optional<TimePoint> established_at_;
     State shown_ = State::idle;

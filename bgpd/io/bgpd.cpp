@@ -31,10 +31,12 @@
 #include "bgpd/io/session_report.hpp"
 #include "bgpd/io/show.hpp"
 #include "bgpd/io/tcp_ao.hpp"
+#include "bgpd/io/workload_links.hpp"
 #include "bgpd/speaker/configuration.hpp"
 #include "bgpd/speaker/originate.hpp"
 #include "bgpd/speaker/peers.hpp"
 #include "bgpd/speaker/status.hpp"
+#include "bgpd/speaker/workloads.hpp"
 #include "config/model/node_report.hpp"
 #include "config/open_store.hpp"
 #include "config/report.hpp"
@@ -72,6 +74,7 @@ public:
                      [this] { apply_.armed() ? void() : apply_.after_us(kSettleUs); }),
           apply_(daemon_.io(), [this] { apply(); }),
           node_(daemon_.io(), [this] { refresh_node(); }),
+          workload_links_(daemon_.io()),
           passwords_(daemon_.io(), [this] { check_passwords(); }),
           count_sent_(daemon_.io(), [this] { count_sent(); }) {}
 
@@ -190,6 +193,9 @@ private:
             engine_.configure(configuration_);
             configure_dump();
         }
+        if (settings_.bgpd_kernel) {
+            workload_links_.keep(speaker::workload_addresses(datastore_.peer_resources()));
+        }
         auto routes = speaker::local_routes(datastore_.origin_resources());
         speaker::add_ways_to_peers(*configuration_, routes);
         if (!routes_ || *routes_ != routes) {
@@ -271,6 +277,7 @@ private:
     Datastore datastore_;
     Timer apply_;
     Timer node_;
+    WorkloadLinks workload_links_;
     Timer passwords_;
     Timer count_sent_;
     std::optional<speaker::Cursor> count_from_;

@@ -40,6 +40,9 @@ inline constexpr Message kRouteMeddled{"BGPD_ROUTE_MEDDLED", Level::warning,
 inline constexpr Message kKernelFailed{"BGPD_KERNEL_FAILED", Level::error, "kernel: {}",
                                        "bgpd reads the kernel's state again by itself; if this repeats, check its "
                                        "privileges (CAP_NET_ADMIN)."};
+inline constexpr Message kWorkloadAddress{
+    "BGPD_WORKLOAD_ADDRESS", Level::warning, "the address {} for workloads to peer with: {}; trying again",
+    "Check BGPConfiguration.spec.localWorkloadPeeringIPV4 and V6, and the privileges of bgpd (CAP_NET_ADMIN)."};
 inline constexpr Message kStaleRemoved{"BGPD_STALE_REMOVED", Level::info,
                                        "removed {} routes of an earlier run that nobody announces any more",
                                        "No action needed."};

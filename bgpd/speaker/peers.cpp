@@ -10,6 +10,7 @@
 #include "base/sha1.hpp"
 #include "bgpd/speaker/filters.hpp"
 #include "bgpd/speaker/routing.hpp"
+#include "bgpd/speaker/workloads.hpp"
 #include "config/model/selector.hpp"
 
 namespace manul::bgp::speaker {
@@ -90,7 +91,7 @@ public:
           peers_(by_name(resources.peers)),
           configurations_(by_name(resources.configurations)),
           filters_(by_name(resources.filters)),
-          endpoints_(resources.endpoints),
+          resources_(resources),
           own_(own) {}
 
     void add_mesh();
@@ -129,7 +130,7 @@ private:
     Named<BgpPeer> peers_;
     Named<model::BgpConfiguration> configurations_;
     FiltersByName filters_;
-    const std::vector<std::shared_ptr<const model::WorkloadEndpoint>>& endpoints_;
+    const PeerResources& resources_;
     const Node& own_;
     std::map<std::string, std::string> defined_;  ///< by which resource, by PeerConfig::id
 };
@@ -297,16 +298,12 @@ void Builder::add_workloads(const BgpPeer& peer) {
         find(name_of(peer), "localWorkloadSelector needs asNumber");
         return;
     }
-    for (const auto& endpoint : endpoints_) {
-        model::StringMap labels = endpoint->metadata.labels;
-        labels.emplace(model::kLabelNamespace, endpoint->metadata.ns);
-        if (endpoint->spec.node != out_.self.node_name || !selector->matches(labels)) {
-            continue;
-        }
+    for (const model::WorkloadEndpoint* endpoint : chosen_workloads(*selector, resources_)) {
         for (const net::Prefix& address : endpoint->spec.ip_networks) {
             PeerConfig config = make(peer, {address.address(), model::kDefaultBgpPort, *peer.spec.as_number, nullptr},
                                      peer.spec.local_as_number.value_or(out_.self.as));
-            config.name += " " + endpoint->metadata.ns + "/" + endpoint->spec.workload;
+            const model::WorkloadEndpointSpec& spec = endpoint->spec;
+            config.name += " " + endpoint->metadata.ns + "/" + (spec.pod.empty() ? spec.container_id : spec.pod);
             config.passive = true;
             config.local_workload = true;
             config.local_address.reset();

@@ -96,8 +96,13 @@ void Speaker::Impl::carry_out(Peer& peer, const fsm::Action& action) {
                        connections[accepting->connection] = {&peer, fsm::Direction::incoming};
                        accepting.reset();
                    },
-                   [&](const fsm::action::Refuse&) {
-                       actions.emplace_back(Close{accepting->connection, false});
+                   [&](const fsm::action::Refuse& refuse) {
+                       if (refuse.why) {
+                           Bytes bytes;
+                           wire::encode_notification(*refuse.why, bytes);
+                           send_bytes(accepting->connection, std::move(bytes));
+                       }
+                       actions.emplace_back(Close{accepting->connection, refuse.why.has_value()});
                        accepting.reset();
                    },
                    [&](const fsm::action::Send& send) {

@@ -15,6 +15,7 @@
 #include "bgpd/wire/error.hpp"
 #include "bgpd/wire/message.hpp"
 #include "bgpd/wire/notification.hpp"
+#include "bgpd/wire/text.hpp"
 #include "net/ip.hpp"
 
 namespace manul::bgp::wire {
@@ -101,7 +102,7 @@ std::optional<Fqdn> decode_fqdn(ByteView value) {
         if (!text || (!length && part == &name.host)) {
             return std::nullopt;
         }
-        part->assign(text->begin(), text->end());
+        *part = printable(std::string(text->begin(), text->end()));
     }
     return name;
 }
@@ -246,7 +247,8 @@ std::expected<void, Notification> decode_capabilities(ByteView parameter, Capabi
                 break;
             case capability_code::kSoftwareVersion:
                 if (!value->empty() && value->front() < value->size()) {
-                    into.software_version = std::string(value->begin() + 1, value->begin() + 1 + value->front());
+                    into.software_version =
+                        printable(std::string(value->begin() + 1, value->begin() + 1 + value->front()));
                     known = true;
                 }
                 break;

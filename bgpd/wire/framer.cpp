@@ -38,7 +38,8 @@ std::optional<LengthLimits> limits(std::uint8_t type, std::size_t max_message) {
         case MessageType::keepalive:
             return LengthLimits{kHeaderSize, kHeaderSize};
         case MessageType::route_refresh:
-            return LengthLimits{23, max_message};
+            // A mark without its last octet has an error of its own (RFC 7313 section 5), which the reader finds.
+            return LengthLimits{22, max_message};
     }
     return std::nullopt;
 }

@@ -12,6 +12,7 @@
 #include "base/bytes.hpp"
 #include "bgpd/wire/error.hpp"
 #include "bgpd/wire/message.hpp"
+#include "bgpd/wire/text.hpp"
 
 namespace manul::bgp::wire {
 namespace {
@@ -97,19 +98,6 @@ std::string name(Names names, std::uint8_t value, std::string_view what) {
     return std::string(what) + " " + std::to_string(value);
 }
 
-/// Length of the UTF-8 character at the front of `text`; 0 when it is not a well-formed one.
-std::size_t utf8_length(std::string_view text) {
-    const auto lead = static_cast<std::uint8_t>(text.front());
-    const std::size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : 4;
-    if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4 || text.size() < length) {
-        return 0;
-    }
-    const auto tail = text.substr(1, length - 1);
-    const bool continued =
-        std::ranges::all_of(tail, [](char c) { return (static_cast<std::uint8_t>(c) & 0xc0U) == 0x80; });
-    return continued ? length : 0;
-}
-
 }  // namespace
 
 std::optional<std::string> Notification::shutdown_text() const {
@@ -118,19 +106,8 @@ std::optional<std::string> Notification::shutdown_text() const {
     if (!carries_text || data.empty() || data.front() == 0 || std::size_t{data.front()} + 1 > data.size()) {
         return std::nullopt;
     }
-    std::string text;
-    std::string raw(data.begin() + 1, data.begin() + 1 + data.front());
-    for (std::string_view rest = raw; !rest.empty();) {
-        const std::size_t length = utf8_length(rest);
-        if (length == 0) {
-            return std::nullopt;
-        }
-        const auto byte = static_cast<std::uint8_t>(rest.front());
-        // Control characters of the peer's choice must not reach logs and terminals (RFC 9003 section 5).
-        text += byte < 0x20 || byte == 0x7f ? std::string_view(" ") : rest.substr(0, length);
-        rest.remove_prefix(length);
-    }
-    return text;
+    const std::string text(data.begin() + 1, data.begin() + 1 + data.front());
+    return is_utf8(text) ? std::optional(printable(text)) : std::nullopt;
 }
 
 std::string Notification::to_string() const {
@@ -173,8 +150,11 @@ Notification make_cease(std::uint8_t subcode, std::string_view text) {
 }
 
 Notification make_hard_reset(const Notification& why) {
-    Notification reset{ErrorCode::cease, cease::kHardReset, {static_cast<std::uint8_t>(why.code), why.subcode}};
-    reset.data.insert(reset.data.end(), why.data.begin(), why.data.end());
+    Notification reset{ErrorCode::cease, cease::kHardReset, {}};
+    ByteWriter data(reset.data);
+    data.u8(static_cast<std::uint8_t>(why.code));
+    data.u8(why.subcode);
+    data.bytes(why.data);
     return reset;
 }
 

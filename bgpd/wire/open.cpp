@@ -98,7 +98,8 @@ std::expected<Open, Notification> decode_open(ByteView body) {
     Capabilities capabilities;
     MANUL_CHECK(decode_parameters(reader, capabilities));
     const auto as = net::Asn::make(capabilities.four_octet_as.value_or(*my_as));
-    if (*my_as == 0 || !as) {
+    const bool stands_for_another = capabilities.four_octet_as == kAsTrans;  // and is nobody's (RFC 6793 section 9)
+    if (*my_as == 0 || !as || stands_for_another) {
         return refuse(open_error::kBadPeerAs);
     }
     const auto id = net::RouterId::make(*identifier);

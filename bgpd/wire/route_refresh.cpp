@@ -19,9 +19,13 @@ std::expected<RouteRefresh, Notification> decode_route_refresh(ByteView message)
     const auto safi = reader.u8();
     const bool mark = subtype && (*subtype == std::to_underlying(RouteRefresh::Kind::begin) ||
                                   *subtype == std::to_underlying(RouteRefresh::Kind::end));
-    if (!safi || (mark && !reader.empty())) {
+    if (mark && (!safi || !reader.empty())) {
         return std::unexpected(Notification{ErrorCode::route_refresh, route_refresh_error::kInvalidLength,
                                             Bytes(message.begin(), message.end())});
+    }
+    if (!safi) {
+        return std::unexpected(Notification{ErrorCode::header, header_error::kBadLength,
+                                            Bytes(message.begin() + kMarkerSize, message.begin() + kMarkerSize + 2)});
     }
     return RouteRefresh{{*afi, *safi}, *subtype};
 }

@@ -19,8 +19,8 @@ struct RouteRefresh {
     bool operator==(const RouteRefresh&) const = default;
 };
 
-/// Error 7/1 (data: the whole message) when begin or end has another length than 4 octets; a request with outbound
-/// filters behind it (RFC 5291) is read as a plain one.
+/// Error 7/1 (data: the whole message) when begin or end has another length than 4 octets, 1/2 (data: the length) when
+/// anything else is shorter; a request with outbound filters behind it (RFC 5291) is read as a plain one.
 [[nodiscard]] std::expected<RouteRefresh, Notification> decode_route_refresh(ByteView message);
 
 /// Appends the whole message.

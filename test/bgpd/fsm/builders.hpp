@@ -28,8 +28,13 @@ inline wire::Open make_open(std::uint32_t as, std::uint32_t identifier, std::uin
     return open;
 }
 
-/// What an action does, in a word or two: "connect", "out open", "in notify 6/7", "out close", "up out", "down
-/// graceful".
+/// "6/7".
+inline std::string numbers(const wire::Notification& notification) {
+    return std::to_string(static_cast<int>(notification.code)) + "/" + std::to_string(notification.subcode);
+}
+
+/// What an action does, in a word or two: "connect", "refuse 6/7", "out open", "in notify 6/7", "out close", "up out",
+/// "down graceful".
 inline std::string describe(const fsm::Action& action) {
     const auto side = [](fsm::Direction direction) {
         return std::string(direction == fsm::Direction::outgoing ? "out" : "in");
@@ -37,7 +42,9 @@ inline std::string describe(const fsm::Action& action) {
     return std::visit(overloaded{
                           [](const fsm::action::Connect&) { return std::string("connect"); },
                           [](const fsm::action::Adopt&) { return std::string("adopt"); },
-                          [](const fsm::action::Refuse&) { return std::string("refuse"); },
+                          [](const fsm::action::Refuse& refuse) {
+                              return "refuse" + (refuse.why ? " " + numbers(*refuse.why) : std::string());
+                          },
                           [&](const fsm::action::Send& send) {
                               wire::Framer framer(send.bytes);
                               const wire::Frame frame = **framer.next();
@@ -46,12 +53,9 @@ inline std::string describe(const fsm::Action& action) {
                                       return side(send.direction) + " open";
                                   case wire::MessageType::keepalive:
                                       return side(send.direction) + " keepalive";
-                                  default: {
-                                      const auto why = wire::decode_notification(frame.body());
+                                  default:
                                       return side(send.direction) + " notify " +
-                                             std::to_string(static_cast<int>(why.code)) + "/" +
-                                             std::to_string(why.subcode);
-                                  }
+                                             numbers(wire::decode_notification(frame.body()));
                               }
                           },
                           [&](const fsm::action::Close& close) { return side(close.direction) + " close"; },

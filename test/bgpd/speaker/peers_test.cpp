@@ -9,6 +9,7 @@
 #include "bgpd/speaker/bfd_session.hpp"
 
 #include "bgpd/speaker/originate.hpp"
+#include "bgpd/speaker/workloads.hpp"
 
 namespace {
 
@@ -448,8 +449,9 @@ TEST_CASE("workloads of this node that a selector chooses are passive peers with
         endpoint->metadata.ns = "routers";
         endpoint->metadata.labels["role"] = role;
         endpoint->spec.node = node;
-        endpoint->spec.workload = "speaker";
+        endpoint->spec.pod = "speaker";
         endpoint->spec.ip_networks = {*net::Prefix::parse(address)};
+        endpoint->spec.interface_name = std::string("cali-") + node + "-" + role;
         cluster.resources.endpoints.push_back(endpoint);
     };
     workload("a", "10.244.0.5/32", "bgp");
@@ -464,6 +466,15 @@ TEST_CASE("workloads of this node that a selector chooses are passive peers with
     CHECK(configuration.peers[0].local_workload);
     CHECK_FALSE(configuration.peers[0].local_address);
     CHECK(configuration.peers[0].name == "BGPPeer(workloads) routers/speaker");
+
+    CHECK(workload_addresses(cluster.resources).empty());
+    auto& global = cluster.configuration();
+    global.local_workload_peering_ip_v4 = net::Ip4::parse("169.254.0.179");
+    global.local_workload_peering_ip_v6 = net::Ip6::parse("fe80::179");  // these workloads have IPv4 alone
+    const std::vector<WorkloadAddress> expected{{"cali-a-bgp", *net::Ip::parse("169.254.0.179")}};
+    CHECK(workload_addresses(cluster.resources) == expected);
+    spec.node = "b";
+    CHECK(workload_addresses(cluster.resources).empty());
 }
 
 TEST_CASE("a listen range is a template for passive peers, and needs filters") {

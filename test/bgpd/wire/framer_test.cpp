@@ -82,7 +82,7 @@ TEST_CASE("header errors are found before the body arrives") {
         {"UPDATE too short", header(22, 2), kMaxMessage, 2, {0, 22}},
         {"NOTIFICATION too short", header(20, 3), kMaxMessage, 2, {0, 20}},
         {"KEEPALIVE too long", header(20, 4), kMaxMessage, 2, {0, 20}},
-        {"ROUTE-REFRESH too short", header(22, 5), kMaxMessage, 2, {0, 22}},
+        {"ROUTE-REFRESH too short", header(21, 5), kMaxMessage, 2, {0, 21}},
         {"OPEN beyond 4096 in spite of extended messages", header(4097, 1), kMaxExtendedMessage, 2, {0x10, 0x01}},
         {"type 0", header(30, 0), kMaxMessage, 3, {0}},
         {"type 6", header(30, 6), kMaxMessage, 3, {6}},
@@ -111,4 +111,19 @@ TEST_CASE("ROUTE-REFRESH round trip, and its length rules") {
     const auto wrong = decode_route_refresh(with_filters);
     REQUIRE_FALSE(wrong.has_value());
     CHECK(wrong.error() == Notification{ErrorCode::route_refresh, 1, with_filters});
+}
+
+TEST_CASE("a ROUTE-REFRESH without its last octet: a mark has an error of its own, a request the header's") {
+    const auto answer = [](const Bytes& message) {
+        Framer framer(message);
+        return decode_route_refresh((*framer.next())->message).error();
+    };
+    for (const char* mark : {"0001 01", "0001 02"}) {
+        const Bytes message = test::message(MessageType::route_refresh, hex(mark));
+        CHECK(answer(message) == Notification{ErrorCode::route_refresh, 1, message});
+    }
+    for (const char* other : {"0001 00", "0001 03"}) {
+        const Bytes message = test::message(MessageType::route_refresh, hex(other));
+        CHECK(answer(message) == Notification{ErrorCode::header, 2, {0, 22}});
+    }
 }

@@ -106,6 +106,7 @@ TEST_CASE("OPEN errors give the NOTIFICATION of RFC 4271 section 6.2") {
         {"version 3", "03 fc00 005a c0000201 00", 1, {0, 4}},
         {"AS 0", "04 0000 005a c0000201 00", 2, {}},
         {"AS 0 in the capability", "04 fc00 005a c0000201 08 02 06 41 04 00000000", 2, {}},
+        {"AS 23456 in the capability", "04 5ba0 005a c0000201 08 02 06 41 04 00005ba0", 2, {}},
         {"identifier 0", "04 fc00 005a 00000000 00", 3, {}},
         {"authentication parameter", "04 fc00 005a c0000201 03 01 01 00", 4, {}},
         {"hold time 1", "04 fc00 0001 c0000201 00", 6, {}},
@@ -132,6 +133,14 @@ TEST_CASE("capabilities of the wrong length that change nothing else are kept fo
     CHECK_FALSE(open->capabilities.graceful_restart);
     CHECK_FALSE(open->capabilities.fqdn);
     CHECK(open->capabilities.others.size() == 3);
+}
+
+TEST_CASE("names in an OPEN are fit for terminals and JSON, whatever the peer put there") {
+    const auto open =
+        decode_open(hex("04 fc00 005a c0000201 14 02 12 49 08 05 61ff1b5b62 01 c0 4b 06 05 76 c29b e0 80"));
+    REQUIRE(open.has_value());
+    CHECK(open->capabilities.fqdn == Fqdn{"a? [b", "?"});
+    CHECK(open->capabilities.software_version == "v ??");
 }
 
 TEST_CASE("every truncation of an OPEN is an error, never a crash") {
@@ -221,11 +230,17 @@ TEST_CASE("the shutdown text is taken only when it is well-formed") {
         {"plain", "02 6f6b", "ok"},
         {"umlaut", "02 c3a4", "\xc3\xa4"},
         {"control characters become spaces", "03 610a1b", "a  "},
+        {"those of two octets, too", "05 61c29b31 6d", "a 1m"},
+        {"the first behind them", "02 c2a0", "\xc2\xa0"},
         {"empty", "00", nullptr},
         {"no length", "", nullptr},
         {"length overruns", "05 6f6b", nullptr},
         {"not UTF-8", "02 fffe", nullptr},
         {"cut character", "01 c3", nullptr},
+        {"longer than needed", "03 e08080", nullptr},
+        {"a surrogate", "03 eda080", nullptr},
+        {"beyond the last character", "04 f4908080", nullptr},
+        {"four octets", "04 f09f9880", "\xf0\x9f\x98\x80"},
     }));
     CAPTURE(row.name);
     const auto text = Notification{ErrorCode::cease, 2, hex(row.data)}.shutdown_text();
