@@ -1,6 +1,7 @@
 #include "bgpd/io/show_routes.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +24,7 @@
 #include "bgpd/speaker/peers.hpp"
 #include "bgpd/speaker/speaker.hpp"
 #include "bgpd/speaker/status.hpp"
+#include "bgpd/wire/community.hpp"
 #include "config/codec/json.hpp"
 #include "config/model/bgp_filter.hpp"
 #include "net/ip.hpp"
@@ -85,6 +87,22 @@ std::optional<RouteQuery::Table> to_table(std::string_view text) {
                                                           {"sent", Table::sent}};
     const auto found = kNames.find(text);
     return found == kNames.end() ? std::nullopt : std::optional(found->second);
+}
+
+/// A community of any kind as it is shown, whichever way it was written: "65535:65281" is "no-export".
+std::optional<std::string> to_community(std::string_view text) {
+    constexpr std::array kNamed{wire::kGracefulShutdown,  wire::kLlgrStale, wire::kNoLlgr,
+                                wire::kBlackhole,         wire::kNoExport,  wire::kNoAdvertise,
+                                wire::kNoExportSubconfed, wire::kNoPeer};
+    if (const auto plain = wire::Community::parse(text)) {
+        return plain->to_string();
+    }
+    if (const auto large = wire::LargeCommunity::parse(text)) {
+        return large->to_string();
+    }
+    const bool extended = text.starts_with("rt:") || text.starts_with("ro:") || text.starts_with("0x");
+    const bool named = std::ranges::any_of(kNamed, [&](wire::Community each) { return each.to_string() == text; });
+    return extended || named ? std::optional(std::string(text)) : std::nullopt;
 }
 
 /// "^65001 65002$": numbers in a row, with the ends of the path marked.
@@ -224,7 +242,9 @@ json::value walk_routes(const Engine& engine, const json::object& request) {
     fields.read_text("table", table, "one of all, accepted, rejected, best and sent", to_table);
     fields.read_text("peer", query.peer, "an address", to_address);
     fields.read_text("prefix", query.within, "a prefix", to_prefix);
-    fields.read("community", query.community);
+    std::optional<std::string> community;
+    fields.read_text("community", community, "a community, like 65000:7, 65000:1:2, no-export or rt:65000:7",
+                     to_community);
     fields.read("asPath", as_path);
     std::optional<Cursor> next = cursor_of(fields);
     if (!error.empty()) {
@@ -234,6 +254,12 @@ json::value walk_routes(const Engine& engine, const json::object& request) {
         return failure("asPath: expected AS numbers, with ^ before the first and $ behind the last one of the path");
     }
     query.table = table.value_or(RouteQuery::Table::all);
+    query.community = community.value_or("");
+    const auto is_meant = [&](const speaker::PeerStatus& peer) { return peer.address == *query.peer; };
+    if (query.peer && next->family == net::Family::v4 && next->slot == 0 &&
+        std::ranges::none_of(engine.speaker().peers(), is_meant)) {
+        return failure("there is no peer " + address_text(*query.peer));
+    }
     if (query.table == RouteQuery::Table::sent && !query.peer) {
         return failure("routes that were sent are those of one peer: name it");
     }

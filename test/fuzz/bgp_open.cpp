@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <tuple>
 
 #include "base/bytes.hpp"
 #include "bgpd/wire/message.hpp"
@@ -19,8 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
     }
     static_cast<void>(negotiate(*open, *open, open->as));
-    if (open->capabilities.fqdn &&
-        open->capabilities.fqdn->host.size() + open->capabilities.fqdn->domain.size() > 120) {
+    const auto& [name, version] = std::tie(open->capabilities.fqdn, open->capabilities.software_version);
+    if ((name && name->host.size() + name->domain.size() > 120) || (version && version->size() > 64)) {
         return 0;  // we never announce such names and cut them
     }
     Bytes again;
