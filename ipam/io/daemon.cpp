@@ -103,8 +103,13 @@ Result<void> Ipamd::open() {
     links_ = std::make_unique<HostLinks>(std::move(links));
     MANUL_TRY(auto log, DeleteLog::open(settings_.state_dir + "/ipamd-deletes.log"));
     log_ = std::make_unique<DeleteLog>(std::move(log));
+    std::vector<HostLinks> lanes;
+    for (std::size_t i = 0; i < Deleter::kLanes; ++i) {
+        MANUL_TRY(auto lane, HostLinks::open());
+        lanes.push_back(std::move(lane));
+    }
     deleter_ = std::make_unique<Deleter>(
-        daemon_.io(), Deleter::Parts{store_worker_, service_, link_worker_, *links_, journal_worker_, *log_},
+        daemon_.io(), Deleter::Parts{store_worker_, service_, std::move(lanes), journal_worker_, *log_},
         Deleter::Hooks{
             [this] { return std::set<std::string>(awaited_.begin(), awaited_.end()); },
             [this](const Attachment& attachment, const std::string& problem) { on_del_settled(attachment, problem); },

@@ -11,16 +11,17 @@
 namespace manul::ipam {
 
 Deleter::Deleter(boost::asio::io_context& io, Parts parts, Hooks hooks)
-    : parts_(parts), hooks_(std::move(hooks)), timer_(io, [this] { run(); }) {}
+    : parts_(std::move(parts)), hooks_(std::move(hooks)), timer_(io, [this] { run(); }) {
+    for (HostLinks& links : parts_.links) {
+        lanes_.push_back(std::make_unique<Lane>(io, std::move(links)));
+    }
+}
 
 void Deleter::add(std::uint64_t id, const Request& request) {
     Item item;
     item.log_id = id;
     item.deletion = {{request.network, request.attachment}, request.host_interface};
-    queue_.push_back(std::move(item));
-    if (under_way_ == 0 && !timer_.armed()) {
-        timer_.after_us(kGatherUs);
-    }
+    enqueue(std::move(item));
 }
 
 void Deleter::add_aside(std::uint32_t index, std::string container_id, std::string handle) {
@@ -31,28 +32,43 @@ void Deleter::add_aside(std::uint32_t index, std::string container_id, std::stri
     item.deletion.release.attachment.container_id = std::move(container_id);
     item.aside_index = index;
     item.aside_handle = std::move(handle);
+    enqueue(std::move(item));
+}
+
+void Deleter::enqueue(Item item) {
     queue_.push_back(std::move(item));
-    if (under_way_ == 0 && !timer_.armed()) {
-        timer_.after_us(kGatherUs);
+    run_soon(kGatherUs);
+}
+
+/// The lane that becomes free asks again.
+void Deleter::run_soon(std::int64_t delay_us) {
+    const bool some_free = std::ranges::any_of(lanes_, [](const auto& lane) { return !lane->busy; });
+    if (some_free && !queue_.empty() && !timer_.armed()) {
+        timer_.after_us(delay_us);
     }
 }
 
 std::set<std::string> Deleter::busy_handles() const { return busy_; }
 
 void Deleter::run() {
-    if (under_way_ != 0 || queue_.empty()) {
+    const auto at = std::ranges::find_if(lanes_, [](const auto& lane) { return !lane->busy; });
+    if (at == lanes_.end() || queue_.empty()) {
         return;
     }
+    Lane& lane = **at;
+    lane.busy = true;
     auto batch = std::make_shared<Batch>();
     batch->items = std::exchange(queue_, {});
     batch->claims.awaited = hooks_.awaited();
-    under_way_ = batch->items.size();
-    parts_.store_worker.submit([this, batch] {
+    under_way_ += batch->items.size();
+    parts_.store_worker.submit([this, batch, &lane] {
         look_up(*batch);
-        return [this, batch] {
-            parts_.link_worker.submit([this, batch] {
-                delete_links(*batch);
-                return [this, batch] {
+        return [this, batch, &lane] {
+            lane.worker.submit([this, batch, &lane] {
+                delete_links(*batch, lane.links);
+                return [this, batch, &lane] {
+                    lane.busy = false;
+                    run_soon(kGatherUs);
                     parts_.store_worker.submit([this, batch] {
                         free_addresses(*batch);
                         return [this, batch] { finish(batch); };
@@ -88,17 +104,17 @@ void Deleter::look_up(Batch& batch) {
 
 /// The links among which those of the batch are: on a node with thousands of pods a few look-ups are far less than the
 /// list, which only a container that nobody knows needs.
-Result<std::vector<netlink::Link>> Deleter::candidates(const Batch& batch) {
+Result<std::vector<netlink::Link>> Deleter::candidates(const Batch& batch, HostLinks& links) {
     if (batch.search) {
-        return parts_.links.list();
+        return links.list();
     }
     std::vector<netlink::Link> found;
     for (const Item& item : batch.items) {
         if (item.aside_handle && item.aside_index == 0) {  // that link is gone already: only addresses are to be freed
             continue;
         }
-        MANUL_TRY(auto link, item.aside_handle ? parts_.links.find(item.aside_index)
-                                               : parts_.links.find(item.deletion.interface_name));
+        MANUL_TRY(auto link,
+                  item.aside_handle ? links.find(item.aside_index) : links.find(item.deletion.interface_name));
         if (link) {
             found.push_back(*std::move(link));
         }
@@ -106,11 +122,11 @@ Result<std::vector<netlink::Link>> Deleter::candidates(const Batch& batch) {
     return found;
 }
 
-void Deleter::delete_links(Batch& batch) {
+void Deleter::delete_links(Batch& batch, HostLinks& links) {
     if (!batch.problem.empty()) {
         return;
     }
-    const auto before = candidates(batch);
+    const auto before = candidates(batch, links);
     if (!before) {
         batch.problem = before.error().message;
         return;
@@ -135,11 +151,11 @@ void Deleter::delete_links(Batch& batch) {
     }
     std::set<std::uint32_t> left;
     if (!doomed.empty()) {
-        if (auto removed = parts_.links.remove(doomed); !removed) {
+        if (auto removed = links.remove(doomed); !removed) {
             batch.problem = std::move(removed.error().message);
         }
         for (const std::uint32_t index : doomed) {
-            const auto stays = parts_.links.exists(index);
+            const auto stays = links.exists(index);
             if (!stays) {
                 batch.problem = stays.error().message;
                 return;
@@ -191,7 +207,7 @@ void Deleter::free_addresses(Batch& batch) {
 }
 
 void Deleter::finish(const BatchPtr& batch) {
-    under_way_ = 0;
+    under_way_ -= batch->items.size();
     std::vector<std::uint64_t> done;
     std::vector<Attachment> settled;
     std::size_t failed = 0;
@@ -229,9 +245,7 @@ void Deleter::finish(const BatchPtr& batch) {
         log::emit(kReleaseDelayed, failed, batch->problem);
     }
     last_problem_ = failed > 0 ? batch->problem : std::string{};
-    if (!queue_.empty()) {
-        timer_.after_us(failed > 0 ? kRetryUs : kGatherUs);
-    }
+    run_soon(failed > 0 ? kRetryUs : kGatherUs);
 }
 
 }  // namespace manul::ipam

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/daemon.hpp"
@@ -20,17 +21,20 @@ namespace manul::ipam {
 /// (one grace period of the kernel instead of one each), and only when they are verified to be gone endpoints and
 /// addresses are freed, in one transaction. Whatever fails stays and is tried again.
 ///
+/// The kernel answers a deletion when the last user of the links has let go of them, tens of milliseconds after it has
+/// taken them down and let go of its lock. The next batch does not wait for that: there are several lanes.
+///
 /// Lives on the io_context's thread; store, links and log are touched on their workers only.
 class Deleter {
 public:
     struct Parts {
         Worker& store_worker;
         Service& service;
-        Worker& link_worker;
-        HostLinks& links;
+        std::vector<HostLinks> links;  ///< one for each lane
         Worker& journal_worker;
         DeleteLog& log;
     };
+    static constexpr std::size_t kLanes = 4;
     static constexpr std::int64_t kGatherUs = 5'000;
     static constexpr std::int64_t kRetryUs = 1'000'000;
 
@@ -68,16 +72,26 @@ private:
         std::string problem;
     };
     using BatchPtr = std::shared_ptr<Batch>;
+    /// A thread that deletes links. One batch at a time.
+    struct Lane {
+        Lane(boost::asio::io_context& io, HostLinks own) : links(std::move(own)), worker(io) {}
+        HostLinks links;
+        bool busy = false;
+        Worker worker;  // last: it ends before what it works on
+    };
 
+    void enqueue(Item item);
     void run();
     // In this order, each on its worker.
     void look_up(Batch& batch);
-    void delete_links(Batch& batch);
-    [[nodiscard]] Result<std::vector<netlink::Link>> candidates(const Batch& batch);
+    static void delete_links(Batch& batch, HostLinks& links);
+    [[nodiscard]] static Result<std::vector<netlink::Link>> candidates(const Batch& batch, HostLinks& links);
     void free_addresses(Batch& batch);
     void finish(const BatchPtr& batch);
+    void run_soon(std::int64_t delay_us);
 
     Parts parts_;
+    std::vector<std::unique_ptr<Lane>> lanes_;
     Hooks hooks_;
     Timer timer_;
     std::vector<Item> queue_;

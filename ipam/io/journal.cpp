@@ -25,7 +25,6 @@ namespace manul::ipam {
 
 namespace {
 
-constexpr std::uint64_t kRewriteAt = std::uint64_t{1} << 20U;
 constexpr std::size_t kMaxJournalFile = kMaxMessage;
 
 std::unexpected<Error> failed(const std::string& path, std::string_view what) {
@@ -76,7 +75,7 @@ std::optional<Line> parse_line(std::string_view text) {
 }  // namespace
 
 Result<DeleteLog> DeleteLog::open(const std::string& path) {
-    UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!file) {
         return failed(path, "open");
     }
@@ -86,10 +85,11 @@ Result<DeleteLog> DeleteLog::open(const std::string& path) {
 }
 
 Result<void> DeleteLog::load() {
-    const auto text = read_all(file_.get(), std::size_t{64} << 20U);
+    auto text = read_all(file_.get(), std::size_t{64} << 20U);
     if (!text) {
         return failed(path_, "read");
     }
+    text->resize(std::min(text->find('\0'), text->size()));
     const std::size_t whole = text->rfind('\n') == std::string::npos ? 0 : text->rfind('\n') + 1;
     std::string_view rest = std::string_view(*text).substr(0, whole);
     while (!rest.empty()) {
@@ -106,23 +106,40 @@ Result<void> DeleteLog::load() {
             pending_.insert_or_assign(line->id, *std::move(request));
         }
     }
-    if (whole != text->size() && ::ftruncate(file_.get(), static_cast<off_t>(whole)) != 0) {
+    size_ = whole;
+    // With whatever a torn write left behind it.
+    if (::ftruncate(file_.get(), static_cast<off_t>(whole)) != 0) {
         return failed(path_, "cut off a torn line");
     }
-    size_ = whole;
+    lengthen();
     return {};
+}
+
+/// A flush of a file that grows waits for its length and blocks to be noted as well. Where there is no room for zeros,
+/// the file grows with its lines.
+void DeleteLog::lengthen() {
+    const std::string zeros(std::size_t{64} << 10U, '\0');
+    for (std::uint64_t at = size_; at < length_;) {
+        const auto count = std::min<std::uint64_t>(zeros.size(), length_ - at);
+        const ssize_t written = ::pwrite(file_.get(), zeros.data(), count, static_cast<off_t>(at));
+        if (written <= 0) {
+            cut_off();
+            return;
+        }
+        at += static_cast<std::uint64_t>(written);
+    }
 }
 
 Result<void> DeleteLog::write(const std::string& text) {
     for (std::size_t written = 0; written < text.size();) {
-        const ssize_t count = ::write(file_.get(), text.data() + written, text.size() - written);
+        const ssize_t count =
+            ::pwrite(file_.get(), text.data() + written, text.size() - written, static_cast<off_t>(size_ + written));
         if (count < 0 && errno == EINTR) {
             continue;
         }
         if (count < 0) {
             auto error = failed(path_, "write");
-            // Half a line must not become the beginning of the next one.
-            (void)!::ftruncate(file_.get(), static_cast<off_t>(size_));
+            cut_off();
             return error;
         }
         written += static_cast<std::size_t>(count);
@@ -131,9 +148,12 @@ Result<void> DeleteLog::write(const std::string& text) {
     return {};
 }
 
+/// What was written behind the last whole line is nobody's beginning, and nothing that a restart should find.
+void DeleteLog::cut_off() { (void)!::ftruncate(file_.get(), static_cast<off_t>(size_)); }
+
 Result<void> DeleteLog::compact() {
     const std::string path = path_ + ".new";
-    DeleteLog fresh(UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600)), path);
+    DeleteLog fresh(UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)), path);
     if (!fresh.file_) {
         return failed(path, "open");
     }
@@ -142,33 +162,35 @@ Result<void> DeleteLog::compact() {
         text += fmt::format("D {} {}\n", id, encode(request));
     }
     MANUL_CHECK(fresh.write(text));
+    fresh.length_ = std::max(kLength, 2 * fresh.size_);
+    fresh.lengthen();
     if (::fsync(fresh.file_.get()) != 0 || std::rename(path.c_str(), path_.c_str()) != 0) {
         return failed(path, "replace the log by");
     }
     file_ = std::move(fresh.file_);
     size_ = fresh.size_;
+    length_ = fresh.length_;
     unwritten_.clear();
     return {};
 }
 
 Result<std::vector<std::uint64_t>> DeleteLog::append(std::span<const Request> requests) {
-    if (size_ > kRewriteAt) {
-        MANUL_CHECK(compact());
-    }
     std::string text;
     std::vector<std::uint64_t> ids;
     for (const Request& request : requests) {
         ids.push_back(next_id_++);
         text += fmt::format("D {} {}\n", ids.back(), encode(request));
     }
+    if (size_ + unwritten_.size() + text.size() > length_) {
+        MANUL_CHECK(compact());
+    }
     const std::uint64_t before = size_;
     MANUL_CHECK(write(unwritten_ + text));
     if (::fdatasync(file_.get()) != 0) {
         auto error = failed(path_, "flush");
         // What is refused must not be carried out after a restart: its container may have come back by then.
-        if (::ftruncate(file_.get(), static_cast<off_t>(before)) == 0) {
-            size_ = before;
-        }
+        size_ = before;
+        cut_off();
         return error;
     }
     unwritten_.clear();

@@ -15,9 +15,9 @@
 /// here, and works also while the datastore is away.
 namespace manul::ipam {
 
-/// Append-only file of DEL requests. Many are made durable with one flush. What is done is noted without one: a process
-/// that dies loses nothing that was written, and after power loss no attachment of the old boot is alive, so that
-/// doing it again is harmless.
+/// File of DEL requests, written from its beginning to its end. Many are made durable with one flush. What is done is
+/// noted without one: a process that dies loses nothing that was written, and after power loss no attachment of the old
+/// boot is alive, so that doing it again is harmless.
 class DeleteLog {
 public:
     /// Opens or creates the file. A torn last line was never acknowledged and is cut off.
@@ -34,7 +34,11 @@ public:
 private:
     DeleteLog(UniqueFd file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}
 
+    static constexpr std::uint64_t kLength = std::uint64_t{1} << 20U;
+
     [[nodiscard]] Result<void> load();
+    void lengthen();
+    void cut_off();
     /// Replaces the file by one that holds only what is pending.
     [[nodiscard]] Result<void> compact();
     [[nodiscard]] Result<void> write(const std::string& text);
@@ -43,8 +47,9 @@ private:
     std::string path_;
     std::map<std::uint64_t, Request> pending_;
     std::uint64_t next_id_ = 1;
-    std::uint64_t size_ = 0;
-    std::string unwritten_;  ///< what done() could not write
+    std::uint64_t size_ = 0;          ///< of what is written; zeros follow
+    std::uint64_t length_ = kLength;  ///< of the file; when it is full, it is begun anew
+    std::string unwritten_;           ///< what done() could not write
 };
 
 /// DEL requests that the plugin left in `<state_dir>/cni-journal/` while this daemon was away: one file each, moved
