@@ -87,6 +87,8 @@ public:
     [[nodiscard]] const render::Ruleset& wanted() const noexcept { return tracker_.wanted(); }
     /// Addresses that left the node, or another interface of it, since the last call: their connections must go.
     [[nodiscard]] std::set<net::Ip> take_gone_addresses() { return std::exchange(gone_addresses_, {}); }
+    /// A workload of this node has the address.
+    [[nodiscard]] bool routes_to(const net::Ip& address) const { return routes_.wants(net::Prefix::host(address)); }
 
 private:
     Dataplane(boost::asio::io_context& io, Options options, NftSocket nft, NftMonitor nft_monitor, InterfaceWatch links,

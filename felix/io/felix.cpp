@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -38,12 +39,14 @@
 #include "felix/io/rule_counts.hpp"
 #include "felix/io/show.hpp"
 #include "felix/io/status_pages.hpp"
+#include "net/ip.hpp"
 
 namespace manul::felix::io {
 
 namespace {
 
 constexpr std::int64_t kOwnNodeRetryUs = 10'000'000;
+constexpr std::int64_t kForgetGatherUs = 100'000;
 
 model::NotInForce not_in_force(const Report& report) {
     return {model::reported_kind(report.key.kind),
@@ -66,7 +69,8 @@ public:
           environment_(read_environment(environ)),
           graph_({settings.node_name, environment_.fields}),
           journal_(settings.state_dir),
-          own_node_retry_(daemon_.io(), [this] { ensure_own_node(); }) {}
+          own_node_retry_(daemon_.io(), [this] { ensure_own_node(); }),
+          forget_soon_(daemon_.io(), [this] { forget_connections(); }) {}
 
     Result<void> start() {
         for (const model::ReportedCondition& condition : environment_.conditions) {
@@ -159,7 +163,7 @@ private:
         if (packet_log_) {
             packet_log_->rules_changed();
         }
-        forget_connections();
+        gather_gone();
         log_refused();
         write_journal(changes);
         write_report();
@@ -172,12 +176,26 @@ private:
                        config.cut_denied_connections ? dataplane_->own_addresses() : std::set<net::Ip>{});
     }
 
-    void forget_connections() {
-        auto gone = dataplane_->take_gone_addresses();
-        if (gone.empty()) {
+    /// The kernel's list is as long as its table, not as what is in it: one look at it for all that go within a moment,
+    /// or before one of them is given out again.
+    void gather_gone() {
+        for (const net::Ip& address : dataplane_->take_gone_addresses()) {
+            gone_.insert(address);
+        }
+        if (gone_.empty()) {
             return;
         }
-        worker_->submit([this, gone = std::move(gone)]() -> std::move_only_function<void()> {
+        const bool reused = std::ranges::any_of(gone_, [this](const net::Ip& ip) { return dataplane_->routes_to(ip); });
+        if (reused) {
+            forget_connections();
+        } else if (!forget_soon_.armed()) {
+            forget_soon_.after_us(kForgetGatherUs);
+        }
+    }
+
+    void forget_connections() {
+        forget_soon_.cancel();
+        worker_->submit([this, gone = std::exchange(gone_, {})]() -> std::move_only_function<void()> {
             if (const auto forgotten = conntrack_->forget(gone); !forgotten) {
                 log::emit(kConntrackFailed, forgotten.error().message);
             }
@@ -305,6 +323,8 @@ private:
     std::unique_ptr<ConnectionCutter> cutter_;
     std::unique_ptr<store::Store> writing_store_;  // used on the worker's thread alone
     Timer own_node_retry_;
+    std::set<net::Ip> gone_;  ///< addresses whose connections are to end
+    Timer forget_soon_;
     std::unique_ptr<Datastore> datastore_;
     std::unique_ptr<control::Server> show_;
     std::unique_ptr<PacketLog> packet_log_;
