@@ -72,9 +72,9 @@ public:
 
 private:
     CniResult<AddResult> attach(std::string& note) {
-        const ReadyWait ready(conf_.run_dir, request_.host_interface);  // before the endpoint exists
         MANUL_TRY(PendingAnswer pending, PendingAnswer::ask(request_, conf_, conf_.limits.connect));
         may_be_reserved_ = true;
+        const ReadyWait ready(conf_.run_dir, request_.host_interface);  // before it looks for the mark
         // While ipamd commits. A name that is taken belongs to an older sandbox, and ipamd renames that link aside.
         const VethNames names{request_.host_interface,   environment_.ifname,      *request_.mac, conf_.mtu,
                               environment_.container_id, conf_.allow_ip_forwarding};

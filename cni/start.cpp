@@ -61,6 +61,10 @@ int __x86_string_control = 0;
 long int __cache_sysconf(int name);
 long int __cache_sysconf(int /*name*/) { return 0; }
 
+/// $ORIGIN of libraries to be loaded later: none are, and finding out is a walk through /proc.
+const char* _dl_get_origin();
+const char* _dl_get_origin() { return reinterpret_cast<const char*>(-1); }
+
 [[noreturn]] int __libc_start_main(Main main, int count, char** arguments, Hook init, void (*fini)(),
                                    void (*rtld_fini)(), void* stack_end);
 [[gnu::no_stack_protector, noreturn]] int __libc_start_main(Main main, int count, char** arguments, Hook /*init*/,

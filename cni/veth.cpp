@@ -79,18 +79,22 @@ net::Prefix default_route(net::Family family) {
     return *net::Prefix::exact(family == net::Family::v4 ? net::Ip(net::Ip4()) : net::Ip(net::Ip6()), 0);
 }
 
-Veth::Veth(UniqueFd netns, netlink::NetnsId id, netlink::Socket host, netlink::Socket pod)
-    : netns_(std::move(netns)), id_(id), host_(std::move(host)), pod_(std::move(pod)) {}
+Veth::Veth(UniqueFd own_netns, UniqueFd netns, netlink::NetnsId id, netlink::Socket host, netlink::Socket pod)
+    : own_netns_(std::move(own_netns)),
+      netns_(std::move(netns)),
+      id_(id),
+      host_(std::move(host)),
+      pod_(std::move(pod)) {}
 
 CniResult<Veth> Veth::open(const std::string& netns, bool allow_own_netns) {
     auto fd = netlink::open_netns(netns);
     if (!fd) {
         return refuse(Code::invalid_netns, "CNI_NETNS: " + fd.error().message);
     }
-    const auto own = netlink::current_netns();
+    auto own = netlink::current_netns();
     const auto id = netlink::netns_id(fd->get());
     const auto own_id = own ? netlink::netns_id(own->get()) : id;
-    if (!id || !own_id) {
+    if (!own || !id || !own_id) {
         return refuse(Code::invalid_netns, "CNI_NETNS: cannot tell " + netns + " from the plugin's own namespace");
     }
     if (*id == *own_id && !allow_own_netns) {
@@ -109,7 +113,7 @@ CniResult<Veth> Veth::open(const std::string& netns, bool allow_own_netns) {
     if (!pod) {
         return kernel_refused("pod namespace", pod.error());
     }
-    return Veth(*std::move(fd), *id, *std::move(host), *std::move(pod));
+    return Veth(*std::move(own), *std::move(fd), *id, *std::move(host), *std::move(pod));
 }
 
 CniResult<bool> Veth::pod_has(const std::string& name) {
@@ -147,13 +151,16 @@ CniResult<Veth::Made> Veth::make(const VethNames& names) {
     names_ = names;
     host_index_ = 0;
     requests_.clear();
-    netlink::create_veth(requests_, {.local = {.name = names.host_name, .mac = kHostMac},
-                                     .peer = {.name = names.pod_name, .mac = names.pod_mac, .netns_fd = netns_.get()},
-                                     .mtu = names.mtu});
-    const auto made = host_.request(requests_, [this](const netlink::MessageView& message) {
+    // From the pod's side: the end that is asked for is up at once, and the other one needs a message of its own
+    // anyway.
+    netlink::create_veth(requests_, {.local = {.name = names.pod_name, .mac = names.pod_mac},
+                                     .peer = {.name = names.host_name, .mac = kHostMac, .netns_fd = own_netns_.get()},
+                                     .mtu = names.mtu,
+                                     .up = true});
+    const auto made = pod_.request(requests_, [this](const netlink::MessageView& message) {
         if (const auto link = netlink::decode_link(message.payload)) {
-            host_index_ = link->index;
-            pod_index_ = link->lower;
+            pod_index_ = link->index;
+            host_index_ = link->lower;
             names_.mtu = link->mtu;
         }
     });
@@ -171,23 +178,15 @@ CniResult<Veth::Made> Veth::make(const VethNames& names) {
     if (ipv6) {  // a pod must not become its host's router by an advertisement
         (void)ensure_setting("/proc/sys/net/ipv6/conf/" + names.host_name + "/accept_ra", '0');
     }
-    // Its link-local address is written by hand, the same on all links and without the second of waiting (DAD).
-    netlink::LinkChange up{.index = host_index_, .up = true, .alias = names.container_id};
-    up.ipv4 = {{IPV4_DEVCONF_PROXY_ARP, 1}, {IPV4_DEVCONF_FORWARDING, 1}, {IPV4_DEVCONF_ROUTE_LOCALNET, 1}};
-    up.no_ipv6_auto_address = ipv6;
+    // Its link-local address is written by hand, the same on all links and without the second of waiting (DAD): up
+    // comes afterwards, since the other end is up already.
+    netlink::LinkChange settings{.index = host_index_, .alias = names.container_id};
+    settings.ipv4 = {{IPV4_DEVCONF_PROXY_ARP, 1}, {IPV4_DEVCONF_FORWARDING, 1}, {IPV4_DEVCONF_ROUTE_LOCALNET, 1}};
+    settings.no_ipv6_auto_address = ipv6;
     requests_.clear();
-    netlink::change_link(requests_, up);
-    if (const auto changed = host_.request(requests_); !changed) {
-        return kernel_refused("cannot set up " + names.host_name, changed.error());
-    }
-    netlink::LinkChange pod_up{.index = pod_index_, .up = true};
-    // A namespace starts with the host's IPv4 settings, so with forwarding on.
-    pod_up.ipv4 = {{IPV4_DEVCONF_FORWARDING, names.allow_ip_forwarding ? 1U : 0U}};
-    requests_.clear();
-    netlink::change_link(requests_, pod_up);
-    if (const auto changed = pod_.request(requests_); !changed) {
-        return kernel_refused("cannot set up " + names.pod_name + " in the pod", changed.error());
-    }
+    netlink::change_link(requests_, settings);
+    netlink::change_link(requests_, {.index = host_index_, .up = true});
+    MANUL_CHECK(all_of("cannot set up " + names.host_name, host_, requests_));
     return Made::yes;
 }
 
@@ -227,15 +226,14 @@ bool Veth::new_mtu(const PodNetwork& network) const noexcept { return network.mt
 
 CniResult<void> Veth::configure_pod(const PodNetwork& network) {
     requests_.clear();
-    std::size_t count = 0;
-    if (new_mtu(network) || network.mac) {
-        netlink::LinkChange other{.index = pod_index_, .mac = network.mac};
-        if (new_mtu(network)) {
-            other.mtu = network.mtu;
-        }
-        netlink::change_link(requests_, other);
-        ++count;
+    netlink::LinkChange link{.index = pod_index_, .mac = network.mac};
+    if (new_mtu(network)) {
+        link.mtu = network.mtu;
     }
+    // A namespace starts with the host's IPv4 settings, so with forwarding on.
+    link.ipv4 = {{IPV4_DEVCONF_FORWARDING, names_.allow_ip_forwarding ? 1U : 0U}};
+    netlink::change_link(requests_, link);
+    std::size_t count = 1;
     for (const net::Ip& ip : network.ips) {
         netlink::put_address(requests_,
                              {.ifindex = pod_index_,

@@ -65,7 +65,7 @@ public:
     [[nodiscard]] netlink::Socket& host() noexcept { return host_; }
 
     enum class Made : std::uint8_t { yes, host_name_taken };
-    /// Makes the pair and takes both ends up.
+    /// Makes the pair, both ends up.
     [[nodiscard]] CniResult<Made> make(const VethNames& names);
     /// Writes addresses, routes and neighbours on both sides.
     [[nodiscard]] CniResult<void> configure(const PodNetwork& network);
@@ -78,7 +78,7 @@ public:
     void remove() noexcept;
 
 private:
-    Veth(UniqueFd netns, netlink::NetnsId id, netlink::Socket host, netlink::Socket pod);
+    Veth(UniqueFd own_netns, UniqueFd netns, netlink::NetnsId id, netlink::Socket host, netlink::Socket pod);
 
     [[nodiscard]] static CniResult<std::optional<netlink::Link>> find(netlink::Socket& socket, const std::string& name);
     [[nodiscard]] static CniResult<std::optional<netlink::Link>> find(netlink::Socket& socket, std::uint32_t index);
@@ -87,6 +87,7 @@ private:
     [[nodiscard]] CniResult<void> configure_pod(const PodNetwork& network);
     [[nodiscard]] CniResult<void> configure_host(const PodNetwork& network);
 
+    UniqueFd own_netns_;
     UniqueFd netns_;
     netlink::NetnsId id_;
     netlink::Socket host_;

@@ -198,7 +198,12 @@ void create_veth(RequestBuffer& out, const VethPair& pair) {
     if (pair.echo) {
         flags |= NLM_F_ECHO;
     }
-    out.begin(RTM_NEWLINK, flags, ifinfomsg{});
+    ifinfomsg fixed{};
+    if (pair.up) {
+        fixed.ifi_flags = IFF_UP;
+        fixed.ifi_change = IFF_UP;
+    }
+    out.begin(RTM_NEWLINK, flags, fixed);
     put_veth_end(out, pair.local, pair.mtu);
     const auto info = out.open(IFLA_LINKINFO);
     out.text(IFLA_INFO_KIND, "veth");

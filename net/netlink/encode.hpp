@@ -34,6 +34,7 @@ struct VethPair {
     VethEnd local;
     VethEnd peer;
     std::uint32_t mtu = 0;  ///< 0 = the kernel's 1500
+    bool up = false;        ///< takes `local` up; `peer` cannot be before it has its other end
     bool echo = true;
 };
 void create_veth(RequestBuffer& out, const VethPair& pair);
