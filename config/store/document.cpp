@@ -70,6 +70,12 @@ public:
         return text_.substr(start, at_++ - start);
     }
 
+    /// From the next value on.
+    std::string_view rest() {
+        skip_blanks();
+        return text_.substr(at_);
+    }
+
     /// The raw text of a value.
     std::optional<std::string_view> value() {
         skip_blanks();
@@ -168,6 +174,44 @@ std::optional<Outline> outline(std::string_view document) {
         }
     } while (walker.accept(','));
     return walker.accept('}') && walker.at_end() ? std::optional(out) : std::nullopt;
+}
+
+/// What a new text of a document is compared with.
+struct Before {
+    std::string_view metadata;
+    bool same_spec = false;
+};
+
+/// `spec` is that of the new text. Where both are objects, the stored one is not walked through: an object ends where
+/// its text says, so that one which begins with the whole of the other is the other.
+Before compare_with(std::string_view stored, std::string_view spec) {
+    Walker walker(stored);
+    Before out;
+    std::string_view old_spec;
+    if (!walker.accept('{')) {
+        return out;
+    }
+    do {
+        const auto name = walker.string();
+        if (!name || !walker.accept(':')) {
+            break;
+        }
+        if (*name == "spec" && !out.metadata.empty() && spec.starts_with('{')) {
+            out.same_spec = walker.rest().starts_with(spec);
+            return out;
+        }
+        const auto value = walker.value();
+        if (!value) {
+            break;
+        }
+        if (*name == "metadata") {
+            out.metadata = *value;
+        } else if (*name == "spec") {
+            old_spec = *value;
+        }
+    } while (walker.accept(','));
+    out.same_spec = spec == old_spec;
+    return out;
 }
 
 /// Where the members of a document's metadata begin.
@@ -371,9 +415,9 @@ StoreResult<std::string> stamp_text(const model::Key& key, std::string_view text
     json::object& meta = metadata.get_object();
     MANUL_CHECK(check_envelope(key, unquoted(found->api_version), unquoted(found->kind), meta));
     if (before) {
-        const Outline old = outline(*before).value_or(Outline{});
+        const Before old = compare_with(*before, found->spec);
         MANUL_TRY(const json::value old_meta, parse(key, old.metadata));
-        MANUL_CHECK(stamp_changed(key, meta, old_meta.get_object(), found->spec == old.spec));
+        MANUL_CHECK(stamp_changed(key, meta, old_meta.get_object(), old.same_spec));
     } else {
         stamp_new(meta, birth_of_moved(meta, birth));
     }

@@ -81,6 +81,35 @@ TEST_CASE("a document stamped as text is what the parsed one becomes, and keeps 
     CHECK(again == stored);
 }
 
+TEST_CASE(
+    "the generation of a document that is stamped as text rises with its spec, however the stored one is laid out") {
+    const manul::model::Key key{manul::model::Kind::ipam_handle, {}, "h"};
+    const Birth birth{"u-1", "2026-01-01T00:00:00Z"};
+    const std::string head = R"({"apiVersion":"projectcalico.org/v3","kind":"IPAMHandle",)";
+    const std::string meta = R"("metadata":{"name":"h","uid":"u-0","generation":4})";
+    const std::string text = head + meta + R"(,"spec":{"a":1}})";
+    struct Row {
+        std::string stored;
+        bool rises;
+    };
+    const std::vector<Row> rows{
+        {head + meta + R"(,"spec":{"a":1}})", false},
+        {head + meta + R"(, "spec": {"a":1} })", false},
+        {head + R"("spec":{"a":1},)" + meta + "}", false},
+        {head + meta + R"(,"status":{"spec":{"a":2}},"spec":{"a":1}})", false},
+        {head + meta + R"(,"spec":{"a":12}})", true},
+        {head + meta + R"(,"spec":{"a":1,"b":2}})", true},
+        {head + R"("spec":{"a":2},)" + meta + "}", true},
+        {head + meta + "}", true},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.stored);
+        const auto stamped = stamp_text(key, text, row.stored, birth);
+        REQUIRE(stamped);
+        CHECK((stamped->find(R"("generation":5)") != std::string::npos) == row.rises);
+    }
+}
+
 TEST_CASE("a document that is stamped as text must be what its key says") {
     const manul::model::Key key{manul::model::Kind::ipam_handle, {}, "h"};
     const Birth birth{"u-1", "2026-01-01T00:00:00Z"};
