@@ -287,7 +287,7 @@ class Explain(PolicyTest):
                          [0]["prefix"], "198.51.100.0/24")
         self.assertEqual(self.ctl("bgp", "routes", "--as-path", "65001", "-o", "json").split(), ["[]"])
         self.assertEqual(self.ctl("bgp", "routes", "--community", "1:1", "-o", "json").split(), ["[]"])
-        self.assertIn("expected a community", self.failing("bgp", "routes", "--community", "x"))
+        self.assertIn("should be a community", self.failing("bgp", "routes", "--community", "x"))
         self.assertIn("there is no peer 192.0.2.200", self.failing("bgp", "routes", "--peer", "192.0.2.200"))
         self.assertIn("PREFIX", self.ctl("bgp", "routes"))
         self.assertIn("prefix: 2001:db8:aaaa::/48", self.ctl("bgp", "routes", "2001:db8::/32", "-o", "yaml"))
