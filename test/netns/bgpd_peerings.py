@@ -185,6 +185,21 @@ protocol bgp n4 {{ local 10.65.1.5 as 65100; neighbor {PEERING} as 64512; multih
                 self.a.apply(resource("BGPPeer", "other", peerIP=OTHER, asNumber=65001, passive=True))
                 self.hears(self.again(1, OTHER, 65001), "10.65.10.0/24", NODE_A)
 
+    def test_a_node_that_is_about_to_be_shut_down_says_so(self):
+        """RFC 8326, by the node's own BGPConfiguration, while its sessions stay up."""
+        router, _, inside = self.crowd()
+        for peer in (router, inside):
+            peer.wait(lambda peer=peer: BLOCK_A in peer.routes)
+        drain = resource("BGPConfiguration", "node.node-a",
+                         prefixAdvertisements=[{"cidr": "0.0.0.0/0", "communities": ["65535:0"]}])
+        self.a.apply(drain)
+        for peer in (router, inside):
+            peer.wait(lambda peer=peer: peer.routes[BLOCK_A].get(8, (0, b""))[1] == b"\xff\xff\0\0")
+        self.a.delete("bgpconfiguration", "node.node-a")
+        for peer in (router, inside):
+            peer.wait(lambda peer=peer: 8 not in peer.routes[BLOCK_A])
+        self.assertEqual({p["timesUp"] for p in self.a.ask("peers")["peers"]}, {1})
+
     def test_a_path_through_the_own_as_is_used_as_often_as_it_is_allowed(self):
         router, _, _ = self.crowd()
 
