@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """What policies cost new connections between two pods of a node: felix beside iptables with the same policies.
 
-usage: felix_flows.py MANUL_FELIX STORE_TOOL FLOW_SENDER [felix] [COUNT...]    (root)
+usage: felix_flows.py MANUL_FELIX STORE_TOOL FLOW_SENDER [felix] [--json FILE] [COUNT...]    (root)
 
 Counts of policies are 10 100 1000 10000 when none is given; with the word felix nothing else is measured.
 
-Every policy opens one UDP port and one TCP port of pod b to pod a; the packets ask for the policy in the middle. UDP
-figures are nanoseconds of one new flow through the node, connection tracking included, above a node with connection
-tracking and no policy; TCP figures are connections of real sockets a second, beside the same node without policy.
+Every policy opens one UDP port and one TCP port of pod b to pod a; the packets ask for the policy in the middle.
+Beside the node there is a twin with connection tracking and no policy, and every figure is taken in turns with it. UDP
+figures are nanoseconds of one new flow through the node above one through the twin; TCP figures are connections of real
+sockets (connect, accept, reset) a second, and as a share of the twin's.
 """
+import json
 import os
 import subprocess
 import sys
@@ -16,59 +18,92 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SENDER = sys.argv.pop(3)
-ALONE = "felix" in sys.argv[3:]
-COUNTS = [int(word) for word in sys.argv[3:] if word.isdigit()] or [10, 100, 1000, 10000]
+WORDS = sys.argv[3:]
+JSON = WORDS.pop(WORDS.index("--json") + 1) if "--json" in WORDS else None
+ALONE = "felix" in WORDS
+COUNTS = [int(word) for word in WORDS if word.isdigit()] or [10, 100, 1000, 10000]
 sys.path.insert(0, os.path.join(HERE, "..", "felix", "io"))
 
-from felix_node import (NODE, PREFIX, STORE, STORE_TOOL, address, down, endpoint, marks, policy, processes,  # noqa: E402
-                        sh, start_felix, stop_felix, up, wait_until)
+from felix_node import (NODE, PODS, PREFIX, STORE, STORE_TOOL, add_link, address, down, endpoint, marks,  # noqa: E402
+                        policy, processes, sh, start_felix, stop_felix, up, wait_until)
 
 UDP, TCP = 10000, 30000
-RUNS = 3
+TWIN = f"{PREFIX}-m"
+SUBJECT, OTHER = (NODE, "a", "b"), (TWIN, "p", "q")  # a node, its client and its server
+lines = []
 
 
-def in_node(command, text=None):
-    return sh(f"ip netns exec {NODE} {command}", text)
+def in_node(command, text=None, node=NODE):
+    return sh(f"ip netns exec {node} {command}", text)
 
 
 def sender(pod, *words):
-    return ["ip", "netns", "exec", f"{PREFIX}-{pod}", SENDER, *map(str, words)]
+    """The client and the server have a processor each, where there are two."""
+    processor = 0 if words[0] != "listen" else min(1, os.cpu_count() - 1)
+    return ["taskset", "-c", str(processor), "ip", "netns", "exec", f"{PREFIX}-{pod}", SENDER, *map(str, words)]
 
 
-def flow_ns(count):
-    """The best of several runs: other load only adds."""
-    figures = []
-    for _ in range(RUNS):
-        in_node("conntrack -F")
-        figures.append(float(sh(sender("a", "udp", address("a", 4), address("b", 4), UDP + count // 2)).stdout))
-    return min(figures)
+def make_twin():
+    PODS.update({"p": 5, "q": 6})
+    for ns in (TWIN, f"{PREFIX}-p", f"{PREFIX}-q"):
+        sh(f"ip netns add {ns} && ip -n {ns} link set lo up")
+    for pod in "pq":
+        add_link(pod, f"{pod}1", TWIN)
+    add_routes(*OTHER)
+    track_connections(TWIN)
+
+
+def add_routes(node, *pods):
+    in_node("sysctl -qw net.ipv4.ip_forward=1", node=node)
+    for pod in pods:
+        sh(f"ip -n {node} route replace {address(pod, 4)}/32 dev cali{pod}")
+
+
+def track_connections(node):
+    in_node("nft -f -", "table ip base { chain c { type filter hook forward priority 0; "
+            "ct state established,related accept; }; }", node)
+
+
+def flow_ns(place, count):
+    node, client, server = place
+    in_node("conntrack -F", node=node)
+    return float(sh(sender(client, "udp", address(client, 4), address(server, 4), UDP + count // 2)).stdout)
+
+
+def flows(count):
+    """Nanoseconds more than the twin's; the best of several runs each, since other load only adds."""
+    for place in (SUBJECT, OTHER):
+        # The server drops what arrives at once, so that only the node's work is measured.
+        in_node("nft -f -", "table netdev t { chain c { type filter hook ingress device eth0 priority 0; "
+                "policy drop; }; }", f"{PREFIX}-{place[2]}")
+    figures = [(flow_ns(SUBJECT, count), flow_ns(OTHER, count)) for _ in range(5)]
+    for place in (SUBJECT, OTHER):
+        in_node("nft delete table netdev t", node=f"{PREFIX}-{place[2]}")
+    ours, twins = (min(column) for column in zip(*figures))
+    return ours - twins, twins
 
 
 def connections(count):
-    server = subprocess.Popen(sender("b", "listen", TCP + count // 2))
-    processes.append(server)
-    time.sleep(0.2)
-    rate = max(float(sh(sender("a", "tcp", address("b", 4), TCP + count // 2, 1)).stdout) for _ in range(2))
-    server.kill()
-    server.wait()
-    processes.remove(server)
-    return rate
+    port = TCP + count // 2
+    servers = [subprocess.Popen(sender(place[2], "listen", port)) for place in (SUBJECT, OTHER)]
+    processes.extend(servers)
+    time.sleep(0.3)
+    sides = [word for _, client, server in (SUBJECT, OTHER) for word in (f"{PREFIX}-{client}", address(server, 4))]
+    ours, twin = map(float, sh(["taskset", "-c", "0", SENDER, "tcp", "6", str(port), *sides]).stdout.split())
+    for server in servers:
+        server.kill()
+        server.wait()
+        processes.remove(server)
+    return ours, ours / twin
 
 
-def measure(name, count, base):
-    in_b = f"ip netns exec {PREFIX}-b nft"
-    rate = connections(count)
-    # Pod b drops what arrives at once, so that only the node's work is measured.
-    sh(f"{in_b} add table netdev t && {in_b} add chain netdev t c "
-       "'{ type filter hook ingress device eth0 priority 0; policy drop; }'")
-    ns = flow_ns(count)
-    sh(f"{in_b} delete table netdev t")
-    if base is None:
-        print(f"{name:24} {'':>6}   {ns:8.0f} ns a new flow            {rate:8.0f} connections/s", flush=True)
-    else:
-        print(f"{name:24} {count:>6}   {ns - base[0]:8.0f} ns more a new flow       {rate:8.0f} connections/s, "
-              f"{100 * rate / base[1]:4.0f} %", flush=True)
-    return ns, rate
+def measure(name, count):
+    more, twin = flows(count)
+    rate, share = connections(count)
+    print(f"{name:16} {count:>6} policies  {more:8.0f} ns more a new flow (twin {twin:5.0f} ns)  {rate:8.0f} "
+          f"connections/s, {100 * share:5.1f} % of the twin's", flush=True)
+    lines.append({"who": name, "policies": count, "ns_more": more, "twin_ns": twin, "connections": rate,
+                  "share": share})
 
 
 def put_policies(first, last):
@@ -83,28 +118,21 @@ def put_policies(first, last):
 
 
 def iptables(variant, count):
-    lines = ["*filter", ":FORWARD ACCEPT [0:0]", "-A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"]
+    rules = ["*filter", ":FORWARD ACCEPT [0:0]", "-A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"]
     for i in range(count):
         for protocol, port in (("udp", UDP), ("tcp", TCP)):
-            lines.append(f"-A FORWARD -s {address('a', 4)}/32 -d {address('b', 4)}/32 -p {protocol} "
+            rules.append(f"-A FORWARD -s {address('a', 4)}/32 -d {address('b', 4)}/32 -p {protocol} "
                          f"--dport {port + i} -j ACCEPT")
-    lines += [f"-A FORWARD -d {address('b', 4)}/32 -j DROP", "COMMIT", ""]
-    in_node(f"{variant}-restore", "\n".join(lines))
+    rules += [f"-A FORWARD -d {address('b', 4)}/32 -j DROP", "COMMIT", ""]
+    in_node(f"{variant}-restore", "\n".join(rules))
 
 
 def scenario():
-    in_node("nft add table ip base")
-    in_node("nft add chain ip base c '{ type filter hook forward priority 0; }'")
-    in_node("nft add rule ip base c ct state established,related accept")
-    in_node("sysctl -qw net.ipv4.ip_forward=1")
-    for pod in "ab":
-        sh(f"ip -n {NODE} route add {address(pod, 4)}/32 dev cali{pod}")
-    base = measure("no policy", 0, None)
-    for variant in () if ALONE else ("iptables-nft", "iptables-legacy"):
-        for count in COUNTS:
-            iptables(variant, count)
-            measure(variant, count, base)
-        in_node(f"{variant} -F")
+    make_twin()
+    add_routes(*SUBJECT)
+    track_connections(NODE)
+    measure("no policy", 0)
+    in_node("nft delete table ip base")
     for pod in "ab":
         sh(f"ip -n {NODE} route del {address(pod, 4)}/32 dev cali{pod}")
     sh([STORE_TOOL, STORE, "apply"], """
@@ -114,6 +142,7 @@ metadata: {name: default}
 """ + endpoint("a", {"app": "web"}) + endpoint("b", {"app": "db"}))
     felix = start_felix()
     wait_until("marks", lambda: marks() == ["calia", "calib"])
+    measure("felix", 0)
     done = 0
     for count in COUNTS:
         put_policies(done, count)
@@ -121,8 +150,17 @@ metadata: {name: default}
         wait_until(f"{count} policies", lambda n=count: f"p_np_default_p{n - 1} {{" in in_node(
             "nft list table ip manul_i").stdout, 300)
         time.sleep(1)
-        measure("felix", count, base)
+        measure("felix", count)
     stop_felix(felix)
+    in_node("nft flush ruleset")
+    for variant in () if ALONE else ("iptables-nft", "iptables-legacy"):
+        for count in COUNTS:
+            iptables(variant, count)
+            measure(variant, count)
+        in_node("nft flush ruleset")
+    if JSON:
+        with open(JSON, "w", encoding="utf-8") as file:
+            json.dump(lines, file, indent=1)
 
 
 try:
@@ -131,3 +169,4 @@ try:
     scenario()
 finally:
     down()
+    sh(f"ip netns del {TWIN}", check=False)

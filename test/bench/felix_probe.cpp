@@ -14,7 +14,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -85,6 +84,8 @@ Probe::Probe() : client_netns_(make_pod("a", kClient)), server_netns_(make_pod("
 
 Probe::~Probe() {
     thread_.request_stop();
+    sender_ = kNobody;
+    sender_.notify_one();
     thread_.join();
 }
 
@@ -112,6 +113,7 @@ void Probe::send_to(std::uint16_t port) {
         fail("the sender cannot connect");
     }
     sender_ = next.get();
+    sender_.notify_one();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));  // the other thread is done with the old one
     sender_fd_ = std::move(next);
 }
@@ -119,17 +121,18 @@ void Probe::send_to(std::uint16_t port) {
 void Probe::keep_sending(const std::stop_token& stop) {
     (void)::prctl(PR_SET_TIMERSLACK, 1);
     while (!stop.stop_requested()) {
-        if (const int fd = sender_; fd >= 0) {
-            (void)::send(fd, "x", 1, MSG_DONTWAIT);  // refused while the policy says so
-        }
+        sender_.wait(kIdle);
+        (void)::send(sender_, "x", 1, MSG_DONTWAIT);  // refused while the policy says so
         std::this_thread::sleep_for(std::chrono::microseconds(1));
     }
 }
 
-std::optional<std::chrono::nanoseconds> Probe::first_arrival() {
+std::chrono::nanoseconds Probe::first_arrival() {
     pollfd waiting{receiver_.get(), POLLIN, 0};
-    if (::poll(&waiting, 1, 1000) != 1) {
-        return std::nullopt;
+    const bool came = ::poll(&waiting, 1, 1000) == 1;
+    sender_ = kIdle;
+    if (!came) {
+        fail("no packet came through");
     }
     std::array<char, 16> payload{};
     std::array<char, 256> control{};
@@ -140,7 +143,7 @@ std::optional<std::chrono::nanoseconds> Probe::first_arrival() {
     message.msg_control = control.data();
     message.msg_controllen = control.size();
     if (::recvmsg(receiver_.get(), &message, 0) < 0) {
-        return std::nullopt;
+        fail("the packet cannot be read");
     }
     for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SO_TIMESTAMPNS) {
@@ -149,7 +152,7 @@ std::optional<std::chrono::nanoseconds> Probe::first_arrival() {
             return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
         }
     }
-    return std::nullopt;
+    fail("the packet has no time");
 }
 
 }  // namespace manul::felix::bench

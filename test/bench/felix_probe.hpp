@@ -3,7 +3,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <thread>
 
@@ -27,8 +26,9 @@ public:
 
     /// Begins a new connection to the server's port: sends without a pause until the next call.
     void send_to(std::uint16_t port);
-    /// When the first packet of the connection came, by the wall clock as the kernel saw it; nothing within a second.
-    [[nodiscard]] std::optional<std::chrono::nanoseconds> first_arrival();
+    /// When the first packet of the connection came, by the wall clock as the kernel saw it. Ends the process when none
+    /// does within a second.
+    [[nodiscard]] std::chrono::nanoseconds first_arrival();
     [[nodiscard]] static std::chrono::nanoseconds now();
 
 private:
@@ -37,7 +37,9 @@ private:
     UniqueFd client_netns_;
     UniqueFd server_netns_;
     UniqueFd receiver_;
-    std::atomic<int> sender_{-1};
+    static constexpr int kIdle = -1;
+    static constexpr int kNobody = -2;
+    std::atomic<int> sender_{kIdle};
     UniqueFd sender_fd_;
     std::jthread thread_;
 };

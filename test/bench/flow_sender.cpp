@@ -1,12 +1,16 @@
 // Traffic for felix_flows.py, in the network namespace that it is started in.
 //   flow_sender udp SOURCE DESTINATION PORT   new flows: prints nanoseconds a packet (first tenth of all chunks)
-//   flow_sender tcp DESTINATION PORT SECONDS  prints connections a second
+//   flow_sender tcp SECONDS PORT NETNS DESTINATION NETNS DESTINATION
+//                                             connections from each of the two namespaces in turns: prints how many a
+//                                             second from the first one, and from the second one
 //   flow_sender listen PORT                   accepts and closes until it is ended
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,6 +32,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kChunk = 512;
 constexpr std::size_t kChunks = 80;
+constexpr std::size_t kFewestChunks = 3;
+constexpr std::chrono::milliseconds kLongest{1500};
 
 struct Datagram {
     iphdr ip;
@@ -85,7 +91,8 @@ void udp(const char* source, const char* destination, int port) {
     }
     std::vector<double> times;
     std::uint16_t from = 1024;
-    for (std::size_t chunk = 0; chunk < kChunks; ++chunk) {
+    const auto end = Clock::now() + kLongest;
+    for (std::size_t chunk = 0; chunk < kChunks && (chunk < kFewestChunks || Clock::now() < end); ++chunk) {
         for (Datagram& d : datagrams) {
             d.udp.source = htons(from++);
         }
@@ -104,11 +111,11 @@ void udp(const char* source, const char* destination, int port) {
     std::printf("%.0f\n", times[times.size() / 10]);
 }
 
-void tcp(const char* destination, int port, int seconds) {
-    const sockaddr_in to = endpoint(address(destination), port);
-    const auto end = Clock::now() + std::chrono::seconds(seconds);
-    std::size_t connections = 0;
-    while (Clock::now() < end) {
+/// Nanoseconds a connection, opened and reset: the mean of a few in a row.
+double connect_in_a_row(const sockaddr_in& to) {
+    constexpr int kInARow = 32;
+    const auto begin = Clock::now();
+    for (int i = 0; i < kInARow; ++i) {
         const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
         const linger at_once{1, 0};
         (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
@@ -116,9 +123,36 @@ void tcp(const char* destination, int port, int seconds) {
             fail("connect");
         }
         ::close(fd);
-        ++connections;
     }
-    std::printf("%.0f\n", static_cast<double>(connections) / seconds);
+    return std::chrono::duration<double, std::nano>(Clock::now() - begin).count() / kInARow;
+}
+
+/// In turns of a millisecond, so that whatever else the machine does slows both alike.
+void tcp(double seconds, int port, char** sides) {
+    struct Side {
+        int netns;
+        sockaddr_in to;
+        std::vector<double> times;
+    };
+    std::vector<Side> both;
+    for (int i = 0; i < 2; ++i) {
+        const std::string path = std::string("/run/netns/") + sides[2 * i];
+        both.push_back({::open(path.c_str(), O_RDONLY), endpoint(address(sides[2 * i + 1]), port), {}});
+    }
+    const auto begin = Clock::now();
+    while (std::chrono::duration<double>(Clock::now() - begin).count() < seconds) {
+        for (Side& side : both) {
+            if (::setns(side.netns, CLONE_NEWNET) != 0) {
+                fail("setns");
+            }
+            side.times.push_back(connect_in_a_row(side.to));
+        }
+    }
+    for (Side& side : both) {
+        std::ranges::nth_element(side.times, side.times.begin() + static_cast<std::ptrdiff_t>(side.times.size() / 2));
+        std::printf("%.0f ", 1e9 / side.times[side.times.size() / 2]);
+    }
+    std::printf("\n");
 }
 
 void listen(int port) {
@@ -143,8 +177,8 @@ int main(int count, char** words) {
     const std::string_view mode = count > 1 ? words[1] : "";
     if (mode == "udp" && count == 5) {
         udp(words[2], words[3], std::stoi(words[4]));
-    } else if (mode == "tcp" && count == 5) {
-        tcp(words[2], std::stoi(words[3]), std::stoi(words[4]));
+    } else if (mode == "tcp" && count == 8) {
+        tcp(std::stod(words[2]), std::stoi(words[3]), words + 4);
     } else if (mode == "listen" && count == 3) {
         listen(std::stoi(words[2]));
     } else {

@@ -71,12 +71,12 @@ while True:
 """
 
 
-def add_link(pod, alias):
+def add_link(pod, alias, node=NODE):
     """What the CNI plugin does for a pod, apart from the host route and the link group."""
     ns, host = f"{PREFIX}-{pod}", f"cali{pod}"
-    sh(f"ip -n {NODE} link add {host} address ee:ee:ee:ee:ee:ee type veth peer name eth0 netns {ns}"
-       f" && ip -n {NODE} link set {host} alias {alias} up"
-       f" && ip -n {NODE} addr add fe80::ecee:eeff:feee:eeee/64 dev {host} nodad"
+    sh(f"ip -n {node} link add {host} address ee:ee:ee:ee:ee:ee type veth peer name eth0 netns {ns}"
+       f" && ip -n {node} link set {host} alias {alias} up"
+       f" && ip -n {node} addr add fe80::ecee:eeff:feee:eeee/64 dev {host} nodad"
        f" && ip -n {ns} link set eth0 up"
        f" && ip -n {ns} addr add {address(pod, 4)}/32 dev eth0"
        f" && ip -n {ns} addr add {address(pod, 6)}/128 dev eth0 nodad"
