@@ -204,6 +204,11 @@ Findings validate(const Resource& resource) {
     return checks.take();
 }
 
+bool has_update_rules(Kind kind) noexcept {
+    return kind == Kind::ip_pool || kind == Kind::ipam_block || kind == Kind::role_binding ||
+           kind == Kind::cluster_role_binding || kind == Kind::endpoint_slice;
+}
+
 Findings validate_update(const Resource& before, const Resource& after) {
     Checks checks;
     if (const auto* old_pool = as<IpPool>(before)) {

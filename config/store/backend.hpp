@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/model/kind.hpp"
@@ -50,6 +52,14 @@ public:
     virtual ~Backend() = default;
 
     [[nodiscard]] virtual StoreResult<Snapshot> read(std::span<const model::Key> keys) = 0;
+    /// One of them, where nobody asks for the store's revision.
+    [[nodiscard]] virtual StoreResult<std::optional<Row>> find(const model::Key& key) {
+        auto snapshot = read(std::span(&key, 1));
+        if (!snapshot) {
+            return std::unexpected(std::move(snapshot).error());
+        }
+        return std::move(snapshot->rows.front());
+    }
     /// In the order of keys, and, unlike rows, as callers see them (`add_row`): a list of a hundred thousand is copied
     /// once, from the datastore's memory.
     [[nodiscard]] virtual StoreResult<Listing> scan(const ListQuery& query) = 0;

@@ -103,20 +103,20 @@ ObjectStore::ObjectStore(std::unique_ptr<Backend> backend, std::string manager)
     : backend_(std::move(backend)), manager_(std::move(manager)) {}
 
 StoreResult<Object> ObjectStore::get(const model::Key& key) {
-    initialise();
-    MANUL_TRY(Snapshot snapshot, backend_->read(std::span(&key, 1)));
-    if (!snapshot.rows.front()) {
+    MANUL_CHECK(initialise());
+    MANUL_TRY(std::optional<Row> row, backend_->find(key));
+    if (!row) {
         return std::unexpected(not_found(key));
     }
-    last_read_ = *std::move(snapshot.rows.front());
+    last_read_ = *std::move(row);
     return to_object(last_read_);
 }
 
 std::vector<StoreResult<Object>> ObjectStore::get_all(std::span<const model::Key> keys) {
-    initialise();
+    const auto ready = initialise();
     std::vector<StoreResult<Object>> out;
     out.reserve(keys.size());
-    const auto snapshot = backend_->read(keys);
+    const auto snapshot = ready ? backend_->read(keys) : std::unexpected(ready.error());
     for (std::size_t i = 0; i < keys.size(); ++i) {
         if (!snapshot) {
             out.emplace_back(std::unexpected(snapshot.error()));
@@ -130,7 +130,7 @@ std::vector<StoreResult<Object>> ObjectStore::get_all(std::span<const model::Key
 }
 
 StoreResult<Listing> ObjectStore::list(const ListQuery& query) {
-    initialise();
+    MANUL_CHECK(initialise());
     MANUL_TRY(listed_identity_[query.kind], backend_->identity());
     MANUL_TRY(Listing listing, backend_->scan(query));
     for (const DamagedObject& one : listing.damaged) {
@@ -200,7 +200,7 @@ StoreResult<Revision> ObjectStore::transact(std::span<const Op> ops, Checks chec
 }
 
 StoreResult<std::string> ObjectStore::identity() {
-    initialise();
+    MANUL_CHECK(initialise());
     return backend_->identity();
 }
 
@@ -242,9 +242,10 @@ StoreResult<void> ObjectStore::check_limits(std::span<const Change> changes) {
         }
     }
     if (bytes > kMaxTransactionBytes) {
-        return std::unexpected(
-            error(Code::too_large,
-                  fmt::format("a transaction takes at most {} bytes, this one has {}", kMaxTransactionBytes, bytes)));
+        return std::unexpected(error(
+            Code::too_large,
+            fmt::format("{} at most {} bytes, this one has {}",
+                        changes.size() == 1 ? "an object has" : "a transaction takes", kMaxTransactionBytes, bytes)));
     }
     return {};
 }
@@ -403,21 +404,28 @@ std::optional<Snapshot> ObjectStore::recall(std::span<const Change> changes, Che
 }
 
 void ObjectStore::remember(std::span<const Change> changes, const Plan& plan) {
-    if (written_.size() + changes.size() > kMaxWritten) {
-        written_.clear();
-    }
     last_read_ = {};
     for (std::size_t i = 0; i < changes.size(); ++i) {
-        written_.erase(changes[i].key);
-        if (!plan.after[i].empty() && plan.after[i].size() <= kLargestWritten) {
-            written_.emplace(changes[i].key,
-                             Written{plan.revision, std::make_shared<const std::string>(plan.after[i])});
+        if (const auto known = written_.find(changes[i].key); known != written_.end()) {
+            written_bytes_ -= known->second.body->size();
+            written_.erase(known);
         }
+        const std::string& body = plan.after[i];
+        if (body.empty() || body.size() > kLargestWritten) {
+            continue;
+        }
+        if (written_bytes_ + body.size() > kMaxWrittenBytes) {
+            written_.clear();
+            written_bytes_ = 0;
+        }
+        written_.emplace(changes[i].key, Written{plan.revision, std::make_shared<const std::string>(body)});
+        written_bytes_ += body.size();
     }
 }
 
 void ObjectStore::forget() {
     written_.clear();
+    written_bytes_ = 0;
     last_read_ = {};
 }
 
@@ -434,7 +442,7 @@ StoreResult<ObjectStore::Plan> ObjectStore::judged(std::span<const Change> chang
 
 StoreResult<ObjectStore::Plan> ObjectStore::apply(std::span<Change> changes, Checks checks) {
     MANUL_CHECK(check_limits(changes));
-    initialise();
+    MANUL_CHECK(initialise());
     const std::string now = timestamp_now();
     for (Change& change : changes) {
         if (change.type == Mutation::Type::put) {
@@ -475,9 +483,9 @@ StoreResult<ObjectStore::Plan> ObjectStore::apply(std::span<Change> changes, Che
     return std::unexpected(std::move(last));
 }
 
-void ObjectStore::initialise() {
+StoreResult<void> ObjectStore::initialise() {
     if (initialised_) {
-        return;
+        return {};
     }
     std::string guid = make_uid();
     std::erase(guid, '-');
@@ -487,15 +495,11 @@ void ObjectStore::initialise() {
     for (const BuiltInObject& object : objects) {
         keys.push_back(object.key);
     }
-    const auto snapshot = backend_->read(keys);
-    if (!snapshot) {
-        return;
-    }
+    MANUL_TRY(const Snapshot snapshot, backend_->read(keys));
     std::vector<Mutation> mutations;
     for (std::size_t i = 0; i < objects.size(); ++i) {
         auto document = parse_document(objects[i].key, objects[i].document);
-        if (!snapshot->rows[i] && document &&
-            stamp(objects[i].key, *document, nullptr, {make_uid(), timestamp_now()})) {
+        if (!snapshot.rows[i] && document && stamp(objects[i].key, *document, nullptr, {make_uid(), timestamp_now()})) {
             mutations.push_back(
                 {Mutation::Type::put, objects[i].key, json::serialize(*document), Precondition{true, {}}});
         }
@@ -503,10 +507,11 @@ void ObjectStore::initialise() {
     if (!mutations.empty()) {
         const auto committed = backend_->commit(mutations, {});
         if (!committed && committed.error().code != Code::conflict) {
-            return;  // full, read-only or away: reading goes on without them
+            return {};  // full or read-only: reading goes on without them
         }
     }
     initialised_ = true;
+    return {};
 }
 
 }  // namespace manul::store

@@ -74,7 +74,7 @@ private:
         Revision revision;
         std::shared_ptr<const std::string> body;
     };
-    static constexpr std::size_t kMaxWritten = 128;
+    static constexpr std::size_t kMaxWrittenBytes = std::size_t{1} << 20U;
     static constexpr std::size_t kLargestWritten = std::size_t{16} << 10U;
 
     [[nodiscard]] static StoreResult<void> check_limits(std::span<const Change> changes);
@@ -90,13 +90,15 @@ private:
     [[nodiscard]] StoreResult<Plan> judged(std::span<const Change> changes, Snapshot before, Checks checks,
                                            std::vector<KindUnchanged>& kinds);
     [[nodiscard]] StoreResult<Plan> apply(std::span<Change> changes, Checks checks);
-    /// Creates built-in objects, once per Store. A failure shows in the call that follows and is tried again there.
-    void initialise();
+    /// Creates built-in objects, once per Store; where that fails the next call tries again. Fails itself when nothing
+    /// can be read: whoever waited for that need not wait for the same again.
+    [[nodiscard]] StoreResult<void> initialise();
 
     std::unique_ptr<Backend> backend_;
     std::string manager_;
     std::map<model::Key, Written> written_;
-    Row last_read_{};  ///< by get(): who reads an object often writes it next; null body: nothing
+    std::size_t written_bytes_ = 0;  ///< of the bodies in `written_`
+    Row last_read_{};                ///< by get(): who reads an object often writes it next; null body: nothing
     std::map<model::Kind, std::string> listed_identity_;  ///< of the store at the last list of each kind
     bool initialised_ = false;
 };

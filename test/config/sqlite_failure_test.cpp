@@ -30,6 +30,7 @@
 
 #include "config/model/kind.hpp"
 #include "config/store/sqlite.hpp"
+#include "config/store/sqlite_backup.hpp"
 #include "config/store/store.hpp"
 #include "test/config/sqlite_fixtures.hpp"
 #include "test/config/store_contract.hpp"
@@ -41,6 +42,9 @@ using namespace manul::store;
 using Code = StoreError::Code;
 
 namespace {
+
+/// Longer than a reader goes by what it knew of the path.
+constexpr std::chrono::milliseconds kReadersLook{150};
 
 std::unique_ptr<Watch> watch_sets(Store& store) {
     const auto listed = store.list({Kind::global_network_set, {}, {}});
@@ -392,6 +396,7 @@ TEST_CASE("a replaced file ends every watch, and both reading and writing go to 
     const auto events = take(*watch, 1);
     REQUIRE(events.size() == 1);
     CHECK(events[0].type == Event::Type::resync);
+    std::this_thread::sleep_for(kReadersLook);
     CHECK(store->get(set_key("old")).error().code == Code::not_found);
     CHECK(store->get(set_key("new")));
     CHECK(*store->identity() != *before);
@@ -412,6 +417,7 @@ TEST_CASE("a file that vanishes makes the store unavailable, not empty") {
     for (const char* part : {"", "-wal", "-shm"}) {
         fs::rename(scratch.database() + part, away + "/store.db" + part);
     }
+    std::this_thread::sleep_for(kReadersLook);
     CHECK(store->get(set_key("a")).error().code == Code::unavailable);
     CHECK(store->create(set_key("b"), set_document("b")).error().code == Code::unavailable);
     CHECK(watch->take().error().code == Code::unavailable);
@@ -441,16 +447,52 @@ TEST_CASE("a store of a newer format is left alone until the program is newer to
     const auto store = open_sqlite(scratch.database());
     REQUIRE(store->create(set_key("a"), set_document("a")));
     const auto watch = watch_sets(*store);
-    run_sql(scratch.database(), "UPDATE meta SET schema = 1007");  // a minor step only adds
+    run_sql(scratch.database(), "UPDATE meta SET schema = 2007");  // a minor step only adds
     CHECK(store->get(set_key("a")));
-    run_sql(scratch.database(), "UPDATE meta SET schema = 2000");
+    run_sql(scratch.database(), "UPDATE meta SET schema = 3000");
     CHECK(store->get(set_key("a")).error().code == Code::newer_schema);
     CHECK(store->create(set_key("b"), set_document("b")).error().code == Code::newer_schema);
     CHECK(watch->take().error().code == Code::newer_schema);
     CHECK(open_sqlite(scratch.database())->get(set_key("a")).error().code == Code::newer_schema);
-    run_sql(scratch.database(), "UPDATE meta SET schema = 1000");
+    run_sql(scratch.database(), "UPDATE meta SET schema = 2000");
     CHECK(store->create(set_key("b"), set_document("b")));
     CHECK(take(*watch, 1).front().object.key == set_key("b"));
+}
+
+TEST_CASE("a store of the first format is migrated by who opens it, and its watches list again") {
+    const ScratchDirectory scratch;
+    std::string before;
+    {
+        const auto store = open_sqlite(scratch.database());
+        REQUIRE(store->create(set_key("a"), set_document("a")));
+        before = store->create(set_key("b"), set_document("b"))->revision;
+    }
+    run_sql(scratch.database(),
+            "UPDATE meta SET rev = (SELECT rev FROM head), entries = 1, schema = 1000; DROP VIEW head; "
+            "DROP TABLE change; CREATE TABLE change(rev INTEGER NOT NULL, seq INTEGER NOT NULL, op INTEGER NOT NULL, "
+            "kind TEXT NOT NULL, ns TEXT NOT NULL, name TEXT NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL, "
+            "PRIMARY KEY(rev, seq)) STRICT, WITHOUT ROWID");
+    const std::string backup = scratch.path() + "/old";
+    fs::copy_file(scratch.database(), backup);
+
+    const auto store = open_sqlite(scratch.database());
+    const auto listing = store->list({Kind::global_network_set, {}, {}});
+    REQUIRE(listing);
+    CHECK(listing->items.size() == 2);
+    CHECK(listing->revision == before);
+    const std::vector<WatchStart> starts{{Kind::global_network_set, std::to_string(std::stoll(before) - 1)}};
+    const auto old_watch = store->watch(starts);
+    REQUIRE(old_watch);
+    CHECK(take(**old_watch, 1).front().type == Event::Type::resync);
+    const auto created = store->create(set_key("c"), set_document("c"));
+    REQUIRE(created);
+    CHECK(std::stoll(created->revision) == std::stoll(before) + 1);
+
+    // A backup of that format is read as it is.
+    const auto restored = restore_sqlite(scratch.database(), backup, {});
+    REQUIRE(restored);
+    CHECK(restored->revision > std::stoll(created->revision));
+    CHECK(store->get(set_key("c")).error().code == Code::not_found);
 }
 
 TEST_CASE("the change log is trimmed in steps") {
@@ -463,11 +505,11 @@ TEST_CASE("the change log is trimmed in steps") {
     sqlite3* database = nullptr;
     REQUIRE(sqlite3_open(scratch.database().c_str(), &database) == SQLITE_OK);
     sqlite3_stmt* statement = nullptr;
-    REQUIRE(
-        sqlite3_prepare_v2(database,
-                           "SELECT (SELECT count(*) FROM change), (SELECT min(rev) FROM change), entries, compacted, "
-                           "rev, (SELECT max(rev) FROM change) FROM meta",
-                           -1, &statement, nullptr) == SQLITE_OK);
+    REQUIRE(sqlite3_prepare_v2(
+                database,
+                "SELECT (SELECT count(*) FROM change), (SELECT min(id) >> 7 FROM change), counted - trimmed, "
+                "compacted, rev, (SELECT max(id) >> 7 FROM change) FROM head",
+                -1, &statement, nullptr) == SQLITE_OK);
     REQUIRE(sqlite3_step(statement) == SQLITE_ROW);
     const auto value = [&](int column) { return sqlite3_column_int64(statement, column); };
     CHECK(value(0) >= 50);

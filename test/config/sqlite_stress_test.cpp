@@ -21,6 +21,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -239,6 +240,51 @@ TEST_CASE("a reader that never reads costs neither memory nor disk beyond the lo
     const auto events = take(**asleep, 1);
     REQUIRE(events.size() == 1);
     CHECK(events.front().type == Event::Type::resync);
+}
+
+TEST_CASE("the write-ahead log stays bounded beside four writers, and readers that list without a pause") {
+    const ScratchDirectory scratch;
+    const auto store = open_sqlite(scratch.database());
+    REQUIRE(store->create(set_key("shared"), numbered("shared", 0)));
+    std::array<Writer, 4> writers;
+    for (std::size_t i = 0; i < writers.size(); ++i) {
+        const std::string own = "own" + std::to_string(i);
+        REQUIRE(store->create(set_key(own), numbered(own, 0)));
+        writers[i].start(scratch.database(), own);
+    }
+    std::array<pid_t, 3> readers{};
+    for (pid_t& reader : readers) {
+        reader = ::fork();
+        if (reader == 0) {
+            const auto reads = open_sqlite(scratch.database());
+            for (;;) {
+                static_cast<void>(reads->list({Kind::global_network_set, {}, {}}));
+            }
+        }
+    }
+    const std::string log = scratch.database() + "-wal";
+    constexpr std::uintmax_t kBound = std::uintmax_t{64} << 20U;
+    std::uintmax_t largest = 0;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(full_size() ? 60 : 3);
+    while (std::chrono::steady_clock::now() < until) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        std::error_code absent;
+        const std::uintmax_t size = fs::file_size(log, absent);
+        largest = absent ? largest : std::max(largest, size);
+    }
+    for (const pid_t reader : readers) {
+        ::kill(reader, SIGKILL);
+        ::waitpid(reader, nullptr, 0);
+    }
+    std::int64_t written = 0;
+    for (Writer& writer : writers) {
+        writer.kill();
+        written += writer.acknowledged;
+    }
+    std::printf("%lld transactions, longest log %.0f MB\n", static_cast<long long>(written),
+                static_cast<double>(largest) / 1e6);
+    CHECK(written > 0);
+    CHECK(largest < kBound);
 }
 
 TEST_CASE("a clock that jumps changes time stamps, and nothing else") {

@@ -171,14 +171,15 @@ StoreResult<std::size_t> copy_objects(Connection& connection, std::int64_t revis
     }
 }
 
-/// Opens and checks a backup, which is only read.
-StoreResult<Meta> check_backup(const std::string& file) {
-    MANUL_TRY(std::unique_ptr<Database> backup, Database::open(file, {.create = false, .check = true}));
+/// Opens and checks a backup, which is only read, also one of an older schema; returns its revision.
+StoreResult<std::int64_t> check_backup(const std::string& file) {
+    MANUL_TRY(std::unique_ptr<Database> backup,
+              Database::open(file, {.create = false, .check = true, .migrate = false}));
     MANUL_TRY(Rows rows, check_rows(backup->connection()));
     if (!rows.damaged.empty()) {
         return std::unexpected(damaged_backup(file, std::move(rows.damaged)));
     }
-    return backup->meta();
+    return backup->revision();
 }
 
 StoreResult<void> attach(Connection& connection, const std::string& file) {
@@ -214,7 +215,7 @@ StoreResult<BackupReport> back_up_sqlite(const std::string& store, const std::st
                 error(Code::corrupt, fmt::format("{}: the store's file is damaged ({})", store, found)));
         }
         MANUL_TRY(Rows rows, check_rows(copy));
-        Statement select("SELECT rev FROM meta");
+        Statement select("SELECT rev FROM head");
         Query meta(copy, select);
         MANUL_TRY(const bool there, meta.next());
         report = {rows.count, there ? meta.integer_at(0) : 0, std::move(rows.damaged)};
@@ -231,7 +232,7 @@ StoreResult<BackupReport> back_up_sqlite(const std::string& store, const std::st
 
 StoreResult<RestoreReport> restore_sqlite(const std::string& store, const std::string& file,
                                           const RestoreOptions& options) {
-    MANUL_TRY(const Meta saved, check_backup(file));
+    MANUL_TRY(const std::int64_t saved, check_backup(file));
     MANUL_TRY(std::unique_ptr<Database> target,
               Database::open(store, {.create = true, .check = true, .lock_timeout = kLockTimeout}));
     if (file_id(store) == file_id(file)) {
@@ -248,7 +249,7 @@ StoreResult<RestoreReport> restore_sqlite(const std::string& store, const std::s
             MANUL_CHECK(check_endpoints(connection));
         }
         MANUL_TRY(const Meta now, target->meta());
-        report.revision = std::max(now.revision, saved.revision) + 1;
+        report.revision = std::max(now.revision, saved) + 1;
         MANUL_CHECK(connection.execute("DELETE FROM main.object; DELETE FROM main.change"));
         MANUL_TRY(report.objects, copy_objects(connection, report.revision));
         Statement update("UPDATE main.meta SET rev = ?, compacted = ?, entries = 0, store_uuid = ? WHERE id = 1");

@@ -35,14 +35,33 @@ using Code = StoreError::Code;
 
 namespace {
 
+/// `meta` has one row, and every schema its columns `rev`, `compacted`, `entries`, `schema` and `store_uuid`: that is
+/// how an older program finds out that the file is not for it. It changes only when the log is trimmed or the store
+/// restored: its revision counts while the log is empty, and `entries` is the number of those that left the log.
 constexpr const char* kCreateTables = R"(
 CREATE TABLE meta(id INTEGER PRIMARY KEY CHECK(id = 1), rev INTEGER NOT NULL, compacted INTEGER NOT NULL,
                   entries INTEGER NOT NULL, schema INTEGER NOT NULL, store_uuid TEXT NOT NULL) STRICT;
 CREATE TABLE object(kind TEXT NOT NULL, ns TEXT NOT NULL, name TEXT NOT NULL, rev INTEGER NOT NULL,
                     crc INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY(kind, ns, name)) STRICT, WITHOUT ROWID;
-CREATE TABLE change(rev INTEGER NOT NULL, seq INTEGER NOT NULL, op INTEGER NOT NULL, kind TEXT NOT NULL,
-                    ns TEXT NOT NULL, name TEXT NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL,
-                    PRIMARY KEY(rev, seq)) STRICT, WITHOUT ROWID;
+)";
+
+/// The log, and what the store is as a whole, as of the log's newest row: so a write changes no page for its revision.
+/// `id` is revision × 128 + place in the transaction, `n` counts rows from the first one ever.
+constexpr const char* kCreateLog = R"(
+CREATE TABLE change(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, op INTEGER NOT NULL, kind TEXT NOT NULL,
+                    ns TEXT NOT NULL, name TEXT NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE VIEW head AS SELECT
+    coalesce((SELECT max(id) >> 7 FROM change), rev) AS rev, compacted, entries AS trimmed,
+    coalesce((SELECT n FROM change ORDER BY id DESC LIMIT 1), entries) AS counted, schema, store_uuid
+    FROM meta WHERE id = 1;
+)";
+
+constexpr std::int64_t kFirstWithHead = 2000;
+
+/// Schema 1 kept the revision in `meta`, and wrote it with each change. Who watches lists again: the log begins anew.
+constexpr const char* kFromSchema1 = R"(
+DROP TABLE change;
+UPDATE meta SET compacted = rev, entries = 0;
 )";
 
 /// Copying the WAL into the file flushes both, in the middle of somebody's write: every 16 MB rather than every 4. The
@@ -116,7 +135,10 @@ StoreResult<void> Database::prepare(const OpenOptions& options) {
     if (has_meta.empty()) {
         MANUL_CHECK(create_schema(options));
     }
-    MANUL_CHECK(meta());
+    if (options.migrate) {
+        MANUL_CHECK(migrate(options));
+        MANUL_CHECK(meta());
+    }
     if (options.check) {
         MANUL_TRY(const std::string found, connection_.query_text("PRAGMA quick_check(1)"));
         if (found != "ok") {
@@ -174,20 +196,59 @@ StoreResult<void> Database::create_schema(const OpenOptions& options) {
     }
     MANUL_TRY(Transaction transaction, Transaction::begin(connection_, Transaction::Mode::write));
     MANUL_CHECK(connection_.execute(kCreateTables));
+    MANUL_CHECK(connection_.execute(kCreateLog));
     const std::string identity = make_uid();
     Statement insert("INSERT INTO meta(id, rev, compacted, entries, schema, store_uuid) VALUES(1, 1, 0, 0, ?, ?)");
     MANUL_CHECK(Query(connection_, insert).integer(kSchema).text(identity).run());
     return transaction.commit();
 }
 
-StoreResult<Meta> Database::meta() {
-    Query query(connection_, select_meta_);
+StoreResult<std::int64_t> Database::schema() {
+    Statement select("SELECT schema FROM meta WHERE id = 1");
+    Query query(connection_, select);
     MANUL_TRY(const bool found, query.next());
     if (!found) {
         return std::unexpected(no_head_row());
     }
-    MANUL_CHECK(check_schema(query.integer_at(3)));
-    return Meta{query.integer_at(0), query.integer_at(1), query.integer_at(2), std::string(query.bytes_at(4))};
+    MANUL_CHECK(check_schema(query.integer_at(0)));
+    return query.integer_at(0);
+}
+
+StoreResult<std::int64_t> Database::revision() {
+    MANUL_TRY(const std::int64_t found, schema());
+    Statement select(found < kFirstWithHead ? "SELECT rev FROM meta" : "SELECT rev FROM head");
+    Query query(connection_, select);
+    MANUL_TRY(const bool there, query.next());
+    return there ? query.integer_at(0) : 0;
+}
+
+StoreResult<void> Database::migrate(const OpenOptions& options) {
+    MANUL_TRY(std::int64_t found, schema());
+    if (found >= kFirstWithHead) {
+        return {};
+    }
+    MANUL_CHECK(lock_.acquire(options.lock_timeout));
+    const HeldLock held(lock_);
+    MANUL_TRY(Transaction transaction, Transaction::begin(connection_, Transaction::Mode::write));
+    MANUL_TRY(found, schema());
+    if (found >= kFirstWithHead) {
+        return {};  // another process was faster
+    }
+    MANUL_CHECK(connection_.execute(kFromSchema1));
+    MANUL_CHECK(connection_.execute(kCreateLog));
+    Statement note("UPDATE meta SET schema = ?");
+    MANUL_CHECK(Query(connection_, note).integer(kSchema).run());
+    return transaction.commit();
+}
+
+StoreResult<Meta> Database::meta() {
+    Query query(connection_, select_head_);
+    MANUL_TRY(const bool found, query.next());
+    if (!found) {
+        return std::unexpected(no_head_row());
+    }
+    MANUL_CHECK(check_schema(query.integer_at(2)));
+    return Meta{query.integer_at(0), query.integer_at(1), std::string(query.bytes_at(3))};
 }
 
 StoreError Database::no_head_row() const {

@@ -18,20 +18,27 @@
 /// The file: its schema, how it is opened and checked, what one row means.
 namespace manul::store::sqlite {
 
-/// Major × 1000 + minor. Minor steps only add; a file of a greater major is left alone.
-inline constexpr std::int64_t kSchema = 1000;
+/// Major × 1000 + minor. Minor steps only add; a file of a greater major is left alone, one of a lesser is migrated.
+inline constexpr std::int64_t kSchema = 2000;
+
+/// Rows of `change` have one number, which is revision × 128 + their place in the transaction: appending to a table by
+/// such a number costs SQLite half of what it costs by a key of two columns.
+inline constexpr int kPlaceBits = 7;
+inline constexpr std::int64_t kMaxPlaces = std::int64_t{1} << kPlaceBits;
+/// The first number of a revision's rows.
+[[nodiscard]] constexpr std::int64_t change_id(std::int64_t revision) noexcept { return revision * kMaxPlaces; }
 
 struct OpenOptions {
-    bool create = true;  ///< when absent
-    bool check = true;   ///< SQLite's quick_check
+    bool create = true;   ///< when absent
+    bool check = true;    ///< SQLite's quick_check
+    bool migrate = true;  ///< a file of an older schema; without, its objects and head row can be read
     std::chrono::milliseconds lock_timeout{5000};
 };
 
-/// The one row of `meta`.
+/// What the store is as a whole.
 struct Meta {
     std::int64_t revision = 0;
     std::int64_t compacted = 0;  ///< the newest revision that left the change log
-    std::int64_t entries = 0;    ///< in the change log
     std::string identity;
 };
 
@@ -58,6 +65,8 @@ public:
     [[nodiscard]] const FileId& file() const noexcept { return file_; }
     /// `newer_schema` when another process migrated the file beyond this program.
     [[nodiscard]] StoreResult<Meta> meta();
+    /// The store's, of a file that was not migrated too.
+    [[nodiscard]] StoreResult<std::int64_t> revision();
     /// The same check, for who reads the number with something else.
     [[nodiscard]] StoreResult<void> check_schema(std::int64_t schema) const;
     [[nodiscard]] StoreError no_head_row() const;
@@ -68,12 +77,14 @@ private:
 
     [[nodiscard]] StoreResult<void> prepare(const OpenOptions& options);
     [[nodiscard]] StoreResult<void> create_schema(const OpenOptions& options);
+    [[nodiscard]] StoreResult<std::int64_t> schema();
+    [[nodiscard]] StoreResult<void> migrate(const OpenOptions& options);
     [[nodiscard]] StoreResult<void> check_strange_kinds();
 
     Connection connection_;
     FileLock lock_;
     FileId file_;
-    Statement select_meta_{"SELECT rev, compacted, entries, schema, store_uuid FROM meta WHERE id = 1"};
+    Statement select_head_{"SELECT rev, compacted, schema, store_uuid FROM head"};
 };
 
 /// A transaction that ends with the scope, rolled back unless committed.

@@ -308,7 +308,7 @@ StoreResult<std::vector<LogTail::Change>> LogTail::read(std::int64_t from, std::
     std::vector<Change> changes;
     std::int64_t revision = from;
     Query query(reader_->database->connection(), reader_->select_changes);
-    query.integer(from).integer(to);
+    query.integer(change_id(from + 1)).integer(change_id(to + 1));
     for (;;) {
         MANUL_TRY(const bool found, query.next());
         if (!found) {

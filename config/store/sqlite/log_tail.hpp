@@ -58,7 +58,7 @@ private:
     struct Reader {
         std::unique_ptr<Database> database;
         Statement select_changes{
-            "SELECT rev, op, kind, ns, name, crc, body FROM change WHERE rev > ? AND rev <= ? ORDER BY rev, seq"};
+            "SELECT id >> 7, op, kind, ns, name, crc, body FROM change WHERE id >= ? AND id < ? ORDER BY id"};
         Statement select_object{"SELECT rev, crc, body FROM object WHERE kind = ? AND ns = ? AND name = ?"};
     };
 

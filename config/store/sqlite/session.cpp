@@ -79,6 +79,19 @@ StoreResult<Snapshot> Session::read_one(const model::Key& key) {
     return snapshot;
 }
 
+StoreResult<std::optional<Row>> Session::find(const model::Key& key) {
+    Query query(database_->connection(), find_one_);
+    MANUL_TRY(const bool found, query.text(kind_text(key.kind)).text(key.ns).text(key.name).next());
+    if (!found) {
+        return std::unexpected(database_->no_head_row());
+    }
+    MANUL_CHECK(database_->check_schema(query.integer_at(0)));
+    if (query.is_null(1)) {
+        return std::nullopt;
+    }
+    return make_row(key, query.integer_at(1), query.integer_at(2), query.bytes_at(3));
+}
+
 StoreResult<std::optional<Row>> Session::read_row(const model::Key& key) {
     Query query(database_->connection(), select_object_);
     MANUL_TRY(const bool found, query.text(kind_text(key.kind)).text(key.ns).text(key.name).next());
@@ -127,39 +140,42 @@ StoreResult<std::int64_t> Session::write(std::span<const Mutation> mutations, st
     if (writes_ < kBusyAfter && ++writes_ == kBusyAfter) {
         database_->connection().lengthen_log(kLogBytes);
     }
-    const auto written = std::ranges::count_if(
-        mutations, [](const Mutation& mutation) { return mutation.type != Mutation::Type::check; });
-    std::int64_t revision = 0;
-    std::int64_t entries = 0;
+    LogPlace place{};
     std::int64_t compacted = 0;
+    std::int64_t logged = 0;
     {
-        Query next(database_->connection(), next_revision_);
-        MANUL_TRY(const bool found, next.integer(written).next());
+        Query head(database_->connection(), select_head_);
+        MANUL_TRY(const bool found, head.next());
         if (!found) {
             return std::unexpected(database_->no_head_row());
         }
-        revision = next.integer_at(0);
-        entries = next.integer_at(1);
-        compacted = next.integer_at(2);
-        MANUL_CHECK(database_->check_schema(next.integer_at(3)));
+        MANUL_CHECK(database_->check_schema(head.integer_at(1)));
+        place = {head.integer_at(0) + 1, change_id(head.integer_at(0) + 1), head.integer_at(3) + 1};
+        compacted = head.integer_at(2);
+        logged = head.integer_at(4);
     }
+    const std::int64_t revision = place.revision;
+    const std::int64_t first = place.id;
     MANUL_CHECK(check_kinds(kinds, compacted));
-    std::int64_t seq = 0;
     for (const Mutation& mutation : mutations) {
         switch (mutation.type) {
             case Mutation::Type::check:
                 MANUL_CHECK(check(mutation));
                 break;
             case Mutation::Type::put:
-                MANUL_CHECK(put(mutation, revision, seq++));
+                MANUL_CHECK(put(mutation, place));
                 break;
             case Mutation::Type::remove:
-                MANUL_CHECK(remove(mutation, revision, seq++));
+                MANUL_CHECK(remove(mutation, place));
                 break;
         }
     }
-    if (entries >= limits.change_log_limit + limits.change_log_trim) {
-        MANUL_CHECK(trim_log(entries - limits.change_log_limit));
+    if (place.id == first) {
+        return revision - 1;  // nothing but checks
+    }
+    logged += place.id - first;
+    if (logged >= limits.change_log_limit + limits.change_log_trim) {
+        MANUL_CHECK(trim_log(logged - limits.change_log_limit));
     }
     auto committed = transaction.commit();
     if (!committed) {
@@ -177,7 +193,7 @@ StoreResult<void> Session::check_kinds(std::span<const KindUnchanged> kinds, std
         bool changed = !since || *since < compacted;
         if (!changed) {
             Query query(database_->connection(), changed_since_);
-            MANUL_TRY(changed, query.integer(*since).text(kind_text(unchanged.kind)).next());
+            MANUL_TRY(changed, query.integer(change_id(*since + 1)).text(kind_text(unchanged.kind)).next());
         }
         if (changed) {
             return std::unexpected(
@@ -200,12 +216,12 @@ StoreResult<void> Session::check(const Mutation& mutation) {
     return {};
 }
 
-StoreResult<void> Session::put(const Mutation& mutation, std::int64_t revision, std::int64_t seq) {
+StoreResult<void> Session::put(const Mutation& mutation, LogPlace& place) {
     const model::Key& key = mutation.key;
     const std::string& kind = kind_text(key.kind);
     Query query(database_->connection(), mutation.precondition.absent ? insert_object_ : update_object_);
-    query.integer(revision)
-        .integer(row_checksum(kind, key.ns, key.name, revision, mutation.body))
+    query.integer(place.revision)
+        .integer(row_checksum(kind, key.ns, key.name, place.revision, mutation.body))
         .blob(mutation.body)
         .text(kind)
         .text(key.ns)
@@ -217,10 +233,10 @@ StoreResult<void> Session::put(const Mutation& mutation, std::int64_t revision, 
     if (rows == 0) {
         return conflict(key);
     }
-    return log_change(key, kLoggedPut, {}, revision, seq);  // the body is the object's
+    return log_change(key, kLoggedPut, {}, place);  // the body is the object's
 }
 
-StoreResult<void> Session::remove(const Mutation& mutation, std::int64_t revision, std::int64_t seq) {
+StoreResult<void> Session::remove(const Mutation& mutation, LogPlace& place) {
     const model::Key& key = mutation.key;
     const std::string& kind = kind_text(key.kind);
     const std::int64_t old_revision = wanted_revision(mutation);
@@ -231,20 +247,22 @@ StoreResult<void> Session::remove(const Mutation& mutation, std::int64_t revisio
     }
     const std::string_view body = query.bytes_at(1);
     const bool intact = row_checksum(kind, key.ns, key.name, old_revision, body) == query.integer_at(0);
-    return log_change(key, kLoggedRemoval, intact ? body : std::string_view{}, revision, seq);
+    return log_change(key, kLoggedRemoval, intact ? body : std::string_view{}, place);
 }
 
-StoreResult<void> Session::log_change(const model::Key& key, std::int64_t op, std::string_view body,
-                                      std::int64_t revision, std::int64_t seq) {
+StoreResult<void> Session::log_change(const model::Key& key, std::int64_t op, std::string_view body, LogPlace& place) {
+    if (place.id == change_id(place.revision + 1)) {
+        return std::unexpected(error(Code::too_large, "too many changes in one transaction"));
+    }
     const std::string& kind = kind_text(key.kind);
     Query query(database_->connection(), insert_change_);
-    MANUL_CHECK(query.integer(revision)
-                    .integer(seq)
+    MANUL_CHECK(query.integer(place.id++)
+                    .integer(place.number++)
                     .integer(op)
                     .text(kind)
                     .text(key.ns)
                     .text(key.name)
-                    .integer(row_checksum(kind, key.ns, key.name, revision, body))
+                    .integer(row_checksum(kind, key.ns, key.name, place.revision, body))
                     .blob(body)
                     .run());
     return {};
@@ -261,7 +279,7 @@ StoreResult<void> Session::trim_log(std::int64_t count) {
         newest_removed = query.integer_at(0);
     }
     Query removal(database_->connection(), delete_changes_);
-    MANUL_TRY(const std::int64_t removed, removal.integer(newest_removed).run());
+    MANUL_TRY(const std::int64_t removed, removal.integer(change_id(newest_removed + 1)).run());
     Query note(database_->connection(), note_trimmed_);
     MANUL_CHECK(note.integer(newest_removed).integer(removed).run());
     return {};

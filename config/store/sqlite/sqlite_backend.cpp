@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -23,12 +24,24 @@ namespace manul::store::sqlite {
 
 using Code = StoreError::Code;
 
+namespace {
+
+/// How often a reader asks whether the file was replaced; who writes always asks, since a write into a file without a
+/// name would be lost.
+constexpr std::chrono::milliseconds kLookEach{100};
+
+}  // namespace
+
 SqliteBackend::SqliteBackend(std::string path, SqliteOptions options)
     : path_(std::move(path)), options_(std::move(options)), wakeup_(path_ + ".watch", options_.node) {}
 
-StoreResult<Session*> SqliteBackend::session() {
-    if (session_ && !session_->database().is_current()) {
-        session_.reset();
+StoreResult<Session*> SqliteBackend::session(Use use) {
+    const auto now = std::chrono::steady_clock::now();
+    if (session_ && (use == Use::write || now - looked_ >= kLookEach)) {
+        looked_ = now;
+        if (!session_->database().is_current()) {
+            session_.reset();
+        }
     }
     if (!session_) {
         // A file that vanishes under a running process is not made anew: an empty store would look like the wish to
@@ -45,8 +58,8 @@ StoreResult<Session*> SqliteBackend::session() {
 
 /// Runs `work` on the open session, and drops the session when it may be at fault.
 template <class Work>
-auto SqliteBackend::with_session(Work work) -> decltype(work(std::declval<Session&>())) {
-    MANUL_TRY(Session* const open, session());
+auto SqliteBackend::with_session(Use use, Work work) -> decltype(work(std::declval<Session&>())) {
+    MANUL_TRY(Session* const open, session(use));
     auto result = work(*open);
     if (!result && result.error().code != Code::conflict) {
         session_.reset();
@@ -55,17 +68,21 @@ auto SqliteBackend::with_session(Work work) -> decltype(work(std::declval<Sessio
 }
 
 StoreResult<Snapshot> SqliteBackend::read(std::span<const model::Key> keys) {
-    return with_session([&](Session& open) { return open.read(keys); });
+    return with_session(Use::read, [&](Session& open) { return open.read(keys); });
+}
+
+StoreResult<std::optional<Row>> SqliteBackend::find(const model::Key& key) {
+    return with_session(Use::read, [&](Session& open) { return open.find(key); });
 }
 
 StoreResult<Listing> SqliteBackend::scan(const ListQuery& query) {
-    return with_session([&](Session& open) { return open.scan(query); });
+    return with_session(Use::read, [&](Session& open) { return open.scan(query); });
 }
 
 StoreResult<Revision> SqliteBackend::commit(std::span<const Mutation> mutations, std::span<const KindUnchanged> kinds) {
     const WriteLimits limits{options_.lock_timeout_ms, options_.change_log_limit, options_.change_log_trim};
     MANUL_TRY(const std::int64_t revision,
-              with_session([&](Session& open) { return open.write(mutations, kinds, limits); }));
+              with_session(Use::write, [&](Session& open) { return open.write(mutations, kinds, limits); }));
     std::set<model::Kind> changed;
     for (const Mutation& mutation : mutations) {
         changed.insert(mutation.key.kind);
@@ -76,7 +93,7 @@ StoreResult<Revision> SqliteBackend::commit(std::span<const Mutation> mutations,
 }
 
 StoreResult<std::string> SqliteBackend::identity() {
-    MANUL_TRY(Meta meta, with_session([](Session& open) { return open.database().meta(); }));
+    MANUL_TRY(Meta meta, with_session(Use::read, [](Session& open) { return open.database().meta(); }));
     return std::move(meta.identity);
 }
 

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -21,6 +24,7 @@ public:
     SqliteBackend(std::string path, SqliteOptions options);
 
     [[nodiscard]] StoreResult<Snapshot> read(std::span<const model::Key> keys) override;
+    [[nodiscard]] StoreResult<std::optional<Row>> find(const model::Key& key) override;
     [[nodiscard]] StoreResult<Listing> scan(const ListQuery& query) override;
     [[nodiscard]] StoreResult<Revision> commit(std::span<const Mutation> mutations,
                                                std::span<const KindUnchanged> kinds) override;
@@ -29,15 +33,17 @@ public:
     [[nodiscard]] StoreResult<std::unique_ptr<Watch>> watch(std::span<const WatchStart> starts) override;
 
 private:
-    [[nodiscard]] StoreResult<Session*> session();
+    enum class Use : std::uint8_t { read, write };
+    [[nodiscard]] StoreResult<Session*> session(Use use);
     template <class Work>
-    [[nodiscard]] auto with_session(Work work) -> decltype(work(std::declval<Session&>()));
+    [[nodiscard]] auto with_session(Use use, Work work) -> decltype(work(std::declval<Session&>()));
 
     std::string path_;
     SqliteOptions options_;
     WakeupSender wakeup_;
     bool opened_before_ = false;
     std::unique_ptr<Session> session_;
+    std::chrono::steady_clock::time_point looked_{};  ///< whether the path names the same file still
 };
 
 }  // namespace manul::store::sqlite
