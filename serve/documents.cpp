@@ -64,6 +64,9 @@ json::array short_names(const model::KindInfo& info) {
     return out;
 }
 
+/// What `kubectl get all` means in every cluster.
+bool is_of_all(model::Kind kind) { return kind == model::Kind::pod || kind == model::Kind::service; }
+
 json::object resource_entry(const model::KindInfo& info) {
     json::object out{{"name", info.plural},
                      {"singularName", info.singular},
@@ -72,6 +75,9 @@ json::object resource_entry(const model::KindInfo& info) {
                      {"verbs", verbs_of(info.kind)}};
     if (json::array names = short_names(info); !names.empty()) {
         out["shortNames"] = std::move(names);
+    }
+    if (is_of_all(info.kind)) {
+        out["categories"] = json::array{"all"};
     }
     return out;
 }
@@ -148,6 +154,9 @@ json::array aggregated_resources(const GroupVersion& version) {
         json::object entry = aggregated_resource(version, info->plural, info->name, info->singular, info->namespaced,
                                                  verbs_of(info->kind));
         entry["shortNames"] = short_names(*info);
+        if (is_of_all(info->kind)) {
+            entry["categories"] = json::array{"all"};
+        }
         if (has_status(info->kind)) {
             entry["subresources"] = json::array{json::object{
                 {"subresource", "status"},

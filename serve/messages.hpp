@@ -20,6 +20,8 @@ inline constexpr log::Message kChangeUndone{
 inline constexpr log::Message kRollbackFailed{"SERVE_ROLLBACK_FAILED", log::Level::warning,
                                               "cannot write the old versions back: {}; trying again in {} s",
                                               "Look at the datastore."};
+inline constexpr log::Message kNamespaceGone{"SERVE_NAMESPACE_GONE", log::Level::info,
+                                             "namespace {}, whose deletion was asked for earlier, is gone", ""};
 inline constexpr log::Message kFilesRead{"SERVE_FILES_READ", log::Level::info, "{} was read again", ""};
 
 }  // namespace manul::serve

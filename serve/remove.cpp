@@ -10,6 +10,7 @@
 #include "config/model/kind.hpp"
 #include "config/store/admission.hpp"
 #include "config/store/kubernetes/read_backend.hpp"
+#include "config/store/namespaces.hpp"
 #include "config/store/store.hpp"
 #include "serve/call.hpp"
 #include "serve/write.hpp"
@@ -68,6 +69,9 @@ Outcome<Response> Writer::remove() {
         return std::unexpected(problem_of(current.error(), key_));
     }
     MANUL_CHECK(remove_one("delete", object));
+    if (key_.kind == Kind::namespace_ && !after_.empty()) {  // it may take a while: what it is now
+        return Response{.body = after_ + "\n"};
+    }
     return Response{
         .body = success_json(key_.kind, key_.name, stored ? stored->text_at("metadata", "uid") : std::string_view{}) +
                 "\n"};
@@ -97,9 +101,14 @@ Outcome<void> Writer::remove_one(const std::string& verb, const store::Object& o
         return checked ? Outcome<void>() : std::unexpected(problem_of(checked.error(), key));
     }
     const bool exact = !options.uid.empty() || !options.resource_version.empty();
-    const auto removed =
-        context_.store.remove(key, exact ? std::optional<store::Revision>(object.revision) : std::nullopt);
+    const auto expected = exact ? std::optional<store::Revision>(object.revision) : std::nullopt;
+    store::NamespaceEnd end;
+    const auto removed = key.kind == Kind::namespace_ ? store::remove_namespace(context_.store, key.name, expected, end)
+                                                      : context_.store.remove(key, expected);
     const unsigned code = removed ? 200U : problem_of(removed.error(), key).code;
+    for (const model::Key& content : end.removed) {
+        context_.audit.push_back({verb, content, {}, 200U, "", {}, {}});
+    }
     context_.audit.push_back({verb,
                               key,
                               {},
@@ -107,7 +116,11 @@ Outcome<void> Writer::remove_one(const std::string& verb, const store::Object& o
                               removed ? "" : removed.error().message,
                               object.document ? *object.document : std::string(),
                               {}});
-    return removed ? Outcome<void>() : std::unexpected(problem_of(removed.error(), key));
+    if (!removed) {
+        return std::unexpected(problem_of(removed.error(), key));
+    }
+    after_ = removed->document ? *removed->document : std::string();
+    return {};
 }
 
 Outcome<Response> Writer::remove_all(const Selection& selection) {

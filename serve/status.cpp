@@ -14,6 +14,7 @@
 
 #include "config/model/finding.hpp"
 #include "config/model/kind.hpp"
+#include "config/store/namespaces.hpp"
 #include "config/store/store.hpp"
 
 namespace manul::serve {
@@ -188,8 +189,14 @@ Problem problem_of(const store::StoreError& error, const model::Key& key) {
                 }
                 return invalid(key.kind, key.name, std::move(causes));
             }
-            case Code::unsupported:
-                return forbidden(key.kind, key.name, error.message);
+            case Code::unsupported: {
+                Problem problem = forbidden(key.kind, key.name, error.message);
+                if (error.message.ends_with(store::kBeingTerminated)) {
+                    problem.causes.push_back(
+                        {"NamespaceTerminating", "namespace " + key.ns + " is being terminated", "metadata.namespace"});
+                }
+                return problem;
+            }
             case Code::too_large:
                 return {.code = 413, .reason = "RequestEntityTooLarge", .message = error.message};
             case Code::compacted:

@@ -46,6 +46,9 @@ std::string title(std::string_view heading) {
     return out;
 }
 
+/// Of a Namespace people want to see whether it is being deleted; nothing else of its status is read anywhere.
+bool has_phase(model::Kind kind) { return kind == model::Kind::namespace_; }
+
 json::array definitions(model::Kind kind) {
     json::array out;
     for (const model::Column& column : model::columns_of(kind)) {
@@ -56,6 +59,13 @@ json::array definitions(model::Kind kind) {
                                        {"description", title(column.heading)},
                                        {"priority", column.in_default ? 0 : 1}});
         }
+    }
+    if (has_phase(kind)) {
+        out.push_back(json::object{{"name", "Status"},
+                                   {"type", "string"},
+                                   {"format", ""},
+                                   {"description", "Active, or Terminating while it is being deleted."},
+                                   {"priority", 0}});
     }
     out.push_back(json::object{{"name", "Age"},
                                {"type", "string"},
@@ -80,6 +90,10 @@ std::string cells_of(model::Kind kind, std::string_view document, std::int64_t n
         if (is_shown(column)) {
             cells.push_back(json::string(column.cell(*decoded.resource, {})));
         }
+    }
+    if (has_phase(kind)) {
+        const auto tree = codec::parse_json(document);
+        cells.push_back(json::string(tree ? tree->text_at("status", "phase") : std::string_view{}));
     }
     cells.push_back(json::string(age_of(*decoded.resource, now)));
     return json::serialize(cells);

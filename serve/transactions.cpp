@@ -17,6 +17,7 @@
 #include "config/codec/managed_fields.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
+#include "config/store/namespaces.hpp"
 #include "config/store/store.hpp"
 #include "serve/write.hpp"
 
@@ -124,7 +125,12 @@ Outcome<std::string> single(store::Store& store, const Step& step) {
         return answer(step.verb == "create" ? store.create(put->key, put->document)
                                             : store.update(put->key, put->document, revision(put->precondition)));
     }
-    return answer(store.remove(step.key, revision(std::get<store::Remove>(step.op).precondition)));
+    const auto& remove = std::get<store::Remove>(step.op);
+    if (step.key.kind == model::Kind::namespace_) {
+        store::NamespaceEnd end;
+        return answer(store::remove_namespace(store, step.key.name, revision(remove.precondition), end));
+    }
+    return answer(store.remove(step.key, revision(remove.precondition)));
 }
 
 void record(std::vector<AuditEntry>& audit, const std::vector<Step>& steps, const Problem* refused) {

@@ -535,7 +535,8 @@ Outcome<store::Object> Writer::dry_run(const std::string& text, const store::Obj
         return std::unexpected(already_exists(key_.kind, key_.name));
     }
     const auto failed = [&](const store::StoreError& error) { return std::unexpected(problem_of(error, key_)); };
-    auto admitted = store::admit_document(key_, text, store::Checks::full);
+    auto admitted = store::admit_document(key_, text, store::Checks::full,
+                                          before == nullptr ? std::string_view{} : std::string_view(*before->document));
     if (!admitted) {
         return failed(admitted.error());
     }

@@ -13,8 +13,11 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
+#include <boost/system/error_code.hpp>
 
 #include "base/try.hpp"
 #include "config/codec/document.hpp"
@@ -34,6 +37,7 @@
 #include "config/model/validate.hpp"
 #include "config/store/backend.hpp"
 #include "config/store/document.hpp"
+#include "config/store/namespaces.hpp"
 #include "config/store/store.hpp"
 #include "net/prefix.hpp"
 
@@ -57,13 +61,17 @@ void set_label(json::object& document, std::string_view label, std::string_view 
     labels.get_object()[label] = value;
 }
 
-/// A namespace that is there is in use: clients wait for that.
-void set_phase(json::object& document) {
-    json::value& status = document["status"];
-    if (!status.is_object()) {
-        status.emplace_object();
-    }
-    status.get_object()["phase"] = "Active";
+/// A namespace that is there is in use (clients wait for that) until its deletion is asked for. Its writers say nothing
+/// about either: spec (its finalizers) and status stay as stored.
+void set_life(json::object& document, std::string_view before) {
+    boost::system::error_code failure;
+    const json::value stored = before.empty() ? json::value() : json::parse(before, failure);
+    const auto keep = [&](std::string_view field, const json::object& at_first) {
+        const json::value* old = stored.is_object() ? stored.get_object().if_contains(field) : nullptr;
+        document[field] = old != nullptr && old->is_object() ? *old : json::value(at_first);
+    };
+    keep("spec", {{"finalizers", json::array{"kubernetes"}}});
+    keep("status", {{"phase", "Active"}});
 }
 
 /// Removes what is said about unknown fields that the stored document has as well.
@@ -143,10 +151,13 @@ private:
             }
             return {};
         }
-        if (write.before) {
+        if (write.before && model::has_update_rules(key.kind)) {
             if (const model::ResourcePtr before = decode_stored(key.kind, *write.before)) {
                 add_errors(key, model::validate_update(*before, *write.after), findings_);
             }
+        }
+        if (!write.before && !key.ns.empty() && backend_.transactional()) {  // Kubernetes sees to it by itself
+            MANUL_CHECK(check_namespace_stays(key));
         }
         if (const std::string* tier = tier_of(write.after)) {
             return check_tier_exists(key, *tier);
@@ -197,6 +208,25 @@ private:
             dependencies_.keys.push_back({Mutation::Type::check, key, {}, Precondition{false, row->revision}});
         }
         return row.has_value();
+    }
+
+    /// Nothing new in a Namespace that is being deleted; one that does not exist is no obstacle.
+    StoreResult<void> check_namespace_stays(const model::Key& key) {
+        const model::Key ns{Kind::namespace_, {}, key.ns};
+        if (planned(ns) != nullptr) {
+            return {};
+        }
+        MANUL_TRY(const Snapshot snapshot, backend_.read(std::span(&ns, 1)));
+        const std::optional<Row>& row = snapshot.rows.front();
+        if (row && row->body && is_ending(*row->body)) {
+            return std::unexpected(
+                error(Code::unsupported,
+                      fmt::format("unable to create new content in namespace {} {}", key.ns, kBeingTerminated)));
+        }
+        if (row && needed_.insert(ns).second) {
+            dependencies_.keys.push_back({Mutation::Type::check, ns, {}, Precondition{false, row->revision}});
+        }
+        return {};
     }
 
     /// Every object of a kind after the transaction that is not itself written by it.
@@ -336,7 +366,7 @@ StoreResult<Admitted> admit_document(const model::Key& key, std::string_view tex
     }
     if (key.kind == Kind::namespace_) {
         set_label(document, kNamespaceNameLabel, key.name);
-        set_phase(document);
+        set_life(document, before);
     }
     if (key.kind == Kind::secret && !document.contains("type")) {
         document["type"] = "Opaque";  // as Kubernetes' API server has it

@@ -277,6 +277,9 @@ StoreResult<void> check_envelope(const model::Key& key, std::string_view api_ver
     return {};
 }
 
+/// When its deletion was asked for is not for those to say who write it.
+constexpr std::string_view kDeletion = "deletionTimestamp";
+
 void stamp_new(json::object& meta, const Birth& birth) {
     meta.stable_erase("resourceVersion");
     meta["uid"] = birth.uid;
@@ -392,9 +395,13 @@ StoreResult<json::object> parse_document(const model::Key& key, std::string_view
 
 StoreResult<void> stamp(const model::Key& key, json::object& document, const json::object* before, const Birth& birth) {
     json::object& meta = document["metadata"].get_object();
+    meta.stable_erase(kDeletion);
     if (before == nullptr) {
         stamp_new(meta, birth);
         return {};
+    }
+    if (const json::value* asked = before->at("metadata").as_object().if_contains(kDeletion)) {
+        meta[kDeletion] = *asked;
     }
     const json::value* spec = document.if_contains("spec");
     const json::value* old_spec = before->if_contains("spec");

@@ -13,6 +13,8 @@
 #include <fmt/core.h>
 
 #include "config/codec/json.hpp"
+#include "config/settings.hpp"
+#include "config/store/namespaces.hpp"
 #include "ctl/verbs/input.hpp"
 #include "ctl/verbs/kind_words.hpp"
 #include "ctl/verbs/verbs.hpp"
@@ -134,6 +136,26 @@ std::string failure_line(const InputObject& object, const StoreError& error) {
     return object.origin + ": " + object.key.to_string() + ": " + describe(error);
 }
 
+/// A Kubernetes API server and `serve` end a namespace by themselves.
+store::StoreResult<store::Object> remove_one(const Context& context, const InputObject& object) {
+    const config::DatastoreType type = context.settings.datastore.type;
+    if (object.key.kind != model::Kind::namespace_ || type == config::DatastoreType::kubernetes ||
+        type == config::DatastoreType::server) {
+        return context.store->remove(object.key, revision_of(object));
+    }
+    store::NamespaceEnd end;
+    auto removed = store::remove_namespace(*context.store, object.key.name, revision_of(object), end);
+    if (removed && end.running > 0) {
+        return std::unexpected(StoreError{
+            .code = StoreError::Code::unavailable,
+            .message = fmt::format("{} is being deleted, and nothing new can be made in it; {} pods of it run, and its "
+                                   "policies stay for them: end them, then give the command again",
+                                   object.key.to_string(), end.running),
+            .details = {}});
+    }
+    return removed;
+}
+
 /// Objects that `delete KIND NAME...` names.
 Input named_objects(const DeleteOptions& options) {
     Input input;
@@ -214,7 +236,7 @@ ExitCode delete_objects(const Context& context, const DeleteOptions& options) {
     std::vector<std::string> errors;
     std::size_t done = 0;
     for (const InputObject& object : input.objects) {
-        const auto removed = context.store->remove(object.key, revision_of(object));
+        const auto removed = remove_one(context, object);
         if (removed) {
             ++done;
         } else if (!options.skip_not_exists || removed.error().code != StoreError::Code::not_found) {

@@ -1,4 +1,5 @@
 #include "serve/io/run.hpp"
+#include "serve/io/chores.hpp"
 
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -34,7 +35,6 @@
 #include "serve/hub.hpp"
 #include "serve/io/audit_log.hpp"
 #include "serve/io/http_server.hpp"
-#include "serve/io/rollback_keeper.hpp"
 #include "serve/messages.hpp"
 #include "serve/page_cache.hpp"
 #include "serve/rights.hpp"
@@ -304,8 +304,8 @@ public:
             workers_.push_back(std::move(worker));
         }
         rights_ = std::make_unique<RightsKeeper>(daemon_.io(), *store_);
-        MANUL_TRY(auto rollback_store, open_store());
-        rollback_ = std::make_unique<RollbackKeeper>(daemon_.io(), std::move(rollback_store));
+        MANUL_TRY(auto chores_store, open_store());
+        chores_ = std::make_unique<Chores>(daemon_.io(), std::move(chores_store));
         create_roles();
         rights_->check();
         hub_ = std::make_unique<Hub>(*store_, Hub::Hooks{[this](Hub::FeedId id, int fd) { follow(id, fd); },
@@ -404,7 +404,7 @@ private:
 
     void tick() {
         rights_->check();
-        rollback_->check(steady_seconds());
+        chores_->check(steady_seconds());
         hub_->tick(steady_seconds());
         if (++ticks_ % kFileCheckSeconds == 0) {
             files_.refresh(*server_, !options_.insecure);
@@ -421,7 +421,7 @@ private:
     std::unique_ptr<AuditLog> audit_;
     std::atomic<bool> audit_failed_ = false;
     std::unique_ptr<RightsKeeper> rights_;
-    std::unique_ptr<RollbackKeeper> rollback_;
+    std::unique_ptr<Chores> chores_;
     PageCache pages_;
     std::map<Hub::FeedId, std::unique_ptr<ReadableWatch>> followed_;
     std::unique_ptr<Hub> hub_;

@@ -196,6 +196,34 @@ spec: {order: 5}
     CHECK(tool.remove({.input = {}, .words = {"tier", "default"}}) == ExitCode::failed);
 }
 
+TEST_CASE("a namespace is deleted with what is in it, unless pods of it run") {
+    Tool tool;
+    const std::string content = R"(
+apiVersion: v1
+kind: Namespace
+metadata: {name: prod}
+---
+apiVersion: projectcalico.org/v3
+kind: NetworkSet
+metadata: {name: nets, namespace: prod}
+spec: {nets: [10.0.0.0/8]}
+)";
+    const std::string endpoint = R"(---
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata: {name: n1-k8s-web-eth0, namespace: prod, annotations: {manul.io/boot-id: b}}
+spec: {node: n1, orchestrator: k8s, pod: web, endpoint: eth0, interfaceName: cali12345678901}
+)";
+    REQUIRE(tool.write(WriteVerb::create, content + endpoint) == ExitCode::ok);
+    CHECK(tool.remove({.input = {}, .words = {"namespace", "prod"}}) == ExitCode::failed);
+    CHECK(tool.err.find("1 pods of it run") != std::string::npos);
+    CHECK(tool.get({.input = {.ns = "prod"}, .words = {"networkset", "nets"}}) == ExitCode::ok);
+    REQUIRE(tool.remove({.input = {.ns = "prod"}, .words = {"wep", "n1-k8s-web-eth0"}}) == ExitCode::ok);
+    CHECK(tool.remove({.input = {}, .words = {"namespace", "prod"}}) == ExitCode::ok);
+    CHECK(tool.get({.input = {.ns = "prod"}, .words = {"networkset", "nets"}}) == ExitCode::failed);
+    CHECK(tool.get({.input = {}, .words = {"namespace", "prod"}}) == ExitCode::failed);
+}
+
 TEST_CASE("explain and validate need no datastore") {
     Tool tool;
     Context context = tool.context();

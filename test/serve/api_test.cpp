@@ -155,6 +155,58 @@ TEST_CASE("a delete may say which object it means", "[serve]") {
     CHECK(items(client.json("GET", kSets)) == 1);
 }
 
+TEST_CASE("a namespace is deleted with what is in it", "[serve]") {
+    Client client;
+    const auto in_space = [](const std::string& kind, const std::string& name, const std::string& metadata = "") {
+        return R"({"apiVersion":"projectcalico.org/v3","kind":")" + kind + R"(","metadata":{"name":")" + name +
+               R"(","namespace":"prod")" + metadata + R"(},"spec":{}})";
+    };
+    const std::string spaces = "/api/v1/namespaces";
+    const std::string sets = "/apis/projectcalico.org/v3/namespaces/prod/networksets";
+    const std::string space = R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"prod"}})";
+    REQUIRE(client.say("POST", spaces, space) == "201");
+    REQUIRE(client.say("POST", sets, in_space("NetworkSet", "a")) == "201");
+    REQUIRE(client.store->create({model::Kind::workload_endpoint, "prod", "n1-k8s-web-eth0"},
+                                 R"({"apiVersion":"projectcalico.org/v3","kind":"WorkloadEndpoint","metadata":{"name":)"
+                                 R"("n1-k8s-web-eth0","namespace":"prod","annotations":{"manul.io/boot-id":"b"}},)"
+                                 R"("spec":{"node":"n1","orchestrator":"k8s","pod":"web","endpoint":"eth0",)"
+                                 R"("interfaceName":"cali12345678901"}})"));
+    CHECK(client.say("DELETE", spaces + "/prod?dryRun=All") == "200");
+    CHECK(client.json("GET", spaces + "/prod").text_at("status", "phase") == "Active");
+    const codec::Tree answer = client.json("DELETE", spaces + "/prod");
+    CHECK(answer.text_at("kind") == "Namespace");
+    CHECK(answer.text_at("status", "phase") == "Terminating");
+    CHECK_FALSE(answer.text_at("metadata", "deletionTimestamp").empty());
+    CHECK(client.say("DELETE", spaces + "/prod") == "200");  // once more does no harm
+
+    const codec::Tree refused = client.json("POST", sets, in_space("NetworkSet", "b"));
+    CHECK(refused.find("code")->text == "403");
+    CHECK(refused.text_at("reason") == "Forbidden");
+    CHECK(refused.text_at("message") ==
+          "networksets.projectcalico.org \"b\" is forbidden: unable to create new content in namespace prod because it "
+          "is being terminated");
+    CHECK(refused.find("details")->find("causes")->children.front().text_at("reason") == "NamespaceTerminating");
+    CHECK(client.say("POST", sets + "?dryRun=All", in_space("NetworkSet", "b")).starts_with("403 Forbidden"));
+    CHECK(client.say("PATCH", spaces + "/prod", R"({"metadata":{"deletionTimestamp":null}})",
+                     "application/merge-patch+json") == "200");
+    CHECK(client.json("GET", spaces + "/prod").text_at("status", "phase") == "Terminating");
+    client.accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+    CHECK(client.ask("GET", spaces).response.body.find("Terminating") != std::string::npos);
+    client.accept = "application/json";
+
+    REQUIRE(client.store->remove({model::Kind::workload_endpoint, "prod", "n1-k8s-web-eth0"}, std::nullopt));
+    client.audit.clear();
+    CHECK(client.say("DELETE", spaces + "/prod") == "200");
+    CHECK(client.say("GET", spaces + "/prod").starts_with("404"));
+    CHECK(client.say("GET", sets + "/a").starts_with("404"));
+    CHECK(client.audit.size() == 2);  // the set, and the namespace
+    CHECK(client.say("POST", sets, in_space("NetworkSet", "b")) == "201");
+    REQUIRE(client.say("POST", spaces, R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"default"}})") ==
+            "201");
+    CHECK(client.say("DELETE", spaces + "/default") ==
+          "403 Forbidden namespaces \"default\" is forbidden: this namespace may not be deleted");
+}
+
 TEST_CASE("status is written through its own path alone", "[serve]") {
     Client client;
     const std::string pods = "/api/v1/namespaces/prod/pods";

@@ -208,6 +208,7 @@ def kubernetes_kinds(admin):
     expect("as kubectl meant it", admin, ["get", "service", "web", "-n", "prod", "-o", "jsonpath={.spec.ports[*].port}"],
            out="80 8080")
     expect("auth can-i", admin, ["auth", "can-i", "delete", "pods"], out="yes")
+    expect("get all", admin, ["get", "all", "-n", "prod"], out="service/web")
     expect("auth can-i --list", admin, ["auth", "can-i", "--list"], out="*.*")
     expect("a namespace is in use", admin, ["describe", "namespace", "prod"], out="Active")
     expect("a secret has a type", admin, ["get", "secret", "s", "-n", "prod", "-o", "jsonpath={.type}"], out="Opaque")
@@ -221,6 +222,30 @@ def kubernetes_kinds(admin):
     expect("patch --type=strategic", admin,
            ["patch", "networkpolicy", "web", "-n", "prod", "-p", '{"spec":{"policyTypes":["Ingress","Egress"]}}'],
            out="patched")
+
+
+ENDPOINT = """
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata: {name: n1-k8s-web-eth0, namespace: short, annotations: {manul.io/boot-id: b}}
+spec: {node: n1, orchestrator: k8s, pod: web, endpoint: eth0, interfaceName: cali12345678901}
+"""
+
+
+def namespaces(admin):
+    expect("a namespace", admin, ["create", "namespace", "short"], out="created")
+    expect("with a policy in it", admin, ["apply", "-f", "-"], KUBERNETES_POLICY.replace("prod", "short") % 80, out="created")
+    expect("and a pod that runs", admin, ["create", "-f", "-"], ENDPOINT, out="created")
+    expect("delete the namespace", admin, ["delete", "namespace", "short", "--wait=false"], out="deleted")
+    expect("it waits for the pod", admin, ["get", "namespace", "short"], out="Terminating")
+    expect("with its policy", admin, ["get", "networkpolicy", "web", "-n", "short", "-o", "name"], out="web")
+    expect("and takes nothing new", admin, ["create", "secret", "generic", "s", "-n", "short"],
+           err="because it is being terminated", code=1)
+    expect("when the pod has ended", admin, ["delete", "workloadendpoint", "n1-k8s-web-eth0", "-n", "short"], out="deleted")
+    expect("it goes by itself", admin, ["wait", "--for=delete", "namespace/short", "--timeout=40s"])
+    expect("with what was in it", admin, ["get", "networkpolicy", "web", "-n", "short"], err="NotFound", code=1)
+    expect("an empty one goes at once", admin, ["create", "namespace", "short"], out="created")
+    expect("as kubectl waits to see", admin, ["delete", "namespace", "short", "--timeout=30s"], out="deleted")
 
 
 def rights(admin, viewer, nobody, port):
@@ -356,6 +381,7 @@ def main():
                              env=dict(os.environ, HOME=str(TOP))).stdout.strip())
         verbs(admin)
         kubernetes_kinds(admin)
+        namespaces(admin)
         watching(admin)
         rights(admin, viewer, nobody, server.port)
         rudeness(server.port, admin)

@@ -37,7 +37,7 @@ public:
                                                std::span<const KindUnchanged> /*kinds*/) override {
         return std::unexpected(error(StoreError::Code::unsupported, "this view only reads"));
     }
-    [[nodiscard]] bool transactional() const noexcept override { return false; }
+    [[nodiscard]] bool transactional() const noexcept override { return store_.transactional(); }
     [[nodiscard]] StoreResult<std::string> identity() override { return store_.identity(); }
     [[nodiscard]] StoreResult<std::unique_ptr<Watch>> watch(std::span<const WatchStart> starts) override {
         return store_.watch(starts);
