@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -149,6 +150,35 @@ StoreResult<Target> look_at(const Context& context) {
     return target;
 }
 
+/// What a Kubernetes cluster must have before the rest can be written: its kubelets make the Nodes, its people the
+/// Namespaces.
+Result<void> missing_in_cluster(store::Store& store, const std::vector<store::Object>& objects) {
+    std::set<model::Key> wanted;
+    for (const store::Object& object : objects) {
+        if (object.key.kind == model::Kind::node) {
+            wanted.insert(object.key);
+        }
+        if (!object.key.ns.empty()) {
+            wanted.insert({model::Kind::namespace_, "", object.key.ns});
+        }
+    }
+    std::vector<std::string> missing;
+    for (const model::Key& key : wanted) {
+        const auto found = store.get(key);
+        if (!found && found.error().code != StoreError::Code::not_found) {
+            return fail(describe(found.error()));
+        }
+        if (!found) {
+            missing.push_back(key.to_string());
+        }
+    }
+    return missing.empty()
+               ? Result<void>()
+               : fail(lines("nothing was changed; the cluster lacks what only it can make. Join these nodes "
+                            "(or name them otherwise by --rename-node), create these namespaces:",
+                            missing));
+}
+
 /// ClusterInformation of the new place: locked, and marked with the file that is being imported.
 Result<std::string> cluster_document(const std::vector<store::Object>& objects, const std::string& mark) {
     const auto found = std::ranges::find(objects, kCluster, &store::Object::key);
@@ -265,6 +295,11 @@ ExitCode import_datastore(const Context& context, const ImportOptions& options) 
                       : "another file was imported, and that was never ended by unlock; import into a new datastore. "
                         "There are",
                   target->examples));
+    }
+    if (type == config::DatastoreType::kubernetes) {
+        if (const auto missing = missing_in_cluster(*context.store, *objects); !missing) {
+            return context.fail(missing.error().message);
+        }
     }
     if (options.dry_run) {
         context.print(fmt::format("{} resource(s) could be imported\n", objects->size()));

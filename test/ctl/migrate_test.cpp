@@ -371,6 +371,10 @@ TEST_CASE("nodes get other names everywhere, and endpoints and addresses go with
 TEST_CASE("into Kubernetes go Calico's own objects, under Kubernetes' names of nodes") {
     MovingTool to;
     to.type = config::DatastoreType::kubernetes;
+    CHECK(to.import_text(etcd_dump(calico_cluster())) == ExitCode::failed);
+    CHECK(to.complains("Node(kube-a)"));  // whose kubelet makes it
+    to.put({Kind::node, "", "kube-a"},
+           R"({"apiVersion":"projectcalico.org/v3","kind":"Node","metadata":{"name":"kube-a"},"spec":{}})");
     const auto done = to.import_text(etcd_dump(calico_cluster()));
     INFO(to.err);
     REQUIRE(done == ExitCode::ok);

@@ -87,7 +87,8 @@ Step step_of(const Op& op) {
 class KubernetesStore final : public Store {
 public:
     explicit KubernetesStore(KubernetesOptions options)
-        : session_(std::move(options.kubeconfig), std::move(options.context), options.timeout) {}
+        : session_(std::move(options.kubeconfig), std::move(options.context), std::move(options.manager),
+                   options.timeout) {}
 
     [[nodiscard]] StoreResult<Object> get(const model::Key& key) override {
         MANUL_CHECK(connect());
@@ -402,8 +403,9 @@ StoreResult<void> KubernetesStore::admit(std::span<Step> steps, Checks checks) {
 
 StoreResult<Admitted> KubernetesStore::admit_one(const Step& step, std::optional<std::string_view> before,
                                                  Checks checks) {
-    if (checks == Checks::full) {
-        MANUL_CHECK(refuse_write(*step.key, place_of(step.key->kind, group_), !before));
+    const Place place = place_of(step.key->kind, group_);
+    if (checks == Checks::full || place.form != Form::endpoint) {
+        MANUL_CHECK(refuse_write(*step.key, place, !before));
     }
     std::string text = *step.document;
     if (step.key->kind == Kind::secret) {
