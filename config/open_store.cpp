@@ -44,16 +44,18 @@ Result<std::unique_ptr<store::Store>> open_with(const Settings& settings, const 
         case DatastoreType::memory:
             return store::make_memory();
         case DatastoreType::kubernetes:
-            return store::open_kubernetes(
-                {.kubeconfig = settings.datastore.kubeconfig, .context = settings.datastore.context});
+            return store::open_kubernetes({.kubeconfig = settings.datastore.kubeconfig,
+                                           .context = settings.datastore.context,
+                                           .manager = options.manager});
         case DatastoreType::etcd:
             return store::open_etcd(etcd_options(settings.datastore.etcd, options.manager));
         case DatastoreType::server:
             if (settings.datastore.kubeconfig.empty()) {
                 return fail("datastore.kubernetes.kubeconfig: must name the file that says where `manulctl serve` is");
             }
-            return store::open_server(
-                {.kubeconfig = settings.datastore.kubeconfig, .context = settings.datastore.context});
+            return store::open_server({.kubeconfig = settings.datastore.kubeconfig,
+                                       .context = settings.datastore.context,
+                                       .manager = options.manager});
     }
     return fail("datastore.type: unknown");
 }

@@ -177,6 +177,19 @@ public:
     }
 };
 
+/// Of text that is not UTF-8: no character reaches over the end of a line.
+std::uint32_t first_bad_line(std::string_view text) {
+    std::uint32_t line = 1;
+    for (; !text.empty(); ++line) {
+        const std::size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
+        if (!is_utf8(text.substr(0, end))) {
+            break;
+        }
+        text.remove_prefix(end);
+    }
+    return line;
+}
+
 std::optional<Finding> bad_character(std::string_view text) {
     std::uint32_t line = 1;
     for (const char c : text) {
@@ -188,7 +201,7 @@ std::optional<Finding> bad_character(std::string_view text) {
         }
     }
     if (!is_utf8(text)) {
-        return Finding{.message = "the text is not UTF-8"};
+        return Finding{.message = "the text is not UTF-8", .line = first_bad_line(text)};
     }
     return std::nullopt;
 }

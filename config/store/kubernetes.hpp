@@ -12,6 +12,7 @@ struct KubernetesOptions {
     std::string kubeconfig;  ///< empty: as a pod
     std::string context;     ///< empty: the kubeconfig's current one
     std::chrono::milliseconds timeout{15'000};
+    std::string manager{};  ///< as SqliteOptions::manager; empty: "manul"
 };
 
 /// The Kubernetes API as datastore: Calico's kinds are custom resources, everything else is Kubernetes' own. Opening

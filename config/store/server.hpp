@@ -12,6 +12,7 @@ struct ServerOptions {
     std::string kubeconfig;  ///< names the server and the credentials
     std::string context;     ///< empty: the kubeconfig's current one
     std::chrono::milliseconds timeout{15'000};
+    std::string manager{};  ///< as SqliteOptions::manager; empty: "manul"
 };
 
 /// `manulctl serve` on another host as datastore: its store, with transactions, over the API. Opening touches nothing,

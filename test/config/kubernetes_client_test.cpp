@@ -390,6 +390,23 @@ TEST_CASE("what the server refuses is told in its own words") {
     CHECK_THAT(found.error().message, Catch::Contains(row.message));
 }
 
+TEST_CASE("a client says in whose name it changes things") {
+    const auto [manager, agent] = GENERATE(table<std::string, std::string>({
+        {"manul-ipamd", "User-Agent: manul-ipamd/"},
+        {"", "User-Agent: manul/"},
+    }));
+    std::atomic<int> named = 0;
+    const ScriptedApi api([&, agent = agent](const ScriptedRequest& request, const ScriptedConnection& to) {
+        named += request.has(agent) ? 1 : 0;
+        return answers_groups(request, to) || (to.answer(404, "{}"), true);
+    });
+    Client client(api);
+    client.options.manager = manager;
+    CHECK_FALSE(open_kubernetes(client.options)->get(kSet));
+    CHECK(named == static_cast<int>(api.seen().size()));
+    CHECK(named > 0);
+}
+
 TEST_CASE("servers that cannot be reached") {
     Directory directory;
     for (const auto& [server, message] : {std::pair{"http://127.0.0.1:1", "cannot connect to 127.0.0.1:1"},

@@ -14,6 +14,7 @@
 #include "config/model/kind.hpp"
 #include "config/rollback.hpp"
 #include "config/store/server.hpp"
+#include "config/store/sqlite.hpp"
 #include "config/store/store.hpp"
 #include "test/config/store_contract.hpp"
 #include "test/serve/server_process.hpp"
@@ -281,6 +282,21 @@ TEST_CASE("a server that is away is an error that says so, not an empty store", 
     CHECK(listed.error().message.find("127.0.0.1") != std::string::npos);
     server.start();
     CHECK(store->list({.kind = model::Kind::tier, .ns = {}, .name_prefix = {}}));
+}
+
+TEST_CASE("a program's changes of an object with owners are recorded as its own", "[server]") {
+    const ServerProcess server;
+    const std::string config = server.kubeconfig();
+    // What clients of this kind do not show is in the server's own store.
+    const auto below = store::open_sqlite(config.substr(0, config.rfind('/')) + "/store.db");
+    std::string text = set_document("owned");
+    text.insert(text.find(R"("name")"),
+                R"("managedFields":[{"apiVersion":"projectcalico.org/v3","fieldsType":"FieldsV1",)"
+                R"("fieldsV1":{"f:spec":{"f:nets":{}}},"manager":"people","operation":"Apply"}],)");
+    REQUIRE(below->create(set_key("owned"), text));
+    const auto store = store::open_server({.kubeconfig = config, .context = {}, .manager = "manul-felix"});
+    REQUIRE(store->update(set_key("owned"), set_document("owned", "10.1.0.0/16"), std::nullopt));
+    CHECK_THAT(*below->get(set_key("owned"))->document, Catch::Contains(R"("manager":"manul-felix")"));
 }
 
 TEST_CASE("without a file that names the server nothing is guessed", "[server]") {

@@ -222,7 +222,10 @@ StoreError Cluster::explain(const Failure& failure) const {
     const std::string where = endpoints_.empty() ? "etcd" : "etcd (" + endpoints_[current_].url + ")";
     const auto say = [&](Code code, std::string_view what) { return error(code, fmt::format("{}: {}", where, what)); };
     if (failure.is(Rpc::deadline_exceeded)) {
-        return say(Code::unavailable, fmt::format("no answer within {} ms", options_.timeout.count()));
+        const bool plain = !endpoints_.empty() && !endpoints_[current_].address.tls;
+        return say(Code::unavailable,
+                   fmt::format("no answer within {} ms{}", options_.timeout.count(),
+                               plain ? " (does the member want https:// in datastore.etcd.endpoints?)" : ""));
     }
     if (failure.is(Rpc::out_of_range)) {
         return say(Code::compacted, failure.message);

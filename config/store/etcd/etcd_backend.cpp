@@ -38,6 +38,9 @@ std::int64_t next_limit(std::size_t count, std::size_t bytes) {
 Cluster::MakeMember members_of_module() {
     return [](const MemberAddress& address, const TlsMaterial& tls) -> Result<std::unique_ptr<Member>> {
         MANUL_TRY(const GrpcModule* const module, load_grpc_module());
+        if (address.tls) {
+            MANUL_CHECK(module->check_tls(tls));
+        }
         return module->make_member(address, tls);
     };
 }

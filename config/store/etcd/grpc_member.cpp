@@ -10,6 +10,11 @@
 
 #include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include <etcd.grpc.pb.h>
 #include "config/store/etcd/member.hpp"
@@ -291,7 +296,43 @@ std::unique_ptr<Member> make_member(const MemberAddress& address, const TlsMater
     return std::make_unique<GrpcMember>(address, tls);
 }
 
-constexpr GrpcModule kModule{&make_member};
+struct Free {
+    void operator()(BIO* bio) const noexcept { BIO_free(bio); }
+    void operator()(X509* certificate) const noexcept { X509_free(certificate); }
+    void operator()(EVP_PKEY* key) const noexcept { EVP_PKEY_free(key); }
+};
+
+std::unique_ptr<X509, Free> certificate_in(const std::string& pem) {
+    const std::unique_ptr<BIO, Free> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    return std::unique_ptr<X509, Free>(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+}
+
+std::unique_ptr<EVP_PKEY, Free> key_in(const std::string& pem) {
+    const std::unique_ptr<BIO, Free> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    const auto no_password = [](char*, int, int, void*) { return -1; };
+    return std::unique_ptr<EVP_PKEY, Free>(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr));
+}
+
+Result<void> check_tls(const TlsMaterial& tls) {
+    Result<void> done;
+    if (!tls.ca.empty() && !certificate_in(tls.ca)) {
+        done = fail("datastore.etcd.ca_file holds no certificate in PEM");
+    } else if (!tls.certificate.empty()) {
+        const auto certificate = certificate_in(tls.certificate);
+        const auto key = key_in(tls.key);
+        if (!certificate) {
+            done = fail("datastore.etcd.cert_file holds no certificate in PEM");
+        } else if (!key) {
+            done = fail("datastore.etcd.key_file holds no private key in PEM without a password");
+        } else if (X509_check_private_key(certificate.get(), key.get()) != 1) {
+            done = fail("datastore.etcd.key_file is not the key of the certificate in cert_file");
+        }
+    }
+    ERR_clear_error();  // gRPC would take it for its own
+    return done;
+}
+
+constexpr GrpcModule kModule{&make_member, &check_tls};
 
 }  // namespace
 

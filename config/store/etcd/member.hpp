@@ -163,6 +163,8 @@ struct MemberAddress {
 /// What the module with gRPC offers (grpc_member.cpp).
 struct GrpcModule {
     std::unique_ptr<Member> (*make_member)(const MemberAddress& address, const TlsMaterial& tls);
+    /// What is wrong with the files, before gRPC fails with them and cannot say why.
+    Result<void> (*check_tls)(const TlsMaterial& tls);
 };
 [[nodiscard]] Result<const GrpcModule*> load_grpc_module();
 

@@ -98,7 +98,9 @@ StoreError error_of(unsigned status, std::string_view body, const Access& access
     const json::object answer = !failed && parsed.is_object() ? parsed.get_object() : json::object{};
     std::string message = text_at(answer, "message");
     if (message.empty()) {
-        message = fmt::format("the API server answered {}: {}", status, body.substr(0, kLongestQuote));
+        const std::string_view quote = body.substr(0, kLongestQuote);
+        message =
+            fmt::format("the API server answered {}: {}", status, quote.substr(0, quote.find_last_not_of("\r\n ") + 1));
     }
     const std::string reason = text_at(answer, "reason");
     // Manul's own server says what its store said.

@@ -1,6 +1,5 @@
 #include "config/store/kubernetes/http.hpp"
 
-#include <errno.h>  // NOLINT(modernize-deprecated-headers): program_invocation_short_name
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <sys/socket.h>
@@ -219,8 +218,7 @@ private:
         request_.method_string(request.method);
         request_.target(server_.base + request.target);
         request_.set(http::field::host, peer());
-        // By the program's name owners of fields are recorded.
-        request_.set(http::field::user_agent, std::string(program_invocation_short_name) + "/" MANUL_VERSION);
+        request_.set(http::field::user_agent, server_.user_agent);
         request_.set(http::field::accept, "application/json");
         if (!request.token.empty()) {
             request_.set(http::field::authorization, "Bearer " + request.token);
@@ -333,7 +331,7 @@ Result<std::shared_ptr<Connection>> make_connection(asio::io_context& io, const 
     }
     auto tls = make_tls(identity);
     if (!tls) {
-        return std::unexpected(std::move(tls).error());
+        return fail(server.where + ": " + tls.error().message);
     }
     return std::make_shared<ConnectionOf<Tls>>(io, server, *std::move(tls));
 }

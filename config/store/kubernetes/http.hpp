@@ -44,6 +44,8 @@ struct HttpServer {
     std::string base;         ///< path in front of every target
     std::string server_name;  ///< that its certificate must be for
     bool skip_verification = false;
+    std::string where;       ///< what named it, for messages
+    std::string user_agent;  ///< its part before the slash is who a server takes for the owner of changed fields
 };
 [[nodiscard]] Result<HttpServer> parse_server(const Access& access);
 

@@ -40,6 +40,7 @@ Result<HttpServer> parse_server(const Access& access) {
     }
     server.server_name = access.tls_server_name.empty() ? server.host : access.tls_server_name;
     server.skip_verification = access.skip_verification;
+    server.where = access.where;
     return server;
 }
 

@@ -68,7 +68,8 @@ StoreResult<json::object> put_json(const model::Key& key, std::string_view docum
 class ServerStore final : public Store {
 public:
     explicit ServerStore(ServerOptions options)
-        : session_(std::move(options.kubeconfig), std::move(options.context), options.timeout) {}
+        : session_(std::move(options.kubeconfig), std::move(options.context), std::move(options.manager),
+                   options.timeout) {}
 
     [[nodiscard]] StoreResult<Object> get(const model::Key& key) override {
         MANUL_CHECK(session_.connect());

@@ -50,6 +50,7 @@ StoreResult<void> Session::connect() {
     }
     http_ = *http;
     server_ = *std::move(server);
+    server_.user_agent = (manager_.empty() ? "manul" : manager_) + "/" MANUL_VERSION;
     api_ = std::make_unique<Api>(Credentials(*std::move(access)), http_->make_client(server_), timeout_);
     return {};
 }

@@ -19,9 +19,12 @@ namespace manul::store::kubernetes {
 /// The way to one server; nothing is touched before the first `connect`.
 class Session {
 public:
-    /// An empty kubeconfig: as a pod.
-    Session(std::string kubeconfig, std::string context, std::chrono::milliseconds timeout)
-        : kubeconfig_(std::move(kubeconfig)), context_(std::move(context)), timeout_(timeout) {}
+    /// An empty kubeconfig: as a pod. What the manager changes is recorded as its own.
+    Session(std::string kubeconfig, std::string context, std::string manager, std::chrono::milliseconds timeout)
+        : kubeconfig_(std::move(kubeconfig)),
+          context_(std::move(context)),
+          manager_(std::move(manager)),
+          timeout_(timeout) {}
 
     /// Reads the credentials and loads the module; done once, tried again after a failure.
     [[nodiscard]] StoreResult<void> connect();
@@ -40,6 +43,7 @@ public:
 private:
     std::string kubeconfig_;
     std::string context_;
+    std::string manager_;
     std::chrono::milliseconds timeout_;
     const HttpModule* http_ = nullptr;
     HttpServer server_;
