@@ -1,8 +1,8 @@
 // What the datastores cost beside what is below them:
 // `store_bench [--quick] [--endpoints N] [--only sqlite|etcd|server] [DIRECTORY]`,
 // in the directory (which decides what a durable commit takes), ours and raw SQLite or raw etcd in turns, so that both
-// see the same disk and processors. Then commit to callback in another process, a thousand watchers of `manulctl
-// serve`, and the first list of a node.
+// see the same disk and processors; writes also beside raw SQLite that notes what changed. Then commit to callback in
+// another process, a thousand watchers of `manulctl serve`, and the first list of a node.
 
 #include <fcntl.h>
 #include <malloc.h>
@@ -33,6 +33,7 @@
 #include <ratio>
 #include <span>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -140,22 +141,30 @@ void report(const std::string& what, const Sample& ours, const Sample& raw) {
 
 using Opener = std::function<std::unique_ptr<Store>()>;
 
-/// Ours and raw in turns.
-void compare(const std::string& name, const Opener& open, RawStore& raw, const Sizes& sizes) {
-    const auto store = open();
+/// Ours and raw in turns. `noting`, when there is one: raw too, but it keeps what somebody who watches needs.
+void compare(const std::string& name, const Opener& open, RawStore& raw, RawStore* noting, const Sizes& sizes) {
+    auto store = open();
     const auto pair_of = [](const Key& key, std::size_t value) {
         return Pair{"/raw/" + std::string(manul::model::info(key.kind).plural) + "/" + key.ns + "/" + key.name,
                     document_of(key, value)};
     };
-    const auto in_turns = [&](const std::string& what, std::size_t rounds, const std::function<bool(std::size_t)>& mine,
-                              const std::function<bool(std::size_t)>& theirs) {
+    using Round = std::function<bool(std::size_t)>;
+    const auto in_turns = [&](const std::string& what, std::size_t rounds, const Round& mine, const Round& theirs,
+                              const Round& noted = {}) {
         Sample ours;
         Sample below;
+        Sample beside;
         for (std::size_t i = 0; i < rounds; ++i) {
             ours.measure(what, [&] { return mine(i); });
             below.measure(what, [&] { return theirs(i); });
+            if (noted) {
+                beside.measure(what, [&] { return noted(i); });
+            }
         }
         report(name + " " + what, ours, below);
+        if (noted) {
+            report("  raw that notes changes", ours, beside);
+        }
     };
     // Keys and documents are made before the clock runs.
     std::vector<Key> keys;
@@ -169,13 +178,20 @@ void compare(const std::string& name, const Opener& open, RawStore& raw, const S
         }
     };
     const auto put_raw = [&](std::size_t i) { return raw.put(std::span(&pairs[i], 1)); };
+    const Round note =
+        noting == nullptr ? Round{} : [&](std::size_t i) { return noting->put(std::span(&pairs[i], 1)); };
     prepare(policy_key, 0, sizes.writes, 0);
     in_turns(
         "create, validated", sizes.writes,
-        [&](std::size_t i) { return store->create(keys[i], pairs[i].value).has_value(); }, put_raw);
+        [&](std::size_t i) { return store->create(keys[i], pairs[i].value).has_value(); }, put_raw, note);
     prepare(policy_key, 0, sizes.writes, 1);
     in_turns(
         "update, validated", sizes.writes,
+        [&](std::size_t i) { return store->update(keys[i], pairs[i].value, std::nullopt).has_value(); }, put_raw, note);
+    prepare(policy_key, 0, sizes.writes, 9);
+    store = open();
+    in_turns(
+        "update, never read", sizes.writes,
         [&](std::size_t i) { return store->update(keys[i], pairs[i].value, std::nullopt).has_value(); }, put_raw);
     prepare(policy_key, 0, sizes.writes, 2);
     in_turns(
@@ -195,21 +211,29 @@ void compare(const std::string& name, const Opener& open, RawStore& raw, const S
         },
         [&](std::size_t) { return put_raw(0); });
     const auto many = [&](const std::string& what, const auto& key_of, std::size_t count,
-                          const std::optional<Precondition>& precondition) {
+                          const std::optional<Precondition>& precondition, std::size_t salt = 0) {
         Sample ours;
         Sample below;
+        Sample beside;
         for (std::size_t n = 0; n + kKeys <= count; n += kKeys) {
-            prepare(key_of, n, kKeys, n);
+            prepare(key_of, n, kKeys, n + salt);
             std::vector<Op> ops;
             for (std::size_t i = 0; i < kKeys; ++i) {
                 ops.emplace_back(Put{keys[i], pairs[i].value, precondition});
             }
             ours.measure(what, [&] { return store->transact(ops, Checks::own_fields_only).has_value(); });
             below.measure(what, [&] { return raw.put(pairs); });
+            if (noting != nullptr) {
+                beside.measure(what, [&] { return noting->put(pairs); });
+            }
         }
         report(name + " " + what, ours, below);
+        if (noting != nullptr) {
+            report("  raw that notes changes", ours, beside);
+        }
     };
-    many("100 changed or made", policy_key, sizes.policies, std::nullopt);
+    many("100 policies", policy_key, sizes.policies, std::nullopt);
+    many("100 policies again", policy_key, sizes.policies, std::nullopt, 1);
     many("100 new endpoints", endpoint_key, sizes.endpoints, Precondition{true, {}});  // as ipamd makes them
     prepare(policy_key, 0, sizes.writes, 0);
     in_turns(
@@ -219,6 +243,20 @@ void compare(const std::string& name, const Opener& open, RawStore& raw, const S
         "list of all endpoints", 5,
         [&](std::size_t) { return store->list({Kind::workload_endpoint, {}, {}})->items.size() == sizes.endpoints; },
         [&](std::size_t) { return raw.list("/raw/workloadendpoints/").size() == sizes.endpoints; });
+    prepare(policy_key, 0, sizes.writes, 4);
+    in_turns(
+        "update among all of them", sizes.writes,
+        [&](std::size_t i) { return store->update(keys[i], pairs[i].value, std::nullopt).has_value(); }, put_raw, note);
+}
+
+/// Of the embedded store, with its log.
+void report_size(const std::string& path) {
+    const auto mb = [&](const char* suffix) {
+        std::error_code absent;
+        const auto bytes = std::filesystem::file_size(path + suffix, absent);
+        return absent ? 0.0 : static_cast<double>(bytes) / 1e6;
+    };
+    fmt::print("{:<28} {:.0f} MB, write-ahead log {:.0f} MB\n", "sqlite files", mb(""), mb("-wal"));
 }
 
 long peak_kib() {
@@ -505,7 +543,9 @@ int main(int argc, char** argv) {
     const auto raw_sqlite = [&] { return manul::bench::open_raw_sqlite(directory + "/raw.db"); };
     const auto wanted = [&](const char* name) { return only.empty() || only == name; };
     if (wanted("sqlite")) {
-        compare("sqlite", sqlite, *raw_sqlite(), sizes);
+        compare("sqlite", sqlite, *raw_sqlite(), manul::bench::open_raw_sqlite(directory + "/noting.db", true).get(),
+                sizes);
+        report_size(path);
         measure_start("sqlite", sqlite, raw_sqlite);
         measure_wakeups("sqlite", sqlite);
     }
@@ -529,7 +569,7 @@ int main(int argc, char** argv) {
         if (!answers(open) || !raw()) {
             fmt::print("etcd is not installed\n");
         } else {
-            compare("etcd", open, *raw(), sizes);
+            compare("etcd", open, *raw(), nullptr, sizes);
             measure_start("etcd", open, raw);
         }
     }

@@ -20,17 +20,21 @@ namespace {
 
 class RawSqlite final : public RawStore {
 public:
-    explicit RawSqlite(const std::string& path) {
+    RawSqlite(const std::string& path, bool changes) {
         sqlite3_open(path.c_str(), &database_);
         run("PRAGMA journal_mode = WAL");
         run("PRAGMA synchronous = FULL");
         run("CREATE TABLE IF NOT EXISTS pair(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID");
+        if (changes) {
+            run("CREATE TABLE IF NOT EXISTS change(revision INTEGER PRIMARY KEY, key TEXT NOT NULL)");
+            note_ = prepare("INSERT INTO change(key) VALUES(?)");
+        }
         put_ = prepare("INSERT OR REPLACE INTO pair VALUES(?, ?)");
         get_ = prepare("SELECT value FROM pair WHERE key = ?");
         list_ = prepare("SELECT key, value FROM pair WHERE key >= ? ORDER BY key");
     }
     ~RawSqlite() override {
-        for (sqlite3_stmt* statement : {put_, get_, list_}) {
+        for (sqlite3_stmt* statement : {put_, get_, list_, note_}) {
             sqlite3_finalize(statement);
         }
         sqlite3_close(database_);
@@ -45,6 +49,11 @@ public:
             bind(put_, 2, pair.value);
             done = sqlite3_step(put_) == SQLITE_DONE && done;
             sqlite3_reset(put_);
+            if (note_ != nullptr) {
+                bind(note_, 1, pair.key);
+                done = sqlite3_step(note_) == SQLITE_DONE && done;
+                sqlite3_reset(note_);
+            }
         }
         return run("COMMIT") && done;
     }
@@ -88,6 +97,7 @@ private:
     sqlite3_stmt* put_ = nullptr;
     sqlite3_stmt* get_ = nullptr;
     sqlite3_stmt* list_ = nullptr;
+    sqlite3_stmt* note_ = nullptr;
     std::string value_;
 };
 
@@ -135,7 +145,9 @@ private:
 
 }  // namespace
 
-std::unique_ptr<RawStore> open_raw_sqlite(const std::string& path) { return std::make_unique<RawSqlite>(path); }
+std::unique_ptr<RawStore> open_raw_sqlite(const std::string& path, bool changes) {
+    return std::make_unique<RawSqlite>(path, changes);
+}
 
 std::unique_ptr<RawStore> open_raw_etcd(const std::string& endpoint) {
     const auto module = store::etcd::load_grpc_module();

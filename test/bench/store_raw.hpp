@@ -26,8 +26,9 @@ public:
     virtual std::vector<Pair> list(const std::string& prefix) = 0;
 };
 
-/// One table, write-ahead log, every commit durable.
-[[nodiscard]] std::unique_ptr<RawStore> open_raw_sqlite(const std::string& path);
+/// One table, write-ahead log, every commit durable. With `changes` a second table is told the key and revision of each
+/// write: the least that somebody who watches needs.
+[[nodiscard]] std::unique_ptr<RawStore> open_raw_sqlite(const std::string& path, bool changes = false);
 /// The API of etcd, through the module's client; lists in pages of 1,000 at one revision. Null: there is no module.
 [[nodiscard]] std::unique_ptr<RawStore> open_raw_etcd(const std::string& endpoint);
 
