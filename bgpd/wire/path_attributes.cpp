@@ -18,6 +18,9 @@ namespace {
 
 namespace type = attribute_type;
 
+/// Most octets of a value that something is still added to: its length has 16 bits, and more is added on the way out.
+constexpr std::size_t kMostOctets = 65'000;
+
 /// Reads from validated bytes: a value that is there by construction.
 class Words {
 public:
@@ -73,7 +76,9 @@ private:
 void PathAttributes::prepend(net::Asn as, std::size_t times) {
     Bytes longer;
     prepend_as(path(), as, times, longer);
-    as_path = std::move(longer);
+    if (longer.size() <= kMostOctets) {
+        as_path = std::move(longer);
+    }
 }
 
 bool PathAttributes::has(Community wanted) const noexcept {
@@ -81,13 +86,14 @@ bool PathAttributes::has(Community wanted) const noexcept {
 }
 
 void PathAttributes::add(Community community) {
-    if (!has(community)) {
+    if (!has(community) && 4 * communities.size() < kMostOctets) {
         communities.push_back(community);
     }
 }
 
 void PathAttributes::add(LargeCommunity community) {
-    if (std::ranges::find(large_communities, community) == large_communities.end()) {
+    if (std::ranges::find(large_communities, community) == large_communities.end() &&
+        12 * large_communities.size() < kMostOctets) {
         large_communities.push_back(community);
     }
 }

@@ -36,6 +36,10 @@ namespace {
 
 namespace type = attribute_type;
 
+/// Most octets of canonical attributes. Numbers of two octets that become four can make more of them than any message
+/// carries; with this many there is still room for what is added on the way out (own AS, cluster id, communities).
+constexpr std::size_t kMostCanonical = 65'000;
+
 /// Types of mandatory attributes, as data of NOTIFICATION 3/3.
 constexpr std::array<std::uint8_t, 4> kTypeOctets = {0, type::kOrigin, type::kAsPath, type::kNextHop};
 
@@ -319,6 +323,11 @@ private:
             !(update_.announced.empty() && update_.mp_announced.empty())) {
             write_canonical();
         }
+        if (too_large_ || canonical_.size() > kMostCanonical) {
+            canonical_.clear();
+            update_.attributes = {};
+            fault(Verdict::treat_as_withdraw, update_error::kMalformedAttributeList, 0, {});
+        }
     }
 
     void write_canonical() {
@@ -358,7 +367,10 @@ private:
             case type::kAsPath:
                 scratch_.clear();
                 widen_as_path(attribute.value(), use_as4 ? find(type::kAs4Path) : ByteView(), scratch_);
-                encode_attribute(attribute.flags, attribute.type, scratch_, canonical_);
+                too_large_ = scratch_.size() > kMostCanonical;  // its length has 16 bits
+                if (!too_large_) {
+                    encode_attribute(attribute.flags, attribute.type, scratch_, canonical_);
+                }
                 break;
             case type::kAggregator:
                 scratch_.assign({0, 0});
@@ -384,7 +396,8 @@ private:
     std::array<Kept, 256> kept_;  // NOLINT(cppcoreguidelines-pro-type-member-init): 4 kB a message for nothing
     std::size_t kept_count_ = 0;
     bool ascending_ = true;
-    ByteView next_hop_;  ///< the whole attribute
+    bool too_large_ = false;  ///< the canonical form would be
+    ByteView next_hop_;       ///< the whole attribute
     bool others_than_unreach_ = false;
     bool foreign_reach_ = false;  ///< announces a family that is not spoken here
     std::optional<net::Family> unreach_family_;

@@ -460,6 +460,8 @@ class Updates(Conformance):
             ("AS4_AGGREGATOR of 7 octets", body("c007065ba0c0000206" + "c01207fa56ea01c00002"),
              used("c00700005ba0c0000206", without=[18])),
             ("numbers of four octets", body("", "40020602010000fdee"), withdraw()),
+            ("a path that is too long as four-octet numbers", body("", f"5002{68 * 512:04x}" + 68 * ("02ff" + 255 * "fdee")),
+             withdraw()),
         ]
         self.check(rows, lambda: self.peer(OLD4).up(OLD_AS, b""), path, next_hop)
 

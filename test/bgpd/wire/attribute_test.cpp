@@ -137,6 +137,21 @@ TEST_CASE("communities are read and written as people write them") {
     CHECK(contains_community(hex("000000010000000200000003"), LargeCommunity{1, 2, 3}));
 }
 
+TEST_CASE("nothing is added to an attribute that has no room for it") {
+    PathAttributes attributes;
+    attributes.prepend(as(65001), 16'000);
+    for (std::uint32_t n = 0; n < 20'000; ++n) {
+        attributes.add(Community{n});
+        attributes.add(LargeCommunity{1, 2, n});
+    }
+    attributes.prepend(as(65002), 1000);
+    CHECK(attributes.path().numbers().size() == 16'000);
+    Bytes canonical;
+    encode_attributes(attributes, canonical);
+    CHECK(decode_attributes(canonical) == attributes);
+    CHECK(attribute_facts(canonical).communities.size() == 65'000);
+}
+
 TEST_CASE("path attributes survive encoding and decoding, in canonical order") {
     PathAttributes attributes;
     attributes.origin = Origin::egp;

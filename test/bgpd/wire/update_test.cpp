@@ -381,6 +381,38 @@ TEST_CASE("attributes come out in one canonical form") {
           "c007080000fc01c0000201");
 }
 
+TEST_CASE("numbers of two octets that would need more room than there is as four make a withdrawal") {
+    UpdateDecoder decoder;
+    const auto announced = [&](std::size_t segments, std::size_t communities) {
+        Bytes path;
+        for (std::size_t i = 0; i < segments; ++i) {
+            const Bytes segment = hex("02 ff" + [] {
+                std::string numbers;
+                for (int n = 0; n < 255; ++n) {
+                    numbers += "fc01";
+                }
+                return numbers;
+            }());
+            path.insert(path.end(), segment.begin(), segment.end());
+        }
+        Bytes body = hex("0000 0000" + kOrigin + kNextHop);
+        encode_attribute(attribute_flag::kTransitive, attribute_type::kAsPath, path, body);
+        encode_attribute(0xc0, attribute_type::kCommunities, Bytes(4 * communities, 1), body);
+        ByteWriter(body).patch_u16(2, static_cast<std::uint16_t>(body.size() - 4));
+        const Bytes nlri = hex("08 0a");
+        body.insert(body.end(), nlri.begin(), nlri.end());
+        return decode(decoder, body, {kBoth, false, false});
+    };
+    CHECK(announced(63, 1).announced.size() == 1);
+    for (const auto& [segments, communities] :
+         {std::pair{64U, 1U}, std::pair{68U, 1U}, std::pair{127U, 1U}, std::pair{60U, 1500U}}) {
+        const Outcome outcome = announced(segments, communities);
+        CHECK(outcome.update.verdict == Verdict::treat_as_withdraw);
+        CHECK(outcome.update.attributes.empty());
+        CHECK(outcome.withdrawn == Texts{"10.0.0.0/8"});
+    }
+}
+
 TEST_CASE("every truncation and every changed octet of an UPDATE gives a verdict") {
     UpdateDecoder decoder;
     const std::string six = "90 0e 001a 0002 01 10 20010db8000000000000000000000001 00 20 20010db8";
