@@ -271,6 +271,6 @@ TEST_CASE("credentials of plugins") {
     CHECK(run->token == "from-plugin");
     CHECK(run_exec_plugin({.command = "/nowhere/x", .arguments = {}, .environment = {}, .api_version = {}})
               .error()
-              .message.starts_with("cannot run the credential plugin /nowhere/x"));
+              .message.starts_with("the credential plugin: cannot run /nowhere/x"));
     CHECK_FALSE(run_exec_plugin({.command = "/bin/false", .arguments = {}, .environment = {}, .api_version = {}}));
 }
