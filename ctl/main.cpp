@@ -23,6 +23,7 @@
 #include "ctl/datastore/commands.hpp"
 #include "ctl/ipam/commands.hpp"
 #include "ctl/node/checksystem.hpp"
+#include "ctl/node/diags.hpp"
 #include "ctl/node/install_cni.hpp"
 #include "ctl/node/status.hpp"
 #include "ctl/node/supervisor.hpp"
@@ -30,6 +31,7 @@
 #include "ctl/usage.hpp"
 #include "ctl/verbs/commands.hpp"
 #include "ctl/verbs/input_options.hpp"
+#include "ctl/verbs/rehearse.hpp"
 #include "ctl/verbs/verbs.hpp"
 #include "serve/io/run.hpp"
 
@@ -45,6 +47,7 @@ using ctl::ExitCode;
 struct Chosen {
     std::function<ExitCode(const Context&)> run;
     bool needs_store = true;
+    ExitCode trouble = ExitCode::failed;  ///< when there are no settings or no datastore
 };
 
 void add_write_verbs(CLI::App& app, Chosen& chosen) {
@@ -60,6 +63,7 @@ void add_write_verbs(CLI::App& app, Chosen& chosen) {
         const auto options = std::make_shared<ctl::WriteOptions>();
         ctl::add_input_options(*verb, options->input, true);
         verb->add_flag("--skip-empty", options->skip_empty, "an empty input is not an error");
+        CLI::Option* dry_run = ctl::add_dry_run(*verb, options->dry_run);
         if (row.verb == ctl::WriteVerb::create) {
             verb->add_flag("--skip-exists", options->skip_exists, "leave objects that exist alone");
         }
@@ -67,12 +71,25 @@ void add_write_verbs(CLI::App& app, Chosen& chosen) {
             verb->add_option("--confirm-within", options->confirm_within,
                              "undo everything by itself after this time (2m) unless `manulctl confirm` is run before;\n"
                              "all objects are written at once. The daemons keep the time, not this program")
-                ->type_name("TIME");
+                ->type_name("TIME")
+                ->excludes(dry_run);
         }
         verb->callback([&chosen, options, which = row.verb] {
             chosen.run = [options, which](const Context& context) { return write_objects(context, which, *options); };
         });
     }
+}
+
+void add_diff(CLI::App& app, Chosen& chosen) {
+    CLI::App* verb = app.add_subcommand("diff",
+                                        "Show what `apply` would change, and change nothing.\n"
+                                        "Exit code 0: nothing, 1: something, more: it could not be found out.");
+    const auto options = std::make_shared<ctl::DiffOptions>();
+    ctl::add_input_options(*verb, options->input, true);
+    verb->callback([&chosen, options] {
+        chosen = {.run = [options](const Context& context) { return diff_objects(context, *options); },
+                  .trouble = ExitCode::trouble};
+    });
 }
 
 void add_confirm(CLI::App& app, Chosen& chosen) {
@@ -87,15 +104,19 @@ void add_confirm(CLI::App& app, Chosen& chosen) {
 void add_delete(CLI::App& app, Chosen& chosen) {
     CLI::App* verb = app.add_subcommand("delete", "Delete objects by file, or by kind and name");
     const auto options = std::make_shared<ctl::DeleteOptions>();
-    ctl::add_input_options(*verb, options->input, false);
-    verb->add_option("words", options->words, "KIND NAME...")->type_name("");
+    ctl::add_input_options(*verb, options->objects.input, false);
+    verb->add_option("words", options->objects.words, "KIND NAME...")->type_name("");
+    ctl::add_selector_options(*verb, options->objects);
+    verb->add_flag("--all", options->all, "all objects of the kind");
     verb->add_flag("-s,--skip-not-exists,--ignore-not-found", options->skip_not_exists,
                    "an object that does not exist is not an error");
+    CLI::Option* dry_run = ctl::add_dry_run(*verb, options->dry_run);
     verb->add_flag("--release-addresses", options->release_addresses,
-                   "of nodes: free what the node held at once (otherwise 15 minutes later)");
+                   "of nodes: free what the node held at once (otherwise 15 minutes later)")
+        ->excludes(dry_run);
     verb->add_flag("--skip-empty", options->skip_empty, "an empty input is not an error");
     verb->callback([&chosen, options] {
-        if (options->words.empty() == options->input.paths.empty()) {
+        if (options->objects.words.empty() == options->objects.input.paths.empty()) {
             throw CLI::ValidationError("delete", "give either -f FILE or KIND NAME...");
         }
         chosen.run = [options](const Context& context) { return delete_objects(context, *options); };
@@ -105,14 +126,33 @@ void add_delete(CLI::App& app, Chosen& chosen) {
 void add_get(CLI::App& app, Chosen& chosen) {
     CLI::App* verb = app.add_subcommand("get", "Show objects");
     const auto options = std::make_shared<ctl::GetOptions>();
-    ctl::add_input_options(*verb, options->input, false);
-    verb->add_option("words", options->words, "KIND [NAME...]; several kinds as ippools,nodes")->type_name("");
-    verb->add_option("-o,--output", options->format, "ps, wide, yaml, json, name or custom-columns=A,B");
-    verb->add_flag("-A,--all-namespaces,-a", options->all_namespaces, "objects of every namespace");
+    ctl::ObjectQuery& objects = options->objects;
+    ctl::add_input_options(*verb, objects.input, false);
+    verb->add_option("words", objects.words, "KIND [NAME...]; several kinds as ippools,nodes")->type_name("");
+    ctl::add_selector_options(*verb, objects);
+    verb->add_option(
+        "-o,--output", options->format,
+        "ps, wide, yaml, json, name, jsonpath=TEMPLATE, go-template=TEMPLATE, custom-columns=A,B or\n"
+        "custom-columns=HEADING:PATH,...; jsonpath-file=, go-template-file= and custom-columns-file= read\n"
+        "the same from a file");
+    verb->add_option("--sort-by", options->sort_by, "path of the field to sort by (.spec.order)")->type_name("PATH");
+    verb->add_flag("--show-labels", options->show_labels, "labels as the last column");
+    verb->add_flag("--no-headers", options->no_headers, "tables without their heading");
     verb->add_flag("--export", options->export_, "without what only this store knows (uid, resourceVersion ...)");
+    verb->add_flag("-w,--watch", options->watch, "then every change, until interrupted");
+    verb->add_flag("--watch-only", options->watch_only, "every change from now on, without what there is");
+    verb->add_flag("--output-watch-events", options->output_watch_events,
+                   "of a watch: also whether the object was ADDED, MODIFIED or DELETED");
     verb->callback([&chosen, options] {
-        if (options->words.empty() == options->input.paths.empty()) {
+        const ctl::ObjectQuery& asked = options->objects;
+        if (asked.words.empty() == asked.input.paths.empty()) {
             throw CLI::ValidationError("get", "give either KIND [NAME...] or -f FILE");
+        }
+        if (options->output_watch_events && !options->watch && !options->watch_only) {
+            throw CLI::ValidationError("get", "--output-watch-events needs --watch or --watch-only");
+        }
+        if (!options->sort_by.empty() && (options->watch || options->watch_only)) {
+            throw CLI::ValidationError("get", "--sort-by is not for watches");
         }
         chosen.run = [options](const Context& context) { return get_objects(context, *options); };
     });
@@ -137,10 +177,12 @@ void add_offline_verbs(CLI::App& app, Chosen& chosen) {
         [&chosen, path] { chosen = {[path](const Context& context) { return explain_kind(context, *path); }, false}; });
 
     CLI::App* version = app.add_subcommand("version", "Show the versions of this program and of the cluster");
-    const auto client = std::make_shared<bool>(false);
-    version->add_flag("--client", *client, "only this program's");
-    version->callback([&chosen, client] {
-        chosen = {[client](const Context& context) { return print_version(context, *client); }, !*client};
+    const auto shown = std::make_shared<ctl::VersionOptions>();
+    version->add_flag("--client", shown->client_only, "only this program's");
+    version->add_option("--poll", shown->poll, "go on, look so often (10s) and print what changed; until interrupted")
+        ->type_name("TIME");
+    version->callback([&chosen, shown] {
+        chosen = {[shown](const Context& context) { return print_version(context, *shown); }, !shown->client_only};
     });
 }
 
@@ -205,6 +247,19 @@ void add_node(CLI::App& app, Chosen& chosen, const std::optional<std::string>& c
     check->add_option("-o,--output", *check_format, "json or yaml");
     check->callback([&chosen, check_format] {
         chosen = {[check_format](const Context& context) { return node_checksystem(context, *check_format); }, false};
+    });
+    CLI::App* diags = node->add_subcommand(
+        "diags",
+        "Write an archive for whoever is to find out what is wrong with this node: versions, settings, checks, BGP\n"
+        "sessions and routes, routes and interfaces, our nftables, logs of the journal. No secrets; needs root.");
+    const auto collected = std::make_shared<ctl::DiagsOptions>();
+    diags->add_option("--file", collected->file, "the archive (default: manul-diags-NODE-TIME.tar, here)")
+        ->type_name("FILE");
+    diags->add_option("--since", collected->since, "how far back logs go: 2h, 3d")
+        ->capture_default_str()
+        ->type_name("TIME");
+    diags->callback([&chosen, collected] {
+        chosen.run = [collected](const Context& context) { return node_diags(context, *collected); };
     });
     CLI::App* run = node->add_subcommand("run", "Run the three daemons in the foreground and keep them running");
     run->callback([&chosen, &config] {
@@ -366,9 +421,11 @@ int run(const Chosen& chosen, const std::optional<std::string>& config) {
                     .out = [](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); },
                     .err = [](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); },
                     .read_standard_input = standard_input,
-                    .out_is_terminal = ::isatty(STDOUT_FILENO) != 0};
+                    .out_is_terminal = ::isatty(STDOUT_FILENO) != 0,
+                    .flush = [] { return std::fflush(stdout) == 0; }};
     if (!settings) {
-        return static_cast<int>(context.fail(settings.error().message));
+        (void)context.fail(settings.error().message);
+        return static_cast<int>(chosen.trouble);
     }
     context.settings = *std::move(settings);
     log::configure({.level = log::Level::error, .format = log::Format::text, .program = "manulctl", .node = {}});
@@ -376,7 +433,8 @@ int run(const Chosen& chosen, const std::optional<std::string>& config) {
     if (chosen.needs_store) {
         auto opened = config::open_store_for_command(context.settings);
         if (!opened) {
-            return static_cast<int>(context.fail(opened.error().message));
+            (void)context.fail(opened.error().message);
+            return static_cast<int>(chosen.trouble);
         }
         store = *std::move(opened);
         context.store = store.get();
@@ -403,6 +461,7 @@ int main(int argc, char** argv) {
         chosen = {std::move(run), needs_store};
     };
     add_write_verbs(app, chosen);
+    add_diff(app, chosen);
     add_confirm(app, chosen);
     add_delete(app, chosen);
     add_get(app, chosen);

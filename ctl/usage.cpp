@@ -61,6 +61,21 @@ std::string about_extra(const CLI::App& app, const CLI::App& verb, const std::st
     return "'" + extra + "' is not expected here" + (takes_files ? "; files are given with -f" : "");
 }
 
+/// What would have been right in place of a value that the option's type cannot hold. All our numbers are whole and
+/// none is negative.
+std::string_view expected(const CLI::Option& option, std::string_view value) {
+    if (option.get_type_name() == "BOOLEAN") {
+        return "expected true or false";
+    }
+    if (value.starts_with('-')) {
+        return "expected a number that is not negative";
+    }
+    const bool digits = !value.empty() && value.find_first_not_of("0123456789") == std::string_view::npos;
+    return digits                                   ? "that is too large"
+           : value.find_first_of("0123456789") == 0 ? "expected a whole number"
+                                                    : "expected a number";
+}
+
 /// The parser's words; for a value of the wrong type, what would be right.
 std::string about_value(const CLI::App& verb, const std::string& what) {
     constexpr std::string_view kConversion = "Could not convert: ";
@@ -71,8 +86,8 @@ std::string about_value(const CLI::App& verb, const std::string& what) {
     const std::string rest = what.substr(kConversion.size());  // "--source-port = http"
     for (const CLI::Option* option : verb.get_options()) {
         if (rest.starts_with(option->get_name() + " = ")) {
-            const std::string type = option->get_type_name();
-            return rest + ": expected " + (type == "BOOLEAN" ? "true or false" : "a number");
+            const std::string_view value = std::string_view(rest).substr(option->get_name().size() + 3);
+            return rest + ": " + std::string(expected(*option, value));
         }
     }
     return what;

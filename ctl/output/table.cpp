@@ -20,10 +20,10 @@ std::string_view cell_at(const std::vector<std::string>& row, std::size_t index)
 
 }  // namespace
 
-std::vector<std::size_t> Table::widths() const {
+std::vector<std::size_t> Table::widths(bool with_heading) const {
     std::vector<std::size_t> widest;
     for (std::size_t i = 0; i < heading_.size(); ++i) {
-        std::size_t width = display_width(heading_[i]);
+        std::size_t width = with_heading ? display_width(heading_[i]) : 0;
         for (const auto& row : rows_) {
             width = std::max(width, display_width(cell_at(row, i)));
         }
@@ -37,22 +37,31 @@ std::string Table::aligned(std::string_view cell, std::size_t column, std::size_
     return column >= first_right_ ? padding + std::string(cell) : std::string(cell) + padding;
 }
 
-std::string Table::plain() const {
-    const auto widest = widths();
+std::string Table::lines(bool with_heading, std::vector<std::size_t>& widest) const {
+    const auto own = widths(with_heading);
+    widest.resize(std::max(widest.size(), own.size()));
+    std::ranges::transform(own, widest, widest.begin(), [](std::size_t a, std::size_t b) { return std::max(a, b); });
     std::string text;
     const auto line = [&](const std::vector<std::string>& row) {
         std::string out;
-        for (std::size_t i = 0; i < widest.size(); ++i) {
+        for (std::size_t i = 0; i < heading_.size(); ++i) {
             out += aligned(cell_at(row, i), i, widest[i]) + "   ";
         }
         out.erase(out.find_last_not_of(' ') + 1);
         text += out + '\n';
     };
-    line(heading_);
+    if (with_heading) {
+        line(heading_);
+    }
     for (const auto& row : rows_) {
         line(row);
     }
-    return text + '\n';
+    return text;
+}
+
+std::string Table::plain() const {
+    std::vector<std::size_t> widest;
+    return lines(true, widest) + '\n';
 }
 
 std::string Table::boxed() const {

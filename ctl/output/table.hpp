@@ -20,9 +20,11 @@ public:
     [[nodiscard]] bool empty() const noexcept { return rows_.empty(); }
     [[nodiscard]] std::string plain() const;
     [[nodiscard]] std::string boxed() const;
+    /// The lines of `plain` alone, for tables that go on: columns at least as wide as `widest`, which grows with them.
+    [[nodiscard]] std::string lines(bool with_heading, std::vector<std::size_t>& widest) const;
 
 private:
-    [[nodiscard]] std::vector<std::size_t> widths() const;
+    [[nodiscard]] std::vector<std::size_t> widths(bool with_heading = true) const;
 
     [[nodiscard]] std::string aligned(std::string_view cell, std::size_t column, std::size_t width) const;
 

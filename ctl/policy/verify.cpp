@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -182,7 +183,12 @@ Result<Findings> look(const Context& context, const VerifyOptions& options) {
                set->second.member_keys().size() <= kMostElements;
     };
     MANUL_TRY(const auto kernel, socket.contents(wants_elements));
-    const Wanted wanted(batch, before.state, felix::nft::find_aliases(as_born.ruleset(), kernel));
+    const auto aliases = felix::nft::find_aliases(as_born.ruleset(), kernel);
+    std::optional<Wanted> as_held;  // classes are numbered by name, so other names mean another ruleset
+    if (!aliases.empty()) {
+        as_held.emplace(batch, before.state, aliases);
+    }
+    const Wanted& wanted = as_held ? *as_held : as_born;
     Findings findings;
     findings.extent = extent(wanted.ruleset(), kernel);
     for (const Difference& difference : felix::nft::verify(wanted.ruleset(), kernel)) {

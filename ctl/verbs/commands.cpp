@@ -14,35 +14,48 @@ namespace {
 
 using Choose = std::function<void(std::function<ExitCode(const Context&)>, bool)>;
 
-constexpr const char* kNamespaceHelp = "namespace of namespaced objects (default: 'default')";
+void add_targets(CLI::App& verb, EditTargets& targets) {
+    add_input_options(verb, targets.objects.input, false);
+    add_selector_options(verb, targets.objects);
+    verb.add_flag("--all", targets.all, "all objects of the kind");
+    add_dry_run(verb, targets.dry_run);
+}
 
 void add_patch(CLI::App& app, const Choose& choose) {
-    CLI::App* verb = app.add_subcommand("patch", "Change fields of one object");
+    CLI::App* verb = app.add_subcommand("patch", "Change fields of objects");
     const auto options = std::make_shared<PatchOptions>();
-    verb->add_option("kind", options->kind, "KIND")->required()->type_name("");
-    verb->add_option("name", options->name, "NAME")->required()->type_name("");
-    verb->add_option("-p,--patch", options->patch, "the patch, as JSON or YAML: '{\"spec\": {\"natOutgoing\": true}}'")
-        ->required()
-        ->type_name("PATCH");
+    verb->add_option("words", options->targets.objects.words, "KIND NAME...")->type_name("");
+    add_targets(*verb, options->targets);
+    CLI::Option* text = verb->add_option("-p,--patch", options->patch,
+                                         "the patch, as JSON or YAML: '{\"spec\": {\"natOutgoing\": true}}'");
+    text->type_name("PATCH");
+    CLI::Option* file = verb->add_option("--patch-file", options->patch_file, "file with the patch");
+    file->type_name("FILE")->excludes(text);
     verb->add_option("-t,--type", options->type,
                      "strategic or merge (RFC 7396: null removes, lists are replaced), or json (RFC 6902)")
         ->capture_default_str();
-    verb->add_option("-n,--namespace", options->ns, kNamespaceHelp);
-    verb->callback(
-        [choose, options] { choose([options](const Context& c) { return patch_object(c, *options); }, true); });
+    verb->callback([choose, options, text, file] {
+        if (text->count() + file->count() == 0) {
+            throw CLI::ValidationError("patch", "give --patch or --patch-file");
+        }
+        choose([options](const Context& c) { return patch_objects(c, *options); }, true);
+    });
 }
 
-void add_label(CLI::App& app, const Choose& choose) {
-    CLI::App* verb = app.add_subcommand("label", "Set or remove labels of one object");
+void add_label(CLI::App& app, const Choose& choose, bool annotations) {
+    CLI::App* verb =
+        app.add_subcommand(annotations ? "annotate" : "label",
+                           annotations ? "Set or remove annotations of objects" : "Set or remove labels of objects");
     const auto options = std::make_shared<LabelOptions>();
-    verb->add_option("kind", options->kind, "KIND")->required()->type_name("");
-    verb->add_option("name", options->name, "NAME")->required()->type_name("");
-    verb->add_option("labels", options->labels, "KEY=VALUE sets, KEY- removes a label")->required()->type_name("");
+    options->annotations = annotations;
+    verb->add_option("words", options->words, "KIND NAME..., then KEY=VALUE, which sets, and KEY-, which removes")
+        ->required()
+        ->type_name("");
+    add_targets(*verb, options->targets);
     CLI::Option* overwrite = verb->add_flag("--overwrite", options->overwrite, "also where the key has another value");
-    verb->add_flag("--remove", options->remove, "the words are keys to remove")->excludes(overwrite);
-    verb->add_option("-n,--namespace", options->ns, kNamespaceHelp);
+    verb->add_flag("--remove", options->remove, "the words behind KIND NAME are keys to remove")->excludes(overwrite);
     verb->callback(
-        [choose, options] { choose([options](const Context& c) { return label_object(c, *options); }, true); });
+        [choose, options] { choose([options](const Context& c) { return label_objects(c, *options); }, true); });
 }
 
 void add_convert(CLI::App& app, const Choose& choose) {
@@ -63,7 +76,8 @@ void add_convert(CLI::App& app, const Choose& choose) {
 
 void add_edit_verbs(CLI::App& app, const Choose& choose) {
     add_patch(app, choose);
-    add_label(app, choose);
+    add_label(app, choose, false);
+    add_label(app, choose, true);
     add_convert(app, choose);
 }
 

@@ -2,7 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <functional>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,7 +19,8 @@
 #include "config/codec/tree.hpp"
 #include "config/codec/yaml.hpp"
 #include "config/model/finding.hpp"
-#include "ctl/verbs/kind_words.hpp"
+#include "config/store/rehearsal.hpp"
+#include "ctl/verbs/input.hpp"
 #include "serve/patch.hpp"
 
 namespace manul::ctl {
@@ -23,15 +29,6 @@ namespace {
 
 using codec::Tree;
 using store::StoreError;
-
-Result<model::Key> key_of(const std::string& kind_text, const std::string& name, const std::optional<std::string>& ns) {
-    MANUL_TRY(const model::Kind kind, kind_named(kind_text));
-    const model::KindInfo& info = model::info(kind);
-    if (!info.namespaced && ns) {
-        return fail(std::string(info.name) + " is not namespaced: leave out -n");
-    }
-    return model::Key{kind, info.namespaced ? ns.value_or("default") : std::string(), name};
-}
 
 /// Reads, changes and writes; again when somebody else was faster. The error is what to tell.
 Result<void> edit(store::Store& store, const model::Key& key, const std::function<Result<void>(Tree&)>& change) {
@@ -85,101 +82,193 @@ struct Label {
     std::optional<std::string> value;  ///< nothing: removed
 };
 
-Result<std::vector<Label>> parse_labels(const LabelOptions& options) {
+/// How many of the words name objects: KIND NAME... or KIND/NAME...
+std::size_t object_words(const LabelOptions& options) {
+    const std::vector<std::string>& words = options.words;
+    if (!options.targets.objects.input.paths.empty()) {
+        return 0;
+    }
+    if (options.remove) {
+        const bool named = options.targets.all || !options.targets.objects.labels.empty() ||
+                           !options.targets.objects.fields.empty() || words.front().find('/') != std::string::npos;
+        return std::min<std::size_t>(named ? 1 : 2, words.size());
+    }
+    const auto first = std::ranges::find_if(
+        words, [](const std::string& word) { return word.find('=') != std::string::npos || word.ends_with('-'); });
+    return static_cast<std::size_t>(first - words.begin());
+}
+
+Result<std::vector<Label>> parse_labels(std::span<const std::string> words, bool remove) {
     std::vector<Label> labels;
-    for (const std::string& word : options.labels) {
+    for (const std::string& word : words) {
         const std::size_t equals = word.find('=');
         Label label;
-        if (options.remove) {
+        if (remove) {
             label.key = word;
         } else if (equals != std::string::npos) {
             label = {word.substr(0, equals), word.substr(equals + 1)};
         } else if (word.ends_with('-')) {
             label.key = word.substr(0, word.size() - 1);
         } else {
-            return fail("expected KEY=VALUE, or KEY- to remove a label, not '" + word + "'");
+            return fail("expected KEY=VALUE, or KEY- to remove KEY, not '" + word + "'");
         }
         if (label.key.empty() || label.key.find('=') != std::string::npos) {
-            return fail("'" + word + "' names no label");
+            return fail("'" + word + "' names no key");
         }
         if (std::ranges::find(labels, label.key, &Label::key) != labels.end()) {
-            return fail("label " + label.key + " is given twice");
+            return fail(label.key + " is given twice");
         }
         labels.push_back(std::move(label));
     }
-    return labels;
+    return labels.empty() ? fail("give what to change: KEY=VALUE sets, KEY- removes")
+                          : Result<std::vector<Label>>(labels);
+}
+
+/// Sets and removes; what was done, in words.
+Result<std::string> change_labels(Tree& document, std::span<const Label> labels, const LabelOptions& options,
+                                  const std::string& object) {
+    const std::string noun = options.annotations ? "annotation" : "label";
+    const std::string map = noun + "s";
+    Tree& present = document.make("metadata").make(map);
+    std::string report;
+    for (const Label& label : labels) {
+        Tree* old = present.find(label.key);
+        if (!label.value) {
+            if (old == nullptr) {
+                return fail("cannot remove " + noun + " of " + object + ", key " + label.key + " does not exist");
+            }
+            present.erase(label.key);
+            report += "Successfully removed " + noun + " " + label.key + " from " + object;
+        } else {
+            if (old != nullptr && old->text != *label.value && !options.overwrite) {
+                return fail("failed to update " + noun + " of " + object + ", key " + label.key +
+                            " is already present: give --overwrite to set a new value");
+            }
+            report += std::string("Successfully ") + (old == nullptr ? "set " : "updated ") + noun + " " + label.key +
+                      " on " + object;
+            present.make(label.key).assign(Tree::of_text(*label.value));
+        }
+        report += options.targets.dry_run ? " (dry run)\n" : "\n";
+    }
+    if (present.children.empty()) {
+        document.make("metadata").erase(map);
+    }
+    return report;
+}
+
+/// The keys of the objects; what cannot be found is told, and counted in `failed`.
+std::vector<model::Key> find_targets(const Context& context, const EditTargets& targets, bool& failed) {
+    const ObjectQuery& objects = targets.objects;
+    if (objects.input.paths.empty() == objects.words.empty()) {
+        (void)context.fail("give either KIND NAME... or -f FILE");
+        failed = true;
+        return {};
+    }
+    const Answer answer = fetch(context, objects);
+    for (const std::string& error : answer.errors) {
+        (void)context.fail(error);
+    }
+    failed = !answer.errors.empty();
+    std::vector<model::Key> keys;
+    for (const Found& found : answer.found) {
+        if (!found.by_name && !targets.all && objects.labels.empty() && objects.fields.empty()) {
+            (void)context.fail("name the objects, or give --selector or --all: " +
+                               std::string(model::info(found.kind).singular) + " NAME...");
+            failed = true;
+            continue;
+        }
+        std::ranges::transform(found.objects, std::back_inserter(keys), &store::Object::key);
+    }
+    return keys;
+}
+
+/// What the object is called in reports: as it was typed.
+std::string typed_name(const ObjectQuery& objects, const model::Key& key) {
+    const std::string typed = objects.words.empty() ? "" : objects.words.front();
+    const bool is_kind = model::find_kind_by_alias(typed).has_value();
+    return (is_kind ? typed : std::string(model::info(key.kind).singular)) + " " + key.name;
+}
+
+using Change = std::function<Result<void>(const model::Key& key, Tree& document)>;
+
+/// Changes every object that it finds; the keys of those that were changed. `failed`: also others were to be.
+std::vector<model::Key> edit_all(const Context& context, const EditTargets& targets, const Change& change,
+                                 const std::function<std::string(const model::Key&)>& problem,
+                                 const std::function<void(const model::Key&)>& done, bool& failed) {
+    const auto rehearsal = targets.dry_run ? store::make_rehearsal(*context.store) : nullptr;
+    store::Store& store = rehearsal ? *rehearsal : *context.store;
+    std::vector<model::Key> changed;
+    for (const model::Key& key : find_targets(context, targets, failed)) {
+        const auto edited = edit(store, key, [&](Tree& document) { return change(key, document); });
+        if (!edited) {
+            (void)context.fail(problem(key) + edited.error().message);
+            failed = true;
+            continue;
+        }
+        done(key);
+        changed.push_back(key);
+    }
+    return changed;
 }
 
 }  // namespace
 
-ExitCode patch_object(const Context& context, const PatchOptions& options) {
+ExitCode patch_objects(const Context& context, const PatchOptions& options) {
     constexpr std::array<std::string_view, 3> kTypes{"strategic", "merge", "json"};
     if (std::ranges::find(kTypes, options.type) == kTypes.end()) {
         context.fail("unknown type of patch '" + options.type + "'; there are strategic, merge and json");
         return ExitCode::usage;
     }
-    const auto key = key_of(options.kind, options.name, options.ns);
-    if (!key) {
-        return context.fail(key.error().message);
-    }
-    const auto text = codec::yaml_to_json(options.patch, "the patch");
+    const std::string name = options.patch_file.empty() ? "the patch" : options.patch_file;
+    const auto given = options.patch_file.empty() ? Result<std::string>(options.patch)
+                                                  : read_text(context, options.patch_file, kLargestFile);
+    const auto text = given ? codec::yaml_to_json(*given, name) : given;
     const auto patch = text ? codec::parse_json(*text) : std::unexpected(text.error());
     if (!patch) {
         return context.fail(patch.error().message);
     }
-    const auto done = edit(*context.store, *key,
-                           [&](Tree& document) { return apply_patch(document, *patch, options.type, key->kind); });
-    if (!done) {
-        return context.fail("failed to patch '" + std::string(model::info(key->kind).name) +
-                            "' resource: " + done.error().message);
+    bool failed = false;
+    const auto kind_of = [](const model::Key& key) { return "'" + std::string(model::info(key.kind).name) + "'"; };
+    const auto changed = edit_all(
+        context, options.targets,
+        [&](const model::Key& key, Tree& document) { return apply_patch(document, *patch, options.type, key.kind); },
+        [&](const model::Key& key) { return "failed to patch " + kind_of(key) + " resource: "; },
+        [](const model::Key&) {}, failed);
+    if (!changed.empty()) {
+        const bool one_kind =
+            std::ranges::all_of(changed, [&](const model::Key& key) { return key.kind == changed.front().kind; });
+        context.print("Successfully patched " + std::to_string(changed.size()) +
+                      (one_kind ? " " + kind_of(changed.front()) : "") +
+                      (changed.size() == 1 ? " resource" : " resources") +
+                      (options.targets.dry_run ? " (dry run)\n" : "\n"));
+    } else if (!failed) {
+        context.print("No resources found\n");
     }
-    context.print("Successfully patched 1 '" + std::string(model::info(key->kind).name) + "' resource\n");
-    return ExitCode::ok;
+    return failed ? ExitCode::failed : ExitCode::ok;
 }
 
-ExitCode label_object(const Context& context, const LabelOptions& options) {
-    const auto labels = parse_labels(options);
+ExitCode label_objects(const Context& context, const LabelOptions& options) {
+    const std::size_t named = object_words(options);
+    const auto labels = parse_labels(std::span(options.words).subspan(named), options.remove);
     if (!labels) {
         context.fail(labels.error().message);
         return ExitCode::usage;
     }
-    const auto key = key_of(options.kind, options.name, options.ns);
-    if (!key) {
-        return context.fail(key.error().message);
-    }
-    const std::string object = options.kind + " " + options.name;
+    EditTargets targets = options.targets;
+    targets.objects.words.assign(options.words.begin(), options.words.begin() + static_cast<std::ptrdiff_t>(named));
+    bool failed = false;
     std::string report;
-    const auto done = edit(*context.store, *key, [&](Tree& document) -> Result<void> {
-        Tree& present = document.make("metadata").make("labels");
-        report.clear();
-        for (const Label& label : *labels) {
-            Tree* old = present.find(label.key);
-            if (!label.value) {
-                if (old == nullptr) {
-                    return fail("cannot remove label of " + object + ", key " + label.key + " does not exist");
-                }
-                present.erase(label.key);
-                report += "Successfully removed label " + label.key + " from " + object + "\n";
-                continue;
-            }
-            if (old != nullptr && old->text != *label.value && !options.overwrite) {
-                return fail("failed to update label of " + object + ", key " + label.key +
-                            " is already present: give --overwrite to set a new value");
-            }
-            report += std::string("Successfully ") + (old == nullptr ? "set" : "updated") + " label " + label.key +
-                      " on " + object + "\n";
-            present.make(label.key).assign(Tree::of_text(*label.value));
-        }
-        if (present.children.empty()) {
-            document.make("metadata").erase("labels");
-        }
-        return {};
-    });
-    if (!done) {
-        return context.fail(done.error().message);
+    const auto changed = edit_all(
+        context, targets,
+        [&](const model::Key& key, Tree& document) -> Result<void> {
+            MANUL_TRY(report, change_labels(document, *labels, options, typed_name(targets.objects, key)));
+            return {};
+        },
+        [](const model::Key&) { return std::string(); }, [&](const model::Key&) { context.print(report); }, failed);
+    if (changed.empty() && !failed) {
+        context.print("No resources found\n");
     }
-    context.print(report);
-    return ExitCode::ok;
+    return failed ? ExitCode::failed : ExitCode::ok;
 }
 
 }  // namespace manul::ctl

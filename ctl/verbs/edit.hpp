@@ -1,34 +1,39 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "ctl/context.hpp"
+#include "ctl/verbs/fetch.hpp"
 
-/// Changes of single fields of one stored object: patch and label.
+/// Changes of single fields of stored objects: patch, label and annotate. Each object is changed as a whole or not at
+/// all; one that fails does not keep the others from being changed.
 namespace manul::ctl {
 
+/// Which objects are changed. Without names or files, `objects` must have a selector, or `all` be set.
+struct EditTargets {
+    ObjectQuery objects;
+    bool all = false;
+    bool dry_run = false;  ///< only say what would happen
+};
+
 struct PatchOptions {
-    std::string kind;
-    std::string name;
-    std::optional<std::string> ns;
+    EditTargets targets;
     std::string patch;               ///< JSON or YAML
+    std::string patch_file;          ///< where it is, in place of `patch`
     std::string type = "strategic";  ///< strategic, merge or json
 };
 /// `strategic` is Kubernetes' for Kubernetes' own kinds; Calico's kinds declare no list that is merged, so for them it
 /// is a merge patch, as with calicoctl.
-[[nodiscard]] ExitCode patch_object(const Context& context, const PatchOptions& options);
+[[nodiscard]] ExitCode patch_objects(const Context& context, const PatchOptions& options);
 
 struct LabelOptions {
-    std::string kind;
-    std::string name;
-    std::optional<std::string> ns;
-    std::vector<std::string> labels;  ///< "key=value" sets, "key-" removes
-    bool overwrite = false;           ///< also where the key has another value
-    bool remove = false;              ///< the words are keys to remove
+    EditTargets targets;             ///< whose words are filled in from `words`
+    std::vector<std::string> words;  ///< KIND NAME..., then "key=value", which sets, and "key-", which removes
+    bool annotations = false;        ///< in place of labels
+    bool overwrite = false;          ///< also where the key has another value
+    bool remove = false;             ///< all words behind KIND NAME are keys to remove
 };
-/// All labels or none.
-[[nodiscard]] ExitCode label_object(const Context& context, const LabelOptions& options);
+[[nodiscard]] ExitCode label_objects(const Context& context, const LabelOptions& options);
 
 }  // namespace manul::ctl

@@ -3,7 +3,6 @@
 
 #include "config/codec/explain.hpp"
 #include "config/codec/json.hpp"
-#include "config/model/cluster_information.hpp"
 #include "config/model/kind.hpp"
 #include "ctl/output/table.hpp"
 #include "ctl/verbs/kind_words.hpp"
@@ -45,24 +44,6 @@ ExitCode explain_kind(const Context& context, const std::string& path) {
         return context.fail(text.error().message);
     }
     context.print(*text);
-    return ExitCode::ok;
-}
-
-ExitCode print_version(const Context& context, bool client_only) {
-    context.print("Client Version:    v" MANUL_VERSION "\n");
-    if (client_only) {
-        return ExitCode::ok;
-    }
-    const auto object = context.store->get({model::Kind::cluster_information, "", "default"});
-    if (!object) {
-        return context.fail("cluster information is not available: " + describe(object.error()));
-    }
-    const auto decoded = codec::decode(model::Kind::cluster_information, *object->document, codec::Mode::lenient);
-    if (const auto view = model::as<model::ClusterInformation>(decoded.resource)) {
-        const std::string& version = view->spec.calico_version;
-        context.print("Cluster Version:   " + (version.empty() ? std::string("v" MANUL_VERSION) : version) + "\n");
-        context.print("Cluster Type:      " + view->spec.cluster_type + "\n");
-    }
     return ExitCode::ok;
 }
 

@@ -134,6 +134,31 @@ Input read_input(const Context& context, const InputOptions& options) {
     return input;
 }
 
+/// What was wrong with the input, or nothing when the work may begin.
+std::optional<ExitCode> refuse_input(const Context& context, const Input& input, bool skip_empty,
+                                     std::string_view outcome) {
+    for (const std::string& warning : input.warnings) {
+        context.err(warning + "\n");
+    }
+    if (!input.errors.empty()) {
+        std::string text = std::string(outcome) + "; the input has " + std::to_string(input.errors.size()) +
+                           (input.errors.size() == 1 ? " error:" : " errors:");
+        for (const std::string& error : input.errors) {
+            text += "\n  " + error;
+        }
+        return context.fail(text);
+    }
+    if (input.objects.empty()) {
+        if (skip_empty) {
+            context.print("No resources specified\n");
+            return ExitCode::ok;
+        }
+        return context.fail("no resources specified: " +
+                            (input.emptiness.empty() ? std::string("the input is empty") : input.emptiness));
+    }
+    return std::nullopt;
+}
+
 int dependency_rank(model::Kind kind) noexcept {
     switch (kind) {
         case model::Kind::namespace_:

@@ -48,6 +48,10 @@ inline constexpr std::uintmax_t kLargestDump = std::uintmax_t{1} << 30U;
 /// Reads, decodes and validates everything before anything is done: a file with one error changes nothing.
 [[nodiscard]] Input read_input(const Context& context, const InputOptions& options);
 
+/// Tells what is wrong with the input; nothing when the work may begin. `outcome`: what that means for the user.
+[[nodiscard]] std::optional<ExitCode> refuse_input(const Context& context, const Input& input, bool skip_empty,
+                                                   std::string_view outcome = "nothing was changed");
+
 /// Rank of a kind for writing: what others refer to comes first (tiers before policies, pools before blocks).
 [[nodiscard]] int dependency_rank(model::Kind kind) noexcept;
 

@@ -1,14 +1,21 @@
 #pragma once
 
+#include "ctl/verbs/fetch.hpp"
 #include "ctl/verbs/input.hpp"
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace manul::ctl {
 
 /// The options of every command that reads files.
 void add_input_options(CLI::App& command, InputOptions& input, bool required);
+/// `-l`, `--field-selector` and `-A` of those that take several objects.
+void add_selector_options(CLI::App& command, ObjectQuery& objects);
+
+/// `--dry-run`; kubectl's values are taken too, and both mean the same: the datastore checks, nothing is written.
+CLI::Option* add_dry_run(CLI::App& command, bool& dry_run);
 
 }  // namespace manul::ctl

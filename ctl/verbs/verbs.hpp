@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ctl/context.hpp"
+#include "ctl/verbs/fetch.hpp"
 #include "ctl/verbs/input.hpp"
 
 namespace manul::ctl {
@@ -16,8 +17,12 @@ struct WriteOptions {
     InputOptions input;
     bool skip_empty = false;
     bool skip_exists = false;    ///< create only
+    bool dry_run = false;        ///< only say what would happen
     std::string confirm_within;  ///< apply only: undone after this time unless confirmed; empty: stays
 };
+/// Creates the object or, when it exists, updates it.
+[[nodiscard]] store::StoreResult<store::Object> apply_object(store::Store& store, const InputObject& object);
+
 /// create, apply, replace. All input is checked first; then apply and create go on after an object that fails, replace
 /// stops there.
 [[nodiscard]] ExitCode write_objects(const Context& context, WriteVerb verb, const WriteOptions& options);
@@ -29,9 +34,10 @@ struct WriteOptions {
 [[nodiscard]] ExitCode roll_back_change(const Context& context);
 
 struct DeleteOptions {
-    InputOptions input;
-    std::vector<std::string> words;  ///< KIND NAME...
+    ObjectQuery objects;
+    bool all = false;  ///< also without names or a selector
     bool skip_not_exists = false;
+    bool dry_run = false;
     bool skip_empty = false;
     bool release_addresses = false;  ///< of Nodes: also what the node held, at once instead of after 15 minutes
     /// A node that lives writes its Node back; after this it counts as gone.
@@ -40,16 +46,25 @@ struct DeleteOptions {
 [[nodiscard]] ExitCode delete_objects(const Context& context, const DeleteOptions& options);
 
 struct GetOptions {
-    InputOptions input;
-    std::vector<std::string> words;  ///< KIND [NAME...]; several kinds as "pools,nodes"
-    bool all_namespaces = false;
+    ObjectQuery objects;
+    std::string format;  ///< see print.hpp
+    std::string sort_by;
     bool export_ = false;
-    std::string format;  ///< "", ps, wide, yaml, json, name, custom-columns=A,B
+    bool show_labels = false;
+    bool no_headers = false;
+    bool watch = false;
+    bool watch_only = false;
+    bool output_watch_events = false;
 };
 [[nodiscard]] ExitCode get_objects(const Context& context, const GetOptions& options);
 
 [[nodiscard]] ExitCode validate_files(const Context& context, const InputOptions& options, bool skip_empty);
 [[nodiscard]] ExitCode explain_kind(const Context& context, const std::string& path);
-[[nodiscard]] ExitCode print_version(const Context& context, bool client_only);
+
+struct VersionOptions {
+    bool client_only = false;
+    std::string poll;  ///< go on, and print again what changed at most so often; empty or 0: print once
+};
+[[nodiscard]] ExitCode print_version(const Context& context, const VersionOptions& options);
 
 }  // namespace manul::ctl

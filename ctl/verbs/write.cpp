@@ -16,7 +16,7 @@
 #include "config/settings.hpp"
 #include "config/store/namespaces.hpp"
 #include "ctl/verbs/input.hpp"
-#include "ctl/verbs/kind_words.hpp"
+#include "ctl/verbs/rehearse.hpp"
 #include "ctl/verbs/verbs.hpp"
 #include "ipam/service/node_release.hpp"
 
@@ -71,48 +71,8 @@ ExitCode report(const Context& context, const Words& words, std::span<const Inpu
     return context.fail(text);
 }
 
-/// What was wrong with the input, or nothing when the work may begin.
-std::optional<ExitCode> refuse_input(const Context& context, const Input& input, bool skip_empty,
-                                     std::string_view outcome = "nothing was changed") {
-    for (const std::string& warning : input.warnings) {
-        context.err(warning + "\n");
-    }
-    if (!input.errors.empty()) {
-        std::string text = std::string(outcome) + "; the input has " + std::to_string(input.errors.size()) +
-                           (input.errors.size() == 1 ? " error:" : " errors:");
-        for (const std::string& error : input.errors) {
-            text += "\n  " + error;
-        }
-        return context.fail(text);
-    }
-    if (input.objects.empty()) {
-        if (skip_empty) {
-            context.print("No resources specified\n");
-            return ExitCode::ok;
-        }
-        return context.fail("no resources specified: " +
-                            (input.emptiness.empty() ? std::string("the input is empty") : input.emptiness));
-    }
-    return std::nullopt;
-}
-
 std::optional<store::Revision> revision_of(const InputObject& object) {
     return object.resource_version.empty() ? std::nullopt : std::optional(object.resource_version);
-}
-
-store::StoreResult<store::Object> apply(store::Store& store, const InputObject& object) {
-    // An object that appears or vanishes between the two calls is tried again; each round is one more rival's write.
-    constexpr int kRounds = 5;
-    for (int round = 0;; ++round) {
-        auto updated = store.update(object.key, object.document, revision_of(object));
-        if (updated || updated.error().code != StoreError::Code::not_found) {
-            return updated;
-        }
-        auto created = store.create(object.key, object.document);
-        if (created || created.error().code != StoreError::Code::already_exists || round == kRounds) {
-            return created;
-        }
-    }
 }
 
 store::StoreResult<store::Object> write_one(store::Store& store, WriteVerb verb, const InputObject& object) {
@@ -129,7 +89,7 @@ store::StoreResult<store::Object> write_one(store::Store& store, WriteVerb verb,
         case WriteVerb::apply:
             break;
     }
-    return apply(store, object);
+    return apply_object(store, object);
 }
 
 std::string failure_line(const InputObject& object, const StoreError& error) {
@@ -137,14 +97,14 @@ std::string failure_line(const InputObject& object, const StoreError& error) {
 }
 
 /// A Kubernetes API server and `serve` end a namespace by themselves.
-store::StoreResult<store::Object> remove_one(const Context& context, const InputObject& object) {
-    const config::DatastoreType type = context.settings.datastore.type;
+store::StoreResult<store::Object> remove_one(store::Store& store, config::DatastoreType type,
+                                             const InputObject& object) {
     if (object.key.kind != model::Kind::namespace_ || type == config::DatastoreType::kubernetes ||
         type == config::DatastoreType::server) {
-        return context.store->remove(object.key, revision_of(object));
+        return store.remove(object.key, revision_of(object));
     }
     store::NamespaceEnd end;
-    auto removed = store::remove_namespace(*context.store, object.key.name, revision_of(object), end);
+    auto removed = store::remove_namespace(store, object.key.name, revision_of(object), end);
     if (removed && end.running > 0) {
         return std::unexpected(StoreError{
             .code = StoreError::Code::unavailable,
@@ -156,23 +116,31 @@ store::StoreResult<store::Object> remove_one(const Context& context, const Input
     return removed;
 }
 
-/// Objects that `delete KIND NAME...` names.
-Input named_objects(const DeleteOptions& options) {
+/// Objects that `delete KIND NAME...` names, or that its selector finds.
+Input named_objects(const Context& context, const DeleteOptions& options) {
     Input input;
-    AskedWords words = parse_asked(options.words);
-    input.errors = std::move(words.errors);
-    for (const auto& [kind, names] : words.asked) {
-        const model::KindInfo& info = model::info(kind);
-        if (names.empty()) {
-            input.errors.push_back("name the objects to delete: " + std::string(info.singular) + " NAME...");
+    Scopes asked = scopes_of(context, options.objects);
+    input.errors = std::move(asked.errors);
+    const auto add = [&input](const model::Key& key) {
+        input.objects.push_back(InputObject{.key = key, .document = {}, .resource_version = {}, .origin = "delete"});
+    };
+    for (const Scope& scope : asked.scopes) {
+        std::ranges::for_each(scope.keys, add);
+        if (!scope.keys.empty()) {
+            continue;
         }
-        if (!info.namespaced && options.input.ns) {
-            input.errors.push_back(std::string(info.name) + " is not namespaced: leave out -n");
+        if (scope.selection.empty() && !options.all) {
+            input.errors.push_back("name the objects to delete: " + std::string(model::info(scope.kind).singular) +
+                                   " NAME..., or give --selector or --all");
+            continue;
         }
-        const std::string ns = info.namespaced ? options.input.ns.value_or("default") : std::string();
-        for (const std::string& name : names) {
-            input.objects.push_back(InputObject{
-                .key = model::Key{kind, ns, name}, .document = {}, .resource_version = {}, .origin = "delete"});
+        const auto found = list_objects(*context.store, scope, input.errors);
+        if (!found) {
+            input.errors.push_back(describe(found.error()));
+            continue;
+        }
+        for (const store::Object& object : found->objects) {
+            add(object.key);
         }
     }
     return input;
@@ -197,7 +165,27 @@ void release_nodes(const Context& context, const std::vector<InputObject>& objec
     }
 }
 
+/// What may fail without being told.
+std::optional<StoreError::Code> tolerated(bool tolerates, StoreError::Code code) {
+    return tolerates ? std::optional(code) : std::nullopt;
+}
+
 }  // namespace
+
+store::StoreResult<store::Object> apply_object(store::Store& store, const InputObject& object) {
+    // An object that appears or vanishes between the two calls is tried again; each round is one more rival's write.
+    constexpr int kRounds = 5;
+    for (int round = 0;; ++round) {
+        auto updated = store.update(object.key, object.document, revision_of(object));
+        if (updated || updated.error().code != StoreError::Code::not_found) {
+            return updated;
+        }
+        auto created = store.create(object.key, object.document);
+        if (created || created.error().code != StoreError::Code::already_exists || round == kRounds) {
+            return created;
+        }
+    }
+}
 
 ExitCode write_objects(const Context& context, WriteVerb verb, const WriteOptions& options) {
     Input input = read_input(context, options.input);
@@ -205,6 +193,12 @@ ExitCode write_objects(const Context& context, WriteVerb verb, const WriteOption
         return *refused;
     }
     std::ranges::stable_sort(input.objects, {}, [](const InputObject& o) { return dependency_rank(o.key.kind); });
+    if (options.dry_run) {
+        return rehearse(
+            context, input.objects,
+            [verb](store::Store& store, const InputObject& object) { return write_one(store, verb, object); },
+            tolerated(options.skip_exists, StoreError::Code::already_exists));
+    }
     if (!options.confirm_within.empty()) {
         return apply_revertibly(context, input.objects, options.confirm_within);
     }
@@ -227,20 +221,32 @@ ExitCode write_objects(const Context& context, WriteVerb verb, const WriteOption
 }
 
 ExitCode delete_objects(const Context& context, const DeleteOptions& options) {
-    Input input = options.words.empty() ? read_input(context, options.input) : named_objects(options);
+    const bool by_file = options.objects.words.empty();
+    const config::DatastoreType type = context.settings.datastore.type;
+    Input input = by_file ? read_input(context, options.objects.input) : named_objects(context, options);
+    if (!by_file && input.errors.empty() && input.objects.empty()) {
+        context.print("No resources found\n");  // by a selector
+        return ExitCode::ok;
+    }
     if (const auto refused = refuse_input(context, input, options.skip_empty)) {
         return *refused;
     }
     std::ranges::stable_sort(input.objects, std::greater<>(),
                              [](const InputObject& o) { return dependency_rank(o.key.kind); });
+    if (options.dry_run) {
+        return rehearse(
+            context, input.objects,
+            [type](store::Store& store, const InputObject& object) { return remove_one(store, type, object); },
+            tolerated(options.skip_not_exists, StoreError::Code::not_found));
+    }
     std::vector<std::string> errors;
     std::size_t done = 0;
     for (const InputObject& object : input.objects) {
-        const auto removed = remove_one(context, object);
+        const auto removed = remove_one(*context.store, type, object);
         if (removed) {
             ++done;
         } else if (!options.skip_not_exists || removed.error().code != StoreError::Code::not_found) {
-            errors.push_back(options.words.empty() ? failure_line(object, removed.error()) : describe(removed.error()));
+            errors.push_back(by_file ? failure_line(object, removed.error()) : describe(removed.error()));
         }
     }
     if (options.release_addresses) {

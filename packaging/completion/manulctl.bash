@@ -19,16 +19,16 @@ _manulctl() {
         esac
     done
     case $previous in
-        -f|--filename|-c|--config|--conf|--plugin) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
-        -o|--output) mapfile -t COMPREPLY < <(compgen -W 'json yaml wide name' -- "$current"); return ;;
+        -f|--filename|-c|--config|--conf|--plugin|--file|--patch-file) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+        -o|--output) mapfile -t COMPREPLY < <(compgen -W 'json yaml wide name jsonpath= go-template= custom-columns=' -- "$current"); return ;;
         -t|--type) mapfile -t COMPREPLY < <(compgen -W 'strategic merge json' -- "$current"); return ;;
     esac
     help=$("$program" "${words[@]:0:3}" --help 2>/dev/null) || help=$("$program" "${words[@]:0:2}" --help 2>/dev/null) || help=$("$program" "${words[@]:0:1}" --help 2>/dev/null) || return
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_manulctl_words "$help" options)" -- "$current")
-    elif [[ ${words[0]} =~ ^(get|delete|explain|patch|label)$ && ${#words[@]} == 1 ]]; then
+    elif [[ ${words[0]} =~ ^(get|delete|explain|patch|label|annotate)$ && ${#words[@]} == 1 ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$("$program" explain 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$current")
-    elif [[ ${words[0]} =~ ^(get|delete|patch|label)$ ]]; then
+    elif [[ ${words[0]} =~ ^(get|delete|patch|label|annotate)$ ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$("$program" "${settings[@]}" get "${words[1]}" -A -o name 2>/dev/null |
             sed 's|.*/||')" -- "$current")
     else

@@ -77,11 +77,9 @@ TEST_CASE("text that is not UTF-8 is refused where it stands, and nothing beside
         CHECK_FALSE(tool.has(kGood));
         CHECK(tool.import_text(kGoodText + bad) == ExitCode::failed);
         CHECK_FALSE(tool.has(kGood));
-        CHECK(patch_object(tool.context(), {.kind = "tier",
-                                            .name = "default",
-                                            .ns = {},
-                                            .patch = "{\"metadata\":{\"annotations\":{\"a\":\"" + bad + "\"}}}",
-                                            .type = "merge"}) == ExitCode::failed);
+        CHECK(patch_objects(tool.context(), {.targets = {.objects = {.words = {"tier", "default"}}},
+                                             .patch = "{\"metadata\":{\"annotations\":{\"a\":\"" + bad + "\"}}}",
+                                             .type = "merge"}) == ExitCode::failed);
     }
 }
 
@@ -94,21 +92,17 @@ TEST_CASE("an object that a newer version wrote is changed by nobody who would l
     REQUIRE(tool.store->transact(std::span(&put, 1), store::Checks::own_fields_only));
     const auto kept = [&] { return tool.document(kGood).find(R"("future":{"x":[1,2]})") != std::string::npos; };
     CHECK(kept());
-    const auto labelled = label_object(
-        tool.context(),
-        {.kind = "ippool", .name = "good", .ns = {}, .labels = {"a=b"}, .overwrite = false, .remove = false});
+    const auto labelled = label_objects(tool.context(), {.targets = {}, .words = {"ippool", "good", "a=b"}});
     CHECK(labelled == ExitCode::ok);
     CHECK(kept());
     CHECK(tool.document(kGood).find(R"("a":"b")") != std::string::npos);
-    CHECK(patch_object(
-              tool.context(),
-              {.kind = "ippool", .name = "good", .ns = {}, .patch = "spec: {natOutgoing: true}", .type = "merge"}) ==
-          ExitCode::ok);
+    CHECK(patch_objects(tool.context(), {.targets = {.objects = {.words = {"ippool", "good"}}},
+                                         .patch = "spec: {natOutgoing: true}",
+                                         .type = "merge"}) == ExitCode::ok);
     CHECK(kept());
-    CHECK(patch_object(
-              tool.context(),
-              {.kind = "ippool", .name = "good", .ns = {}, .patch = "spec: {misspelt: true}", .type = "merge"}) ==
-          ExitCode::failed);
+    CHECK(patch_objects(tool.context(), {.targets = {.objects = {.words = {"ippool", "good"}}},
+                                         .patch = "spec: {misspelt: true}",
+                                         .type = "merge"}) == ExitCode::failed);
     CHECK(tool.complains("spec.misspelt"));
     CHECK_FALSE(tool.complains("future"));
     CHECK(kept());

@@ -6,14 +6,65 @@ Usage: command_line_test.py MANULCTL
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
+import threading
 import unittest
 
 MANULCTL = sys.argv.pop(1)
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
 POOL = "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: pool-a}\nspec: {cidr: 10.0.0.0/16}\n"
+
+
+class Help:
+    """The commands and options of the program, as its help texts tell them."""
+
+    def __init__(self):
+        self.known: dict[tuple[str, ...], tuple[set[str], set[str]]] = {}
+
+    def of(self, words: tuple[str, ...]) -> tuple[set[str], set[str]]:
+        if words not in self.known:
+            text = subprocess.run([MANULCTL, *words, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
+            options, _, commands = text.partition("\nSubcommands:\n")
+            names = re.findall(r"^  (-\S+)", options, re.M)
+            self.known[words] = (set(re.findall(r"^  ([a-z][a-z-]*)", commands, re.M)),
+                                 {name.split("=")[0].split("{")[0] for line in names for name in line.split(",")})
+        return self.known[words]
+
+    def problem(self, line: str) -> str:
+        """What of a command line in a text the program does not know."""
+        words: tuple[str, ...] = ()
+        tokens = [token.strip("[]") for token in line.split()]
+        if tokens and tokens[0] in ("-c", "--config"):
+            tokens = tokens[2:]
+        if not tokens or tokens[0].startswith("-") or tokens[0].upper() == tokens[0]:
+            return ""
+        while tokens and self.of(words)[0]:
+            if tokens[0] not in self.of(words)[0]:
+                return "" if words and "|" in tokens[0] else f"no command '{' '.join((*words, tokens[0]))}'"
+            words += (tokens.pop(0),)
+        options = self.of(words)[1] | self.of(())[1]
+        unknown = [t for t in tokens if re.match(r"-{1,2}[a-z]", t) and t.split("=")[0].rstrip(",.") not in options]
+        return f"{' '.join(words)} has no {unknown}" if unknown else ""
+
+
+def commands_in(text: str) -> list[str]:
+    """The command lines in the code of a Markdown page: in blocks and between backquotes, without comments, quoted words
+    and what stands behind a pipe."""
+    blocks = re.findall(r"^```.*?$(.*?)^```", text, re.M | re.S)
+    lines = [line for block in blocks for line in block.splitlines()]
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
+    found = []
+    for code in lines + spans:
+        match = re.match(r"\s*(?:[$#] )?(?:\*/10 .*? root )?manulctl (.*)", code)
+        if match:
+            rest = re.sub(r"'[^']*'|\"[^\"]*\"|\$\(.*\)", "X", match.group(1))
+            found.append(re.split(r" # | {3,}|[<>;|&]", rest)[0])
+    return found
 
 
 class CommandLine(unittest.TestCase):
@@ -67,8 +118,22 @@ datastore: {{path: {self.directory}/store.db}}
                 ["ipam", "configure", "--strictaffinity", "maybe"],
             r"^manulctl policy trace: --source-port = http: expected a number":
                 ["policy", "trace", "a", "b", "--source-port", "http"],
+            r"--source-port = -1: expected a number that is not negative":
+                ["policy", "trace", "a", "b", "--source-port", "-1"],
+            r"--source-port = 99999: that is too large": ["policy", "trace", "a", "b", "--source-port=99999"],
+            r"--max-blocks-per-host = 4.5: expected a whole number": ["ipam", "configure", "--max-blocks-per-host=4.5"],
         }.items():
             self.fails(2, text, *arguments)
+
+    def test_every_command_that_a_page_names_exists_with_its_options(self):
+        known = Help()
+        pages = [*SOURCE.glob("docs/**/*.md"), SOURCE / "README.md", SOURCE / "CHANGELOG.md", SOURCE / "CONTRIBUTING.md"]
+        lines = [(page.name, line) for page in pages for line in commands_in(page.read_text())]
+        self.assertGreater(len(lines), 80)
+        problems = [f"{page}: manulctl {line}: {known.problem(line)}" for page, line in lines if known.problem(line)]
+        self.assertEqual(problems, [])
+        self.assertIn("no command 'nod'", known.problem("nod status"))
+        self.assertIn("--colour", known.problem("bgp peers --colour"))
 
     def test_help_and_version_are_found_by_every_usual_word(self):
         self.assertIn("Show objects", self.works("help", "get"))
@@ -141,6 +206,74 @@ datastore: {{path: {self.directory}/store.db}}
             self.assertEqual((done.returncode, done.stderr), (1, f"manulctl: {path}: {reason}\n"))
         self.settings = self.file("bad.yaml", "node: [\n")
         self.fails(1, r"bad\.yaml:2: not YAML: ", "get", "tiers")
+
+    def test_a_watch_prints_each_change_at_once_until_it_is_interrupted(self):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MANUL_")}
+        command = [MANULCTL, "get", "ippools", "-w", "-o", "jsonpath={.metadata.name} {.spec.disabled}\n", "-c", self.settings]
+        self.works("apply", "-f", "-", stdin=None, input=POOL)
+        for signal_number in (signal.SIGINT, signal.SIGTERM):
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as watch:
+                killer = threading.Timer(60, watch.kill)
+                killer.start()
+                self.assertRegex(watch.stdout.readline(), "^pool-a ")
+                for value in ("true", "false"):
+                    self.works("patch", "ippool", "pool-a", "-p", f"spec: {{disabled: {value}}}")
+                    self.assertEqual(watch.stdout.readline(), f"pool-a {value}\n")
+                watch.send_signal(signal_number)
+                self.assertEqual((watch.wait(), watch.stdout.read(), watch.stderr.read()), (0, "", ""))
+                killer.cancel()
+
+    def test_diff_tells_by_its_exit_code(self):
+        pool = self.file("pool.yaml", POOL)
+        self.assertRegex(self.works("apply", "--dry-run=client", "-f", pool), r"^ippool.projectcalico.org/pool-a created \(dry run\)$")
+        self.assertEqual(self.run_it("diff", "-f", pool).returncode, 1)
+        self.works("apply", "-f", pool)
+        self.assertEqual(self.works("diff", "-f", pool), "")
+        self.assertIn("unchanged", self.works("apply", "--dry-run", "-f", pool))
+        self.assertIn("applied 1", self.works("apply", "--dry-run=none", "-f", pool))
+        self.assertEqual(self.run_it("diff", "-f", "/nonexistent").returncode, 2)
+        self.fails(2, "--dry-run: maybe not in", "apply", "--dry-run=maybe", "-f", pool)
+        self.fails(2, "--dry-run excludes --confirm-within", "apply", "--dry-run", "--confirm-within", "2m", "-f", pool)
+        self.settings = self.file("other.yaml", "datastore: {type: none}\n")
+        self.assertEqual(self.run_it("diff", "-f", pool).returncode, 2)
+
+    def test_output_formats_that_are_none_are_told(self):
+        for text, format_ in {r"^manulctl: unknown output format 'xml'; there are ps, wide, yaml": "xml",
+                              r"^manulctl: jsonpath: '0}' is no index at character 11": "jsonpath={.items[0}",
+                              r"^manulctl: go-template: 'nope' is not known": "go-template={{nope}}",
+                              r"^manulctl: custom-columns: A: expected": "custom-columns=A:.b[",
+                              r"^manulctl: /nonexistent: No such file": "jsonpath-file=/nonexistent"}.items():
+            self.fails(1, text, "get", "tiers", "-o", format_)
+        columns = self.file("columns", "N        O\n.metadata.name {.spec.order}\n")
+        self.assertRegex(self.works("get", "tier", "default", "-o", f"custom-columns-file={columns}"), r"^N +O\ndefault +1000000\n$")
+
+    def test_diags_are_for_their_owner_alone_and_without_secrets(self):
+        self.settings = self.file("secret.yaml", pathlib.Path(self.settings).read_text().replace(
+            "datastore: {", "datastore: {etcd: {password: s3cret-word, endpoints: ['http://127.0.0.1:1']}, type: sqlite, "))
+        archive = self.directory / "diags.tar"
+        self.assertEqual(self.works("node", "diags", "--file", str(archive), "--since", "1h"), f"{archive}\n")
+        self.assertEqual(archive.stat().st_mode & 0o777, 0o600)
+        self.assertNotIn(b"s3cret-word", archive.read_bytes())
+        with tarfile.open(archive) as tar:
+            parts = {pathlib.PurePath(member.name).name: tar.extractfile(member).read().decode() for member in tar.getmembers()}
+        self.assertEqual(set(parts), {"versions.txt", "settings.txt", "node-status.txt", "checksystem.txt", "bgp-peers.json",
+                                      "bgp-routes.txt", "kernel-settings.txt", "network.txt", "nftables.txt",
+                                      "policy-verify.txt", "logs.txt"})
+        self.assertRegex(parts["versions.txt"], r"^manulctl v\d")
+        self.assertIn("http://127.0.0.1:1", parts["settings.txt"])
+        self.assertIn("the daemon is not running", parts["bgp-peers.json"])
+        self.fails(1, r"diags\.tar: File exists", "node", "diags", "--file", str(archive))
+
+    def test_the_version_is_polled_until_interrupted(self):
+        self.fails(2, r"--poll: expected a time up to 24h", "version", "--poll", "soon")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MANUL_")}
+        with subprocess.Popen([MANULCTL, "version", "--poll", "1s", "-c", self.settings], stdout=subprocess.PIPE, text=True,
+                              env=environment) as poll:
+            self.addCleanup(poll.kill)
+            lines = [poll.stdout.readline() for _ in range(3)]
+            poll.send_signal(signal.SIGINT)
+            self.assertEqual(poll.wait(timeout=60), 0)
+        self.assertRegex("".join(lines), r"Client Version: .*\nCluster Version: .*\nCluster Type: ")
 
     def test_output_that_is_lost_is_a_failure(self):
         with open("/dev/full", "w", encoding="ascii") as full:

@@ -27,15 +27,13 @@ struct Editor : MovingTool {
     }
     ExitCode patch(const std::string& kind, const std::string& name, const std::string& text,
                    const std::string& patch_type = "strategic") {
-        return patch_object(context(), {.kind = kind, .name = name, .ns = {}, .patch = text, .type = patch_type});
+        return patch_objects(context(),
+                             {.targets = {.objects = {.words = {kind, name}}}, .patch = text, .type = patch_type});
     }
     ExitCode label(std::vector<std::string> words, bool overwrite = false, bool remove = false) {
-        return label_object(context(), {.kind = "ippools",
-                                        .name = "p",
-                                        .ns = {},
-                                        .labels = std::move(words),
-                                        .overwrite = overwrite,
-                                        .remove = remove});
+        words.insert(words.begin(), {"ippools", "p"});
+        return label_objects(context(),
+                             {.targets = {}, .words = std::move(words), .overwrite = overwrite, .remove = remove});
     }
     bool pool_has(std::string_view text) { return document(kPool).find(text) != std::string::npos; }
     ExitCode convert(std::string text, ConvertOptions options = {}) {

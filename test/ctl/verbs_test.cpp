@@ -101,7 +101,7 @@ spec:
     CHECK(tool.err.find("standard input:11: spec.selectr") != std::string::npos);
     CHECK(tool.err.find("did you mean") != std::string::npos);
     CHECK(tool.err.find("spec.ingress[0].action") != std::string::npos);
-    CHECK(tool.get({.input = {}, .words = {"gnp", "deny-all"}}) == ExitCode::failed);
+    CHECK(tool.get({.objects = {.input = {}, .words = {"gnp", "deny-all"}}}) == ExitCode::failed);
 }
 
 TEST_CASE("an empty input is an error unless it may be") {
@@ -128,36 +128,37 @@ TEST_CASE("namespaces come from the file, from -n, or are `default`") {
     CHECK(write_objects(tool.context(), WriteVerb::apply, WriteOptions{.input = {.paths = {"-"}, .ns = "bank"}}) ==
           ExitCode::failed);
     CHECK(tool.err.find("-n says 'bank'") != std::string::npos);
-    CHECK(tool.get({.input = {}, .words = {"np"}, .all_namespaces = true}) == ExitCode::ok);
+    CHECK(tool.get({.objects = {.input = {}, .words = {"np"}, .all_namespaces = true}}) == ExitCode::ok);
     CHECK(tool.out == "NAMESPACE   NAME   TIER\ndefault     p      default\nshop        p      default\n\n");
-    CHECK(tool.get({.input = {}, .words = {"np"}}) == ExitCode::ok);
+    CHECK(tool.get({.objects = {.input = {}, .words = {"np"}}}) == ExitCode::ok);
     CHECK(tool.out == "NAME   TIER\np      default\n\n");
-    CHECK(tool.get({.input = {.ns = "shop"}, .words = {"pools"}}) == ExitCode::failed);
+    CHECK(tool.get({.objects = {.input = {.ns = "shop"}, .words = {"pools"}}}) == ExitCode::failed);
     CHECK(tool.err.find("IPPool is not namespaced") != std::string::npos);
 }
 
 TEST_CASE("get prints calicoctl's columns, objects and names") {
     Tool tool;
     REQUIRE(tool.write(WriteVerb::create, kPools) == ExitCode::ok);
-    CHECK(tool.get({.input = {}, .words = {"ippools"}}) == ExitCode::ok);
+    CHECK(tool.get({.objects = {.input = {}, .words = {"ippools"}}}) == ExitCode::ok);
     CHECK(tool.out ==
           "NAME   CIDR          SELECTOR\na      10.0.0.0/16   rack == 'one'\nb      10.1.0.0/16   all()\n\n");
-    CHECK(tool.get({.input = {}, .words = {"pool", "b"}, .format = "wide"}) == ExitCode::ok);
+    CHECK(tool.get({.objects = {.input = {}, .words = {"pool", "b"}}, .format = "wide"}) == ExitCode::ok);
     CHECK(tool.out ==
           "NAME   CIDR          NAT    IPIPMODE   VXLANMODE   DISABLED   DISABLEBGPEXPORT   SELECTOR   ASSIGNMENTMODE\n"
           "b      10.1.0.0/16   true   Never      Never       false      false              all()      Automatic\n\n");
-    CHECK(tool.get({.input = {}, .words = {"ippools"}, .format = "name"}) == ExitCode::ok);
+    CHECK(tool.get({.objects = {.input = {}, .words = {"ippools"}}, .format = "name"}) == ExitCode::ok);
     CHECK(tool.out == "ippool.projectcalico.org/a\nippool.projectcalico.org/b\n");
-    CHECK(tool.get({.input = {}, .words = {"ippool", "a"}, .format = "yaml"}) == ExitCode::ok);
+    CHECK(tool.get({.objects = {.input = {}, .words = {"ippool", "a"}}, .format = "yaml"}) == ExitCode::ok);
     CHECK(tool.out.find("kind: IPPool\n") != std::string::npos);
     CHECK(tool.out.find("blockSize: 26\n") != std::string::npos);
-    CHECK(tool.get({.input = {}, .words = {"ippool"}, .format = "json"}) == ExitCode::ok);
+    CHECK(tool.get({.objects = {.input = {}, .words = {"ippool"}}, .format = "json"}) == ExitCode::ok);
     CHECK(tool.out.find("\"kind\": \"IPPoolList\"") != std::string::npos);
-    CHECK(tool.get({.input = {}, .words = {"ippool"}, .format = "custom-columns=name,colour"}) == ExitCode::failed);
+    CHECK(tool.get({.objects = {.input = {}, .words = {"ippool"}}, .format = "custom-columns=name,colour"}) ==
+          ExitCode::failed);
     CHECK(tool.err.find("unknown column 'COLOUR'") != std::string::npos);
-    CHECK(tool.get({.input = {}, .words = {"ippool"}, .format = "xml"}) == ExitCode::failed);
-    CHECK(tool.get({.input = {}, .words = {"ippool", "zzz"}}) == ExitCode::failed);
-    CHECK(tool.get({.input = {}, .words = {"gadgets"}}) == ExitCode::failed);
+    CHECK(tool.get({.objects = {.input = {}, .words = {"ippool"}}, .format = "xml"}) == ExitCode::failed);
+    CHECK(tool.get({.objects = {.input = {}, .words = {"ippool", "zzz"}}}) == ExitCode::failed);
+    CHECK(tool.get({.objects = {.input = {}, .words = {"gadgets"}}}) == ExitCode::failed);
 }
 
 TEST_CASE("what get prints can be applied again") {
@@ -165,10 +166,11 @@ TEST_CASE("what get prints can be applied again") {
     REQUIRE(tool.write(WriteVerb::create, kPools) == ExitCode::ok);
     for (const char* format : {"yaml", "json"}) {
         CAPTURE(format);
-        REQUIRE(tool.get({.input = {}, .words = {"ippools"}, .format = format}) == ExitCode::ok);
+        REQUIRE(tool.get({.objects = {.input = {}, .words = {"ippools"}}, .format = format}) == ExitCode::ok);
         CHECK(tool.write(WriteVerb::apply, tool.out) == ExitCode::ok);
     }
-    REQUIRE(tool.get({.input = {}, .words = {"ippool", "a"}, .export_ = true, .format = "yaml"}) == ExitCode::ok);
+    REQUIRE(tool.get({.objects = {.input = {}, .words = {"ippool", "a"}}, .format = "yaml", .export_ = true}) ==
+            ExitCode::ok);
     CHECK(tool.out.find("uid") == std::string::npos);
     CHECK(tool.out.find("resourceVersion") == std::string::npos);
 }
@@ -187,13 +189,14 @@ metadata: {name: security}
 spec: {order: 5}
 )";
     REQUIRE(tool.write(WriteVerb::apply, tiered) == ExitCode::ok);
-    CHECK(tool.remove({.input = {}, .words = {"tier", "security"}}) == ExitCode::failed);
+    CHECK(tool.remove({.objects = {.input = {}, .words = {"tier", "security"}}}) == ExitCode::failed);
     tool.input = tiered;
-    CHECK(tool.remove({.input = {.paths = {"-"}}, .words = {}}) == ExitCode::ok);
+    CHECK(tool.remove({.objects = {.input = {.paths = {"-"}}, .words = {}}}) == ExitCode::ok);
     CHECK(tool.out == "Successfully deleted 2 resource(s)\n");
-    CHECK(tool.remove({.input = {}, .words = {"tier", "security"}}) == ExitCode::failed);
-    CHECK(tool.remove({.input = {}, .words = {"tier", "security"}, .skip_not_exists = true}) == ExitCode::ok);
-    CHECK(tool.remove({.input = {}, .words = {"tier", "default"}}) == ExitCode::failed);
+    CHECK(tool.remove({.objects = {.input = {}, .words = {"tier", "security"}}}) == ExitCode::failed);
+    CHECK(tool.remove({.objects = {.input = {}, .words = {"tier", "security"}}, .skip_not_exists = true}) ==
+          ExitCode::ok);
+    CHECK(tool.remove({.objects = {.input = {}, .words = {"tier", "default"}}}) == ExitCode::failed);
 }
 
 TEST_CASE("a namespace is deleted with what is in it, unless pods of it run") {
@@ -215,13 +218,13 @@ metadata: {name: n1-k8s-web-eth0, namespace: prod, annotations: {manul.io/boot-i
 spec: {node: n1, orchestrator: k8s, pod: web, endpoint: eth0, interfaceName: cali12345678901}
 )";
     REQUIRE(tool.write(WriteVerb::create, content + endpoint) == ExitCode::ok);
-    CHECK(tool.remove({.input = {}, .words = {"namespace", "prod"}}) == ExitCode::failed);
+    CHECK(tool.remove({.objects = {.input = {}, .words = {"namespace", "prod"}}}) == ExitCode::failed);
     CHECK(tool.err.find("1 pods of it run") != std::string::npos);
-    CHECK(tool.get({.input = {.ns = "prod"}, .words = {"networkset", "nets"}}) == ExitCode::ok);
-    REQUIRE(tool.remove({.input = {.ns = "prod"}, .words = {"wep", "n1-k8s-web-eth0"}}) == ExitCode::ok);
-    CHECK(tool.remove({.input = {}, .words = {"namespace", "prod"}}) == ExitCode::ok);
-    CHECK(tool.get({.input = {.ns = "prod"}, .words = {"networkset", "nets"}}) == ExitCode::failed);
-    CHECK(tool.get({.input = {}, .words = {"namespace", "prod"}}) == ExitCode::failed);
+    CHECK(tool.get({.objects = {.input = {.ns = "prod"}, .words = {"networkset", "nets"}}}) == ExitCode::ok);
+    REQUIRE(tool.remove({.objects = {.input = {.ns = "prod"}, .words = {"wep", "n1-k8s-web-eth0"}}}) == ExitCode::ok);
+    CHECK(tool.remove({.objects = {.input = {}, .words = {"namespace", "prod"}}}) == ExitCode::ok);
+    CHECK(tool.get({.objects = {.input = {.ns = "prod"}, .words = {"networkset", "nets"}}}) == ExitCode::failed);
+    CHECK(tool.get({.objects = {.input = {}, .words = {"namespace", "prod"}}}) == ExitCode::failed);
 }
 
 TEST_CASE("explain and validate need no datastore") {

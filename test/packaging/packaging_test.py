@@ -89,21 +89,35 @@ class Installed(unittest.TestCase):
             text = (SOURCE / "packaging/debian" / script).read_text()
             self.assertEqual({unit for unit in units if unit in text}, units, script)
 
-    def test_the_page_of_manulctl_has_every_command(self):
-        page = self.files["manulctl.1"].read_text().replace("\\-", "-")
-        for command in ("apply", "get", "bgp why", "ipam check", "policy trace", "node install-cni"):
-            self.assertIn(f".SS manulctl {command} ", page)
+    def commands(self, *words: str):
+        """Every command without commands of its own, with its options, as the program's help tells."""
+        text = run(str(self.files["manulctl"]), *words, "--help").stdout
+        options, _, commands = text.partition("\nSubcommands:\n")
+        names = re.findall(r"^  ([a-z][a-z-]*)", commands, re.M)
+        if not names:
+            yield words, {name.split("=")[0].split("{")[0] for line in re.findall(r"^  (-\S+)", options, re.M) for name in line.split(",")}
+        for name in names:
+            yield from self.commands(*words, name)
 
-    def test_completion_knows_commands_options_and_kinds(self):
+    def test_page_and_completion_know_every_command_with_every_option(self):
+        page = self.files["manulctl.1"].read_text().replace("\\-", "-")
+        script = (f"source '{SOURCE}/packaging/completion/manulctl.bash'; COMP_WORDS=(\"$@\"); "
+                  "COMP_CWORD=$(($# - 1)); _manulctl; echo \"${COMPREPLY[@]}\"")
+
         def complete(*words: str) -> list[str]:
-            script = (f"source '{SOURCE}/packaging/completion/manulctl.bash'; COMP_WORDS=(\"$@\"); "
-                      "COMP_CWORD=$(($# - 1)); _manulctl; echo \"${COMPREPLY[@]}\"")
             return run("bash", "-c", script, "bash", str(self.files["manulctl"]), *words).stdout.split()
 
-        self.assertIn("apply", complete("ap"))
-        self.assertIn("trace", complete("policy", "t"))
-        self.assertIn("--staged", complete("policy", "impact", "--s"))
+        found = list(self.commands())
+        self.assertGreater(len(found), 35)
+        for words, options in found:
+            with self.subTest(command=words):
+                section = page.partition(f".SS manulctl {' '.join(words)} ")[2].partition("\n.S")[0]
+                written = {name for line in re.findall(r"^\\fB(-\S+)", section, re.M) for name in line.split(",")}
+                self.assertEqual({name.split("=")[0].split("{")[0].split("\\")[0] for name in written} | {"-h", "--help"}, options)
+                self.assertIn(words[-1], complete(*words[:-1], words[-1][:2]))
+                self.assertLessEqual(options - {"-h"}, set(complete(*words, "-")) | {"-h"})
         self.assertIn("globalnetworkpolicies", complete("get", "global"))
+        self.assertIn("globalnetworkpolicies", complete("annotate", "global"))
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ ALLOWED = {
     "ctl": ["base", "net", "config", "serve/io:run", "ctl/output", "config/model", "config/codec", "config/store", "bgpd/policy", "felix/model",
             "felix/calc", "felix/eval", "felix/render", "felix/nft", "felix/io:store_events", "felix/io:nft_apply", "felix/io:conntrack",
             "felix/io:last_good_journal", "felix/io:shaper", "net/netlink", "ipam/core", "ipam/local", "ipam/service",
-            "config/calico", "serve:patch", "serve:status"],
+            "config/calico", "serve:patch", "serve:selection", "serve:status"],
 }
 
 # Folders of pure logic; a single file of a mixed folder is named with its path.

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "config/codec/tree.hpp"
+
+/// Functions of Go's templates and kubectl's two more, over JSON values.
+namespace manul::ctl {
+
+[[nodiscard]] bool is_template_function(std::string_view name);
+/// All names, for people.
+[[nodiscard]] std::string template_functions();
+
+/// A null pointer is a value that is not there.
+using TemplateValues = std::vector<const codec::Tree*>;
+/// The answer is a part of an argument, or is kept in `made`. `and` and `or`, which look at no more arguments than they
+/// must, are whoever's who computes the arguments.
+[[nodiscard]] Result<const codec::Tree*> call_template_function(std::string_view name, const TemplateValues& arguments,
+                                                                std::deque<codec::Tree>& made);
+
+/// As Go prints it: `map[a:1 b:2]`, `[x y]`, `<no value>`.
+[[nodiscard]] std::string template_text(const codec::Tree* value);
+/// False, zero, and what is empty or not there are false.
+[[nodiscard]] bool template_truth(const codec::Tree* value);
+
+}  // namespace manul::ctl

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+
+#include "config/store/store.hpp"
+#include "ctl/context.hpp"
+#include "ctl/verbs/input.hpp"
+
+/// What would happen: --dry-run, and diff.
+namespace manul::ctl {
+
+using WriteOne = std::function<store::StoreResult<store::Object>(store::Store&, const InputObject&)>;
+
+/// Does everything in a store that keeps it to itself, and says of each object what it would become. An object that
+/// fails with `tolerated` is left out.
+[[nodiscard]] ExitCode rehearse(const Context& context, std::span<const InputObject> objects, const WriteOne& write,
+                                std::optional<store::StoreError::Code> tolerated);
+
+struct DiffOptions {
+    InputOptions input;
+};
+/// What `apply` would change, as a unified diff of YAML documents, without the fields that the store sets. `ok`:
+/// nothing, `failed`: something, `trouble`: it could not be found out.
+[[nodiscard]] ExitCode diff_objects(const Context& context, const DiffOptions& options);
+
+}  // namespace manul::ctl

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "ctl/context.hpp"
+#include "ctl/verbs/fetch.hpp"
+#include "ctl/verbs/print.hpp"
+
+namespace manul::ctl {
+
+/// `get --watch`: prints the objects (not with `only_changes`), then every change, until SIGINT or SIGTERM comes or
+/// nobody reads the output any more. A list that the datastore asks to be read again is compared with what was printed,
+/// so that nothing is told twice and nothing is missed.
+[[nodiscard]] ExitCode watch_objects(const Context& context, const ObjectQuery& query, Printer& printer,
+                                     bool only_changes);
+
+}  // namespace manul::ctl
