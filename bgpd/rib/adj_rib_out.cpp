@@ -74,9 +74,14 @@ ChunkPtr AdjRibOut<Key>::turn(std::span<const Change> changes) {
     for (std::size_t i = 0; i < changes.size(); ++i) {
         if (i + kAhead < changes.size()) {
             const Change& ahead = changes[i + kAhead];
+            const Change& before = changes[i + kAhead - 1];
             rib_.prefetch_slot(ahead.slot);
-            core_.attributes.prefetch_marks(ahead.old_attributes);
-            core_.attributes.prefetch_marks(ahead.new_attributes);
+            if (ahead.old_attributes != before.old_attributes) {
+                core_.attributes.prefetch_marks(ahead.old_attributes);
+            }
+            if (ahead.new_attributes != before.new_attributes) {
+                core_.attributes.prefetch_marks(ahead.new_attributes);
+            }
         }
         const Change& change = changes[i];
         const Key key = rib_[change.slot].key();

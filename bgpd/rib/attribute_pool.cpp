@@ -131,10 +131,11 @@ AttributeId AttributePool::intern_with(ByteView canonical, const Beside& beside,
     return AttributeId(number);
 }
 
-void AttributePool::release(AttributeId id) {
+void AttributePool::release(AttributeId id, std::uint32_t references) {
     AttributeSet& set = record(id.value());
-    assert(set.references > 0);
-    if (--set.references > 0) {
+    assert(set.references >= references);
+    set.references -= references;
+    if (set.references > 0) {
         return;
     }
     index_.erase(set.hash, id.value());

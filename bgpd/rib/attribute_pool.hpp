@@ -96,7 +96,7 @@ public:
     }
 
     void add_reference(AttributeId id) noexcept { ++record(id.value()).references; }
-    void release(AttributeId id);
+    void release(AttributeId id, std::uint32_t references = 1);
 
     [[nodiscard]] const AttributeSet& operator[](AttributeId id) const noexcept { return record(id.value()); }
     [[nodiscard]] std::size_t size() const noexcept { return index_.size(); }

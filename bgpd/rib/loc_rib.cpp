@@ -193,10 +193,14 @@ void LocRib<Key>::remove_path(Slot slot, std::uint32_t previous, std::uint32_t n
 }
 
 template <class Key>
-Slot LocRib<Key>::sweep(Slot from, Slot count) {
+Slot LocRib<Key>::sweep(Slot from, Slot count, std::size_t most_logged) {
     const Slot last = std::min(from + count, table_.end());
     const bool any_changed = core_.next_hops.any_changed();
+    const std::size_t logged_before = log_.size();
     for (Slot slot = from; slot < last; ++slot) {
+        if (log_.size() - logged_before >= most_logged) {
+            return slot;
+        }
         const Entry& entry = table_[slot];
         if (entry.is_unused() || !entry.has_path()) {
             continue;
@@ -412,15 +416,25 @@ void LocRib<Key>::clear_journal() {
 template <class Key>
 void LocRib<Key>::release_log() {
     const auto decided = touched();
-    for (std::size_t i = 0; i < decided.size(); ++i) {
-        if (i + kAhead < decided.size()) {
-            core_.attributes.prefetch(decided[i + kAhead].old_attributes);
-            core_.attributes.prefetch_release(decided[i + kAhead / 2].old_attributes);
+    // Prefixes that come together mostly share their attributes.
+    const auto begins_run = [&](std::size_t at) {
+        return at < decided.size() && decided[at].old_attributes != decided[at - 1].old_attributes;
+    };
+    for (std::size_t i = 0; i < decided.size();) {
+        const AttributeId attributes = decided[i].old_attributes;
+        std::uint32_t references = 0;
+        for (; references == 0 || (i < decided.size() && decided[i].old_attributes == attributes); ++i, ++references) {
+            if (begins_run(i + kAhead)) {
+                core_.attributes.prefetch(decided[i + kAhead].old_attributes);
+            }
+            if (begins_run(i + kAhead / 2)) {
+                core_.attributes.prefetch_release(decided[i + kAhead / 2].old_attributes);
+            }
+            const Slot slot = decided[i].slot;
+            dirty_[slot / 64] &= ~(std::uint64_t{1} << (slot % 64));
         }
-        const LogEntry& logged = decided[i];
-        dirty_[logged.slot / 64] &= ~(std::uint64_t{1} << (logged.slot % 64));
-        if (logged.old_attributes != kNoAttributes) {
-            core_.attributes.release(logged.old_attributes);
+        if (attributes != kNoAttributes) {
+            core_.attributes.release(attributes, references);
         }
     }
     log_first_ += std::exchange(decided_, 0);

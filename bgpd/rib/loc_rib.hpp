@@ -92,10 +92,10 @@ public:
     [[gnu::always_inline]] void prefetch_entry(Hint& hint) const noexcept { table_.prefetch_entry(hint); }
     [[gnu::always_inline]] void prefetch_slot(Slot slot) const noexcept { table_.prefetch_slot(slot); }
 
-    /// Looks at the slots from `from` on, `count` at most: removes paths of lost sources and stale paths that nobody
-    /// waits for any more, marks those kept for long, and logs prefixes with a path through a next hop that changed.
-    /// Returns where to go on; end() when done.
-    [[nodiscard]] Slot sweep(Slot from, Slot count);
+    /// Looks at the slots from `from` on, `count` at most, until so many prefixes have come into the log: removes paths
+    /// of lost sources and stale paths that nobody waits for any more, marks those kept for long, and logs prefixes
+    /// with a path through a next hop that changed. Returns where to go on; end() when done.
+    [[nodiscard]] Slot sweep(Slot from, Slot count, std::size_t most_logged = std::numeric_limits<std::size_t>::max());
     /// Makes all paths of the source stale. Those that are stale already go: they were announced two sessions ago
     /// (RFC 4724 section 4.2).
     void mark_stale(SourceId source);

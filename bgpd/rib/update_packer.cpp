@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <utility>
@@ -54,20 +55,40 @@ std::size_t cell_of(AttributeId attributes, SourceId source, Chunk::Audience aud
 
 namespace {
 
-/// Writes the prefix as it stands in an UPDATE; returns its size.
-std::size_t write_key(const net::PrefixKey4& key, std::span<std::uint8_t, 17> out) noexcept {
+constexpr std::size_t kPathIdSize = 4;
+constexpr std::size_t kLongestKey = 17;
+
+void write_word(std::uint32_t word, std::uint8_t* out) noexcept {
+    const std::array<std::uint8_t, 4> octets = {static_cast<std::uint8_t>(word >> 24U),
+                                                static_cast<std::uint8_t>(word >> 16U),
+                                                static_cast<std::uint8_t>(word >> 8U), static_cast<std::uint8_t>(word)};
+    std::memcpy(out, octets.data(), octets.size());
+}
+
+/// Writes the prefix as it stands in an UPDATE; returns its size. Up to kLongestKey octets are written over.
+std::size_t write_key(const net::PrefixKey4& key, std::uint8_t* out) noexcept {
+    out[0] = key.length;
+    write_word(key.address, out + 1);
+    return 1 + (std::size_t{key.length} + 7) / 8;
+}
+std::size_t write_key(const net::PrefixKey6& key, std::uint8_t* out) noexcept {
     out[0] = key.length;
     for (std::size_t i = 0; i < 4; ++i) {
-        out[1 + i] = static_cast<std::uint8_t>(key.address >> (24U - 8U * i));
+        write_word(key.address[i], out + 1 + 4 * i);
     }
     return 1 + (std::size_t{key.length} + 7) / 8;
 }
-std::size_t write_key(const net::PrefixKey6& key, std::span<std::uint8_t, 17> out) noexcept {
-    out[0] = key.length;
-    for (std::size_t i = 0; i < 16; ++i) {
-        out[1 + i] = static_cast<std::uint8_t>(key.address[i / 4] >> (24U - 8U * (i % 4)));
+
+/// Prefixes in a row, into messages as full as they can be. False: there is no room for even one of them in a message.
+bool add_one_by_one(wire::UpdateWriter& writer, ByteView prefixes, std::size_t path_id_size) {
+    while (!prefixes.empty()) {
+        const std::size_t size = path_id_size + 1 + (std::size_t{prefixes[path_id_size]} + 7) / 8;
+        if (!writer.add(prefixes.first(size))) {
+            return false;
+        }
+        prefixes = prefixes.subspan(size);
     }
-    return 1 + (std::size_t{key.length} + 7) / 8;
+    return true;
 }
 
 }  // namespace
@@ -102,24 +123,34 @@ void UpdatePacker<Key>::grow_cells() {
     }
 }
 
+/// The prefixes of the bucket, many at a time. False: one does not fit in any message.
 template <class Key>
-template <class F>
-void UpdatePacker<Key>::each_item(const Bucket& bucket, F&& f) const {
+bool UpdatePacker<Key>::write_prefixes(wire::UpdateWriter& writer, const Bucket& bucket) const {
+    const std::size_t path_id_size = context_.path_ids ? kPathIdSize : 0;
+    std::array<std::uint8_t, 256> encoded;  // NOLINT(cppcoreguidelines-pro-type-member-init): written below
+    std::size_t size = 0;
+    const auto flush = [&] {
+        const ByteView prefixes = ByteView(encoded).first(std::exchange(size, 0));
+        return writer.add_together(prefixes) || add_one_by_one(writer, prefixes, path_id_size);
+    };
     for (std::uint32_t item = bucket.first; item != 0; item = items_[item - 1].next) {
         const Item& one = items_[item - 1];
-        std::array<std::uint8_t, 21> encoded;  // NOLINT(cppcoreguidelines-pro-type-member-init): written next
-        for (std::size_t i = 0; i < 4; ++i) {
-            encoded[i] = static_cast<std::uint8_t>(one.path_id >> (24U - 8U * i));
+        if (size + path_id_size + kLongestKey > encoded.size() && !flush()) {
+            return false;
         }
-        const std::size_t size = write_key(rib_[one.slot].key(), std::span<std::uint8_t, 17>(encoded.data() + 4, 17));
-        f(context_.path_ids ? ByteView(encoded).first(4 + size) : ByteView(encoded).subspan(4, size));
+        if (path_id_size != 0) {
+            write_word(one.path_id, encoded.data() + size);
+        }
+        size += path_id_size;
+        size += write_key(rib_[one.slot].key(), encoded.data() + size);
     }
+    return flush();
 }
 
 template <class Key>
 void UpdatePacker<Key>::write_withdrawals(wire::UpdateWriter& writer, const Bucket& bucket) {
     writer.withdraw(Key::kFamily);
-    each_item(bucket, [&](ByteView prefix) { static_cast<void>(writer.add(prefix)); });
+    static_cast<void>(write_prefixes(writer, bucket));  // a lone prefix always fits
     writer.finish();
 }
 
@@ -137,8 +168,7 @@ void UpdatePacker<Key>::write_announcements(wire::UpdateWriter& writer, const Bu
     writer.announce(Key::kFamily,
                     policy::export_next_hop(target_, source.traits, core_.next_hops[set.next_hop].next_hop),
                     attributes_);
-    bool fits = true;
-    each_item(bucket, [&](ByteView prefix) { fits = fits && writer.add(prefix); });
+    const bool fits = write_prefixes(writer, bucket);
     writer.finish();
     if (!fits) {
         write_withdrawals(writer, bucket);  // RFC 4271 section 9.2: what cannot be said must not be left as it was

@@ -53,8 +53,7 @@ private:
     void write_withdrawals(wire::UpdateWriter& writer, const Bucket& bucket);
     void write_announcements(wire::UpdateWriter& writer, const Bucket& bucket);
     void end_part(const Bucket& bucket, std::uint32_t messages);
-    template <class F>
-    void each_item(const Bucket& bucket, F&& f) const;
+    [[nodiscard]] bool write_prefixes(wire::UpdateWriter& writer, const Bucket& bucket) const;
 
     const RibCore& core_;
     const LocRib<Key>& rib_;

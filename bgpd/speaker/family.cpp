@@ -7,8 +7,10 @@ namespace manul::bgp::speaker {
 
 namespace {
 
-/// A sweep mostly looks and rarely finds, so its slices are longer than those of work that encodes.
+/// A sweep mostly looks and rarely finds, so its slices are longer than those of work that encodes. What it finds goes
+/// through the whole turn, whose parts should find each other's memory in the cache.
 constexpr rib::Slot kSweepSlots = 4 * kSlotsPerTurn;
+constexpr std::size_t kFoundPerTurn = kSlotsPerTurn;
 /// More is in the log after a deferral, or when hundreds of peers send their tables at once.
 constexpr std::size_t kDecisionsPerTurn = 2 * std::size_t{kSlotsPerTurn};
 
@@ -86,9 +88,9 @@ void Family<Key>::judge_exports_again() {
 template <class Key>
 void Family<Key>::sweep_slice() {
     const rib::Slot from = sweep_next_;
-    sweep_next_ = rib_.sweep(from, kSweepSlots);
+    sweep_next_ = rib_.sweep(from, kSweepSlots, kFoundPerTurn);
     if (sweep_all_) {
-        rib_.touch_range(from, kSweepSlots);
+        rib_.touch_range(from, sweep_next_ - from);
     }
     if (sweep_next_ >= rib_.end()) {
         sweeping_ = false;

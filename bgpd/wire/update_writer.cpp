@@ -164,16 +164,31 @@ bool UpdateWriter::add(const net::Prefix& prefix) {
     return add(ByteView(encoded).first(size));
 }
 
-bool UpdateWriter::add(ByteView encoded) {
+/// In the message at hand, for so many octets of prefixes.
+bool UpdateWriter::has_room(std::size_t size) const noexcept {
     // What still follows the prefixes: the attributes behind MP_REACH_NLRI, or the empty attribute section.
     const std::size_t tail = in_body_ ? (run_ == Run::withdraw ? 2 : 0) : path_.size();
-    const std::size_t needed = encoded.size() + tail;
-    if (open_ && out_.size() - start_ + needed > context_.max_message) {
+    return out_.size() - start_ + size + tail <= context_.max_message;
+}
+
+bool UpdateWriter::add_together(ByteView encoded) {
+    if (!open_) {
+        return add(encoded);
+    }
+    if (!has_room(encoded.size())) {
+        return false;
+    }
+    append(out_, encoded);
+    return true;
+}
+
+bool UpdateWriter::add(ByteView encoded) {
+    if (open_ && !has_room(encoded.size())) {
         end_update();
     }
     if (!open_) {
         begin_update();
-        if (out_.size() - start_ + needed > context_.max_message) {
+        if (!has_room(encoded.size())) {
             out_.resize(start_);
             open_ = false;
             return false;

@@ -40,6 +40,9 @@ public:
     [[nodiscard]] bool add(const net::Prefix& prefix);
     /// The same for a prefix that is encoded already (length octet, then as few octets as hold it).
     [[nodiscard]] bool add(ByteView encoded);
+    /// Several encoded prefixes, one behind the other, in one piece. False: the message at hand has no room for all of
+    /// them, and nothing was written; add() takes them one by one.
+    [[nodiscard]] bool add_together(ByteView encoded);
     /// Completes the message at hand, if any; ends the run.
     void finish();
 
@@ -54,6 +57,7 @@ private:
 
     void begin_update();
     void end_update();
+    [[nodiscard]] bool has_room(std::size_t size) const noexcept;
     void write_attributes();
 
     Bytes& out_;

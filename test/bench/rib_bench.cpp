@@ -96,12 +96,15 @@ struct Bench {
     std::vector<NextHopChanged> answers;
 };
 
-/// UPDATEs for `count` prefixes in random order, six a message, each message with attributes of its own.
-Bytes make_feed(std::uint32_t sender, std::uint32_t count, std::mt19937& random) {
+/// UPDATEs for `count` prefixes in random order, six a message, each message with attributes of its own. `gone` gets
+/// the withdrawal of all of them.
+Bytes make_feed(std::uint32_t sender, std::uint32_t count, std::mt19937& random, Bytes& gone) {
     std::vector<std::uint32_t> order(count);
     std::iota(order.begin(), order.end(), 0U);
     std::shuffle(order.begin(), order.end(), random);
     Bytes out;
+    wire::UpdateWriter withdrawals(gone, {});
+    withdrawals.withdraw(net::Family::v4);
     for (std::uint32_t at = 0; at < count; at += 6) {
         wire::PathAttributes attributes;
         attributes.local_pref = 100;
@@ -115,11 +118,13 @@ Bytes make_feed(std::uint32_t sender, std::uint32_t count, std::mt19937& random)
         std::vector<net::Prefix> prefixes;
         for (std::uint32_t i = at; i < std::min(count, at + 6); ++i) {
             prefixes.push_back(*net::Prefix::masked(net::Ip4(((sender + 1) << 28U) + (order[i] << 6U)), 26));
+            static_cast<void>(withdrawals.add(prefixes.back()));
         }
         if (!wire::encode_announcement(out, {}, {peer_address(sender), std::nullopt}, canonical, prefixes)) {
             std::abort();
         }
     }
+    withdrawals.finish();
     return out;
 }
 
@@ -128,7 +133,8 @@ Bytes make_feed(std::uint32_t sender, std::uint32_t count, std::mt19937& random)
 int main(int argc, char** argv) {
     const auto count = static_cast<std::uint32_t>(argc > 1 ? std::atoi(argv[1]) : 200'000);
     std::mt19937 random(1);  // NOLINT(cert-msc51-cpp): the same feed each time
-    const std::vector<Bytes> feeds{make_feed(0, count, random), make_feed(1, count, random)};
+    std::vector<Bytes> gone(2);
+    const std::vector<Bytes> feeds{make_feed(0, count, random, gone[0]), make_feed(1, count, random, gone[1])};
     Bench bench(4);
 
     double start = cpu_seconds();
@@ -162,6 +168,17 @@ int main(int argc, char** argv) {
     bench.finish_turn();
     const double dump = cpu_seconds() - start;
     std::printf("dump      %7.3f s  %6.1f ns a prefix, longest turn %.2f ms\n", dump, dump * 1e9 / count,
+                bench.longest_turn * 1e3);
+
+    bench.longest_turn = 0;
+    start = cpu_seconds();
+    for (ByteView rest = gone[1]; !rest.empty();) {
+        rest = rest.subspan(
+            bench.run(Received{ConnectionId(kFirstAcceptedConnection + 1), rest.first(std::min(kRead, rest.size()))}));
+        bench.finish_turn();
+    }
+    const double withdraw = cpu_seconds() - start;
+    std::printf("withdraw  %7.3f s  %6.1f ns a prefix, longest turn %.2f ms\n", withdraw, withdraw * 1e9 / count,
                 bench.longest_turn * 1e3);
     return 0;
 }

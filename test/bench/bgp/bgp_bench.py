@@ -48,12 +48,14 @@ def scenarios(quick):
     for load, prefixes, gap in (("idle", 20_000, 0.01), ("churn", 100_000, 0.01), ("feed", 100_000 if quick else 1_000_000, 0.002)):
         yield (f"latency-{load}", f"one prefix, announced to seen: {load}",
                {"scenario": "latency", "load": load, "prefixes": prefixes, "probes": 200 if quick else 500, "probe_gap": gap},
-               [speakers.Manul, speakers.Bird] if quick else [speakers.Manul, speakers.Bird, speakers.Frr], delays)
+               [*([speakers.Manul, speakers.Bird] if quick else [speakers.Manul, speakers.Bird, speakers.Frr]),
+                *([speakers.Relay] if load == "idle" else [])], delays)
     yield ("timers", f"hold time 3 s, keepalives each second, through {2 * feed:,} prefixes that are selected at once",
            {"scenario": "timers", "prefixes": feed, "hold_time": 3, "graceful_restart": 1}, [speakers.Manul, speakers.Bird],
            [("announce_s", "all told, s"), ("longest_silence_s", "longest silence of a session, s"), ("drops", "sessions lost")])
     yield ("kernel", f"{2 * feed:,} prefixes into the kernel", {"scenario": "full", "prefixes": feed, "only_announce": 1},
-           [speakers.Manul, speakers.Bird], [("kernel_s", "announced to all in the kernel, s"), ("routes_per_s", "routes a second")])
+           [speakers.Manul, speakers.Bird, speakers.Routes],
+           [("kernel_s", "announced to all in the kernel, s"), ("kernel_cpu_s", "s of CPU"), ("routes_per_s", "routes a second")])
 
 
 class Rig:
@@ -77,7 +79,7 @@ class Rig:
         self.process = None
         self.speaker = candidate(self.case, programs)
 
-    def open(self):
+    def connect(self):
         for namespace in (self.inside, self.outside):
             namespace.create()
         self.inside.ip("link", "add", "b0", "type", "veth", "peer", "name", "b0", "netns", self.outside.name)
@@ -88,6 +90,8 @@ class Rig:
             namespace.ip("link", "set", "b0", "up")
         self.outside.ip("route", "add", "local", "10.99.128.0/17", "dev", "lo")
         self.outside.ip("route", "add", "local", "fd99::8000:0:0/96", "dev", "lo")
+
+    def start(self):
         self.process = self.inside.spawn(self.speaker.command(), self.case.directory / "log")
         wait_for("the speaker to listen", self.listening, 60)
         time.sleep(1)
@@ -131,25 +135,37 @@ class Rig:
         """The clock stops when the kernel's tables have everything; bgp_load tells when it began to send."""
         total = 2 * self.options["prefixes"]
         of_v6 = int(total * 0.15)
-        wait_for("all routes in the kernel", lambda: self.are_in_kernel(total - of_v6, of_v6), 180, interval=0.1)
+        cpu = self.cpu()
+        wait_for("all routes in the kernel", lambda: self.are_in_kernel(total - of_v6, of_v6), 180, interval=0.03)
         done = time.monotonic()
         answer = json.loads(load.stdout.readline())
+        answer["kernel_cpu_s"] = self.cpu() - cpu
         answer["kernel_s"] = done - answer["announce_at"]
         answer["routes_per_s"] = total / answer["kernel_s"]
         return answer
 
-    def are_in_kernel(self, of_v4, of_v6):
-        now = self.kernel_routes()  # the kernel may add some of its own meanwhile
-        return now[0] >= of_v4 and now[1] >= of_v6
+    def measure_alone(self):
+        """What the kernel needs without any speaker."""
+        options = {name: value for name, value in self.options.items() if name == "prefixes"}
+        command = [*self.speaker.command(), *(f"{name}={value}" for name, value in options.items())]
+        return json.loads(self.inside.exec(*command).stdout)
 
-    def kernel_routes(self):
-        """Routes with a gateway: IPv4 by the prefixes that the trie counts, less what was there before."""
-        base = pathlib.Path(f"/proc/{self.process.pid}/net")
-        v4 = sum(int(line.split()[1]) for line in (base / "fib_triestat").read_text().splitlines() if line.strip().startswith("Prefixes:"))
-        v6 = int((base / "rt6_stats").read_text().split()[3], 16)
-        if not hasattr(self, "before"):
-            self.before = (v4, v6)
-        return v4 - self.before[0], v6 - self.before[1]
+    def cpu(self):
+        """Seconds on the processor of all threads of the speaker."""
+        return sum(int(task.read_text().split()[0]) for pid in self.processes()
+                   for task in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+
+    def are_in_kernel(self, of_v4, of_v6):
+        """The kernel may add some of its own meanwhile. IPv4 is counted by a walk over the table, which takes a processor
+        from the speaker, so that comes when IPv6, which is counted already and has been mixed with it, is complete."""
+        return self.kernel_routes_v6() - self.before[1] >= of_v6 and self.kernel_routes_v4() - self.before[0] >= of_v4
+
+    def kernel_routes_v4(self):
+        text = pathlib.Path(f"/proc/{self.process.pid}/net/fib_triestat").read_text()
+        return sum(int(line.split()[1]) for line in text.splitlines() if line.strip().startswith("Prefixes:"))
+
+    def kernel_routes_v6(self):
+        return int(pathlib.Path(f"/proc/{self.process.pid}/net/rt6_stats").read_text().split()[3], 16)
 
     def close(self):
         if self.process is not None and self.process.poll() is None:
@@ -168,9 +184,12 @@ class Rig:
 def measure(candidate, options, programs, kernel):
     rig = Rig(candidate, options, programs, kernel)
     try:
-        rig.open()
+        rig.connect()
+        if candidate is speakers.Routes:
+            return rig.measure_alone()
+        rig.start()
         if kernel:
-            rig.kernel_routes()
+            rig.before = (rig.kernel_routes_v4(), rig.kernel_routes_v6())
         return rig.measure()
     except Exception as problem:  # a speaker that fails is a result
         return {"ok": False, "error": str(problem)}
@@ -195,7 +214,7 @@ def show(title, candidates, figures, rounds):
             known = [one[name][member] for one in rounds if one[name].get("ok") and member in one[name]]
             if known:
                 values[name] = statistics.median(known)
-        others = [value for name, value in values.items() if name not in ("manul", speakers.Relay.name) and value > 0]
+        others = [value for name, value in values.items() if name != "manul" and name not in speakers.YARDSTICKS and value > 0]
         ratio = ""
         if values.get("manul") and others and member != "drops":
             more_is_better = member == "routes_per_s"

@@ -176,5 +176,16 @@ class Relay(Speaker):
         return [self.programs.relay, self.case.address, str(self.case.asn)]
 
 
+class Routes(Speaker):
+    """No speaker: a loop that writes the routes. What the kernel alone needs here."""
+    name = "netlink alone"
+
+    def command(self):
+        return [self.programs.load, "scenario=routes"]
+
+
+YARDSTICKS = (Relay.name, Routes.name)
+
+
 def sender_address(number):
     return str(ipaddress.IPv4Address("10.99.128.0") + number // 250 * 256 + number % 250 + 1)

@@ -200,6 +200,23 @@ TEST_CASE("a sweep removes the paths of a lost session in slices") {
     rib.core.sources.remove(a);
 }
 
+TEST_CASE("a sweep that has found enough goes on from there the next time") {
+    Rib rib;
+    const SourceId a = rib.peer("192.0.2.1");
+    for (int i = 0; i < 100; ++i) {
+        rib.announce("10.0." + std::to_string(i) + ".0/24", a);
+    }
+    rib.turn();
+    rib.core.sources[a].lost = true;
+    CHECK(rib.table.sweep(0, 1000, 30) == 30);
+    CHECK(rib.table.sweep(30, 1000, 30) == 60);
+    rib.turn();
+    CHECK(rib.table.table().size() == 40);
+    CHECK(rib.table.sweep(60, 1000, 60) == 100);
+    rib.turn();
+    CHECK(rib.table.table().size() == 0);
+}
+
 TEST_CASE("a prefix that a reader must still be told about keeps its slot") {
     Rib rib;
     const SourceId a = rib.peer("192.0.2.1");

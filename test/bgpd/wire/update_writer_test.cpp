@@ -156,6 +156,42 @@ TEST_CASE("what is written is read back, split at the message limit") {
     CHECK(withdrawn.end_of_rib.empty());
 }
 
+TEST_CASE("prefixes that are added together are the messages that they are one by one") {
+    const auto six = GENERATE(false, true);
+    const auto prefixes = six ? prefixes6(5000) : prefixes4(5000);
+    const Bytes attributes = canonical();
+    for (const bool withdraw : {false, true}) {
+        Bytes expected;
+        if (withdraw) {
+            encode_withdrawal(expected, {}, prefixes);
+        } else {
+            REQUIRE(encode_announcement(expected, {}, six ? kVia6 : kVia4, attributes, prefixes));
+        }
+        Bytes out;
+        UpdateWriter writer(out, {});
+        const net::Family family = six ? net::Family::v6 : net::Family::v4;
+        withdraw ? writer.withdraw(family) : writer.announce(family, six ? kVia6 : kVia4, attributes);
+        constexpr std::size_t kTogether = 40;
+        std::size_t refused = 0;
+        for (std::size_t at = 0; at < prefixes.size(); at += kTogether) {
+            const std::span some(prefixes.data() + at, kTogether);
+            Bytes encoded;
+            for (const net::Prefix& prefix : some) {
+                encode_prefix(prefix, encoded);
+            }
+            if (!writer.add_together(encoded)) {
+                ++refused;
+                for (const net::Prefix& prefix : some) {
+                    CHECK(writer.add(prefix));
+                }
+            }
+        }
+        writer.finish();
+        CHECK(out == expected);
+        CHECK(refused > 3);
+    }
+}
+
 TEST_CASE("attributes that fill a message leave nothing behind") {
     PathAttributes large;
     large.others = {{0xe0, 99, Bytes(4096, 1)}};

@@ -12,6 +12,8 @@ int main(int count, char** arguments) {
         latency(options, report);
     } else if (options.scenario == "timers") {
         timers(options, report);
+    } else if (options.scenario == "routes") {
+        routes(options, report);
     } else {
         die("no such scenario: " + options.scenario);
     }

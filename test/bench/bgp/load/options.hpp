@@ -14,7 +14,7 @@
 namespace manul::bench {
 
 struct Options {
-    std::string scenario = "full";      ///< full, reflector, latency, timers
+    std::string scenario = "full";      ///< full, reflector, latency, timers, routes
     std::string load = "idle";          ///< of latency: idle, churn, feed
     std::string speaker = "10.99.0.1";  ///< address
     std::uint32_t speaker_as = 65000;

@@ -54,5 +54,6 @@ void full(const Options& options, Report& report);
 void reflector(const Options& options, Report& report);
 void latency(const Options& options, Report& report);
 void timers(const Options& options, Report& report);
+void routes(const Options& options, Report& report);
 
 }  // namespace manul::bench
