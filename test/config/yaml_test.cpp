@@ -95,7 +95,7 @@ TEST_CASE("what of YAML is refused") {
         {"a: !!int '1'", "tags (tag:yaml.org,2002:int) are not supported"},
         {"? [a, b]\n: 1\nc: 2\n", "a key must be text"},
         {"a: \x01", "f:1: control character 1 in the text"},
-        {"a: \xff", "f: the text is not UTF-8"},
+        {"a: \xff", "f:1: the text is not UTF-8"},
         {"a: [1", "not YAML"},
         {"a: 'x", "not YAML"},
         {"{a: 1}}", "f:1: not YAML"},
