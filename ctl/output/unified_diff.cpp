@@ -33,7 +33,7 @@ struct Edit {
 };
 
 /// The lines between a common beginning and a common end: by their longest common subsequence.
-void compare_middle(Lines before, Lines after, std::vector<Edit>& out) {
+void compare_middle(const Lines& before, const Lines& after, std::vector<Edit>& out) {
     const std::size_t width = after.size() + 1;
     std::vector<std::uint32_t> longest;  // [i * width + j]: of the lines from i and from j on
     if (before.size() * width <= kLargestTable) {
