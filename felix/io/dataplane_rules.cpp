@@ -34,7 +34,7 @@ constexpr std::int64_t kRepairPauseUs = 200'000;
 
 /// Too large to be heard by oneself, see NftMonitor::leave().
 bool is_large(const nft::Transaction& transaction) {
-    constexpr std::size_t kLarge = 500;
+    constexpr std::size_t kLarge = 64;
     std::size_t objects = 0;
     for (const nft::Command& command : transaction) {
         if (const auto* fill = std::get_if<nft::FillChain>(&command)) {

@@ -18,8 +18,8 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <unordered_map>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
@@ -40,20 +40,6 @@ constexpr int kReceiveRoom = 8 << 20U;
 constexpr int kMonitorRoom = 8 << 20U;
 constexpr int kDumpAttempts = 10;
 constexpr int kAnswerTimeoutMs = 10'000;
-/// The kernel tells the handles of new rules in answers that all wait in the socket until it is done.
-constexpr std::size_t kMostTold = 4'000;
-
-std::size_t count_new_rules(const nft::Transaction& transaction) {
-    std::size_t rules = 0;
-    for (const nft::Command& command : transaction) {
-        if (const auto* fill = std::get_if<nft::FillChain>(&command)) {
-            rules += fill->chain->rules().size();
-        } else if (const auto* edit = std::get_if<nft::EditChain>(&command)) {
-            rules += edit->insert.size();
-        }
-    }
-    return rules;
-}
 
 Result<UniqueFd> open_socket(int receive_room) {
     UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
@@ -153,8 +139,7 @@ CommitResult NftSocket::commit(const nft::Transaction& transaction, std::optiona
     CommitResult result;
     while (receive_now(fd_.get(), buffer_).value_or(std::nullopt)) {  // leftovers of a request that timed out
     }
-    const bool tell_handles = count_new_rules(transaction) <= kMostTold;
-    const nft::Batch batch = nft::encode(transaction, generation, own_tables_, tell_handles);
+    const nft::Batch batch = nft::encode(transaction, generation, own_tables_);
     result.bytes = batch.buffer.view().size();
     if (const auto sent = send(batch.buffer.view()); !sent) {
         result.outcome = CommitResult::Outcome::refused;
@@ -166,19 +151,11 @@ CommitResult NftSocket::commit(const nft::Transaction& transaction, std::optiona
     return result;
 }
 
-void NftSocket::note_rule(const netlink::MessageView& message, const nft::Batch& batch, CommitResult& result) {
-    const auto rule = nft::decode_rule(message);
-    const std::size_t command = rule && message.sequence < batch.command_of.size() ? batch.command_of[message.sequence]
-                                                                                   : nft::Batch::kNoCommand;
-    if (command != nft::Batch::kNoCommand) {
-        result.rules.push_back({command, batch.rule_of[message.sequence], rule->handle});
-    }
-}
-
 void NftSocket::collect(const nft::Batch& batch, const nft::Transaction& transaction, CommitResult& result) {
     bool acknowledged = false;
     bool lost = false;
     bool stale = false;
+    std::unordered_map<std::uint32_t, std::uint64_t> told;  // handles
     for (;;) {
         const auto count = receive_now(fd_.get(), buffer_);
         if (!count) {
@@ -192,7 +169,9 @@ void NftSocket::collect(const nft::Batch& batch, const nft::Transaction& transac
         while (const auto message = walk.next()) {
             const auto ack = message->type == NLMSG_ERROR ? netlink::decode_ack(*message) : std::nullopt;
             if (!ack) {
-                note_rule(*message, batch, result);
+                if (const auto rule = nft::decode_rule(*message)) {
+                    told[message->sequence] = rule->handle;
+                }
                 continue;
             }
             if (ack->code == 0) {
@@ -217,6 +196,7 @@ void NftSocket::collect(const nft::Batch& batch, const nft::Transaction& transac
         result.outcome = stale ? CommitResult::Outcome::stale : CommitResult::Outcome::refused;
     } else {
         result.outcome = acknowledged && !lost ? CommitResult::Outcome::done : CommitResult::Outcome::unknown;
+        result.rules = nft::number_rules(batch, told);
     }
 }
 

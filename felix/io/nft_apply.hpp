@@ -32,7 +32,7 @@ struct CommitResult {
     std::vector<std::string> problems;
     std::optional<std::size_t> command;  ///< the first that was refused, where the kernel named one
     int error = 0;                       ///< errno of the first refusal
-    std::vector<nft::RuleHandle> rules;  ///< that were made; not told of very many
+    std::vector<nft::RuleHandle> rules;  ///< that were made
     std::size_t bytes = 0;               ///< of the batch
 };
 
@@ -87,7 +87,6 @@ private:
     [[nodiscard]] Result<bool> contents_once(nft::KernelContents& contents, const WantsElements& wants_elements);
     [[nodiscard]] Result<void> send(std::span<const std::uint8_t> bytes);
     [[nodiscard]] Result<std::span<const std::uint8_t>> receive();
-    static void note_rule(const netlink::MessageView& message, const nft::Batch& batch, CommitResult& result);
     void collect(const nft::Batch& batch, const nft::Transaction& transaction, CommitResult& result);
     void make_room(std::size_t bytes);
 

@@ -198,16 +198,18 @@ private:
 };
 
 ChainPtr renamed(net::Family family, const ChainPtr& chain, const std::map<std::string, std::string>& aliases) {
-    std::vector<Rule> rules = chain->rules();
+    std::vector<render::RulePtr> rules = chain->shared_rules();
     bool changed = false;
-    for (Rule& rule : rules) {
+    for (render::RulePtr& shared : rules) {
+        Rule rule = shared->rule;
         std::string* target = target_of(rule);
         if (const auto alias = target == nullptr ? aliases.end() : aliases.find(*target); alias != aliases.end()) {
             *target = alias->second;
+            shared = render::share(family, std::move(rule));
             changed = true;
         }
     }
-    return changed ? Chain::make(family, std::move(rules), chain->hook()) : chain;
+    return changed ? Chain::make(std::move(rules), chain->hook()) : chain;
 }
 
 }  // namespace

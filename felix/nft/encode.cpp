@@ -10,9 +10,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -44,8 +46,8 @@ std::uint8_t family_number(net::Family family) { return family == net::Family::v
 
 class Encoder {
 public:
-    Encoder(Batch& batch, std::optional<std::uint32_t> generation, bool own_tables, bool tell_handles)
-        : batch_(batch), out_(batch.buffer), own_tables_(own_tables), echo_(tell_handles ? NLM_F_ECHO : 0) {
+    Encoder(Batch& batch, std::optional<std::uint32_t> generation, bool own_tables)
+        : batch_(batch), out_(batch.buffer), own_tables_(own_tables) {
         begin_raw(NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, Batch::kNoCommand);
         if (generation) {
             put_u32(out_, NFNL_BATCH_GENID, *generation);
@@ -54,12 +56,14 @@ public:
     }
 
     void finish() {
-        nlmsghdr last{};
-        const auto header = out_.mutable_view().subspan(message_at_, sizeof(last));
-        std::memcpy(&last, header.data(), sizeof(last));
-        last.nlmsg_flags |= NLM_F_ACK;
-        std::memcpy(header.data(), &last, sizeof(last));
-        batch_.acknowledged = last.nlmsg_seq;
+        batch_.acknowledged = static_cast<std::uint32_t>(batch_.command_of.size() - 1);
+        ask(message_at_, NLM_F_ACK);
+        for (const auto& [table, made] : made_) {
+            if (made.last_rule_at != 0) {
+                ask(made.first_rule_at, NLM_F_ECHO);
+                ask(made.last_rule_at, NLM_F_ECHO);
+            }
+        }
         begin_raw(NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, Batch::kNoCommand);
         out_.end();
     }
@@ -94,7 +98,14 @@ private:
         std::memcpy(out_.mutable_view().data() + message_at_ + offsetof(nlmsghdr, nlmsg_seq), &sequence,
                     sizeof(sequence));
         batch_.command_of.push_back(command);
-        batch_.rule_of.push_back(0);
+    }
+    /// Sets a flag of a message that is already there.
+    void ask(std::size_t message_at, std::uint16_t flag) {
+        nlmsghdr message{};
+        const auto header = out_.mutable_view().subspan(message_at, sizeof(message));
+        std::memcpy(&message, header.data(), sizeof(message));
+        message.nlmsg_flags = static_cast<std::uint16_t>(message.nlmsg_flags | flag);
+        std::memcpy(header.data(), &message, sizeof(message));
     }
     void begin(std::uint16_t message, std::uint16_t flags, const TableKey& table) {
         begin_raw(type_number(message), flags, family_number(table.family), 0, command_);
@@ -114,6 +125,7 @@ private:
 
     void add(const AddChain& c) {
         begin(NFT_MSG_NEWCHAIN, NLM_F_CREATE, c.table);
+        ++made_[c.table].objects;
         out_.text(NFTA_CHAIN_TABLE, name(c.table.id));
         out_.text(NFTA_CHAIN_NAME, c.name);
         if (const auto& hook = c.chain->hook()) {
@@ -139,8 +151,7 @@ private:
         out_.end();
     }
     void add(const FillChain& c) {
-        const auto& rules = c.chain->rules();
-        for (std::size_t i = 0; i < rules.size(); ++i) {
+        for (std::size_t i = 0; i < c.chain->rules().size(); ++i) {
             add_rule(c, i, 0);
         }
     }
@@ -169,9 +180,8 @@ private:
             }
         }
         // Without APPEND the rule comes before the one at the position.
-        begin(NFT_MSG_NEWRULE, static_cast<std::uint16_t>(NLM_F_CREATE | echo_ | (before == 0 ? NLM_F_APPEND : 0)),
-              c.table);
-        batch_.rule_of.back() = index;
+        begin(NFT_MSG_NEWRULE, static_cast<std::uint16_t>(NLM_F_CREATE | (before == 0 ? NLM_F_APPEND : 0)), c.table);
+        note_rule(c.table, index);
         out_.text(NFTA_RULE_TABLE, name(c.table.id));
         out_.text(NFTA_RULE_CHAIN, c.name);
         if (before != 0) {
@@ -183,6 +193,14 @@ private:
         out_.close(expressions);
         out_.bytes(NFTA_RULE_USERDATA, comment_userdata(rule.id, c.chain->fingerprints()[index]));
         out_.end();
+    }
+
+    void note_rule(const TableKey& table, std::size_t index) {
+        Made& made = made_[table];
+        made.first_rule_at = made.first_rule_at == 0 ? message_at_ : made.first_rule_at;
+        made.last_rule_at = message_at_;
+        batch_.new_rules[table].push_back(
+            {command_, index, static_cast<std::uint32_t>(batch_.command_of.size() - 1), ++made.objects});
     }
 
     std::uint32_t add_anonymous_set(const TableKey& table, const ValueList& list) {
@@ -202,6 +220,7 @@ private:
     void begin_set(const TableKey& table, std::string_view set, std::uint32_t id, std::uint32_t flags,
                    std::uint32_t type, std::uint32_t length) {
         begin(NFT_MSG_NEWSET, NLM_F_CREATE, table);
+        ++made_[table].objects;
         out_.text(NFTA_SET_TABLE, name(table.id));
         out_.text(NFTA_SET_NAME, set);
         put_u32(out_, NFTA_SET_FLAGS, flags);
@@ -286,10 +305,16 @@ private:
         }
     }
 
+    struct Made {
+        std::uint32_t objects = 0;      ///< that have handles
+        std::size_t first_rule_at = 0;  ///< offset of its message; 0: there is none
+        std::size_t last_rule_at = 0;
+    };
+
     Batch& batch_;
     RequestBuffer& out_;
     bool own_tables_;
-    int echo_;
+    std::map<TableKey, Made> made_;
     std::size_t message_at_ = 0;
     std::size_t command_ = Batch::kNoCommand;
     std::uint32_t set_id_ = 0;
@@ -309,10 +334,9 @@ std::string object(const TableKey& table, std::string_view kind, std::string_vie
 
 bool is_owned(render::TableId table) noexcept { return table != render::TableId::egress; }
 
-Batch encode(const Transaction& transaction, std::optional<std::uint32_t> generation, bool own_tables,
-             bool tell_handles) {
+Batch encode(const Transaction& transaction, std::optional<std::uint32_t> generation, bool own_tables) {
     Batch batch;
-    Encoder encoder(batch, generation, own_tables, tell_handles);
+    Encoder encoder(batch, generation, own_tables);
     for (std::size_t i = 0; i < transaction.size(); ++i) {
         encoder.encode(transaction[i], i);
     }
@@ -322,10 +346,29 @@ Batch encode(const Transaction& transaction, std::optional<std::uint32_t> genera
 
 Batch encode_owner_probe() {
     Batch batch;
-    Encoder encoder(batch, std::nullopt, true, false);
+    Encoder encoder(batch, std::nullopt, true);
     encoder.probe();
     encoder.finish();
     return batch;
+}
+
+std::vector<RuleHandle> number_rules(const Batch& batch, const std::unordered_map<std::uint32_t, std::uint64_t>& told) {
+    std::vector<RuleHandle> handles;
+    for (const auto& [table, rules] : batch.new_rules) {
+        const Batch::NewRule& first = rules.front();
+        const Batch::NewRule& last = rules.back();
+        const auto low = told.find(first.message);
+        const auto high = told.find(last.message);
+        if (low == told.end() || high == told.end() ||
+            high->second - low->second != last.made_until - first.made_until) {
+            continue;  // they can still be read
+        }
+        handles.reserve(handles.size() + rules.size());
+        for (const Batch::NewRule& rule : rules) {
+            handles.push_back({rule.command, rule.rule, low->second + (rule.made_until - first.made_until)});
+        }
+    }
+    return handles;
 }
 
 std::string describe(const Command& command) {

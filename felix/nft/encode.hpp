@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "felix/nft/transaction.hpp"
@@ -18,8 +20,17 @@ namespace manul::felix::nft {
 struct Batch {
     netlink::RequestBuffer buffer;
     std::vector<std::size_t> command_of;
-    std::vector<std::size_t> rule_of;  ///< the same: index of the rule in its chain, where the message makes one
-    std::uint32_t acknowledged = 0;    ///< sequence number of the message that is acknowledged
+    std::uint32_t acknowledged = 0;  ///< sequence number of the message that is acknowledged
+
+    /// A message that makes a rule.
+    struct NewRule {
+        std::size_t command = 0;
+        std::size_t rule = 0;          ///< index in the chain
+        std::uint32_t message = 0;     ///< sequence number
+        std::uint32_t made_until = 0;  ///< objects that the batch has made in the table by then, with this one
+    };
+    /// In their order.
+    std::map<TableKey, std::vector<NewRule>> new_rules;
 
     static constexpr std::size_t kNoCommand = static_cast<std::size_t>(-1);
 };
@@ -31,10 +42,15 @@ inline constexpr std::uint32_t kOwnedTable = 0x2 | 0x4;
 /// The table of pod egress is open to others: whoever learns addresses from DNS fills its sets.
 [[nodiscard]] bool is_owned(render::TableId table) noexcept;
 
-/// With `generation` the kernel refuses the batch (ERESTART) when somebody committed since that generation was read;
-/// with `tell_handles` it answers with each rule that it made.
+/// With `generation` the kernel refuses the batch (ERESTART) when somebody committed since that generation was read.
+/// It answers with the first and the last rule that the batch makes in each table.
 [[nodiscard]] Batch encode(const Transaction& transaction, std::optional<std::uint32_t> generation,
-                           bool own_tables = false, bool tell_handles = false);
+                           bool own_tables = false);
+/// The handles of all new rules, from those that the kernel told, by sequence number. An answer costs more than making
+/// the rule, and the kernel numbers the chains, rules and sets of a table one after another: where the told handles of
+/// a table are as far apart as they should be, those between are known.
+[[nodiscard]] std::vector<RuleHandle> number_rules(const Batch& batch,
+                                                   const std::unordered_map<std::uint32_t, std::uint64_t>& told);
 /// Makes and removes an owned table: refused by kernels that do not know the flags.
 [[nodiscard]] Batch encode_owner_probe();
 

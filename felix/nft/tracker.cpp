@@ -295,7 +295,7 @@ void Tracker::adopt(const KernelState& kernel) {
     dirty_.clear();
     for (const auto& [key, table] : kernel) {
         AppliedTable& applied = applied_[key];
-        applied.chains = table.chains;
+        applied.chains.insert(table.chains.begin(), table.chains.end());
         applied.orphan = table.orphan;
         for (const auto& [set, content] : table.sets) {
             AppliedSet& known = applied.sets[set];
@@ -474,19 +474,20 @@ void Tracker::committed(const Transaction& transaction, const std::vector<RuleHa
     for (const Command& command : transaction) {
         std::visit([this](const auto& c) { note(c); }, command);
     }
-    for (const RuleHandle& told : handles) {
-        const auto give = [&](const TableKey& table, const std::string& name) {
-            KernelChain* chain = applied_chain(table, name);
-            if (chain != nullptr && told.rule < chain->rules.size()) {
-                chain->rules[told.rule].handle = told.handle;
-            }
-        };
-        std::visit(overloaded{
-                       [&](const FillChain& c) { give(c.table, c.name); },
-                       [&](const EditChain& c) { give(c.table, c.name); },
-                       [](const auto&) {},
-                   },
-                   transaction.at(told.command));
+    KernelChain* chain = nullptr;
+    for (std::size_t i = 0; i < handles.size(); ++i) {
+        const RuleHandle& told = handles[i];
+        if (i == 0 || told.command != handles[i - 1].command) {
+            chain = std::visit(overloaded{
+                                   [&](const FillChain& c) { return applied_chain(c.table, c.name); },
+                                   [&](const EditChain& c) { return applied_chain(c.table, c.name); },
+                                   [](const auto&) -> KernelChain* { return nullptr; },
+                               },
+                               transaction.at(told.command));
+        }
+        if (chain != nullptr && told.rule < chain->rules.size()) {
+            chain->rules[told.rule].handle = told.handle;
+        }
     }
     for (auto entry = dirty_.begin(); entry != dirty_.end();) {
         auto& [key, dirty] = *entry;

@@ -110,7 +110,7 @@ private:
         bool unknown = false;  ///< content was never read: write it anew
     };
     struct AppliedTable {
-        std::map<std::string, KernelChain, std::less<>> chains;
+        std::unordered_map<std::string, KernelChain> chains;
         std::map<std::string, AppliedSet, std::less<>> sets;
         bool replace = false;  ///< holds something that cannot be changed in place
         bool orphan = false;   ///< to be taken over

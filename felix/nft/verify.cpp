@@ -111,7 +111,7 @@ private:
         if (wanted.hook() != kernel.hook) {
             add("chain " + name, "hangs at another hook or priority");
         }
-        const auto& rules = wanted.rules();
+        const render::RuleRange rules = wanted.rules();
         if (rules.size() != kernel.rules.size()) {
             add("chain " + name, fmt::format("has {} rules instead of {}", kernel.rules.size(), rules.size()));
         }

@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "felix/render/ruleset.hpp"
+#include "net/ip.hpp"
 #include "net/port_range.hpp"
 
 namespace manul::felix::render {
@@ -53,7 +54,8 @@ std::string cell_name(const std::string& list, const PortKey& key) {
 }
 
 /// The rule without the tests that a packet in the key's cell has passed already.
-Rule in_cell(Rule rule, const PortKey& key) {
+RulePtr in_cell(net::Family family, const RulePtr& shared, const PortKey& key) {
+    Rule rule = shared->rule;
     std::erase_if(rule.matches, [&key](const Match& match) {
         if (const auto* protocol = std::get_if<MatchProtocol>(&match)) {
             return (protocol->protocol == key.protocol) != protocol->negated;
@@ -61,14 +63,19 @@ Rule in_cell(Rule rule, const PortKey& key) {
         const auto* port = std::get_if<MatchPort>(&match);
         return port != nullptr && port->side == Side::destination && contains(port->ports, key.port) != port->negated;
     });
-    return rule;
+    return rule.matches.size() == shared->rule.matches.size() ? shared : share(family, std::move(rule));
+}
+
+bool same(const std::vector<RulePtr>& a, const std::vector<RulePtr>& b) {
+    return std::ranges::equal(a, b, {}, &SharedRule::fingerprint, &SharedRule::fingerprint);
 }
 
 /// A list that is turned into cells. Entries are numbered in their order.
 class List {
 public:
-    List(std::string name, const std::vector<ListEntry>& entries, std::size_t first, std::size_t last)
-        : name_(std::move(name)), entries_(entries) {
+    List(net::Family family, std::string name, const std::vector<ListEntry>& entries, std::size_t first,
+         std::size_t last)
+        : family_(family), name_(std::move(name)), entries_(entries) {
         for (std::size_t i = first; i < last; ++i) {
             for (const PortKey& key : entries[i].reach->keys()) {
                 keys_.emplace_back(key, i);
@@ -80,7 +87,7 @@ public:
         std::ranges::sort(keys_);
     }
 
-    void write(const std::vector<Rule>& end, std::vector<Rule>& into, Dispatched& result) {
+    void write(const std::vector<RulePtr>& end, std::vector<RulePtr>& into, Dispatched& result) {
         const std::string map = "m_" + name_;
         std::vector<Element>& elements = result.maps[map];
         std::map<std::vector<std::size_t>, std::string> by_entries;
@@ -98,25 +105,24 @@ public:
                 elements.push_back({element, {}, go_to(entries_[all.front()].chain)});
                 continue;
             }
-            std::vector<Rule> rules;
+            std::vector<RulePtr> rules;
             for (const std::size_t i : all) {
                 const ListEntry& entry = entries_[i];
-                rules.push_back(entry.chain.empty() ? in_cell(entry.rule, key) : Rule{{}, {jump(entry.chain)}});
+                rules.push_back(entry.chain.empty() ? in_cell(family_, entry.rule, key) : entry.rule);
             }
             rules.insert(rules.end(), end.begin(), end.end());
             // Keys of one policy mostly lead to equal cells, which are one chain then.
             const auto [first, is_new] = by_entries.try_emplace(all, cell_name(name_, key));
-            const bool shared = !is_new && result.chains.at(first->second) == rules;
+            const bool shared = !is_new && same(result.chains.at(first->second), rules);
             const std::string cell = shared ? first->second : cell_name(name_, key);
             if (!shared) {
                 result.chains.emplace(cell, std::move(rules));
             }
             elements.push_back({element, {}, go_to(cell)});
         }
-        into.push_back({{}, {LookupVerdict{port_map_type().fields, map}}});
+        into.push_back(share(family_, Rule{{}, {LookupVerdict{port_map_type().fields, map}}}));
         for (const std::size_t i : loose_) {
-            const ListEntry& entry = entries_[i];
-            into.push_back(entry.chain.empty() ? entry.rule : Rule{{}, {jump(entry.chain)}});
+            into.push_back(entries_[i].rule);
         }
         into.insert(into.end(), end.begin(), end.end());
     }
@@ -134,6 +140,7 @@ private:
         return all;
     }
 
+    net::Family family_;
     std::string name_;
     const std::vector<ListEntry>& entries_;
     std::vector<std::pair<PortKey, std::size_t>> keys_;  ///< each with every entry that names it
@@ -164,10 +171,6 @@ bool has_keys(const std::vector<ListEntry>& entries, std::size_t first, std::siz
                        [](const ListEntry& entry) { return !entry.reach->keys().empty(); });
 }
 
-void append(const ListEntry& entry, std::vector<Rule>& rules) {
-    rules.push_back(entry.chain.empty() ? entry.rule : Rule{{}, {jump(entry.chain)}});
-}
-
 }  // namespace
 
 const SetType& port_map_type() {
@@ -181,6 +184,15 @@ Reach Reach::of(const std::vector<Rule>& rules) {
     Reach reach;
     for (const Rule& rule : rules) {
         reach.add(rule);
+    }
+    reach.sort();
+    return reach;
+}
+
+Reach Reach::of(const std::vector<RulePtr>& rules) {
+    Reach reach;
+    for (const RulePtr& rule : rules) {
+        reach.add(rule->rule);
     }
     reach.sort();
     return reach;
@@ -235,21 +247,26 @@ bool Reach::loose_matches(const PortKey& key) const {
 bool Reach::matches(const PortKey& key) const { return std::ranges::binary_search(keys_, key) || loose_matches(key); }
 
 bool ListEntry::leaves_tier() const {
-    return std::ranges::any_of(rule.actions, [](const Action& action) {
-        const auto* verdict = std::get_if<Verdict>(&action);
-        return verdict != nullptr && verdict->kind == Verdict::Kind::return_to_caller;
-    });
+    return chain.empty() && std::ranges::any_of(rule->rule.actions, [](const Action& action) {
+               const auto* verdict = std::get_if<Verdict>(&action);
+               return verdict != nullptr && verdict->kind == Verdict::Kind::return_to_caller;
+           });
 }
 
 // --- lists ----------------------------------------------------------------------------------------------------------
 
-Dispatched dispatch_tier(const std::string& name, const std::vector<ListEntry>& entries, const std::vector<Rule>& end,
-                         const DispatchLimits& limits) {
+Dispatched dispatch_tier(net::Family family, const std::string& name, const std::vector<ListEntry>& entries,
+                         const std::vector<RulePtr>& end, const DispatchLimits& limits) {
     Dispatched result;
+    if (entries.size() <= limits.entries) {
+        result.rules.reserve(entries.size() + end.size());
+        std::ranges::transform(entries, std::back_inserter(result.rules), &ListEntry::rule);
+        result.rules.insert(result.rules.end(), end.begin(), end.end());
+        return result;
+    }
     const bool leaves = std::ranges::any_of(entries, &ListEntry::leaves_tier);
-    if (leaves && entries.size() > limits.entries && has_keys(entries, 0, entries.size()) &&
-        end_of_part(entries, 0, true) == entries.size()) {
-        List(name, entries, 0, entries.size()).write(end, result.rules, result);
+    if (leaves && has_keys(entries, 0, entries.size()) && end_of_part(entries, 0, true) == entries.size()) {
+        List(family, name, entries, 0, entries.size()).write(end, result.rules, result);
         return result;
     }
     // Parts are called, so that their cells, and policies without any other candidate, come back to the tier's end.
@@ -258,12 +275,12 @@ Dispatched dispatch_tier(const std::string& name, const std::vector<ListEntry>& 
         const std::size_t last = std::max(end_of_part(entries, first, false), first + 1);
         if (entries[first].leaves_tier() || last - first <= limits.entries || !has_keys(entries, first, last)) {
             for (std::size_t i = first; i < last; ++i) {
-                append(entries[i], result.rules);
+                result.rules.push_back(entries[i].rule);
             }
         } else {
             const std::string part = fmt::format("{}_{}", name, ++parts);
-            List(part, entries, first, last).write({}, result.chains[part], result);
-            result.rules.push_back({{}, {jump(part)}});
+            List(family, part, entries, first, last).write({}, result.chains[part], result);
+            result.rules.push_back(share(family, Rule{{}, {jump(part)}}));
         }
         first = last;
     }
@@ -271,12 +288,13 @@ Dispatched dispatch_tier(const std::string& name, const std::vector<ListEntry>& 
     return result;
 }
 
-Dispatched dispatch_rules(const std::string& name, std::vector<Rule> rules, const DispatchLimits& limits) {
+Dispatched dispatch_rules(net::Family family, const std::string& name, std::vector<RulePtr> rules,
+                          const DispatchLimits& limits) {
     std::vector<Reach> reaches;
     reaches.reserve(rules.size());
     std::size_t with_ports = 0;
-    for (const Rule& rule : rules) {
-        reaches.push_back(Reach::of(rule));
+    for (const RulePtr& rule : rules) {
+        reaches.push_back(Reach::of(rule->rule));
         with_ports += reaches.back().keys().empty() ? 0U : 1U;
     }
     Dispatched result;
@@ -287,7 +305,7 @@ Dispatched dispatch_rules(const std::string& name, std::vector<Rule> rules, cons
             entries.push_back({&reaches[i], {}, rules[i]});
         }
         if (end_of_part(entries, 0, true) == entries.size()) {
-            List(name, entries, 0, entries.size()).write({}, result.rules, result);
+            List(family, name, entries, 0, entries.size()).write({}, result.rules, result);
             return result;
         }
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "felix/render/ruleset.hpp"
+#include "net/ip.hpp"
 #include "net/port_range.hpp"
 
 /// Long lists of policies and rules, so that a packet meets few of them: a verdict map leads from the packet's protocol
@@ -38,6 +39,7 @@ struct PortKey {
 class Reach {
 public:
     [[nodiscard]] static Reach of(const std::vector<Rule>& rules);
+    [[nodiscard]] static Reach of(const std::vector<RulePtr>& rules);
     [[nodiscard]] static Reach of(const Rule& rule);
 
     /// Of the rules that ask for few ports of one protocol, sorted. These rules match nothing else.
@@ -68,8 +70,8 @@ private:
 /// One entry of a list: a policy with a chain of its own, or a single rule that stands in the list itself.
 struct ListEntry {
     const Reach* reach = nullptr;
-    std::string chain;  ///< empty: `rule` is the entry
-    Rule rule;
+    std::string chain;  ///< empty: a rule of its own
+    RulePtr rule;       ///< that, or the jump to the chain
 
     /// A verdict that leaves the tier: only good in the tier chain itself and in cells that it goes to.
     [[nodiscard]] bool leaves_tier() const;
@@ -77,16 +79,19 @@ struct ListEntry {
 
 /// A chain and what it needs besides: cells and parts, and maps that lead to them (from protocol and port).
 struct Dispatched {
-    std::vector<Rule> rules;
-    std::map<std::string, std::vector<Rule>> chains;
+    std::vector<RulePtr> rules;
+    std::map<std::string, std::vector<RulePtr>> chains;
     std::map<std::string, std::vector<Element>> maps;
 };
 
-/// The tier chain `name`; `end` are its last rules.
-[[nodiscard]] Dispatched dispatch_tier(const std::string& name, const std::vector<ListEntry>& entries,
-                                       const std::vector<Rule>& end, const DispatchLimits& limits);
+/// The tier chain `name`; `end` are its last rules. A list of no more than `limits.entries` stays as it is, and the
+/// reach of its entries is not looked at.
+[[nodiscard]] Dispatched dispatch_tier(net::Family family, const std::string& name,
+                                       const std::vector<ListEntry>& entries, const std::vector<RulePtr>& end,
+                                       const DispatchLimits& limits);
 /// The chain `name` with the rules of one policy, none of which leaves the tier.
-[[nodiscard]] Dispatched dispatch_rules(const std::string& name, std::vector<Rule> rules, const DispatchLimits& limits);
+[[nodiscard]] Dispatched dispatch_rules(net::Family family, const std::string& name, std::vector<RulePtr> rules,
+                                        const DispatchLimits& limits);
 
 /// Key fields of every map here.
 [[nodiscard]] const SetType& port_map_type();

@@ -96,6 +96,8 @@ void Renderer::start() {
 
 void Renderer::update(const ConfigChanged& u) {
     config_ = u.config;
+    ends_.clear();
+    class_ends_ = {};
     render_skeleton();
     host_.touch_everything();
     nat_dirty_ = true;
@@ -391,7 +393,7 @@ void Renderer::drop_tier(Direction direction, const std::string& chain) {
         policies_[policy].users[at(direction)].erase(chain);
         render_policy(direction, policy);
     }
-    tier_names_[at(direction)].erase(state->second.identity);
+    tier_names_[at(direction)].erase(state->second.value);
     tiers_[at(direction)].erase(state);
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
         put_list({family, direction == Direction::egress ? TableId::egress : TableId::ingress}, chain, {});

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -87,17 +88,22 @@ private:
         std::optional<Shared<Policy>> policy;
         PerDirection<std::set<std::string>> users;  ///< tier chains that list it
         PerDirection<bool> inlined{};
-        std::string chain;                              ///< its name
-        PerDirection<std::array<bool, 2>> has_chain{};  ///< by family
-        PerDirection<std::array<Reach, 2>> reach;       ///< of its rules, by family
+        PerDirection<std::array<std::vector<RulePtr>, 2>> rules;  ///< by family, when they are inlined
+        std::string chain;                                        ///< its name
+        RulePtr jump;                                             ///< to the chain
+        PerDirection<std::array<bool, 2>> has_chain{};            ///< by family
+        PerDirection<std::array<Reach, 2>> reach;                 ///< of its rules, by family
     };
     struct ProfileState {
         std::optional<Shared<Profile>> profile;
         PerDirection<std::set<std::string>> users;  ///< class chains that list it
     };
+    struct TierHash {
+        std::size_t operator()(const Shared<TierPolicies>& tier) const noexcept;
+    };
     struct TierState {
         Shared<TierPolicies> value;
-        std::string identity;       ///< of `value`
+        RulePtr jump;               ///< to the chain
         std::size_t users = 0;      ///< class chains
         std::size_t endpoints = 0;  ///< of those classes
     };
@@ -119,10 +125,6 @@ private:
     struct EndpointState {
         Shared<Endpoint> endpoint;
         Groups::Pair classes;
-    };
-    struct ChainState {
-        ChainPtr chain;
-        std::set<std::string> sets;
     };
     /// What a long list needs besides its chain.
     struct ListParts {
@@ -158,8 +160,7 @@ private:
     void leave_tier(Direction direction, const std::string& chain);
     [[nodiscard]] const std::string& tier_chain_of(Direction direction, const Shared<TierPolicies>& tier);
     void follow_lists(const Batch& batch, Direction direction);
-    void edit_tier(Direction direction, const std::string& chain, const Shared<TierPolicies>& now,
-                   std::string identity);
+    void edit_tier(Direction direction, const std::string& chain, const Shared<TierPolicies>& now);
     [[nodiscard]] const std::vector<std::string>& tier_chains(Direction direction, const PolicyLists& lists);
     void count_endpoint(const Groups::Pair& classes, bool added);
     [[nodiscard]] std::string acquire_class(Direction direction, const Endpoint& endpoint);
@@ -189,14 +190,19 @@ private:
     [[nodiscard]] std::vector<Rule> rules_of(const std::vector<felix::Rule>& rules, net::Family family,
                                              Direction direction) const;
     [[nodiscard]] Dispatched tier_list(const std::string& chain, const TierPolicies& tier, net::Family family,
-                                       Direction direction) const;
+                                       Direction direction);
     [[nodiscard]] bool can_reject(Direction direction) const;
     [[nodiscard]] DenyAction denial(Direction direction, std::optional<DenyAction> own) const;
-    [[nodiscard]] std::vector<Rule> class_rules(const ClassState& state, net::Family family, Direction direction) const;
+    [[nodiscard]] const std::vector<RulePtr>& tier_end(const TierPolicies& tier, net::Family family,
+                                                       Direction direction);
+    [[nodiscard]] std::vector<RulePtr> class_rules(const ClassState& state, net::Family family, Direction direction);
+    /// The chain, null when there is none.
+    [[nodiscard]] ChainPtr chain_of(const TableKey& table, const std::string& name) const;
+    void use_sets(const TableKey& table, const Rule& rule, bool used);
 
     void put_chain(const TableKey& table, const std::string& name, const ChainPtr& chain);
     void remove_chain(const TableKey& table, const std::string& name);
-    void put_or_remove(const TableKey& table, const std::string& name, std::vector<Rule> rules);
+    void put_or_remove(const TableKey& table, const std::string& name, std::vector<RulePtr> rules);
     /// The chain `name` with its cells and maps; nothing of it when it has no rules.
     void put_list(const TableKey& table, const std::string& name, Dispatched list);
     /// `before`: what the map held; null: it is new.
@@ -216,16 +222,19 @@ private:
     DscpChains dscp_;
     std::unordered_map<PolicyId, PolicyState> policies_;
     std::map<std::string, ProfileState> profiles_;
-    PerDirection<std::map<std::string, TierState>> tiers_;
-    PerDirection<std::map<std::string, std::string>> tier_names_;  ///< chain, by identity of the list
-    PerDirection<std::map<std::string, ClassState>> classes_;
+    PerDirection<std::unordered_map<std::string, TierState>> tiers_;
+    PerDirection<std::unordered_map<Shared<TierPolicies>, std::string, TierHash>> tier_names_;  ///< chain
+    /// Last rules of tier chains, by all that they depend on.
+    std::map<std::tuple<Direction, net::Family, std::string, std::optional<DenyAction>>, std::vector<RulePtr>> ends_;
+    PerDirection<std::array<std::vector<RulePtr>, 2>> class_ends_;  ///< the same of class chains, by family
+    PerDirection<std::unordered_map<std::string, ClassState>> classes_;
     PerDirection<std::unordered_map<std::string, std::string>> class_names_;  ///< chain, by identity
     PerDirection<std::unordered_map<const void*, std::set<std::string>>> classes_of_list_;
     std::map<EndpointKey, EndpointState> endpoints_;
     std::map<std::string, EndpointKey> interfaces_;
     std::set<EndpointKey> with_translations_;  ///< endpoints that have ports of the node or floating addresses
     std::set<EndpointKey> with_spoofing_;      ///< endpoints that may use foreign source addresses
-    std::map<std::pair<TableKey, std::string>, ChainState> chains_;
+    std::map<TableKey, std::unordered_map<std::string, ChainPtr>> chains_;
     std::map<std::pair<TableKey, std::string>, ListParts> lists_;
 
     // Work of the batch at hand.

@@ -45,19 +45,6 @@ bool has_pass(const Policy& policy, Direction direction) {
                                [](const felix::Rule& rule) { return rule.action == felix::Action::pass; });
 }
 
-std::set<std::string> sets_named(const Chain& chain) {
-    std::set<std::string> found;
-    for (const Rule& rule : chain.rules()) {
-        for (const Match& match : rule.matches) {
-            // Sets of the skeleton (pools) are not the calculation's.
-            if (const auto* lookup = std::get_if<MatchSet>(&match); lookup != nullptr && lookup->set[1] == '_') {
-                found.insert(lookup->set);
-            }
-        }
-    }
-    return found;
-}
-
 }  // namespace
 
 void Renderer::render_dirty() {
@@ -133,12 +120,18 @@ void Renderer::render_policy(Direction direction, const PolicyId& id) {
     state.inlined[at(direction)] = inlined;
     if (state.chain.empty()) {
         state.chain = names::policy_chain(id);
+        state.jump = share(net::Family::v4, Rule{{}, {jump(state.chain)}});  // the same in both families
     }
     for (const net::Family family : kFamilies) {
         const TableKey table = policy_table(family, direction);
-        std::vector<Rule> rules;
-        if (used && !inlined) {
-            rules = rules_of((*state.policy)->rules(direction), family, direction);
+        std::vector<RulePtr> rules;
+        if (used) {
+            rules = share(family, rules_of((*state.policy)->rules(direction), family, direction));
+        }
+        std::vector<RulePtr>& inlined_rules = state.rules[at(direction)][at(family)];
+        inlined_rules.clear();
+        if (inlined) {
+            inlined_rules.swap(rules);
         }
         Reach& reach = state.reach[at(direction)][at(family)];
         Reach now = Reach::of(rules);
@@ -147,7 +140,7 @@ void Renderer::render_policy(Direction direction, const PolicyId& id) {
         tiers_change = tiers_change || had_chain != has_chain || reach != now;
         reach = std::move(now);
         if (had_chain || has_chain) {
-            put_list(table, state.chain, dispatch_rules(state.chain, std::move(rules), limits_));
+            put_list(table, state.chain, dispatch_rules(family, state.chain, std::move(rules), limits_));
         }
     }
     if (tiers_change) {
@@ -161,13 +154,13 @@ void Renderer::render_profile(Direction direction, const std::string& profile) {
     bool classes_change = false;
     for (const net::Family family : kFamilies) {
         const TableKey table = policy_table(family, direction);
-        const bool had_chain = chains_.contains({table, name});
+        const bool had_chain = chain_of(table, name) != nullptr;
         std::vector<Rule> rules;
         if (state.profile && !state.users[at(direction)].empty()) {
             rules = rules_of((*state.profile)->rules(direction), family, direction);
         }
         classes_change = classes_change || had_chain != !rules.empty();
-        put_or_remove(table, name, std::move(rules));
+        put_or_remove(table, name, share(family, std::move(rules)));
     }
     if (classes_change) {
         dirty_classes_[at(direction)].insert(state.users[at(direction)].begin(), state.users[at(direction)].end());
@@ -184,7 +177,7 @@ void Renderer::render_tier(Direction direction, const std::string& chain) {
         Dispatched list = tier_list(chain, *state->second.value, family, direction);
         if (list.rules.empty()) {  // class chains name it in any case
             put_list(table, chain, {});
-            put_chain(table, chain, Chain::make(family, {}));
+            put_chain(table, chain, Chain::make(std::vector<RulePtr>{}));
         } else {
             put_list(table, chain, std::move(list));
         }
@@ -197,8 +190,7 @@ void Renderer::render_class(Direction direction, const std::string& chain) {
         return;
     }
     for (const net::Family family : kFamilies) {
-        put_chain(policy_table(family, direction), chain,
-                  Chain::make(family, class_rules(state->second, family, direction)));
+        put_chain(policy_table(family, direction), chain, Chain::make(class_rules(state->second, family, direction)));
     }
 }
 
@@ -216,9 +208,8 @@ std::vector<Rule> Renderer::rules_of(const std::vector<felix::Rule>& rules, net:
 }
 
 Dispatched Renderer::tier_list(const std::string& chain, const TierPolicies& tier, net::Family family,
-                               Direction direction) const {
+                               Direction direction) {
     std::vector<ListEntry> entries;
-    std::deque<Reach> own_reach;  // entries point into it
     DispatchLimits limits = limits_;
     for (const PolicyId& id : tier.policies) {
         const auto state = policies_.find(id);
@@ -226,24 +217,42 @@ Dispatched Renderer::tier_list(const std::string& chain, const TierPolicies& tie
             continue;
         }
         if (state->second.inlined[at(direction)]) {
-            std::vector<Rule> rules = rules_of((*state->second.policy)->rules(direction), family, direction);
+            const std::vector<RulePtr>& rules = state->second.rules[at(direction)][at(family)];
             if (!has_pass(**state->second.policy, direction) && !rules.empty()) {
                 limits.entries += rules.size() - 1;  // it counts as one entry
             }
-            for (Rule& rule : rules) {
-                own_reach.push_back(Reach::of(rule));
-                entries.push_back({&own_reach.back(), {}, std::move(rule)});
+            for (const RulePtr& rule : rules) {
+                entries.push_back({nullptr, {}, rule});
             }
         } else if (state->second.has_chain[at(direction)][at(family)]) {
-            entries.push_back({&state->second.reach[at(direction)][at(family)], state->second.chain, {}});
+            entries.push_back(
+                {&state->second.reach[at(direction)][at(family)], state->second.chain, state->second.jump});
         }
     }
-    std::vector<Rule> end;
-    if (tier.end == TierEnd::deny) {
+    std::deque<Reach> own_reach;  // entries point into it
+    if (entries.size() > limits.entries) {
+        for (ListEntry& entry : entries) {
+            if (entry.reach == nullptr) {
+                entry.reach = &own_reach.emplace_back(Reach::of(entry.rule->rule));
+            }
+        }
+    }
+    return dispatch_tier(family, chain, entries, tier_end(tier, family, direction), limits);
+}
+
+const std::vector<RulePtr>& Renderer::tier_end(const TierPolicies& tier, net::Family family, Direction direction) {
+    static const std::vector<RulePtr> kNone;
+    if (tier.end != TierEnd::deny) {
+        return kNone;
+    }
+    const auto [known, is_new] = ends_.try_emplace({direction, family, tier.tier, tier.deny_action});
+    if (is_new) {
+        std::vector<Rule> end;
         append_denial(end, {}, denial(direction, tier.deny_action), tier_end_id(tier.tier, direction), direction,
                       *config_);
+        known->second = share(family, std::move(end));
     }
-    return dispatch_tier(chain, entries, end, limits);
+    return known->second;
 }
 
 /// Ingress chains that are reached from postrouting as well must not reject: the kernel refuses that.
@@ -255,18 +264,24 @@ DenyAction Renderer::denial(Direction direction, std::optional<DenyAction> own) 
     return can_reject(direction) ? own.value_or(config_->deny_action) : DenyAction::drop;
 }
 
-std::vector<Rule> Renderer::class_rules(const ClassState& state, net::Family family, Direction direction) const {
-    std::vector<Rule> rules;
+std::vector<RulePtr> Renderer::class_rules(const ClassState& state, net::Family family, Direction direction) {
+    std::vector<RulePtr> rules;
     for (const std::string& tier : state.tiers) {
-        rules.push_back({{}, {jump(tier)}});
+        rules.push_back(tiers_[at(direction)].at(tier).jump);
     }
     for (const std::string& profile : state.profiles) {
         const std::string name = names::profile_chain(profile);
-        if (chains_.contains({policy_table(family, direction), name})) {
-            rules.push_back({{}, {jump(name)}});
+        if (chain_of(policy_table(family, direction), name) != nullptr) {
+            rules.push_back(share(family, Rule{{}, {jump(name)}}));
         }
     }
-    append_denial(rules, {}, denial(direction, std::nullopt), no_profile_matched_id(), direction, *config_);
+    std::vector<RulePtr>& end = class_ends_[at(direction)][at(family)];
+    if (end.empty()) {
+        std::vector<Rule> denied;
+        append_denial(denied, {}, denial(direction, std::nullopt), no_profile_matched_id(), direction, *config_);
+        end = share(family, std::move(denied));
+    }
+    rules.insert(rules.end(), end.begin(), end.end());
     return rules;
 }
 
@@ -286,8 +301,8 @@ void Renderer::render_skeleton() {
 void Renderer::leave_own_traffic(net::Family family) {
     const TableKey table{family, TableId::ingress};
     for (const char* name : {"out_hook", "post_hook"}) {
-        if (const auto known = chains_.find({table, name}); known != chains_.end()) {
-            put_chain(table, name, Chain::make(family, {}, known->second.chain->hook()));
+        if (const ChainPtr known = chain_of(table, name)) {
+            put_chain(table, name, Chain::make(std::vector<RulePtr>{}, known->hook()));
         }
     }
 }
@@ -304,7 +319,7 @@ void Renderer::render_spoofing() {
         put_chain({family, TableId::raw}, "pre", spoofing_chain(family, *config_, tunnels_, exemptions));
         if (tunnels_.vxlan(family)) {
             put_chain({family, TableId::raw}, kTunnelOut, untracked_tunnels(family, *config_));
-        } else if (chains_.contains({{family, TableId::raw}, kTunnelOut})) {
+        } else if (chain_of({family, TableId::raw}, kTunnelOut) != nullptr) {
             remove_chain({family, TableId::raw}, kTunnelOut);
         }
     }
@@ -352,7 +367,7 @@ void Renderer::render_nat() {
         // While there is such a chain the kernel makes a translation, if of nothing, for each new connection; without
         // any it stops to translate the connections that it has. So it comes with the first rule, and stays.
         const ChainPtr post = nat_postrouting(family, *config_, masquerades, forwards, floating);
-        if (!post->rules().empty() || chains_.contains({table, kPostChain})) {
+        if (!post->rules().empty() || chain_of(table, kPostChain) != nullptr) {
             put_chain(table, kPostChain, post);
         }
         const bool ports =
@@ -380,44 +395,69 @@ void Renderer::render_nat() {
 
 // --- chains ---------------------------------------------------------------------------------------------------------
 
+ChainPtr Renderer::chain_of(const TableKey& table, const std::string& name) const {
+    const auto chains = chains_.find(table);
+    if (chains == chains_.end()) {
+        return nullptr;
+    }
+    const auto chain = chains->second.find(name);
+    return chain == chains->second.end() ? nullptr : chain->second;
+}
+
+/// A rule more, or less, looks into its sets.
+void Renderer::use_sets(const TableKey& table, const Rule& rule, bool used) {
+    for (const Match& match : rule.matches) {
+        // Sets of the skeleton (pools) are not the calculation's.
+        if (const auto* lookup = std::get_if<MatchSet>(&match); lookup != nullptr && lookup->set[1] == '_') {
+            if (used) {
+                sets_.acquire(table, lookup->set, changes_);
+            } else {
+                sets_.release(table, lookup->set, changes_);
+            }
+        }
+    }
+}
+
 void Renderer::put_chain(const TableKey& table, const std::string& name, const ChainPtr& chain) {
-    ChainState& state = chains_[{table, name}];
-    if (state.chain && *state.chain == *chain) {
+    ChainPtr& known = chains_[table][name];
+    if (known && *known == *chain) {
         return;
     }
-    std::set<std::string> sets = sets_named(*chain);
+    static const std::vector<RulePtr> kNone;
+    const std::vector<RulePtr>& before = known ? known->shared_rules() : kNone;
+    const std::vector<RulePtr>& now = chain->shared_rules();
+    const auto same = [](const RulePtr& a, const RulePtr& b) { return a->fingerprint == b->fingerprint; };
+    const auto first = std::ranges::mismatch(before, now, same);
+    const auto last = std::mismatch(before.rbegin(), std::make_reverse_iterator(first.in1), now.rbegin(),
+                                    std::make_reverse_iterator(first.in2), same);
     // New references first: a set that both contents name must not vanish in between.
-    for (const std::string& set : sets) {
-        if (!state.sets.contains(set)) {
-            sets_.acquire(table, set, changes_);
-        }
+    for (auto rule = first.in2; rule != last.second.base(); ++rule) {
+        use_sets(table, (*rule)->rule, true);
     }
-    for (const std::string& set : state.sets) {
-        if (!sets.contains(set)) {
-            sets_.release(table, set, changes_);
-        }
+    for (auto rule = first.in1; rule != last.first.base(); ++rule) {
+        use_sets(table, (*rule)->rule, false);
     }
-    state = {chain, std::move(sets)};
+    known = chain;
     changes_.emplace_back(PutChain{table, name, chain});
 }
 
 void Renderer::remove_chain(const TableKey& table, const std::string& name) {
-    const auto state = chains_.find({table, name});
-    if (state == chains_.end()) {
+    const ChainPtr chain = chain_of(table, name);
+    if (chain == nullptr) {
         return;
     }
-    for (const std::string& set : state->second.sets) {
-        sets_.release(table, set, changes_);
+    for (const Rule& rule : chain->rules()) {
+        use_sets(table, rule, false);
     }
-    chains_.erase(state);
+    chains_[table].erase(name);
     changes_.emplace_back(RemoveChain{table, name});
 }
 
-void Renderer::put_or_remove(const TableKey& table, const std::string& name, std::vector<Rule> rules) {
+void Renderer::put_or_remove(const TableKey& table, const std::string& name, std::vector<RulePtr> rules) {
     if (rules.empty()) {
         remove_chain(table, name);
     } else {
-        put_chain(table, name, Chain::make(table.family, std::move(rules)));
+        put_chain(table, name, Chain::make(std::move(rules)));
     }
 }
 
@@ -434,7 +474,7 @@ void Renderer::put_list(const TableKey& table, const std::string& name, Dispatch
         now.maps.emplace(map, std::move(elements));
     }
     for (auto& [chain, rules] : list.chains) {
-        put_chain(table, chain, Chain::make(table.family, std::move(rules)));
+        put_chain(table, chain, Chain::make(std::move(rules)));
         now.chains.insert(chain);
     }
     put_or_remove(table, name, std::move(list.rules));

@@ -1,8 +1,12 @@
 #include <algorithm>
 #include <cstddef>
-#include <map>
+#include <functional>
+#include <iterator>
 #include <set>
 #include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -13,6 +17,8 @@
 #include "felix/model/update.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/renderer.hpp"
+#include "felix/render/ruleset.hpp"
+#include "net/ip.hpp"
 
 // Lists of policies, and the tier chains that stand for them.
 namespace manul::felix::render {
@@ -25,13 +31,20 @@ std::size_t at(Direction direction) { return static_cast<std::size_t>(direction)
 
 /// Finds the lists that all their endpoints leave for the same new list, before the endpoints are looked at one by one.
 void Renderer::follow_lists(const Batch& batch, Direction direction) {
-    std::map<std::pair<const void*, const void*>, ListMove> moves;
     using Lists = std::vector<Shared<TierPolicies>>;
+    std::vector<ListMove> moves;
+    std::unordered_map<const void*, std::vector<std::size_t>> moves_of;  // by the list that is left
     const auto goes = [&](const ClassState& from, const Lists* now, std::size_t endpoints) {
-        ListMove& move = moves[{&*from.lists, now}];
-        move = {&*from.lists, &from.tiers, now, move.endpoints + endpoints};
+        std::vector<std::size_t>& known = moves_of[&*from.lists];
+        const auto same = std::ranges::find_if(known, [&](std::size_t move) { return moves[move].now == now; });
+        if (same != known.end()) {
+            moves[*same].endpoints += endpoints;
+            return;
+        }
+        known.push_back(moves.size());
+        moves.push_back({&*from.lists, &from.tiers, now, endpoints});
     };
-    std::set<const void*> replaced_lists;
+    std::unordered_set<const void*> replaced_lists;
     for (const Update& u : batch) {
         const auto* replaced = std::get_if<ListsReplaced>(&u);
         if (replaced != nullptr && replaced->direction == direction) {
@@ -69,11 +82,16 @@ void Renderer::follow_lists(const Batch& batch, Direction direction) {
         std::size_t endpoints = 0;
         bool stays = false;  ///< some endpoint keeps the list, or they part
     };
-    std::map<std::string, Fate> fates;
-    for (const auto& [lists, move] : moves) {
+    std::unordered_map<std::string_view, Fate> fates;
+    std::vector<std::string_view> in_order;
+    for (const ListMove& move : moves) {
         for (std::size_t i = 0; i < move.before->size(); ++i) {
             const Shared<TierPolicies>& before = (*move.before)[i];
-            Fate& fate = fates[(*move.chains)[i]];
+            const auto [known, is_new] = fates.try_emplace((*move.chains)[i]);
+            if (is_new) {
+                in_order.push_back(known->first);
+            }
+            Fate& fate = known->second;
             fate.endpoints += move.endpoints;
             if (move.now == nullptr) {
                 continue;
@@ -87,42 +105,53 @@ void Renderer::follow_lists(const Batch& batch, Direction direction) {
             fate.now = &*now;
         }
     }
-    for (const auto& [chain, fate] : fates) {
-        if (fate.now == nullptr || fate.stays || fate.endpoints != tiers_[at(direction)].at(chain).endpoints) {
-            continue;
-        }
-        std::string identity = names::tier_identity(**fate.now);
-        if (!tier_names_[at(direction)].contains(identity)) {
-            edit_tier(direction, chain, *fate.now, std::move(identity));
+    for (const std::string_view name : in_order) {
+        const Fate& fate = fates.at(name);
+        const std::string chain(name);
+        if (fate.now != nullptr && !fate.stays && fate.endpoints == tiers_[at(direction)].at(chain).endpoints &&
+            !tier_names_[at(direction)].contains(*fate.now)) {
+            edit_tier(direction, chain, *fate.now);
         }
     }
 }
 
-void Renderer::edit_tier(Direction direction, const std::string& chain, const Shared<TierPolicies>& now,
-                         std::string identity) {
+void Renderer::edit_tier(Direction direction, const std::string& chain, const Shared<TierPolicies>& now) {
     TierState& state = tiers_[at(direction)].at(chain);
-    const std::set<PolicyId> before(state.value->policies.begin(), state.value->policies.end());
-    const std::set<PolicyId> after(now->policies.begin(), now->policies.end());
-    for (const PolicyId& policy : before) {
-        if (!after.contains(policy)) {
+    // The lists mostly differ in one policy.
+    const std::vector<PolicyId>& before = state.value->policies;
+    const std::vector<PolicyId>& after = now->policies;
+    const auto first = std::ranges::mismatch(before, after);
+    const auto last = std::mismatch(before.rbegin(), std::make_reverse_iterator(first.in1), after.rbegin(),
+                                    std::make_reverse_iterator(first.in2));
+    const std::set<PolicyId> gone(first.in1, last.first.base());
+    const std::set<PolicyId> come(first.in2, last.second.base());
+    for (const PolicyId& policy : gone) {
+        if (!come.contains(policy)) {
             policies_[policy].users[at(direction)].erase(chain);
             dirty_policies_[at(direction)].insert(policy);
         }
     }
-    for (const PolicyId& policy : after) {
-        const bool is_new = !before.contains(policy);
-        if (is_new) {
+    for (const PolicyId& policy : come) {
+        if (!gone.contains(policy)) {
             policies_[policy].users[at(direction)].insert(chain);
-        }
-        if (is_new || is_short(*state.value) != is_short(*now)) {
             dirty_policies_[at(direction)].insert(policy);
         }
     }
-    tier_names_[at(direction)].erase(state.identity);
-    tier_names_[at(direction)].emplace(identity, chain);
-    state.identity = std::move(identity);
+    if (is_short(*state.value) != is_short(*now)) {
+        dirty_policies_[at(direction)].insert(after.begin(), after.end());
+    }
+    tier_names_[at(direction)].erase(state.value);
+    tier_names_[at(direction)].emplace(now, chain);
     state.value = now;
     dirty_tiers_[at(direction)].insert(chain);
+}
+
+std::size_t Renderer::TierHash::operator()(const Shared<TierPolicies>& tier) const noexcept {
+    std::size_t hash = std::hash<std::string>{}(tier->tier);
+    for (const PolicyId& policy : tier->policies) {
+        hash = (hash ^ std::hash<PolicyId>{}(policy)) * 0x9e3779b97f4a7c15ULL;
+    }
+    return hash;
 }
 
 std::vector<std::string> Renderer::classes_with(Direction direction, const PolicyLists& lists) const {
@@ -190,8 +219,8 @@ void Renderer::use_tier(Direction direction, const std::string& chain, const Sha
         return;
     }
     tier->second.value = value;
-    tier->second.identity = names::tier_identity(*value);
-    tier_names_[at(direction)].emplace(tier->second.identity, chain);
+    tier->second.jump = share(net::Family::v4, Rule{{}, {jump(chain)}});  // the same in both families
+    tier_names_[at(direction)].emplace(value, chain);
     for (const PolicyId& policy : value->policies) {
         if (policies_[policy].users[at(direction)].size() < 2) {  // it may stand in the list of its only user
             dirty_policies_[at(direction)].insert(policy);
@@ -214,11 +243,11 @@ const std::string& Renderer::tier_chain_of(Direction direction, const Shared<Tie
     if (!is_new) {
         return known->second;
     }
-    const std::string identity = names::tier_identity(*tier);
-    const auto named = tier_names_[at(direction)].find(identity);
+    const auto named = tier_names_[at(direction)].find(tier);
     if (named != tier_names_[at(direction)].end()) {
         return known->second = named->second;
     }
+    const std::string identity = names::tier_identity(*tier);
     // A list that was edited in place may have the name that this one would get.
     std::string chain = names::tier_chain(tier->tier, identity);
     for (std::string text = identity; tiers_[at(direction)].contains(chain);) {

@@ -60,12 +60,30 @@ std::optional<TableId> find_table(std::string_view name) noexcept {
     return found == kTableNames.end() ? std::nullopt : std::optional(found->id);
 }
 
+RulePtr share(net::Family family, Rule rule) {
+    const std::uint64_t print = fingerprint(family, rule);
+    return std::make_shared<const SharedRule>(SharedRule{std::move(rule), print});
+}
+
+std::vector<RulePtr> share(net::Family family, std::vector<Rule> rules) {
+    std::vector<RulePtr> shared;
+    shared.reserve(rules.size());
+    for (Rule& rule : rules) {
+        shared.push_back(share(family, std::move(rule)));
+    }
+    return shared;
+}
+
 ChainPtr Chain::make(net::Family family, std::vector<Rule> rules, std::optional<Hook> hook) {
+    return make(share(family, std::move(rules)), hook);
+}
+
+ChainPtr Chain::make(std::vector<RulePtr> rules, std::optional<Hook> hook) {
     Chain chain;
     chain.hook_ = hook;
     chain.fingerprints_.reserve(rules.size());
-    for (const Rule& rule : rules) {
-        chain.fingerprints_.push_back(fingerprint(family, rule));
+    for (const RulePtr& rule : rules) {
+        chain.fingerprints_.push_back(rule->fingerprint);
     }
     chain.rules_ = std::move(rules);
     return std::make_shared<const Chain>(std::move(chain));

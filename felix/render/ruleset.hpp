@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -269,13 +270,63 @@ struct Hook {
     bool operator==(const Hook&) const = default;
 };
 
+/// A rule and its fingerprint in a family, shared by all chains that hold it.
+struct SharedRule {
+    Rule rule;
+    std::uint64_t fingerprint = 0;
+};
+using RulePtr = std::shared_ptr<const SharedRule>;
+[[nodiscard]] RulePtr share(net::Family family, Rule rule);
+[[nodiscard]] std::vector<RulePtr> share(net::Family family, std::vector<Rule> rules);
+
+/// The rules themselves, for readers.
+class RuleRange {
+public:
+    class Iterator {
+    public:
+        using iterator_category = std::forward_iterator_tag;
+        using value_type = Rule;
+        using difference_type = std::ptrdiff_t;
+        using pointer = const Rule*;
+        using reference = const Rule&;
+
+        Iterator() = default;
+        explicit Iterator(std::vector<RulePtr>::const_iterator at) : at_(at) {}
+        reference operator*() const { return (*at_)->rule; }
+        pointer operator->() const { return &(*at_)->rule; }
+        Iterator& operator++() {
+            ++at_;
+            return *this;
+        }
+        Iterator operator++(int) { return Iterator(at_++); }
+        bool operator==(const Iterator&) const = default;
+
+    private:
+        std::vector<RulePtr>::const_iterator at_;
+    };
+
+    explicit RuleRange(const std::vector<RulePtr>& rules) noexcept : rules_(&rules) {}
+    [[nodiscard]] Iterator begin() const { return Iterator(rules_->begin()); }
+    [[nodiscard]] Iterator end() const { return Iterator(rules_->end()); }
+    [[nodiscard]] std::size_t size() const noexcept { return rules_->size(); }
+    [[nodiscard]] bool empty() const noexcept { return rules_->empty(); }
+    [[nodiscard]] const Rule& operator[](std::size_t i) const { return (*rules_)[i]->rule; }
+    [[nodiscard]] const Rule& front() const { return rules_->front()->rule; }
+
+private:
+    const std::vector<RulePtr>* rules_;
+};
+
 /// A chain never changes: an edit makes a new one. `fingerprints[i]` is that of `rules[i]`.
 class Chain {
 public:
     [[nodiscard]] static std::shared_ptr<const Chain> make(net::Family family, std::vector<Rule> rules,
                                                            std::optional<Hook> hook = std::nullopt);
+    [[nodiscard]] static std::shared_ptr<const Chain> make(std::vector<RulePtr> rules,
+                                                           std::optional<Hook> hook = std::nullopt);
 
-    [[nodiscard]] const std::vector<Rule>& rules() const noexcept { return rules_; }
+    [[nodiscard]] RuleRange rules() const noexcept { return RuleRange(rules_); }
+    [[nodiscard]] const std::vector<RulePtr>& shared_rules() const noexcept { return rules_; }
     [[nodiscard]] const std::optional<Hook>& hook() const noexcept { return hook_; }
     [[nodiscard]] const std::vector<std::uint64_t>& fingerprints() const noexcept { return fingerprints_; }
     /// A fingerprint stands for the rule, as it does in the kernel.
@@ -285,7 +336,7 @@ private:
     Chain() = default;
 
     std::optional<Hook> hook_;
-    std::vector<Rule> rules_;
+    std::vector<RulePtr> rules_;
     std::vector<std::uint64_t> fingerprints_;
 };
 using ChainPtr = std::shared_ptr<const Chain>;

@@ -57,6 +57,47 @@ nft::Transaction elements(std::size_t count) {
 
 }  // namespace
 
+TEST_CASE("the first and the last rule of a table are told, and those between are numbered by them") {
+    const auto rules = [](std::size_t count) {
+        std::vector<Rule> list;
+        for (std::size_t i = 0; i < count; ++i) {
+            list.push_back(
+                {{render::MatchAddress{render::Side::source,
+                                       {*net::Prefix::parse("10.0.0.0/8"), *net::Prefix::parse("12.0.0.0/8")}}},
+                 {render::drop()},
+                 i + 1});
+        }
+        return Chain::make(net::Family::v4, std::move(list));
+    };
+    const TableKey other{net::Family::v4, TableId::ingress};
+    // In the order of the kernel's numbers: chain a, set, rule, set, rule; in the other table a chain, a set and a
+    // rule.
+    const nft::Transaction transaction{nft::AddChain{kEgress, "a", rules(2)}, nft::AddChain{other, "c", rules(1)},
+                                       nft::FillChain{kEgress, "a", rules(2)}, nft::FillChain{other, "c", rules(1)},
+                                       nft::EditChain{kEgress, "b", rules(3), {7}, false, {{2, 9}}, {}}};
+    const nft::Batch batch = nft::encode(transaction, std::nullopt);
+    std::vector<std::uint32_t> told;
+    for (const MessageView& message : messages(batch)) {
+        if ((message.flags & NLM_F_ECHO) != 0) {
+            CHECK(kind(message) == NFT_MSG_NEWRULE);
+            told.push_back(message.sequence);
+        }
+    }
+    REQUIRE(told.size() == 3);  // the other table has one rule, which is its first and last
+    const auto numbers = [&](std::uint64_t first, std::uint64_t single, std::uint64_t last) {
+        std::vector<std::uint64_t> all;
+        for (const nft::RuleHandle& rule :
+             nft::number_rules(batch, {{told[0], first}, {told[1], single}, {told[2], last}})) {
+            all.push_back(rule.handle);
+        }
+        return all;
+    };
+    // Rules 0 and 1 of command 2, rule 2 of command 4, then rule 0 of command 3; a set comes before each rule.
+    CHECK(numbers(100, 55, 104) == std::vector<std::uint64_t>{100, 102, 104, 55});
+    // Numbered otherwise than expected: nothing is known of that table.
+    CHECK(numbers(100, 55, 105) == std::vector<std::uint64_t>{55});
+}
+
 TEST_CASE("a batch is framed, numbered, and acknowledged once") {
     const nft::Transaction transaction{nft::AddTable{kEgress}, nft::DeleteTable{{net::Family::v6, TableId::raw}}};
     const nft::Batch batch = nft::encode(transaction, 7);

@@ -204,9 +204,9 @@ private:
             return missing;
         }
         auto& chain = t->chains.at(c.name);
-        std::vector<render::Rule> rules = chain->rules();
-        rules.insert(rules.end(), c.chain->rules().begin(), c.chain->rules().end());
-        chain = render::Chain::make(c.table.family, std::move(rules), chain->hook());
+        std::vector<render::RulePtr> rules = chain->shared_rules();
+        rules.insert(rules.end(), c.chain->shared_rules().begin(), c.chain->shared_rules().end());
+        chain = render::Chain::make(std::move(rules), chain->hook());
         for (std::size_t i = 0; i < c.chain->rules().size(); ++i) {
             handles_.at({c.table, c.name}).push_back(number(i));
         }
@@ -218,7 +218,7 @@ private:
             return "no such chain";
         }
         auto& chain = t->chains.at(c.name);
-        std::vector<render::Rule> rules = chain->rules();
+        std::vector<render::RulePtr> rules = chain->shared_rules();
         std::vector<std::uint64_t>& handles = handles_.at({c.table, c.name});
         const auto find = [&handles](std::uint64_t handle) {
             return std::ranges::find(handles, handle) - handles.begin();
@@ -236,10 +236,10 @@ private:
             if (added.before != 0 && at == std::ssize(handles)) {
                 return "no such rule";
             }
-            rules.insert(rules.begin() + at, c.chain->rules().at(added.rule));
+            rules.insert(rules.begin() + at, c.chain->shared_rules().at(added.rule));
             handles.insert(handles.begin() + at, number(added.rule));
         }
-        chain = render::Chain::make(c.table.family, std::move(rules), chain->hook());
+        chain = render::Chain::make(std::move(rules), chain->hook());
         return missing_reference(*t, *chain);
     }
     std::uint64_t number(std::size_t rule) {

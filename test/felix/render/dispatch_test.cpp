@@ -15,6 +15,7 @@
 
 #include "felix/render/dispatch.hpp"
 #include "felix/render/ruleset.hpp"
+#include "net/ip.hpp"
 #include "net/port_range.hpp"
 #include "test/felix/render/cases.hpp"
 
@@ -29,8 +30,13 @@ using render::ListEntry;
 using render::PortKey;
 using render::Reach;
 using render::Rule;
+using render::RulePtr;
+using render::share;
 
 constexpr std::uint8_t kNoPorts = 1;
+constexpr net::Family kFamily = net::Family::v4;
+
+RulePtr jump_to(const std::string& chain) { return share(kFamily, Rule{{}, {render::jump(chain)}}); }
 
 struct TestPacket {
     std::uint8_t protocol = 6;
@@ -57,7 +63,8 @@ using Story = std::vector<std::uint64_t>;
 /// Plays the kernel. False: the chain was left by its end, and the caller goes on.
 class Machine {
 public:
-    Machine(std::map<std::string, std::vector<Rule>> chains, std::map<std::string, std::vector<render::Element>> maps)
+    Machine(std::map<std::string, std::vector<RulePtr>> chains,
+            std::map<std::string, std::vector<render::Element>> maps)
         : chains_(std::move(chains)), maps_(std::move(maps)) {}
 
     Story run(const TestPacket& packet) {
@@ -70,7 +77,8 @@ public:
 
 private:
     bool walk(const std::string& chain, const TestPacket& packet) {
-        for (const Rule& rule : chains_.at(chain)) {
+        for (const RulePtr& shared : chains_.at(chain)) {
+            const Rule& rule = shared->rule;
             if (!std::ranges::all_of(rule.matches, [&](const auto& match) { return holds(match, packet); })) {
                 continue;
             }
@@ -119,7 +127,7 @@ private:
         return std::nullopt;
     }
 
-    std::map<std::string, std::vector<Rule>> chains_;
+    std::map<std::string, std::vector<RulePtr>> chains_;
     std::map<std::string, std::vector<render::Element>> maps_;
     Story story_;
 };
@@ -137,14 +145,14 @@ public:
             if (passes) {
                 for (const Rule& one : rules) {
                     reaches_.push_back(Reach::of(one));
-                    entries_.push_back({&reaches_.back(), {}, one});
+                    entries_.push_back({&reaches_.back(), {}, share(kFamily, one)});
                 }
                 in_order_.insert(in_order_.end(), rules.begin(), rules.end());
                 continue;
             }
             const std::string chain = "p_" + std::to_string(n);
             reaches_.push_back(Reach::of(rules));
-            entries_.push_back({&reaches_.back(), chain, {}});
+            entries_.push_back({&reaches_.back(), chain, jump_to(chain)});
             in_order_.insert(in_order_.end(), rules.begin(), rules.end());
             policies_[chain] = std::move(rules);
         }
@@ -153,14 +161,14 @@ public:
     [[nodiscard]] Machine listed(const std::vector<Rule>& end) const {
         std::vector<Rule> all = in_order_;
         all.insert(all.end(), end.begin(), end.end());
-        return Machine({{"t", all}}, {});
+        return Machine({{"t", share(kFamily, all)}}, {});
     }
 
     [[nodiscard]] Machine dispatched(const std::vector<Rule>& end, const DispatchLimits& limits) const {
-        Dispatched all = render::dispatch_tier("t", entries_, end, limits);
+        Dispatched all = render::dispatch_tier(kFamily, "t", entries_, share(kFamily, end), limits);
         all.chains["t"] = all.rules;
         for (const auto& [chain, rules] : policies_) {
-            Dispatched policy = render::dispatch_rules(chain, rules, limits);
+            Dispatched policy = render::dispatch_rules(kFamily, chain, share(kFamily, rules), limits);
             all.chains[chain] = policy.rules;
             all.chains.merge(policy.chains);
             all.maps.merge(policy.maps);
@@ -263,9 +271,11 @@ TEST_CASE("ten thousand policies with a port each cost one lookup") {
                         {render::accept()},
                         i + 1U};
         reaches.push_back(Reach::of(rule));
-        entries.push_back({&reaches.back(), "p" + std::to_string(i), {}});
+        const std::string chain = "p" + std::to_string(i);
+        entries.push_back({&reaches.back(), chain, jump_to(chain)});
     }
-    const Dispatched list = render::dispatch_tier("t", entries, {{{}, {render::drop()}, 1}}, {});
+    const std::vector<RulePtr> end = share(kFamily, std::vector<Rule>{{{}, {render::drop()}, 1}});
+    const Dispatched list = render::dispatch_tier(kFamily, "t", entries, end, {});
     CHECK(list.rules.size() == 2);
     REQUIRE(list.chains.size() == 1);
     CHECK(list.chains.begin()->second.size() == 1);
@@ -283,9 +293,10 @@ TEST_CASE("entries without ports are not copied into cells without bound") {
                 render::MatchPort{render::Side::destination, {port(static_cast<std::uint16_t>(i + 1))}});
         }
         reaches.push_back(Reach::of(rule));
-        entries.push_back({&reaches.back(), "p" + std::to_string(i), {}});
+        const std::string chain = "p" + std::to_string(i);
+        entries.push_back({&reaches.back(), chain, jump_to(chain)});
     }
-    const Dispatched list = render::dispatch_tier("t", entries, {}, {});
+    const Dispatched list = render::dispatch_tier(kFamily, "t", entries, {}, {});
     std::size_t rules = 0;
     for (const auto& [chain, content] : list.chains) {
         rules += content.size();
@@ -297,12 +308,13 @@ TEST_CASE("a portless Deny before a port's Allow stands in the port's cell") {
     const Rule deny{{render::MatchSet{{render::Field::source_address}, "s_0"}}, {render::drop()}, 1};
     const Rule allow{
         {render::MatchProtocol{6}, render::MatchPort{render::Side::destination, {port(80)}}}, {render::accept()}, 2};
-    const Dispatched list = render::dispatch_rules("p", {deny, allow}, DispatchLimits{1, 0});
+    const Dispatched list =
+        render::dispatch_rules(kFamily, "p", share(kFamily, std::vector<Rule>{deny, allow}), DispatchLimits{1, 0});
     REQUIRE(list.chains.contains("p_tcp_80"));
-    const std::vector<Rule>& cell = list.chains.at("p_tcp_80");
+    const std::vector<RulePtr>& cell = list.chains.at("p_tcp_80");
     REQUIRE(cell.size() == 2);
-    CHECK(cell[0] == deny);
-    CHECK(cell[1] == Rule{{}, {render::accept()}, 2});  // the port is known in the cell
+    CHECK(cell[0]->rule == deny);
+    CHECK(cell[1]->rule == Rule{{}, {render::accept()}, 2});  // the port is known in the cell
 }
 
 }  // namespace manul::felix::test
