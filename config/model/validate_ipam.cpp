@@ -1,6 +1,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "config/model/block_affinity.hpp"
 #include "config/model/checks.hpp"
@@ -35,9 +36,16 @@ void check_pool(Checks& checks, const IpPoolSpec& spec) {
         checks.check(spec.disabled || spec.cidr.length() <= size, "spec.cidr",
                      "is smaller than one block of /" + std::to_string(size) + "; give a smaller blockSize");
     }
-    const std::array link_local{*net::Prefix::parse("169.254.0.0/16"), *net::Prefix::parse("fe80::/10")};
-    for (const net::Prefix& range : link_local) {
-        checks.check(!spec.cidr.overlaps(range), "spec.cidr", "overlaps the link-local range " + range.to_string());
+    // Addresses that hosts do not route (RFC 6890), or that are no host's.
+    const std::array<std::pair<const char*, const char*>, 6> unusable{{{"link-local", "169.254.0.0/16"},
+                                                                       {"link-local", "fe80::/10"},
+                                                                       {"loopback", "127.0.0.0/8"},
+                                                                       {"loopback", "::1/128"},
+                                                                       {"multicast", "224.0.0.0/4"},
+                                                                       {"multicast", "ff00::/8"}}};
+    for (const auto& [what, range] : unusable) {
+        checks.check(!spec.cidr.overlaps(*net::Prefix::parse(range)), "spec.cidr",
+                     std::string("overlaps the ") + what + " range " + range);
     }
     checks.check(v4 || spec.ipip_mode == EncapMode::never, "spec.ipipMode", "IPIP carries IPv4 alone");
     checks.check(spec.ipip_mode == EncapMode::never || spec.vxlan_mode == EncapMode::never, "spec.vxlanMode",

@@ -151,11 +151,18 @@ private:
 store::StoreResult<Inventory> read_inventory(store::Store& store) { return Reader(store).run(); }
 
 store::StoreResult<ipam::ReportHeader> read_report_header(store::Store& store) {
-    MANUL_TRY(const store::Object object, store.get({model::Kind::cluster_information, {}, "default"}));
+    const auto object = store.get({model::Kind::cluster_information, {}, "default"});
     ipam::ReportHeader header;
     header.version = MANUL_VERSION;
-    header.cluster_revision = object.revision;
-    const auto decoded = codec::decode(object.key.kind, *object.document, codec::Mode::lenient);
+    if (!object && object.error().code == store::StoreError::Code::not_found) {
+        MANUL_TRY(header.cluster_guid, store.identity());  // on Kubernetes nobody makes one before the first lock
+        return header;
+    }
+    if (!object) {
+        return std::unexpected(object.error());
+    }
+    header.cluster_revision = object->revision;
+    const auto decoded = codec::decode(object->key.kind, *object->document, codec::Mode::lenient);
     if (const auto cluster = model::as<model::ClusterInformation>(decoded.resource)) {
         header.cluster_guid = cluster->spec.cluster_guid;
         header.datastore_locked = !cluster->spec.datastore_ready;

@@ -118,7 +118,8 @@ ExitCode print_address(const Context& context, const Snapshot& snapshot, const s
                   (report.state == ipam::AddressReport::State::cooling ? " is in cool-down\n" : " is in use\n"));
     context.print("Handle ID: " + report.owner->handle + "\n");
     if (report.block) {
-        context.print("Block: " + report.block->to_string() + " of pool " + report.pool + ", owned by " +
+        context.print("Block: " + report.block->to_string() +
+                      (report.pool.empty() ? std::string(" of no pool") : " of pool " + report.pool) + ", owned by " +
                       (report.block_owner.empty() ? "nobody" : report.block_owner) + "\n");
     }
     context.print("Attributes:\n");
