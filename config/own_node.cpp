@@ -222,6 +222,12 @@ StoreResult<store::Object> ensure_own_node(store::Store& store, const Settings& 
     if (found && store.transactional()) {
         return found;
     }
+    if (!found && !store.transactional()) {
+        return std::unexpected(StoreError{
+            StoreError::Code::not_found,
+            "Kubernetes has no Node \"" + settings.node_name + "\": its kubelet makes it, under the name in node.name",
+            {}});
+    }
     const auto addresses = detect_node_addresses(settings);
     if (!addresses) {
         return std::unexpected(StoreError{StoreError::Code::unavailable, addresses.error().message, {}});

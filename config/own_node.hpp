@@ -36,7 +36,7 @@ struct NodeAddresses {
                                             bool detected);
 
 /// Returns this node's Node, created with detected addresses when it was absent. On Kubernetes, where the kubelet makes
-/// it, an existing one without any word about BGP gets them instead. Blocks.
+/// it, an absent one is an error, and an existing one without any word about BGP gets them instead. Blocks.
 [[nodiscard]] store::StoreResult<store::Object> ensure_own_node(store::Store& store, const Settings& settings);
 
 }  // namespace manul::config

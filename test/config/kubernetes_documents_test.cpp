@@ -47,6 +47,11 @@ constexpr const char* kOnNode = R"("nodeName":"node-a")";
 
 TEST_CASE("where kinds live") {
     CHECK(place_of(Kind::pod, CalicoGroup::v3).object("n", "p") == "/api/v1/namespaces/n/pods/p");
+    CHECK(place_of(Kind::pod, CalicoGroup::v3).collection("") == "/api/v1/pods");
+    // What the manifests allow the daemons to read.
+    CHECK(place_of(Kind::secret, CalicoGroup::v3).collection("") == "/api/v1/namespaces/manul-system/secrets");
+    CHECK(place_of(Kind::secret, CalicoGroup::v3).object("n", "s") == "/api/v1/namespaces/n/secrets/s");
+    CHECK(place_of(Kind::secret, CalicoGroup::served).collection("") == "/api/v1/secrets");
     CHECK(place_of(Kind::lease, CalicoGroup::v3).collection("") == "/apis/coordination.k8s.io/v1/leases");
     CHECK(place_of(Kind::network_policy, CalicoGroup::v3).collection("n") ==
           "/apis/projectcalico.org/v3/namespaces/n/networkpolicies");
@@ -151,12 +156,14 @@ TEST_CASE("names of endpoints lead back to pods") {
 }
 
 TEST_CASE("addresses are recorded for the pod with this uid alone") {
-    const json::object document = parse(R"({"spec":{"containerID":"c1","ipNetworks":["10.0.0.1/32","fd00::1/128"]}})");
+    const json::object before = parse(R"({"metadata":{"annotations":{"manul.io/old":"1","other":"2"}}})");
+    const json::object document = parse(
+        R"({"metadata":{"annotations":{"manul.io/network":"net","other":"3"}},"spec":{"containerID":"c1","ipNetworks":["10.0.0.1/32","fd00::1/128"]}})");
     CHECK(
-        json::serialize(endpoint_patch(&document, "u")) ==
-        R"({"metadata":{"uid":"u","annotations":{"cni.projectcalico.org/containerID":"c1","cni.projectcalico.org/podIP":"10.0.0.1/32","cni.projectcalico.org/podIPs":"10.0.0.1/32,fd00::1/128"}}})");
+        json::serialize(endpoint_patch(before, &document, "u")) ==
+        R"({"metadata":{"uid":"u","annotations":{"manul.io/old":null,"manul.io/network":"net","cni.projectcalico.org/containerID":"c1","cni.projectcalico.org/podIP":"10.0.0.1/32","cni.projectcalico.org/podIPs":"10.0.0.1/32,fd00::1/128"}}})");
     CHECK(
-        json::serialize(endpoint_patch(nullptr, "u")) ==
+        json::serialize(endpoint_patch(before, nullptr, "u")) ==
         R"({"metadata":{"uid":"u","annotations":{"cni.projectcalico.org/podIP":"","cni.projectcalico.org/podIPs":""}}})");
 }
 

@@ -25,6 +25,7 @@ using model::Kind;
 
 namespace {
 
+constexpr const char* kSecretNamespace = "manul-system";
 constexpr std::string_view kMetadataAnnotation = "projectcalico.org/metadata";
 
 /// Annotations of Kubernetes' Node and the fields of ours that they hold, below spec (or spec.bgp, spec.wireguard).
@@ -145,7 +146,8 @@ void to_classic(json::object& object, const std::string& kind) {
 
 }  // namespace
 
-std::string Place::collection(std::string_view ns) const {
+std::string Place::collection(std::string_view given) const {
+    const std::string_view ns = given.empty() ? std::string_view(home) : given;
     return base + (namespaced && !ns.empty() ? "/namespaces/" + std::string(ns) : std::string()) + "/" + plural;
 }
 
@@ -171,6 +173,9 @@ Place place_of(Kind kind, CalicoGroup group) {
     }
     if (kind == Kind::profile) {
         place.form = Form::derived;
+    }
+    if (kind == Kind::secret) {
+        place.home = kSecretNamespace;  // all that the daemons of a cluster may read
     }
     if (info.group == "projectcalico.org" && group == CalicoGroup::classic && place.form == Form::plain) {
         place.form = Form::classic;

@@ -36,8 +36,10 @@ struct Place {
     std::string kind;
     std::string plural;
     bool namespaced = false;
+    /// Of Secrets: the one namespace whose objects are listed and followed where none is named. Empty: all.
+    std::string home = {};
 
-    /// Of the collection; an empty namespace means all.
+    /// Of the collection; an empty namespace means all, or the kind's home.
     [[nodiscard]] std::string collection(std::string_view ns) const;
     [[nodiscard]] std::string object(std::string_view ns, std::string_view name) const;
 };
@@ -62,9 +64,11 @@ struct Translated {
 /// The pod that an endpoint's name belongs to; nothing when it is no name of a pod's endpoint.
 [[nodiscard]] std::optional<std::string> pod_of_endpoint(std::string_view endpoint_name);
 
-/// The patch of a pod's status that records the endpoint's addresses, or takes them away when `document` is null. It
-/// holds only for the pod with this uid.
-[[nodiscard]] boost::json::object endpoint_patch(const boost::json::object* document, const std::string& pod_uid);
+/// The patch of a pod's status that records the endpoint's addresses, container and `manul.io/` annotations, or takes
+/// the addresses away when `document` is null. It holds only for the pod with this uid. `before` is the endpoint as it
+/// was.
+[[nodiscard]] boost::json::object endpoint_patch(const boost::json::object& before, const boost::json::object* document,
+                                                 const std::string& pod_uid);
 
 /// The uid of a derived object: every byte's bits reversed but those that tell the version. Applied twice, it gives
 /// the first again. Texts that are no uid come back as they are.

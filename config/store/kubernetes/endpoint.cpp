@@ -37,6 +37,8 @@ constexpr std::string_view kPodIps = "cni.projectcalico.org/podIPs";
 constexpr std::string_view kContainerId = "cni.projectcalico.org/containerID";
 constexpr std::string_view kSpoofedPrefixes = "cni.projectcalico.org/allowedSourcePrefixes";
 constexpr std::string_view kFloatingAddresses = "cni.projectcalico.org/floatingIPs";
+/// Annotations of an endpoint that its writer made, such as the network that it belongs to. A Pod keeps them.
+constexpr std::string_view kOwnPrefix = "manul.io/";
 constexpr const char* kInterface = "eth0";
 constexpr std::size_t kInterfaceHash = 11;
 
@@ -291,11 +293,21 @@ std::optional<std::string> pod_of_endpoint(std::string_view endpoint_name) {
     return parts.size() == 4 && parts[1] == "k8s" ? std::optional(parts[2]) : std::nullopt;
 }
 
-json::object endpoint_patch(const json::object* document, const std::string& pod_uid) {
+json::object endpoint_patch(const json::object& before, const json::object* document, const std::string& pod_uid) {
     std::string first;
     std::string all;
     json::object annotations;
     if (document != nullptr) {
+        for (const auto& former : object_at(object_at(before, "metadata"), "annotations")) {
+            if (former.key().starts_with(kOwnPrefix)) {
+                annotations[former.key()] = nullptr;  // a merge patch removes it (RFC 7396)
+            }
+        }
+        for (const auto& wanted : object_at(object_at(*document, "metadata"), "annotations")) {
+            if (wanted.key().starts_with(kOwnPrefix)) {
+                annotations[wanted.key()] = wanted.value();
+            }
+        }
         const json::object& spec = object_at(*document, "spec");
         for (const json::value& network : array_at(spec, "ipNetworks")) {
             const std::string text = network.is_string() ? std::string(network.get_string()) : std::string();

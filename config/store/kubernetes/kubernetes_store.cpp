@@ -327,7 +327,7 @@ private:
                                   const json::object* document) {
         MANUL_TRY(const json::object known, parse_document(key, *before.document));
         const std::string uid = derived_uid(text_at(object_at(known, "metadata"), "uid"));
-        json::object patch = endpoint_patch(document, uid);
+        json::object patch = endpoint_patch(known, document, uid);
         make_object(patch, "metadata")["resourceVersion"] = before.revision;
         MANUL_TRY(json::object answer,
                   session_.api().write("PATCH", place.object(key.ns, *pod_of_endpoint(key.name)) + "/status", {}, patch,
