@@ -1,6 +1,7 @@
 #include "cni/check.hpp"
 
 #include <linux/neighbour.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -39,6 +40,14 @@ CniResult<T> read(netlink::SocketResult<T> from_kernel, std::string_view what) {
         return refuse(Code::internal, "cannot list " + std::string(what) + ": " + from_kernel.error().message());
     }
     return *std::move(from_kernel);
+}
+
+/// Runtimes may know one namespace by two paths.
+bool is_same_file(const std::string& one, const std::string& other) {
+    struct stat first{};
+    struct stat second{};
+    return one == other || (::stat(one.c_str(), &first) == 0 && ::stat(other.c_str(), &second) == 0 &&
+                            first.st_dev == second.st_dev && first.st_ino == second.st_ino);
 }
 
 bool leads_by(const netlink::Route& route, const net::Prefix& dst, const std::optional<net::Ip>& gateway) {
@@ -85,6 +94,23 @@ public:
             return missing((pod_.mtu != mtu ? pod_.name + " in the pod" : host_.name) + " has MTU " +
                            std::to_string(pod_.mtu != mtu ? pod_.mtu : host_.mtu) + ", should be " +
                            std::to_string(mtu));
+        }
+        return {};
+    }
+
+    /// What the result says of the host's end, where it speaks of it.
+    CniResult<void> remembered_host() const {
+        for (const PrevResult::Interface& one : conf_.prev_result->interfaces) {
+            if (!one.sandbox.empty() || !one.name.starts_with("cali")) {
+                continue;  // of a later plugin
+            }
+            if (one.name != host_.name) {
+                return missing("prevResult has host interface " + one.name + ", and the other end of " + pod_.name +
+                               " is " + host_.name);
+            }
+            if ((one.mac && one.mac != host_.mac) || (one.mtu != 0 && one.mtu != host_.mtu)) {
+                return missing("host interface " + host_.name + " has not the MAC address or MTU of prevResult");
+            }
         }
         return {};
     }
@@ -191,6 +217,10 @@ CniResult<void> check(const Environment& environment, const NetConf& conf) {
         return refuse(Code::invalid_config, "prevResult has no address of " + environment.ifname + " in a pod");
     }
     MANUL_TRY(Veth veth, Veth::open(environment.netns, environment.netns_override));
+    if (!is_same_file(remembered->sandbox, environment.netns)) {
+        return missing("prevResult has " + environment.ifname + " in " + remembered->sandbox + ", not in " +
+                       environment.netns);
+    }
     request.netns_inode = veth.netns_inode();
     MANUL_TRY(auto pod, veth.pod_link(environment.ifname));
     if (!pod) {
@@ -208,6 +238,9 @@ CniResult<void> check(const Environment& environment, const NetConf& conf) {
     const std::uint32_t host_index = host->index;
     Check check(conf, *remembered, std::move(veth), *std::move(pod), *std::move(host));
     MANUL_CHECK(check.links(!known.policy_only));
+    if (!known.policy_only) {
+        MANUL_CHECK(check.remembered_host());
+    }
     MANUL_CHECK(check.addresses());
     if (!known.policy_only) {
         MANUL_CHECK(check.routes());

@@ -10,6 +10,9 @@ namespace manul::cni {
 namespace {
 
 std::unexpected<CniError> out_of_reach(const ipam::ClientError& error) {
+    if (error.kind == ipam::ClientError::Kind::too_large) {
+        return refuse(Code::invalid_config, error.message);
+    }
     return refuse(Code::try_again, error.message,
                   "is manul-ipamd running on this node, and its run_dir that of the network configuration?");
 }

@@ -50,12 +50,19 @@ bool is_cni_name(std::string_view text) {
            std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
 }
 
-/// What the kernel takes for a name, and for none to be completed (`eth%d`). Its blanks are those of Latin-1.
+/// What the kernel takes for a name, and for none to be completed (`eth%d`). Its blanks are those of Latin-1; `all` and
+/// `default` are taken by its settings.
 bool is_ifname(std::string_view text) {
-    return !text.empty() && text.size() <= kMaxIfname && text != "." && text != ".." &&
-           std::ranges::none_of(text, [](char c) {
+    return !text.empty() && text.size() <= kMaxIfname && text != "." && text != ".." && text != "all" &&
+           text != "default" && std::ranges::none_of(text, [](char c) {
                return c == '/' || c == ':' || c == '%' || c == ' ' || c == '\xa0' || (c >= '\t' && c <= '\r');
            });
+}
+
+std::string lower(std::string text) {
+    std::ranges::transform(text, text.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
+    return text;
 }
 
 std::string environment_variable(const char* name) {
@@ -115,8 +122,7 @@ void read_capabilities(const JsonFields& fields, NetConf& out) {
         item.read("hostPort", mapping.host_port);
         item.read("containerPort", mapping.container_port);
         item.read("protocol", mapping.protocol);
-        std::ranges::transform(mapping.protocol, mapping.protocol.begin(),
-                               [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
+        mapping.protocol = lower(std::move(mapping.protocol));
         std::string host_ip;
         item.read("hostIP", host_ip);
         if (!host_ip.empty()) {
@@ -160,6 +166,12 @@ void read_valid_attachments(const JsonFields& fields, NetConf& out) {
             ipam::Attachment& attachment = attachments.emplace_back();
             item.read("containerID", attachment.container_id);
             item.read("ifname", attachment.ifname);
+            // Half of a name is nobody's: the attachment that is meant would be released.
+            if (attachment.container_id.empty()) {
+                item.wrong("containerID", nullptr, "that of an attachment");
+            } else if (attachment.ifname.empty()) {
+                item.wrong("ifname", nullptr, "that of an attachment");
+            }
         });
         return;
     }
@@ -348,7 +360,7 @@ CniResult<void> check_args(const std::map<std::string, std::string>& args) {
     constexpr std::array<std::string_view, 7> kKnown{
         "IP", "IgnoreUnknown", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_NAME", "K8S_POD_NAMESPACE", "K8S_POD_UID", "MAC"};
     const auto ignore = args.find("IgnoreUnknown");
-    if (ignore != args.end() && (ignore->second == "1" || ignore->second == "true")) {
+    if (ignore != args.end() && (ignore->second == "1" || lower(ignore->second) == "true")) {
         return {};
     }
     std::string unknown;
@@ -378,7 +390,8 @@ CniResult<void> check_attachment(const Environment& environment, bool netns_need
     if (!is_ifname(environment.ifname)) {
         return refuse(Code::invalid_environment,
                       "CNI_IFNAME \"" + environment.ifname +
-                          "\" must have 1 to 15 bytes without '/', ':', '%' and blanks, and not be '.' or '..'");
+                          "\" must have 1 to 15 bytes without '/', ':', '%' and blanks, and not be '.', '..', 'all' or "
+                          "'default'");
     }
     if (netns_needed && environment.container_id.size() > kMaxContainerId) {
         return refuse(Code::invalid_environment, "CNI_CONTAINERID has more than 255 bytes");

@@ -4,6 +4,8 @@
 
 #include <boost/json/value.hpp>
 
+#include "cni/net_conf.hpp"
+
 namespace manul::cni {
 
 namespace {
@@ -51,6 +53,11 @@ std::optional<PrevResult> read_prev_result(const JsonFields& fields) {
     fields.read_object("prevResult", [&out](const JsonFields& previous) {
         PrevResult& result = out.emplace();
         result.document = previous.object();
+        std::string version;
+        previous.read("cniVersion", version);
+        if (!version.empty() && !is_supported(version)) {
+            previous.wrong("cniVersion", boost::json::value(version), "a version of this plugin");
+        }
         previous.read_objects("interfaces", [&result](const JsonFields& item) {
             PrevResult::Interface& interface = result.interfaces.emplace_back();
             item.read("name", interface.name);

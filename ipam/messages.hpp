@@ -60,6 +60,10 @@ inline constexpr log::Message kPoolNearlyFull{
 inline constexpr log::Message kNodeRestored{"IPAMD_NODE_RESTORED", log::Level::info,
                                             "the Node {} was deleted while this node lives; written back",
                                             "Stop the daemons of a node before deleting it."};
+inline constexpr log::Message kNodeMissing{
+    "IPAMD_NODE_MISSING", log::Level::warning,
+    "the Node {} was deleted while this node lives; what it holds stays its own as long as this daemon runs",
+    "Restart the kubelet, which makes its Node again; or stop this node's daemons."};
 inline constexpr log::Message kObjectRefused{"IPAMD_OBJECT_REFUSED", log::Level::warning,
                                              "{} {} is not in force as stored: {}",
                                              "Correct the object; its last good version stays in force."};

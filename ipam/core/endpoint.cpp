@@ -280,6 +280,11 @@ std::string network_of(const model::WorkloadEndpoint& endpoint) {
     return at == endpoint.metadata.annotations.end() ? std::string{} : at->second;
 }
 
+bool is_of_network(const model::WorkloadEndpoint& endpoint, std::string_view network) {
+    const std::string own = network_of(endpoint);
+    return own.empty() || network.empty() || own == network;
+}
+
 Outcome<Demand> make_demand(const Request& request, const HostIdentity& host, const model::Pod* pod,
                             const model::Namespace* ns, WallTime now) {
     Demand demand;

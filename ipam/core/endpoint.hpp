@@ -65,6 +65,8 @@ bool sync_with_pod(model::WorkloadEndpoint& endpoint, const model::Pod& pod);
 /// The attachment that an endpoint stands for.
 [[nodiscard]] Attachment attachment_of(const model::WorkloadEndpoint& endpoint);
 /// From its annotation, empty when absent.
+/// Whether the endpoint is an attachment of that network, as far as both say which they are of.
+[[nodiscard]] bool is_of_network(const model::WorkloadEndpoint& endpoint, std::string_view network);
 [[nodiscard]] std::string network_of(const model::WorkloadEndpoint& endpoint);
 
 /// What the allocator is asked for: pools and addresses by the pod's annotations, then the namespace's, then the

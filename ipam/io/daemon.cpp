@@ -21,7 +21,6 @@
 #include "base/unique_fd.hpp"
 #include "config/own_node.hpp"
 #include "ipam/core/names.hpp"
-#include "ipam/io/status.hpp"
 #include "ipam/messages.hpp"
 
 namespace manul::ipam {
@@ -34,6 +33,13 @@ constexpr std::int64_t kSecondUs = 1'000'000;
 constexpr std::size_t kEndedRemembered = 4096;
 
 void send(control::Reply& reply, const Answer& answer) { reply(to_json(answer)); }
+
+/// On Kubernetes the boot is not noted: it would stand in the Pod, where its owner could write another, and pods get a
+/// new sandbox after a reboot anyway.
+HostIdentity identity_of_host(const config::Settings& settings) {
+    const bool on_kubernetes = settings.datastore.type == config::DatastoreType::kubernetes;
+    return {settings.node_name, on_kubernetes ? std::string() : read_boot_id(), on_kubernetes};
+}
 
 Result<void> make_directory(const std::string& path, mode_t mode) {
     if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
@@ -70,7 +76,7 @@ std::string read_boot_id() {
 Ipamd::Ipamd(Daemon& daemon, const config::Settings& settings, std::unique_ptr<store::Store> store)
     : daemon_(daemon),
       settings_(settings),
-      host_{settings.node_name, read_boot_id(), settings.datastore.type == config::DatastoreType::kubernetes},
+      host_{identity_of_host(settings)},
       store_(std::move(store)),
       service_(*store_, host_),
       connect_timer_(daemon.io(), [this] { connect(); }),
@@ -196,8 +202,7 @@ void Ipamd::run_adds() {
         std::vector<std::shared_ptr<WaitingAdd>> clear;
         std::vector<Request> requests;
         for (const auto& add : batch) {
-            const auto old =
-                add->way_is_clear ? std::nullopt : service_.predecessor_of(add->request).value_or(std::nullopt);
+            const auto old = add->way_is_clear ? std::nullopt : predecessor_of(add->request);
             if (old && old->of_this_boot) {
                 blocked.emplace_back(add, *old);
             } else {
@@ -207,6 +212,11 @@ void Ipamd::run_adds() {
         }
         const auto asked_at = std::chrono::steady_clock::now();
         auto results = service_.add(requests, wall_now());
+        for (const auto& add : clear) {
+            if (add->former_handle && !service_.owns_handle(*add->former_handle, add->request)) {
+                add->former_handle.reset();
+            }
+        }
         metrics_.commit_seconds.observe(
             std::chrono::duration<double>(std::chrono::steady_clock::now() - asked_at).count());
         return [this, changes = std::move(changes), blocked = std::move(blocked), clear = std::move(clear),
@@ -232,6 +242,15 @@ void Ipamd::run_adds() {
     });
 }
 
+/// On Kubernetes a Pod that was deleted takes the record of its container along, and the link may still be there.
+std::optional<KnownAttachment> Ipamd::predecessor_of(const Request& request) {
+    auto known = service_.predecessor_of(request).value_or(std::nullopt);
+    if (!known && host_.on_kubernetes && ::if_nametoindex(request.host_interface.c_str()) != 0) {
+        known = KnownAttachment{request.network, {{}, request.attachment.ifname}, request.host_interface};
+    }
+    return known;
+}
+
 void Ipamd::answer_add(WaitingAdd& add, const Answer& answer) {
     send(add.reply, answer);
     if (const auto at = awaited_.find(add.request.host_interface); at != awaited_.end()) {
@@ -241,7 +260,7 @@ void Ipamd::answer_add(WaitingAdd& add, const Answer& answer) {
         adding_.erase(at);
     }
     if (!answer.error) {
-        known_.insert(add.request.attachment);
+        known_.insert_or_assign(add.request.attachment, add.request.network);
     }
     (answer.error ? metrics_.adds_failed : metrics_.adds).add();
     if (answer.error) {
@@ -255,33 +274,33 @@ void Ipamd::answer_add(WaitingAdd& add, const Answer& answer) {
 void Ipamd::clear_way(std::shared_ptr<WaitingAdd> add, const KnownAttachment& old) {
     link_worker_.submit([this, add = std::move(add), old] {
         std::uint32_t aside = 0;
-        bool gone = false;
+        Attachment of = old.attachment;  // whose link it is
         std::string problem;
         auto link = links_->find(old.interface_name);
         if (!link) {
             problem = link.error().message;
-        } else if (!*link) {
-            gone = true;
-        } else if (may_put_aside(**link, old.attachment)) {
+        } else if (*link && may_put_aside(**link, old.attachment, add->request.attachment, host_.on_kubernetes)) {
             aside = (*link)->index;
+            of.container_id = (*link)->alias;
             if (auto renamed = links_->put_aside(aside); !renamed) {
                 problem = renamed.error().message;
             }
         }
-        return [this, add, old, aside, gone, problem = std::move(problem)] {
+        // A name has one link: where it is an older one's, or nobody's, the predecessor's is gone.
+        const bool gone = link && (!*link || of != old.attachment) && !old.attachment.container_id.empty();
+        return [this, add, old, aside, of, gone, problem = std::move(problem)] {
             if (!problem.empty()) {
                 answer_add(*add,
                            failure(ErrorCode::try_again, "the older link of the same pod is in the way: " + problem));
                 return;
             }
-            const std::string handle =
-                handle_id(old.network.empty() ? add->request.network : old.network, old.attachment);
+            const std::string& network = old.network.empty() ? add->request.network : old.network;
             if (gone) {
-                add->former_handle = handle;
-            } else if (aside != 0) {
-                log::emit(kTakenOver, old.interface_name, old.attachment.container_id,
-                          add->request.attachment.container_id);
-                deleter_->add_aside(aside, old.attachment.container_id, handle);
+                add->former_handle = handle_id(network, old.attachment);
+            }
+            if (aside != 0) {
+                log::emit(kTakenOver, old.interface_name, of.container_id, add->request.attachment.container_id);
+                deleter_->add_aside(aside, of.container_id, handle_id(network, of));
             }
             add->way_is_clear = true;
             adds_.push_back(add);
@@ -360,6 +379,10 @@ void Ipamd::on_question(Request request, Reply reply) {
 // second one should cost nothing.
 void Ipamd::on_del(Request request, Reply reply) {
     const Attachment attachment = request.attachment;
+    if (const auto known = known_.find(attachment); known != known_.end() && known->second != request.network) {
+        send(reply, {});  // of another network, which has no attachment of this name
+        return;
+    }
     refuse_held(attachment, "a DEL of this container came while its ADD waited");
     if (durable_.contains(attachment) || ended_.contains(attachment)) {
         send(reply, {});
@@ -374,8 +397,10 @@ void Ipamd::on_del(Request request, Reply reply) {
     }
     ending_.insert(attachment);  // an ADD that comes now is a later one
     store_worker_.submit([this, request = std::move(request), answer]() mutable {
-        const bool anything = !service_.is_unknown({request.network, request.attachment}) ||
-                              ::if_nametoindex(request.host_interface.c_str()) != 0;
+        const auto known = service_.find(request.attachment).value_or(std::nullopt);
+        const bool of_another = known && !known->network.empty() && known->network != request.network;
+        const bool anything = !service_.is_unknown({request.network, request.attachment, {}}) ||
+                              (!of_another && ::if_nametoindex(request.host_interface.c_str()) != 0);
         return [this, request = std::move(request), answer, anything]() mutable {
             const Attachment of = request.attachment;
             if (anything) {
@@ -476,27 +501,6 @@ void Ipamd::log_dels() {
     });
 }
 
-// ---- requests of manulctl
-
-void Ipamd::on_control_request(const json::object& request, Reply reply) {
-    const json::value* op = request.if_contains("op");
-    const std::string name = op != nullptr && op->is_string() ? std::string(op->get_string()) : std::string();
-    if (name != "status" && name != "show") {
-        reply(json::object{{"error", "unknown op \"" + name + "\"; known are status and show"}});
-        return;
-    }
-    DaemonState state{.node = settings_.node_name,
-                      .in_sync = started_,
-                      .problem = last_problem_,
-                      .waiting_adds = awaited_.size(),
-                      .waiting_deletes = deleter_->waiting()};
-    auto shared = std::make_shared<Reply>(std::move(reply));
-    store_worker_.submit([this, name, state = std::move(state), shared] {
-        json::value answer = name == "status" ? status_json(service_, state) : show_json(service_, wall_now());
-        return [shared, answer = std::move(answer)] { (*shared)(answer); };
-    });
-}
-
 // ---- the datastore
 
 void Ipamd::connect() {
@@ -520,10 +524,14 @@ void Ipamd::connect() {
                 }
                 last_problem_ = problem;
                 connect_timer_.after_us(kSecondUs);
+                if (node_missing_) {
+                    update_report();
+                }
                 return;
             }
             last_problem_.clear();
             started_ = true;
+            node_missing_ = false;
             log::emit(kStoreReached, pools, endpoints);
             watch_store();
             take_changes();
@@ -581,7 +589,8 @@ void Ipamd::on_changes(const Outcome<Service::Changes>& changes) {
         watch_store();
     }
     if (changes->own_node_removed) {
-        log::emit(kNodeRestored, settings_.node_name);
+        node_missing_ = host_.on_kubernetes;
+        log::emit(node_missing_ ? kNodeMissing : kNodeRestored, settings_.node_name);
         connect();
     }
     if (changes->pools_changed) {

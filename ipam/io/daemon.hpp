@@ -91,6 +91,8 @@ private:
     void on_plugin_request(const boost::json::object& object, Reply reply);
     void begin_journaled_del(const Request& request);
     void run_adds();
+    /// On the store worker.
+    [[nodiscard]] std::optional<KnownAttachment> predecessor_of(const Request& request);
     void answer_add(WaitingAdd& add, const Answer& answer);
     void clear_way(std::shared_ptr<WaitingAdd> add, const KnownAttachment& old);
     void on_gc(const Request& request, Reply reply);
@@ -139,7 +141,8 @@ private:
     bool adds_running_ = false;
     std::vector<WaitingDel> dels_;
     std::multiset<Attachment> adding_;  ///< attachments of ADDs under way
-    std::set<Attachment> known_;        ///< answered ADDs of this run; others are asked of the store
+    /// Answered ADDs of this run, and their networks; others are asked of the store.
+    std::map<Attachment, std::string> known_;
     std::multiset<Attachment> ending_;  ///< attachments whose DEL is not carried out yet
     std::set<Attachment> durable_;      ///< those of them whose DEL is in the log
     std::set<Attachment> ended_;        ///< of the DELs carried out, the latest: what comes once more finds nothing
@@ -149,7 +152,8 @@ private:
     bool dels_running_ = false;
     bool taking_changes_ = false;
     bool started_ = false;
-    static constexpr std::int64_t kTidyUs = 60'000'000;
+    bool node_missing_ = false;  ///< deleted while this daemon runs, and nothing that it could write back
+    static constexpr std::int64_t kTidyUs = 30'000'000;
     static constexpr std::int64_t kChoresUs = 5'000'000;
     std::uint64_t tidy_runs_ = 0;
     std::string last_problem_;

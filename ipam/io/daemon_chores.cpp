@@ -2,15 +2,21 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <ratio>
 #include <set>
 #include <string>
 #include <utility>
+
+#include <fmt/core.h>
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 
 #include "base/log.hpp"
 #include "base/try.hpp"
 #include "config/open_store.hpp"
 #include "ipam/io/abandoned.hpp"
 #include "ipam/io/daemon.hpp"
+#include "ipam/io/status.hpp"
 #include "ipam/messages.hpp"
 
 // What manul-ipamd does without being asked: the plugin's journal, pods without link, tidying up, this node's tunnel
@@ -20,9 +26,12 @@ namespace manul::ipam {
 
 namespace {
 
+namespace json = boost::json;
+
 constexpr std::int64_t kJournalUs = 5'000'000;
 constexpr std::int64_t kPresenceUs = 5'000'000;
-constexpr std::uint64_t kLookEverywhereEach = 60;  // runs of tidy(): hourly
+constexpr std::uint64_t kLookEverywhereEach = 120;  // runs of tidy(): hourly
+constexpr std::uint64_t kSyncTunnelsEach = 2;
 
 }  // namespace
 
@@ -87,7 +96,7 @@ void Ipamd::tidy() {
         }
         return [this, everywhere, containers = std::move(containers)] { give_back(everywhere, containers); };
     });
-    if (started_) {
+    if (started_ && tidy_runs_ % kSyncTunnelsEach == 0) {
         sync_tunnels();
     }
 }
@@ -190,9 +199,14 @@ void Ipamd::on_chores(const Outcome<Chores::Done>& done) {
 }
 
 void Ipamd::update_report() {
-    store_worker_.submit([this, in_sync = started_] {
+    store_worker_.submit([this, in_sync = started_, node_missing = node_missing_] {
         model::NodeReportSpec content = service_.knowledge().report();
         content.in_sync = in_sync;
+        if (node_missing) {  // that the report changes is the sign of life that keeps this node's addresses its own
+            const auto seen = std::chrono::floor<std::chrono::duration<std::int64_t, std::ratio<300>>>(wall_now());
+            content.conditions.push_back({"NodeMissing", fmt::format("there is no Node {}, and this node lives (at {})",
+                                                                     settings_.node_name, print_timestamp(seen))});
+        }
         return [this, content = std::move(content), nodes = service_.knowledge().node_count()]() mutable {
             report(std::move(content), nodes);
         };
@@ -208,6 +222,26 @@ void Ipamd::report(model::NodeReportSpec content, std::size_t nodes) {
     known_refusals_ = content.not_in_force;
     report_.set_node_count(nodes);
     report_.update(std::move(content));
+}
+
+/// Of manulctl.
+void Ipamd::on_control_request(const json::object& request, Reply reply) {
+    const json::value* op = request.if_contains("op");
+    const std::string name = op != nullptr && op->is_string() ? std::string(op->get_string()) : std::string();
+    if (name != "status" && name != "show") {
+        reply(json::object{{"error", "unknown op \"" + name + "\"; known are status and show"}});
+        return;
+    }
+    DaemonState state{.node = settings_.node_name,
+                      .in_sync = started_,
+                      .problem = last_problem_,
+                      .waiting_adds = awaited_.size(),
+                      .waiting_deletes = deleter_->waiting()};
+    auto shared = std::make_shared<Reply>(std::move(reply));
+    store_worker_.submit([this, name, state = std::move(state), shared] {
+        json::value answer = name == "status" ? status_json(service_, state) : show_json(service_, wall_now());
+        return [shared, answer = std::move(answer)] { (*shared)(answer); };
+    });
 }
 
 std::string Ipamd::exposition() {

@@ -82,7 +82,8 @@ void Deleter::run() {
 void Deleter::look_up(Batch& batch) {
     for (Item& item : batch.items) {
         const auto known = parts_.service.find(item.deletion.release.attachment);
-        if (known && *known) {
+        const std::string& network = item.deletion.release.network;
+        if (known && *known && (network.empty() || (*known)->network.empty() || network == (*known)->network)) {
             item.deletion.known = true;
             item.deletion.interface_name = (*known)->interface_name;
             item.deletion.policy_only = (*known)->policy_only;

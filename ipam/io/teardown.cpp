@@ -20,7 +20,7 @@ std::vector<netlink::Link> links_of(const Deletion& deletion, std::span<const ne
         bool mine = false;
         if (link.alias == container && !container.empty()) {
             // Another interface of the same container has an endpoint of its own.
-            mine = of_name || (is_host_end(link) && !claims.owned.contains(link.name));
+            mine = (of_name && deletion.known) || (is_host_end(link) && !claims.owned.contains(link.name));
         } else if (link.alias.empty() && of_name) {
             // Its plugin died before it gave the link its alias, or has not come so far yet.
             mine = deletion.known || (!claims.owned.contains(link.name) && !claims.awaited.contains(link.name));
@@ -32,7 +32,12 @@ std::vector<netlink::Link> links_of(const Deletion& deletion, std::span<const ne
     return found;
 }
 
-bool may_put_aside(const netlink::Link& link, const Attachment& old) { return link.alias == old.container_id; }
+bool may_put_aside(const netlink::Link& link, const Attachment& old, const Attachment& wanted, bool follows_pod) {
+    if (link.alias.empty() || link.alias == wanted.container_id) {
+        return false;
+    }
+    return link.alias == old.container_id || (follows_pod && is_host_end(link));
+}
 
 std::string aside_name(std::uint32_t index) { return std::string(kAsidePrefix) + std::to_string(index); }
 
@@ -46,7 +51,7 @@ std::vector<Release> Presence::observe(std::span<const KnownAttachment> attachme
     std::map<Attachment, SteadyTime> absent;
     for (const KnownAttachment& known : attachments) {
         if (!known.of_this_boot) {
-            dead.push_back({known.network, known.attachment});
+            dead.push_back({known.network, known.attachment, known.pod});
             continue;
         }
         const auto link = by_name.find(known.interface_name);
@@ -57,7 +62,7 @@ std::vector<Release> Presence::observe(std::span<const KnownAttachment> attachme
         const auto before = absent_since_.find(known.attachment);
         const SteadyTime since = before == absent_since_.end() ? now : before->second;
         if (now - since >= kGrace) {
-            dead.push_back({known.network, known.attachment});
+            dead.push_back({known.network, known.attachment, known.pod});
         } else {
             absent.emplace(known.attachment, since);
         }

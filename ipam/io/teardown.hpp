@@ -45,8 +45,11 @@ struct LinkClaims {
 [[nodiscard]] std::vector<netlink::Link> links_of(const Deletion& deletion, std::span<const netlink::Link> links,
                                                   const LinkClaims& claims);
 
-/// Whether the link of this name stands in the way of an ADD whose predecessor is `old`, and may be put aside.
-[[nodiscard]] bool may_put_aside(const netlink::Link& link, const Attachment& old);
+/// Whether the link of this name stands in the way of an ADD whose predecessor is `old`, and may be put aside. Where
+/// the record of a pod's container goes with the Pod (`follows_pod`), any older container's may: the name says whose it
+/// is.
+[[nodiscard]] bool may_put_aside(const netlink::Link& link, const Attachment& old, const Attachment& wanted,
+                                 bool follows_pod);
 [[nodiscard]] std::string aside_name(std::uint32_t index);
 
 /// Attachments live as long as their host end: the pair dies with the pod's namespace, whether or not a DEL came.

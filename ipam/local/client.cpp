@@ -102,7 +102,8 @@ std::expected<Client, ClientError> Client::connect(const std::string& socket_pat
 std::expected<void, ClientError> Client::send(const Request& request) {
     const std::string body = encode(request);
     if (body.size() > kMaxMessage) {
-        return error(ClientError::Kind::protocol, "request is larger than 1 MiB");
+        return error(ClientError::Kind::too_large,
+                     "labels, annotations and other settings of the pod are larger than 1 MiB");
     }
     const auto size = static_cast<std::uint32_t>(body.size());
     std::string bytes;

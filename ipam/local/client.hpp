@@ -16,6 +16,7 @@ struct ClientError {
         lost,         ///< the connection ended after the request was sent: the request may have taken effect
         timeout,      ///< no answer in time: as `lost`
         protocol,     ///< something else answered
+        too_large,    ///< the request is longer than the protocol allows: it was not made
     };
     Kind kind = Kind::unreachable;
     std::string message;

@@ -88,16 +88,16 @@ Outcome<void> Chores::free_vanished(SteadyTime steady, WallTime wall, Done& done
     for (const auto& [object, node] : nodes) {
         existing.insert(object.key.name);
     }
-    std::set<std::string> mentioned;
+    std::map<std::string, std::string> mentioned;
     MANUL_TRY(const auto affinities, read_all<model::BlockAffinity>(store_));
     for (const auto& [object, affinity] : affinities) {
         if (affinity->spec.type == model::AffinityType::host) {
-            mentioned.insert(affinity->spec.node);
+            mentioned.try_emplace(affinity->spec.node);
         }
     }
     MANUL_TRY(const auto reports, read_all<model::NodeReport>(store_));
     for (const auto& [object, report] : reports) {
-        mentioned.insert(report->spec.node);
+        mentioned[report->spec.node] += object.revision + " ";
     }
     for (const std::string& node : vanished_.observe(existing, mentioned, steady)) {
         MANUL_TRY(const NodeRelease freed, release_node(store_, node, wall));

@@ -96,21 +96,22 @@ Outcome<IpamSettings> read_settings(store::Store& store) {
 }
 
 std::vector<std::string> VanishedNodes::observe(const std::set<std::string>& existing,
-                                                const std::set<std::string>& mentioned, SteadyTime now) {
-    std::map<std::string, SteadyTime> absent;
+                                                const std::map<std::string, std::string>& mentioned, SteadyTime now) {
+    std::map<std::string, Absence> absences;
     std::vector<std::string> gone;
-    for (const std::string& node : mentioned) {
+    for (const auto& [node, signs] : mentioned) {
         if (node.empty() || existing.contains(node)) {
             continue;
         }
-        const auto before = absent_since_.find(node);
-        const SteadyTime since = before == absent_since_.end() ? now : before->second;
-        absent.emplace(node, since);
+        const auto before = absences_.find(node);
+        const bool silent = before != absences_.end() && before->second.signs == signs;
+        const SteadyTime since = silent ? before->second.since : now;
+        absences.emplace(node, Absence{since, signs});
         if (now - since >= kGrace) {
             gone.push_back(node);
         }
     }
-    absent_since_ = std::move(absent);
+    absences_ = std::move(absences);
     return gone;
 }
 

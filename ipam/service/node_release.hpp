@@ -15,17 +15,23 @@
 namespace manul::ipam {
 
 /// Nodes that something in the store still names although they have no Node. A node that is only down keeps its Node;
-/// one whose Node was deleted while it lives writes it back: so only a long absence means that it is gone.
+/// one whose Node was deleted while it lives writes it back, or where it cannot (on Kubernetes) its report each few
+/// minutes: so only a long absence without any sign of life means that it is gone.
 class VanishedNodes {
 public:
     static constexpr std::chrono::minutes kGrace{15};
 
-    /// `existing`: all Nodes (the complete list); `mentioned`: names in affinities and reports. Returns those to free.
+    /// `existing`: all Nodes (the complete list); `mentioned`: names in affinities and reports, with a text that
+    /// changes whenever one of the node's daemons writes its report. Returns those to free.
     [[nodiscard]] std::vector<std::string> observe(const std::set<std::string>& existing,
-                                                   const std::set<std::string>& mentioned, SteadyTime now);
+                                                   const std::map<std::string, std::string>& mentioned, SteadyTime now);
 
 private:
-    std::map<std::string, SteadyTime> absent_since_;
+    struct Absence {
+        SteadyTime since;
+        std::string signs;  ///< of life, as seen then
+    };
+    std::map<std::string, Absence> absences_;
 };
 
 /// IPAMConfiguration `default`, or what holds without one.

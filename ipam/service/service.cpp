@@ -255,6 +255,12 @@ Outcome<void> Service::check_scheduled(const Request& request, const model::Pod*
     if (!has_endpoint) {
         return refuse(ErrorCode::invalid_config, fmt::format("Pod {} uses its host's network", name));
     }
+    if (request.policy_only && request.host_interface != host_interface_name(request)) {
+        return refuse(ErrorCode::invalid_config,
+                      fmt::format("with the Kubernetes datastore the host interface of Pod {} must be {}, and the "
+                                  "plugin before this one made {}",
+                                  name, host_interface_name(request), request.host_interface));
+    }
     return {};
 }
 
@@ -289,7 +295,9 @@ Outcome<AddResult> Service::add_one(Transaction& transaction, const Request& req
     }
 
     AddResult result;
-    const bool same = existing && attachment_of(*existing) == request.attachment && describe(*existing).of_this_boot;
+    const bool same_attachment =
+        existing && attachment_of(*existing) == request.attachment && is_of_network(*existing, request.network);
+    const bool same = same_attachment && describe(*existing).of_this_boot;
     if (same && !existing->spec.ip_networks.empty() && !request.policy_only) {
         // The answer to an earlier try was lost, or its plugin died: the addresses stay.
         endpoint.spec.ip_networks = existing->spec.ip_networks;
@@ -300,11 +308,13 @@ Outcome<AddResult> Service::add_one(Transaction& transaction, const Request& req
         // Addresses without endpoint are what an interrupted writer left behind.
         MANUL_CHECK(release_handle(transaction.ipam(), world, demand.handle, now));
         const bool had_container = existing && !existing->spec.container_id.empty();
-        if (had_container && attachment_of(*existing) != request.attachment) {
+        if (had_container && !same_attachment) {
             const std::string network = network_of(*existing);
             const std::string old = handle_id(network.empty() ? request.network : network, attachment_of(*existing));
-            // Without transactions the old addresses go after the endpoint was rewritten.
-            if (describe(*existing).of_this_boot || !store_.transactional()) {
+            if (!store_.transactional()) {  // the old addresses go after the endpoint was rewritten
+                MANUL_TRY(const bool theirs, is_of_pod(transaction, old, pod_of(*existing)));
+                result.replaced_handle = theirs ? std::optional(old) : std::nullopt;
+            } else if (describe(*existing).of_this_boot) {
                 result.replaced_handle = old;
             } else {
                 MANUL_CHECK(release_handle(transaction.ipam(), world, old, now));
@@ -419,8 +429,9 @@ Answer Service::check(const Request& request) {
     }
     const std::string name =
         fmt::format("container {} interface {}", request.attachment.container_id, request.attachment.ifname);
-    if (!*endpoint) {
-        return failure(ErrorCode::unknown_container, name + " has no endpoint on this node");
+    if (!*endpoint || !is_of_network(**endpoint, request.network)) {
+        return failure(ErrorCode::unknown_container,
+                       fmt::format("{} has no endpoint on this node in network {}", name, request.network));
     }
     Transaction transaction(source_);
     Answer answer;
@@ -477,7 +488,7 @@ Answer Service::status(const Request& request, WallTime now) {
 
 bool Service::is_unknown(const Release& release) {
     const auto endpoint = source_.find(release.attachment.container_id, release.attachment.ifname);
-    if (!watch_ || !endpoint || *endpoint) {
+    if (!watch_ || !endpoint || (*endpoint && is_of_network(**endpoint, release.network))) {
         return false;
     }
     bool unknown = true;
@@ -494,7 +505,7 @@ Outcome<bool> Service::release_one(Transaction& transaction, const Release& rele
                                    std::vector<HistoryEntry>& given_back) {
     const World& world = knowledge_.world();
     given_back.clear();  // of an attempt that lost a race
-    MANUL_TRY(const auto endpoint, transaction.find(release.attachment));
+    MANUL_TRY(const auto endpoint, transaction.find(release.attachment, release.network));
     const std::string network = !release.network.empty() || !endpoint ? release.network : network_of(*endpoint);
     bool found = false;
     if (endpoint) {
@@ -503,6 +514,12 @@ Outcome<bool> Service::release_one(Transaction& transaction, const Release& rele
     }
     for (const std::string& handle :
          {handle_id(network, release.attachment), calico_handle_id(network, release.attachment.container_id)}) {
+        if (!release.pod.empty()) {
+            MANUL_TRY(const bool theirs, is_of_pod(transaction, handle, release.pod));
+            if (!theirs) {
+                continue;
+            }
+        }
         MANUL_TRY(const auto freed, release_handle(transaction.ipam(), world, handle, now));
         found = found || !freed.empty();
         for (const net::Ip& address : freed) {
@@ -560,37 +577,6 @@ std::vector<Outcome<bool>> Service::release_handles(std::span<const std::string>
         }
     }
     return results;
-}
-
-KnownAttachment Service::describe(const model::WorkloadEndpoint& endpoint) const {
-    const auto boot = endpoint.metadata.annotations.find(kBootIdAnnotation);
-    return {network_of(endpoint), attachment_of(endpoint), endpoint.spec.interface_name,
-            boot == endpoint.metadata.annotations.end() || host_.boot_id.empty() || boot->second == host_.boot_id,
-            is_policy_only(endpoint)};
-}
-
-Outcome<std::vector<KnownAttachment>> Service::attachments() {
-    MANUL_TRY(const StoreSource::Endpoints* endpoints, source_.own_endpoints());
-    std::vector<KnownAttachment> out;
-    out.reserve(endpoints->size());
-    for (const auto& [key, endpoint] : *endpoints) {
-        out.push_back(describe(*endpoint));
-    }
-    return out;
-}
-
-Outcome<std::optional<KnownAttachment>> Service::find(const Attachment& attachment) {
-    MANUL_TRY(const auto endpoint, source_.find(attachment.container_id, attachment.ifname));
-    return endpoint ? std::optional(describe(*endpoint)) : std::nullopt;
-}
-
-Outcome<std::optional<KnownAttachment>> Service::predecessor_of(const Request& request) {
-    MANUL_TRY(const StoreSource::Endpoints* endpoints, source_.own_endpoints());
-    const auto at = endpoints->find(endpoint_key(request, host_));
-    if (at == endpoints->end() || attachment_of(*at->second) == request.attachment) {
-        return std::nullopt;
-    }
-    return describe(*at->second);
 }
 
 }  // namespace manul::ipam

@@ -30,10 +30,23 @@
 /// endpoint; an address is freed only together with its endpoint, and only by a caller that knows the link to be gone.
 namespace manul::ipam {
 
+/// As allocations name it in their attributes; of a bare container its id.
+struct PodName {
+    std::string ns;
+    std::string name;
+
+    [[nodiscard]] bool empty() const noexcept { return name.empty(); }
+    auto operator<=>(const PodName&) const = default;
+};
+[[nodiscard]] PodName pod_of(const model::WorkloadEndpoint& endpoint);
+
 /// An attachment whose link is gone (or was never made).
 struct Release {
     std::string network;  ///< empty: as the endpoint says
     Attachment attachment;
+    /// Set where the attachment is known from the Pod alone, in which its owner may write any container's id: then only
+    /// what was allocated for that pod is freed.
+    PodName pod;
 
     auto operator<=>(const Release&) const = default;
 };
@@ -54,6 +67,7 @@ struct KnownAttachment {
     std::string interface_name;
     bool of_this_boot = true;
     bool policy_only = false;  ///< its link is another plugin's
+    PodName pod;               ///< on Kubernetes
 };
 
 class Service {
@@ -98,6 +112,9 @@ public:
     [[nodiscard]] Outcome<std::optional<KnownAttachment>> find(const Attachment& attachment);
     /// The attachment whose endpoint an ADD would take over: same pod and interface, another container.
     [[nodiscard]] Outcome<std::optional<KnownAttachment>> predecessor_of(const Request& request);
+    /// Whether all that the handle holds was allocated for the pod of this request. False also where that cannot be
+    /// told.
+    [[nodiscard]] bool owns_handle(const std::string& handle, const Request& request);
 
     /// Brings the addresses of this node's tunnel ends, and the Node that says them, in step with the pools. Returns
     /// what changed, for people.
@@ -133,6 +150,8 @@ private:
     [[nodiscard]] Outcome<std::size_t> sync_pods();
     [[nodiscard]] std::optional<Failure> not_ready() const;
     [[nodiscard]] KnownAttachment describe(const model::WorkloadEndpoint& endpoint) const;
+    [[nodiscard]] static Outcome<bool> is_of_pod(Transaction& transaction, const std::string& handle,
+                                                 const PodName& pod);
 
     store::Store& store_;
     HostIdentity host_;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -35,6 +36,41 @@ Outcome<bool> is_sound(Draft& draft, const World& world, const std::vector<std::
     return false;
 }
 
+/// The address that is allocated to a tunnel end already, where it may still use it: a Node that was deleted and made
+/// anew knows nothing of it.
+Outcome<std::optional<net::Ip>> sound_address(Draft& draft, const World& world, const std::vector<std::string>& pools,
+                                              const std::string& handle) {
+    MANUL_TRY(const auto stored, draft.handle(handle));
+    if (!stored) {
+        return std::nullopt;
+    }
+    for (const auto& [cidr, count] : stored->blocks) {
+        MANUL_TRY(const auto block, draft.block(cidr));
+        const auto ordinals = block ? block->of_handle(handle) : std::vector<Block::Ordinal>{};
+        for (const Block::Ordinal ordinal : ordinals) {
+            const net::Ip address = block->address(ordinal);
+            MANUL_TRY(const bool sound, is_sound(draft, world, pools, handle, address));
+            if (sound) {
+                return address;
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+void add_handles_of(const Block& block, const std::set<PodName>& pods, std::set<std::string>& handles) {
+    for (Block::Ordinal i = 0; !pods.empty() && i < block.size(); ++i) {
+        if (const OwnerPtr& owner = block.owner(i)) {
+            const auto ns = owner->attributes.find("namespace");
+            const auto pod = owner->attributes.find("pod");
+            if (ns != owner->attributes.end() && pod != owner->attributes.end() &&
+                pods.contains({ns->second, pod->second})) {
+                handles.insert(owner->handle);
+            }
+        }
+    }
+}
+
 }  // namespace
 
 /// Returns what changed, empty when nothing did.
@@ -55,6 +91,10 @@ Outcome<std::string> Service::sync_tunnel(Transaction& transaction, Tunnel tunne
     bool sound = false;
     if (current && !pools.empty()) {
         MANUL_TRY(sound, is_sound(draft, world, pools, handle, *current));
+    }
+    if (!sound && !pools.empty()) {
+        MANUL_TRY(wanted, sound_address(draft, world, pools, handle));
+        sound = wanted.has_value();
     }
     if (!sound) {
         MANUL_TRY([[maybe_unused]] const auto freed, release_handle(draft, world, handle, now));
@@ -133,13 +173,27 @@ Outcome<Service::Tidied> Service::tidy(const std::set<std::string>& busy,
             }
         }
     }
+    if (everywhere && host_.on_kubernetes) {
+        MANUL_CHECK(source_.reread_endpoints());
+    }
     std::set<std::string> alive = busy;
+    std::set<PodName> without_record;
     MANUL_TRY(const StoreSource::Endpoints* endpoints, source_.own_endpoints());
     for (const auto& [key, endpoint] : *endpoints) {
+        if (endpoint->spec.container_id.empty()) {
+            without_record.insert(pod_of(*endpoint));
+            continue;
+        }
         alive.insert(handle_id(network_of(*endpoint), attachment_of(*endpoint)));
         alive.insert(calico_handle_id(network_of(*endpoint), endpoint->spec.container_id));
     }
     source_.end();
+    // A Pod that was made anew while its container runs (a static pod's mirror) does not know the container.
+    for (const auto* blocks : {&own, &others}) {
+        for (const BlockPtr& block : *blocks) {
+            add_handles_of(*block, without_record, alive);
+        }
+    }
     auto leaked = leaks_.observe(own, host_.node, alive, containers, steady);
     if (everywhere) {
         std::ranges::copy(borrowed_leaks_.observe(others, host_.node, alive, containers, steady),

@@ -406,7 +406,9 @@ void StoreSource::index_endpoint(const model::Key& key, const model::ResourcePtr
     }
     const auto endpoint = model::as<model::WorkloadEndpoint>(view);
     if (endpoint && endpoint->spec.node == node_) {
-        by_attachment_[{endpoint->spec.container_id, endpoint->spec.endpoint}] = key;
+        if (!endpoint->spec.container_id.empty()) {
+            by_attachment_[{endpoint->spec.container_id, endpoint->spec.endpoint}] = key;
+        }
         endpoints_->emplace(key, endpoint);
     }
 }
@@ -426,6 +428,19 @@ Outcome<void> StoreSource::load_own_endpoints() {
                 transient_.erase(found->view->key());
             }
         }
+    }
+    return {};
+}
+
+Outcome<void> StoreSource::reread_endpoints() {
+    MANUL_TRY(const Endpoints* known, own_endpoints());
+    std::vector<model::Key> keys;
+    for (const auto& [key, view] : *known) {
+        keys.push_back(key);
+    }
+    for (const model::Key& key : keys) {
+        drop(key);
+        MANUL_TRY([[maybe_unused]] const auto now, endpoint(key));
     }
     return {};
 }

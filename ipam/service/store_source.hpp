@@ -73,6 +73,8 @@ public:
     /// This node's endpoints by key. Read from the store once; afterwards what this process wrote.
     using Endpoints = std::map<model::Key, std::shared_ptr<const model::WorkloadEndpoint>>;
     [[nodiscard]] Outcome<const Endpoints*> own_endpoints();
+    /// Reads each of them once more: where they follow from Pods, these come and go without this process.
+    [[nodiscard]] Outcome<void> reread_endpoints();
     /// The endpoint of an attachment; several networks may not share one (container id and interface are unique).
     [[nodiscard]] Outcome<std::shared_ptr<const model::WorkloadEndpoint>> find(const std::string& container_id,
                                                                                const std::string& ifname);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/try.hpp"
+#include "ipam/core/endpoint.hpp"
 #include "ipam/core/names.hpp"
 #include "ipam/service/writes.hpp"
 
@@ -56,10 +57,11 @@ Outcome<std::shared_ptr<const model::WorkloadEndpoint>> Transaction::endpoint(co
     return endpoints_.load(key, std::move(base)).now;
 }
 
-Outcome<std::shared_ptr<const model::WorkloadEndpoint>> Transaction::find(const Attachment& attachment) {
+Outcome<std::shared_ptr<const model::WorkloadEndpoint>> Transaction::find(const Attachment& attachment,
+                                                                          std::string_view network) {
     for (const auto& [key, entry] : endpoints_.entries()) {
         if (entry.now && entry.now->spec.container_id == attachment.container_id &&
-            entry.now->spec.endpoint == attachment.ifname) {
+            entry.now->spec.endpoint == attachment.ifname && is_of_network(*entry.now, network)) {
             return entry.now;
         }
     }
@@ -68,7 +70,7 @@ Outcome<std::shared_ptr<const model::WorkloadEndpoint>> Transaction::find(const 
         return nullptr;
     }
     MANUL_TRY(const auto now, endpoint(known->key()));
-    const bool same = now && now->spec.container_id == attachment.container_id;
+    const bool same = now && now->spec.container_id == attachment.container_id && is_of_network(*now, network);
     return same ? now : nullptr;
 }
 

@@ -30,8 +30,9 @@ public:
     using Endpoints = Overlay<model::Key, model::WorkloadEndpoint>;
     using Profiles = Overlay<model::Key, model::Profile>;
     [[nodiscard]] Outcome<std::shared_ptr<const model::WorkloadEndpoint>> endpoint(const model::Key& key);
-    /// The endpoint of an attachment of this node, null when there is none.
-    [[nodiscard]] Outcome<std::shared_ptr<const model::WorkloadEndpoint>> find(const Attachment& attachment);
+    /// The endpoint of an attachment of this node in that network (empty: in any), null when there is none.
+    [[nodiscard]] Outcome<std::shared_ptr<const model::WorkloadEndpoint>> find(const Attachment& attachment,
+                                                                               std::string_view network);
     /// Null removes.
     [[nodiscard]] Outcome<void> put_endpoint(const model::Key& key,
                                              std::shared_ptr<const model::WorkloadEndpoint> endpoint);

@@ -135,6 +135,12 @@ TEST_CASE("a configuration that cannot be used is refused with its code and the 
         {R"({"cniVersion":"1.0.0","name":"pods"})", Verb::check, Code::invalid_config, "prevResult: is null"},
         {R"({"cniVersion":"1.0.0","name":"pods","prevResult":{"ips":[{"address":"x"}]}})", Verb::check,
          Code::invalid_config, "prevResult.ips[0].address"},
+        {R"({"cniVersion":"1.0.0","name":"pods","prevResult":{"cniVersion":"9.9.9"}})", Verb::check,
+         Code::invalid_config, "prevResult.cniVersion: is \"9.9.9\""},
+        {R"({"cniVersion":"1.1.0","name":"pods","cni.dev/valid-attachments":[{"containerID":"c"}]})", Verb::gc,
+         Code::invalid_config, "cni.dev/valid-attachments[0].ifname"},
+        {R"({"cniVersion":"1.1.0","name":"pods","cni.dev/valid-attachments":[{"ifname":"eth0"}]})", Verb::gc,
+         Code::invalid_config, "cni.dev/valid-attachments[0].containerID"},
         {R"({"cniVersion":"1.1.0","name":"pods","cni.dev/valid-attachments":7})", Verb::gc, Code::invalid_config,
          "cni.dev/valid-attachments"},
     }));

@@ -148,6 +148,40 @@ TEST_CASE("what a vanished node held is freed after 15 minutes, and not a second
     CHECK(freed(20min) == 0);
 }
 
+TEST_CASE("a node without a Node is not gone while one of its daemons writes its report") {
+    VanishedNodes vanished;
+    SteadyTime now = kStart;
+    const auto observe = [&](const std::string& signs) {
+        return vanished.observe({"n2"}, {{"n1", signs}, {"n2", "9 "}}, now);
+    };
+    CHECK(observe("5 7 ").empty());
+    now += VanishedNodes::kGrace - 1s;
+    CHECK(observe("5 8 ").empty());  // it wrote one
+    now += VanishedNodes::kGrace - 1s;
+    CHECK(observe("5 8 ").empty());
+    now += 1s;
+    CHECK(observe("5 8 ") == std::vector<std::string>{"n1"});
+}
+
+TEST_CASE("a node whose Node was made anew keeps the addresses of its tunnel ends") {
+    Fixture f;
+    f.put(
+        model::Kind::ip_pool, "", "p",
+        R"({"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":{"name":"p"},"spec":{"cidr":"10.0.0.0/24","blockSize":28,"vxlanMode":"Always"}})");
+    const auto tunnel = [&] {
+        f.put(model::Kind::node, "", "n1", node_document("n1"));
+        REQUIRE(f.service.take_changes());
+        REQUIRE(f.service.sync_tunnels(kNow));
+        return f.all<model::Node>().front()->spec;
+    };
+    const model::NodeSpec before = tunnel();
+    REQUIRE(before.ipv4_vxlan_tunnel_addr);
+    REQUIRE_FALSE(f.add(bare("a")).answer.error);
+    REQUIRE(f.store->remove({model::Kind::node, "", "n1"}, std::nullopt));
+    CHECK(tunnel() == before);
+    CHECK(f.all<model::IpamHandle>().size() == 2);
+}
+
 TEST_CASE("a node's addresses are not freed while its Node exists, and others keep theirs in its blocks") {
     Fixture f("10.0.0.0/30", 30);
     f.put(model::Kind::node, "", "n1", node_document("n1"));

@@ -6,11 +6,13 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
 #include <fmt/core.h>
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <catch2/catch.hpp>
 
@@ -203,6 +205,92 @@ TEST_CASE("a DEL that never comes leaks nothing: the address of the container be
     CHECK(c.annotation("db-0", "podIP") == second.answer.ips.front().to_string() + "/32");
     CHECK(c.del("new"));
     CHECK(c.allocated() == 0);
+}
+
+TEST_CASE("what a static pod holds stays while its container has a link, also when its mirror Pod was made anew") {
+    Cluster c;
+    c.api.put(pod_path("static-n1"), pod_text("static-n1", "11111111-1111-4111-8111-111111111111"));
+    REQUIRE_FALSE(c.add("c1", "static-n1").answer.error);
+    c.api.remove(pod_path("static-n1"));
+    c.api.put(pod_path("static-n1"), pod_text("static-n1", "22222222-2222-4222-8222-222222222222"));
+    Service next(*c.store, {"n1", "", true});
+    REQUIRE(next.start());
+    REQUIRE(next.attachments());
+    CHECK(next.attachments()->empty());  // the Pod does not say which container it has
+    const std::set<std::string> links{"c1"};
+    for (SteadyTime now{}; now < SteadyTime{} + 4 * Leaks::kGrace; now += std::chrono::minutes(1)) {
+        REQUIRE(next.tidy({}, links, false, now, kNow));
+        CHECK(c.allocated() == 1);
+    }
+    c.api.remove(pod_path("static-n1"));  // and now for good
+    SteadyTime now = SteadyTime{} + 5 * Leaks::kGrace;
+    REQUIRE(next.tidy({}, links, true, now, kNow));
+    CHECK(c.allocated() == 1);
+    REQUIRE(next.tidy({}, links, false, now + Leaks::kGrace, kNow));
+    CHECK(c.allocated() == 0);
+}
+
+TEST_CASE("a Pod that was deleted by force is noticed, also when its link stays and no DEL comes") {
+    Cluster c;
+    c.api.put(pod_path("web"), pod_text("web", "11111111-1111-4111-8111-111111111111"));
+    REQUIRE_FALSE(c.add("c1", "web").answer.error);
+    const std::set<std::string> links{"c1"};
+    SteadyTime now{};
+    REQUIRE(c.service.tidy({}, links, true, now, kNow));
+    c.api.remove(pod_path("web"));
+    REQUIRE(c.service.tidy({}, links, true, now += std::chrono::hours(1), kNow));
+    CHECK(c.allocated() == 1);
+    REQUIRE(c.service.tidy({}, links, false, now += Leaks::kGrace - std::chrono::minutes(1), kNow));
+    CHECK(c.allocated() == 1);
+    REQUIRE(c.service.tidy({}, links, false, now += std::chrono::minutes(1), kNow));
+    CHECK(c.allocated() == 0);
+    CHECK(c.handles() == 0);
+}
+
+TEST_CASE(
+    "the network of an attachment survives the daemon; Pods without a container, or whose addresses went, are none") {
+    Cluster c;
+    for (const char* name : {"web", "waits", "ended", "done"}) {
+        c.api.put(pod_path(name), pod_text(name, "11111111-1111-4111-8111-111111111111"));
+    }
+    REQUIRE_FALSE(c.add("c1", "web").answer.error);
+    REQUIRE_FALSE(c.add("c2", "ended").answer.error);
+    REQUIRE_FALSE(c.add("c3", "done").answer.error);
+    REQUIRE(c.del("c2"));
+    json::object finished = c.api.get(pod_path("done"));
+    finished["status"] = json::object{{"phase", "Succeeded"}};
+    c.api.put(pod_path("done"), json::serialize(finished));
+    Service next(*c.store, {"n1", "", true});
+    REQUIRE(next.start());
+    const auto known = next.attachments();
+    REQUIRE(known);
+    REQUIRE(known->size() == 2);  // what a finished pod had is still to be freed
+    for (const KnownAttachment& one : *known) {
+        CHECK(one.network == "net");
+        CHECK(one.pod.ns == "prod");
+        const Release release{one.network, one.attachment, one.pod};
+        CHECK(next.release(std::span(&release, 1), kNow).front() == true);
+    }
+    CHECK(c.allocated() == 0);
+    CHECK(c.annotation("done", "podIP").empty());
+}
+
+TEST_CASE("a Pod whose annotations name another pod's container frees nothing of that one") {
+    Cluster c;
+    c.api.put(pod_path("victim"), pod_text("victim", "11111111-1111-4111-8111-111111111111"));
+    REQUIRE_FALSE(c.add("c1", "victim").answer.error);
+    c.api.put(pod_path("thief"), pod_text("thief", "22222222-2222-4222-8222-222222222222",
+                                          R"({"cni.projectcalico.org/containerID":"c1"})"));
+    Service next(*c.store, {"n1", "", true});
+    REQUIRE(next.start());
+    const Request request = Cluster::request("c2", "thief");
+    CHECK_FALSE(next.owns_handle("net.c1.eth0", request));
+    const AddResult added = next.add(std::span(&request, 1), kNow).front();
+    REQUIRE_FALSE(added.answer.error);
+    CHECK_FALSE(added.replaced_handle);
+    const Release lost{"net", {"c1", "eth0"}, {"prod", "thief"}};
+    REQUIRE(next.release(std::span(&lost, 1), kNow).front());
+    CHECK(c.allocated() == 2);
 }
 
 TEST_CASE("a DEL after the Pod is gone frees its address") {

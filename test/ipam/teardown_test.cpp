@@ -54,6 +54,10 @@ TEST_CASE("a deletion takes the links of its container and no other") {
          of("c1", "calibbb", false),
          {{"calibbb", "calieth1", "caliaaa"}, {}},
          {5}},
+        {"its name, but another network's attachment has it",
+         of("c1", "caliaaa", false),
+         {{"caliaaa", "calieth1"}, {}},
+         {5}},
         {"by alias alone", of("c2", "", false), {}, {3}},
         {"unknown, without alias, nobody's", of("c9", "calibare", false), {}, {4}},
         {"without alias, but another's", of("c9", "calibare", false), {{"calibare"}, {}}, {}},
@@ -67,9 +71,27 @@ TEST_CASE("a deletion takes the links of its container and no other") {
 }
 
 TEST_CASE("only the predecessor's link is put aside") {
-    CHECK(may_put_aside(link(2, "caliaaa", "old"), {"old", "eth0"}));
-    CHECK_FALSE(may_put_aside(link(2, "caliaaa", "other"), {"old", "eth0"}));
-    CHECK_FALSE(may_put_aside(link(2, "caliaaa", ""), {"old", "eth0"}));
+    struct Row {
+        std::string name;
+        std::string alias;
+        std::string old;
+        bool follows_pod;
+        bool wanted;
+    };
+    const auto row = GENERATE(values<Row>({
+        {"caliaaa", "old", "old", false, true},
+        {"caliaaa", "other", "old", false, false},
+        {"caliaaa", "", "old", false, false},
+        {"caliaaa", "", "", false, false},
+        {"caliaaa", "other", "old", true, true},  // the record of its container went with an earlier Pod
+        {"caliaaa", "other", "", true, true},
+        {"caliaaa", "new", "", true, false},  // the plugin was faster
+        {"caliaaa", "", "", true, false},
+        {"eth0", "other", "", true, false},
+    }));
+    CAPTURE(row.name, row.alias, row.old, row.follows_pod);
+    CHECK(may_put_aside(link(2, row.name, row.alias), {row.old, "eth0"}, {"new", "eth0"}, row.follows_pod) ==
+          row.wanted);
     CHECK(aside_name(4294967295U).size() <= 15);
 }
 

@@ -224,6 +224,10 @@ class ConformanceTest(CniTest):
         wait_for("its link to go", lambda: not pods[0].has_interface(), 20)
         self.succeed(pods[0], "GC", request={**base, "cni.dev/attachments": named[2:], "cni.dev/valid-attachments": named[2:]})
         wait_for("the second to go", lambda: left() == everybody - {p.container for p in pods[:2]}, 20)
+        for wrong in ({}, "x", 5, [5], [None], [{"containerID": "x"}], [{"ifname": "eth0"}], [{"containerID": 5, "ifname": "eth0"}],
+                      [*named, {"containerID": "", "ifname": "eth0"}]):
+            self.expect(pods[0], "GC", 7, "cni.dev/valid-attachments", request={**base, "cni.dev/valid-attachments": wrong})
+        assert left() == everybody - {p.container for p in pods[:2]}
         self.succeed(pods[0], "GC", request={**base, "cni.dev/valid-attachments": []})
         wait_for("all of this network to go", lambda: left() == {other.container}, 20)
         self.succeed(pods[0], "GC", request={**base, "cni.dev/valid-attachments": []})
@@ -242,10 +246,26 @@ class ConformanceTest(CniTest):
             self.expect(pod, "CHECK", 7, request={**pod.request, "prevResult": wrong})
         moved = json.loads(json.dumps(result).replace(result["ips"][0]["address"], "10.245.0.200/32"))
         self.expect(pod, "CHECK", 100, "10.245.0.200", request={**pod.request, "prevResult": moved})
+        for number, part, change in ((0, "interfaces", {"name": "cali0123456789a"}), (0, "interfaces", {"mac": "02:00:00:00:00:09"}),
+                                     (0, "interfaces", {"mtu": 1300}), (1, "interfaces", {"mac": "02:00:00:00:00:09"}),
+                                     (1, "interfaces", {"mtu": 1300}), (1, "interfaces", {"sandbox": str(self.lab.tor.path)}),
+                                     (1, "interfaces", {"sandbox": "/run/netns/none"}), (0, "ips", {"address": "10.245.0.1/24"}),
+                                     (0, "routes", {"gw": "169.254.1.9"}), (0, "routes", {"dst": "10.9.0.0/16"})):
+            wrong = json.loads(json.dumps(result))
+            wrong[part][number].update(change)
+            self.expect(pod, "CHECK", 100, request={**pod.request, "prevResult": wrong})
+        for same in ({"cniVersion": "1.0.0"}, {"dns": {"nameservers": ["10.0.0.9"]}},
+                     {"interfaces": [*result["interfaces"], {"name": "tap0"}, {"name": "dummy", "sandbox": "/x"}]}):
+            self.succeed(pod, "CHECK", request={**pod.request, "prevResult": {**result, **same}})
+        for wrong in ({"cniVersion": "9.9.9"}, {"interfaces": result["interfaces"][:1]}, {"ips": [{**result["ips"][0], "interface": 9}]},
+                      {"ips": [{**result["ips"][0], "interface": -1}]}, {"ips": [{**result["ips"][0], "interface": 0}]}):
+            self.expect(pod, "CHECK", 7, "prevResult", request={**pod.request, "prevResult": {**result, **wrong}})
         stranger = self.pod()
-        self.expect(stranger, "CHECK", 100, "eth0", request={**request, "name": "faults"})
+        self.expect(stranger, "CHECK", 100, "eth0", request={**request, "prevResult": json.loads(
+            json.dumps(result).replace(str(pod.namespace.path), str(stranger.namespace.path)))})
         stranger.namespace.ip("link", "add", "eth0", "type", "veth", "peer", "name", "other")
-        self.expect(stranger, "CHECK", 3, stranger.container, request=request)
+        self.expect(stranger, "CHECK", 3, stranger.container, request={**request, "prevResult": json.loads(
+            json.dumps(result).replace(str(pod.namespace.path), str(stranger.namespace.path)))})
         stranger.gone()
         pod.namespace.ip("address", "del", result["ips"][0]["address"], "dev", "eth0")
         self.expect(pod, "CHECK", 100, result["ips"][0]["address"], request=request)
@@ -313,6 +333,46 @@ class ConformanceTest(CniTest):
         self.expect_nothing_left()
         self.ctl("delete", "ippool", "tiny")
 
+    def test_pools_change_under_living_addresses(self):
+        spec = {"cidr": "10.252.0.0/26", "blockSize": 28, "assignmentMode": "Manual"}
+        chosen = {"ipv4_pools": ["10.252.0.0/26"]}
+
+        def refused(name, *words, **change):
+            pool = {"apiVersion": "projectcalico.org/v3", "kind": "IPPool", "metadata": {"name": name}, "spec": {**spec, **change}}
+            done = self.ctl("apply", "-f", "-", stdin=json.dumps(pool), check=False)
+            assert done.returncode == 1 and all(word in done.stderr for word in words), (words, done.stderr)
+
+        self.apply("IPPool", "moving", spec)
+        pod, late = self.pod(ipam=chosen), self.pod(ipam=chosen)
+        result = self.succeed(pod, "ADD")
+        address = result["ips"][0]["address"].split("/")[0]
+        request = {**pod.request, "prevResult": result}
+        refused("moving", "blockSize", "cannot change", blockSize=29)
+        refused("moving", "cidr", "cannot change", cidr="10.252.0.0/25")
+        refused("rival", "overlaps", "moving", cidr="10.252.0.0/16")
+        refused("rival", "loopback", cidr="127.1.0.0/16")
+        refused("rival", "multicast", cidr="239.0.0.0/24")
+        self.apply("IPPool", "moving", {**spec, "disabled": True})
+        wait_for("the pool to be closed", lambda: late.call("STATUS")[0] == 1, 20)
+        self.expect(late, "ADD", 7, "moving", "disabled")
+        self.succeed(pod, "CHECK", request=request)
+        self.ctl("delete", "ippool", "moving")
+        wait_for("the pool to be forgotten", lambda: "there is no IPPool" in late.call("STATUS")[1]["msg"], 20)
+        self.expect(late, "ADD", 7, "there is no IPPool")
+        self.succeed(pod, "CHECK", request=request)
+        assert "of no pool, owned by node1" in self.ctl("ipam", "show", f"--ip={address}").stdout
+        assert "lies in no IPPool (1 addresses in use)" in self.ctl("ipam", "check", "--show-problem-ips").stdout
+        refused("again", "only blockSize 28 fits it", blockSize=29)
+        self.apply("IPPool", "again", spec)
+        wait_for("the pool to be open", lambda: late.call("STATUS")[0] == 0, 20)
+        assert self.address_of(late) != result["ips"][0]["address"]
+        self.succeed(pod, "CHECK", request=request)
+        for one in (pod, late):
+            self.succeed(one, "DEL")
+            one.gone()
+        self.expect_nothing_left()
+        self.ctl("delete", "ippool", "again")
+
     # ---- what must not
 
     def test_what_is_no_configuration_is_refused(self):
@@ -346,7 +406,7 @@ class ConformanceTest(CniTest):
             self.expect(pod, "ADD", 4, "CNI_CONTAINERID", environment={"CNI_CONTAINERID": text})
             if len(text) < 256:
                 self.expect(pod, "DEL", 4, "CNI_CONTAINERID", environment={"CNI_CONTAINERID": text})
-        for text in ("a" * 16, ".", "..", "a/b", "a:b", "a b", "a\tb", "a\nb", "eth%d", "%", "a\u00a0"):
+        for text in ("a" * 16, ".", "..", "a/b", "a:b", "a b", "a\tb", "a\nb", "eth%d", "%", "a\u00a0", "all", "default"):
             self.expect(pod, "ADD", 4, "CNI_IFNAME", environment={"CNI_IFNAME": text})
             self.expect(pod, "DEL", 4, "CNI_IFNAME", environment={"CNI_IFNAME": text})
         self.expect(pod, "ADD", 4, "lo", environment={"CNI_IFNAME": "lo"})  # there already
@@ -389,6 +449,59 @@ class ConformanceTest(CniTest):
             assert not pod.has_interface()
         pod.gone()
         self.expect_nothing_left()
+
+    def test_names_of_networks_and_interfaces_may_be_odd(self):
+        for name in ("A", "0", "My_Net", "a.b", "a-", "x" * 253, "y" * 300):
+            pod = self.pod()
+            pod.request["name"] = name
+            self.succeed(pod, "ADD")
+            self.rm(pod)
+        for ifname in ("a" * 15, "-x", 'e"0', "\u00e4th0", "...", "$(x)"):
+            pod = self.pod(ifname=ifname)
+            assert self.succeed(pod, "ADD")["interfaces"][1]["name"] == ifname
+            self.rm(pod)
+
+    def test_much_that_means_nothing_is_passed_over_and_too_much_for_a_request_is_refused(self):
+        pod = self.pod()
+        self.succeed(pod, "ADD", request={**pod.request, "junk": "x" * 20_000_000, "list": [{}] * 100_000})
+        self.rm(pod)
+        pod = self.pod()
+        for config in ({"args": {"cni": {"labels": [{"key": f"k{i}", "value": "v" * 60} for i in range(20_000)]}}},
+                       {"runtimeConfig": {"io.kubernetes.cri.pod-annotations": {"a": "x" * 2_000_000}}}):
+            self.expect(pod, "ADD", 7, "1 MiB", request={**pod.request, **config})
+            assert not pod.has_interface()
+        self.rm(pod)
+
+    def test_unknown_keys_of_cni_args_need_permission(self):
+        for permission in ("1", "true", "True", "TRUE"):
+            pod = self.pod()
+            self.succeed(pod, "ADD", {"CNI_ARGS": f"COLOUR=red=blue;IgnoreUnknown={permission};"})
+            self.rm(pod)
+
+    def test_an_attachment_of_another_network_is_none(self):
+        """Container id and interface alone do not name an attachment."""
+        pod = self.pod()
+        result = self.succeed(pod, "ADD")
+        for restarted in (False, True):
+            if restarted:
+                self.daemons[0].restart("ipamd")
+                wait_for("ipamd to answer", lambda: pod.call("STATUS")[0] == 0, 30)
+            other = {**pod.request, "name": "other", "prevResult": result}
+            self.expect(pod, "ADD", 4, "eth0", request={k: v for k, v in other.items() if k != "prevResult"})
+            self.expect(pod, "CHECK", 3, "other", request=other)
+            for _ in range(2):
+                self.succeed(pod, "DEL", request=other)
+            self.succeed(pod, "GC", request={**other, "cni.dev/valid-attachments": []})
+            self.succeed(pod, "CHECK", request={**pod.request, "prevResult": result})
+        self.succeed(pod, "DEL")
+        self.expect_nothing_left()
+        # The list was renamed, and its runtime makes the container's network anew without a DEL.
+        self.succeed(pod, "ADD")
+        pod.namespace.ip("link", "del", "eth0")
+        self.succeed(pod, "ADD", request={**pod.request, "name": "renamed"})
+        wait_for("the first address to be free", lambda: self.addresses_in_use() == 1, 20)
+        self.succeed(pod, "DEL", request={**pod.request, "name": "renamed"})
+        self.rm(pod)
 
     def test_odd_names_of_pods_work_and_names_that_no_namespace_can_have_are_refused(self):
         for ns, name, code in (("a", "My_Pod", 0), ("a", "../b", 0), ("a", "b c", 0), ("a", "-b", 0), ("a", "x" * 300, 0), ("a", "\u00e4", 0),
