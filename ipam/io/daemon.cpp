@@ -242,15 +242,6 @@ void Ipamd::run_adds() {
     });
 }
 
-/// On Kubernetes a Pod that was deleted takes the record of its container along, and the link may still be there.
-std::optional<KnownAttachment> Ipamd::predecessor_of(const Request& request) {
-    auto known = service_.predecessor_of(request).value_or(std::nullopt);
-    if (!known && host_.on_kubernetes && ::if_nametoindex(request.host_interface.c_str()) != 0) {
-        known = KnownAttachment{request.network, {{}, request.attachment.ifname}, request.host_interface};
-    }
-    return known;
-}
-
 void Ipamd::answer_add(WaitingAdd& add, const Answer& answer) {
     send(add.reply, answer);
     if (const auto at = awaited_.find(add.request.host_interface); at != awaited_.end()) {

@@ -1,3 +1,5 @@
+#include <net/if.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -282,6 +284,15 @@ Result<void> Ipamd::open_status_servers() {
         MANUL_CHECK(listen(health_port, std::move(health)));
     }
     return {};
+}
+
+/// On Kubernetes a Pod that was deleted takes the record of its container along, and the link may still be there.
+std::optional<KnownAttachment> Ipamd::predecessor_of(const Request& request) {
+    auto known = service_.predecessor_of(request).value_or(std::nullopt);
+    if (!known && host_.on_kubernetes && ::if_nametoindex(request.host_interface.c_str()) != 0) {
+        known = KnownAttachment{request.network, {{}, request.attachment.ifname}, request.host_interface};
+    }
+    return known;
 }
 
 /// After the answers: no pod waits for the record.
