@@ -354,7 +354,7 @@ class ConformanceTest(CniTest):
         refused("rival", "multicast", cidr="239.0.0.0/24")
         self.apply("IPPool", "moving", {**spec, "disabled": True})
         wait_for("the pool to be closed", lambda: late.call("STATUS")[0] == 1, 20)
-        self.expect(late, "ADD", 7, "moving", "disabled")
+        self.expect(late, "ADD", 7, "10.252.0.0/26", "disabled")
         self.succeed(pod, "CHECK", request=request)
         self.ctl("delete", "ippool", "moving")
         wait_for("the pool to be forgotten", lambda: "there is no IPPool" in late.call("STATUS")[1]["msg"], 20)
