@@ -163,7 +163,8 @@ class ConformanceTest(CniTest):
         assert "dev eth0" in pod.namespace.ip("route", "get", "192.0.2.1").stdout  # the first one stays the default
         self.succeed(pod, "DEL")
         wait_for("the first to go", lambda: not pod.has_interface("eth0"), 20)
-        assert pod.has_interface("net1") and len(self.objects("wep")) == 1
+        wait_for("its endpoint to go", lambda: len(self.objects("wep")) == 1, 20)  # after the link
+        assert pod.has_interface("net1")
         self.succeed(pod, "CHECK", {"CNI_IFNAME": "net1"}, {**pod.request, "prevResult": second})
         self.succeed(pod, "DEL", {"CNI_IFNAME": "net1"})
         self.rm(pod)
