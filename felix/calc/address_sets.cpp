@@ -141,6 +141,7 @@ void AddressSets::apply(Pool& pool, const MatchChanges& changes) {
 void AddressSets::add_members(WantedSet& set, const Contribution& contribution) {
     dirty_.insert(set.spec.id);
     if (set.spec.kind == SetKind::addresses) {
+        set.nets.reserve(contribution.nets.size());
         for (const net::Prefix& net : contribution.nets) {
             set.nets.add(net);
         }

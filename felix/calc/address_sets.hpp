@@ -6,8 +6,10 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "base/flat_table.hpp"
 #include "config/model/kind.hpp"
 #include "config/model/resource.hpp"
 #include "felix/calc/identity.hpp"
@@ -26,20 +28,28 @@ template <class Member>
 class CountedMembers {
 public:
     void add(const Member& member) {
-        if (counts_[member]++ == 0) {
+        if (counts_[member]++ == 0 && told_) {
             touched_.try_emplace(member, false);
         }
     }
     void remove(const Member& member) {
-        const auto found = counts_.find(member);
-        if (--found->second == 0) {
-            counts_.erase(found);
-            touched_.try_emplace(member, true);
+        if (--*counts_.find(member) == 0) {
+            counts_.erase(member);
+            if (told_) {
+                touched_.try_emplace(member, true);
+            }
         }
     }
+    void reserve(std::size_t more) { counts_.reserve(counts_.size() + more); }
     /// Calls `added(member)` or `removed(member)` for what differs from the last call.
     template <class Added, class Removed>
     void take_delta(const Added& added, const Removed& removed) {
+        if (!std::exchange(told_, true)) {
+            for (const auto& [member, count] : counts_) {
+                added(member);
+            }
+            return;
+        }
         for (const auto& [member, was_there] : touched_) {
             const bool is_there = counts_.contains(member);
             if (is_there && !was_there) {
@@ -52,11 +62,12 @@ public:
     }
 
     /// All of them, if nothing changed since the last delta.
-    [[nodiscard]] const std::unordered_map<Member, std::uint32_t>& counts() const noexcept { return counts_; }
+    [[nodiscard]] const FlatMap<Member, std::uint32_t>& counts() const noexcept { return counts_; }
 
 private:
-    std::unordered_map<Member, std::uint32_t> counts_;
-    std::unordered_map<Member, bool> touched_;
+    bool told_ = false;
+    FlatMap<Member, std::uint32_t> counts_;
+    std::unordered_map<Member, bool> touched_;  ///< and whether it was there when that was told
 };
 
 /// Membership of every address set that an active policy looks addresses up in, over all objects of the cluster.

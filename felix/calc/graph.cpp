@@ -312,6 +312,9 @@ std::vector<Report> Graph::reports() const {
             add(model::Key{model::Kind::profile, {}, name}, note);
         }
     }
+    for (const auto& [name, clash] : profiles_.clashes()) {
+        add(model::Key{model::Kind::profile, {}, name}, clash);
+    }
     for (const auto& [key, reason] : endpoints_.conflicts()) {
         add(key, reason);
     }

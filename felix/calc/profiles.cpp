@@ -1,6 +1,10 @@
 #include "felix/calc/profiles.hpp"
 
+#include <algorithm>
+#include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +23,11 @@ namespace {
 
 bool is_derived(const std::string& name) {
     return name == model::kDefaultAllowProfile || derived_profile(name).has_value();
+}
+
+/// Labels of derived ones never clash: each has a prefix of its own.
+bool may_clash(const std::vector<std::string>& names) {
+    return std::ranges::count_if(names, std::not_fn(is_derived)) > 1;
 }
 
 }  // namespace
@@ -126,6 +135,9 @@ void Profiles::update_account(const std::string& ns, const std::string& name) {
 }
 
 void Profiles::use(const std::vector<std::string>& names, bool local) {
+    if (local && may_clash(names)) {
+        ++together_[names];
+    }
     for (const std::string& name : names) {
         Uses& uses = uses_[name];
         if (uses.all++ == 0) {
@@ -140,6 +152,10 @@ void Profiles::use(const std::vector<std::string>& names, bool local) {
 }
 
 void Profiles::release(const std::vector<std::string>& names, bool local) {
+    if (const auto list = local ? together_.find(names) : together_.end();
+        list != together_.end() && --list->second == 0) {
+        together_.erase(list);
+    }
     for (const std::string& name : names) {
         const auto found = uses_.find(name);
         if (local && --found->second.local == 0) {
@@ -177,6 +193,27 @@ void Profiles::flush(Sequencer& sequencer) {
             wanted_sets_.erase(name);
         }
     }
+}
+
+std::set<std::pair<std::string, std::string>> Profiles::clashes() const {
+    std::set<std::pair<std::string, std::string>> found;
+    for (const auto& [names, endpoints] : together_) {
+        std::map<std::string, std::pair<std::string, std::string>> first;  // of each label: profile and value
+        for (const std::string& name : names) {
+            const auto stored = stored_.find(name);
+            if (stored == stored_.end()) {
+                continue;
+            }
+            for (const auto& [key, value] : stored->second.labels_to_apply) {
+                const auto [known, is_new] = first.try_emplace(key, name, value);
+                if (!is_new && known->second.second != value) {
+                    found.emplace(name, "label " + key + " has another value in profile " + known->second.first +
+                                            ", which counts for endpoints that list that one first");
+                }
+            }
+        }
+    }
+    return found;
 }
 
 bool Profiles::namespace_exists(const std::string& name) const {

@@ -54,6 +54,9 @@ public:
 
     /// Rules that are not enforced as written, by profile.
     [[nodiscard]] const std::map<std::string, std::vector<std::string>>& notes() const noexcept { return notes_; }
+    /// Profiles with labels to which another one, that some local endpoint lists before them, gives another value; and
+    /// which labels. The endpoint inherits the first.
+    [[nodiscard]] std::set<std::pair<std::string, std::string>> clashes() const;
 
 private:
     struct NamespaceRecord {
@@ -79,6 +82,7 @@ private:
     std::unordered_map<std::string, NamespaceRecord> namespaces_;
     std::unordered_map<std::string, model::ProfileSpec> stored_;
     std::map<std::string, Uses> uses_;
+    std::map<std::vector<std::string>, std::uint32_t> together_;  ///< lists of several stored ones, of local endpoints
     std::unordered_map<std::string, std::vector<SetId>> wanted_sets_;
     std::set<std::string> dirty_;
     std::map<std::string, std::vector<std::string>> notes_;

@@ -42,7 +42,7 @@ bool is_large(const nft::Transaction& transaction) {
         } else if (const auto* edit = std::get_if<nft::EditChain>(&command)) {
             objects += edit->insert.size() + edit->remove.size();
         } else if (const auto* add = std::get_if<nft::AddElements>(&command)) {
-            objects += add->elements.size();
+            objects += add->size();
         } else if (const auto* remove = std::get_if<nft::DeleteElements>(&command)) {
             objects += remove->elements.size();
         } else if (std::holds_alternative<nft::FlushSet>(command)) {

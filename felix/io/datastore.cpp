@@ -89,12 +89,17 @@ store::StoreResult<void> Datastore::list(model::Kind kind, StoreChanges& changes
     MANUL_TRY(const store::Listing listing, store_->list({kind, std::nullopt, {}}));
     auto& known = known_[kind];
     std::unordered_set<model::Key> present;
+    std::vector<const store::Object*> changed;
     for (const store::Object& object : listing.items) {
         present.insert(object.key);
         const auto before = known.find(object.key);
         if (before == known.end() || before->second != object.revision) {
-            put(object, changes);
+            changed.push_back(&object);
         }
+    }
+    std::vector<Event> events = events_of(changed);
+    for (std::size_t i = 0; i < changed.size(); ++i) {
+        put(*changed[i], std::move(events[i]), changes);
     }
     std::vector<model::Key> gone;
     for (const auto& [key, revision] : known) {
@@ -130,7 +135,7 @@ void Datastore::on_readable() {
     for (const store::Event& event : *events) {
         switch (event.type) {
             case store::Event::Type::put:
-                put(event.object, changes);
+                put(event.object, event_of(event.object), changes);
                 note_token(event.object.key.kind, event.object.revision);
                 break;
             case store::Event::Type::removed:
@@ -150,9 +155,8 @@ void Datastore::on_readable() {
     }
 }
 
-void Datastore::put(const store::Object& object, StoreChanges& changes) {
+void Datastore::put(const store::Object& object, Event event, StoreChanges& changes) {
     known_[object.key.kind][object.key] = object.revision;
-    Event event = event_of(object);
     if (std::holds_alternative<ResourcePut>(event)) {
         changes.documents[object.key] = object.document;
     }

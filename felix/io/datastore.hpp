@@ -47,7 +47,7 @@ private:
     void on_readable();
     [[nodiscard]] store::StoreResult<void> list(model::Kind kind, StoreChanges& changes,
                                                 std::vector<store::WatchStart>& starts);
-    void put(const store::Object& object, StoreChanges& changes);
+    void put(const store::Object& object, Event event, StoreChanges& changes);
     void remove(const model::Key& key, StoreChanges& changes);
     void note_token(model::Kind kind, const store::Revision& revision);
     void failed(const store::StoreError& error);

@@ -1,7 +1,13 @@
 #include "felix/io/store_events.hpp"
 
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <iterator>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
@@ -41,13 +47,36 @@ Event event_of(const store::Object& object) {
     return refused;
 }
 
+std::vector<Event> events_of(const std::vector<const store::Object*>& objects) {
+    constexpr std::size_t kWorthAThread = 256;
+    constexpr std::size_t kAtOnce = 16;
+    std::vector<Event> events(objects.size());
+    std::atomic<std::size_t> next{0};
+    const auto decode = [&] {
+        for (std::size_t first = next.fetch_add(kAtOnce); first < objects.size(); first = next.fetch_add(kAtOnce)) {
+            for (std::size_t i = first; i < std::min(first + kAtOnce, objects.size()); ++i) {
+                events[i] = event_of(*objects[i]);
+            }
+        }
+    };
+    if (objects.size() >= kWorthAThread && std::thread::hardware_concurrency() > 1) {
+        const std::jthread helper(decode);
+        decode();
+    } else {
+        decode();
+    }
+    return events;
+}
+
 store::StoreResult<std::vector<Event>> read_everything(store::Store& store) {
     std::vector<Event> events;
     for (const FollowedKind& followed : kFollowedKinds) {
         MANUL_TRY(const store::Listing listing, store.list({followed.kind, std::nullopt, {}}));
+        std::vector<const store::Object*> all;
         for (const store::Object& object : listing.items) {
-            events.push_back(event_of(object));
+            all.push_back(&object);
         }
+        std::ranges::move(events_of(all), std::back_inserter(events));
     }
     events.emplace_back(StoreInSync{});
     return events;

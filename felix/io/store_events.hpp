@@ -43,6 +43,9 @@ inline constexpr std::array kFollowedKinds{
 /// A stored object as it is taken up: put, or refused with the reasons.
 [[nodiscard]] Event event_of(const store::Object& object);
 
+/// The same of many, in their order; of long lists on two processors at once.
+[[nodiscard]] std::vector<Event> events_of(const std::vector<const store::Object*>& objects);
+
 /// Everything that is stored now, StoreInSync last.
 [[nodiscard]] store::StoreResult<std::vector<Event>> read_everything(store::Store& store);
 

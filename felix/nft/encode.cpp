@@ -257,9 +257,36 @@ private:
     }
     void add(const AddElements& c) {
         element_messages(NFT_MSG_NEWSETELEM, c.table, c.set, std::nullopt, c.type, c.elements);
+        if (c.members) {
+            member_messages(c.table, c.set, *c.members);
+        }
     }
     void add(const DeleteElements& c) {
         element_messages(NFT_MSG_DELSETELEM, c.table, c.set, std::nullopt, c.type, c.elements);
+    }
+
+    /// All keys of a plain set have one length, so that its elements differ in their last bytes alone.
+    void member_messages(const TableKey& table, std::string_view set, const render::Members& members) {
+        RequestBuffer first;
+        Bytes element;
+        for (auto next = members.begin(); next != members.end();) {
+            begin(NFT_MSG_NEWSETELEM, NLM_F_CREATE, table);
+            out_.text(NFTA_SET_ELEM_LIST_TABLE, name(table.id));
+            out_.text(NFTA_SET_ELEM_LIST_SET, set);
+            const auto list = out_.open(NFTA_SET_ELEM_LIST_ELEMENTS);
+            const std::size_t start = out_.view().size();
+            for (; next != members.end() && out_.view().size() - start < kElementListLimit; ++next) {
+                const ByteView key = next->bytes();
+                if (element.empty()) {
+                    put_value(first, NFTA_SET_ELEM_KEY, key);
+                    element.assign(first.view().begin(), first.view().end());
+                }
+                std::ranges::copy(key, element.end() - static_cast<std::ptrdiff_t>(netlink::aligned(key.size())));
+                out_.bytes(NFTA_LIST_ELEM | NLA_F_NESTED, element);
+            }
+            out_.close(list);
+            out_.end();
+        }
     }
 
     void element_messages(std::uint16_t message, const TableKey& table, std::string_view set,

@@ -431,7 +431,7 @@ void Tracker::plan_set(const TableKey& key, const std::string& set, Scope scope,
         steps.members.emplace_back(FlushSet{key, set});
     }
     DeleteElements remove{key, set, wanted->type, {}};
-    AddElements add{key, set, wanted->type, {}};
+    AddElements add{key, set, wanted->type, {}, nullptr};
     if (wanted->type.shape != SetType::Shape::members && (applied == nullptr || applied->unknown)) {
         for (const auto& [element_key, element] : wanted->elements) {
             add.elements.push_back(element);
@@ -451,9 +451,7 @@ void Tracker::plan_set(const TableKey& key, const std::string& set, Scope scope,
             }
         }
     } else if (applied == nullptr || applied->unknown) {
-        for (const ElementKey& member : wanted->member_keys()) {
-            add.elements.push_back({member, {}, {}});
-        }
+        add.members = wanted->members;
     } else {
         for (const auto& [member, missing] : applied->pending) {
             (missing ? add.elements : remove.elements).push_back({member, {}, {}});
@@ -463,7 +461,7 @@ void Tracker::plan_set(const TableKey& key, const std::string& set, Scope scope,
     if (!remove.elements.empty()) {
         step.emplace_back(std::move(remove));
     }
-    if (!add.elements.empty()) {
+    if (add.size() != 0) {
         step.emplace_back(std::move(add));
     }
 }
@@ -575,6 +573,9 @@ void Tracker::note(const FlushSet& c) {
 }
 void Tracker::note(const AddElements& c) {
     AppliedSet& set = applied_[c.table].sets[c.set];
+    if (c.members) {
+        set.pending.clear();  // it has all that is wanted
+    }
     for (const Element& element : c.elements) {
         if (c.type.shape == SetType::Shape::members) {
             set.pending.erase(element.key);

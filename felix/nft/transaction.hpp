@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -83,11 +84,15 @@ struct FlushSet {
     TableKey table;
     std::string name;
 };
+/// Adds `elements`, and all of `members` where they are given: those of a plain set that was empty.
 struct AddElements {
     TableKey table;
     std::string set;
     SetType type;
     std::vector<Element> elements;
+    std::shared_ptr<const render::Members> members{};
+
+    [[nodiscard]] std::size_t size() const noexcept { return elements.size() + (members ? members->size() : 0); }
 };
 struct DeleteElements {
     TableKey table;

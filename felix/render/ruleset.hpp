@@ -12,10 +12,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <variant>
 #include <vector>
 
+#include "base/flat_table.hpp"
 #include "net/ip.hpp"
 #include "net/port_range.hpp"
 #include "net/prefix.hpp"
@@ -396,7 +396,7 @@ struct Element {
 /// Prefixes (sorted) as the ranges that they cover together.
 [[nodiscard]] std::vector<Element> ranges_of(const std::vector<net::Prefix>& prefixes);
 
-using Members = std::unordered_set<ElementKey, ElementKeyHash>;
+using Members = FlatSet<ElementKey, ElementKeyHash>;
 
 /// A set or verdict map with its content: `members` for plain sets, `elements` by key for the others. Members may be
 /// many: who wants the set and who programs it look at the same object, which the owner keeps up to date.

@@ -69,8 +69,8 @@ bool Sets::change_family(const SetId& id, State& state, net::Family family, cons
     std::vector<ElementKey> gone = keys_of(removed);
     std::vector<ElementKey> come = keys_of(added);
     content.members->reserve(content.members->size() + come.size());
-    std::erase_if(gone, [&content](const ElementKey& key) { return content.members->erase(key) == 0; });
-    std::erase_if(come, [&content](const ElementKey& key) { return !content.members->insert(key).second; });
+    std::erase_if(gone, [&content](const ElementKey& key) { return !content.members->erase(key); });
+    std::erase_if(come, [&content](const ElementKey& key) { return !content.members->insert(key); });
     for (const net::Prefix& prefix : removed.prefixes) {
         content.prefixes.erase(prefix);
     }

@@ -134,6 +134,22 @@ TEST_CASE("own labels win over inherited ones, and the first profile that lists 
     CHECK(selects("a == 'own' && b == '2' && c == '2'"));
 }
 
+TEST_CASE("profiles that pass on one label with two values are reported while an endpoint lists both") {
+    const auto both = pod({.name = "x", .ips = {"10.0.0.2"}, .profiles = {{"p1", "kns.ns1", "p2"}}});
+    World world{both, profile("p1", {}, {}, {{"a", "1"}, {"b", "1"}}),
+                profile("p2", {}, {}, {{"a", "1"}, {"b", "2"}, {"c", "2"}})};
+    const std::vector<Report> reports = world.graph().reports();
+    REQUIRE(reports.size() == 1);
+    CHECK(reports[0].key == model::Key{model::Kind::profile, {}, "p2"});
+    CHECK(reports[0].reason.starts_with("label b has another value in profile p1"));
+    world.put(profile("p2", {}, {}, {{"b", "1"}}));
+    CHECK(world.graph().reports().empty());
+    world.put(profile("p2", {}, {}, {{"b", "2"}}));
+    CHECK(world.graph().reports().size() == 1);
+    world.put(pod({.name = "x", .ips = {"10.0.0.2"}, .profiles = {{"p1"}}}));
+    CHECK(world.graph().reports().empty());
+}
+
 TEST_CASE("tiers come by order, then name; missing tiers last; policies by order, then name/namespace/kind") {
     World world{kWeb, tier("zz", -5.5), tier("early", 10), tier("tie-a", 1000), tier("none", std::nullopt)};
     const auto put = [&world](const std::string& tier_name, const std::string& name, std::optional<double> order) {

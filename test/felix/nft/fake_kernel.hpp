@@ -285,6 +285,13 @@ private:
         if (s == nullptr) {
             return "no such set";
         }
+        if (c.members) {
+            auto members = std::make_shared<render::Members>(s->member_keys());
+            for (const render::ElementKey& key : *c.members) {
+                members->insert(key);
+            }
+            s->members = std::move(members);
+        }
         for (const render::Element& element : c.elements) {
             if (s->type.shape == render::SetType::Shape::members) {
                 auto members = std::make_shared<render::Members>(s->member_keys());
@@ -314,7 +321,7 @@ private:
         }
         for (const render::Element& element : c.elements) {
             auto members = std::make_shared<render::Members>(s->member_keys());
-            const bool gone = s->type.shape == render::SetType::Shape::members ? members->erase(element.key) != 0
+            const bool gone = s->type.shape == render::SetType::Shape::members ? members->erase(element.key)
                                                                                : s->elements.erase(element.key) != 0;
             s->members = std::move(members);
             if (!gone) {

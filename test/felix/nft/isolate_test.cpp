@@ -136,8 +136,8 @@ TEST_CASE("a failure that says nothing about an object withholds nothing") {
 
 TEST_CASE("sets that were read are corrected by their difference, others are written anew") {
     nft::Tracker tracker;
-    const auto members = std::make_shared<render::Members>();
-    members->insert({render::ElementKey(ip("10.0.0.1")), render::ElementKey(ip("10.0.0.2"))});
+    const auto members = std::make_shared<render::Members>(
+        render::Members{render::ElementKey(ip("10.0.0.1")), render::ElementKey(ip("10.0.0.2"))});
     tracker.change(render::PutTable{kEgress});
     tracker.change(render::PutSet{kEgress, "s_1", kAddresses, members});
     nft::KernelState state;
