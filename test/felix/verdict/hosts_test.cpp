@@ -150,6 +150,46 @@ TEST_CASE_METHOD(Situation, "forward policy of an endpoint of all interfaces act
             "node > rw tcp 80 allow"});
 }
 
+TEST_CASE_METHOD(Situation, "between two host endpoints the first one's ingress and the second one's egress decide") {
+    const std::string side = hep("side", "interfaceName: side0", "role: back");
+    const auto in = [](const std::string& rules) {
+        return gnp("in", "selector: role == 'gate', applyOnForward: true, types: [Ingress], ingress: [" + rules + "]");
+    };
+    const auto out = [](const std::string& rules) {
+        return gnp("out", "selector: role == 'back', applyOnForward: true, types: [Egress], egress: [" + rules + "]");
+    };
+    apply({kUplink, side, in("{action: Allow, protocol: TCP, destination: {ports: [80, 82]}}"),
+           out("{action: Allow, protocol: TCP, destination: {ports: [80, 81]}}, {action: Allow, protocol: UDP}")});
+    expect({"o1 > s1 tcp 80 allow", "o1 > s1 tcp 81 deny", "o1 > s1 tcp 82 deny", "o1 > s1 udp 80 deny",
+            "o1 > rw tcp 82 allow", "o1 > rw tcp 81 deny", "rw > s1 tcp 81 allow", "rw > s1 tcp 82 deny",
+            "s1 > o1,rw tcp 99 allow", "o1 > node tcp 82 allow", "o1 > node tcp 81 deny", "node > s1 tcp 81 allow",
+            "node > s1 tcp 82 deny"});
+    apply({in("{action: Pass}, {action: Deny}"), out("{action: Deny, protocol: TCP, denyAction: Reject}")});
+    expect({"o1 > s1 tcp 80 reject", "o1 > s1 udp 80 deny", "o1 > rw udp 80 allow"});
+    // What preDNAT policy of the first one allows, the second one is not asked about either.
+    apply({gnp("pre",
+               "selector: role == 'gate', preDNAT: true, applyOnForward: true, types: [Ingress], ingress:"
+               " [{action: Allow, protocol: TCP, destination: {ports: [90]}}]")});
+    expect({"o1 > s1 tcp 90 allow", "o1 > s1 tcp 91 reject", "rw > s1 tcp 90 reject"});
+}
+
+TEST_CASE_METHOD(Situation, "options, extension headers and fragments make no difference at host endpoints") {
+    apply({kUplink, gnp("fwd",
+                        "selector: role == 'gate', applyOnForward: true, types: [Ingress], ingress:"
+                        " [{action: Allow, protocol: TCP, destination: {ports: [80]}}]")});
+    for (const std::string form : {"options", "fragments", "shuffled"}) {
+        expect({"o1 > node tcp 22 " + form + " allow", "o1 > node tcp 80 " + form + " allow",
+                "o1 > node tcp 81 " + form + " deny", "o1 > rw,s1 tcp 80 " + form + " allow",
+                "o1 > rw,s1 tcp 22 " + form + " deny"});
+    }
+    apply({gnp("raw",
+               "selector: role == 'gate', doNotTrack: true, applyOnForward: true, types: [Ingress], ingress:"
+               " [{action: Allow, protocol: UDP, destination: {ports: [80]}}, {action: Deny, protocol: UDP}]")});
+    for (const std::string form : {"options", "fragments", "shuffled"}) {
+        expect({"o1 > node,rw udp 80 " + form + " allow", "o1 > node,rw udp 81 " + form + " deny"});
+    }
+}
+
 TEST_CASE_METHOD(Situation, "preDNAT policy comes first; what it allows no host policy judges again, but pods do") {
     apply({kUplink,
            gnp("pre",

@@ -274,7 +274,12 @@ void Lab::forget_connections() {
 }
 
 void Lab::send(const Shot& shot, std::uint16_t id) {
-    const auto bytes = encode(shot.packet, id, shot.payload);
+    for (const auto& bytes : encode(shot.packet, id, shot.payload, shot.form)) {
+        send(shot, bytes);
+    }
+}
+
+void Lab::send(const Shot& shot, const std::vector<std::uint8_t>& bytes) {
     ssize_t sent = 0;
     if (shot.from == kNode) {
         const bool v4 = shot.packet.family() == net::Family::v4;

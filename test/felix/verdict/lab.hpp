@@ -33,6 +33,7 @@ struct Shot {
     std::string to;    ///< place that should get it; "node" is the node itself
     Packet packet;
     std::size_t payload = 8;
+    Form form = Form::whole;
     bool arrived = false;
     bool refused = false;  ///< the sender was told "port unreachable"
 };
@@ -69,6 +70,7 @@ private:
 
     void add_place(const Place& place, std::uint8_t number);
     void send(const Shot& shot, std::uint16_t id);
+    void send(const Shot& shot, const std::vector<std::uint8_t>& bytes);
     void fence();
     void collect_at_node(const std::vector<Shot*>& by_id);
     void collect(const std::vector<Shot*>& by_id);

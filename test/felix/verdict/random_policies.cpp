@@ -550,6 +550,7 @@ std::vector<RandomPolicies::Probe> RandomPolicies::probes(const Site& site, std:
     static const std::vector<std::string> kLocal{"rw", "rd", "gw", "ga", "bd", "bx", "node", "node", "s1"};
     static const std::vector<std::string> kPeers{"rw", "rd", "gw", "ga", "bd", "bx",  "rr",
                                                  "o1", "o2", "o3", "oh", "s1", "node"};
+    static const std::vector<Form> kForms{Form::options, Form::fragments, Form::shuffled};
     std::vector<Probe> out;
     std::set<std::tuple<std::uint8_t, std::pair<net::Ip, std::uint16_t>, std::pair<net::Ip, std::uint16_t>>> known;
     while (out.size() < count) {
@@ -575,7 +576,10 @@ std::vector<RandomPolicies::Probe> RandomPolicies::probes(const Site& site, std:
         }
         // Messages of ICMP are told apart by their identification, which is always a new one.
         if (packet.icmp_type || known.emplace(packet.protocol.number(), a, b).second) {
-            out.push_back({from, to, Shot{from->place, to->place, packet, one_in(3) ? 0U : 8U, false, false}});
+            const bool plain = !packet.destination_port || from->name == Lab::kNode || !one_in(6);
+            out.push_back({from, to,
+                           Shot{from->place, to->place, packet, one_in(3) ? 0U : 8U, plain ? Form::whole : pick(kForms),
+                                false, false}});
         }
     }
     return out;

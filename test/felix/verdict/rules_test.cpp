@@ -203,4 +203,36 @@ TEST_CASE_METHOD(Situation, "a rule that allows more than can be enforced matche
     expect({"rd > rw sctp 80 deny", "rd > rw icmp 8 allow"});
 }
 
+TEST_CASE_METHOD(Situation, "ports and types are found behind options and extension headers, and in fragments") {
+    const std::string rules =
+        "{action: Deny, protocol: UDP, SIDE: {ports: [81]}}, {action: Allow, protocol: UDP, SIDE: {ports: ['80:89']}},"
+        " {action: Allow, protocol: TCP, SIDE: {ports: [80]}}, {action: Allow, protocol: SCTP, SIDE: {ports: [80]}},"
+        " {action: Allow, protocol: ICMP, icmp: {type: 8}}, {action: Allow, protocol: ICMPv6, icmp: {type: 128}}";
+    const auto about = [&rules](const std::string& side) {
+        std::string text = rules;
+        for (std::size_t at = 0; (at = text.find("SIDE", at)) != std::string::npos;) {
+            text.replace(at, 4, side);
+        }
+        return text;
+    };
+    apply({to_web(about("destination"))});
+    for (const std::string form : {"options", "fragments", "shuffled"}) {
+        expect({"rd,o1 > rw udp 80 " + form + " allow", "rd,o1 > rw udp 81 " + form + " deny",
+                "rd,o1 > rw udp 90 " + form + " deny", "rd,o1 > rw tcp 80 " + form + " allow",
+                "rd,o1 > rw tcp 81 " + form + " deny", "rd > rw sctp 80 " + form + " allow",
+                "rd > rw sctp 81 " + form + " deny", "rd,o1 > rw ping " + form + " allow",
+                "rd > rw icmp 13 " + form + " deny", "rd > rw icmp6 139 " + form + " deny",
+                "rd > rw proto 99 " + form + " deny"});
+    }
+    apply({from_web(about("source"))});
+    for (const std::string form : {"options", "fragments", "shuffled"}) {
+        expect({"rw > rd,o1 udp 7 from 80 " + form + " allow", "rw > rd,o1 udp 7 from 81 " + form + " deny",
+                "rw > o1 tcp 80 from 79 " + form + " deny", "rw > o1,node icmp 13 " + form + " deny"});
+    }
+}
+
+TEST_CASE_METHOD(Situation, "a fragment without the first one goes nowhere, whatever policy allows") {
+    expect_of_kernel({"rd,o1 > rw udp 80 rest deny", "rw > o1,gw tcp 80 rest deny", "rw > node udp 80 rest deny"});
+}
+
 }  // namespace manul::felix::test

@@ -1,6 +1,7 @@
 #include "test/felix/verdict/situation.hpp"
 
 #include <charconv>
+#include <map>
 #include <sstream>
 
 #include <catch2/catch.hpp>
@@ -20,8 +21,12 @@ struct Line {
     bool v6 = true;
     bool ping = false;
     bool answer = false;
+    Form form = Form::whole;
     Fate fate = Fate::arrives;
 };
+
+const std::map<std::string, Form> kForms{
+    {"options", Form::options}, {"fragments", Form::fragments}, {"shuffled", Form::shuffled}, {"rest", Form::rest}};
 
 std::vector<std::string> split(const std::string& text, char separator) {
     std::vector<std::string> parts;
@@ -101,6 +106,8 @@ private:
             line.payload = 0;
         } else if (text == "answer") {
             line.answer = true;
+        } else if (const auto form = kForms.find(text); form != kForms.end()) {
+            line.form = form->second;
         } else {
             FAIL("what is \"" << text << "\"?");
         }
@@ -172,7 +179,7 @@ void Situation::check(const std::vector<std::string>& lines, bool ask_evaluator,
         const Party& sender = line.answer ? to : from;
         const Party& receiver = line.answer ? from : to;
         probes.push_back({&text, &sender, &receiver, line.fate});
-        shots.push_back({sender.place, receiver.place, packet, line.payload, false, false});
+        shots.push_back({sender.place, receiver.place, packet, line.payload, line.form, false, false});
     };
     for (const std::string& text : lines) {
         INFO(text);

@@ -30,6 +30,7 @@ protected:
     /// named), what is to happen: allow, deny or reject. Kernel and evaluator must both say so.
     ///
     ///   tcp, udp, sctp PORT [from PORT]     icmp, icmp6 TYPE[/CODE]     ping     proto NUMBER [bare]     v4, v6
+    ///   options, fragments, shuffled, rest: the packet's form (wire.hpp)
     ///
     /// "rw as rd > ..." sends from the link of rw with the address of rd.
     void expect(const std::vector<std::string>& lines) { check(lines, true, false); }

@@ -88,6 +88,7 @@ Bytes transport(const Packet& packet, std::uint16_t id, std::size_t payload) {
         put16(out, 0x5002);  // five words of header, SYN
         put16(out, 1024);
         put32(out, 0);
+        out.insert(out.end(), rest.begin(), rest.end());
         set16(out, 16, transport_checksum(packet, out));
     } else if (packet.protocol == net::kUdp) {
         ports();
@@ -129,11 +130,12 @@ struct Header {
 };
 
 std::optional<Header> decode_header(std::span<const std::uint8_t> bytes) {
-    if (bytes.size() >= kHeader4 && bytes[0] == 0x45) {
+    const bool with_options = bytes.size() >= kHeader4 + 4 && bytes[0] == 0x46;
+    if (with_options || (bytes.size() >= kHeader4 && bytes[0] == 0x45)) {
         return Header{{get16(bytes, 4), *net::Ip::from_bytes(bytes.subspan(12, 4)),
                        *net::Ip::from_bytes(bytes.subspan(16, 4)), false},
                       bytes[9],
-                      kHeader4};
+                      with_options ? kHeader4 + 4 : kHeader4};
     }
     if (bytes.size() >= kHeader6 && bytes[0] >> 4U == 6) {
         return Header{{get16(bytes, 2), *net::Ip::from_bytes(bytes.subspan(8, 16)),
@@ -170,6 +172,94 @@ std::vector<std::uint8_t> encode(const Packet& packet, std::uint16_t id, std::si
     }
     out.insert(out.end(), inner.begin(), inner.end());
     return out;
+}
+
+namespace {
+
+constexpr std::uint8_t kHopByHop = 0;
+constexpr std::uint8_t kFragmentHeader = 44;
+constexpr std::uint8_t kDestinationOptions = 60;
+
+/// Of a whole packet of encode(): its header with another next protocol and length behind it.
+Bytes header_for(const Bytes& whole, bool v4, std::uint8_t next, std::size_t rest) {
+    Bytes out(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(v4 ? kHeader4 : kHeader6));
+    if (v4) {
+        set16(out, 2, static_cast<std::uint16_t>(kHeader4 + rest));
+    } else {
+        set16(out, 4, static_cast<std::uint16_t>(rest));
+        out[6] = next;
+    }
+    return out;
+}
+
+void finish_header4(Bytes& packet, std::size_t header) {
+    set16(packet, 10, 0);
+    set16(packet, 10, internet_checksum(std::span(packet).first(header)));
+}
+
+/// RFC 791: no-operation options; RFC 8200 4.2: PadN in both headers.
+Bytes with_options(const Bytes& whole, const Bytes& inner, bool v4, std::uint8_t protocol) {
+    if (v4) {
+        Bytes out = header_for(whole, v4, protocol, inner.size() + 4);
+        out[0] = 0x46;
+        out.insert(out.end(), {1, 1, 1, 0});
+        finish_header4(out, kHeader4 + 4);
+        out.insert(out.end(), inner.begin(), inner.end());
+        return out;
+    }
+    Bytes out = header_for(whole, v4, kHopByHop, inner.size() + 16);
+    out.insert(out.end(), {kDestinationOptions, 0, 1, 4, 0, 0, 0, 0});
+    out.insert(out.end(), {protocol, 0, 1, 4, 0, 0, 0, 0});
+    out.insert(out.end(), inner.begin(), inner.end());
+    return out;
+}
+
+Bytes fragment(const Bytes& whole, const Bytes& inner, bool v4, const Packet& packet, std::uint16_t id,
+               std::size_t from, std::size_t to) {
+    const std::size_t size = to - from;
+    const bool more = to != inner.size();
+    Bytes out = header_for(whole, v4, kFragmentHeader, v4 ? size : size + 8);
+    if (v4) {
+        set16(out, 6, static_cast<std::uint16_t>(from / 8 | (more ? 0x2000U : 0U)));
+        finish_header4(out, kHeader4);
+    } else {
+        out.insert(out.end(), {packet.protocol.number(), 0});
+        put16(out, static_cast<std::uint16_t>(from | (more ? 1U : 0U)));
+        put32(out, 0xabc00000U + id);
+    }
+    out.insert(out.end(), inner.begin() + static_cast<std::ptrdiff_t>(from),
+               inner.begin() + static_cast<std::ptrdiff_t>(to));
+    return out;
+}
+
+}  // namespace
+
+std::vector<std::vector<std::uint8_t>> encode(const Packet& packet, std::uint16_t id, std::size_t payload, Form form) {
+    const bool v4 = packet.family() == net::Family::v4;
+    // A transport's header of eight bytes would leave nothing for the second fragment.
+    const bool cut = form != Form::whole && form != Form::options;
+    const Bytes whole = encode(packet, id, cut ? std::max<std::size_t>(payload, 40) : payload);
+    if (form == Form::whole) {
+        return {whole};
+    }
+    const Bytes inner(whole.begin() + static_cast<std::ptrdiff_t>(v4 ? kHeader4 : kHeader6), whole.end());
+    if (form == Form::options) {
+        return {with_options(whole, inner, v4, packet.protocol.number())};
+    }
+    // RFC 8200 4.5: of IPv6 a first fragment without the whole header of its transport is discarded.
+    const std::size_t first = v4 ? 8 : 24;
+    std::vector<Bytes> pieces;
+    for (const auto& [from, to] : {std::pair{std::size_t{0}, first}, {first, first + 8}, {first + 8, inner.size()}}) {
+        if (from < to) {
+            pieces.push_back(fragment(whole, inner, v4, packet, id, from, to));
+        }
+    }
+    if (form == Form::shuffled) {
+        std::ranges::reverse(pieces);
+    } else if (form == Form::rest) {
+        pieces.erase(pieces.begin());
+    }
+    return pieces;
 }
 
 std::optional<Received> decode(std::span<const std::uint8_t> bytes) {

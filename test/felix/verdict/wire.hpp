@@ -17,6 +17,17 @@ namespace manul::felix::test {
 /// has room; absent ports are written as 0.
 [[nodiscard]] std::vector<std::uint8_t> encode(const Packet& packet, std::uint16_t id, std::size_t payload);
 
+/// How a packet is sent.
+enum class Form : std::uint8_t {
+    whole,
+    options,    ///< with IP options, or IPv6 headers for hops and for the destination, before the transport's
+    fragments,  ///< in three fragments: eight bytes of the transport's header, eight more, the rest
+    shuffled,   ///< the same, the last one first
+    rest,       ///< the same without the first one, which alone has ports
+};
+[[nodiscard]] std::vector<std::vector<std::uint8_t>> encode(const Packet& packet, std::uint16_t id, std::size_t payload,
+                                                            Form form);
+
 /// What arrived somewhere.
 struct Received {
     std::uint16_t id = 0;
