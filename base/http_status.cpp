@@ -191,7 +191,7 @@ private:
 
 Result<asio::ip::address> address_of(std::string_view host) {
     error_code ec;
-    const auto address = asio::ip::make_address(host == "localhost" ? std::string("127.0.0.1") : std::string(host), ec);
+    auto address = asio::ip::make_address(host == "localhost" ? std::string("127.0.0.1") : std::string(host), ec);
     if (ec) {
         return fail("'" + std::string(host) + "' is neither an address nor localhost");
     }

@@ -137,6 +137,7 @@ std::string Registry::exposition() const {
         out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, family.help, name,
                            kTypes[family.series.begin()->second.index()]);
         for (const auto& [labels, metric] : family.series) {
+            // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): it takes the alternatives for unset
             std::visit([&](const auto& held) { print(out, name, labels, held); }, metric);
         }
     }

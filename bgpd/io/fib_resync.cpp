@@ -130,7 +130,7 @@ void FibSync::heed_notices() {
     }
     finish();  // what the kernel said to us comes first
     const auto notices = std::exchange(notices_, {});
-    for (std::uint8_t family = 0; family < entries_.size(); ++family) {
+    for (std::uint8_t family = 0; family < kFamilies; ++family) {
         for (std::uint32_t slot = 0; slot < entries_[family].size(); ++slot) {
             const Entry& entry = entries_[family][slot];
             if (!entry.named) {

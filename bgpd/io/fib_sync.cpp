@@ -202,7 +202,7 @@ void FibSync::define(const speaker::FibGroup& definition) {
 }
 
 void FibSync::enqueue_users(speaker::FibGroupId group) {
-    for (std::uint8_t family = 0; family < entries_.size(); ++family) {
+    for (std::uint8_t family = 0; family < kFamilies; ++family) {
         for (std::uint32_t slot = 0; slot < entries_[family].size(); ++slot) {
             if (entries_[family][slot].wanted == group) {
                 enqueue({family, slot});

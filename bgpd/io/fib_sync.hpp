@@ -123,6 +123,7 @@ private:
         bool own_protocol = false;
     };
     enum class Resync : std::uint8_t { none, reading, comparing };
+    static constexpr std::uint8_t kFamilies = 2;
     struct SlotRef {
         std::uint8_t family = 0;
         std::uint32_t slot = 0;
@@ -167,8 +168,8 @@ private:
     RouteWriter writer_;
     netlink::RequestBuffer requests_;
     std::vector<Sent> sent_;
-    std::deque<std::vector<Sent>> under_way_;    ///< batches whose outcome is not known yet
-    std::array<std::vector<Entry>, 2> entries_;  ///< by family and slot
+    std::deque<std::vector<Sent>> under_way_;            ///< batches whose outcome is not known yet
+    std::array<std::vector<Entry>, kFamilies> entries_;  ///< by family and slot
     std::deque<SlotRef> queue_;
     std::vector<SlotRef> deferred_;  ///< out of the queue until their batch is done
     std::set<SlotRef> refused_;

@@ -17,6 +17,7 @@
 #include "bgpd/wire/update_writer.hpp"
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
+#include "net/scoped.hpp"
 
 using namespace manul;
 using namespace manul::bgp::wire;
@@ -40,6 +41,7 @@ void write_and_read(ByteView attributes, const NextHop& next_hop, const std::vec
     }
     UpdateDecoder decoder;
     Framer framer(out, kMaxExtendedMessage);
+    const NextHop written{net::without_scope(next_hop.address), next_hop.link_local};
     std::vector<net::Prefix> read;
     for (auto frame = framer.next(); frame && *frame; frame = framer.next()) {
         const Update update = decoder.decode((*frame)->body(), {kBoth, four_octet_as, true});
@@ -47,7 +49,7 @@ void write_and_read(ByteView attributes, const NextHop& next_hop, const std::vec
         require(std::ranges::equal(update.attributes, attributes));
         update.each_announced([&](const net::Prefix& prefix, const NextHop& via) {
             read.push_back(prefix);
-            require(via == next_hop);
+            require(via == written);
         });
     }
     require(read == prefixes);
