@@ -231,6 +231,8 @@ class Rig:
         run("ip", "link", "add", a_name, "netns", a.namespace.name, "type", "veth", "peer", "name", b_name, "netns",
             b.namespace.name)
         for part, name, addresses in ((a, a_name, a_addresses), (b, b_name, b_addresses)):
+            if any(address.startswith("fe80:") for address in addresses):  # else the kernel's own may be the source
+                part.namespace.ip("link", "set", name, "addrgenmode", "none")
             for address in addresses:
                 extra = ["nodad"] if ":" in address else []
                 part.namespace.ip("addr", "add", address, "dev", name, *extra)
