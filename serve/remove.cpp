@@ -9,6 +9,7 @@
 #include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/admission.hpp"
+#include "config/store/document.hpp"
 #include "config/store/kubernetes/read_backend.hpp"
 #include "config/store/namespaces.hpp"
 #include "config/store/store.hpp"
@@ -103,8 +104,10 @@ Outcome<void> Writer::remove_one(const std::string& verb, const store::Object& o
     const bool exact = !options.uid.empty() || !options.resource_version.empty();
     const auto expected = exact ? std::optional<store::Revision>(object.revision) : std::nullopt;
     store::NamespaceEnd end;
-    const auto removed = key.kind == Kind::namespace_ ? store::remove_namespace(context_.store, key.name, expected, end)
-                                                      : context_.store.remove(key, expected);
+    const auto removed =
+        key.kind == Kind::namespace_
+            ? store::remove_namespace(context_.store, key.name, expected, store::format_timestamp(context_.now), end)
+            : context_.store.remove(key, expected);
     const unsigned code = removed ? 200U : problem_of(removed.error(), key).code;
     for (const model::Key& content : end.removed) {
         context_.audit.push_back({verb, content, {}, 200U, "", {}, {}});

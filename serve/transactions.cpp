@@ -110,7 +110,7 @@ Problem said_by_store(const store::StoreError& error, const model::Key& key) {
 }
 
 /// A single write that returns the object, as Store's own calls do.
-Outcome<std::string> single(store::Store& store, const Step& step) {
+Outcome<std::string> single(store::Store& store, const Step& step, std::string_view time) {
     const auto answer = [&](store::StoreResult<store::Object> done) -> Outcome<std::string> {
         if (!done) {
             return std::unexpected(said_by_store(done.error(), step.key));
@@ -128,7 +128,7 @@ Outcome<std::string> single(store::Store& store, const Step& step) {
     const auto& remove = std::get<store::Remove>(step.op);
     if (step.key.kind == model::Kind::namespace_) {
         store::NamespaceEnd end;
-        return answer(store::remove_namespace(store, step.key.name, revision(remove.precondition), end));
+        return answer(store::remove_namespace(store, step.key.name, revision(remove.precondition), time, end));
     }
     return answer(store.remove(step.key, revision(remove.precondition)));
 }
@@ -217,7 +217,7 @@ Outcome<std::string> run(store::Store& store, const Access& access, const Tree& 
     }
     if (steps.size() == 1 && !unchecked && steps.front().verb != "get" && steps.front().verb != "put" &&
         (steps.front().verb != "delete" || steps.front().must_exist)) {
-        return single(store, steps.front());
+        return single(store, steps.front(), by.time);
     }
     std::vector<store::Op> list;
     list.reserve(steps.size());

@@ -11,9 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
-
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
 #include "config/codec/managed_fields.hpp"
@@ -30,7 +27,6 @@
 
 namespace manul::serve {
 
-namespace json = boost::json;
 using codec::Tree;
 using Code = store::StoreError::Code;
 using model::Kind;
@@ -535,31 +531,21 @@ Outcome<store::Object> Writer::dry_run(const std::string& text, const store::Obj
         return std::unexpected(already_exists(key_.kind, key_.name));
     }
     const auto failed = [&](const store::StoreError& error) { return std::unexpected(problem_of(error, key_)); };
-    auto admitted = store::admit_document(key_, text, store::Checks::full,
-                                          before == nullptr ? std::string_view{} : std::string_view(*before->document));
+    const auto stored = before == nullptr ? std::nullopt : std::optional<std::string_view>(*before->document);
+    const auto admitted = store::admit_document(key_, text, stored.value_or(std::string_view{}));
     if (!admitted) {
         return failed(admitted.error());
     }
-    std::optional<json::object> old;
-    if (before != nullptr) {
-        auto parsed = store::parse_document(key_, *before->document);
-        if (!parsed) {
-            return failed(parsed.error());
-        }
-        old = *std::move(parsed);
-    }
-    if (const auto stamped = store::stamp(key_, admitted->document, old ? &*old : nullptr,
-                                          {store::make_uid(), store::format_timestamp(context_.now)});
-        !stamped) {
+    const auto stamped =
+        store::stamp(key_, admitted->document, stored, {store::make_uid(), store::format_timestamp(context_.now)});
+    if (!stamped) {
         return failed(stamped.error());
     }
-    const store::PlannedWrite write{
-        key_, before == nullptr ? std::nullopt : std::optional<std::string_view>(*before->document),
-        admitted->resource};
+    const store::PlannedWrite write{key_, stored, admitted->resource};
     if (const auto checked = store::admit_writes(reader, std::span(&write, 1)); !checked) {
         return failed(checked.error());
     }
-    const std::string plain = json::serialize(admitted->document);
+    const std::string& plain = stamped->text;
     const store::Revision revision = before == nullptr ? std::string() : before->revision;
     auto shown = revision.empty() ? std::optional(plain) : store::with_resource_version(plain, revision);
     return store::Object{key_, revision, std::make_shared<const std::string>(shown.value_or(plain))};

@@ -136,17 +136,16 @@ Result<std::string> with_creation_defaults(Kind kind, std::string_view document)
 }
 
 Result<Completed> complete_and_validate(Kind kind, std::string_view document) {
-    if (!has_creation_defaults(kind)) {
-        return Completed{std::string(document), decode_and_validate(kind, document, Mode::strict)};
-    }
     MANUL_TRY(Tree tree, parse_object(document));
-    add_creation_defaults(kind, tree);
-    Completed out{to_json(tree), decode_tree(kind, tree, Mode::strict)};
-    add_validation(out.decoded);
-    for (model::Finding& finding : out.decoded.findings) {
+    if (has_creation_defaults(kind)) {
+        add_creation_defaults(kind, tree);
+    }
+    Decoded decoded = decode_tree(kind, tree, Mode::strict);
+    add_validation(decoded);
+    for (model::Finding& finding : decoded.findings) {
         finding.line = 0;  // what is stored is one line
     }
-    return out;
+    return Completed{std::move(tree), std::move(decoded)};
 }
 
 Result<std::string> with_derived_fields(Kind kind, std::string_view document) {

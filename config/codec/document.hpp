@@ -21,7 +21,7 @@ void add_validation(Decoded& decoded);
 
 /// What with_creation_defaults gives, and decode_and_validate says of it in strict mode.
 struct Completed {
-    std::string document;
+    Tree document;
     Decoded decoded;
 };
 [[nodiscard]] Result<Completed> complete_and_validate(model::Kind kind, std::string_view document);

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstddef>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -53,8 +54,27 @@ Tree Tree::of_text(std::string value) { return {.type = Type::text, .text = std:
 
 Tree Tree::of_number(std::string value) { return {.type = Type::number, .text = std::move(value)}; }
 
+namespace {
+
+/// 1.50 is 1.5, and 15e-1; whole numbers are compared digit by digit, as long as they are.
+bool same_number(std::string_view a, std::string_view b) {
+    const auto is_whole = [](std::string_view number) { return number.find_first_of(".eE") == std::string_view::npos; };
+    if (a == b || (is_whole(a) && is_whole(b))) {
+        return a == b;
+    }
+    double first = 0;
+    double second = 0;
+    const auto read = [](std::string_view number, double& out) {
+        return std::from_chars(number.data(), number.data() + number.size(), out).ec == std::errc{};
+    };
+    return read(a, first) && read(b, second) && first == second;
+}
+
+}  // namespace
+
 bool Tree::same_value(const Tree& other) const {
-    if (type != other.type || text != other.text || children.size() != other.children.size()) {
+    const bool same_text = type == Type::number ? same_number(text, other.text) : text == other.text;
+    if (type != other.type || !same_text || children.size() != other.children.size()) {
         return false;
     }
     if (!is_map()) {

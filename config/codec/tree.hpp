@@ -42,7 +42,7 @@ struct Tree {
     [[nodiscard]] static Tree of_text(std::string value);
     [[nodiscard]] static Tree of_number(std::string value);
 
-    /// Equal as JSON values: order of keys does not count, numbers compare as texts.
+    /// Equal as JSON values: neither the order of keys counts, nor how a number is written.
     [[nodiscard]] bool same_value(const Tree& other) const;
 };
 

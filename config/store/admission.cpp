@@ -13,11 +13,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/value.hpp>
-#include <boost/system/error_code.hpp>
 
 #include "base/try.hpp"
 #include "config/codec/document.hpp"
@@ -43,7 +38,7 @@
 
 namespace manul::store {
 
-namespace json = boost::json;
+using codec::Tree;
 using model::Kind;
 using Code = StoreError::Code;
 
@@ -53,44 +48,40 @@ namespace {
 constexpr std::string_view kNamespaceNameLabel = "kubernetes.io/metadata.name";
 constexpr std::size_t kNamedAtMost = 5;
 
-void set_label(json::object& document, std::string_view label, std::string_view value) {
-    json::value& labels = document["metadata"].get_object()["labels"];
-    if (!labels.is_object()) {
-        labels.emplace_object();
-    }
-    labels.get_object()[label] = value;
-}
-
 /// A namespace that is there is in use (clients wait for that) until its deletion is asked for. Its writers say nothing
 /// about either: spec (its finalizers) and status stay as stored.
-void set_life(json::object& document, std::string_view before) {
-    boost::system::error_code failure;
-    const json::value stored = before.empty() ? json::value() : json::parse(before, failure);
-    const auto keep = [&](std::string_view field, const json::object& at_first) {
-        const json::value* old = stored.is_object() ? stored.get_object().if_contains(field) : nullptr;
-        document[field] = old != nullptr && old->is_object() ? *old : json::value(at_first);
+void set_life(Tree& document, std::string_view before) {
+    const auto stored = codec::parse_json(before);
+    const auto keep = [&](std::string_view field, std::string_view part, Tree at_first) {
+        Tree& place = document.make(field);
+        const Tree* old = stored ? stored->find(field) : nullptr;
+        if (old != nullptr && old->is_map()) {
+            place.assign(*old);
+        } else {
+            place.assign(Tree{.type = Tree::Type::map});
+            place.make(part).assign(std::move(at_first));
+        }
     };
-    keep("spec", {{"finalizers", json::array{"kubernetes"}}});
-    keep("status", {{"phase", "Active"}});
+    keep("spec", "finalizers", Tree{.type = Tree::Type::list, .children = {Tree::of_text("kubernetes")}});
+    keep("status", "phase", Tree::of_text("Active"));
 }
 
 /// Removes what is said about unknown fields that the stored document has as well.
-void drop_kept_fields(model::Findings& findings, std::string_view text, std::string_view before) {
+void drop_kept_fields(model::Findings& findings, const Tree& after, std::string_view before) {
     const auto is_unknown = [](const model::Finding& finding) { return finding.unknown_field; };
     if (std::ranges::none_of(findings, is_unknown)) {
         return;
     }
-    const auto after = codec::parse_json(text);
     const auto stored = codec::parse_json(before);
-    if (!after || !stored) {
+    if (!stored) {
         return;
     }
     std::erase_if(findings, [&](const model::Finding& finding) {
         if (!finding.unknown_field) {
             return false;
         }
-        const codec::Tree& now = codec::nearest(*after, finding.path);
-        const codec::Tree& old = codec::nearest(*stored, finding.path);
+        const Tree& now = codec::nearest(after, finding.path);
+        const Tree& old = codec::nearest(*stored, finding.path);
         return !now.key.empty() && finding.path.ends_with(now.key) && now.key == old.key && now.same_value(old);
     });
 }
@@ -343,21 +334,17 @@ StoreError invalid(std::vector<std::string> findings) {
     return StoreError{Code::invalid, std::move(message), std::move(findings)};
 }
 
-StoreResult<Admitted> admit_document(const model::Key& key, std::string_view text, Checks checks,
-                                     std::string_view before) {
-    if (checks == Checks::own_fields_only) {
-        MANUL_TRY(json::object document, parse_document(key, text));
-        return Admitted{std::move(document), nullptr};
-    }
+StoreResult<Admitted> admit_document(const model::Key& key, std::string_view text, std::string_view before) {
     // On updates too: a file without these fields, applied again, must change nothing.
     auto completed = codec::complete_and_validate(key.kind, text);
     if (!completed) {
         return std::unexpected(error(Code::invalid, key.to_string() + ": " + completed.error().message));
     }
-    MANUL_TRY(json::object document, parse_document(key, completed->document));
+    Tree& document = completed->document;
+    MANUL_CHECK(check_envelope(key, document));
     codec::Decoded& decoded = completed->decoded;
     if (!decoded.ok() && !before.empty()) {
-        drop_kept_fields(decoded.findings, completed->document, before);
+        drop_kept_fields(decoded.findings, document, before);
     }
     if (!decoded.ok()) {
         std::vector<std::string> findings;
@@ -365,11 +352,11 @@ StoreResult<Admitted> admit_document(const model::Key& key, std::string_view tex
         return std::unexpected(invalid(std::move(findings)));
     }
     if (key.kind == Kind::namespace_) {
-        set_label(document, kNamespaceNameLabel, key.name);
+        document.make("metadata").make("labels").make(kNamespaceNameLabel).assign(Tree::of_text(key.name));
         set_life(document, before);
     }
-    if (key.kind == Kind::secret && !document.contains("type")) {
-        document["type"] = "Opaque";  // as Kubernetes' API server has it
+    if (key.kind == Kind::secret && document.find("type") == nullptr) {
+        document.make("type").assign(Tree::of_text("Opaque"));  // as Kubernetes' API server has it
     }
     return Admitted{std::move(document), std::move(decoded.resource)};
 }

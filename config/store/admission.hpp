@@ -6,8 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include <boost/json/object.hpp>
-
+#include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
 #include "config/model/resource.hpp"
 #include "config/store/backend.hpp"
@@ -18,15 +17,15 @@ namespace manul::store {
 
 /// A document that may be written, as far as its own fields go.
 struct Admitted {
-    boost::json::object document;
-    model::ResourcePtr resource;  ///< null without `Checks::full`
+    codec::Tree document;
+    model::ResourcePtr resource;
 };
 
-/// Parses a document and checks its envelope; with `Checks::full` also completes it by the defaults that are stored and
-/// the labels that the store maintains, and validates it. All findings are in the error's details. A field that nobody
-/// here knows is refused, but for one that `before`, the stored document (empty: a new object), has with the same
-/// value: a newer version wrote it, and a change of something else must neither lose it nor fail for it.
-[[nodiscard]] StoreResult<Admitted> admit_document(const model::Key& key, std::string_view text, Checks checks,
+/// Parses a document, checks its envelope, completes it by the defaults that are stored and the labels that the store
+/// maintains, and validates it. All findings are in the error's details. A field that nobody here knows is refused, but
+/// for one that `before`, the stored document (empty: a new object), has with the same value: a newer version wrote it,
+/// and a change of something else must neither lose it nor fail for it.
+[[nodiscard]] StoreResult<Admitted> admit_document(const model::Key& key, std::string_view text,
                                                    std::string_view before = {});
 
 /// One write of a transaction. Without `after` it is a removal.

@@ -7,6 +7,7 @@
 
 #include <boost/json/object.hpp>
 
+#include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/store.hpp"
 
@@ -25,6 +26,8 @@ void add_row(Listing& listing, model::Key key, Revision revision, std::optional<
 
 /// Parses and checks the envelope: apiVersion, kind, metadata.name and metadata.namespace are those of `key`.
 [[nodiscard]] StoreResult<boost::json::object> parse_document(const model::Key& key, std::string_view text);
+/// The envelope of what is parsed already.
+[[nodiscard]] StoreResult<void> check_envelope(const model::Key& key, const codec::Tree& document);
 
 /// What a new object gets.
 struct Birth {
@@ -32,18 +35,24 @@ struct Birth {
     std::string creation_timestamp;
 };
 
-/// Sets uid, creationTimestamp and generation (which grows with `spec`), and drops resourceVersion. `before` is the
-/// stored document or null. `conflict` when the document names another uid than the stored one: the object was deleted
-/// and made again.
-[[nodiscard]] StoreResult<void> stamp(const model::Key& key, boost::json::object& document,
-                                      const boost::json::object* before, const Birth& birth);
-
-/// What is stored when `text` takes the place of the stored `before` (nothing: it is new), stamped likewise. Its writer
-/// answers for the fields: only the envelope is checked, and whether `spec` changed is seen by comparing texts. So a
-/// daemon that writes a block of addresses with every pod pays for a walk through it, not for parsing and printing. A
-/// new document that brings uid and creationTimestamp along keeps them: it comes from another datastore.
+/// What is stored when `text` takes the place of the stored `before` (nothing: it is new): with uid, creationTimestamp
+/// and generation (which grows with `spec`) set, and without resourceVersion. `conflict` when the document names
+/// another uid than the stored one: the object was deleted and made again.
+///
+/// Its writer answers for the fields: only the envelope is checked, and whether `spec` changed is seen by comparing
+/// texts. So a daemon that writes a block of addresses with every pod pays for a walk through it, not for parsing and
+/// printing. A new document that brings uid and creationTimestamp along keeps them: it comes from another datastore.
 [[nodiscard]] StoreResult<std::string> stamp_text(const model::Key& key, std::string_view text,
                                                   std::optional<std::string_view> before, const Birth& birth);
+
+struct Stamped {
+    std::string text;
+    bool changes = true;  ///< false: `text` and what is stored are the same JSON value
+};
+/// The same for a document that was admitted: JSON values are compared, a new object's uid is always its own, and when
+/// its deletion was asked for stays as stored.
+[[nodiscard]] StoreResult<Stamped> stamp(const model::Key& key, const codec::Tree& document,
+                                         std::optional<std::string_view> before, const Birth& birth);
 
 /// Random UUID, version 4 (RFC 9562).
 [[nodiscard]] std::string make_uid();

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <expected>
 #include <iterator>
@@ -64,7 +63,8 @@ bool has_other_finalizers(const json::object& document) {
             }));
 }
 
-StoreResult<Object> mark(Store& store, const std::string& name, const std::optional<Revision>& expected) {
+StoreResult<Object> mark(Store& store, const std::string& name, const std::optional<Revision>& expected,
+                         std::string_view time) {
     const model::Key key = key_of(name);
     if (std::ranges::find(kSystem, name) != kSystem.end()) {
         return std::unexpected(error(Code::unsupported, "this namespace may not be deleted"));
@@ -79,9 +79,7 @@ StoreResult<Object> mark(Store& store, const std::string& name, const std::optio
             return found;
         }
         MANUL_TRY(json::object document, parse_document(key, *found.document));
-        object_in(document, "metadata")["deletionTimestamp"] = format_timestamp(
-            std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-                .count());
+        object_in(document, "metadata")["deletionTimestamp"] = time;
         object_in(document, "status")["phase"] = "Terminating";
         json::value& finalizers = object_in(document, "spec")["finalizers"];
         if (!finalizers.is_array()) {
@@ -157,8 +155,8 @@ bool is_ending(std::string_view document) {
 }
 
 StoreResult<Object> remove_namespace(Store& store, const std::string& name, const std::optional<Revision>& expected,
-                                     NamespaceEnd& end) {
-    MANUL_TRY(Object marked, mark(store, name, expected));
+                                     std::string_view time, NamespaceEnd& end) {
+    MANUL_TRY(Object marked, mark(store, name, expected, time));
     MANUL_CHECK(finish(store, marked, end));
     return marked;
 }

@@ -28,10 +28,12 @@ struct NamespaceEnd {
     bool gone = false;
 };
 
-/// Marks the Namespace and does what can be done at once. Returns it as it was marked: whether it is gone says `end`.
+/// Marks the Namespace and does what can be done at once; `time` (RFC 3339) is when it was asked for. Returns it as it
+/// was marked: whether it is gone says `end`.
 /// `unsupported` for those that the system itself lives in.
 [[nodiscard]] StoreResult<Object> remove_namespace(Store& store, const std::string& name,
-                                                   const std::optional<Revision>& expected, NamespaceEnd& end);
+                                                   const std::optional<Revision>& expected, std::string_view time,
+                                                   NamespaceEnd& end);
 
 /// Goes on with every Namespace that is marked: after a crash, and when pods have ended.
 [[nodiscard]] StoreResult<std::vector<model::Key>> finish_namespaces(Store& store);

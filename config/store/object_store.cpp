@@ -7,7 +7,6 @@
 #include <iterator>
 #include <memory>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,14 +15,14 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 
+#include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "base/try.hpp"
 #include "config/codec/managed_fields.hpp"
 #include "config/codec/secret.hpp"
+#include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/admission.hpp"
 #include "config/store/backend.hpp"
@@ -35,7 +34,6 @@
 
 namespace manul::store {
 
-namespace json = boost::json;
 using Code = StoreError::Code;
 
 namespace {
@@ -89,11 +87,18 @@ private:
 
 struct ObjectStore::Plan {
     Snapshot before;
-    std::vector<std::string> after;  ///< new body of each change; empty: nothing is written
-    std::vector<Mutation> mutations;
+    std::vector<Mutation> mutations;   ///< one of each change, then what the checks rely on
     std::vector<PlannedWrite> writes;  ///< with views into `before`
     Revision revision;
 
+    /// The object as the first change leaves it.
+    [[nodiscard]] Row first_after() {
+        Mutation& first = mutations.front();
+        if (first.type != Mutation::Type::put) {
+            return *before.rows.front();
+        }
+        return {first.key, revision, std::make_shared<const std::string>(std::move(first.body))};
+    }
     [[nodiscard]] bool changes_nothing() const {
         return std::ranges::all_of(mutations, [](const Mutation& m) { return m.type == Mutation::Type::check; });
     }
@@ -140,24 +145,17 @@ StoreResult<Listing> ObjectStore::list(const ListQuery& query) {
 }
 
 StoreResult<Object> ObjectStore::create(const model::Key& key, std::string_view document) {
-    std::vector<Change> changes{{Mutation::Type::put, key, std::string(document), Change::Need::absent, {}, {}}};
+    std::vector<Change> changes{{Mutation::Type::put, key, document, Change::Need::absent, {}}};
     MANUL_TRY(Plan plan, apply(changes, Checks::full));
-    return to_object(Row{key, plan.revision, std::make_shared<const std::string>(std::move(plan.after.front()))});
+    return to_object(plan.first_after());
 }
 
 StoreResult<Object> ObjectStore::update(const model::Key& key, std::string_view document,
                                         const std::optional<Revision>& expected) {
-    std::vector<Change> changes{{Mutation::Type::put,
-                                 key,
-                                 std::string(document),
-                                 expected ? Change::Need::revision : Change::Need::present,
-                                 expected.value_or(""),
-                                 {}}};
+    std::vector<Change> changes{{Mutation::Type::put, key, document,
+                                 expected ? Change::Need::revision : Change::Need::present, expected.value_or("")}};
     MANUL_TRY(Plan plan, apply(changes, Checks::full));
-    if (plan.after.front().empty()) {
-        return to_object(*plan.before.rows.front());
-    }
-    return to_object(Row{key, plan.revision, std::make_shared<const std::string>(std::move(plan.after.front()))});
+    return to_object(plan.first_after());
 }
 
 StoreResult<Object> ObjectStore::remove(const model::Key& key, const std::optional<Revision>& expected) {
@@ -165,8 +163,7 @@ StoreResult<Object> ObjectStore::remove(const model::Key& key, const std::option
                                  key,
                                  {},
                                  expected ? Change::Need::revision : Change::Need::present,
-                                 expected.value_or(""),
-                                 {}}};
+                                 expected.value_or("")}};
     MANUL_TRY(Plan plan, apply(changes, Checks::full));
     if (auto removed = to_object(*plan.before.rows.front())) {
         return removed;
@@ -178,9 +175,9 @@ StoreResult<Object> ObjectStore::remove(const model::Key& key, const std::option
 StoreResult<Revision> ObjectStore::transact(std::span<const Op> ops, Checks checks) {
     std::vector<Change> changes;
     changes.reserve(ops.size());
-    const auto add = [&](Mutation::Type type, const model::Key& key, std::string document,
+    const auto add = [&](Mutation::Type type, const model::Key& key, std::string_view document,
                          const std::optional<Precondition>& precondition) {
-        Change change{type, key, std::move(document), Change::Need::any, {}, {}};
+        Change change{type, key, document, Change::Need::any, {}};
         if (precondition) {
             change.need = precondition->absent ? Change::Need::absent : Change::Need::revision;
             change.revision = precondition->revision;
@@ -226,13 +223,11 @@ StoreResult<void> ObjectStore::check_limits(std::span<const Change> changes) {
                   fmt::format("a transaction takes at most {} keys, this one has {}", kMaxKeys, changes.size())));
     }
     std::size_t bytes = 0;
-    std::set<model::Key> seen;
+    std::vector<const model::Key*> keys;
+    keys.reserve(changes.size());
     for (const Change& change : changes) {
         bytes += change.document.size() + change.key.ns.size() + change.key.name.size();
-        if (!seen.insert(change.key).second) {
-            return std::unexpected(
-                error(Code::invalid, change.key.to_string() + " is twice in one transaction; each key goes once"));
-        }
+        keys.push_back(&change.key);
         if (change.key.name.empty() || change.key.ns.empty() == model::info(change.key.kind).namespaced) {
             return std::unexpected(error(
                 Code::invalid, fmt::format("{}: {}", change.key.to_string(),
@@ -240,6 +235,13 @@ StoreResult<void> ObjectStore::check_limits(std::span<const Change> changes) {
                                            : change.key.ns.empty() ? "the kind needs a namespace"
                                                                    : "the kind is global and takes no namespace")));
         }
+    }
+    std::ranges::sort(keys, [](const model::Key* a, const model::Key* b) { return *a < *b; });
+    const auto twice =
+        std::ranges::adjacent_find(keys, [](const model::Key* a, const model::Key* b) { return *a == *b; });
+    if (twice != keys.end()) {
+        return std::unexpected(
+            error(Code::invalid, (*twice)->to_string() + " is twice in one transaction; each key goes once"));
     }
     if (bytes > kMaxTransactionBytes) {
         return std::unexpected(error(
@@ -275,51 +277,56 @@ StoreResult<void> ObjectStore::check_need(const Change& change, const std::optio
     return {};
 }
 
-StoreResult<ObjectStore::Wanted> ObjectStore::wanted(const Change& change, const Row* before, Checks checks) const {
+StoreResult<ObjectStore::Wanted> ObjectStore::wanted(const Change& change, const Row* before, Checks checks,
+                                                     const std::string& now) const {
     const auto stored = before == nullptr ? std::nullopt : std::optional<std::string_view>(*before->body);
+    const Birth birth{stored ? std::string() : make_uid(), now};
     const bool has_owners = !manager_.empty() && stored && codec::has_owners(*stored);
-    const auto recorded = [&](const std::string& text) -> StoreResult<std::string> {
-        auto out =
-            codec::with_recorded_update(change.key.kind, text, *stored, manager_, change.birth.creation_timestamp);
-        if (!out) {
-            return std::unexpected(error(Code::invalid, change.key.to_string() + ": " + out.error().message));
-        }
-        return *std::move(out);
+    const auto refused = [&](const Error& why) {
+        return std::unexpected(error(Code::invalid, change.key.to_string() + ": " + why.message));
+    };
+    const auto recorded = [&](std::string_view text) {
+        return codec::with_recorded_update(change.key.kind, text, *stored, manager_, now);
     };
     if (checks == Checks::own_fields_only) {
-        MANUL_TRY(std::string body, stamp_text(change.key, change.document, stored, change.birth));
+        MANUL_TRY(std::string body, stamp_text(change.key, change.document, stored, birth));
         if (has_owners) {
-            MANUL_TRY(body, recorded(body));
+            auto with_owners = recorded(body);
+            if (!with_owners) {
+                return refused(with_owners.error());
+            }
+            body = *std::move(with_owners);
         }
         return Wanted{stored == body ? std::string() : std::move(body), nullptr};
     }
-    std::string text = change.document;
+    std::string_view text = change.document;
+    std::string secret;
     if (change.key.kind == model::Kind::secret) {
         auto completed = codec::completed_secret(text, stored);
         if (!completed) {
-            return std::unexpected(error(Code::invalid, change.key.to_string() + ": " + completed.error().message));
+            return refused(completed.error());
         }
-        text = *std::move(completed);
+        secret = *std::move(completed);
+        text = secret;
     }
-    std::optional<json::object> parsed;
-    if (stored) {
-        MANUL_TRY(parsed, parse_document(change.key, *stored));
-    }
-    MANUL_TRY(Admitted admitted, admit_document(change.key, text, checks, stored.value_or("")));
+    MANUL_TRY(Admitted admitted, admit_document(change.key, text, stored.value_or("")));
     if (has_owners) {
-        MANUL_TRY(const std::string with_owners, recorded(json::serialize(admitted.document)));
-        MANUL_TRY(admitted.document, parse_document(change.key, with_owners));
+        auto with_owners = recorded(codec::to_json(admitted.document));
+        auto parsed = with_owners ? codec::parse_json(*with_owners) : std::unexpected(with_owners.error());
+        if (!parsed) {
+            return refused(parsed.error());
+        }
+        admitted.document = *std::move(parsed);
     }
-    MANUL_CHECK(stamp(change.key, admitted.document, parsed ? &*parsed : nullptr, change.birth));
-    return Wanted{parsed && admitted.document == *parsed ? std::string() : json::serialize(admitted.document),
-                  std::move(admitted.resource)};
+    MANUL_TRY(Stamped stamped, stamp(change.key, admitted.document, stored, birth));
+    return Wanted{stamped.changes ? std::move(stamped.text) : std::string(), std::move(admitted.resource)};
 }
 
 StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes, Snapshot before,
                                                  Checks checks) const {
+    const std::string now = timestamp_now();
     Plan plan;
     plan.before = std::move(before);
-    plan.after.resize(changes.size());
     plan.mutations.reserve(changes.size());
     std::vector<std::string> findings;
     for (std::size_t i = 0; i < changes.size(); ++i) {
@@ -334,7 +341,7 @@ StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes
             if (row && !row->body) {
                 return std::unexpected(damaged(change.key));
             }
-            auto put = wanted(change, row ? &*row : nullptr, checks);
+            auto put = wanted(change, row ? &*row : nullptr, checks, now);
             if (!put && put.error().code == Code::invalid) {  // all findings at once
                 std::vector<std::string>& details = put.error().details;
                 std::ranges::move(details, std::back_inserter(findings));
@@ -348,8 +355,7 @@ StoreResult<ObjectStore::Plan> ObjectStore::plan(std::span<const Change> changes
             }
             if (!put->body.empty()) {
                 mutation.type = Mutation::Type::put;
-                mutation.body = put->body;
-                plan.after[i] = std::move(put->body);
+                mutation.body = std::move(put->body);
                 plan.writes.push_back({change.key, row ? std::optional<std::string_view>(*row->body) : std::nullopt,
                                        std::move(put->resource)});
             }
@@ -410,8 +416,9 @@ void ObjectStore::remember(std::span<const Change> changes, const Plan& plan) {
             written_bytes_ -= known->second.body->size();
             written_.erase(known);
         }
-        const std::string& body = plan.after[i];
-        if (body.empty() || body.size() > kLargestWritten) {
+        const Mutation& mutation = plan.mutations[i];
+        const std::string& body = mutation.body;
+        if (mutation.type != Mutation::Type::put || body.size() > kLargestWritten) {
             continue;
         }
         if (written_bytes_ + body.size() > kMaxWrittenBytes) {
@@ -440,15 +447,9 @@ StoreResult<ObjectStore::Plan> ObjectStore::judged(std::span<const Change> chang
     return planned;
 }
 
-StoreResult<ObjectStore::Plan> ObjectStore::apply(std::span<Change> changes, Checks checks) {
+StoreResult<ObjectStore::Plan> ObjectStore::apply(std::span<const Change> changes, Checks checks) {
     MANUL_CHECK(check_limits(changes));
     MANUL_CHECK(initialise());
-    const std::string now = timestamp_now();
-    for (Change& change : changes) {
-        if (change.type == Mutation::Type::put) {
-            change.birth = {make_uid(), now};
-        }
-    }
     // The first attempt may go by what is remembered: if that is outdated, the commit finds out. Any other answer than
     // a commit is given by what is read.
     std::optional<Snapshot> before = recall(changes, checks);
@@ -498,11 +499,12 @@ StoreResult<void> ObjectStore::initialise() {
     MANUL_TRY(const Snapshot snapshot, backend_->read(keys));
     std::vector<Mutation> mutations;
     for (std::size_t i = 0; i < objects.size(); ++i) {
-        auto document = parse_document(objects[i].key, objects[i].document);
-        if (!snapshot.rows[i] && document && stamp(objects[i].key, *document, nullptr, {make_uid(), timestamp_now()})) {
-            mutations.push_back(
-                {Mutation::Type::put, objects[i].key, json::serialize(*document), Precondition{true, {}}});
+        if (snapshot.rows[i]) {
+            continue;
         }
+        MANUL_TRY(std::string body,
+                  stamp_text(objects[i].key, objects[i].document, std::nullopt, {make_uid(), timestamp_now()}));
+        mutations.push_back({Mutation::Type::put, objects[i].key, std::move(body), Precondition{true, {}}});
     }
     if (!mutations.empty()) {
         const auto committed = backend_->commit(mutations, {});

@@ -13,7 +13,6 @@
 #include "config/model/kind.hpp"
 #include "config/model/resource.hpp"
 #include "config/store/backend.hpp"
-#include "config/store/document.hpp"
 #include "config/store/store.hpp"
 
 namespace manul::store {
@@ -49,16 +48,15 @@ public:
     [[nodiscard]] StoreResult<std::unique_ptr<Watch>> watch(std::span<const WatchStart> starts) override;
 
 private:
-    /// One requested change.
+    /// One requested change, while the call lasts.
     struct Change {
         enum class Need : std::uint8_t { any, absent, present, revision };
 
         Mutation::Type type;
         model::Key key;
-        std::string document;  ///< of a put, as the caller gave it
+        std::string_view document;  ///< of a put, as the caller gave it
         Need need = Need::any;
         Revision revision;
-        Birth birth;
     };
     /// What one attempt would write, beside what was there.
     struct Plan;
@@ -79,7 +77,8 @@ private:
 
     [[nodiscard]] static StoreResult<void> check_limits(std::span<const Change> changes);
     [[nodiscard]] static StoreResult<void> check_need(const Change& change, const std::optional<Row>& row);
-    [[nodiscard]] StoreResult<Wanted> wanted(const Change& change, const Row* before, Checks checks) const;
+    [[nodiscard]] StoreResult<Wanted> wanted(const Change& change, const Row* before, Checks checks,
+                                             const std::string& now) const;
     [[nodiscard]] StoreResult<Plan> plan(std::span<const Change> changes, Snapshot before, Checks checks) const;
     [[nodiscard]] StoreResult<Snapshot> read(std::span<const Change> changes);
     [[nodiscard]] std::optional<Row> recall(const Change& change, Checks checks) const;
@@ -89,7 +88,7 @@ private:
     /// What is to be written, checked against other objects; `kinds` are those that must not change meanwhile.
     [[nodiscard]] StoreResult<Plan> judged(std::span<const Change> changes, Snapshot before, Checks checks,
                                            std::vector<KindUnchanged>& kinds);
-    [[nodiscard]] StoreResult<Plan> apply(std::span<Change> changes, Checks checks);
+    [[nodiscard]] StoreResult<Plan> apply(std::span<const Change> changes, Checks checks);
     /// Creates built-in objects, once per Store; where that fails the next call tries again. Fails itself when nothing
     /// can be read: whoever waited for that need not wait for the same again.
     [[nodiscard]] StoreResult<void> initialise();

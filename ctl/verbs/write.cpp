@@ -14,6 +14,7 @@
 
 #include "config/codec/json.hpp"
 #include "config/settings.hpp"
+#include "config/store/document.hpp"
 #include "config/store/namespaces.hpp"
 #include "ctl/verbs/input.hpp"
 #include "ctl/verbs/rehearse.hpp"
@@ -104,7 +105,9 @@ store::StoreResult<store::Object> remove_one(store::Store& store, config::Datast
         return store.remove(object.key, revision_of(object));
     }
     store::NamespaceEnd end;
-    auto removed = store::remove_namespace(store, object.key.name, revision_of(object), end);
+    const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    auto removed = store::remove_namespace(store, object.key.name, revision_of(object),
+                                           store::format_timestamp(now.time_since_epoch().count()), end);
     if (removed && end.running > 0) {
         return std::unexpected(StoreError{
             .code = StoreError::Code::unavailable,

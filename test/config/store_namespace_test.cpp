@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/store/namespaces.hpp"
@@ -23,6 +24,7 @@ std::string object(const Key& key, const std::string& rest = R"("spec":{})", con
            (key.ns.empty() ? "" : R"(,"namespace":")" + key.ns + "\"") + metadata + "}," + rest + "}";
 }
 
+constexpr std::string_view kTime = "2026-01-02T03:04:05Z";
 const Key kSpace{Kind::namespace_, "", "prod"};
 const Key kSet{Kind::network_set, "prod", "nets"};
 const Key kPolicy{Kind::network_policy, "prod", "web"};
@@ -61,9 +63,10 @@ TEST_CASE("a namespace takes what is in it along, and nothing else") {
     // An endpoint that no daemon made is content like everything else.
     REQUIRE(store->create(kEndpoint, object(kEndpoint, kEndpointSpec)));
     NamespaceEnd end;
-    const auto removed = remove_namespace(*store, "prod", before->revision, end);
+    const auto removed = remove_namespace(*store, "prod", before->revision, kTime, end);
     REQUIRE(removed);
-    CHECK_THAT(*removed->document, Catch::Contains(R"("phase":"Terminating")"));
+    CHECK_THAT(*removed->document, Catch::Contains(R"("phase":"Terminating")") &&
+                                       Catch::Contains(R"("deletionTimestamp":"2026-01-02T03:04:05Z")"));
     CHECK(is_ending(*removed->document));
     CHECK(end.gone);
     CHECK(end.removed.size() == 134);
@@ -72,7 +75,7 @@ TEST_CASE("a namespace takes what is in it along, and nothing else") {
     }
     CHECK(is_there(*store, kElsewhere));
     CHECK(store->create(kSet, object(kSet)));  // a namespace need not be there
-    CHECK(remove_namespace(*store, "prod", {}, end).error().code == Code::not_found);
+    CHECK(remove_namespace(*store, "prod", {}, kTime, end).error().code == Code::not_found);
 }
 
 TEST_CASE("a namespace whose pods run stays as it is, takes nothing new, and goes with the last of them") {
@@ -81,10 +84,10 @@ TEST_CASE("a namespace whose pods run stays as it is, takes nothing new, and goe
     fill(*store);
     REQUIRE(store->create(kEndpoint, object(kEndpoint, kEndpointSpec, metadata_of_pod(true))));
     NamespaceEnd end;
-    const auto stale = remove_namespace(*store, "prod", "1", end);
+    const auto stale = remove_namespace(*store, "prod", "1", kTime, end);
     REQUIRE_FALSE(stale);
     CHECK(stale.error().code == Code::conflict);
-    REQUIRE(remove_namespace(*store, "prod", {}, end));
+    REQUIRE(remove_namespace(*store, "prod", {}, kTime, end));
     CHECK(end.running == 1);
     CHECK_FALSE(end.gone);
     CHECK(is_there(*store, kPolicy));
@@ -116,7 +119,7 @@ TEST_CASE("a namespace waits for its finalizers, and the system's own cannot be 
     REQUIRE(store->create(kSpace, object(kSpace, R"("spec":{})", R"(,"finalizers":["example.com/me"])")));
     REQUIRE(store->create(kSet, object(kSet)));
     NamespaceEnd end;
-    REQUIRE(remove_namespace(*store, "prod", {}, end));
+    REQUIRE(remove_namespace(*store, "prod", {}, kTime, end));
     CHECK_FALSE(end.gone);
     CHECK_FALSE(is_there(*store, kSet));
     REQUIRE(store->update(kSpace, object(kSpace), std::nullopt));
@@ -125,6 +128,6 @@ TEST_CASE("a namespace waits for its finalizers, and the system's own cannot be 
 
     const Key system{Kind::namespace_, "", "default"};
     REQUIRE(store->create(system, object(system)));
-    CHECK(remove_namespace(*store, "default", {}, end).error().code == Code::unsupported);
+    CHECK(remove_namespace(*store, "default", {}, kTime, end).error().code == Code::unsupported);
     CHECK(is_there(*store, system));
 }

@@ -23,7 +23,9 @@
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
 #include "config/codec/secret.hpp"
+#include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
+#include "config/model/resource.hpp"
 #include "config/store/admission.hpp"
 #include "config/store/document.hpp"
 #include "config/store/kubernetes.hpp"
@@ -166,8 +168,8 @@ private:
     [[nodiscard]] static StoreResult<void> check_precondition(const Step& step);
     /// Fills in what is to be written, or says everything that is wrong with it.
     [[nodiscard]] StoreResult<void> admit(std::span<Step> steps, Checks checks);
-    [[nodiscard]] StoreResult<Admitted> admit_one(const Step& step, std::optional<std::string_view> before,
-                                                  Checks checks);
+    [[nodiscard]] StoreResult<model::ResourcePtr> admit_one(Step& step, std::optional<std::string_view> before,
+                                                            Checks checks);
     /// Reads, compares and checks everything; nothing is written.
     [[nodiscard]] StoreResult<std::vector<Step>> prepare(std::span<const Op> ops, Checks checks);
     [[nodiscard]] StoreResult<Object> carry_out(Step& step, Checks checks);
@@ -388,8 +390,7 @@ StoreResult<void> KubernetesStore::admit(std::span<Step> steps, Checks checks) {
             std::ranges::move(details, std::back_inserter(findings));
             continue;
         }
-        writes.push_back({*step.key, before, admitted->resource});
-        step.after = std::move(admitted->document);
+        writes.push_back({*step.key, before, *std::move(admitted)});
     }
     if (!findings.empty()) {
         return std::unexpected(invalid(std::move(findings)));
@@ -401,8 +402,9 @@ StoreResult<void> KubernetesStore::admit(std::span<Step> steps, Checks checks) {
     return {};
 }
 
-StoreResult<Admitted> KubernetesStore::admit_one(const Step& step, std::optional<std::string_view> before,
-                                                 Checks checks) {
+/// Sets `step.after`; returns its view, null without `Checks::full`.
+StoreResult<model::ResourcePtr> KubernetesStore::admit_one(Step& step, std::optional<std::string_view> before,
+                                                           Checks checks) {
     const Place place = place_of(step.key->kind, group_);
     if (checks == Checks::full || place.form != Form::endpoint) {
         MANUL_CHECK(refuse_write(*step.key, place, !before));
@@ -415,8 +417,14 @@ StoreResult<Admitted> KubernetesStore::admit_one(const Step& step, std::optional
         }
         text = *std::move(completed);
     }
-    MANUL_TRY(Admitted admitted, admit_document(*step.key, text, checks));
-    const std::string uid = text_at(object_at(admitted.document, "metadata"), "uid");
+    model::ResourcePtr resource;
+    if (checks == Checks::full) {
+        MANUL_TRY(Admitted admitted, admit_document(*step.key, text, before.value_or("")));
+        text = codec::to_json(admitted.document);
+        resource = std::move(admitted.resource);
+    }
+    MANUL_TRY(step.after, parse_document(*step.key, text));
+    const std::string uid = text_at(object_at(step.after, "metadata"), "uid");
     if (before && !uid.empty()) {
         MANUL_TRY(const json::object stored, parse_document(*step.key, *before));
         if (text_at(object_at(stored, "metadata"), "uid") != uid) {
@@ -424,7 +432,7 @@ StoreResult<Admitted> KubernetesStore::admit_one(const Step& step, std::optional
                 error(Code::conflict, "update conflict: " + step.key->to_string() + " was deleted and made again"));
         }
     }
-    return admitted;
+    return resource;
 }
 
 StoreResult<std::vector<Step>> KubernetesStore::prepare(std::span<const Op> ops, Checks checks) {

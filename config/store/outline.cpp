@@ -1,0 +1,147 @@
+#include "config/store/outline.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace manul::store {
+
+namespace {
+
+constexpr std::size_t kUsualMembers = 12;
+
+}  // namespace
+
+std::optional<Metadata> Metadata::read(Walker& walker) {
+    Metadata out;
+    out.members_.reserve(kUsualMembers);
+    if (!walker.accept('{')) {
+        return std::nullopt;
+    }
+    if (!walker.accept('}')) {
+        do {
+            const auto name = walker.string();
+            const auto value = name && walker.accept(':') ? walker.value() : std::nullopt;
+            if (!value || name->find('\\') != std::string_view::npos || out.find(*name) != nullptr) {
+                return std::nullopt;
+            }
+            out.members_.push_back({*name, *value, false});
+        } while (walker.accept(','));
+        if (!walker.accept('}')) {
+            return std::nullopt;
+        }
+    }
+    return out;
+}
+
+void Metadata::append_to(std::string& out) const {
+    out += '{';
+    for (const Member& member : members_) {
+        out += out.back() == '{' ? "\"" : ",\"";
+        out.append(member.name).append("\":");
+        const std::string_view quote = member.is_bare ? "\"" : "";
+        out.append(quote).append(member.value).append(quote);
+    }
+    out += '}';
+}
+
+std::optional<Outline> outline(std::string_view document) {
+    Walker walker(document);
+    Outline out;
+    if (!walker.accept('{')) {
+        return std::nullopt;
+    }
+    do {
+        const auto name = walker.string();
+        if (!name || !walker.accept(':')) {
+            return std::nullopt;
+        }
+        const std::string_view rest = walker.rest();
+        if (*name == "metadata" && rest.starts_with('{')) {
+            out.members = Metadata::read(walker);
+            if (!out.members) {
+                return std::nullopt;
+            }
+        } else if (!walker.skip_value()) {
+            return std::nullopt;
+        }
+        const std::string_view value = rest.substr(0, rest.size() - walker.left());
+        if (*name == "apiVersion") {
+            out.api_version = value;
+        } else if (*name == "kind") {
+            out.kind = value;
+        } else if (*name == "metadata") {
+            out.metadata = value;
+        } else if (*name == "spec") {
+            out.spec = value;
+        }
+    } while (walker.accept(','));
+    return walker.accept('}') && walker.at_end() ? std::optional(std::move(out)) : std::nullopt;
+}
+
+// Where both are objects, the stored one is not walked through: an object ends where
+// its text says, so that one which begins with the whole of the other is the other.
+Before compare_with(std::string_view stored, std::string_view spec) {
+    Walker walker(stored);
+    Before out;
+    std::string_view old_spec;
+    if (!walker.accept('{')) {
+        return out;
+    }
+    do {
+        const auto name = walker.string();
+        if (!name || !walker.accept(':')) {
+            break;
+        }
+        if (*name == "spec" && out.metadata && spec.starts_with('{')) {
+            out.same_spec = walker.rest().starts_with(spec);
+            return out;
+        }
+        if (*name == "metadata") {
+            out.metadata = Metadata::read(walker);
+            if (!out.metadata) {
+                break;
+            }
+            continue;
+        }
+        const auto value = walker.value();
+        if (!value) {
+            break;
+        }
+        if (*name == "spec") {
+            old_spec = *value;
+        }
+    } while (walker.accept(','));
+    out.same_spec = spec == old_spec;
+    return out;
+}
+
+std::optional<std::size_t> inside_metadata(std::string_view document) {
+    // Nearly always it is the first object inside the document. No text before it can look like this: in a text the
+    // quotes would be escaped.
+    const std::size_t brace = document.find('{', 1);
+    if (brace != std::string_view::npos && document.substr(0, brace).ends_with(R"(,"metadata":)")) {
+        return brace + 1;
+    }
+    Walker walker(document);
+    if (!walker.accept('{')) {
+        return std::nullopt;
+    }
+    do {
+        const auto name = walker.string();
+        if (!name || !walker.accept(':')) {
+            return std::nullopt;
+        }
+        if (*name == "metadata") {
+            return walker.accept('{') ? std::optional(walker.position()) : std::nullopt;
+        }
+        if (!walker.skip_value()) {
+            return std::nullopt;
+        }
+    } while (walker.accept(','));
+    return std::nullopt;
+}
+
+}  // namespace manul::store
