@@ -171,7 +171,7 @@ Outcome<Written> Writer::create_checked(Tree document) {
     if (!applies_) {
         codec::record_update(document, nullptr, field_writer());
     }
-    MANUL_TRY(const std::string text, validated(std::move(document)));
+    MANUL_TRY(const std::string text, validated(std::move(document), nullptr));
     MANUL_CHECK(check_grants(context_.access, key_, text));
     MANUL_TRY(const store::Object object, commit(text, nullptr));
     after_ = *object.document;
@@ -381,7 +381,7 @@ Outcome<Written> Writer::modify_checked(const std::string& verb, const Change& c
         if (!applies_) {
             codec::record_update(document, &*stored, field_writer());
         }
-        MANUL_TRY(const std::string text, validated(std::move(document)));
+        MANUL_TRY(const std::string text, validated(std::move(document), &*stored));
         MANUL_CHECK(check_grants(context_.access, key_, text));
         auto written = commit(text, &*current);
         // Who put a version into a PUT wants to know; a patch is simply applied to what is there now.
@@ -463,13 +463,16 @@ Outcome<void> Writer::complete(Tree& document, const Tree* before) const {
     return {};
 }
 
-Outcome<std::string> Writer::validated(Tree document) {
+Outcome<std::string> Writer::validated(Tree document, const Tree* stored) {
     std::string text = codec::to_json(document);
     auto with_defaults = codec::with_creation_defaults(key_.kind, text);
     if (!with_defaults) {
         return std::unexpected(bad_request(with_defaults.error().message));
     }
-    const codec::Decoded decoded = codec::decode_and_validate(key_.kind, *with_defaults, codec::Mode::strict);
+    codec::Decoded decoded = codec::decode_and_validate(key_.kind, *with_defaults, codec::Mode::strict);
+    if (stored != nullptr) {  // what a newer version wrote stays
+        store::drop_kept_fields(decoded.findings, document, *stored);
+    }
     std::string unknown;
     std::vector<std::string> unknown_paths;
     std::size_t errors = 0;

@@ -62,7 +62,7 @@ private:
     /// apiVersion, kind, name and namespace are those of the path.
     [[nodiscard]] Outcome<void> check_envelope(codec::Tree& document);
     /// The text to store: every field is known and valid, or the refusal says all that is wrong.
-    [[nodiscard]] Outcome<std::string> validated(codec::Tree document);
+    [[nodiscard]] Outcome<std::string> validated(codec::Tree document, const codec::Tree* stored);
     /// Of a Secret: texts encoded, masked values put back.
     [[nodiscard]] Outcome<void> complete(codec::Tree& document, const codec::Tree* before) const;
     [[nodiscard]] codec::FieldWriter field_writer() const;

@@ -66,26 +66,6 @@ void set_life(Tree& document, std::string_view before) {
     keep("status", "phase", Tree::of_text("Active"));
 }
 
-/// Removes what is said about unknown fields that the stored document has as well.
-void drop_kept_fields(model::Findings& findings, const Tree& after, std::string_view before) {
-    const auto is_unknown = [](const model::Finding& finding) { return finding.unknown_field; };
-    if (std::ranges::none_of(findings, is_unknown)) {
-        return;
-    }
-    const auto stored = codec::parse_json(before);
-    if (!stored) {
-        return;
-    }
-    std::erase_if(findings, [&](const model::Finding& finding) {
-        if (!finding.unknown_field) {
-            return false;
-        }
-        const Tree& now = codec::nearest(after, finding.path);
-        const Tree& old = codec::nearest(*stored, finding.path);
-        return !now.key.empty() && finding.path.ends_with(now.key) && now.key == old.key && now.same_value(old);
-    });
-}
-
 void add_errors(const model::Key& key, const model::Findings& findings, std::vector<std::string>& out) {
     for (const model::Finding& finding : findings) {
         if (finding.severity == model::Finding::Severity::error) {
@@ -334,6 +314,17 @@ StoreError invalid(std::vector<std::string> findings) {
     return StoreError{Code::invalid, std::move(message), std::move(findings)};
 }
 
+void drop_kept_fields(model::Findings& findings, const Tree& after, const Tree& stored) {
+    std::erase_if(findings, [&](const model::Finding& finding) {
+        if (!finding.unknown_field) {
+            return false;
+        }
+        const Tree& now = codec::nearest(after, finding.path);
+        const Tree& old = codec::nearest(stored, finding.path);
+        return !now.key.empty() && finding.path.ends_with(now.key) && now.key == old.key && now.same_value(old);
+    });
+}
+
 StoreResult<Admitted> admit_document(const model::Key& key, std::string_view text, std::string_view before) {
     // On updates too: a file without these fields, applied again, must change nothing.
     auto completed = codec::complete_and_validate(key.kind, text);
@@ -344,7 +335,9 @@ StoreResult<Admitted> admit_document(const model::Key& key, std::string_view tex
     MANUL_CHECK(check_envelope(key, document));
     codec::Decoded& decoded = completed->decoded;
     if (!decoded.ok() && !before.empty()) {
-        drop_kept_fields(decoded.findings, document, before);
+        if (const auto stored = codec::parse_json(before)) {
+            drop_kept_fields(decoded.findings, document, *stored);
+        }
     }
     if (!decoded.ok()) {
         std::vector<std::string> findings;

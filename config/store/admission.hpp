@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/codec/tree.hpp"
+#include "config/model/finding.hpp"
 #include "config/model/kind.hpp"
 #include "config/model/resource.hpp"
 #include "config/store/backend.hpp"
@@ -27,6 +28,9 @@ struct Admitted {
 /// and a change of something else must neither lose it nor fail for it.
 [[nodiscard]] StoreResult<Admitted> admit_document(const model::Key& key, std::string_view text,
                                                    std::string_view before = {});
+
+/// Removes what is said of `after` about unknown fields that the stored document has as well, with the same value.
+void drop_kept_fields(model::Findings& findings, const codec::Tree& after, const codec::Tree& stored);
 
 /// One write of a transaction. Without `after` it is a removal.
 struct PlannedWrite {

@@ -29,7 +29,13 @@ public:
 /// One table, write-ahead log, every commit durable. With `changes` a second table is told the key and revision of each
 /// write: the least that somebody who watches needs.
 [[nodiscard]] std::unique_ptr<RawStore> open_raw_sqlite(const std::string& path, bool changes = false);
-/// The API of etcd, through the module's client; lists in pages of 1,000 at one revision. Null: there is no module.
-[[nodiscard]] std::unique_ptr<RawStore> open_raw_etcd(const std::string& endpoint);
+/// What every store with revisions and a change log must write: one row of an object by kind, namespace and name with
+/// its revision, after reading the present one, compared when it is overwritten; one row of the log; and the identity
+/// fields that no document brings along, here always the same. No document is looked at.
+[[nodiscard]] std::unique_ptr<RawStore> open_raw_rows(const std::string& path);
+/// The API of etcd, through the module's client; lists in pages of 1,000 at one revision. `compares`: each write reads
+/// the present revisions first and compares them, as who must not overwrite what he has not seen. Null: there is no
+/// module.
+[[nodiscard]] std::unique_ptr<RawStore> open_raw_etcd(const std::string& endpoint, bool compares = false);
 
 }  // namespace manul::bench

@@ -1,3 +1,4 @@
+#include <array>
 #include <catch2/catch.hpp>
 #include <memory>
 #include <optional>
@@ -267,4 +268,51 @@ TEST_CASE("a commit proves that no object of a kind came or changed since it was
     CHECK(put(tier_key("u"), {true, {}}, {{Kind::network_policy, *updated}}));
     // What the log no longer knows cannot be proved.
     CHECK(put(tier_key("v"), {true, {}}, {{Kind::network_policy, "x"}}).error().code == Code::conflict);
+}
+
+TEST_CASE("fields of a newer version stay through every write that leaves them alone, and nobody makes new ones") {
+    FOR_EACH_STORE
+    const auto store = fixture.open();
+    const Key key = global_key("newer");
+    const std::string spec =
+        R"("order":1,"selector":"a == 'b'","ingress":[{"action":"Allow","future":{"x":[1,2.50]}}])";
+    const auto text = [&](const std::string& metadata, const std::string& fields, const std::string& beside = "") {
+        return R"({"apiVersion":"projectcalico.org/v3","kind":"GlobalNetworkPolicy","metadata":{"name":"newer")" +
+               metadata + R"(},"spec":{)" + fields + "}" + beside + "}";
+    };
+    const std::string future = R"(,"tomorrow":{"a":null})";
+    const std::vector<Op> ops{Put{key, text(R"(,"managedBy":"newer")", spec + R"(,"later":[true])", future), {}}};
+    REQUIRE(store->transact(ops, Checks::own_fields_only));
+    const auto kept = [&] {
+        const auto object = store->get(key);
+        return object && object->document->find(R"("later":[true])") != std::string::npos &&
+               object->document->find(R"("future":{"x":[1,2.50]})") != std::string::npos &&
+               object->document->find(R"("managedBy":"newer")") != std::string::npos &&
+               object->document->find(future.substr(1)) != std::string::npos;
+    };
+    CHECK(kept());
+    const auto replaced = [&](const std::string& from, const std::string& to) {
+        std::string changed = *store->get(key)->document;
+        const auto at = changed.find(from);
+        REQUIRE(at != std::string::npos);
+        return changed.replace(at, from.size(), to);
+    };
+    // What a reader writes back with its own change, and what it writes back unchanged.
+    REQUIRE(store->update(key, replaced(R"("order":1)", R"("order":2)"), std::nullopt));
+    CHECK(kept());
+    const auto before = store->get(key)->revision;
+    REQUIRE(store->update(key, *store->get(key)->document, std::nullopt));
+    CHECK(store->get(key)->revision == before);
+    // Another value of such a field, or another such field, is refused with its path.
+    for (const auto& [from, to, path] : {std::array{R"("later":[true])", R"("later":[false])", "spec.later"},
+                                         std::array{R"([1,2.50])", R"([1,2.51])", "spec.ingress[0].future"},
+                                         std::array{R"("order":2)", R"("order":2,"latr":1)", "spec.latr"}}) {
+        CAPTURE(to);
+        const auto refused = store->update(key, replaced(from, to), std::nullopt);
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == Code::invalid);
+        CHECK(all_text(refused.error()).find(path) != std::string::npos);
+    }
+    CHECK(kept());
+    CHECK_FALSE(store->create(global_key("other"), replaced(R"("name":"newer")", R"("name":"other")")));
 }

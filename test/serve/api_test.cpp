@@ -1,8 +1,11 @@
 #include <catch2/catch.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "config/codec/tree.hpp"
+#include "config/model/kind.hpp"
+#include "config/store/store.hpp"
 #include "serve/documents.hpp"
 #include "test/serve/client.hpp"
 
@@ -71,6 +74,45 @@ TEST_CASE("fieldValidation decides about unknown fields", "[serve]") {
     REQUIRE(client.headers.size() == 1);
     CHECK(client.headers[0].second == R"(299 - "unknown field \"spec.later\"")");
     CHECK(client.json("GET", kPolicies + "/a").find("spec")->find("later") == nullptr);
+}
+
+TEST_CASE("what a newer version wrote stays through every change by clients of this one", "[serve]") {
+    Client client;
+    const std::string spec =
+        R"({"order":1,"selector":"a == 'b'","later":{"x":[1]},"ingress":[{"action":"Allow","future":2}]})";
+    const store::Op newer = store::Put{{model::Kind::global_network_policy, "", "a"}, policy("a", spec), std::nullopt};
+    REQUIRE(client.store->transact(std::span(&newer, 1), store::Checks::own_fields_only));
+    const auto kept = [&] {
+        const std::string text = client.ask("GET", kPolicies + "/a").response.body;
+        return text.find(R"("later":{"x":[1]})") != std::string::npos &&
+               text.find(R"("future":2)") != std::string::npos;
+    };
+    const std::string merge = "application/merge-patch+json";
+    const std::string json_patch = "application/json-patch+json";
+    for (const std::string strictness :
+         {"", "?fieldValidation=Strict", "?fieldValidation=Warn", "?fieldValidation=Ignore", "?dryRun=All"}) {
+        CAPTURE(strictness);
+        const std::string place = kPolicies + "/a" + strictness;
+        CHECK(client.say("PATCH", place, R"({"metadata":{"labels":{"x":"1"}},"spec":{"order":2}})", merge) == "200");
+        CHECK(kept());
+        CHECK(client.say("PATCH", place, R"([{"op":"replace","path":"/spec/order","value":3}])", json_patch) == "200");
+        CHECK(kept());
+        CHECK(client.say("PUT", place, client.ask("GET", kPolicies + "/a").response.body) == "200");
+        CHECK(kept());
+    }
+    CHECK(client.say("PATCH", kPolicies + "/a?fieldManager=me&force=true", policy("a", R"({"order":4})"),
+                     "application/apply-patch+yaml") == "200");
+    CHECK(kept());
+    CHECK(order_of(client, "a") == "4");
+    // New ones are made by nobody.
+    const std::string misspelt = R"({"spec":{"latr":1}})";
+    CHECK(client.say("PATCH", kPolicies + "/a", misspelt, merge).starts_with("400 BadRequest"));
+    CHECK(client.say("PATCH", kPolicies + "/a", R"({"spec":{"later":{"x":[2]}}})", merge).starts_with("400 "));
+    CHECK(client.say("PATCH", kPolicies + "/a?fieldValidation=Ignore", misspelt, merge) == "200");
+    CHECK(client.json("GET", kPolicies + "/a").find("spec")->find("latr") == nullptr);
+    CHECK(kept());
+    CHECK(client.say("PATCH", kPolicies + "/a", R"({"spec":{"later":null}})", merge) == "200");  // who names it may
+    CHECK_FALSE(kept());
 }
 
 TEST_CASE("a list comes in pages of one state, by selectors, or as a table", "[serve]") {
