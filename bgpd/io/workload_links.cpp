@@ -17,13 +17,14 @@ namespace {
 constexpr std::int64_t kAgainMicroseconds = 1'000'000;
 
 /// Alone in its prefix: the link leads to one workload, and only routes say which addresses are there. Of host scope,
-/// so that what the node itself sends to the workload keeps the node's address as its source.
+/// or where there is no such thing deprecated, so that what the node itself sends to the workload keeps the node's
+/// address as its source.
 netlink::Address on_link(std::uint32_t ifindex, const net::Ip& address) {
     netlink::Address out;
     out.ifindex = ifindex;
     out.address = {address, net::address_bits(address.family())};
     out.scope = address.is_v4() ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE;
-    out.flags = address.is_v6() ? IFA_F_NODAD : 0;
+    out.flags = address.is_v6() ? IFA_F_NODAD | IFA_F_DEPRECATED : 0;
     return out;
 }
 

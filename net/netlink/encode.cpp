@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <string_view>
 #include <vector>
 
@@ -135,6 +136,11 @@ void put_address_message(RequestBuffer& out, std::uint16_t type, std::uint16_t f
     put_ip(out, IFA_ADDRESS, address.peer.value_or(address.address.address));
     if (address.flags != 0) {
         out.u32(IFA_FLAGS, address.flags);
+    }
+    if ((address.flags & IFA_F_DEPRECATED) != 0) {  // which the kernel takes as a lifetime alone
+        ifa_cacheinfo lifetimes{};
+        lifetimes.ifa_valid = std::numeric_limits<std::uint32_t>::max();
+        out.bytes(IFA_CACHEINFO, ByteView(reinterpret_cast<const std::uint8_t*>(&lifetimes), sizeof lifetimes));
     }
     if (!address.label.empty()) {
         out.text(IFA_LABEL, address.label);

@@ -50,6 +50,13 @@ void set_option(int fd, int option) {
     (void)::setsockopt(fd, SOL_NETLINK, option, &on, sizeof on);
 }
 
+/// After an overflow the kernel drops answers until everything that it had queued before is read: the next request
+/// would wait in vain for its own.
+void empty_queue(int fd, std::uint8_t* buffer) {
+    while (::recv(fd, buffer, kReceiveSize, MSG_DONTWAIT) >= 0 || errno == EINTR) {
+    }
+}
+
 /// The header of the request at `at`; the buffer holds only what RequestBuffer wrote.
 nlmsghdr header_at(std::span<const std::uint8_t> bytes, std::size_t at) {
     nlmsghdr header{};
@@ -133,6 +140,7 @@ SocketResult<ByteView> Socket::receive(std::chrono::steady_clock::time_point dea
             return ByteView(buffer_.get(), static_cast<std::size_t>(got));
         }
         if (errno == ENOBUFS) {
+            empty_queue(fd_.get(), buffer_.get());
             return std::unexpected(SocketError{SocketError::Kind::overrun, ENOBUFS, {}});
         }
         if (errno == EINTR) {

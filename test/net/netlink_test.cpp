@@ -224,6 +224,35 @@ TEST_CASE("a veth pair is made in two namespaces by one message, which tells bot
     }
 }
 
+TEST_CASE("after answers that overflowed the buffer the next request is answered") {
+    Netns ns = make_netns();
+    auto scope = NetnsScope::enter(ns.fd.get());
+    Socket small = ok(Socket::open({.receive_buffer = 2'048}));
+    RequestBuffer requests;
+    for (std::uint8_t i = 0; i < 100; ++i) {
+        delete_route(requests, {.dst = *net::Prefix::masked(net::Ip4(10, 0, 0, i), 32), .protocol = 176});
+    }
+    const auto refused = small.batch(requests);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().kind == SocketError::Kind::overrun);
+    CHECK(ok(small.link("lo")));
+}
+
+TEST_CASE("an address is deprecated from the start, for ever, and removed like others") {
+    Netns ns = make_netns();
+    const std::uint32_t index = make_uplink(ns);
+    RequestBuffer requests;
+    const Address wanted{
+        .ifindex = index, .address = {ip("fd09::5"), 128}, .flags = IFA_F_NODAD | IFA_F_DEPRECATED | IFA_F_PERMANENT};
+    put_address(requests, wanted, Write::add);
+    ok(ns.socket.request(requests));
+    CHECK(std::ranges::count(ok(ns.socket.addresses(index)), wanted) == 1);
+    requests.clear();
+    delete_address(requests, wanted);
+    ok(ns.socket.request(requests));
+    CHECK(std::ranges::count(ok(ns.socket.addresses(index)), wanted) == 0);
+}
+
 TEST_CASE("addresses and permanent neighbours come back as they were written") {
     Netns ns = make_netns();
     const std::uint32_t index = make_uplink(ns);

@@ -14,7 +14,8 @@ from bgp_peer import UPDATE, Peer, encoded, four_octet_as, multiprotocol, update
 from bgpd_rig import affinity, eventually, resource
 
 NODE_A, NODE_B, ROUTER, OTHER, INSIDE = (f"192.0.2.{n}" for n in (1, 3, 2, 4, 5))
-PEERING = "169.254.0.179"
+NODE6, ROUTER6 = "2001:db8::1", "2001:db8::2"
+PEERING, PEERING6 = "169.254.0.179", "fd00:169::179"
 BLOCK_A, BLOCK_B = "10.65.1.0/26", "10.65.2.0/26"
 POOL = resource("IPPool", "pods4", cidr="10.65.0.0/16", blockSize=26)
 
@@ -123,6 +124,46 @@ protocol bgp n4 {{ local 10.65.1.5 as 65100; neighbor {PEERING} as 64512; multih
         self.a.delete("bgppeer", "workloads")
         eventually("and goes with the peer", lambda: not on_link())
         eventually("the router is told", lambda: not router.route("10.65.200.0/24"))
+
+    def test_a_workload_peers_with_its_node_by_ipv6(self):
+        router = self.rig.router("tor", ROUTER, f"""
+protocol bgp n6 {{ local {ROUTER6} as 65000; neighbor {NODE6} as 64512; ipv6 {{ import all; export none; }}; }}""")
+        pod = self.rig.router("pod", "10.65.1.5", f"""
+protocol static s6 {{ ipv6; route fd00:65:200::/64 blackhole; route 2001:db8:9::/64 blackhole; }}
+protocol bgp n6 {{ local fd00:65:1::5 as 65100; neighbor {PEERING6} as 64512; multihop; connect retry time 1;
+  connect delay time 1; error wait time 1, 2; ipv6 {{ import all; export where proto = "s6"; }}; }}""")
+        self.rig.link(self.a, "up0", [f"{NODE_A}/24", f"{NODE6}/64"], router, "down0", [f"{ROUTER}/24", f"{ROUTER6}/64"])
+        self.a.start()
+        router.start()
+        endpoint = resource("WorkloadEndpoint", "node--a-cni-speaker-eth0", node="node-a", orchestrator="cni",
+                            containerID="speaker", endpoint="eth0", interfaceName="cali0123456789a",
+                            ipNetworks=["fd00:65:1::5/128"], profiles=[])
+        endpoint["metadata"].update(namespace="default", labels={"role": "bgp"})
+        pool, block = resource("IPPool", "pods6", cidr="fd00:65::/32", blockSize=122), "fd00:65:1::/122"
+        self.a.apply(configuration(localWorkloadPeeringIPV6=PEERING6), pool, affinity("node-a", block), endpoint,
+                     resource("BGPPeer", "tor", peerIP=ROUTER6, asNumber=65000),
+                     resource("BGPPeer", "workloads", localWorkloadSelector="role == 'bgp'", asNumber=65100))
+        eventually("the peer is wanted", lambda: self.a.session("fd00:65:1::5"))
+        self.rig.link(self.a, "cali0123456789a", [], pod, "eth0", ["fd00:65:1::5/128"])
+        pod.namespace.ip("-6", "route", "add", PEERING6, "dev", "eth0")
+        self.a.namespace.ip("-6", "route", "add", "fd00:65:1::5/128", "dev", "cali0123456789a", "metric", "1023")
+        pod.start()
+        eventually("the workload is up", lambda: self.a.is_up("fd00:65:1::5") and pod.up("n6"))
+        eventually("its route in the pool goes on", lambda: "65100" in router.route("fd00:65:200::/64"))
+        self.assertEqual(router.route("2001:db8:9::/64"), "")
+        eventually("and is in the kernel", lambda: "fd00:65:200::/64" in self.a.learned("-6"))
+        eventually("it has the node's block", lambda: pod.route(block))
+        # What the node itself sends to the workload comes from the node's address.
+        way = rig.run("ip", "-n", self.a.namespace.name, "-6", "route", "get", "fd00:65:1::5")
+        self.assertIn(f"src {NODE6}", way)
+
+        def on_link():
+            return PEERING6 in rig.run("ip", "-n", self.a.namespace.name, "-6", "addr", "show", "dev", "cali0123456789a")
+        self.assertTrue(on_link())
+        self.a.apply(configuration())
+        eventually("the address goes with the setting", lambda: not on_link())
+        self.a.apply(configuration(localWorkloadPeeringIPV6=PEERING6))
+        eventually("and comes with it", on_link)
 
     def crowd(self, **settings):
         """Peers in the hands of the test: two outside, one inside."""
