@@ -76,6 +76,14 @@ std::string SessionEnd::to_string() const {
     return {};
 }
 
+wire::Open Connection::offer(const PeerSettings& settings) const {
+    wire::Open open = settings.open;
+    if (!left_out_.none()) {
+        open.capabilities = wire::without(std::move(open.capabilities), left_out_);
+    }
+    return open;
+}
+
 /// One call into the machine. One member function a state; its overloads are the events that mean something there, the
 /// template is "any other event" (RFC 4271 section 8.2.2).
 struct Connection::Machine {
@@ -127,7 +135,7 @@ struct Connection::Machine {
         close();
         connect();
     }
-    void connect(const TcpEstablished&) { send_open(); }
+    void connect(const TcpEstablished& stands) { send_open(stands); }
     void connect(const TcpFailed& failed) { wait_for_retry(failed); }
     void connect(const auto&) { end(Cause::connection_lost); }
 
@@ -137,7 +145,7 @@ struct Connection::Machine {
     void active(const StartPassive&) {}
     void active(const Stop& stop) { stopped(stop); }
     void active(const ConnectRetryExpired&) { connect(); }
-    void active(const TcpEstablished&) { send_open(); }
+    void active(const TcpEstablished& stands) { send_open(stands); }
     void active(const auto&) { end(Cause::connection_lost); }
 
     // ---- OpenSent: waits for the peer's OPEN ----------------------------------------------------------------------
@@ -154,7 +162,8 @@ struct Connection::Machine {
         wait_for_retry(failed);
     }
     void open_sent(const OpenReceived& received) {
-        const auto negotiated = wire::negotiate(settings.open, received.open, settings.peer_as, settings.needs_role);
+        const auto negotiated =
+            wire::negotiate(self.offer(settings), received.open, settings.peer_as, settings.needs_role);
         if (!negotiated) {
             return send_error(negotiated.error());
         }
@@ -244,10 +253,11 @@ struct Connection::Machine {
                                                             failures == 0 ? 0 : failures - 1));
     }
 
-    void send_open() {
+    void send_open(const TcpEstablished& stands) {
         self.connect_retry_.reset();
+        self.left_out_ = stands.left_out;
         Bytes bytes;
-        wire::encode_open(settings.open, bytes);
+        wire::encode_open(self.offer(settings), bytes);
         send(std::move(bytes));
         self.hold_ = now + settings.timing.open_wait;
         self.state_ = State::open_sent;

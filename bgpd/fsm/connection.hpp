@@ -10,6 +10,7 @@
 #include "bgpd/fsm/event.hpp"
 #include "bgpd/fsm/jitter.hpp"
 #include "bgpd/fsm/settings.hpp"
+#include "bgpd/wire/capability.hpp"
 #include "bgpd/wire/notification.hpp"
 #include "bgpd/wire/open.hpp"
 
@@ -29,8 +30,10 @@ struct Stop {            // 2, 8
 struct ConnectRetryExpired {};  // 9
 struct HoldExpired {};          // 10
 struct KeepaliveExpired {};     // 11
-struct TcpEstablished {};       // 16, 17
-struct TcpFailed {              // 18
+struct TcpEstablished {         // 16, 17
+    wire::Omission left_out;    ///< what the OPEN does without
+};
+struct TcpFailed {  // 18
     std::string reason;
     bool replaced = false;  ///< not lost yet, but the peer has connected anew: it must be closed
 };
@@ -82,6 +85,9 @@ public:
     /// The peer's OPEN and the result; set from OpenConfirm on.
     [[nodiscard]] const std::optional<wire::Open>& peer_open() const noexcept { return peer_open_; }
     [[nodiscard]] const std::optional<wire::Negotiated>& negotiated() const noexcept { return negotiated_; }
+    /// The OPEN that is sent, or will be, on this connection.
+    [[nodiscard]] wire::Open offer(const PeerSettings& settings) const;
+    [[nodiscard]] const wire::Omission& left_out() const noexcept { return left_out_; }
     /// Why the machine last went to Idle, or from Connect or OpenSent to Active.
     [[nodiscard]] const std::optional<SessionEnd>& last_end() const noexcept { return last_end_; }
     /// Failed attempts in a row (the RFC's ConnectRetryCounter).
@@ -103,6 +109,7 @@ private:
     State state_ = State::idle;
     bool passive_ = false;
     std::uint32_t connect_retry_counter_ = 0;
+    wire::Omission left_out_;
     std::optional<TimePoint> connect_retry_;
     std::optional<TimePoint> hold_;
     std::optional<TimePoint> keepalive_;

@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <utility>
 #include <variant>
 
+#include "base/bytes.hpp"
 #include "bgpd/fsm/action.hpp"
 #include "bgpd/fsm/connection.hpp"
 #include "bgpd/fsm/event.hpp"
 #include "bgpd/fsm/settings.hpp"
+#include "bgpd/wire/capability.hpp"
 #include "bgpd/wire/error.hpp"
 #include "bgpd/wire/message.hpp"
 #include "bgpd/wire/notification.hpp"
@@ -45,6 +48,23 @@ bool is_too_many(const SessionEnd& end) {
     const auto inner = wire::hard_reset_reason(*end.notification);
     const wire::Notification& why = inner ? *inner : *end.notification;
     return why.code == wire::ErrorCode::cease && why.subcode == wire::cease::kMaxPrefixes;
+}
+
+/// What the peer's NOTIFICATION asks to be left out of an OPEN: after "unsupported optional parameter" all
+/// capabilities, after "unsupported capability" those that it names (RFC 5492 section 5), or all when it names none.
+wire::Omission refused(const SessionEnd& end) {
+    if (end.cause != Cause::notification_received || end.notification->code != wire::ErrorCode::open) {
+        return {};
+    }
+    switch (end.notification->subcode) {
+        case wire::open_error::kUnsupportedParameter:
+            return wire::Omission::everything();
+        case wire::open_error::kUnsupportedCapability:
+            return end.notification->data.empty() ? wire::Omission::everything()
+                                                  : wire::Omission::of(end.notification->data);
+        default:
+            return {};
+    }
 }
 
 /// Of two connections, the one opened by the side with the larger identifier is kept; the AS decides between equal
@@ -106,6 +126,17 @@ const wire::Open* Peer::peer_open() const noexcept {
     return up ? &*connection(*up).peer_open() : nullptr;
 }
 
+std::optional<wire::Capabilities> Peer::sent_capabilities() const {
+    const auto up = established();
+    return up ? std::optional(connection(*up).offer(settings_).capabilities) : std::nullopt;
+}
+
+std::size_t Peer::max_receive(Direction direction) const noexcept {
+    const bool large = settings_.open.capabilities.extended_message &&
+                       !connection(direction).left_out().codes[wire::capability_code::kExtendedMessage];
+    return large ? wire::kMaxExtendedMessage : wire::kMaxMessage;
+}
+
 void Peer::feed(Direction direction, const ConnectionEvent& event, TimePoint now, Actions& actions) {
     const State before = connection(direction).state();
     connection(direction).handle(event, settings_, jitter_, now, actions);
@@ -163,11 +194,11 @@ void Peer::on(const event::Accepted&, TimePoint now, Actions& actions) {
         return;
     }
     actions.emplace_back(action::Adopt{});
-    feed(Direction::incoming, connection_event::TcpEstablished{}, now, actions);
+    feed(Direction::incoming, connection_event::TcpEstablished{left_out_}, now, actions);
 }
 
 void Peer::on(const event::Connected&, TimePoint now, Actions& actions) {
-    feed(Direction::outgoing, connection_event::TcpEstablished{}, now, actions);
+    feed(Direction::outgoing, connection_event::TcpEstablished{left_out_}, now, actions);
 }
 
 void Peer::on(const event::Lost& lost, TimePoint now, Actions& actions) {
@@ -238,7 +269,9 @@ void Peer::on(const event::Tick&, TimePoint now, Actions& actions) {
 
 void Peer::on_open(Direction direction, const wire::Open& open, TimePoint now, Actions& actions) {
     const Direction rival = other(direction);
-    const bool acceptable = wire::negotiate(settings_.open, open, settings_.peer_as, settings_.needs_role).has_value();
+    const bool acceptable =
+        wire::negotiate(connection(direction).offer(settings_), open, settings_.peer_as, settings_.needs_role)
+            .has_value();
     if (acceptable && state(direction) == State::open_sent) {
         switch (state(rival)) {
             case State::established:  // RFC 4271 section 6.8: the established one is kept
@@ -290,6 +323,7 @@ void Peer::after(Direction direction, State before, TimePoint now, Actions& acti
     if (one.last_end() && !(one.last_end()->cause == Cause::stopped && running_)) {
         last_end_ = one.last_end();
     }
+    note_refusal(one, before);
     if (before == State::established) {
         if (now - *established_at_ >= settings_.timing.stable_after) {
             idle_hold_length_ = settings_.timing.idle_hold;
@@ -298,6 +332,32 @@ void Peer::after(Direction direction, State before, TimePoint now, Actions& acti
     }
     if (one.state() == State::idle && running_ && one.last_end()->cause != Cause::stopped) {
         hold_back(direction, now, actions);
+    }
+}
+
+void Peer::note_refusal(const Connection& ended, State before) {
+    if (before < State::open_sent) {
+        return;
+    }
+    const SessionEnd& end = *ended.last_end();
+    const bool other_goes_on = end.cause == Cause::collision || end.cause == Cause::stopped;
+    if (other_goes_on && before != State::established) {
+        return;
+    }
+    const wire::Omission unwanted = before == State::established ? wire::Omission{} : refused(end);
+    Bytes sent;
+    wire::encode_capabilities(ended.offer(settings_).capabilities, sent);
+    left_out_ = {};
+    if ((unwanted & wire::Omission::of(sent)).none()) {
+        return;  // another error, or it misses what we do not have
+    }
+    const wire::Omission all = ended.left_out() | unwanted;
+    const wire::Capabilities rest = wire::without(settings_.open.capabilities, all);
+    // What is left must still be worth a session, and able to name the peer's AS.
+    const bool worth_it = !(rest.families() & settings_.open.capabilities.families()).empty();
+    const bool names_as = rest.four_octet_as || !settings_.peer_as || settings_.peer_as->number() <= 0xffff;
+    if (worth_it && names_as) {
+        left_out_ = all;
     }
 }
 

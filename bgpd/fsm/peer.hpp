@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -9,6 +10,8 @@
 #include "bgpd/fsm/event.hpp"
 #include "bgpd/fsm/jitter.hpp"
 #include "bgpd/fsm/settings.hpp"
+#include "bgpd/wire/capability.hpp"
+#include "bgpd/wire/open.hpp"
 
 namespace manul::bgp::fsm {
 
@@ -18,9 +21,11 @@ namespace manul::bgp::fsm {
 ///   TCP, bytes (Frame), Tick, Start/Stop -> Peer -> Connect, Send, Close, SessionUp, SessionDown
 ///
 /// Two levels: each of the two possible TCP connections is a machine of RFC 4271 section 8 (connection.hpp); this class
-/// starts and stops them, keeps one of two that collide (section 6.8), and holds back after errors (section 8.1,
-/// DampPeerOscillations). Invariants: at most one connection is established; SessionUp and SessionDown alternate; after
-/// Stop nothing happens until Start.
+/// starts and stops them, keeps one of two that collide (section 6.8), holds back after errors (section 8.1,
+/// DampPeerOscillations), and leaves out capabilities that the peer has just refused (RFC 5492 section 3): what one
+/// connection is refused for is missing in the next one, and if that comes to anything else than a further refusal, the
+/// one after it has everything again. Invariants: at most one connection is established; SessionUp and SessionDown
+/// alternate; after Stop nothing happens until Start.
 class Peer {
 public:
     /// `seed` makes jitter differ between peers.
@@ -39,6 +44,10 @@ public:
     /// Of the established session, else nullptr.
     [[nodiscard]] const wire::Negotiated* negotiated() const noexcept;
     [[nodiscard]] const wire::Open* peer_open() const noexcept;
+    /// What we announced to have for it.
+    [[nodiscard]] std::optional<wire::Capabilities> sent_capabilities() const;
+    /// Largest message that the peer may send, as soon as it has our OPEN (RFC 8654 section 4).
+    [[nodiscard]] std::size_t max_receive(Direction direction) const noexcept;
     /// When the state to show last changed.
     [[nodiscard]] TimePoint since() const noexcept { return since_; }
     /// Why the last connection or session ended; kept until the next one does.
@@ -72,6 +81,8 @@ private:
     void on_open(Direction direction, const wire::Open& open, TimePoint now, Actions& actions);
     /// What follows for the peer when a connection's state has changed from `before`.
     void after(Direction direction, State before, TimePoint now, Actions& actions);
+    /// Decides what the next OPEN leaves out, now that a connection has ended that was in state `before`.
+    void note_refusal(const Connection& ended, State before);
     /// A connection has ended and no other is on its way: arranges for the next attempt.
     void hold_back(Direction direction, TimePoint now, Actions& actions);
     /// Takes note that the peer's connection was for nothing; false when that happens too often.
@@ -82,6 +93,7 @@ private:
     Connection outgoing_{Direction::outgoing};
     Connection incoming_{Direction::incoming};
     bool running_ = false;
+    wire::Omission left_out_;              ///< of the next OPEN
     std::optional<TimePoint> idle_hold_;   ///< event 13
     std::optional<TimePoint> deaf_until_;  ///< the peer may connect again then, before we do
     TimePoint patience_spent_{};           ///< see has_patience

@@ -195,7 +195,7 @@ void Engine::carry_out(const speaker::Action& action) {
                    [&](const speaker::ForgetPeer& peer) { listener_.forget(peer); },
                    [&](const speaker::ExpectRange& range) { listener_.expect(range); },
                    [&](const speaker::ForgetRange& range) { listener_.forget(range); },
-                   [&](const speaker::PeerChanged& peer) { on_peer_(peer.status, peer.removed); },
+                   [&](const speaker::PeerChanged& peer) { on_peer_(*peer.status, peer.removed); },
                    [&](const speaker::WatchPaths& watch) { bfd_.configure(watch.sessions); },
                    [&](const speaker::Monitored& news) { stations_.tell(news); },
                    [&](const speaker::ManyPrefixes& many) {

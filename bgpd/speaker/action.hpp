@@ -125,8 +125,8 @@ struct WatchPaths {
 
 /// Something worth a log line and a report happened to a peer.
 struct PeerChanged {
-    PeerStatus status;
-    bool removed = false;  ///< the peer is no longer configured
+    std::shared_ptr<const PeerStatus> status;  ///< not inside: it would make each action as large
+    bool removed = false;                      ///< the peer is no longer configured
 };
 
 /// A peer comes near the number of prefixes that it may announce.
@@ -144,5 +144,6 @@ struct Monitored {
 
 using Action = std::variant<Write, Connect, Close, FibBatch, FibGroup, FibComplete, TrackNextHop, Listen, ExpectPeer,
                             ForgetPeer, ExpectRange, ForgetRange, PeerChanged, WatchPaths, ManyPrefixes, Monitored>;
+static_assert(sizeof(Action) <= 128, "a turn has thousands of them, and most are a Write");
 
 }  // namespace manul::bgp::speaker

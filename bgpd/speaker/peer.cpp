@@ -159,7 +159,7 @@ PeerStatus Peer::status(const rib::SourceTable& sources) const {
         }
         return status;
     }
-    status.sent = machine.settings().open.capabilities;
+    status.sent = machine.sent_capabilities();
     if (const wire::Open* open = machine.peer_open()) {
         status.received = open->capabilities;
     }

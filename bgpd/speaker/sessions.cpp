@@ -141,7 +141,7 @@ void Speaker::Impl::send_bytes(ConnectionId connection, Bytes bytes) {
 void Speaker::Impl::report(Peer& peer, bool removed) {
     peer.remember_end();
     peer.reported = peer.machine.state();
-    actions.emplace_back(PeerChanged{peer.status(core.sources), removed});
+    actions.emplace_back(PeerChanged{std::make_shared<const PeerStatus>(peer.status(core.sources)), removed});
 }
 
 void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
@@ -182,6 +182,7 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
                        .role = up.negotiated.internal ? std::nullopt : peer.config.role};
     session->update_context.several_paths = up.negotiated.several_paths_in;
     session->update_context.ipv6_next_hops = up.negotiated.ipv6_next_hops;
+    session->update_context.needs_local_pref = up.negotiated.internal;
     session->rules = peer.config.rules;
     session->peer_restart = up.negotiated.peer_graceful_restart;
     session->peer_long_restart = up.negotiated.peer_long_lived_restart;
@@ -299,8 +300,7 @@ void Speaker::Impl::session_down(Peer& peer, const fsm::SessionEnd& end) {
 /// interest to anybody.
 std::size_t Speaker::Impl::read_messages(Peer& peer, fsm::Direction direction, ByteView data) {
     const ConnectionId id = peer.link(direction)->id;
-    // The peer may send large messages as soon as it has our OPEN (RFC 8654 section 4).
-    wire::Framer framer(data, wire::kMaxExtendedMessage);
+    wire::Framer framer(data, peer.machine.max_receive(direction));
     while (true) {
         const auto frame = framer.next();
         if (!frame) {
@@ -464,7 +464,8 @@ void Speaker::Impl::check_prefix_limit(Peer& peer) {
 }
 
 void Speaker::Impl::read_route_refresh(Peer& peer, ByteView message) {
-    const auto refresh = wire::decode_route_refresh(message);
+    const bool marks = peer.session->outlet.marks_refresh;
+    const auto refresh = wire::decode_route_refresh(message, marks);
     if (!refresh) {
         note_malformed(peer, refresh.error().to_string() + ": the session was ended");
         feed(peer, fsm::event::Malformed{peer.session->direction, refresh.error()});
@@ -476,8 +477,7 @@ void Speaker::Impl::read_route_refresh(Peer& peer, ByteView message) {
     }
     const std::size_t index = rib::family_index(*family);
     // RFC 7313 section 4: marks before the first table is complete say nothing.
-    const bool heeds_marks =
-        peer.session->outlet.marks_refresh && (!peer.session->sends_end_of_rib || peer.session->end_of_rib[index]);
+    const bool heeds_marks = marks && (!peer.session->sends_end_of_rib || peer.session->end_of_rib[index]);
     switch (refresh->subtype) {
         case std::to_underlying(wire::RouteRefresh::Kind::request):
             *family == net::Family::v4 ? v4.repeat(peer.session->outlet) : v6.repeat(peer.session->outlet);

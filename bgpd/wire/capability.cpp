@@ -355,6 +355,79 @@ void encode_capabilities(const Capabilities& capabilities, Bytes& out) {
     }
 }
 
+Omission Omission::everything() noexcept {
+    Omission all;
+    all.codes.set();
+    for (const net::Family family : kFamilies) {
+        all.families.add(family);
+    }
+    return all;
+}
+
+Omission Omission::of(ByteView capabilities) noexcept {
+    Omission named;
+    ByteReader reader(capabilities);
+    while (true) {
+        const auto code = reader.u8();
+        const auto length = reader.u8();
+        const auto value = reader.bytes(length.value_or(0));
+        if (!length || !value) {
+            return named;
+        }
+        if (*code != capability_code::kMultiprotocol || value->size() != 4) {
+            named.codes.set(*code);
+        } else if (const auto family = AfiSafi{u16_at(*value, 0), (*value)[3]}.family()) {
+            named.families.add(*family);
+        }
+    }
+}
+
+Omission Omission::operator&(const Omission& other) const noexcept {
+    return {codes & other.codes, families & other.families};
+}
+
+Omission Omission::operator|(const Omission& other) const noexcept {
+    Omission both{codes | other.codes, families};
+    for (const net::Family family : kFamilies) {
+        if (other.families.has(family)) {
+            both.families.add(family);
+        }
+    }
+    return both;
+}
+
+Capabilities without(Capabilities capabilities, const Omission& left_out) {
+    const auto unless = [&](std::uint8_t code, auto& member) {
+        if (left_out.codes[code]) {
+            member = {};
+        }
+    };
+    const auto is_out = [&](const AfiSafi& entry) { return entry.family() && left_out.families.has(*entry.family()); };
+    const auto names_one = [&](const auto& entry) { return is_out(entry.family); };
+    std::erase_if(capabilities.multiprotocol, is_out);
+    std::erase_if(capabilities.add_path, names_one);
+    if (capabilities.graceful_restart) {
+        std::erase_if(capabilities.graceful_restart->families, names_one);
+    }
+    if (capabilities.long_lived_restart) {
+        std::erase_if(capabilities.long_lived_restart->families, names_one);
+    }
+    unless(capability_code::kMultiprotocol, capabilities.multiprotocol);
+    unless(capability_code::kRouteRefresh, capabilities.route_refresh);
+    unless(capability_code::kExtendedNextHop, capabilities.extended_next_hop);
+    unless(capability_code::kExtendedMessage, capabilities.extended_message);
+    unless(capability_code::kRole, capabilities.roles);
+    unless(capability_code::kGracefulRestart, capabilities.graceful_restart);
+    unless(capability_code::kFourOctetAs, capabilities.four_octet_as);
+    unless(capability_code::kAddPath, capabilities.add_path);
+    unless(capability_code::kEnhancedRouteRefresh, capabilities.enhanced_route_refresh);
+    unless(capability_code::kLongLivedGracefulRestart, capabilities.long_lived_restart);
+    unless(capability_code::kFqdn, capabilities.fqdn);
+    unless(capability_code::kSoftwareVersion, capabilities.software_version);
+    std::erase_if(capabilities.others, [&](const UnknownCapability& other) { return left_out.codes[other.code]; });
+    return capabilities;
+}
+
 std::string_view capability_name(std::uint8_t code) noexcept {
     switch (code) {
         case capability_code::kMultiprotocol:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -131,6 +132,22 @@ std::expected<void, Notification> decode_capabilities(ByteView parameter, Capabi
 
 /// Appends code, length and value of all of them, in ascending order of codes.
 void encode_capabilities(const Capabilities& capabilities, Bytes& out);
+
+/// Capabilities that a peer does not want to hear of: by code, those of multiprotocol by family.
+struct Omission {
+    std::bitset<256> codes;
+    FamilySet families;
+
+    [[nodiscard]] static Omission everything() noexcept;
+    /// Those that stand in the bytes, which are capabilities as in an OPEN; others than whole ones are not read.
+    [[nodiscard]] static Omission of(ByteView capabilities) noexcept;
+
+    [[nodiscard]] bool none() const noexcept { return codes.none() && families.empty(); }
+    [[nodiscard]] Omission operator&(const Omission& other) const noexcept;
+    [[nodiscard]] Omission operator|(const Omission& other) const noexcept;
+    bool operator==(const Omission&) const = default;
+};
+[[nodiscard]] Capabilities without(Capabilities capabilities, const Omission& left_out);
 
 /// "multiprotocol", "route-refresh", ...; empty for codes without a name here.
 [[nodiscard]] std::string_view capability_name(std::uint8_t code) noexcept;

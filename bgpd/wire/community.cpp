@@ -1,17 +1,21 @@
 #include "bgpd/wire/community.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "base/bytes.hpp"
 #include "net/ip.hpp"
@@ -137,6 +141,29 @@ bool contains_community(ByteView communities, Community wanted) noexcept {
         }
     }
     return false;
+}
+
+bool without_repetitions(ByteView large_communities, Bytes& out) {
+    constexpr std::size_t kSize = 12;
+    using Value = std::array<std::uint8_t, kSize>;
+    if (large_communities.size() <= kSize) {
+        return false;
+    }
+    std::vector<Value> values(large_communities.size() / kSize);
+    std::memcpy(values.data(), large_communities.data(), values.size() * kSize);
+    std::vector<Value> sorted = values;
+    std::ranges::sort(sorted);
+    if (std::ranges::adjacent_find(sorted) == sorted.end()) {
+        return false;
+    }
+    std::set<Value> seen;
+    out.clear();
+    for (const Value& value : values) {
+        if (seen.insert(value).second) {
+            out.insert(out.end(), value.begin(), value.end());
+        }
+    }
+    return true;
 }
 
 bool contains_community(ByteView large_communities, LargeCommunity wanted) noexcept {

@@ -61,4 +61,8 @@ struct LargeCommunity {
 [[nodiscard]] bool contains_community(ByteView communities, Community wanted) noexcept;
 [[nodiscard]] bool contains_community(ByteView large_communities, LargeCommunity wanted) noexcept;
 
+/// Large communities that come more than once are sent by nobody and taken once (RFC 8092 section 3). If there are any,
+/// sets `out` to the value of the attribute with each where it comes first.
+[[nodiscard]] bool without_repetitions(ByteView large_communities, Bytes& out);
+
 }  // namespace manul::bgp::wire

@@ -12,7 +12,7 @@
 
 namespace manul::bgp::wire {
 
-std::expected<RouteRefresh, Notification> decode_route_refresh(ByteView message) {
+std::expected<RouteRefresh, Notification> decode_route_refresh(ByteView message, bool marks) {
     ByteReader reader(message.subspan(kHeaderSize));
     const auto afi = reader.u16();
     const auto subtype = reader.u8();
@@ -27,7 +27,7 @@ std::expected<RouteRefresh, Notification> decode_route_refresh(ByteView message)
         return std::unexpected(Notification{ErrorCode::header, header_error::kBadLength,
                                             Bytes(message.begin() + kMarkerSize, message.begin() + kMarkerSize + 2)});
     }
-    return RouteRefresh{{*afi, *safi}, *subtype};
+    return RouteRefresh{{*afi, *safi}, marks ? *subtype : std::to_underlying(RouteRefresh::Kind::request)};
 }
 
 void encode_route_refresh(net::Family family, RouteRefresh::Kind kind, Bytes& out) {

@@ -19,9 +19,11 @@ struct RouteRefresh {
     bool operator==(const RouteRefresh&) const = default;
 };
 
-/// Error 7/1 (data: the whole message) when begin or end has another length than 4 octets, 1/2 (data: the length) when
-/// anything else is shorter; a request with outbound filters behind it (RFC 5291) is read as a plain one.
-[[nodiscard]] std::expected<RouteRefresh, Notification> decode_route_refresh(ByteView message);
+/// `marks`: the session has begin and end marks (RFC 7313). Without them the octet of the subtype is reserved, and
+/// every message a request (RFC 2918 section 3); what looks like a mark must have its length all the same. Error 7/1
+/// (data: the whole message) when a mark has another length than 4 octets, 1/2 (data: the length) when anything else is
+/// shorter; a request with outbound filters behind it (RFC 5291) is read as a plain one.
+[[nodiscard]] std::expected<RouteRefresh, Notification> decode_route_refresh(ByteView message, bool marks);
 
 /// Appends the whole message.
 void encode_route_refresh(net::Family family, RouteRefresh::Kind kind, Bytes& out);

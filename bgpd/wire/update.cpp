@@ -11,6 +11,7 @@
 #include "base/bytes.hpp"
 #include "bgpd/wire/as_path.hpp"
 #include "bgpd/wire/attribute.hpp"
+#include "bgpd/wire/community.hpp"
 #include "bgpd/wire/error.hpp"
 #include "bgpd/wire/message.hpp"
 #include "bgpd/wire/nlri.hpp"
@@ -41,7 +42,8 @@ namespace type = attribute_type;
 constexpr std::size_t kMostCanonical = 65'000;
 
 /// Types of mandatory attributes, as data of NOTIFICATION 3/3.
-constexpr std::array<std::uint8_t, 4> kTypeOctets = {0, type::kOrigin, type::kAsPath, type::kNextHop};
+constexpr std::array<std::uint8_t, 6> kTypeOctets = {0, type::kOrigin,   type::kAsPath, type::kNextHop,
+                                                     0, type::kLocalPref};
 
 std::uint32_t u32_at(ByteView bytes, std::size_t at) {
     return std::uint32_t{bytes[at]} << 24U | std::uint32_t{bytes[at + 1]} << 16U | std::uint32_t{bytes[at + 2]} << 8U |
@@ -180,6 +182,9 @@ private:
             next_hop_ = whole;
             return;
         }
+        if (type == type::kLargeCommunities && without_repetitions(value, unique_)) {
+            value = unique_;
+        }
         const bool passed_on =
             (info->flags & attribute_flag::kOptional) != 0 && (info->flags & attribute_flag::kTransitive) != 0;
         keep(type, passed_on ? info->flags | (flags & attribute_flag::kPartial) : info->flags, value, whole);
@@ -287,10 +292,11 @@ private:
         }
     }
 
-    /// `whole` is the attribute as received, which ends with `value`.
+    /// `whole` is the attribute as received, which ends with `value` unless that was made anew.
     void keep(std::uint8_t type, unsigned flags, ByteView value, ByteView whole) {
         ascending_ = ascending_ && (kept_count_ == 0 || kept_[kept_count_ - 1].type < type);
-        const bool is_canonical = whole[0] == (flags | (value.size() > 255 ? attribute_flag::kExtendedLength : 0U));
+        const bool is_canonical = whole[0] == (flags | (value.size() > 255 ? attribute_flag::kExtendedLength : 0U)) &&
+                                  value.data() + value.size() == whole.data() + whole.size();
         kept_[kept_count_++] = {value.data(), static_cast<std::uint16_t>(value.size()), type,
                                 static_cast<std::uint8_t>(flags),
                                 static_cast<std::uint8_t>(is_canonical ? whole.size() - value.size() : 0)};
@@ -306,8 +312,8 @@ private:
         }
         const bool reachable = body_announces || !update_.mp_announced.empty();
         if (reachable) {
-            for (const std::uint8_t needed : {type::kOrigin, type::kAsPath, type::kNextHop}) {
-                if (!seen_[needed] && (needed != type::kNextHop || body_announces)) {  // RFC 7606 3 d
+            for (const std::uint8_t needed : {type::kOrigin, type::kAsPath, type::kNextHop, type::kLocalPref}) {
+                if (!seen_[needed] && is_mandatory(needed, body_announces)) {  // RFC 7606 3 d
                     fault(Verdict::treat_as_withdraw, update_error::kMissingWellKnown, needed,
                           std::span(kTypeOctets).subspan(needed, 1));
                 }
@@ -328,6 +334,11 @@ private:
             update_.attributes = {};
             fault(Verdict::treat_as_withdraw, update_error::kMalformedAttributeList, 0, {});
         }
+    }
+
+    /// RFC 4271 section 5: NEXT_HOP for routes in the body, LOCAL_PREF from inside (5.1.5).
+    [[nodiscard]] bool is_mandatory(std::uint8_t type, bool body_announces) const {
+        return type == type::kNextHop ? body_announces : type != type::kLocalPref || context_.needs_local_pref;
     }
 
     void write_canonical() {
@@ -398,6 +409,7 @@ private:
     bool ascending_ = true;
     bool too_large_ = false;  ///< the canonical form would be
     ByteView next_hop_;       ///< the whole attribute
+    Bytes unique_;            ///< large communities, each once
     bool others_than_unreach_ = false;
     bool foreign_reach_ = false;  ///< announces a family that is not spoken here
     std::optional<net::Family> unreach_family_;

@@ -29,6 +29,9 @@ struct UpdateContext {
     bool internal = false;        ///< iBGP
     FamilySet several_paths;      ///< prefixes have path identifiers (RFC 7911)
     bool ipv6_next_hops = false;  ///< IPv4 routes may have IPv6 next hops (RFC 8950)
+    /// Routes without LOCAL_PREF are errors, as on every internal session (RFC 4271 section 5.1.5); not for those who
+    /// read what speakers of both kinds have said.
+    bool needs_local_pref = false;
 };
 
 /// The strongest error found in an UPDATE.

@@ -42,7 +42,8 @@ Result frame(ByteView stream, std::size_t max_message) {
         if ((*next)->type == MessageType::notification) {
             static_cast<void>(decode_notification((*next)->body()).to_string());
         } else if ((*next)->type == MessageType::route_refresh) {
-            static_cast<void>(decode_route_refresh((*next)->message));
+            static_cast<void>(decode_route_refresh((*next)->message, true));
+            static_cast<void>(decode_route_refresh((*next)->message, false));
         }
     }
 }

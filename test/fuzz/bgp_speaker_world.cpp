@@ -161,8 +161,11 @@ void World::deliver(Far& far, const wire::Frame& frame) {
 void World::note(Far& far, ByteView body) {
     require(far.agreed.has_value());
     wire::UpdateDecoder decoder;
-    const wire::Update update = decoder.decode(
-        body, {far.agreed->families, far.agreed->four_octet_as, far.agreed->internal, far.agreed->several_paths_in});
+    const wire::Update update = decoder.decode(body, {.families = far.agreed->families,
+                                                      .four_octet_as = far.agreed->four_octet_as,
+                                                      .internal = far.agreed->internal,
+                                                      .several_paths = far.agreed->several_paths_in,
+                                                      .needs_local_pref = far.agreed->internal});
     require(update.verdict != wire::Verdict::reset);
     const auto each = [&](const wire::NlriView& view, bool there) {
         for (auto at = view.begin(); at != view.end(); ++at) {
@@ -247,9 +250,9 @@ void World::carry_out(const Action& action) {
                    },
                    [&](const FibComplete&) { held_ = false; },
                    [&](const PeerChanged& changed) {
-                       const auto far = std::ranges::find(fars, changed.status.address, &Far::address);
+                       const auto far = std::ranges::find(fars, changed.status->address, &Far::address);
                        if (far != fars.end()) {
-                           far->up = !changed.removed && changed.status.state == SessionState::established;
+                           far->up = !changed.removed && changed.status->state == SessionState::established;
                        }
                    },
                    [](const auto&) {},
@@ -289,7 +292,7 @@ void World::hear_message(Far& far, const wire::Frame& frame) {
         far.agreed = *agreed;
     }
     if (frame.type == wire::MessageType::route_refresh) {
-        require(wire::decode_route_refresh(frame.message).has_value());
+        require(wire::decode_route_refresh(frame.message, true).has_value());
     }
     if (frame.type != wire::MessageType::update) {
         return;

@@ -62,7 +62,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
     }
     UpdateDecoder decoder;
-    const UpdateContext context{kBoth, (data[0] & 1U) != 0, (data[0] & 2U) != 0};
+    const UpdateContext context{.families = kBoth,
+                                .four_octet_as = (data[0] & 1U) != 0,
+                                .internal = (data[0] & 2U) != 0,
+                                .needs_local_pref = (data[0] & 2U) != 0};
     const Update update = decoder.decode(ByteView(data + 1, size - 1), context);
     if (update.verdict == Verdict::reset) {
         static_cast<void>(update.fault.notification().to_string());

@@ -183,6 +183,45 @@ class BeforeTheSession(Conformance):
             self.peer(ANY4).up(ANY_AS)
             eventually("up", lambda: self.node.is_up(ANY4))
 
+    def test_capabilities_that_the_peer_refuses(self):
+        """RFC 5492 section 3: the next OPEN does without, the one after it has them again."""
+        def offered(peer):
+            """Codes; those of multiprotocol with their families."""
+            peer.wait(lambda: peer.heard)
+            rest, found = peer.heard[0][1][12:], []
+            while rest:
+                found.append(rest[0] if rest[0] != 1 else (1, rest[2:6].hex()))
+                rest = rest[2 + rest[1]:]
+            return found
+
+        def refused(notification):
+            peer = self.peer()
+            found = offered(peer)
+            self.assertEqual(peer.say(NOTIFICATION, notification).ended(), "")
+            return found
+        v6 = (1, "00020001")
+        everything = refused(b"\2\4")
+        self.assertLessEqual({(1, "00010001"), v6, 2, 6, 64, 65, 69, 70}, set(everything))
+        with self.subTest("a session without capabilities"):
+            peer = self.peer()
+            self.assertEqual(offered(peer), [])
+            peer.up(A_AS, b"")
+            listener = self.hear()
+            peer.say(UPDATE, update_body(bytes.fromhex(ORIGIN + "4002040201fde8" + NEXT_HOP), encoded(BAD)))
+            listener.wait(lambda: BAD in listener.routes)
+            self.assertFalse(self.node.session(A4)["capabilities"]["sent"])
+            # Nothing was said of extended messages (RFC 8654 section 4).
+            self.assertEqual(peer.send(b"\xff" * 16 + struct.pack(">HB", 4097, UPDATE)).ended(), "1/2 1001")
+        with self.subTest("the next one has all, and another error changes nothing"):
+            self.assertEqual(refused(b"\2\2"), everything)
+        with self.subTest("some of them, and more of them"):
+            self.assertEqual(refused(b"\2\7" + multiprotocol(2) + capability(69, b"\0\1\1\1")), everything)
+            left = [each for each in everything if each not in (v6, 69)]
+            self.assertEqual(refused(b"\2\7" + capability(70)), left)
+            self.assertEqual(refused(b"\2\7" + multiprotocol(25, 70)), [each for each in left if each != 70])
+            # That one is not ours to leave out.
+            self.assertEqual(refused(b"\6\5"), everything)
+
     def test_messages_in_the_wrong_state(self):
         refresh, update = bytes.fromhex("00010001"), update_body()
         good = open_body(A_AS, A4, capabilities=BOTH + four_octet_as(A_AS))
@@ -373,6 +412,8 @@ class Updates(Conformance):
             ("LARGE_COMMUNITY", body(BASE + "c0200c" + "00000001" * 3), used("c020" + "00000001" * 3)),
             ("ONLY_TO_CUSTOMER of length 3", body(BASE + "c02303000001"), withdraw()),
             ("ONLY_TO_CUSTOMER of length 8", body(BASE + "c023080000fde80000fde8"), withdraw()),
+            ("LARGE_COMMUNITY twice (RFC 8092 3)", body(BASE + "c02024" + "00000001" * 3 + "00000002" * 3 + "00000001" * 3),
+             used("c020" + "00000001" * 3 + "00000002" * 3)),
             # 5.3, 7.11, 7.12: other families
             ("MP_REACH_NLRI", body(ORIGIN + PATH + reach6(), None), used(), BAD6),
             ("next hop with a link-local one", body(ORIGIN + PATH + reach6(GLOBAL6 + LOCAL6), None), used(), BAD6),
@@ -436,7 +477,9 @@ class Updates(Conformance):
             ("CLUSTER_LIST of length 0", body(pref + "800a00"), withdraw()),
             ("CLUSTER_LIST of length 6", body(pref + "800a06010101010101"), withdraw()),
             ("CLUSTER_LIST", body(pref + "800a0401010101"), used(without=[5, 10])),
-            ("no LOCAL_PREF", body(""), used(without=[5])),
+            ("no LOCAL_PREF", body(""), withdraw()),
+            ("no LOCAL_PREF, IPv6", update_body(bytes.fromhex(ORIGIN + path + reach6())), withdraw(), BAD6),
+            ("LOCAL_PREF twice", body(pref + pref), used(without=[5])),
         ]
         self.listener.close()
         eventually("down", lambda: not self.node.is_up(I4))

@@ -10,7 +10,7 @@ import sys
 
 import bgpd_rig as rig
 from bgp_peer import KEEPALIVE, NOTIFICATION, REFRESH, UPDATE, Peer, capability, encoded, four_octet_as, message, update_body
-from bgpd_conformance import A4, A_AS, BAD, BASE, BOTH, GOOD, NEXT_HOP, NODE_AS, OLD4, OLD_AS, ORIGIN, Conformance
+from bgpd_conformance import A4, A_AS, BAD, BASE, BOTH, GOOD, I4, NEXT_HOP, NODE_AS, OLD4, OLD_AS, ORIGIN, Conformance
 from bgpd_rig import eventually
 
 
@@ -142,7 +142,12 @@ class Tables(Conformance):
         peer.say(UPDATE, update_body(bytes.fromhex(longer), path(2)))
 
         def length():
-            self.heard()
+            for _ in range(2):  # behind the message in question, on its connection; the second in a turn behind the first
+                self.marks += 1
+                mark = f"c00804{self.marks:08x}"
+                peer.say(UPDATE, update_body(bytes.fromhex(BASE + mark), path(9, self.OTHER)))
+                self.listener.wait(
+                    lambda mark=mark: self.listener.routes.get(self.OTHER, {}).get(8, (0, b""))[1].hex() == mark[6:])
             return len(self.listener.routes[BAD][2][1]) // 4 if BAD in self.listener.routes else 0
         self.assertEqual(length(), 1)
         peer.say(UPDATE, update_body(withdrawn=path(3)))
@@ -158,26 +163,34 @@ class Tables(Conformance):
 
 class Refresh(Conformance):
     def test_requests(self):
-        listener = self.hear()
         sender = self.a_up()
         sender.say(UPDATE, update_body(bytes.fromhex(BASE), encoded(BAD)))
-        listener.wait(lambda: BAD in listener.routes)
-        rows = [
-            ("IPv4", "00010001", True), ("an unknown subtype", "00010301", False), ("IPv6, without routes", "00020001", False),
-            ("a family that is not ours", "00190046", False), ("a begin mark that nobody negotiated", "00010101", False),
-            ("with outbound filters", "00010001" + "0180000100", True), ("an end mark", "00010201", False),
+        plain = [
+            ("IPv4", "00010001", True), ("IPv6, without routes", "00020001", False),
+            ("a family that is not ours", "00190046", False), ("with outbound filters", "00010001" + "0180000100", True),
+            # Without RFC 7313 the octet of the subtype is reserved, and ignored (RFC 2918 section 3).
+            ("reserved octet 1", "00010101", True), ("reserved octet 2", "00010201", True),
+            ("reserved octet 3", "00010301", True),
         ]
-        for name, body, answered in rows:
-            with self.subTest(name):
-                listener.routes.clear()
-                listener.say(REFRESH, bytes.fromhex(body))
-                # The answer to a request behind it shows that this one is through.
-                before = listener.updates
-                if answered:
-                    listener.wait(lambda: BAD in listener.routes)
-                else:
-                    listener.say(REFRESH, bytes.fromhex("00010001")).wait(lambda before=before: listener.updates > before)
-                self.assertFalse(listener.closed)
+        marking = [("a request", "00010001", True), ("a begin mark", "00010101", False), ("an end mark", "00010201", False),
+                   ("an unknown subtype", "00010301", False)]
+        for capabilities, rows in ((b"", plain), (capability(70), marking)):
+            listener = self.peer(I4).up(NODE_AS, BOTH + four_octet_as(NODE_AS) + capabilities)
+            listener.wait(lambda listener=listener: BAD in listener.routes)
+            for name, body, answered in rows:
+                with self.subTest(name, marks=bool(capabilities)):
+                    listener.routes.clear()
+                    listener.say(REFRESH, bytes.fromhex(body))
+                    # The answer to a request behind it shows that this one is through.
+                    before = listener.updates
+                    if answered:
+                        listener.wait(lambda listener=listener: BAD in listener.routes)
+                    else:
+                        listener.say(REFRESH, bytes.fromhex("00010001")).wait(
+                            lambda listener=listener, before=before: listener.updates > before)
+                    self.assertFalse(listener.closed)
+            listener.close()
+            eventually("down", lambda: not self.node.is_up(I4))
         for name, body in (("a mark that is too long", "0001010100"), ("a mark that is too short", "000102"),
                            ("of the other kind", "000102010000")):
             with self.subTest(name):

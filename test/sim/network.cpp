@@ -266,9 +266,9 @@ void Network::carry_out(std::size_t node, const Action& action) {
             [&](const ExpectRange& range) { self.ranges.insert(range.range); },
             [&](const ForgetRange& range) { self.ranges.erase(range.range); },
             [&](const PeerChanged& change) {
-                self.reports.push_back(change.status.address.to_string() + " " +
-                                       bgp::fsm::to_string(change.status.state) + (change.removed ? " removed" : "") +
-                                       (change.status.last_error.empty() ? "" : ": " + change.status.last_error));
+                self.reports.push_back(change.status->address.to_string() + " " +
+                                       bgp::fsm::to_string(change.status->state) + (change.removed ? " removed" : "") +
+                                       (change.status->last_error.empty() ? "" : ": " + change.status->last_error));
             },
             [](const WatchPaths&) {},
             [](const Monitored&) {},

@@ -255,7 +255,7 @@ std::vector<std::string> Scripted::heard(const std::string& peer) {
                 break;
             }
             case wire::MessageType::route_refresh: {
-                const auto refresh = wire::decode_route_refresh((*frame)->message);
+                const auto refresh = wire::decode_route_refresh((*frame)->message, true);
                 constexpr const char* kNames[] = {"request", "begin", "end"};
                 out.push_back(std::string("refresh ") + kNames[refresh->subtype] + " " +
                               family_text(*refresh->family.family()));

@@ -6,6 +6,7 @@
 
 #include "bgpd/wire/update_writer.hpp"
 #include "test/bgpd/fsm/builders.hpp"
+#include "test/bgpd/hex.hpp"
 
 using namespace manul;
 using namespace manul::test;
@@ -436,4 +437,128 @@ TEST_CASE("a half-open connection is replaced by a new one from the peer") {
     rig.feed(event::Start{});
     rig.feed(event::Accepted{});
     CHECK(rig.feed(event::Accepted{}) == "in close, adopt, in open");
+}
+
+namespace {
+
+/// What an OPEN announces, in hex.
+std::string capabilities_of(const fsm::Actions& actions) {
+    for (const fsm::Action& action : actions) {
+        if (const auto* send = std::get_if<fsm::action::Send>(&action)) {
+            wire::Framer framer(send->bytes);
+            if (const auto open = wire::decode_open((**framer.next()).body())) {
+                Bytes bytes;
+                wire::encode_capabilities(open->capabilities, bytes);
+                return to_hex(bytes);
+            }
+        }
+    }
+    return "no OPEN";
+}
+
+wire::Notification open_error(std::uint8_t subcode, const char* data = "") {
+    return {wire::ErrorCode::open, subcode, hex(data)};
+}
+
+const std::string kV4 = "010400010001";
+const std::string kV6 = "010400020001";
+const std::string kRefresh = "0200";
+const std::string kAs = "41040000fc00";
+
+}  // namespace
+
+TEST_CASE("what the peer refuses is left out of the next OPEN, and back in the one after it (RFC 5492 section 3)") {
+    Rig rig;
+    auto changed = rig.peer.settings();
+    changed.open.capabilities.multiprotocol.push_back(wire::AfiSafi::of(net::Family::v6));
+    changed.open.capabilities.route_refresh = true;
+    rig.peer.set_settings(changed);
+    const std::string all = kV4 + kV6 + kRefresh + kAs;
+    const bool outgoing = GENERATE(true, false);
+    const Direction direction = outgoing ? kOut : kIn;
+    rig.feed(event::Start{});
+    const auto announced = [&] {
+        if (outgoing) {
+            while (rig.peer.state(kOut) != State::connect) {
+                rig.wait();
+            }
+            rig.feed(event::Connected{});
+        } else {
+            rig.feed(event::Accepted{});
+        }
+        return capabilities_of(rig.actions);
+    };
+    const auto refuse = [&](const wire::Notification& why) { rig.receive(direction, encoded(why)); };
+
+    CHECK(announced() == all);
+    refuse(open_error(4));
+    CHECK(announced().empty());
+    SECTION("a session without capabilities") {
+        wire::Open peers = make_open(64513, 20);
+        peers.capabilities = {};
+        rig.receive(direction, encoded(peers));
+        rig.receive(direction, keepalive());
+        CHECK(rig.peer.established() == direction);
+        CHECK(rig.peer.negotiated()->families == wire::FamilySet{net::Family::v4});
+        CHECK_FALSE(rig.peer.negotiated()->four_octet_as);
+        CHECK(rig.peer.sent_capabilities() == wire::Capabilities{});
+        rig.feed(event::Lost{direction, "reset"});
+        CHECK(announced() == all);
+    }
+    SECTION("refused all the same") {
+        refuse(open_error(4));
+        CHECK(announced() == all);
+    }
+    SECTION("another error") {
+        refuse(open_error(2));
+        CHECK(announced() == all);
+    }
+    SECTION("lost") {
+        rig.feed(event::Lost{direction, "reset"});
+        CHECK(announced() == all);
+    }
+    SECTION("one after the other") {
+        refuse(open_error(2));
+        CHECK(announced() == all);
+        refuse(open_error(7, "0104 0002 0001 4504 00010103"));
+        CHECK(announced() == kV4 + kRefresh + kAs);
+        refuse(open_error(7, "0200"));
+        CHECK(announced() == kV4 + kAs);
+        refuse(open_error(7, "0104 0001 0001"));
+        CHECK(announced() == kAs);  // which says IPv4 as well
+        refuse(open_error(7, "0104 0001 0001"));
+        CHECK(announced() == all);  // not ours to leave out
+        refuse(open_error(7));
+        CHECK(announced().empty());
+    }
+}
+
+TEST_CASE("an OPEN that would lead to nothing is not tried") {
+    Rig rig;
+    auto changed = rig.peer.settings();
+    SECTION("IPv6 alone is wanted") { changed.open.capabilities.multiprotocol = {wire::AfiSafi::of(net::Family::v6)}; }
+    SECTION("the peer's AS number has four octets") { changed.peer_as = net::Asn::make(4200000000); }
+    SECTION("the peer misses what we do not have") {}
+    rig.peer.set_settings(changed);
+    const bool misses = changed.open.capabilities.families().has(net::Family::v4) && changed.peer_as->number() == 64513;
+    rig.feed(event::Start{});
+    rig.feed(event::Accepted{});
+    const std::string all = capabilities_of(rig.actions);
+    rig.receive(kIn, encoded(misses ? open_error(7, "0104 0019 0046") : open_error(4)));
+    rig.feed(event::Accepted{});
+    CHECK(capabilities_of(rig.actions) == all);
+}
+
+TEST_CASE("large messages are taken from a peer that was told so") {
+    Rig rig;
+    CHECK(rig.peer.max_receive(kIn) == wire::kMaxMessage);
+    auto changed = rig.peer.settings();
+    changed.open.capabilities.extended_message = true;
+    rig.peer.set_settings(changed);
+    rig.feed(event::Start{});
+    rig.feed(event::Accepted{});
+    CHECK(rig.peer.max_receive(kIn) == wire::kMaxExtendedMessage);
+    rig.receive(kIn, encoded(open_error(7, "0600")));
+    rig.feed(event::Accepted{});
+    CHECK(rig.peer.max_receive(kIn) == wire::kMaxMessage);
 }

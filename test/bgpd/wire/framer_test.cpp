@@ -103,12 +103,13 @@ TEST_CASE("an extended UPDATE waits for its body when extended messages were ann
 TEST_CASE("ROUTE-REFRESH round trip, and its length rules") {
     Bytes out;
     encode_route_refresh(net::Family::v4, RouteRefresh::Kind::end, out);
-    CHECK(decode_route_refresh(out) == RouteRefresh{AfiSafi::of(net::Family::v4), 2});
+    CHECK(decode_route_refresh(out, true) == RouteRefresh{AfiSafi::of(net::Family::v4), 2});
+    CHECK(decode_route_refresh(out, false) == RouteRefresh{AfiSafi::of(net::Family::v4), 0});  // a reserved octet
 
     Bytes with_filters = test::message(MessageType::route_refresh, hex("0001 00 01 01 80 0000"));
-    CHECK(decode_route_refresh(with_filters)->family == AfiSafi::of(net::Family::v4));
+    CHECK(decode_route_refresh(with_filters, true)->family == AfiSafi::of(net::Family::v4));
     with_filters[21] = 1;  // a begin mark cannot carry filters
-    const auto wrong = decode_route_refresh(with_filters);
+    const auto wrong = decode_route_refresh(with_filters, true);
     REQUIRE_FALSE(wrong.has_value());
     CHECK(wrong.error() == Notification{ErrorCode::route_refresh, 1, with_filters});
 }
@@ -116,7 +117,7 @@ TEST_CASE("ROUTE-REFRESH round trip, and its length rules") {
 TEST_CASE("a ROUTE-REFRESH without its last octet: a mark has an error of its own, a request the header's") {
     const auto answer = [](const Bytes& message) {
         Framer framer(message);
-        return decode_route_refresh((*framer.next())->message).error();
+        return decode_route_refresh((*framer.next())->message, true).error();
     };
     for (const char* mark : {"0001 01", "0001 02"}) {
         const Bytes message = test::message(MessageType::route_refresh, hex(mark));

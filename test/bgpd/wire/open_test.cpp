@@ -256,3 +256,35 @@ TEST_CASE("a long shutdown text is cut at a character") {
     CHECK(cease.shutdown_text() == std::string(254, 'x'));
     CHECK(make_cease(cease::kCollision, "words").data.empty());
 }
+
+TEST_CASE("capabilities are left out by code, families by name") {
+    Capabilities all;
+    all.multiprotocol = {AfiSafi::of(net::Family::v4), AfiSafi::of(net::Family::v6)};
+    all.add_path = {{AfiSafi::of(net::Family::v4), true, true}, {AfiSafi::of(net::Family::v6), true, true}};
+    all.graceful_restart = GracefulRestart{};
+    all.graceful_restart->families = {{AfiSafi::of(net::Family::v6), true}};
+    all.route_refresh = true;
+    all.four_octet_as = 1;
+    all.others = {{200, {}}};
+    const auto sent = [](const Capabilities& capabilities) {
+        Bytes bytes;
+        encode_capabilities(capabilities, bytes);
+        return test::to_hex(bytes);
+    };
+    CHECK(sent(without(all, {})) == sent(all));
+    CHECK(sent(without(all, Omission::everything())).empty());
+    const Capabilities four = without(all, Omission::of(hex("01 04 0002 00 01 45 04 0001 01 03")));
+    CHECK(four.families() == FamilySet{net::Family::v4});
+    CHECK(four.add_path.empty());
+    CHECK(four.graceful_restart->families.empty());
+    CHECK(four.route_refresh);
+    CHECK(without(all, Omission::of(hex("c8 00"))).others.empty());
+    // What does not parse, and families that nobody here has, stand for nothing.
+    CHECK(Omission::of(hex("")).none());
+    CHECK(Omission::of(hex("02")).none());
+    CHECK(Omission::of(hex("02 04 00")).none());
+    CHECK(Omission::of(hex("01 04 0019 00 46")).none());
+    CHECK((Omission::of(hex("02 00")) & Omission::of(hex("40 00"))).none());
+    CHECK((Omission::of(hex("01 04 0001 00 01 02 00")) | Omission::of(hex("01 04 0002 00 01"))) ==
+          Omission::of(hex("02 00 01 04 0001 00 01 01 04 0002 00 01")));
+}

@@ -321,6 +321,24 @@ TEST_CASE("a NEXT_HOP beside MP_REACH_NLRI alone is ignored, whatever it says (R
     CHECK(both.withdrawn.size() == 2);
 }
 
+TEST_CASE("routes of an internal peer without LOCAL_PREF count as withdrawn (RFC 4271 section 5.1.5, RFC 7606 3 d)") {
+    UpdateDecoder decoder;
+    const UpdateContext session{.families = kBoth, .internal = true, .needs_local_pref = true};
+    const std::string all = kOrigin + kAsPath + kNextHop;
+    const std::string reach = "80 0e 18 0002 01 10 20010db8000000000000000000000001 00 10 2001" + kOrigin + kAsPath;
+    const std::string preference = "40 05 04 00000064";
+    for (const auto& [attributes, prefix] : {std::pair(all, "08 0a"), std::pair(reach, "")}) {
+        const Outcome without = decode(decoder, update_body("", attributes, prefix), session);
+        CHECK(without.update.verdict == Verdict::treat_as_withdraw);
+        CHECK(without.update.fault.notification() == Notification{ErrorCode::update, 3, {5}});
+        CHECK(without.withdrawn.size() == 1);
+        CHECK(decode(decoder, update_body("", attributes + preference, prefix), session).update.verdict == Verdict::ok);
+    }
+    // Nothing is announced: nothing is missing.
+    CHECK(decoder.decode(update_body("08 0a", "", ""), session).verdict == Verdict::ok);
+    CHECK(decoder.decode(update_body("", "80 0f 05 0002 01 08 20", ""), session).verdict == Verdict::ok);
+}
+
 TEST_CASE("a prefix that is withdrawn and announced in one message is announced") {
     UpdateDecoder decoder;
     const Outcome outcome =
@@ -349,6 +367,13 @@ TEST_CASE("attributes come out in one canonical form") {
     // LOCAL_PREF counts inside only
     CHECK(canonical(all + "40 05 04 00000064", external) == plain);
     CHECK(canonical(all + "40 05 04 00000064", internal) == plain + "40050400000064");
+    // large communities count once (RFC 8092 section 3)
+    const std::string one = "00000001 00000002 00000003";
+    const std::string two = "00000001 00000002 00000004";
+    CHECK(canonical(all + "c0 20 18" + one + two, external) == plain + test::to_hex(test::hex("c02018" + one + two)));
+    CHECK(canonical(all + "c0 20 30" + two + one + two + one, external) ==
+          plain + test::to_hex(test::hex("c02018" + two + one)));
+    CHECK(canonical(all + "c0 20 24" + one + one + one, external) == plain + test::to_hex(test::hex("c0200c" + one)));
     // unknown: transitive ones are kept with the partial bit, others go
     CHECK(canonical(all + "c0 63 01 07", external) == plain + "e0630107");
     CHECK(canonical(all + "80 63 01 07", external) == plain);
