@@ -82,11 +82,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 Tree failsafe_tree(std::string_view text) {
     std::vector<std::string_view> parts = split(text, ':');
     Tree out{.type = Tree::Type::map};
-    std::string protocol = parts.size() > 1 ? std::string(parts.front()) : "TCP";
-    for (const std::string_view name : {"TCP", "UDP"}) {
-        protocol = model::same_letters(name, protocol) ? std::string(name) : protocol;
-    }
-    out.make("protocol").assign(Tree::of_text(protocol));
+    out.make("protocol").assign(Tree::of_text(parts.size() > 1 ? std::string(parts.front()) : "TCP"));
     if (parts.size() == 3) {
         std::string_view net = parts[1];
         if (net.starts_with('[') && net.ends_with(']')) {

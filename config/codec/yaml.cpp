@@ -89,6 +89,10 @@ private:
 
     void load_document(YamlDocument document) {
         Tree& tree = document.tree;
+        if (tree.is_list()) {  // what calicoctl printed before it printed "v1 List"
+            load_list(tree, "", "", "", std::move(document.findings));
+            return;
+        }
         if (!tree.is_map()) {
             add_to_file(std::move(document.findings));
             file_error(tree, "", "expected an object with apiVersion, kind and metadata, found " + describe(tree));
@@ -104,15 +108,16 @@ private:
             file_error(*items, "items", "expected a list, found " + describe(*items));
             return;
         }
-        load_list(*items, tree.text_at("apiVersion"), kind.substr(0, kind.size() - kListSuffix.size()),
+        load_list(*items, "items", tree.text_at("apiVersion"), kind.substr(0, kind.size() - kListSuffix.size()),
                   std::move(document.findings));
     }
 
     /// Items of "v1 List" say themselves what they are; those of "IPPoolList" need not.
-    void load_list(Tree& items, std::string_view api_version, std::string_view item_kind, Findings findings) {
+    void load_list(Tree& items, std::string_view path, std::string_view api_version, std::string_view item_kind,
+                   Findings findings) {
         for (std::size_t i = 0; i < items.children.size(); ++i) {
             Tree& item = items.children[i];
-            const std::string prefix = "items[" + std::to_string(i) + "]";
+            const std::string prefix = std::string(path) + "[" + std::to_string(i) + "]";
             if (!item.is_map()) {
                 file_error(item, prefix, "expected an object, found " + describe(item));
                 continue;

@@ -104,5 +104,11 @@ struct EnumNames<LogSeverity> {
         std::to_array<std::string_view>({"Trace", "Debug", "Info", "Warning", "Error", "Fatal"});
     static constexpr bool kAnyLetterCase = true;
 };
+/// Manifests have them in lower case too: Calico lowers them before it looks.
+template <>
+struct EnumNames<PortProtocol> {
+    static constexpr auto kNames = std::to_array<std::string_view>({"TCP", "UDP", "SCTP"});
+    static constexpr bool kAnyLetterCase = true;
+};
 
 }  // namespace manul::model

@@ -25,9 +25,11 @@ enum class ServiceLoopPrevention : std::uint8_t { drop, reject, disabled };
 enum class WorkloadSourceSpoofing : std::uint8_t { disabled, any };
 enum class RouteSource : std::uint8_t { calico_ipam, workload_ips };
 
+enum class PortProtocol : std::uint8_t { tcp, udp, sctp };
+
 /// A port that policy never closes.
 struct ProtoPort {
-    net::Protocol protocol = net::kTcp;
+    PortProtocol protocol = PortProtocol::tcp;
     std::uint16_t port = 0;
     std::optional<net::Prefix> net;  ///< the other side; absent: anybody
 

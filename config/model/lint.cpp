@@ -33,6 +33,7 @@ public:
 
     void check(const KubernetesNetworkPolicySpec& spec);
     void check(const PolicySpec& spec);
+    void check(const GlobalNetworkPolicySpec& spec);
     void check_scope(const GlobalNetworkPolicySpec& spec);
     void check(const HostEndpointSpec& spec);
 
@@ -43,7 +44,8 @@ private:
     }
 
     void check_peers(const std::string& path, const std::vector<KubernetesPeer>& peers);
-    void check_rules(std::string_view direction, const std::vector<Rule>& rules, const PolicySpec& spec);
+    void check_rules(std::string_view direction, const std::vector<Rule>& rules);
+    void check_end(std::string_view direction, const std::vector<Rule>& rules, std::string_view tier);
 
     Findings findings_;
 };
@@ -142,7 +144,12 @@ bool may_be_dns(const Rule& rule, net::Protocol protocol) {
            includes(rule.destination.ports, kDns);
 }
 
-void Lint::check_rules(std::string_view direction, const std::vector<Rule>& rules, const PolicySpec& spec) {
+bool matches_all(const Rule& rule) {
+    return rule.source.empty() && rule.destination.empty() && !rule.protocol && !rule.not_protocol && !rule.icmp &&
+           !rule.not_icmp && !rule.ip_version && !rule.http;
+}
+
+void Lint::check_rules(std::string_view direction, const std::vector<Rule>& rules) {
     const std::string path = "spec." + std::string(direction);
     for (std::size_t i = 0; i < rules.size(); ++i) {
         const Rule& rule = rules[i];
@@ -152,26 +159,40 @@ void Lint::check_rules(std::string_view direction, const std::vector<Rule>& rule
         if (rule.http) {
             warn(at(path, i) + ".http", "HTTP criteria are not enforced: a rule with them that allows matches nothing");
         }
-        const bool ends_all = rule.action != Action::log && rule.source.empty() && rule.destination.empty() &&
-                              !rule.protocol && !rule.not_protocol && !rule.icmp && !rule.not_icmp &&
-                              !rule.ip_version && !rule.http;
-        if (ends_all && i + 1 < rules.size()) {
+        if (rule.action != Action::log && matches_all(rule) && i + 1 < rules.size()) {
             warn(at(path, i), "matches everything, so the rules after it are never reached");
             break;
         }
     }
+}
+
+/// Rules that only deny, and leave something for the end of the tier, which denies it too.
+void Lint::check_end(std::string_view direction, const std::vector<Rule>& rules, std::string_view tier) {
     const bool only_denies = !rules.empty() && std::ranges::all_of(rules, [](const Rule& rule) {
-        return rule.action == Action::deny || rule.action == Action::log;
+        return rule.action == Action::log || (rule.action == Action::deny && !matches_all(rule));
     });
     if (only_denies) {
-        warn(path, "no rule allows or passes: what no rule matches is denied as well, at the end of tier " + spec.tier +
-                       ". Add a rule with action Allow or Pass for the rest");
+        warn("spec." + std::string(direction),
+             "no rule allows or passes: what no rule matches is denied as well, at the end of tier " +
+                 std::string(tier) + ". Add a rule with action Allow or Pass for the rest");
+    }
+}
+
+void Lint::check(const GlobalNetworkPolicySpec& spec) {
+    check_scope(spec);
+    if (spec.do_not_track || spec.pre_dnat) {  // what these leave goes on to other policies
+        check_rules("ingress", spec.ingress);
+        check_rules("egress", spec.egress);
+    } else {
+        check(static_cast<const PolicySpec&>(spec));
     }
 }
 
 void Lint::check(const PolicySpec& spec) {
-    check_rules("ingress", spec.ingress, spec);
-    check_rules("egress", spec.egress, spec);
+    check_rules("ingress", spec.ingress);
+    check_rules("egress", spec.egress);
+    check_end("ingress", spec.ingress, spec.tier);
+    check_end("egress", spec.egress, spec.tier);
     if (spec.types.empty() && !spec.ingress.empty() && !spec.egress.empty()) {
         warn(
             "spec.types",
@@ -241,7 +262,6 @@ Findings lint(const Resource& resource) {
     } else if (const auto* policy = as<NetworkPolicy>(resource)) {
         lint.check(policy->spec);
     } else if (const auto* global = as<GlobalNetworkPolicy>(resource)) {
-        lint.check_scope(global->spec);
         lint.check(global->spec);
     } else if (const auto* host = as<HostEndpoint>(resource)) {
         lint.check(host->spec);

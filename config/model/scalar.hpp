@@ -167,11 +167,10 @@ struct ScalarOf<T> {
 template <class E>
     requires std::is_enum_v<E>
 struct ScalarOf<E> {
-    static constexpr ScalarInfo kInfo{"enum", "one of", EnumNames<E>::kNames, requires {EnumNames<E>::kAnyLetterCase;
-}, 0, 0, &detail::parse_enum<E>, &detail::print_enum<E>
-};  // namespace manul::model
-}
-;
+    static constexpr bool kAnyLetterCase = requires { EnumNames<E>::kAnyLetterCase; };
+    static constexpr ScalarInfo kInfo{"enum", "one of", EnumNames<E>::kNames,   kAnyLetterCase,
+                                      0,      0,        &detail::parse_enum<E>, &detail::print_enum<E>};
+};
 
 template <class E>
 ScalarResult detail::parse_enum(void* value, const Scalar& in) {

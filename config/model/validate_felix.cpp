@@ -42,12 +42,6 @@ void check_route_tables(Checks& checks, const FelixConfigurationSpec& spec) {
     }
 }
 
-void check_failsafes(Checks& checks, const std::optional<std::vector<ProtoPort>>& ports, const std::string& path) {
-    for (std::size_t i = 0; ports && i < ports->size(); ++i) {
-        checks.port_protocol(indexed(path, i) + ".protocol", (*ports)[i].protocol);
-    }
-}
-
 /// "", or "N/second", "/minute", "/hour", "/day".
 bool is_rate(std::string_view text) {
     if (text.empty()) {
@@ -136,8 +130,6 @@ void check_felix_configuration(Checks& checks, const Resource& resource) {
     }
     checks.selector("spec.nodeSelector", spec.node_selector.value_or(""));
     check_route_tables(checks, spec);
-    check_failsafes(checks, spec.failsafe_inbound_host_ports, "spec.failsafeInboundHostPorts");
-    check_failsafes(checks, spec.failsafe_outbound_host_ports, "spec.failsafeOutboundHostPorts");
     checks.check(!spec.nftables_mark_mask || std::popcount(*spec.nftables_mark_mask) >= 8, "spec.nftablesMarkMask",
                  "expected at least 8 bits");
     if (spec.external_nodes_list) {

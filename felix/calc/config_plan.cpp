@@ -49,11 +49,23 @@ std::vector<std::string> split(std::string_view text) {
     return out;
 }
 
+net::Protocol to_felix(model::PortProtocol protocol) noexcept {
+    switch (protocol) {
+        case model::PortProtocol::tcp:
+            return net::kTcp;
+        case model::PortProtocol::udp:
+            return net::kUdp;
+        case model::PortProtocol::sctp:
+            return net::kSctp;
+    }
+    std::unreachable();
+}
+
 std::vector<FailsafePort> to_felix(const std::vector<model::ProtoPort>& ports) {
     std::vector<FailsafePort> out;
     out.reserve(ports.size());
     for (const model::ProtoPort& port : ports) {
-        out.push_back(FailsafePort{port.protocol, port.port, port.net});
+        out.push_back(FailsafePort{to_felix(port.protocol), port.port, port.net});
     }
     return out;
 }

@@ -131,6 +131,9 @@ TEST_CASE("other traps are pointed out, and what is meant that way is left alone
          "443]}}]}",
          {}},
         {"{selector: a == 'b', types: [Egress], egress: [{action: Allow}]}", {}},
+        {"{selector: a == 'b', types: [Ingress], ingress: [{action: Deny, protocol: TCP}]}",
+         {"spec.ingress: no rule allows or passes"}},
+        {"{selector: a == 'b', types: [Ingress], ingress: [{action: Deny, protocol: TCP}, {action: Deny}]}", {}},
     };
     for (const Row& row : rows) {
         INFO(row.spec);
@@ -142,6 +145,11 @@ TEST_CASE("other traps are pointed out, and what is meant that way is left alone
             CHECK(warnings[i].find(row.warnings[i]) != std::string::npos);
         }
     }
+    CHECK(warnings_of(
+              "{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: p}, spec: {selector: "
+              "has(host), preDNAT: true, applyOnForward: true, types: [Ingress], ingress: [{action: Deny, protocol: "
+              "TCP, destination: {ports: ['30000:32767']}}]}}")
+              .empty());
 }
 
 TEST_CASE(

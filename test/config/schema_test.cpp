@@ -331,7 +331,7 @@ TEST_CASE("settings of felix: defaults, objects above them, environment above al
     CHECK(spec.program_cluster_routes == model::ProgramClusterRoutes::enabled_ipip_only);
     REQUIRE(spec.failsafe_inbound_host_ports);
     CHECK(spec.failsafe_inbound_host_ports->size() == 9);
-    CHECK(spec.failsafe_outbound_host_ports->at(0).protocol == net::kUdp);
+    CHECK(spec.failsafe_outbound_host_ports->at(0).protocol == model::PortProtocol::udp);
     CHECK(spec.kube_node_port_ranges->at(0).to_string() == "30000:32767");
     CHECK_FALSE(spec.vxlan_enabled);
 
@@ -355,7 +355,7 @@ TEST_CASE("settings of felix: defaults, objects above them, environment above al
     CHECK(codec::set_from_environment(spec, "FailsafeInboundHostPorts",
                                       "22,udp:53,tcp:[fd00::/8]:179,tcp:10.0.0.0/8:80"));
     REQUIRE(spec.failsafe_inbound_host_ports->size() == 4);
-    CHECK(spec.failsafe_inbound_host_ports->at(0).protocol == net::kTcp);
+    CHECK(spec.failsafe_inbound_host_ports->at(0).protocol == model::PortProtocol::tcp);
     CHECK(spec.failsafe_inbound_host_ports->at(2).net->to_string() == "fd00::/8");
     CHECK(spec.failsafe_inbound_host_ports->at(3).port == 80);
     CHECK(codec::set_from_environment(spec, "VXLANPORT", "0").error().message ==

@@ -173,7 +173,7 @@ p.yaml:14: spec.ingress[1].source.selector: at character 5: expected "==", "!=",
 p.yaml:15: spec.types: expected a list, found "Ingress"; write [Ingress]
 p.yaml:16: spec.selectr: unknown field, did you mean "selector"?
 p.yaml:19: kind: unknown kind "Teir", did you mean "Tier"?
-p.yaml:22: expected an object with apiVersion, kind and metadata, found a list
+p.yaml:22: [0]: expected an object, found "a"
 p.yaml:25: kind: there is no NetworkPolicy in "v1", did you mean projectcalico.org/v3 or networking.k8s.io/v1?
 )j");
     REQUIRE(loaded.objects.size() == 2);
@@ -215,6 +215,18 @@ items:
           "f:7: spec.order: expected a number, found \"x\"\n");
     CHECK(loaded.objects[2].resource->metadata.name == "d");
     CHECK(text_of(loaded.findings) == "f:8: items[2]: expected an object, found 7\n");
+
+    const auto bare = codec::load_yaml(R"(- apiVersion: projectcalico.org/v3
+  kind: Tier
+  metadata: {name: a}
+- {apiVersion: projectcalico.org/v3, kind: Tier, metadata: {name: b, name: c}, spec: {order: x}}
+)",
+                                       "f");
+    REQUIRE(bare.objects.size() == 2);
+    CHECK(bare.objects[0].ok());
+    CHECK(text_of(bare.objects[1].findings) ==
+          "f:4: metadata.name: given twice, first in line 4\n"
+          "f:4: spec.order: expected a number, found \"x\"\n");
 }
 
 TEST_CASE("namespaced objects get the default namespace, in the document too") {

@@ -69,9 +69,31 @@ spec:
   ingress: [{action: Deny, from: [{namespaces: {matchLabels: {team: green}}}]}]
 """
 
-# Untracked policy needs an interface of its own: it is not for `*`.
-EDGES = "".join(calico("HostEndpoint", f"{node}-edge", f"node: {node}, interfaceName: eth0", labels="role: edge")
-                for node in ("node1", "node2"))
+
+def settings(spec):
+    return calico("FelixConfiguration", "default", spec)
+
+
+def edges(name, spec, role=""):
+    """A host endpoint of this name for the link between the nodes, on each of them."""
+    return "".join(calico("HostEndpoint", f"{node}-{name}", f"node: {node}, interfaceName: eth0{spec}",
+                          labels=f"role: {role}" if role else "") for node in ("node1", "node2"))
+
+
+def twin(networks):
+    """A pod of node2 that is told to have these addresses, which b of node1 has as well."""
+    return calico("WorkloadEndpoint", "node2-k8s-twin-eth0", "orchestrator: k8s, node: node2, pod: twin, endpoint: eth0, "
+                  f"containerID: twin1, interfaceName: calitwin, ipNetworks: [{networks}], serviceAccountName: twin, "
+                  "profiles: [kns.blue]", "blue", "projectcalico.org/orchestrator: k8s, app: twin")
+
+
+OPEN = calico("Profile", "open", "ingress: [{action: Allow}], egress: [{action: Allow}]")
+
+
+def to_the_other_node(answer):
+    """What becomes of packets of a node and its pods to the other node."""
+    return f"n1,a,b > n2 {answer}", f"n2,c,d > n1 {answer}"
+
 
 CORNERS = [
     Case("no policy, over VXLAN between nodes that are closed", "",
@@ -138,6 +160,12 @@ CORNERS = [
          ("* > a,d deny", "* > a,d v4 allow"), stays=True),
     Case("12: the outer one loses what it had", calico("GlobalNetworkSet", "outer", "nets: []", labels="part: sets"),
          ("* > a,d deny", "c > a,d v4 allow")),
+    Case("13: an address that two pods have", twin('10.65.1.3/32, "fd65:1::3/128"') +
+         gnp("one-of-two", "selector: app == 'web', types: [Ingress], ingress: [{action: Allow, source: {selector: app == 'twin'}}, "
+             "{action: Allow, protocol: TCP, source: {selector: app == 'db'}}]"),
+         ("* > a,d deny", "b > a,d allow", "c > a,d tcp allow"), stays=True),
+    Case("13: and one of them loses", twin('10.65.2.9/32, "fd65:2::9/128"'),
+         ("* > a,d deny", "b,c > a,d tcp allow")),
     Case("14, 15: of one family, and none of the other family's",
          gnp("families", "selector: app == 'web', types: [Ingress], ingress: [{action: Allow, protocol: TCP, source: {nets: "
              "[10.65.0.0/16]}}, {action: Allow, protocol: UDP, source: {notNets: ['fd65:1::/64']}}]"),
@@ -156,10 +184,23 @@ CORNERS = [
     Case("19: every port of one protocol", knp("red", "ports", "podSelector: {}, ingress: [{ports: [{port: 1, endPort: 65535}]}]"),
          (CLOSED_RED, "* > a,c tcp allow")),
     Case("20: egress alone", knp("red", "egress", "podSelector: {}, policyTypes: [Egress], ingress: [{}]"), ("a,c > * deny",)),
+    Case("21: closed nodes but for their failsafe ports",
+         settings("failsafeInboundHostPorts: [{protocol: tcp, port: 80}, {protocol: udp, port: 80}], "
+                  "failsafeOutboundHostPorts: [{protocol: tcp, port: 80}]"),
+         (*to_the_other_node("tcp 80 allow"), "a,b > n2 udp 80 allow", "c,d > n1 udp 80 allow", "n1 > c,d tcp 80 allow",
+          "n2 > a,b tcp 80 allow"), stays=True),
+    Case("22: and without any", settings("failsafeInboundHostPorts: [], failsafeOutboundHostPorts: []"),
+         to_the_other_node("deny")),
+    Case("23: of two endpoints for one interface the name that comes first counts",
+         edges("b", "", "second") + edges("a", "", "first") +
+         gnp("first", "selector: role == 'first', ingress: [{action: Allow, protocol: TCP}], egress: [{action: Allow}]") +
+         gnp("second", "selector: role == 'second', ingress: [{action: Allow, protocol: UDP}], egress: [{action: Allow}]"),
+         to_the_other_node("tcp allow")),
     Case("24: forwarded traffic, by direction",
          gnp("forward", "selector: role == 'node', applyOnForward: true, types: [Ingress], ingress: [{action: Deny, protocol: UDP}, "
              "{action: Allow}]"), ("* > * udp deny",)),
-    Case("25: untracked, one way only", EDGES +
+    # Untracked policy needs an interface of its own: it is not for `*`.
+    Case("25: untracked, one way only", edges("edge", "", "edge") +
          gnp("untracked", "selector: role == 'edge', doNotTrack: true, applyOnForward: true, types: [Ingress], ingress: [{action: "
              "Allow, protocol: TCP, destination: {ports: [80]}}]"),
          ("n1 > n2 tcp 80 deny", "n2 > n1 tcp 80 deny"), stays=True),
@@ -169,12 +210,17 @@ CORNERS = [
              "egress: [{action: Allow, protocol: TCP, source: {ports: [80]}}, {action: Allow, protocol: TCP, destination: "
              "{ports: [80]}}]"),
          ("n1 > n2 tcp 80 allow", "n2 > n1 tcp 80 allow")),
+    Case("26: pods and their own node", settings("defaultEndpointToHostAction: Accept"),
+         ("a,b > n1 allow", "c,d > n2 allow", "n1 > c deny")),
     Case("27: a node and the pods of its own and of another node", knp("red", "closed", "podSelector: {}"),
          (CLOSED_RED, "n1 > a allow", "n2 > c allow", "n1 > c deny", "n2 > a deny")),
     Case("28: all pods, but no node", knp("red", "pods", "podSelector: {}, ingress: [{from: [{namespaceSelector: {}}]}]"),
          ("n1 > c deny", "n2 > a deny", "n1 > a allow", "n2 > c allow")),
     Case("30: admin policies; what one cannot enforce denies", ADMIN,
          ("* > a,d deny", "a,c > a,d tcp 80 allow", "b > * deny", "a,d > c udp 80 deny")),
+    Case("31: a missing profile before one that allows", OPEN + edges("edge", ", profiles: [gone, open]"),
+         to_the_other_node("deny")),
+    Case("31: and behind it", OPEN + edges("edge", ", profiles: [open, gone]"), to_the_other_node("allow")),
     Case("34: a policy that only logs denies",
          gnp("logs", "selector: app == 'db', types: [Ingress], ingress: [{action: Log}]"), ("* > b,c deny",)),
 ]

@@ -69,18 +69,24 @@ def serve(ports):
     kept = []
     while True:
         for s in select.select(tcp + udp + list(raw), [], [])[0]:
-            if s in tcp:
-                kept.append(s.accept()[0])
-            elif s in udp:
-                data, peer = s.recvfrom(100)
-                s.sendto(data, peer)
-            else:
-                data, peer = s.recvfrom(2000)
-                if raw[s] == socket.AF_INET:
-                    data = data[(data[0] & 15) * 4:]
-                source, target = struct.unpack("!HH", data[:4])
-                if len(data) >= 20 and data[12] == 1 and target in ports:
-                    s.sendto(sctp(target, source, struct.unpack("!I", data[16:20])[0], 2, 7), peer)
+            try:
+                serve_one(s, tcp, udp, raw, ports, kept)
+            except PermissionError:
+                pass  # a node's own egress policy: the kernel says so at once
+
+def serve_one(s, tcp, udp, raw, ports, kept):
+    if s in tcp:
+        kept.append(s.accept()[0])
+    elif s in udp:
+        data, peer = s.recvfrom(100)
+        s.sendto(data, peer)
+    else:
+        data, peer = s.recvfrom(2000)
+        if raw[s] == socket.AF_INET:
+            data = data[(data[0] & 15) * 4:]
+        source, target = struct.unpack("!HH", data[:4])
+        if len(data) >= 20 and data[12] == 1 and target in ports:
+            s.sendto(sctp(target, source, struct.unpack("!I", data[16:20])[0], 2, 7), peer)
 
 def checksum(data):
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
@@ -200,8 +206,8 @@ def up():
            f" && ip -n {ns} link add vx type vxlan id 4096 dstport 4789 local {node_address(node, 4)} nolearning"
            f" && ip -n {ns} link set vx address {mac} mtu 1450 up"
            f" && ip -n {ns} addr add 10.65.{NODES[node]}.0/32 dev vx"
-           f" && ip -n {ns} route add 10.65.{NODES[other]}.0/24 via 10.65.{NODES[other]}.0 dev vx onlink"
-           f" && ip -n {ns} -6 route add fd65:{NODES[other]}::/64 via fe80::{NODES[other]} dev vx onlink"
+           f" && ip -n {ns} route add 10.65.{NODES[other]}.0/24 via 10.65.{NODES[other]}.0 dev vx onlink "
+           f"src {node_address(node, 4)} && ip -n {ns} -6 route add fd65:{NODES[other]}::/64 via fe80::{NODES[other]} dev vx onlink"
            f" && ip -n {ns} neigh add 10.65.{NODES[other]}.0 lladdr {far} dev vx nud permanent"
            f" && ip -n {ns} neigh add fe80::{NODES[other]} lladdr {far} dev vx nud permanent")
         sh(["bridge", "-n", ns, "fdb", "append", far, "dev", "vx", "dst", node_address(other, 4)])

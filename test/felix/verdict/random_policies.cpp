@@ -297,9 +297,9 @@ model::ResourcePtr RandomPolicies::felix_configuration(bool invalid_passes) {
             case 1:
                 return std::vector<model::ProtoPort>{};
             default:
-                return std::vector<model::ProtoPort>{{net::kTcp, pick(kPorts), std::nullopt},
-                                                     {net::kUdp, pick(kPorts), cidr("192.0.2.0/25")},
-                                                     {net::kSctp, pick(kPorts), cidr("2001:db8::/32")}};
+                return std::vector<model::ProtoPort>{{model::PortProtocol::tcp, pick(kPorts), std::nullopt},
+                                                     {model::PortProtocol::udp, pick(kPorts), cidr("192.0.2.0/25")},
+                                                     {model::PortProtocol::sctp, pick(kPorts), cidr("2001:db8::/32")}};
         }
     };
     out->spec.failsafe_inbound_host_ports = failsafe();
