@@ -111,15 +111,24 @@ int Daemon::run() {
 struct Worker::Impl {
     using Job = std::move_only_function<std::move_only_function<void()>()>;
 
-    explicit Impl(asio::io_context& context)
-        : io(context), thread([this](const std::stop_token& stop) { loop(stop); }) {}
+    explicit Impl(asio::io_context& context) : io(context), thread([this] { loop(); }) {}
+    ~Impl() {
+        {
+            const std::lock_guard lock(mutex);
+            stopping = true;
+        }
+        wake.notify_one();
+    }
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
 
-    void loop(const std::stop_token& stop) {
+    void loop() {
         for (;;) {
             Job job;
             {
                 std::unique_lock lock(mutex);
-                if (!wake.wait(lock, stop, [&] { return !jobs.empty(); }) || stop.stop_requested()) {
+                wake.wait(lock, [this] { return stopping || !jobs.empty(); });
+                if (stopping) {
                     return;
                 }
                 job = std::move(jobs.front());
@@ -131,8 +140,10 @@ struct Worker::Impl {
 
     asio::io_context& io;
     std::mutex mutex;
-    std::condition_variable_any wake;
+    // Not condition_variable_any: that one notifies with a lock held which the thread that wakes up runs into at once.
+    std::condition_variable wake;
     std::deque<Job> jobs;
+    bool stopping = false;
     std::jthread thread;  // last: joins before the rest goes
 };
 
