@@ -4,6 +4,7 @@
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -117,4 +118,32 @@ TEST_CASE("watchers are told the revision, dead ones are removed, strange files 
     CHECK_FALSE(is_own_socket("notes"));
     CHECK(!std::filesystem::exists(dead));
     CHECK(std::filesystem::exists(strange));
+}
+
+TEST_CASE(
+    "a watcher that comes late to a directory that was quiet is told, and the writer's own process when it asks") {
+    const ScratchDirectory scratch;
+    const std::string directory = scratch.path() + "/store.db.watch";
+    auto first = WakeupSocket::bind(directory, "a");
+    REQUIRE(first);
+    std::filesystem::last_write_time(directory, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+    WakeupSender sender(directory, "a");
+    for (std::int64_t revision = 1; revision < 4; ++revision) {
+        sender.notify(revision);
+        CHECK(told(*first) == revision);
+    }
+    auto second = WakeupSocket::bind(directory, "a");
+    REQUIRE(second);
+    sender.notify(4);
+    CHECK(told(*first) == 4);
+    CHECK(told(*second) == 4);
+    sender.notify(5, false);
+    CHECK(told(*first) == 0);
+    CHECK(told(*second) == 0);
+    std::filesystem::remove_all(directory);
+    sender.notify(6);
+    auto third = WakeupSocket::bind(directory, "a");
+    REQUIRE(third);
+    sender.notify(7);
+    CHECK(told(*third) == 7);
 }

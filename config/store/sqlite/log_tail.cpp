@@ -141,10 +141,11 @@ StoreResult<std::unique_ptr<Watch>> LogTail::watch(const std::string& path, cons
     return watch;
 }
 
-void LogTail::skip_own(const std::string& path, const FileId& file, std::int64_t revision,
+bool LogTail::skip_own(const std::string& path, const FileId& file, std::int64_t revision,
                        const std::set<model::Kind>& kinds) {
     Registry& shared = registry();
     const std::lock_guard lock(shared.mutex);
+    bool all_skip = true;
     for (auto known = shared.tails.lower_bound({path, {}}); known != shared.tails.end() && known->first.first == path;
          ++known) {
         const std::shared_ptr<LogTail> tail = known->second.lock();
@@ -156,8 +157,11 @@ void LogTail::skip_own(const std::string& path, const FileId& file, std::int64_t
         if (up_to_date &&
             std::ranges::none_of(kinds, [&](model::Kind kind) { return tail->followed_.contains(kind); })) {
             tail->head_ = revision;
+        } else {
+            all_skip = false;
         }
     }
+    return all_skip;
 }
 
 LogTail::LogTail(std::string path, WakeupSocket socket, int timer)

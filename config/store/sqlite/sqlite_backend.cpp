@@ -87,8 +87,8 @@ StoreResult<Revision> SqliteBackend::commit(std::span<const Mutation> mutations,
     for (const Mutation& mutation : mutations) {
         changed.insert(mutation.key.kind);
     }
-    LogTail::skip_own(path_, session_->database().file(), revision, changed);
-    wakeup_.notify(revision);
+    const bool skipped = LogTail::skip_own(path_, session_->database().file(), revision, changed);
+    wakeup_.notify(revision, !skipped);
     return std::to_string(revision);
 }
 

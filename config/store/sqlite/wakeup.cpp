@@ -1,6 +1,7 @@
 #include "config/store/sqlite/wakeup.hpp"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -14,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <ctime>
 #include <expected>
 #include <memory>
 #include <mutex>
@@ -135,8 +137,45 @@ void WakeupSocket::drain() noexcept {
     }
 }
 
+WakeupListing::WakeupListing(std::string directory, std::string node)
+    : path_(std::move(directory)), node_(std::move(node)) {}
+
+bool WakeupListing::look() {
+    // Some file systems note times in steps of two seconds; the clock of the kernel's own notes stands still for 10 ms.
+    constexpr time_t kCoarsestSeconds = 3;
+    struct stat now{};
+    if (::stat(path_.c_str(), &now) != 0) {
+        settled_ = false;
+        return false;
+    }
+    if (settled_ && now.st_ino == seen_.st_ino && now.st_dev == seen_.st_dev &&
+        now.st_mtim.tv_sec == seen_.st_mtim.tv_sec && now.st_mtim.tv_nsec == seen_.st_mtim.tv_nsec) {
+        return true;
+    }
+    timespec clock{};
+    ::clock_gettime(CLOCK_REALTIME, &clock);
+    seen_ = now;
+    settled_ = clock.tv_sec - now.st_mtim.tv_sec > kCoarsestSeconds;
+    listeners_.clear();
+    const Directory directory(::opendir(path_.c_str()));
+    open_ = UniqueFd(directory ? ::fcntl(::dirfd(directory.get()), F_DUPFD_CLOEXEC, 0) : -1);
+    if (!open_) {
+        settled_ = false;
+        return false;
+    }
+    while (const dirent* entry = ::readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe): an own stream
+        const std::string_view name = std::data(entry->d_name);
+        if (!name.starts_with('.') && (entry->d_type == DT_SOCK || entry->d_type == DT_UNKNOWN)) {
+            listeners_.push_back(
+                {std::string(name), node_.empty() || node_of_socket(name) == node_, is_own_socket(name)});
+        }
+    }
+    std::ranges::stable_partition(listeners_, [](const Listener& one) { return !one.own_process; });
+    return true;
+}
+
 WakeupSender::WakeupSender(std::string directory, std::string_view node)
-    : directory_(std::move(directory)), node_(cut(node)) {}
+    : near_(directory, std::string(cut(node))), far_(std::move(directory), std::string(cut(node))) {}
 
 WakeupSender::~WakeupSender() {
     if (thread_.joinable()) {
@@ -144,27 +183,28 @@ WakeupSender::~WakeupSender() {
         thread_.join();
     }
     if (pending_) {
-        send(*pending_, Audience::other_nodes);
+        send(*pending_, Audience::other_nodes, pending_own_);
     }
     if (fd_ >= 0) {
         ::close(fd_);
     }
 }
 
-void WakeupSender::notify(std::int64_t revision) {
+void WakeupSender::notify(std::int64_t revision, bool own_process) {
     if (fd_ < 0) {
         fd_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (::setsockopt(fd_, SOL_SOCKET, SO_SNDBUFFORCE, &kSendBuffer, sizeof(kSendBuffer)) != 0) {
             ::setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &kSendBuffer, sizeof(kSendBuffer));
         }
     }
-    if (!send(revision, Audience::own_node)) {
+    if (!send(revision, Audience::own_node, own_process)) {
         return;
     }
     bool asleep = false;
     {
         const std::lock_guard lock(mutex_);
         pending_ = revision;
+        pending_own_ = pending_own_ || own_process;
         asleep = !gathering_;
     }
     if (!thread_.joinable()) {
@@ -175,44 +215,30 @@ void WakeupSender::notify(std::int64_t revision) {
     }
 }
 
-bool WakeupSender::send(std::int64_t revision, Audience audience) noexcept {
-    const Directory directory(::opendir(directory_.c_str()));
-    if (!directory) {
-        return false;  // nobody watches
+bool WakeupSender::send(std::int64_t revision, Audience audience, bool own_process) {
+    WakeupListing& listing = audience == Audience::own_node ? near_ : far_;
+    if (!listing.look()) {
+        return false;
     }
     std::array<std::uint8_t, 8> message{};
     for (std::size_t i = 0; i < message.size(); ++i) {
         message[i] = static_cast<std::uint8_t>(static_cast<std::uint64_t>(revision) >> (8 * (7 - i)));
     }
     bool others = false;
-    const auto tell = [&](const char* name) {
-        const int at = ::dirfd(directory.get());
-        const sockaddr_un address = address_in(at, name);
-        if (::sendto(fd_, message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
-                     reinterpret_cast<const sockaddr*>(&address), sizeof(address)) < 0 &&
-            errno == ECONNREFUSED) {
-            ::unlinkat(at, name, 0);  // its process is gone
-        }
-    };
-    std::vector<std::string> last;
-    while (const dirent* entry = ::readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe): an own stream
-        const std::string_view name = std::data(entry->d_name);
-        if (name.starts_with('.') || (entry->d_type != DT_SOCK && entry->d_type != DT_UNKNOWN)) {
-            continue;
-        }
-        const bool own = node_.empty() || node_of_socket(name) == node_;
-        if (own != (audience == Audience::own_node)) {
+    for (const WakeupListing::Listener& listener : listing.listeners()) {
+        if (listener.own_node != (audience == Audience::own_node)) {
             others = true;
             continue;
         }
-        if (is_own_socket(name)) {
-            last.emplace_back(name);
-        } else {
-            tell(std::data(entry->d_name));
+        if (listener.own_process && !own_process) {
+            continue;
         }
-    }
-    for (const std::string& name : last) {
-        tell(name.c_str());
+        const sockaddr_un address = address_in(listing.directory(), listener.name);
+        if (::sendto(fd_, message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+                     reinterpret_cast<const sockaddr*>(&address), sizeof(address)) < 0 &&
+            errno == ECONNREFUSED) {
+            ::unlinkat(listing.directory(), listener.name.c_str(), 0);  // its process is gone
+        }
     }
     return others;
 }
@@ -221,8 +247,9 @@ void WakeupSender::tell_others(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     while (wake_.wait(lock, stop, [this] { return pending_.has_value(); })) {
         const std::int64_t revision = *std::exchange(pending_, std::nullopt);
+        const bool own_process = std::exchange(pending_own_, false);
         lock.unlock();
-        send(revision, Audience::other_nodes);
+        send(revision, Audience::other_nodes, own_process);
         lock.lock();
         gathering_ = true;
         wake_.wait_for(lock, stop, kGather, [] { return false; });
