@@ -33,6 +33,13 @@
 
 namespace manul::felix::io {
 
+namespace {
+
+/// A pod's link makes half a dozen messages within a millisecond, most of them before its endpoint is known.
+constexpr std::int64_t kGatherLinksUs = 2'000;
+
+}  // namespace
+
 Dataplane::Dataplane(boost::asio::io_context& io, Options options, NftSocket nft, NftMonitor nft_monitor,
                      InterfaceWatch links, RouteSync routes, EndpointMarks marks, Shaper shaper)
     : options_(std::move(options)),
@@ -48,8 +55,13 @@ Dataplane::Dataplane(boost::asio::io_context& io, Options options, NftSocket nft
       retry_(io, [this] { try_again(); }),
       refresh_rules_(io, [this] { refresh_rules(); }),
       refresh_routes_(io, [this] { refresh_routes(); }),
+      links_soon_(io,
+                  [this, &io] {
+                      watch_links_.emplace(io, links_.fd(), [this] { on_links_readable(); });
+                      on_links_changed();
+                  }),
       watch_rules_(io, nft_monitor_.fd(), [this] { on_rules_changed(); }),
-      watch_links_(io, links_.fd(), [this] { on_links_changed(); }) {}
+      watch_links_(std::in_place, io, links_.fd(), [this] { on_links_readable(); }) {}
 
 Result<std::unique_ptr<Dataplane>> Dataplane::open(boost::asio::io_context& io, Options options) {
     MANUL_TRY(NftSocket nft, NftSocket::open_owner());
@@ -78,6 +90,7 @@ Result<void> Dataplane::start() {
 }
 
 void Dataplane::apply(const Batch& batch) {
+    take_gathered_links();
     bool configured = false;
     for (const Update& update : batch) {
         std::visit(overloaded{
@@ -290,6 +303,29 @@ void Dataplane::tell_addresses() {
     if (InterfaceAddresses now = links_.addresses(); now != told_addresses_) {
         told_addresses_ = std::move(now);
         on_interfaces_(told_addresses_);
+    }
+}
+
+/// Links that no endpoint waits for are looked at in one go, a moment later: what begins with them (a pod is added, or
+/// goes) needs the processors more.
+void Dataplane::on_links_readable() {
+    if (!in_sync_ || !unmarked_.empty()) {
+        on_links_changed();
+        return;
+    }
+    watch_links_.reset();
+    links_soon_.after_us(kGatherLinksUs);
+}
+
+/// An endpoint that came is put into force over the links as they are now.
+void Dataplane::take_gathered_links() {
+    if (!links_soon_.armed()) {
+        return;
+    }
+    if (const auto changes = links_.take()) {
+        links_changed(*changes);
+    } else {
+        log::emit(kListFailed, "network interfaces", changes.error().message);
     }
 }
 

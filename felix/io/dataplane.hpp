@@ -125,7 +125,9 @@ private:
     void enable_forwarding();
 
     void on_rules_changed();
+    void on_links_readable();
     void on_links_changed();
+    void take_gathered_links();
     void tell_addresses();
     void links_changed(const std::vector<InterfaceWatch::Change>& changes);
     [[nodiscard]] bool is_workload_name(const std::string& name) const;
@@ -165,8 +167,9 @@ private:
     Timer retry_;
     Timer refresh_rules_;
     Timer refresh_routes_;
+    Timer links_soon_;  ///< armed: something of links waits to be read, and watch_links_ is none meanwhile
     ReadableWatch watch_rules_;
-    ReadableWatch watch_links_;
+    std::optional<ReadableWatch> watch_links_;
 };
 
 }  // namespace manul::felix::io
