@@ -52,16 +52,6 @@ Result<void> make_directory(const std::string& path, mode_t mode) {
 
 WallTime wall_now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
 
-std::vector<Uplink> uplinks_of(const std::vector<netlink::Link>& links) {
-    std::vector<Uplink> out;
-    for (const netlink::Link& link : links) {
-        if (!link.is_loopback() && !is_host_end(link)) {
-            out.push_back({link.name, link.mtu});
-        }
-    }
-    return out;
-}
-
 std::string read_boot_id() {
     const UniqueFd file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
     std::array<char, 64> buffer{};
@@ -84,6 +74,7 @@ Ipamd::Ipamd(Daemon& daemon, const config::Settings& settings, std::unique_ptr<s
       presence_timer_(daemon.io(), [this] { check_presence(); }),
       tidy_timer_(daemon.io(), [this] { tidy(); }),
       chores_timer_(daemon.io(), [this] { run_chores(); }),
+      history_timer_(daemon.io(), [this] { write_history(); }),
       history_(settings.state_dir + "/ipam-history.log"),
       store_worker_(daemon.io()),
       link_worker_(daemon.io()),
@@ -116,13 +107,12 @@ Result<void> Ipamd::open() {
     }
     deleter_ = std::make_unique<Deleter>(
         daemon_.io(), Deleter::Parts{store_worker_, service_, std::move(lanes), journal_worker_, *log_},
-        Deleter::Hooks{
-            [this] { return std::set<std::string>(awaited_.begin(), awaited_.end()); },
-            [this](const Attachment& attachment, const std::string& problem) { on_del_settled(attachment, problem); },
-            wall_now});
+        Deleter::Hooks{[this] { return std::set<std::string>(awaited_.begin(), awaited_.end()); },
+                       [this](const Release& release, const std::string& problem) { on_del_settled(release, problem); },
+                       wall_now});
     for (const auto& [id, request] : log_->pending()) {
         ending_.insert(request.attachment);
-        durable_.insert(request.attachment);
+        durable_.emplace(request.attachment, request.network);
         deleter_->add(id, request);
     }
     // What was put aside before a restart: its attachment is freed by its DEL or as a leak.
@@ -158,8 +148,8 @@ void Ipamd::on_plugin_request(const json::object& object, Reply reply) {
             awaited_.insert(request->host_interface);
             adding_.insert(request->attachment);
             // Earlier DELs say nothing about what this one makes.
-            durable_.erase(request->attachment);
-            ended_.erase(request->attachment);
+            durable_.erase({request->attachment, request->network});
+            ended_.erase({request->attachment, request->network});
             begin_journaled_del(*request);
             auto add = std::make_shared<WaitingAdd>(WaitingAdd{*std::move(request), std::move(reply)});
             if (ending_.contains(add->request.attachment)) {
@@ -197,7 +187,6 @@ void Ipamd::run_adds() {
     }
     adds_running_ = true;
     store_worker_.submit([this, batch = std::exchange(adds_, {})] {
-        auto changes = service_.take_changes();  // what was applied before the request counts
         std::vector<std::pair<std::shared_ptr<WaitingAdd>, KnownAttachment>> blocked;
         std::vector<std::shared_ptr<WaitingAdd>> clear;
         std::vector<Request> requests;
@@ -211,7 +200,7 @@ void Ipamd::run_adds() {
             }
         }
         const auto asked_at = std::chrono::steady_clock::now();
-        auto results = service_.add(requests, wall_now());
+        auto [results, changes] = add_all(requests);
         for (const auto& add : clear) {
             if (add->former_handle && !service_.owns_handle(*add->former_handle, add->request)) {
                 add->former_handle.reset();
@@ -222,8 +211,8 @@ void Ipamd::run_adds() {
         return [this, changes = std::move(changes), blocked = std::move(blocked), clear = std::move(clear),
                 results = std::move(results)]() mutable {
             adds_running_ = false;
-            if (started_) {
-                on_changes(changes);
+            if (started_ && changes) {
+                on_changes(*changes);
             }
             for (std::size_t i = 0; i < clear.size(); ++i) {
                 answer_add(*clear[i], results[i].answer);
@@ -375,7 +364,8 @@ void Ipamd::on_del(Request request, Reply reply) {
         return;
     }
     refuse_held(attachment, "a DEL of this container came while its ADD waited");
-    if (durable_.contains(attachment) || ended_.contains(attachment)) {
+    const OfNetwork named{attachment, request.network};
+    if (durable_.contains(named) || ended_.contains(named)) {
         send(reply, {});
         return;
     }
@@ -393,7 +383,7 @@ void Ipamd::on_del(Request request, Reply reply) {
         const bool anything = !service_.is_unknown({request.network, request.attachment, {}}) ||
                               (!of_another && ::if_nametoindex(request.host_interface.c_str()) != 0);
         return [this, request = std::move(request), answer, anything]() mutable {
-            const Attachment of = request.attachment;
+            const Release of{request.network, request.attachment, {}};
             if (anything) {
                 enqueue_del({std::move(request), answer, {}});
                 log_dels();
@@ -405,9 +395,9 @@ void Ipamd::on_del(Request request, Reply reply) {
     });
 }
 
-void Ipamd::remember_ended(const Attachment& attachment) {
-    ended_.insert(attachment);
-    ended_order_.push_back(attachment);
+void Ipamd::remember_ended(const OfNetwork& named) {
+    ended_.insert(named);
+    ended_order_.push_back(named);
     if (ended_order_.size() > kEndedRemembered) {
         ended_.erase(ended_order_.front());
         ended_order_.pop_front();
@@ -427,7 +417,8 @@ void Ipamd::enqueue_del(WaitingDel del) {
     dels_.push_back(std::move(del));
 }
 
-void Ipamd::on_del_settled(const Attachment& attachment, const std::string& problem) {
+void Ipamd::on_del_settled(const Release& release, const std::string& problem) {
+    const Attachment& attachment = release.attachment;
     (problem.empty() ? metrics_.dels : metrics_.dels_delayed).add();
     if (!problem.empty()) {
         refuse_held(attachment, "the DEL of this container is not carried out yet: " + problem);
@@ -436,13 +427,16 @@ void Ipamd::on_del_settled(const Attachment& attachment, const std::string& prob
     if (const auto at = ending_.find(attachment); at != ending_.end()) {
         ending_.erase(at);
     }
+    if (const auto known = known_.find(attachment); known != known_.end() && known->second == release.network) {
+        known_.erase(known);
+    }
     if (ending_.contains(attachment)) {
         return;
     }
-    if (durable_.erase(attachment) != 0) {
-        remember_ended(attachment);
+    for (auto at = durable_.lower_bound({attachment, {}}); at != durable_.end() && at->first == attachment;
+         at = durable_.erase(at)) {
+        remember_ended(*at);
     }
-    known_.erase(attachment);
     const auto [first, last] = held_.equal_range(attachment);
     for (auto at = first; at != last; ++at) {
         adds_.push_back(at->second);
@@ -477,11 +471,12 @@ void Ipamd::log_dels() {
                 const WaitingDel& del = (*batch)[i];
                 if (ids) {
                     if (!adding_.contains(del.request.attachment)) {  // that ADD may be carried out after this DEL
-                        durable_.insert(del.request.attachment);
+                        durable_.emplace(del.request.attachment, del.request.network);
                     }
                     deleter_->add((*ids)[i], del.request);
                 } else {
-                    on_del_settled(del.request.attachment, {});  // the runtime, or the plugin's file, comes again
+                    on_del_settled({del.request.network, del.request.attachment, {}},
+                                   {});  // the runtime, or the plugin's file, comes again
                 }
                 if (del.answer) {
                     del.answer(ids ? Answer{} : failure(ErrorCode::try_again, ids.error().message));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -8,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/json/value.hpp>
@@ -47,6 +49,9 @@ public:
     [[nodiscard]] Result<void> open();
 
 private:
+    /// An attachment and the network that it is of: the same container id and interface of another one is nothing to
+    /// it.
+    using OfNetwork = std::pair<Attachment, std::string>;
     using Reply = control::Reply;
     struct WaitingAdd {
         Request request;
@@ -93,16 +98,19 @@ private:
     void run_adds();
     /// On the store worker.
     [[nodiscard]] std::optional<KnownAttachment> predecessor_of(const Request& request);
+    /// Also what was read of the store's changes, if something was. On the store worker.
+    using Added = std::pair<std::vector<AddResult>, std::optional<Outcome<Service::Changes>>>;
+    [[nodiscard]] Added add_all(const std::vector<Request>& requests);
     void answer_add(WaitingAdd& add, const Answer& answer);
     void clear_way(std::shared_ptr<WaitingAdd> add, const KnownAttachment& old);
     void on_gc(const Request& request, Reply reply);
     void on_question(Request request, Reply reply);
     void on_del(Request request, Reply reply);
-    void remember_ended(const Attachment& attachment);
+    void remember_ended(const OfNetwork& named);
     void refuse_held(const Attachment& attachment, const std::string& why);
     void log_dels();
     void enqueue_del(WaitingDel del);
-    void on_del_settled(const Attachment& attachment, const std::string& problem);
+    void on_del_settled(const Release& release, const std::string& problem);
     // Requests of manulctl.
     void on_control_request(const boost::json::object& request, Reply reply);
 
@@ -116,6 +124,7 @@ private:
     void read_journal();
     void check_presence();
     void record_history();
+    void write_history();
     void tidy();
     void give_back(bool everywhere, const std::optional<std::set<std::string>>& containers);
     void sync_tunnels();
@@ -144,9 +153,9 @@ private:
     /// Answered ADDs of this run, and their networks; others are asked of the store.
     std::map<Attachment, std::string> known_;
     std::multiset<Attachment> ending_;  ///< attachments whose DEL is not carried out yet
-    std::set<Attachment> durable_;      ///< those of them whose DEL is in the log
-    std::set<Attachment> ended_;        ///< of the DELs carried out, the latest: what comes once more finds nothing
-    std::deque<Attachment> ended_order_;
+    std::set<OfNetwork> durable_;       ///< DELs that are in the log, of attachments in ending_
+    std::set<OfNetwork> ended_;         ///< of the DELs carried out, the latest: what comes once more finds nothing
+    std::deque<OfNetwork> ended_order_;
     /// ADDs of attachments in ending_: runtimes may use an id again.
     std::multimap<Attachment, std::shared_ptr<WaitingAdd>> held_;
     bool dels_running_ = false;
@@ -155,7 +164,8 @@ private:
     bool node_missing_ = false;  ///< deleted while this daemon runs, and nothing that it could write back
     static constexpr std::int64_t kTidyUs = 30'000'000;
     static constexpr std::int64_t kChoresUs = 5'000'000;
-    std::uint64_t tidy_runs_ = 0;
+    std::chrono::steady_clock::time_point look_everywhere_at_;
+    std::chrono::steady_clock::time_point sync_tunnels_at_;
     std::string last_problem_;
     std::vector<model::NotInForce> known_refusals_;
 
@@ -168,6 +178,7 @@ private:
     Timer presence_timer_;
     Timer tidy_timer_;
     Timer chores_timer_;
+    Timer history_timer_;
     HistoryFile history_;  ///< on the store's thread
     Metrics metrics_;
     bool does_chores_ = false;

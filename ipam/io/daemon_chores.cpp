@@ -1,13 +1,17 @@
 #include <net/if.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <ratio>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/core.h>
 #include <boost/json/object.hpp>
@@ -32,10 +36,32 @@ namespace json = boost::json;
 
 constexpr std::int64_t kJournalUs = 5'000'000;
 constexpr std::int64_t kPresenceUs = 5'000'000;
-constexpr std::uint64_t kLookEverywhereEach = 120;  // runs of tidy(): hourly
-constexpr std::uint64_t kSyncTunnelsEach = 2;
+constexpr std::int64_t kHistoryUs = 20'000;
+constexpr std::chrono::hours kLookEverywhereEvery{1};
+constexpr std::chrono::minutes kSyncTunnelsEvery{1};
+
+/// True at the first call after each of the moments, which are `every` apart at least. Not at the very first call: what
+/// is done seldom is done at the start, or can wait.
+bool is_due(std::chrono::steady_clock::time_point& at, std::chrono::steady_clock::duration every) {
+    const auto now = std::chrono::steady_clock::now();
+    const bool due = at != std::chrono::steady_clock::time_point{} && now >= at;
+    if (due || at == std::chrono::steady_clock::time_point{}) {
+        at = now + every;
+    }
+    return due;
+}
 
 }  // namespace
+
+std::vector<Uplink> uplinks_of(const std::vector<netlink::Link>& links) {
+    std::vector<Uplink> out;
+    for (const netlink::Link& link : links) {
+        if (!link.is_loopback() && !is_host_end(link)) {
+            out.push_back({link.name, link.mtu});
+        }
+    }
+    return out;
+}
 
 void Ipamd::read_journal() {
     journal_worker_.submit([this] {
@@ -81,7 +107,7 @@ void Ipamd::check_presence() {
 
 void Ipamd::tidy() {
     tidy_timer_.after_us(kTidyUs);
-    const bool everywhere = ++tidy_runs_ % kLookEverywhereEach == 0;
+    const bool everywhere = is_due(look_everywhere_at_, kLookEverywhereEvery);
     journal_worker_.submit([this] {
         remove_abandoned_sockets(settings_.run_dir + "/wait");
         return [] {};
@@ -98,7 +124,7 @@ void Ipamd::tidy() {
         }
         return [this, everywhere, containers = std::move(containers)] { give_back(everywhere, containers); };
     });
-    if (started_ && tidy_runs_ % kSyncTunnelsEach == 0) {
+    if (is_due(sync_tunnels_at_, kSyncTunnelsEvery) && started_) {
         sync_tunnels();
     }
 }
@@ -287,6 +313,27 @@ Result<void> Ipamd::open_status_servers() {
 }
 
 /// On Kubernetes a Pod that was deleted takes the record of its container along, and the link may still be there.
+/// What was applied before the request counts. Whoever writes says so, some of them a moment later: when nothing was
+/// said, the log of the store is read before somebody is refused, and otherwise not.
+Ipamd::Added Ipamd::add_all(const std::vector<Request>& requests) {
+    Added out;
+    pollfd said{service_.watch_fd(), POLLIN, 0};
+    if (::poll(&said, 1, 0) > 0) {
+        out.second = service_.take_changes();
+    }
+    out.first = service_.add(requests, wall_now());
+    const auto is_refused = [](const AddResult& result) { return result.answer.error.has_value(); };
+    if (!out.second && std::ranges::any_of(out.first, is_refused)) {
+        out.second = service_.take_changes();
+        for (std::size_t i = 0; out.second->has_value() && (*out.second)->any && i < requests.size(); ++i) {
+            if (is_refused(out.first[i])) {
+                out.first[i] = service_.add(std::span(&requests[i], 1), wall_now()).front();
+            }
+        }
+    }
+    return out;
+}
+
 std::optional<KnownAttachment> Ipamd::predecessor_of(const Request& request) {
     auto known = service_.predecessor_of(request).value_or(std::nullopt);
     if (!known && host_.on_kubernetes && ::if_nametoindex(request.host_interface.c_str()) != 0) {
@@ -295,8 +342,14 @@ std::optional<KnownAttachment> Ipamd::predecessor_of(const Request& request) {
     return known;
 }
 
-/// After the answers: no pod waits for the record.
+/// After the answers, and once for all of a moment: no pod waits for the record, nor for the processor that it takes.
 void Ipamd::record_history() {
+    if (!history_timer_.armed()) {
+        history_timer_.after_us(kHistoryUs);
+    }
+}
+
+void Ipamd::write_history() {
     store_worker_.submit([this] {
         history_.append(service_.take_history());
         return [] {};

@@ -210,12 +210,12 @@ void Deleter::free_addresses(Batch& batch) {
 void Deleter::finish(const BatchPtr& batch) {
     under_way_ -= batch->items.size();
     std::vector<std::uint64_t> done;
-    std::vector<Attachment> settled;
+    std::vector<Release> settled;
     std::size_t failed = 0;
     for (Item& item : batch->items) {
         if (!item.done) {
             if (item.log_id) {
-                hooks_.settled(item.deletion.release.attachment,
+                hooks_.settled(item.deletion.release,
                                batch->problem.empty() ? "its link could not be deleted" : batch->problem);
             }
             item.deletion.known = false;
@@ -225,7 +225,7 @@ void Deleter::finish(const BatchPtr& batch) {
             ++failed;
         } else if (item.log_id) {
             done.push_back(*item.log_id);
-            settled.push_back(item.deletion.release.attachment);
+            settled.push_back(item.deletion.release);
         } else if (item.aside_handle) {
             busy_.erase(*item.aside_handle);
         }
@@ -236,8 +236,8 @@ void Deleter::finish(const BatchPtr& batch) {
         parts_.journal_worker.submit([this, done = std::move(done), settled = std::move(settled)] {
             parts_.log.done(done);
             return [this, settled] {
-                for (const Attachment& attachment : settled) {
-                    hooks_.settled(attachment, {});
+                for (const Release& release : settled) {
+                    hooks_.settled(release, {});
                 }
             };
         });

@@ -42,7 +42,7 @@ public:
         /// Names of host ends that ADDs under way are about to make.
         std::function<std::set<std::string>()> awaited;
         /// A DEL was carried out (empty text), or has to be tried again.
-        std::function<void(const Attachment&, const std::string& problem)> settled;
+        std::function<void(const Release&, const std::string& problem)> settled;
         std::function<WallTime()> now;
     };
     Deleter(boost::asio::io_context& io, Parts parts, Hooks hooks);

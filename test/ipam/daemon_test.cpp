@@ -298,6 +298,35 @@ TEST_CASE("what the plugin journaled while the daemon was away is released") {
     CHECK(std::filesystem::exists(journal / ".three.json.17"));
 }
 
+TEST_CASE("a journaled DEL of another network does not stand for the attachment's own") {
+    Node node;
+    node.put_pool();
+    node.start();
+    REQUIRE_FALSE(node.ask(pod_request(Op::add, "c1", "web")).error);
+    node.make_link("caliweb", "c1");
+    node.stop(SIGKILL);
+    Request other = pod_request(Op::del, "c1", "web");
+    other.network = "other";
+    const auto journal = node.state() / "cni-journal";
+    std::filesystem::create_directories(journal);
+    std::ofstream(journal / "one.json") << encode(other);
+    node.start();
+    CHECK(eventually([&] {
+        std::ifstream log(node.state() / "ipamd-deletes.log");
+        std::string line;
+        bool done = false;
+        while (std::getline(log, line)) {
+            done = done || line.starts_with("E ");
+        }
+        return done;
+    }));
+    CHECK(node.has_link("caliweb"));
+    CHECK(node.count(model::Kind::ipam_handle) == 1);
+    CHECK_FALSE(node.ask(pod_request(Op::del, "c1", "web")).error);
+    CHECK(eventually([&] { return node.count(model::Kind::ipam_handle) == 0; }));
+    CHECK_FALSE(node.has_link("caliweb"));
+}
+
 TEST_CASE("a DEL of an unknown container removes its link and nobody else's") {
     Node node;
     node.put_pool();

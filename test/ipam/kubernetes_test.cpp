@@ -352,8 +352,20 @@ TEST_CASE("what is no pod of this node is refused with the reason, and leaves no
     Request second = Cluster::request("c", "web");
     second.attachment.ifname = "net1";
     CHECK_THAT(why(second), Catch::StartsWith("7 "));
+    Request chained = Cluster::request("c", "web");
+    chained.policy_only = true;
+    chained.host_interface = "eni0123";
+    chained.ips = {net::Ip(net::Ip4(192, 0, 2, 7))};
+    CHECK_THAT(why(chained), Catch::StartsWith("7 with the Kubernetes datastore the host interface of Pod prod/web") &&
+                                 Catch::Contains("the plugin before this one made eni0123"));
+    CHECK(c.annotation("web", "podIP") == "(none)");
+    CHECK(c.annotation("web", "containerID") == "(none)");
     CHECK(c.allocated() == 0);
     CHECK(c.handles() == 0);
+    chained.host_interface = host_interface_name(chained);
+    CHECK_FALSE(c.service.add(std::span(&chained, 1), kNow).front().answer.error);
+    CHECK(c.annotation("web", "podIP") == "192.0.2.7/32");
+    CHECK(c.allocated() == 0);
 }
 
 TEST_CASE("annotations of the Pod choose addresses and pools") {
