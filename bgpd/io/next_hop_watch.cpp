@@ -27,6 +27,18 @@ bool same_place(const netlink::Route& a, const netlink::Route& b) {
     return a.priority == b.priority && a.protocol == b.protocol && a.type == b.type;
 }
 
+/// The network's own address and that of all its hosts are no host's, so nothing is sent to them (RFC 4271
+/// section 6.3).
+bool is_host_of(const net::Prefix& link, const net::Ip& address) {
+    constexpr std::uint8_t kLongestWithBoth = 30;
+    if (address.is_v6() || link.length() > kLongestWithBoth) {
+        return true;
+    }
+    const std::uint32_t all = 0xffffffffU >> link.length();
+    const std::uint32_t host = address.v4().value() & all;
+    return host != 0 && host != all;
+}
+
 bool counts(const netlink::Route& route) {
     return route.table == netlink::kMainTable && route.protocol != kRouteProtocol && route.type == RTN_UNICAST;
 }
@@ -195,6 +207,7 @@ std::optional<speaker::Resolution> NextHopWatch::resolve(const net::Ip& next_hop
         }
         return way;
     }
+    const auto unresolved = always_reachable_ ? std::optional(speaker::Resolution{}) : std::nullopt;
     for (int length = net::address_bits(next_hop.family()); length >= 0; --length) {
         const auto found = routes_.find(*net::Prefix::masked(next_hop, static_cast<std::uint8_t>(length)));
         if (found == routes_.end()) {
@@ -202,10 +215,19 @@ std::optional<speaker::Resolution> NextHopWatch::resolve(const net::Ip& next_hop
         }
         std::optional<speaker::Resolution> best;
         for (const netlink::Route& route : found->second) {
+            if (route.protocol == RTPROT_KERNEL && !is_host_of(route.dst, next_hop)) {
+                return unresolved;
+            }
             for (const netlink::Hop& hop : route.hops) {
                 // Connected prefixes are at distance 0; the kernel gives those of IPv6 a metric of 256.
                 const std::uint32_t metric = route.protocol == RTPROT_KERNEL ? 0 : route.priority;
-                if (usable(hop.ifindex) && (!best || metric < best->metric)) {
+                if (!usable(hop.ifindex)) {
+                    continue;
+                }
+                if (next_hop.is_link_local() && best && best->interface != hop.ifindex) {
+                    return unresolved;  // on any of several links, and nobody says on which
+                }
+                if (!best || metric < best->metric) {
                     best = speaker::Resolution{hop.ifindex, hop.gateway, metric, name_of(hop.ifindex)};
                 }
             }
@@ -214,7 +236,7 @@ std::optional<speaker::Resolution> NextHopWatch::resolve(const net::Ip& next_hop
             return best;
         }
     }
-    return always_reachable_ ? std::optional(speaker::Resolution{}) : std::nullopt;
+    return unresolved;
 }
 
 void NextHopWatch::changes(std::vector<speaker::Event>& events) {

@@ -385,6 +385,8 @@ class Updates(Conformance):
             ("NEXT_HOP 127.0.0.1", body(ORIGIN + PATH + "4003047f000001"), withdraw()),
             ("NEXT_HOP multicast", body(ORIGIN + PATH + "400304e0000001"), withdraw()),
             ("NEXT_HOP 255.255.255.255", body(ORIGIN + PATH + "400304ffffffff"), withdraw()),
+            ("NEXT_HOP of all hosts on the link", body(ORIGIN + PATH + "400304c00002ff"), withdraw()),
+            ("NEXT_HOP that is the link's network", body(ORIGIN + PATH + "400304c0000200"), withdraw()),
             ("NEXT_HOP our own", body(ORIGIN + PATH + "400304c0000201"), withdraw()),
             ("NEXT_HOP that leads nowhere", body(ORIGIN + PATH + "400304cb007109"), withdraw()),
             ("NEXT_HOP of a third router", body(ORIGIN + PATH + "400304c0000209"), used("4003c0000209")),

@@ -103,6 +103,32 @@ TEST_CASE("next hops resolve over the longest matching route that can be used") 
     }
 }
 
+TEST_CASE("a next hop is a host: not a network, nor all its hosts") {
+    NextHopWatch watch = make_watch();
+    watch.take(route("203.0.113.4/31", 1));
+    for (const char* address : {"192.0.2.0", "192.0.2.255"}) {
+        CAPTURE(address);
+        CHECK_FALSE(watch.resolve(ip(address)));  // nor by the default route
+        CHECK(make_watch(true).resolve(ip(address)) == speaker::Resolution{});
+    }
+    for (const char* address : {"192.0.2.1", "192.0.2.254", "203.0.113.4", "203.0.113.5", "2001:db8::"}) {
+        CAPTURE(address);
+        CHECK(watch.resolve(ip(address)) == way(1, std::nullopt, 0));
+    }
+    CHECK(watch.resolve(ip("203.0.113.255")) == way(2, ip("198.51.100.1"), 100));  // not for us to know
+}
+
+TEST_CASE("a link-local next hop of an unknown link is used only where there is one link") {
+    NextHopWatch watch = make_watch();
+    watch.take(route("fe80::/64", 1, nullptr, 256));
+    CHECK(watch.resolve(ip("fe80::7")) == way(1, std::nullopt, 0));
+    watch.take(route("fe80::/64", 2, nullptr, 256));
+    CHECK_FALSE(watch.resolve(ip("fe80::7")));
+    CHECK(watch.resolve(net::with_scope(ip("fe80::7"), 2)) == way(2, std::nullopt, 0));
+    watch.take(link(1, true, false));
+    CHECK(watch.resolve(ip("fe80::7")) == way(2, std::nullopt, 0));
+}
+
 TEST_CASE("a pure reflector takes every next hop for reachable") {
     CHECK(make_watch(true).resolve(ip("2001:db8:1::1")) == speaker::Resolution{});
 }
