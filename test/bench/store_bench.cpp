@@ -1,5 +1,5 @@
 // What the datastores cost beside what is below them:
-// `store_bench [--quick] [--endpoints N] [--only sqlite|etcd|server] [DIRECTORY]`,
+// `store_bench [--quick] [--endpoints N] [--only sqlite|etcd|server,...] [DIRECTORY]`,
 // in the directory (which decides what a durable commit takes), ours and raw SQLite or raw etcd in turns, so that both
 // see the same disk and processors; writes also beside raw SQLite that notes what changed. Then commit to callback in
 // another process, a thousand watchers of `manulctl serve`, and the first list of a node.
@@ -335,7 +335,7 @@ int main(int argc, char** argv) {
     };
     const manul::bench::Address embedded{"sqlite", path};
     const auto raw_sqlite = [&] { return manul::bench::open_raw_sqlite(directory + "/raw.db"); };
-    const auto wanted = [&](const char* name) { return only.empty() || only == name; };
+    const auto wanted = [&](const char* name) { return only.empty() || only.find(name) != std::string::npos; };
     if (wanted("sqlite")) {
         std::vector<Beside> besides;
         besides.push_back({"raw that notes changes", manul::bench::open_raw_sqlite(directory + "/noting.db", true)});
@@ -366,9 +366,11 @@ int main(int argc, char** argv) {
         if (!answers(open) || !raw()) {
             fmt::print("etcd is not installed\n");
         } else {
-            std::vector<Beside> besides;
-            besides.push_back({"raw that reads and compares", manul::bench::open_raw_etcd(url, true)});
-            compare("etcd", open, *raw(), besides, sizes);
+            {
+                std::vector<Beside> besides;  // gone before a child is made: gRPC does not outlive that
+                besides.push_back({"raw that reads and compares", manul::bench::open_raw_etcd(url, true)});
+                compare("etcd", open, *raw(), besides, sizes);
+            }
             measure_start("etcd", open, raw);
             manul::bench::measure_wakeups(member, directory);
         }
@@ -390,7 +392,7 @@ int main(int argc, char** argv) {
         if (!answers(open)) {
             fail("serve");
         }
-        if (only.empty()) {  // with the objects of the store that was measured before
+        if (wanted("sqlite")) {  // with the objects of the store that was measured before
             measure_start("server", open, raw_sqlite);
         }
         manul::bench::measure_wakeups(api, directory);
