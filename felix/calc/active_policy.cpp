@@ -131,20 +131,21 @@ void ActivePolicies::touch_tier(const std::string& name) {
 
 void ActivePolicies::put_endpoint(const model::Key& key, const Identity& identity) {
     MatchChanges changes;
-    const auto found = endpoints_.find(key);
+    auto found = endpoints_.find(key);
     if (found == endpoints_.end()) {
         const ItemId item = index_.add_item(identity.labels, identity.parents, changes);
-        endpoints_.emplace(key, item);
+        found = endpoints_.emplace(key, item).first;
         if (item.value() >= endpoint_keys_.size()) {
             endpoint_keys_.resize(std::size_t{item.value()} + 1);
         }
         endpoint_keys_[item.value()] = key;
-        if (key.kind == model::Kind::host_endpoint) {
-            hosts_.insert(item);
-        }
-        note(item);
     } else {
         index_.update_item(found->second, identity.labels, identity.parents, changes);
+    }
+    if (key.kind == model::Kind::host_endpoint) {
+        hosts_.insert(found->second);
+    } else {
+        classes_.put(found->second, identity.parents);
     }
     dirty_endpoints_.insert(key);
     apply(changes);
@@ -185,9 +186,8 @@ void ActivePolicies::apply(const MatchChanges& changes) {
 
 /// What selects the endpoint changed, or the endpoint is new.
 void ActivePolicies::note(ItemId item) {
-    const model::Key& key = *endpoint_keys_[item.value()];
-    if (key.kind == model::Kind::host_endpoint) {
-        dirty_endpoints_.insert(key);
+    if (hosts_.contains(item)) {
+        dirty_endpoints_.insert(*endpoint_keys_[item.value()]);
     } else {
         classes_.note(item);
     }

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -24,10 +26,22 @@ std::size_t at(Direction direction) { return static_cast<std::size_t>(direction)
 
 }  // namespace
 
-void EndpointClasses::note(ItemId item) {
+void EndpointClasses::put(ItemId item, const std::vector<std::string>& profiles) {
     if (item.value() >= members_.size()) {
         members_.resize(std::size_t{item.value()} + 1);
     }
+    Member& member = members_[item.value()];
+    if (member.profiles == nullptr || *member.profiles != profiles) {
+        std::size_t hash = profiles.size();
+        for (const std::string& profile : profiles) {
+            hash = hash * 31 + std::hash<std::string>{}(profile);
+        }
+        member.profiles = profiles_.one(hash, profiles).pointer();
+        note(item);
+    }
+}
+
+void EndpointClasses::note(ItemId item) {
     Member& member = members_[item.value()];
     if (!std::exchange(member.changed, true)) {
         changed_.push_back(item);
@@ -72,18 +86,20 @@ bool EndpointClasses::move_whole(Number number) {
         return false;
     }
     const std::span<const SelectorId> matches = index_.matches(one.items.front());
-    const bool alike =
-        std::ranges::all_of(one.items, [&](ItemId item) { return std::ranges::equal(index_.matches(item), matches); });
+    const bool alike = std::ranges::all_of(one.items, [&](ItemId item) {
+        return members_[item.value()].profiles == one.kind.profiles &&
+               std::ranges::equal(index_.matches(item), matches);
+    });
     if (!alike) {
         return false;
     }
-    if (!std::ranges::equal(one.matches, matches)) {
-        std::vector<SelectorId> now(matches.begin(), matches.end());
-        if (!by_matches_.try_emplace(now, number).second) {
+    if (!std::ranges::equal(one.kind.matches, matches)) {
+        Kind now{{matches.begin(), matches.end()}, one.kind.profiles};
+        if (!by_kind_.try_emplace(now, number).second) {
             return false;
         }
-        by_matches_.erase(one.matches);
-        one.matches = std::move(now);
+        by_kind_.erase(one.kind);
+        one.kind = std::move(now);
     }
     mark(number);
     one.changed = 0;
@@ -98,9 +114,10 @@ void EndpointClasses::move(ItemId item) {
     if (members_[item.value()].number) {
         leave(item);
     }
-    members_[item.value()].changed = false;
+    Member& member = members_[item.value()];
+    member.changed = false;
     const auto [known, is_new] =
-        by_matches_.try_emplace(std::vector<SelectorId>(matches.begin(), matches.end()), Number{0});
+        by_kind_.try_emplace(Kind{{matches.begin(), matches.end()}, member.profiles}, Number{0});
     if (is_new) {
         if (free_.empty()) {
             known->second = static_cast<Number>(classes_.size());
@@ -110,7 +127,7 @@ void EndpointClasses::move(ItemId item) {
             free_.pop_back();
         }
         classes_[known->second] = {};
-        classes_[known->second].matches = known->first;
+        classes_[known->second].kind = known->first;
     }
     // An id of a selector may have been given to another one meanwhile, so the lists of the class are looked at too.
     mark(known->second);
@@ -144,10 +161,10 @@ void EndpointClasses::leave(ItemId item) {
 void EndpointClasses::remove_class(Number number) {
     Class& one = classes_[number];
     if (one.lists != nullptr) {
-        count(*one.lists, false);
-        orphans_.push_back(std::move(one.lists));
+        count(one, false);
+        orphans_.push_back({std::move(one.lists), one.kind.profiles});
     }
-    by_matches_.erase(one.matches);
+    by_kind_.erase(one.kind);
     one = {};
     free_.push_back(number);
 }
@@ -163,7 +180,7 @@ void EndpointClasses::mark_touched() {
     const bool everything = std::exchange(everything_, false);
     for (Number number = 0; number < classes_.size() && (everything || !touched_.empty()); ++number) {
         const Class& one = classes_[number];
-        const auto has = [&one](SelectorId selector) { return std::ranges::binary_search(one.matches, selector); };
+        const auto has = [&one](SelectorId selector) { return std::ranges::binary_search(one.kind.matches, selector); };
         if (!one.items.empty() && (everything || std::ranges::any_of(touched_, has))) {
             mark(number);
         }
@@ -186,7 +203,7 @@ void EndpointClasses::flush(const MakeLists& make, Sequencer& sequencer, const M
         if (one.lists->ingress.same_as(plan.now.ingress) && one.lists->egress.same_as(plan.now.egress)) {
             continue;
         }
-        count(*one.lists, false);
+        count(one, false);
         set_lists(one, std::move(plan.now));
         std::ranges::for_each(one.items, moved);
     }
@@ -202,7 +219,7 @@ std::vector<EndpointClasses::Plan> EndpointClasses::make_plans(const MakeLists& 
         if (!std::exchange(one.dirty, false)) {
             continue;  // it went, and perhaps came again
         }
-        EndpointLists now = make(one.matches);
+        EndpointLists now = make(one.kind.matches);
         if (one.lists == nullptr) {
             set_lists(one, std::move(now));
         } else {
@@ -212,62 +229,69 @@ std::vector<EndpointClasses::Plan> EndpointClasses::make_plans(const MakeLists& 
     return plans;
 }
 
-/// Finds lists that all their classes leave for the same list, which nobody had.
+/// Finds lists that all their classes, of those with the same profiles, leave for the same list, which none of them
+/// had.
 void EndpointClasses::replace_whole_lists(Direction direction, const std::vector<Plan>& plans, Sequencer& sequencer) {
     struct Fate {
         PolicyLists now;
         std::vector<Number> classes;
     };
-    std::unordered_map<const void*, Fate> fates;
+    std::unordered_map<Listed, Fate, ListedHash> fates;
+    const auto left_by = [&](const Plan& plan) {
+        const Class& one = classes_[plan.number];
+        return Listed{&*one.lists->of(direction), one.kind.profiles};
+    };
     for (const Plan& plan : plans) {
-        const PolicyLists& before = classes_[plan.number].lists->of(direction);
         const PolicyLists& now = plan.now.of(direction);
-        if (before.same_as(now)) {
+        if (classes_[plan.number].lists->of(direction).same_as(now)) {
             continue;
         }
-        Fate& fate = fates.try_emplace(&*before, Fate{now, {}}).first->second;
+        Fate& fate = fates.try_emplace(left_by(plan), Fate{now, {}}).first->second;
         if (fate.now.same_as(now)) {
             fate.classes.push_back(plan.number);
         }
     }
     auto& users = users_[at(direction)];
     for (const Plan& plan : plans) {  // in their order, which makes the same batch of the same events
-        const PolicyLists before = classes_[plan.number].lists->of(direction);
-        const auto fate = fates.find(&*before);
-        if (fate == fates.end() || fate->second.classes.size() != users.at(&*before)) {
+        const Listed left = left_by(plan);
+        const auto fate = fates.find(left);
+        if (fate == fates.end() || fate->second.classes.size() != users.at(left)) {
             continue;
         }
+        const PolicyLists before = classes_[plan.number].lists->of(direction);
         const PolicyLists now = fate->second.now;
-        const bool had = users.contains(&*now) || std::ranges::any_of(orphans_, [&](const auto& orphan) {
-                             return orphan->of(direction).same_as(now);
-                         });
+        const auto orphaned = [&](const Orphan& orphan, const PolicyLists& lists) {
+            return orphan.profiles == left.profiles && orphan.lists->of(direction).same_as(lists);
+        };
+        const bool had = users.contains({&*now, left.profiles}) ||
+                         std::ranges::any_of(orphans_, [&](const Orphan& orphan) { return orphaned(orphan, now); });
         if (had) {
             continue;
         }
         for (const Number number : fate->second.classes) {
             classes_[number].lists->of(direction) = now;
         }
-        for (const auto& orphan : orphans_) {
-            if (orphan->of(direction).same_as(before)) {
-                orphan->of(direction) = now;
+        for (const Orphan& orphan : orphans_) {
+            if (orphaned(orphan, before)) {
+                orphan.lists->of(direction) = now;
             }
         }
-        users.emplace(&*now, fate->second.classes.size());
-        users.erase(&*before);
+        users.emplace(Listed{&*now, left.profiles}, fate->second.classes.size());
+        users.erase(left);
         fates.erase(fate);
-        sequencer.replace_lists(direction, before, now);
+        sequencer.replace_lists({direction, before, now, *left.profiles});
     }
 }
 
 void EndpointClasses::set_lists(Class& one, EndpointLists lists) {
     one.lists = std::make_shared<EndpointLists>(std::move(lists));
-    count(*one.lists, true);
+    count(one, true);
 }
 
-void EndpointClasses::count(const EndpointLists& lists, bool added) {
+void EndpointClasses::count(const Class& one, bool added) {
     for (const Direction direction : kDirections) {
         auto& users = users_[at(direction)];
-        const auto list = users.try_emplace(&*lists.of(direction), 0).first;
+        const auto list = users.try_emplace({&*one.lists->of(direction), one.kind.profiles}, 0).first;
         list->second = added ? list->second + 1 : list->second - 1;
         if (list->second == 0) {
             users.erase(list);

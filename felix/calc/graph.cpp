@@ -31,6 +31,16 @@
 
 namespace manul::felix {
 
+namespace {
+
+/// Policy can select it, or count it among peers.
+bool has_labels(model::Kind kind) noexcept {
+    return kind == model::Kind::workload_endpoint || kind == model::Kind::host_endpoint ||
+           kind == model::Kind::network_set || kind == model::Kind::global_network_set;
+}
+
+}  // namespace
+
 Graph::Graph(GraphOptions options)
     : node_name_(options.node_name),
       profiles_(sets_,
@@ -94,23 +104,14 @@ void Graph::refuse(const ResourceRefused& event) {
 
 Result<void> Graph::put(const model::ResourcePtr& resource) {
     const model::Key key = resource->key();
+    if (policy_kind(key.kind)) {
+        MANUL_CHECK(policies_.put_policy(resource));
+    } else if (has_labels(key.kind)) {
+        put_labelled(resource);
+    }
     switch (key.kind) {
-        case model::Kind::network_policy:
-        case model::Kind::global_network_policy:
-        case model::Kind::kubernetes_network_policy:
-        case model::Kind::admin_network_policy:
-        case model::Kind::baseline_admin_network_policy:
-        case model::Kind::cluster_network_policy:
-            MANUL_CHECK(policies_.put_policy(resource));
-            break;
         case model::Kind::tier:
             policies_.put_tier(key.name, model::as<model::Tier>(*resource)->spec);
-            break;
-        case model::Kind::workload_endpoint:
-        case model::Kind::host_endpoint:
-        case model::Kind::network_set:
-        case model::Kind::global_network_set:
-            put_labelled(resource);
             break;
         case model::Kind::profile:
             profiles_.put_profile(key.name, model::as<model::Profile>(*resource)->spec);
@@ -137,30 +138,21 @@ Result<void> Graph::put(const model::ResourcePtr& resource) {
             config_.put(*model::as<model::Node>(*resource));
             break;
         default:
-            break;  // kinds that policy and routes do not depend on
+            break;  // done above, or policy and routes do not depend on it
     }
     enter_namespace(key);
     return {};
 }
 
 void Graph::remove(const model::Key& key) {
+    if (const auto policy = policy_kind(key.kind)) {
+        policies_.remove_policy(policy_id(key, *policy));
+    } else if (has_labels(key.kind)) {
+        remove_labelled(key);
+    }
     switch (key.kind) {
-        case model::Kind::network_policy:
-        case model::Kind::global_network_policy:
-        case model::Kind::kubernetes_network_policy:
-        case model::Kind::admin_network_policy:
-        case model::Kind::baseline_admin_network_policy:
-        case model::Kind::cluster_network_policy:
-            policies_.remove_policy(policy_id(key, *policy_kind(key.kind)));
-            break;
         case model::Kind::tier:
             policies_.remove_tier(key.name);
-            break;
-        case model::Kind::workload_endpoint:
-        case model::Kind::host_endpoint:
-        case model::Kind::network_set:
-        case model::Kind::global_network_set:
-            remove_labelled(key);
             break;
         case model::Kind::profile:
             profiles_.remove_profile(key.name);

@@ -70,8 +70,9 @@ std::optional<Symbol> LabelIndex::effective(ItemId item, Symbol key) const noexc
 }
 
 bool LabelIndex::matches(const SelectorRecord& selector, ItemId item) const {
-    const auto lookup = [this, item](std::string_view key) -> std::optional<std::string_view> {
-        const auto symbol = symbols_.find(key);
+    const auto lookup = [&](std::string_view key) -> std::optional<std::string_view> {
+        // It asks for keys that it mentions: where that is one alone, its text need not be looked up for each item.
+        const auto symbol = selector.keys.size() == 1 ? std::optional(selector.keys.front()) : symbols_.find(key);
         const auto value = symbol ? effective(item, *symbol) : std::nullopt;
         return value ? std::optional(symbols_.text(*value)) : std::nullopt;
     };
@@ -459,15 +460,19 @@ void LabelIndex::reevaluate(ItemId item, const std::vector<Symbol>& changed_keys
     });
 
     // New matches stand both in the files of the item's labels and among the selectors that mention a changed key:
-    // walk what is shorter.
-    std::size_t filed_count = 0;
-    visit_filed(item, [&filed_count](const SelectorSet& filed) { filed_count += filed.size(); });
+    // walk what is shorter. Few are walked before anything is counted.
+    constexpr std::size_t kFew = 16;
     std::size_t mentioning_count = 0;
     for (const Symbol key : changed_keys) {
         mentioning_count += mentioning_.at(key).size();
     }
+    const auto filed_count = [&] {
+        std::size_t count = 0;
+        visit_filed(item, [&count](const SelectorSet& filed) { count += filed.size(); });
+        return count;
+    };
     ++visit_;
-    if (mentioning_count < filed_count) {
+    if (mentioning_count <= kFew || mentioning_count < filed_count()) {
         for (const Symbol key : changed_keys) {
             for (const SelectorId selector : mentioning_.at(key)) {
                 try_candidate(selector, item, changes);

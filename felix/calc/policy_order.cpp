@@ -271,28 +271,6 @@ std::array<HostEndpoint::Lists, 4> PolicyOrder::host_lists(std::span<const Polic
 
 // --- shared objects --------------------------------------------------------------------------------------------------
 
-template <class T>
-template <class Predicate>
-std::optional<Shared<T>> PolicyOrder::Interned<T>::find(std::size_t hash, const Predicate& is_it) {
-    const auto [first, last] = known_.equal_range(hash);
-    for (auto at = first; at != last; ++at) {
-        if (auto known = at->second.lock(); known != nullptr && is_it(*known)) {
-            return Shared<T>(std::move(known));
-        }
-    }
-    return std::nullopt;
-}
-
-template <class T>
-Shared<T> PolicyOrder::Interned<T>::add(std::size_t hash, Shared<T> value) {
-    known_.emplace(hash, value.pointer());
-    if (known_.size() > swept_at_) {
-        std::erase_if(known_, [](const auto& entry) { return entry.second.expired(); });
-        swept_at_ = 2 * known_.size() + 1024;
-    }
-    return value;
-}
-
 Shared<TierPolicies> PolicyOrder::intern(TierPolicies tier) {
     const std::size_t hash = hash_of(tier);
     const auto known = interned_tiers_.find(hash, [&tier](const TierPolicies& other) { return other == tier; });

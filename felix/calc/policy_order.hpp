@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "config/model/tier.hpp"
+#include "felix/calc/interned.hpp"
 #include "felix/model/endpoint.hpp"
 #include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy.hpp"
@@ -26,18 +27,19 @@ namespace manul::felix {
 
 /// Where a policy stands.
 struct PolicyPlace {
+    // First what is looked at whenever lists are made: it shares a line of the cache.
     std::uint64_t rank = 0;    ///< ascending in the order of evaluation; given by PolicyOrder
     std::uint64_t number = 0;  ///< of no other place, ever; given by PolicyOrder
-    PolicyId id;
-    std::string order_text;  ///< id.order_text(), made once
-    std::string tier;
-    std::optional<double> order;
-    bool ingress = false;  ///< takes part in this direction
+    bool ingress = false;      ///< takes part in this direction
     bool egress = false;
     // Classes of host endpoint policy; workloads have none with the first two.
     bool do_not_track = false;
     bool pre_dnat = false;
     bool apply_on_forward = false;
+    std::string tier;
+    PolicyId id;
+    std::string order_text;  ///< id.order_text(), made once
+    std::optional<double> order;
 
     [[nodiscard]] bool applies_to_workloads() const noexcept { return !do_not_track && !pre_dnat; }
     [[nodiscard]] bool applies_at(HostStage stage) const noexcept;
@@ -109,19 +111,6 @@ private:
     [[nodiscard]] Shared<TierPolicies> one_tier(Places policies);
     [[nodiscard]] TierPolicies make_tier(Places policies) const;
 
-    /// Objects by what they are made of, as long as somebody holds them.
-    template <class T>
-    class Interned {
-    public:
-        /// The one that `is_it`, if there is any.
-        template <class Predicate>
-        [[nodiscard]] std::optional<Shared<T>> find(std::size_t hash, const Predicate& is_it);
-        Shared<T> add(std::size_t hash, Shared<T> value);
-
-    private:
-        std::unordered_multimap<std::size_t, std::weak_ptr<const T>> known_;
-        std::size_t swept_at_ = 1024;  ///< entries; those that nobody holds are removed then
-    };
     [[nodiscard]] Shared<TierPolicies> intern(TierPolicies tier);
     [[nodiscard]] PolicyLists intern(Lists lists);
 
@@ -131,7 +120,16 @@ private:
     Interned<TierPolicies> interned_tiers_;
     Interned<Lists> interned_lists_;
     /// The same tiers by the numbers of their policies: strings need not be looked at.
-    std::map<std::vector<std::uint64_t>, std::weak_ptr<const TierPolicies>> tiers_by_numbers_;
+    struct NumbersHash {
+        std::size_t operator()(const std::vector<std::uint64_t>& numbers) const noexcept {
+            std::size_t hash = numbers.size();
+            for (const std::uint64_t number : numbers) {
+                hash = (hash ^ number) * 0x9e3779b97f4a7c15ULL;
+            }
+            return hash;
+        }
+    };
+    std::unordered_map<std::vector<std::uint64_t>, std::weak_ptr<const TierPolicies>, NumbersHash> tiers_by_numbers_;
     std::size_t swept_at_ = 1024;
 };
 

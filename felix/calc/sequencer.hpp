@@ -80,9 +80,7 @@ public:
     /// `endpoint` comes without its lists, which it shares with others and which may change in place: whoever changes
     /// them calls replace_lists().
     void set_endpoint(Shared<Endpoint> endpoint, std::shared_ptr<const EndpointLists> lists);
-    void replace_lists(Direction direction, const PolicyLists& before, const PolicyLists& now) {
-        replaced_.push_back({direction, before, now});
-    }
+    void replace_lists(ListsReplaced lists) { replaced_.push_back(std::move(lists)); }
     void drop_endpoint(const EndpointKey& key) { endpoints_.drop(key); }
     void set_host_endpoint(Shared<HostEndpoint> endpoint);
     void drop_host_endpoint(const EndpointKey& key) { host_endpoints_.drop(key); }

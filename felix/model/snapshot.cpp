@@ -69,7 +69,7 @@ void Snapshot::apply(const Update& update) {
             [this](const ProfileRemoved& change) { profiles.erase(change.name); },
             [this](const ListsReplaced& change) {
                 for (auto& [key, endpoint] : endpoints) {
-                    if (endpoint->lists(change.direction) == change.before) {
+                    if (endpoint->profiles == change.profiles && endpoint->lists(change.direction) == change.before) {
                         Endpoint changed = *endpoint;
                         (change.direction == Direction::ingress ? changed.ingress : changed.egress) = change.now;
                         endpoint = std::move(changed);

@@ -66,12 +66,14 @@ struct ProfileRemoved {
     std::string name;
     bool operator==(const ProfileRemoved&) const = default;
 };
-/// All endpoints that had the list `before` in this direction have `now` instead; nobody had `now`. Whole classes of
-/// endpoints change so, without a word about each. `before` is the object that those endpoints were told with.
+/// All endpoints with these profiles that had the list `before` in this direction have `now` instead; none with these
+/// profiles had `now`. Whole classes of endpoints change so, without a word about each. `before` is the object that
+/// those endpoints were told with.
 struct ListsReplaced {
     Direction direction = Direction::ingress;
     PolicyLists before;
     PolicyLists now;
+    std::vector<std::string> profiles;
     bool operator==(const ListsReplaced&) const = default;
 };
 struct EndpointUpdated {

@@ -72,7 +72,8 @@ public:
 
     std::map<std::string, std::string> run() {
         find_tiers();
-        for (const auto& [name, chain] : wanted_.chains) {
+        for (const auto* entry : render::in_order(wanted_.chains)) {
+            const auto& [name, chain] = *entry;
             if (is_class_chain(name)) {
                 remember_calls(*chain);
             }
@@ -83,7 +84,8 @@ public:
                 held[resolved(chain)].push_back(name);
             }
         }
-        for (const auto& [name, chain] : wanted_.chains) {
+        for (const auto* entry : render::in_order(wanted_.chains)) {
+            const auto& [name, chain] = *entry;
             if (is_class_chain(name)) {
                 find_class(name, *chain, held);
             }
@@ -116,7 +118,8 @@ private:
                 held[signature_of(chain)].push_back(name);
             }
         }
-        for (const auto& [name, chain] : wanted_.chains) {
+        for (const auto* entry : render::in_order(wanted_.chains)) {
+            const auto& [name, chain] = *entry;
             if (is_tier_chain(name)) {
                 const Signature signature = signature_of(*chain);
                 tiers_[name] = held[signature];
@@ -230,7 +233,7 @@ Aliases find_aliases(const render::Ruleset& wanted, const KernelContents& kernel
 void rename_chains(render::Ruleset& wanted, const Aliases& aliases) {
     for (const auto& [key, names] : aliases) {
         render::Table& table = wanted.tables.at(key);
-        std::map<std::string, ChainPtr, std::less<>> chains;
+        render::ByName<ChainPtr> chains;
         for (const auto& [name, chain] : table.chains) {
             if (const auto alias = names.find(name); alias != names.end()) {
                 chains.emplace(alias->second, renamed(key.family, chain, names));

@@ -110,8 +110,8 @@ private:
         bool unknown = false;  ///< content was never read: write it anew
     };
     struct AppliedTable {
-        std::unordered_map<std::string, KernelChain> chains;
-        std::map<std::string, AppliedSet, std::less<>> sets;
+        render::ByName<KernelChain> chains;
+        render::ByName<AppliedSet> sets;
         bool replace = false;  ///< holds something that cannot be changed in place
         bool orphan = false;   ///< to be taken over
     };

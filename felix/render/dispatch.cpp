@@ -76,6 +76,11 @@ public:
     List(net::Family family, std::string name, const std::vector<ListEntry>& entries, std::size_t first,
          std::size_t last)
         : family_(family), name_(std::move(name)), entries_(entries) {
+        std::size_t keys = 0;
+        for (std::size_t i = first; i < last; ++i) {
+            keys += entries[i].reach->keys().size();
+        }
+        keys_.reserve(keys);
         for (std::size_t i = first; i < last; ++i) {
             for (const PortKey& key : entries[i].reach->keys()) {
                 keys_.emplace_back(key, i);
@@ -92,23 +97,23 @@ public:
         std::vector<Element>& elements = result.maps[map];
         std::map<std::vector<std::size_t>, std::string> by_entries;
         elements.reserve(keys_.size());
-        std::vector<std::size_t> own;
+        std::vector<std::size_t> all;
         for (std::size_t k = 0; k < keys_.size();) {
             const PortKey key = keys_[k].first;
-            own.clear();
+            all.clear();
             for (; k < keys_.size() && keys_[k].first == key; ++k) {
-                own.push_back(keys_[k].second);
+                all.push_back(keys_[k].second);
             }
-            const std::vector<std::size_t> all = with_loose(key, own);
+            add_loose(key, all);
             const ElementKey element = ElementKey::port(key.protocol, key.port);
             if (all.size() == 1 && end.empty() && !entries_[all.front()].chain.empty()) {
-                elements.push_back({element, {}, go_to(entries_[all.front()].chain)});
+                elements.push_back({element, {}, go_to(std::string(entries_[all.front()].chain))});
                 continue;
             }
             std::vector<RulePtr> rules;
             for (const std::size_t i : all) {
                 const ListEntry& entry = entries_[i];
-                rules.push_back(entry.chain.empty() ? in_cell(family_, entry.rule, key) : entry.rule);
+                rules.push_back(entry.chain.empty() ? in_cell(family_, *entry.rule, key) : *entry.rule);
             }
             rules.insert(rules.end(), end.begin(), end.end());
             // Keys of one policy mostly lead to equal cells, which are one chain then.
@@ -122,22 +127,23 @@ public:
         }
         into.push_back(share(family_, Rule{{}, {LookupVerdict{port_map_type().fields, map}}}));
         for (const std::size_t i : loose_) {
-            into.push_back(entries_[i].rule);
+            into.push_back(*entries_[i].rule);
         }
         into.insert(into.end(), end.begin(), end.end());
     }
 
 private:
-    [[nodiscard]] std::vector<std::size_t> with_loose(const PortKey& key, const std::vector<std::size_t>& own) const {
+    /// Entries that match the key among others, into their places.
+    void add_loose(const PortKey& key, std::vector<std::size_t>& own) const {
         if (loose_.empty()) {
-            return own;
+            return;
         }
         std::vector<std::size_t> matching;
         std::ranges::copy_if(loose_, std::back_inserter(matching),
                              [&](std::size_t i) { return entries_[i].reach->loose_matches(key); });
         std::vector<std::size_t> all;
         std::ranges::set_union(own, matching, std::back_inserter(all));
-        return all;
+        own = std::move(all);
     }
 
     net::Family family_;
@@ -150,15 +156,22 @@ private:
 /// How many entries from `first` on can share a map without being repeated too often.
 std::size_t end_of_part(const std::vector<ListEntry>& entries, std::size_t first, bool with_leaving) {
     std::set<PortKey> keys;
+    std::size_t counted = first;
     std::size_t loose = 0;
     std::size_t own = 0;
     std::size_t i = first;
     for (; i < entries.size() && (with_leaving || !entries[i].leaves_tier()); ++i) {
-        const Reach& reach = *entries[i].reach;
-        keys.insert(reach.keys().begin(), reach.keys().end());
-        own += reach.keys().size();
-        loose += reach.is_loose() ? 1U : 0U;
-        if (i > first && keys.size() * loose + own > kCopiesPerEntry * (i - first + own) + kCopiesFree) {
+        own += entries[i].reach->keys().size();
+        loose += entries[i].reach->is_loose() ? 1U : 0U;
+        const std::size_t most = kCopiesPerEntry * (i - first + own) + kCopiesFree;
+        if (i == first || own * loose + own <= most) {
+            continue;  // however many keys are the same
+        }
+        for (; counted <= i; ++counted) {
+            const std::vector<PortKey>& more = entries[counted].reach->keys();
+            keys.insert(more.begin(), more.end());
+        }
+        if (keys.size() * loose + own > most) {
             break;
         }
     }
@@ -247,7 +260,7 @@ bool Reach::loose_matches(const PortKey& key) const {
 bool Reach::matches(const PortKey& key) const { return std::ranges::binary_search(keys_, key) || loose_matches(key); }
 
 bool ListEntry::leaves_tier() const {
-    return chain.empty() && std::ranges::any_of(rule->rule.actions, [](const Action& action) {
+    return chain.empty() && std::ranges::any_of((*rule)->rule.actions, [](const Action& action) {
                const auto* verdict = std::get_if<Verdict>(&action);
                return verdict != nullptr && verdict->kind == Verdict::Kind::return_to_caller;
            });
@@ -260,7 +273,8 @@ Dispatched dispatch_tier(net::Family family, const std::string& name, const std:
     Dispatched result;
     if (entries.size() <= limits.entries) {
         result.rules.reserve(entries.size() + end.size());
-        std::ranges::transform(entries, std::back_inserter(result.rules), &ListEntry::rule);
+        std::ranges::transform(entries, std::back_inserter(result.rules),
+                               [](const ListEntry& entry) { return *entry.rule; });
         result.rules.insert(result.rules.end(), end.begin(), end.end());
         return result;
     }
@@ -275,7 +289,7 @@ Dispatched dispatch_tier(net::Family family, const std::string& name, const std:
         const std::size_t last = std::max(end_of_part(entries, first, false), first + 1);
         if (entries[first].leaves_tier() || last - first <= limits.entries || !has_keys(entries, first, last)) {
             for (std::size_t i = first; i < last; ++i) {
-                result.rules.push_back(entries[i].rule);
+                result.rules.push_back(*entries[i].rule);
             }
         } else {
             const std::string part = fmt::format("{}_{}", name, ++parts);
@@ -302,7 +316,7 @@ Dispatched dispatch_rules(net::Family family, const std::string& name, std::vect
         std::vector<ListEntry> entries;
         entries.reserve(rules.size());
         for (std::size_t i = 0; i < rules.size(); ++i) {
-            entries.push_back({&reaches[i], {}, rules[i]});
+            entries.push_back({&reaches[i], {}, &rules[i]});
         }
         if (end_of_part(entries, 0, true) == entries.size()) {
             List(family, name, entries, 0, entries.size()).write({}, result.rules, result);

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "felix/render/ruleset.hpp"
@@ -67,11 +68,12 @@ private:
     std::vector<Loose> loose_;
 };
 
-/// One entry of a list: a policy with a chain of its own, or a single rule that stands in the list itself.
+/// One entry of a list: a policy with a chain of its own, or a single rule that stands in the list itself. A view: what
+/// it names belongs to the policy.
 struct ListEntry {
     const Reach* reach = nullptr;
-    std::string chain;  ///< empty: a rule of its own
-    RulePtr rule;       ///< that, or the jump to the chain
+    std::string_view chain;         ///< empty: a rule of its own
+    const RulePtr* rule = nullptr;  ///< that, or the jump to the chain
 
     /// A verdict that leaves the tier: only good in the tier chain itself and in cells that it goes to.
     [[nodiscard]] bool leaves_tier() const;

@@ -388,11 +388,11 @@ std::string print(const Verdict& verdict) {
 
 std::string print(const TableKey& key, const Table& table) {
     std::string text = fmt::format("table {} {} {{\n", ip_word(key.family), name(key.id));
-    for (const auto& [set_name, set] : table.sets) {
-        text += print_set(key.family, set_name, set);
+    for (const auto* set : in_order(table.sets)) {
+        text += print_set(key.family, set->first, set->second);
     }
-    for (const auto& [chain_name, chain] : table.chains) {
-        text += print_chain(key.family, chain_name, *chain);
+    for (const auto* chain : in_order(table.chains)) {
+        text += print_chain(key.family, chain->first, *chain->second);
     }
     return text + "}\n";
 }

@@ -29,7 +29,8 @@
 /// rule has its rules in the tier chain itself, since its `return` must leave the tier). A pair of egress and ingress
 /// class has a link group; an interface comes into its classes by being put into the group, so that a pod joins,
 /// leaves or changes classes without a rule being touched. A list that all its endpoints leave for the same new one, as
-/// when a policy is added that selects them all, is edited in place under its name: its classes and their groups stay.
+/// when a policy is added that selects them all, is edited in place under its name; so is a class, as when a policy
+/// comes to all endpoints of a namespace: no group changes.
 ///
 /// Invariants: the result depends only on the state that the batches add up to, not on their order or grouping (numbers
 /// of groups and names of tier and class chains excepted); a batch costs time in proportion to what it changes.
@@ -153,7 +154,7 @@ private:
     void update(const InSync& /*u*/) {}
 
     // Sharing.
-    [[nodiscard]] std::vector<std::string> classes_with(Direction direction, const PolicyLists& lists) const;
+    [[nodiscard]] std::vector<std::string> classes_of(const ListsReplaced& replaced) const;
     void replace_lists(Direction direction, const std::string& chain, const PolicyLists& now);
     void set_lists(Direction direction, const std::string& chain, const PolicyLists& now);
     void use_tier(Direction direction, const std::string& chain, const Shared<TierPolicies>& tier);
@@ -189,7 +190,8 @@ private:
     void render_host();
     [[nodiscard]] std::vector<Rule> rules_of(const std::vector<felix::Rule>& rules, net::Family family,
                                              Direction direction) const;
-    [[nodiscard]] Dispatched tier_list(const std::string& chain, const TierPolicies& tier, net::Family family,
+    [[nodiscard]] Dispatched tier_list(const std::string& chain, const TierState& tier,
+                                       const std::vector<const PolicyState*>& policies, net::Family family,
                                        Direction direction);
     [[nodiscard]] bool can_reject(Direction direction) const;
     [[nodiscard]] DenyAction denial(Direction direction, std::optional<DenyAction> own) const;
@@ -229,13 +231,14 @@ private:
     PerDirection<std::array<std::vector<RulePtr>, 2>> class_ends_;  ///< the same of class chains, by family
     PerDirection<std::unordered_map<std::string, ClassState>> classes_;
     PerDirection<std::unordered_map<std::string, std::string>> class_names_;  ///< chain, by identity
-    PerDirection<std::unordered_map<const void*, std::set<std::string>>> classes_of_list_;
+    /// Class chains by list, that is its address, and profiles.
+    PerDirection<std::map<std::pair<const void*, std::vector<std::string>>, std::set<std::string>>> classes_of_list_;
     std::map<EndpointKey, EndpointState> endpoints_;
     std::map<std::string, EndpointKey> interfaces_;
     std::set<EndpointKey> with_translations_;  ///< endpoints that have ports of the node or floating addresses
     std::set<EndpointKey> with_spoofing_;      ///< endpoints that may use foreign source addresses
     std::map<TableKey, std::unordered_map<std::string, ChainPtr>> chains_;
-    std::map<std::pair<TableKey, std::string>, ListParts> lists_;
+    std::map<TableKey, std::unordered_map<std::string, ListParts>> lists_;
 
     // Work of the batch at hand.
     std::vector<Change> changes_;

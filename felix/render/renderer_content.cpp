@@ -172,9 +172,17 @@ void Renderer::render_tier(Direction direction, const std::string& chain) {
     if (state == tiers_[at(direction)].end()) {
         return;
     }
+    std::vector<const PolicyState*> policies;
+    policies.reserve(state->second.value->policies.size());
+    for (const PolicyId& id : state->second.value->policies) {
+        const auto policy = policies_.find(id);
+        if (policy != policies_.end() && policy->second.policy) {
+            policies.push_back(&policy->second);
+        }
+    }
     for (const net::Family family : kFamilies) {
         const TableKey table = policy_table(family, direction);
-        Dispatched list = tier_list(chain, *state->second.value, family, direction);
+        Dispatched list = tier_list(chain, state->second, policies, family, direction);
         if (list.rules.empty()) {  // class chains name it in any case
             put_list(table, chain, {});
             put_chain(table, chain, Chain::make(std::vector<RulePtr>{}));
@@ -207,37 +215,34 @@ std::vector<Rule> Renderer::rules_of(const std::vector<felix::Rule>& rules, net:
     return result;
 }
 
-Dispatched Renderer::tier_list(const std::string& chain, const TierPolicies& tier, net::Family family,
+Dispatched Renderer::tier_list(const std::string& chain, const TierState& tier,
+                               const std::vector<const PolicyState*>& policies, net::Family family,
                                Direction direction) {
     std::vector<ListEntry> entries;
+    entries.reserve(policies.size());
     DispatchLimits limits = limits_;
-    for (const PolicyId& id : tier.policies) {
-        const auto state = policies_.find(id);
-        if (state == policies_.end() || !state->second.policy) {
-            continue;
-        }
-        if (state->second.inlined[at(direction)]) {
-            const std::vector<RulePtr>& rules = state->second.rules[at(direction)][at(family)];
-            if (!has_pass(**state->second.policy, direction) && !rules.empty()) {
+    for (const PolicyState* policy : policies) {
+        if (policy->inlined[at(direction)]) {
+            const std::vector<RulePtr>& rules = policy->rules[at(direction)][at(family)];
+            if (!has_pass(**policy->policy, direction) && !rules.empty()) {
                 limits.entries += rules.size() - 1;  // it counts as one entry
             }
             for (const RulePtr& rule : rules) {
-                entries.push_back({nullptr, {}, rule});
+                entries.push_back({nullptr, {}, &rule});
             }
-        } else if (state->second.has_chain[at(direction)][at(family)]) {
-            entries.push_back(
-                {&state->second.reach[at(direction)][at(family)], state->second.chain, state->second.jump});
+        } else if (policy->has_chain[at(direction)][at(family)]) {
+            entries.push_back({&policy->reach[at(direction)][at(family)], policy->chain, &policy->jump});
         }
     }
     std::deque<Reach> own_reach;  // entries point into it
     if (entries.size() > limits.entries) {
         for (ListEntry& entry : entries) {
             if (entry.reach == nullptr) {
-                entry.reach = &own_reach.emplace_back(Reach::of(entry.rule->rule));
+                entry.reach = &own_reach.emplace_back(Reach::of((*entry.rule)->rule));
             }
         }
     }
-    return dispatch_tier(family, chain, entries, tier_end(tier, family, direction), limits);
+    return dispatch_tier(family, chain, entries, tier_end(*tier.value, family, direction), limits);
 }
 
 const std::vector<RulePtr>& Renderer::tier_end(const TierPolicies& tier, net::Family family, Direction direction) {
@@ -462,9 +467,10 @@ void Renderer::put_or_remove(const TableKey& table, const std::string& name, std
 }
 
 void Renderer::put_list(const TableKey& table, const std::string& name, Dispatched list) {
-    const auto known = lists_.find({table, name});
+    std::unordered_map<std::string, ListParts>& lists = lists_[table];
+    const auto known = lists.find(name);
     ListParts before;
-    if (known != lists_.end()) {
+    if (known != lists.end()) {
         before = std::exchange(known->second, {});
     }
     ListParts now;
@@ -488,10 +494,13 @@ void Renderer::put_list(const TableKey& table, const std::string& name, Dispatch
             remove_chain(table, chain);
         }
     }
-    if (!now.chains.empty() || !now.maps.empty()) {
-        lists_.insert_or_assign({table, name}, std::move(now));
-    } else if (known != lists_.end()) {
-        lists_.erase(known);
+    const bool is_plain = now.chains.empty() && now.maps.empty();
+    if (known != lists.end() && is_plain) {
+        lists.erase(known);
+    } else if (known != lists.end()) {
+        known->second = std::move(now);
+    } else if (!is_plain) {
+        lists.emplace(name, std::move(now));
     }
 }
 

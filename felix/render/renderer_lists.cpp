@@ -44,13 +44,13 @@ void Renderer::follow_lists(const Batch& batch, Direction direction) {
         known.push_back(moves.size());
         moves.push_back({&*from.lists, &from.tiers, now, endpoints});
     };
-    std::unordered_set<const void*> replaced_lists;
+    std::unordered_set<const ClassState*> replaced_classes;
     for (const Update& u : batch) {
         const auto* replaced = std::get_if<ListsReplaced>(&u);
         if (replaced != nullptr && replaced->direction == direction) {
-            replaced_lists.insert(&*replaced->before);
-            for (const std::string& chain : classes_with(direction, replaced->before)) {
+            for (const std::string& chain : classes_of(*replaced)) {
                 const ClassState& from = classes_[at(direction)].at(chain);
+                replaced_classes.insert(&from);
                 goes(from, &*replaced->now, from.endpoints);
             }
         }
@@ -58,7 +58,7 @@ void Renderer::follow_lists(const Batch& batch, Direction direction) {
     const auto leaves = [&](const EndpointState& state, const Lists* now) {
         const ClassState& from =
             classes_[at(direction)].at(direction == Direction::egress ? state.classes.first : state.classes.second);
-        if (!replaced_lists.contains(&*from.lists)) {
+        if (!replaced_classes.contains(&from)) {
             goes(from, now, 1);
         } else if (now != nullptr) {
             goes(from, now, 0);  // counted with its class, but it may part from that
@@ -154,15 +154,15 @@ std::size_t Renderer::TierHash::operator()(const Shared<TierPolicies>& tier) con
     return hash;
 }
 
-std::vector<std::string> Renderer::classes_with(Direction direction, const PolicyLists& lists) const {
-    const auto known = classes_of_list_[at(direction)].find(&*lists);
-    return known == classes_of_list_[at(direction)].end()
-               ? std::vector<std::string>{}
-               : std::vector<std::string>(known->second.begin(), known->second.end());
+std::vector<std::string> Renderer::classes_of(const ListsReplaced& replaced) const {
+    const auto& with_list = classes_of_list_[at(replaced.direction)];
+    const auto known = with_list.find({&*replaced.before, replaced.profiles});
+    return known == with_list.end() ? std::vector<std::string>{}
+                                    : std::vector<std::string>(known->second.begin(), known->second.end());
 }
 
 void Renderer::update(const ListsReplaced& u) {
-    for (const std::string& chain : classes_with(u.direction, u.before)) {
+    for (const std::string& chain : classes_of(u)) {
         replace_lists(u.direction, chain, u.now);
     }
 }
@@ -202,12 +202,12 @@ void Renderer::set_lists(Direction direction, const std::string& chain, const Po
         return;
     }
     auto& with_list = classes_of_list_[at(direction)];
-    const auto before = with_list.find(&*state.lists);
+    const auto before = with_list.find({&*state.lists, state.profiles});
     before->second.erase(chain);
     if (before->second.empty()) {
         with_list.erase(before);
     }
-    with_list[&*now].insert(chain);
+    with_list[{&*now, state.profiles}].insert(chain);
     state.lists = now;
 }
 

@@ -34,8 +34,10 @@ constexpr std::array<TableName, 6> kTableNames{{{TableId::raw, "manul_raw"},
                                                 {TableId::host, "manul_h"}}};
 
 bool same_table(const Table& a, const Table& b) {
-    return a.sets == b.sets && std::ranges::equal(a.chains, b.chains, [](const auto& x, const auto& y) {
-               return x.first == y.first && *x.second == *y.second;
+    return a.sets == b.sets && a.chains.size() == b.chains.size() &&
+           std::ranges::all_of(a.chains, [&b](const auto& entry) {
+               const auto other = b.chains.find(entry.first);
+               return other != b.chains.end() && *other->second == *entry.second;
            });
 }
 

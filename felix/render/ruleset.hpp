@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <compare>
 #include <cstddef>
@@ -12,6 +13,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -412,9 +415,28 @@ struct Set {
 
 // --- the whole ------------------------------------------------------------------------------------------------------
 
+struct NameHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view name) const noexcept { return std::hash<std::string_view>{}(name); }
+};
+/// Thousands of objects, each looked at several times when it changes; seldom listed.
+template <class T>
+using ByName = std::unordered_map<std::string, T, NameHash, std::equal_to<>>;
+/// The entries in the order of their names.
+template <class T>
+[[nodiscard]] std::vector<const std::pair<const std::string, T>*> in_order(const ByName<T>& objects) {
+    std::vector<const std::pair<const std::string, T>*> entries;
+    entries.reserve(objects.size());
+    for (const auto& entry : objects) {
+        entries.push_back(&entry);
+    }
+    std::ranges::sort(entries, {}, [](const auto* entry) -> const std::string& { return entry->first; });
+    return entries;
+}
+
 struct Table {
-    std::map<std::string, ChainPtr, std::less<>> chains;
-    std::map<std::string, Set, std::less<>> sets;
+    ByName<ChainPtr> chains;
+    ByName<Set> sets;
 };
 
 struct Ruleset {

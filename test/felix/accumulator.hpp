@@ -113,7 +113,7 @@ private:
         check_lists(change.now);
         CHECK_FALSE(change.before == change.now);
         for (const auto& [key, endpoint] : state_.endpoints) {
-            CHECK_FALSE(endpoint->lists(change.direction) == change.now);
+            CHECK_FALSE((endpoint->profiles == change.profiles && endpoint->lists(change.direction) == change.now));
         }
     }
 

@@ -316,6 +316,33 @@ TEST_CASE("an endpoint says what the dataplane needs to know of its workload") {
     CHECK(world.state().routes.size() == 2);
 }
 
+TEST_CASE("a policy that comes to all workloads of a namespace is told of their lists, and not of each workload") {
+    const auto a = pod({.ns = "ns1", .name = "a", .ips = {"10.0.0.1"}});
+    const auto b = pod({.ns = "ns1", .name = "b", .ips = {"10.0.0.2"}, .labels = {{"app", "b"}}});
+    const auto other = pod({.ns = "ns2", .name = "a", .ips = {"10.0.0.3"}});
+    const auto late = pod({.ns = "ns1", .name = "c", .ips = {"10.0.0.4"}});
+    World world{a, b, other, global_policy({.name = "all"}),
+                global_policy({.name = "owned", .namespace_selector = "owner == 'red'"})};
+    world.flush();
+    const Batch come = world.put(namespace_("ns1", {{"owner", "red"}})).flush();
+    const auto told = [](const Batch& batch, const auto& kind) {
+        return std::ranges::count(batch, Update(kind).index(), [](const Update& update) { return update.index(); });
+    };
+    CHECK(told(come, ListsReplaced{}) == 1);
+    CHECK(told(come, EndpointUpdated{}) == 0);
+    CHECK(world.order(a, Direction::ingress) == world.order(b, Direction::ingress));
+    CHECK(world.order(a, Direction::ingress) != world.order(other, Direction::ingress));
+    // With the lists of the first namespace there already, those of the second still change as a whole.
+    const Batch second = world.put(namespace_("ns2", {{"owner", "red"}})).flush();
+    CHECK(told(second, ListsReplaced{}) == 1);
+    CHECK(told(second, EndpointUpdated{}) == 0);
+    CHECK(world.endpoint(a).ingress.same_as(world.endpoint(other).ingress));
+    const Batch gone = world.put(namespace_("ns1", {})).put(late).flush();
+    CHECK(told(gone, ListsReplaced{}) == 1);
+    CHECK(told(gone, EndpointUpdated{}) == 1);  // the new pod
+    CHECK(world.order(late, Direction::ingress) == world.order(a, Direction::ingress));
+}
+
 TEST_CASE("endpoints with equal lists share them") {
     const auto a = pod({.name = "a", .ips = {"10.0.0.1"}});
     const auto b = pod({.name = "b", .ips = {"10.0.0.2"}});

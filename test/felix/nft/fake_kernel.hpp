@@ -267,8 +267,7 @@ private:
     }
     render::Set* set(const render::TableKey& key, const std::string& name) {
         render::Table* t = table(key);
-        const auto found =
-            t == nullptr ? std::map<std::string, render::Set, std::less<>>::iterator{} : t->sets.find(name);
+        const auto found = t == nullptr ? render::ByName<render::Set>::iterator{} : t->sets.find(name);
         return t == nullptr || found == t->sets.end() ? nullptr : &found->second;
     }
     std::string run(const nft::FlushSet& c) {

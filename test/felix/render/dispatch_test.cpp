@@ -145,14 +145,14 @@ public:
             if (passes) {
                 for (const Rule& one : rules) {
                     reaches_.push_back(Reach::of(one));
-                    entries_.push_back({&reaches_.back(), {}, share(kFamily, one)});
+                    entries_.push_back({&reaches_.back(), {}, &rules_.emplace_back(share(kFamily, one))});
                 }
                 in_order_.insert(in_order_.end(), rules.begin(), rules.end());
                 continue;
             }
-            const std::string chain = "p_" + std::to_string(n);
+            const std::string& chain = policies_.try_emplace("p_" + std::to_string(n)).first->first;
             reaches_.push_back(Reach::of(rules));
-            entries_.push_back({&reaches_.back(), chain, jump_to(chain)});
+            entries_.push_back({&reaches_.back(), chain, &rules_.emplace_back(jump_to(chain))});
             in_order_.insert(in_order_.end(), rules.begin(), rules.end());
             policies_[chain] = std::move(rules);
         }
@@ -233,6 +233,7 @@ private:
     std::mt19937 random_;
     std::uint64_t last_id_ = 0;
     std::deque<Reach> reaches_;
+    std::deque<RulePtr> rules_;
     std::vector<ListEntry> entries_;
     std::vector<Rule> in_order_;
     std::map<std::string, std::vector<Rule>> policies_;
@@ -264,6 +265,8 @@ TEST_CASE("random tiers end every packet as the plain list does, with the same r
 
 TEST_CASE("ten thousand policies with a port each cost one lookup") {
     std::deque<Reach> reaches;
+    std::deque<std::string> chains;
+    std::deque<RulePtr> jumps;
     std::vector<ListEntry> entries;
     for (std::uint16_t i = 0; i < 10'000; ++i) {
         const Rule rule{{render::MatchProtocol{6},
@@ -271,8 +274,8 @@ TEST_CASE("ten thousand policies with a port each cost one lookup") {
                         {render::accept()},
                         i + 1U};
         reaches.push_back(Reach::of(rule));
-        const std::string chain = "p" + std::to_string(i);
-        entries.push_back({&reaches.back(), chain, jump_to(chain)});
+        chains.push_back("p" + std::to_string(i));
+        entries.push_back({&reaches.back(), chains.back(), &jumps.emplace_back(jump_to(chains.back()))});
     }
     const std::vector<RulePtr> end = share(kFamily, std::vector<Rule>{{{}, {render::drop()}, 1}});
     const Dispatched list = render::dispatch_tier(kFamily, "t", entries, end, {});
@@ -285,6 +288,8 @@ TEST_CASE("ten thousand policies with a port each cost one lookup") {
 
 TEST_CASE("entries without ports are not copied into cells without bound") {
     std::deque<Reach> reaches;
+    std::deque<std::string> chains;
+    std::deque<RulePtr> jumps;
     std::vector<ListEntry> entries;
     for (std::uint16_t i = 0; i < 2'000; ++i) {
         Rule rule{{render::MatchProtocol{6}}, {render::accept()}, i + 1U};
@@ -293,8 +298,8 @@ TEST_CASE("entries without ports are not copied into cells without bound") {
                 render::MatchPort{render::Side::destination, {port(static_cast<std::uint16_t>(i + 1))}});
         }
         reaches.push_back(Reach::of(rule));
-        const std::string chain = "p" + std::to_string(i);
-        entries.push_back({&reaches.back(), chain, jump_to(chain)});
+        chains.push_back("p" + std::to_string(i));
+        entries.push_back({&reaches.back(), chains.back(), &jumps.emplace_back(jump_to(chains.back()))});
     }
     const Dispatched list = render::dispatch_tier(kFamily, "t", entries, {}, {});
     std::size_t rules = 0;

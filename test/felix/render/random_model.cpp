@@ -200,30 +200,32 @@ RandomModel::State RandomModel::in_use() const {
     return used;
 }
 
-/// Tells lists that all who had one left for the same one, which nobody had, and brings `before` up to that.
+/// Tells lists that all who had one, with the same profiles, left for the same one, which none of them had, and brings
+/// `before` up to that.
 void RandomModel::replace_lists(State& before, const State& after, Direction direction, Batch& batch) {
-    const auto had = [&](const PolicyLists& lists) {
-        return std::ranges::any_of(before.endpoints,
-                                   [&](const auto& entry) { return entry.second.lists(direction) == lists; });
-    };
     for (const auto& [key, endpoint] : State(before).endpoints) {
+        const PolicyLists old = endpoint.lists(direction);
+        const auto has = [&](const Endpoint& other, const PolicyLists& lists) {
+            return other.profiles == endpoint.profiles && other.lists(direction) == lists;
+        };
         const auto next = after.endpoints.find(key);
-        if (next == after.endpoints.end() || had(next->second.lists(direction))) {
+        if (next == after.endpoints.end() || std::ranges::any_of(before.endpoints, [&](const auto& entry) {
+                return has(entry.second, next->second.lists(direction));
+            })) {
             continue;
         }
-        const PolicyLists old = endpoint.lists(direction);
         const PolicyLists now = next->second.lists(direction);
         const auto stays = [&](const auto& entry) {
             const auto other = after.endpoints.find(entry.first);
-            return entry.second.lists(direction) == old &&
+            return has(entry.second, old) &&
                    (other == after.endpoints.end() || !(other->second.lists(direction) == now));
         };
         if (std::ranges::any_of(before.endpoints, stays)) {
             continue;
         }
-        batch.emplace_back(ListsReplaced{direction, old, now});
+        batch.emplace_back(ListsReplaced{direction, old, now, endpoint.profiles});
         for (auto& [other, changed] : before.endpoints) {
-            if (changed.lists(direction) == old) {
+            if (has(changed, old)) {
                 (direction == Direction::ingress ? changed.ingress : changed.egress) = now;
             }
         }

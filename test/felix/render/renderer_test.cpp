@@ -250,6 +250,44 @@ TEST_CASE("a policy for all endpoints of a list is one edit, wherever the list i
     CHECK(Canonical(ruleset).blocks() == Canonical(scratch).blocks());
 }
 
+TEST_CASE("lists that a namespace alone gets are an edit of its class: no interface changes its group") {
+    Renderer renderer;
+    Ruleset ruleset;
+    const auto old_policy = PolicyBuilder("old").in(Action::allow);
+    const auto new_policy = PolicyBuilder("new").in(Action::deny);
+    const PolicyLists before(std::vector<Shared<TierPolicies>>{tier("default", {old_policy.id()})});
+    const PolicyLists now(
+        std::vector<Shared<TierPolicies>>{tier("first", {new_policy.id()}), tier("default", {old_policy.id()})});
+    const auto endpoint = [](std::string_view name, const char* profile, const PolicyLists& lists) {
+        auto out = EndpointBuilder(name, "10.65.0.2").profile(profile);
+        out.endpoint.ingress = lists;
+        return out.update();
+    };
+    apply(ruleset, renderer.apply({old_policy.update(), endpoint("a", "one", before), endpoint("b", "two", before)}));
+    const auto one = renderer.group_of("calia");
+    const auto two = renderer.group_of("calib");
+    const auto check = [&](const PolicyLists& of_one, const PolicyLists& of_two) {
+        CHECK(renderer.group_of("calia") == one);
+        CHECK(renderer.group_of("calib") == two);
+        Renderer fresh;
+        Ruleset scratch;
+        apply(scratch, fresh.apply({old_policy.update(), new_policy.update(), endpoint("a", "one", of_one),
+                                    endpoint("b", "two", of_two)}));
+        CHECK(Canonical(ruleset).blocks() == Canonical(scratch).blocks());
+    };
+    const render::Output first =
+        renderer.apply({new_policy.update(), ListsReplaced{Direction::ingress, before, now, {"one"}}});
+    apply(ruleset, first);
+    CHECK(first.links.empty());
+    check(now, before);
+    const render::Output second = renderer.apply({ListsReplaced{Direction::ingress, before, now, {"two"}}});
+    apply(ruleset, second);
+    CHECK(second.changes.size() == 2);  // the class, in two families
+    check(now, now);
+    apply(ruleset, renderer.apply({ListsReplaced{Direction::ingress, now, before, {"one"}}}));
+    check(before, now);
+}
+
 TEST_CASE("lists of a class that were replaced one by one can be replaced as a whole afterwards") {
     Renderer renderer;
     Ruleset ruleset;
@@ -268,7 +306,7 @@ TEST_CASE("lists of a class that were replaced one by one can be replaced as a w
     const PolicyLists none{std::vector<Shared<TierPolicies>>{}};
     apply(ruleset, renderer.apply({one.update(), two.update(), with(first), InSync{}}));
     apply(ruleset, renderer.apply({with(second)}));
-    apply(ruleset, renderer.apply({ListsReplaced{Direction::ingress, second, none}}));
+    apply(ruleset, renderer.apply({ListsReplaced{Direction::ingress, second, none, {}}}));
     CHECK(renderer.policies_of("calia", "default", Direction::ingress).empty());
     Renderer fresh;
     Ruleset scratch;
