@@ -68,7 +68,8 @@ public:
 
     void table(const TableKey& key, const render::Table& wanted, const KernelContent& kernel) {
         key_ = key;
-        for (const auto& [name, chain] : wanted.chains) {
+        for (const auto* entry : render::in_order(wanted.chains)) {
+            const auto& [name, chain] = *entry;
             const auto held = kernel.chains.find(name);
             if (held == kernel.chains.end()) {
                 add("chain " + name, "is missing");
@@ -81,7 +82,8 @@ public:
                 add("chain " + name, fmt::format("is there, with {} rules, and should not be", chain.rules.size()));
             }
         }
-        for (const auto& [name, set] : wanted.sets) {
+        for (const auto* entry : render::in_order(wanted.sets)) {
+            const auto& [name, set] = *entry;
             const auto held = kernel.sets.find(name);
             if (held == kernel.sets.end()) {
                 add("set " + name, "is missing");
@@ -279,10 +281,16 @@ Extent extent(const render::Ruleset& wanted, const KernelContents& kernel) {
         total.sets += table.sets.size();
         const auto held = kernel.find(key);
         for (const auto& [name, set] : table.sets) {
-            const bool read =
-                held != kernel.end() && held->second.sets.contains(name) && held->second.sets.find(name)->second.read;
-            total.elements += read ? set.member_keys().size() + set.elements.size() : 0;
-            total.sets_not_read += read ? 0 : 1;
+            const KernelContent::Set* there = nullptr;
+            if (held != kernel.end()) {
+                const auto found = held->second.sets.find(name);
+                there = found == held->second.sets.end() ? nullptr : &found->second;
+            }
+            if (there == nullptr) {
+                continue;  // a difference, which verify() tells
+            }
+            total.elements += there->read ? set.member_keys().size() + set.elements.size() : 0;
+            total.sets_not_read += there->read ? 0 : 1;
         }
     }
     return total;
