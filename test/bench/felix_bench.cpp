@@ -1,11 +1,11 @@
 // felix from a write into the store to the kernel: `felix_bench [node] [large] [hot] [cold] [packets] [memory]
-// [--json FILE] [--only TEXT]`; everything when nothing is named. All is felix's own but the store, which is the one in
-// memory, so that no disk is measured. Needs root; works in network namespaces of its own.
+// [--json FILE] [--only TEXT]`; everything when nothing is named. All is felix's own but the store, which
+// is the one in memory, so that no disk is measured. Needs root; works in network namespaces of its own.
 //
 // A change is over when its rules, link groups and routes are in the kernel. "bare" is what the kernel alone takes for
-// the same nftables transaction, sent to a namespace that holds the same ruleset. "cold": 96 MiB of memory were walked
-// before the change. "packets" are changes that open the way between two real pods, until the first packet came
-// through.
+// the same nftables transaction, sent to a namespace that holds the same ruleset; "calc" and "kernel" are parts of
+// felix's own time. "cold": before the change more memory was written than the caches hold, and nothing was done for 20
+// ms. "packets" are changes that open the way between two real pods, until the first packet came through.
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,7 +17,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <iterator>
 #include <memory>
@@ -42,6 +41,7 @@
 #include "felix/nft/tracker.hpp"
 #include "felix/render/renderer.hpp"
 #include "net/netlink/netns.hpp"
+#include "test/bench/felix_caches.hpp"
 #include "test/bench/felix_objects.hpp"
 #include "test/bench/felix_probe.hpp"
 #include "test/bench/felix_report.hpp"
@@ -265,56 +265,38 @@ private:
     double calc_ms_ = 0;
 };
 
-/// A node has an address, a route and an interface for each workload.
-void make_links(std::size_t count) {
-    const std::string script = fmt::format("/tmp/manul-felix-bench-{}.links", ::getpid());
-    {
-        std::ofstream file(script);
-        for (std::size_t i = 0; i < count; i += 2) {
-            file << fmt::format("link add {} type veth peer name {}\n", interface_name(i), interface_name(i + 1));
-        }
-        for (std::size_t i = 0; i < count + count % 2; ++i) {
-            file << fmt::format("link set {} up\n", interface_name(i));
-        }
-    }
-    const std::string commands =
-        // Without an address the kernel would look through all links for one, for each route.
-        "ip link set lo up && ip addr add 192.0.2.1/32 dev lo && ip route add 192.0.2.0/24 dev lo && "
-        "ip -6 route add 2001:db8::/64 dev lo && sysctl -qw net.ipv6.conf.default.disable_ipv6=1 && ip -batch " +
-        script;
-    const int result = std::system(commands.c_str());  // NOLINT(concurrency-mt-unsafe): a benchmark
-    std::filesystem::remove(script);
-    if (result != 0) {
-        fail("the namespace cannot be set up");
-    }
-}
-
 // --- what is measured ------------------------------------------------------------------------------------------------
 
 class Measurement {
 public:
-    Measurement(Bench& bench, Mirror& mirror, Report& report, std::string only)
-        : bench_(bench), mirror_(mirror), report_(report), only_(std::move(only)) {}
+    Measurement(Bench& bench, Mirror& mirror, Report& report, const Options& options)
+        : bench_(bench), mirror_(mirror), report_(report), options_(options) {}
 
     /// `change` writes into the store and may give what undoes it, which is not measured.
     using Change = std::function<std::function<void()>(std::size_t round)>;
 
     void line(const std::string& what, bool cold, std::size_t rounds, double target, const Change& change) {
-        if (what.find(only_) == std::string::npos) {
+        if (what.find(options_.only) == std::string::npos) {
             return;
         }
         std::vector<double> ours;
+        std::vector<double> calculation;
+        std::vector<double> kernel;
         std::vector<double> bare;
         std::vector<std::pair<Batch, bool>> batches;  // and whether the round is measured
         for (std::size_t round = 0; round < rounds; ++round) {
             if (cold) {
-                walk_memory();
+                caches_.run();
             }
             const std::size_t before = bench_.rounds();
+            const double calculated = bench_.calculation_ms();
+            const double committed = bench_.kernel_ms();
             const auto begin = Clock::now();
             const auto undo = change(round);
             bench_.wait_for(before + 1);
             ours.push_back(milliseconds(Clock::now() - begin));
+            calculation.push_back(bench_.calculation_ms() - calculated);
+            kernel.push_back(bench_.kernel_ms() - committed);
             batches.emplace_back(bench_.take_batch(), true);
             bench_.settle();
             if (undo) {
@@ -327,30 +309,23 @@ public:
         }
         // Apart, since either ruleset drives the other one out of the caches.
         for (const auto& [batch, measured] : batches) {
-            if (cold) {
-                walk_memory();
+            if (cold && measured) {
+                caches_.run();
             }
             const double spent = mirror_.follow(batch);
             if (measured) {
                 bare.push_back(spent);
             }
         }
-        report_.times(bench_.scale().name, what, cold, std::move(ours), std::move(bare), target);
+        report_.times(bench_.scale().name, what, cold, {std::move(ours), std::move(bare), calculation, kernel}, target);
     }
 
 private:
-    void walk_memory() {
-        memory_.resize(std::size_t{96} << 20U);
-        for (std::size_t i = 0; i < memory_.size(); i += 64) {
-            memory_[i] = static_cast<char>(memory_[i] + 1);
-        }
-    }
-
     Bench& bench_;
     Mirror& mirror_;
     Report& report_;
-    std::string only_;
-    std::vector<char> memory_;
+    const Options& options_;
+    CacheEvictor caches_;
 };
 
 /// Milliseconds that the issue of each size allows at the 99th percentile.
@@ -364,10 +339,10 @@ void measure_changes(Bench& bench, Mirror& mirror, Report& report, const Options
     const Scale& scale = bench.scale();
     const bool large = scale.endpoints > 1000;
     const Targets target = large ? Targets{5, 15, 50} : Targets{2, 2, 2};
-    const std::size_t rounds = static_cast<std::size_t>(cold ? scale.rounds / 2 : scale.rounds);
+    const std::size_t rounds = static_cast<std::size_t>(cold ? 20 : scale.rounds);
     // Each pass of this function takes other rounds, so that no change is one already made.
     const std::size_t salt = cold ? 100'000 : 0;
-    Measurement measure(bench, mirror, report, options.only);
+    Measurement measure(bench, mirror, report, options);
     const auto app_of = [&scale](std::size_t i) { return i % scale.classes; };
     const auto home = [&](std::size_t i, const PodLabels& labels = {}) { return pod(i, app_of(i), labels); };
     using Undo = std::function<void()>;
@@ -475,7 +450,7 @@ void measure_packets(Bench& bench, Mirror& mirror, Probe& probe, Report& report)
             (void)mirror.follow(bench.take_batch());
             bench.settle();
         }
-        report.times(scale.name, what, false, std::move(times), {}, target);
+        report.times(scale.name, what, false, {std::move(times), {}, {}, {}}, target);
     };
     // Open to begin with: the store tells nothing of a document that is written again as it is.
     change([&] { bench.write({probe_policy(19999, false)}); });
@@ -498,7 +473,9 @@ void measure(const Scale& scale, const Options& options, Report& report) {
     if (!scope) {
         fail(scope.error().message);
     }
-    make_links(scale.endpoints + kExtra);
+    if (!make_links(scale.endpoints + kExtra)) {
+        fail("the namespace cannot be set up");
+    }
     Probe probe;
     Bench bench(scale);
     Mirror mirror;

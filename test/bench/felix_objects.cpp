@@ -1,7 +1,12 @@
 #include "test/bench/felix_objects.hpp"
 
+#include <unistd.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -202,6 +207,27 @@ model::ResourcePtr probe_policy(std::uint16_t number, bool guests_only) {
     }
     out->spec.ingress = {rule};
     return out;
+}
+
+bool make_links(std::size_t count) {
+    const std::string script = fmt::format("/tmp/manul-felix-bench-{}.links", ::getpid());
+    {
+        std::ofstream file(script);
+        for (std::size_t i = 0; i < count; i += 2) {
+            file << fmt::format("link add {} type veth peer name {}\n", interface_name(i), interface_name(i + 1));
+        }
+        for (std::size_t i = 0; i < count + count % 2; ++i) {
+            file << fmt::format("link set {} up\n", interface_name(i));
+        }
+    }
+    const std::string commands =
+        // Without an address the kernel would look through all links for one, for each route.
+        "ip link set lo up && ip addr add 192.0.2.1/32 dev lo && ip route add 192.0.2.0/24 dev lo && "
+        "ip -6 route add 2001:db8::/64 dev lo && sysctl -qw net.ipv6.conf.default.disable_ipv6=1 && ip -batch " +
+        script;
+    const int result = std::system(commands.c_str());  // NOLINT(concurrency-mt-unsafe): a benchmark
+    std::filesystem::remove(script);
+    return result == 0;
 }
 
 }  // namespace manul::felix::bench

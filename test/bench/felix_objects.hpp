@@ -27,6 +27,8 @@ inline constexpr std::size_t kExtra = 200;
 
 [[nodiscard]] std::string ns_name(std::size_t app);
 [[nodiscard]] std::string interface_name(std::size_t i);
+/// In the namespace of the thread: an address and a route as a node has them, and `count` interfaces. False: not done.
+[[nodiscard]] bool make_links(std::size_t count);
 
 /// Pod `i` of an app; apps are classes. `solo` puts it under that solo policy.
 struct PodLabels {

@@ -60,13 +60,28 @@ inline std::size_t resident_bytes() {
 class Report {
 public:
     void heading() const {
-        fmt::print("{:<6} {:<52} {:<4} {:>8} {:>8}  {:>9} {:>9} {:>6} {:>7}\n", "size", "change (ms)", "", "p50", "p99",
-                   "bare p50", "bare p99", "ratio", "target");
+        fmt::print("{:<6} {:<48} {:<4} {:>8} {:>8} {:>7} {:>7}  {:>9} {:>9} {:>6} {:>7}\n", "size", "change (ms)", "",
+                   "p50", "p99", "calc", "kernel", "bare p50", "bare p99", "ratio", "target");
     }
-    void times(std::string_view size, const std::string& what, bool cold, std::vector<double> ours,
-               std::vector<double> bare, double target) {
-        const double p50 = at(ours, 50);
-        const double p99 = at(ours, 99);
+    /// Milliseconds of each round.
+    struct Rounds {
+        std::vector<double> ours;
+        std::vector<double> bare;
+        std::vector<double> calculation;  ///< of `ours`
+        std::vector<double> kernel;       ///< of `ours`
+    };
+    void times(std::string_view size, const std::string& what, bool cold, Rounds rounds, double target) {
+        const double p50 = at(rounds.ours, 50);
+        const double p99 = at(rounds.ours, 99);
+        std::vector<double>& bare = rounds.bare;
+        std::string parts = fmt::format("{:>7} {:>7}", "-", "-");
+        std::string json_parts;
+        if (!rounds.kernel.empty()) {
+            const double calculation = at(rounds.calculation, 50);
+            const double kernel = at(rounds.kernel, 50);
+            parts = fmt::format("{:7.2f} {:7.2f}", calculation, kernel);
+            json_parts = fmt::format(R"(,"calculation_p50_ms":{:.3f},"kernel_p50_ms":{:.3f})", calculation, kernel);
+        }
         std::string beside = fmt::format("{:>9} {:>9} {:>6}", "-", "-", "-");
         std::string json_beside;
         if (!bare.empty()) {
@@ -75,16 +90,16 @@ public:
             beside = fmt::format("{:9.2f} {:9.2f} {:6.2f}", bare_p50, bare_p99, bare_p50 > 0 ? p50 / bare_p50 : 0);
             json_beside = fmt::format(R"(,"bare_p50_ms":{:.3f},"bare_p99_ms":{:.3f})", bare_p50, bare_p99);
         }
-        fmt::print("{:<6} {:<52} {:<4} {:8.2f} {:8.2f}  {} {:>7}{}\n", size, what, cold ? "cold" : "hot", p50, p99,
-                   beside, target > 0 ? fmt::format("{:.0f}", target) : "-",
+        fmt::print("{:<6} {:<48} {:<4} {:8.2f} {:8.2f} {}  {} {:>7}{}\n", size, what, cold ? "cold" : "hot", p50, p99,
+                   parts, beside, target > 0 ? fmt::format("{:.0f}", target) : "-",
                    target > 0 && p99 > target ? "  missed" : "");
         (void)std::fflush(stdout);
         add(fmt::format(
-            R"({{"size":"{}","change":"{}","cache":"{}","p50_ms":{:.3f},"p99_ms":{:.3f}{},"target_ms":{}}})", size,
-            what, cold ? "cold" : "hot", p50, p99, json_beside, target));
+            R"({{"size":"{}","change":"{}","cache":"{}","p50_ms":{:.3f},"p99_ms":{:.3f}{}{},"target_ms":{}}})", size,
+            what, cold ? "cold" : "hot", p50, p99, json_parts, json_beside, target));
     }
     void figure(std::string_view size, std::string_view what, double value, std::string_view unit, double target) {
-        fmt::print("{:<6} {:<52} {:>13.2f} {}{}\n", size, what, value, unit,
+        fmt::print("{:<6} {:<48} {:>13.2f} {}{}\n", size, what, value, unit,
                    target > 0 ? fmt::format(", target {:.2f}{}", target, value > target ? "  missed" : "") : "");
         (void)std::fflush(stdout);
         add(fmt::format(R"({{"size":"{}","figure":"{}","value":{:.3f},"unit":"{}","target":{}}})", size, what, value,
