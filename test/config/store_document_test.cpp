@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -136,6 +137,38 @@ TEST_CASE("a document that is stamped as text must be what its key says") {
     CHECK(refused(stored + "x").find("no JSON") != std::string::npos);
     CHECK(refused(R"({"apiVersion":"projectcalico.org/v3","kind":"IPAMHandle","metadata":{"name":"h","uid":"u-9"}})")
               .find("deleted and created again") != std::string::npos);
+}
+
+TEST_CASE("texts of every length, with escapes at every place, are walked over whole") {
+    const manul::model::Key key{manul::model::Kind::ipam_handle, {}, "h"};
+    const Birth birth{"01234567-89ab-4cde-8f01-23456789abcd", "2026-01-01T00:00:00Z"};
+    const std::string letters = "abcdefghijklmnopqrstu";
+    for (const std::string escape : {R"(\")", R"(\\)", R"(\u00e4)", ""}) {
+        for (std::size_t at = 0; at <= letters.size(); ++at) {
+            const std::string text = letters.substr(0, at) + escape + (at % 2 == 0 ? "" : letters.substr(at));
+            const std::string document = R"({"a":")" + text + R"(","apiVersion":"projectcalico.org/v3","kind":)" +
+                                         R"("IPAMHandle","metadata":{"x":[{"y":")" + text +
+                                         R"("},-1.5e3,null],"name":"h"},"spec":{")" + text + R"(":[")" + text +
+                                         R"(",{"}":"{"}]}})";
+            CAPTURE(document);
+            const auto tree = manul::codec::parse_json(document);
+            REQUIRE(tree);
+            const auto stamped = stamp_text(key, document, std::nullopt, birth);
+            REQUIRE(stamped);
+            CHECK(manul::codec::parse_json(*stamped)->same_value(
+                *manul::codec::parse_json(stamp(key, *tree, std::nullopt, birth)->text)));
+            CHECK(manul::codec::parse_json(*with_resource_version(document, "7")));
+            CHECK(*stamp_text(key, *stamped, *stamped, birth) == *stamped);
+            const auto unchanged = stamp(key, *tree, *stamped, birth);
+            CHECK((unchanged && !unchanged->changes));
+        }
+    }
+    const std::string whole = *stamp_text(
+        key, R"({"apiVersion":"projectcalico.org/v3","kind":"IPAMHandle","metadata":{"name":"h"},"spec":{"a":[1]}})",
+        std::nullopt, birth);
+    for (std::size_t length = 0; length < whole.size(); ++length) {
+        CHECK_FALSE(stamp_text(key, whole.substr(0, length), std::nullopt, birth));
+    }
 }
 
 TEST_CASE("identifiers and times have their standard form") {
