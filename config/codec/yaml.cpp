@@ -44,8 +44,9 @@ std::string unknown_kind_text(std::string_view api_version, std::string_view kin
         }
     }
     if (!homes.empty()) {
+        const bool custom_resource = api_version == "crd.projectcalico.org/v1";
         return "there is no " + std::string(kind) + " in \"" + std::string(api_version) + "\", did you mean " + homes +
-               "?";
+               (custom_resource ? "? 'manulctl convert' makes that of it" : "?");
     }
     if (kind == "CiliumNetworkPolicy" || kind == "CiliumClusterwideNetworkPolicy") {
         return "kind \"" + std::string(kind) +

@@ -139,6 +139,11 @@ ScalarResult parse_prefix(void* value, const Scalar& in) {
     return {};
 }
 
+ScalarResult parse_prefix_or_none(void* value, const Scalar& in) {
+    return in.form == ScalarForm::text && in.text.empty() ? ScalarResult{ScalarResult::Outcome::unset}
+                                                          : parse_prefix(value, in);
+}
+
 ScalarResult parse_rule_prefix(void* value, const Scalar& in) {
     ScalarResult result = parse_prefix(value, in);
     if (result.outcome == ScalarResult::Outcome::ok && in.text.find('/') == std::string::npos) {
@@ -334,6 +339,8 @@ const ScalarInfo ScalarOf<Duration>::kInfo =
     make("duration", "a duration such as 90s, 1m30s or 500ms", &parse_duration, &detail::print_value<Duration>);
 const ScalarInfo ScalarOf<net::Prefix>::kInfo =
     make("CIDR", "a CIDR such as 10.0.0.0/8 or fd00::/8", &parse_prefix, &detail::print_value<net::Prefix>);
+const ScalarInfo ScalarAs<net::Prefix, CidrOrNone>::kInfo =
+    make("CIDR", "a CIDR such as 10.0.0.0/8 or fd00::/8", &parse_prefix_or_none, &detail::print_value<net::Prefix>);
 const ScalarInfo ScalarAs<net::Prefix, LooseCidr>::kInfo =
     make("CIDR", "a CIDR or address", &parse_loose_prefix, &detail::print_value<net::Prefix>);
 const ScalarInfo ScalarAs<net::Prefix, RuleCidr>::kInfo =

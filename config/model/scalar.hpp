@@ -64,6 +64,7 @@ struct ScalarOf;
 template <class T, class Tag>
 struct ScalarAs;
 
+struct CidrOrNone {};      ///< the empty text counts as absent
 struct LooseCidr {};       ///< host bits allowed and cleared; a bare address is a whole one
 struct RuleCidr {};        ///< a bare address is taken with a warning
 struct KubernetesCidr {};  ///< needs a length; host bits are cleared with a warning
@@ -209,6 +210,10 @@ MANUL_MODEL_SCALAR(ScalarOf<net::Protocol>);
 MANUL_MODEL_SCALAR(ScalarOf<net::PortRange>);
 MANUL_MODEL_SCALAR(ScalarOf<Port>);
 using KubernetesPortValue = std::variant<std::uint16_t, std::string>;
+template <>
+struct ScalarAs<net::Prefix, CidrOrNone> {
+    static const ScalarInfo kInfo;
+};
 template <>
 struct ScalarAs<net::Prefix, LooseCidr> {
     static const ScalarInfo kInfo;

@@ -14,7 +14,8 @@ namespace {
 constexpr auto kProtoPort = std::to_array<Field>({
     field<&ProtoPort::protocol>("protocol", "TCP, UDP or SCTP.").fallback("TCP"),
     field<&ProtoPort::port>("port", "The number.").range(1, 65535).required(),
-    field<&ProtoPort::net>("net", "Addresses of the other side; absent: all."),
+    field<&ProtoPort::net, CidrOrNone>("net",
+                                       "Addresses of the other side; absent, or empty as Calico writes it: all."),
 });
 constexpr auto kRouteTableRange = std::to_array<Field>({
     field<&RouteTableRange::min>("min", "First table.").range(1, 4'294'967'295).required(),

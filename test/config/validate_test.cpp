@@ -323,7 +323,7 @@ TEST_CASE("settings of felix") {
         {"felixconfig", "name: default", "kubeNodePortRanges: ['30000:32767', 80]", ""},
         {"felixconfig", "name: default", "kubeNodePortRanges: [http]", "spec.kubeNodePortRanges[0]: expected a port"},
         {"felixconfig", "name: default", "kubeNodePortRanges: [1, 2, 3, 4, 5, 6, 7, 8]", "expected at most 7 items"},
-        {"felixconfig", "name: default", "failsafeInboundHostPorts: [{protocol: tcp, port: 22}]", ""},
+        {"felixconfig", "name: default", "failsafeInboundHostPorts: [{protocol: tcp, port: 22, net: ''}]", ""},
         {"felixconfig", "name: default", "failsafeInboundHostPorts: [{protocol: ICMP, port: 22}]",
          "spec.failsafeInboundHostPorts[0].protocol: expected one of TCP, UDP, SCTP"},
         {"felixconfig", "name: default", "failsafeInboundHostPorts: []", ""},

@@ -182,6 +182,14 @@ p.yaml:25: kind: there is no NetworkPolicy in "v1", did you mean projectcalico.o
     CHECK(loaded.objects[1].line == 27);
 }
 
+TEST_CASE("what stands in a cluster as a custom resource is to be converted") {
+    const auto loaded =
+        codec::load_yaml("apiVersion: crd.projectcalico.org/v1\nkind: IPPool\nmetadata: {name: p}\n", "f");
+    CHECK(text_of(loaded.all_findings()) ==
+          "f:2: kind: there is no IPPool in \"crd.projectcalico.org/v1\", did you mean projectcalico.org/v3? 'manulctl "
+          "convert' makes that of it\n");
+}
+
 TEST_CASE("a syntax error keeps what stands before it") {
     const auto loaded = codec::load_yaml(tier("{order: 1}") + "---\na: [\n", "f");
     CHECK_FALSE(loaded.ok());
