@@ -55,7 +55,7 @@ public:
             wrong(key, *value, wanted);
             return;
         }
-        out = *std::move(parsed);
+        out = T(*std::move(parsed));
     }
     /// Calls `use(JsonFields)` for the object under `key`, if there is one.
     template <class Use>

@@ -1,10 +1,10 @@
 #include "bgpd/io/show.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -199,18 +199,19 @@ json::value peers(const Engine& engine, const json::object& request) {
 /// An operator's request about one peer, or about all.
 json::value command(Engine& engine, const json::object& request) {
     using What = speaker::PeerCommand::What;
-    static const std::map<std::string_view, What> kNames{{"reset", What::reset},
-                                                         {"shutdown", What::shutdown},
-                                                         {"enable", What::enable},
-                                                         {"refresh-in", What::refresh_in},
-                                                         {"refresh-out", What::refresh_out}};
+    static constexpr auto kNames =
+        std::to_array<std::pair<std::string_view, What>>({{"reset", What::reset},
+                                                          {"shutdown", What::shutdown},
+                                                          {"enable", What::enable},
+                                                          {"refresh-in", What::refresh_in},
+                                                          {"refresh-out", What::refresh_out}});
     std::string error;
     std::optional<What> what;
     speaker::PeerCommand wanted{};
     const JsonFields fields(request, error);
     fields.read_text("what", what, "one of reset, shutdown, enable, refresh-in and refresh-out",
                      [](std::string_view name) {
-                         const auto known = kNames.find(name);
+                         const auto known = std::ranges::find(kNames, name, [](const auto& row) { return row.first; });
                          return known == kNames.end() ? std::nullopt : std::optional(known->second);
                      });
     fields.read_text("peer", wanted.peer, "an address", to_address);
