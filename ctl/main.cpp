@@ -188,12 +188,15 @@ void add_offline_verbs(CLI::App& app, Chosen& chosen) {
 
 ExitCode run_node(const Context& context, const std::optional<std::string>& config) {
     std::vector<ctl::SupervisedProgram> programs;
-    for (const char* name : {"manul-felix", "manul-bgpd", "manul-ipamd"}) {
+    // Pods that start wait for felix and ipamd, many of them at once on few processors. As in the units for systemd.
+    constexpr int kSooner = -5;
+    for (const auto& [name, niceness] :
+         {std::pair{"manul-felix", kSooner}, {"manul-bgpd", 0}, {"manul-ipamd", kSooner}}) {
         const auto path = ctl::find_program(name);
         if (!path) {
             return context.fail(std::string(name) + " is not beside this program; install it or build it");
         }
-        ctl::SupervisedProgram& program = programs.emplace_back(ctl::SupervisedProgram{name, {*path}});
+        ctl::SupervisedProgram& program = programs.emplace_back(ctl::SupervisedProgram{name, {*path}, niceness});
         if (config) {
             program.arguments.insert(program.arguments.end(), {"--config", *config});
         }

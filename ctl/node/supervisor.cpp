@@ -1,6 +1,7 @@
 #include "ctl/node/supervisor.hpp"
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,6 +53,9 @@ void start(Child& child) {
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, nullptr);
         ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a killed supervisor takes its daemons along: nobody would restart them
+        if (child.program->niceness != 0) {
+            (void)::setpriority(PRIO_PROCESS, 0, ::getpriority(PRIO_PROCESS, 0) + child.program->niceness);
+        }
         ::execv(arguments.front(), arguments.data());
         ::_exit(127);
     }

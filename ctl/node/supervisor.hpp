@@ -29,6 +29,7 @@ private:
 struct SupervisedProgram {
     std::string name;
     std::vector<std::string> arguments;  ///< the program's path first
+    int niceness = 0;                    ///< added to this process's; without the right to that it stays the same
 };
 
 /// Blocks until SIGTERM or SIGINT, which it passes on; daemons that do not stop within 10 s are killed. Returns the

@@ -42,7 +42,8 @@ constexpr std::int64_t kGatherLinksUs = 2'000;
 
 Dataplane::Dataplane(boost::asio::io_context& io, Options options, NftSocket nft, NftMonitor nft_monitor,
                      InterfaceWatch links, RouteSync routes, EndpointMarks marks, Shaper shaper)
-    : options_(std::move(options)),
+    : io_(io),
+      options_(std::move(options)),
       nft_(std::move(nft)),
       nft_monitor_(std::move(nft_monitor)),
       links_(std::move(links)),
@@ -56,12 +57,18 @@ Dataplane::Dataplane(boost::asio::io_context& io, Options options, NftSocket nft
       refresh_rules_(io, [this] { refresh_rules(); }),
       refresh_routes_(io, [this] { refresh_routes(); }),
       links_soon_(io,
-                  [this, &io] {
-                      watch_links_.emplace(io, links_.fd(), [this] { on_links_readable(); });
+                  [this] {
+                      watch_links();
                       on_links_changed();
                   }),
       watch_rules_(io, nft_monitor_.fd(), [this] { on_rules_changed(); }),
       watch_links_(std::in_place, io, links_.fd(), [this] { on_links_readable(); }) {}
+
+void Dataplane::watch_links() {
+    if (!watch_links_) {
+        watch_links_.emplace(io_, links_.fd(), [this] { on_links_readable(); });
+    }
+}
 
 Result<std::unique_ptr<Dataplane>> Dataplane::open(boost::asio::io_context& io, Options options) {
     MANUL_TRY(NftSocket nft, NftSocket::open_owner());
@@ -314,14 +321,18 @@ void Dataplane::on_links_readable() {
         return;
     }
     watch_links_.reset();
-    links_soon_.after_us(kGatherLinksUs);
+    if (!links_soon_.armed()) {
+        links_soon_.after_us(kGatherLinksUs);
+    }
 }
 
-/// An endpoint that came is put into force over the links as they are now.
+/// An endpoint that came is put into force over the links as they are now, and if its own is not there, as soon as it
+/// is.
 void Dataplane::take_gathered_links() {
     if (!links_soon_.armed()) {
         return;
     }
+    watch_links();
     if (const auto changes = links_.take()) {
         links_changed(*changes);
     } else {

@@ -128,12 +128,14 @@ private:
     void on_links_readable();
     void on_links_changed();
     void take_gathered_links();
+    void watch_links();
     void tell_addresses();
     void links_changed(const std::vector<InterfaceWatch::Change>& changes);
     [[nodiscard]] bool is_workload_name(const std::string& name) const;
     [[nodiscard]] std::optional<std::uint32_t> wanted_group(const netlink::Link& link) const;
     [[nodiscard]] static bool belongs_to(const netlink::Link& link, const Workload& workload);
 
+    boost::asio::io_context& io_;
     Options options_;
     NftSocket nft_;
     NftMonitor nft_monitor_;
@@ -167,7 +169,7 @@ private:
     Timer retry_;
     Timer refresh_rules_;
     Timer refresh_routes_;
-    Timer links_soon_;  ///< armed: something of links waits to be read, and watch_links_ is none meanwhile
+    Timer links_soon_;  ///< armed: something of links may wait to be read; watch_links_ may be none meanwhile
     ReadableWatch watch_rules_;
     std::optional<ReadableWatch> watch_links_;
 };
