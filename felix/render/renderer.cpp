@@ -326,7 +326,7 @@ std::string Renderer::acquire_class(Direction direction, const Endpoint& endpoin
         profiles_[profile].users[at(direction)].insert(chain);
     }
     class_names_[at(direction)].emplace(identity, chain);
-    classes_of_list_[at(direction)][{&*lists, endpoint.profiles}].insert(chain);
+    classes_of_list_[at(direction)][{lists, endpoint.profiles}].push_back(chain);
     classes.emplace(chain, ClassState{lists, std::move(tiers), endpoint.profiles, std::move(identity)});
     dirty_classes_[at(direction)].insert(chain);
     return chain;
@@ -376,11 +376,7 @@ void Renderer::drop_class(Direction direction, const std::string& chain) {
         render_profile(direction, profile);
     }
     class_names_[at(direction)].erase(state->second.identity);
-    const auto with_list = classes_of_list_[at(direction)].find({&*state->second.lists, state->second.profiles});
-    with_list->second.erase(chain);
-    if (with_list->second.empty()) {
-        classes_of_list_[at(direction)].erase(with_list);
-    }
+    forget_list(direction, chain, state->second);
     classes_[at(direction)].erase(state);
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
         remove_chain({family, direction == Direction::egress ? TableId::egress : TableId::ingress}, chain);

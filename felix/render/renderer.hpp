@@ -116,6 +116,19 @@ private:
         std::size_t users = 0;      ///< pairs
         std::size_t endpoints = 0;  ///< of those pairs
     };
+    /// Where classes with these lists and profiles are found: no copy of either, so others may be found there too.
+    struct ListKey {
+        ListKey(const PolicyLists& of_lists, const std::vector<std::string>& of_profiles);
+        bool operator==(const ListKey&) const = default;
+
+        const void* lists;
+        std::size_t profiles;  ///< hash
+    };
+    struct ListKeyHash {
+        std::size_t operator()(const ListKey& key) const noexcept {
+            return std::hash<const void*>{}(key.lists) * 31 + key.profiles;
+        }
+    };
     /// Endpoints that go from one list of policies to another, or away, in a batch.
     struct ListMove {
         const std::vector<Shared<TierPolicies>>* before = nullptr;
@@ -157,6 +170,8 @@ private:
     [[nodiscard]] std::vector<std::string> classes_of(const ListsReplaced& replaced) const;
     void replace_lists(Direction direction, const std::string& chain, const PolicyLists& now);
     void set_lists(Direction direction, const std::string& chain, const PolicyLists& now);
+    /// The class is no longer found by its list.
+    void forget_list(Direction direction, const std::string& chain, const ClassState& state);
     void use_tier(Direction direction, const std::string& chain, const Shared<TierPolicies>& tier);
     void leave_tier(Direction direction, const std::string& chain);
     [[nodiscard]] const std::string& tier_chain_of(Direction direction, const Shared<TierPolicies>& tier);
@@ -231,8 +246,7 @@ private:
     PerDirection<std::array<std::vector<RulePtr>, 2>> class_ends_;  ///< the same of class chains, by family
     PerDirection<std::unordered_map<std::string, ClassState>> classes_;
     PerDirection<std::unordered_map<std::string, std::string>> class_names_;  ///< chain, by identity
-    /// Class chains by list, that is its address, and profiles.
-    PerDirection<std::map<std::pair<const void*, std::vector<std::string>>, std::set<std::string>>> classes_of_list_;
+    PerDirection<std::unordered_map<ListKey, std::vector<std::string>, ListKeyHash>> classes_of_list_;  ///< chains
     std::map<EndpointKey, EndpointState> endpoints_;
     std::map<std::string, EndpointKey> interfaces_;
     std::set<EndpointKey> with_translations_;  ///< endpoints that have ports of the node or floating addresses

@@ -156,9 +156,31 @@ std::size_t Renderer::TierHash::operator()(const Shared<TierPolicies>& tier) con
 
 std::vector<std::string> Renderer::classes_of(const ListsReplaced& replaced) const {
     const auto& with_list = classes_of_list_[at(replaced.direction)];
-    const auto known = with_list.find({&*replaced.before, replaced.profiles});
-    return known == with_list.end() ? std::vector<std::string>{}
-                                    : std::vector<std::string>(known->second.begin(), known->second.end());
+    const auto known = with_list.find({replaced.before, replaced.profiles});
+    if (known == with_list.end()) {
+        return {};
+    }
+    std::vector<std::string> out = known->second;
+    std::erase_if(out, [&](const std::string& chain) {
+        return classes_[at(replaced.direction)].at(chain).profiles != replaced.profiles;
+    });
+    return out;
+}
+
+Renderer::ListKey::ListKey(const PolicyLists& of_lists, const std::vector<std::string>& of_profiles)
+    : lists(&*of_lists), profiles(0) {
+    for (const std::string& profile : of_profiles) {
+        profiles = profiles * 31 + std::hash<std::string>{}(profile);
+    }
+}
+
+void Renderer::forget_list(Direction direction, const std::string& chain, const ClassState& state) {
+    auto& with_list = classes_of_list_[at(direction)];
+    const auto known = with_list.find({state.lists, state.profiles});
+    std::erase(known->second, chain);
+    if (known->second.empty()) {
+        with_list.erase(known);
+    }
 }
 
 void Renderer::update(const ListsReplaced& u) {
@@ -201,13 +223,8 @@ void Renderer::set_lists(Direction direction, const std::string& chain, const Po
     if (state.lists.same_as(now)) {
         return;
     }
-    auto& with_list = classes_of_list_[at(direction)];
-    const auto before = with_list.find({&*state.lists, state.profiles});
-    before->second.erase(chain);
-    if (before->second.empty()) {
-        with_list.erase(before);
-    }
-    with_list[{&*now, state.profiles}].insert(chain);
+    forget_list(direction, chain, state);
+    classes_of_list_[at(direction)][{now, state.profiles}].push_back(chain);
     state.lists = now;
 }
 
