@@ -312,7 +312,6 @@ Result<void> Ipamd::open_status_servers() {
     return {};
 }
 
-/// On Kubernetes a Pod that was deleted takes the record of its container along, and the link may still be there.
 /// What was applied before the request counts. Whoever writes says so, some of them a moment later: when nothing was
 /// said, the log of the store is read before somebody is refused, and otherwise not.
 Ipamd::Added Ipamd::add_all(const std::vector<Request>& requests) {
@@ -334,6 +333,7 @@ Ipamd::Added Ipamd::add_all(const std::vector<Request>& requests) {
     return out;
 }
 
+/// On Kubernetes a Pod that was deleted takes the record of its container along, and the link may still be there.
 std::optional<KnownAttachment> Ipamd::predecessor_of(const Request& request) {
     auto known = service_.predecessor_of(request).value_or(std::nullopt);
     if (!known && host_.on_kubernetes && ::if_nametoindex(request.host_interface.c_str()) != 0) {
