@@ -31,9 +31,15 @@ class EtcdFaultTest(CniTest):
     def etcd(self, number):
         os.kill(self.lab.processes["etcd"][0], number)
 
+    def added(self, pod):
+        """Its result; a store that answers late on a busy machine is asked again, as runtimes do (error 11)."""
+        answers = []
+        wait_for("the pod's ADD", lambda: answers.append(pod.call("ADD")) or answers[-1][0] == 0, 60)
+        return answers[-1][1]
+
     def test_a_silent_etcd_fails_every_verb_within_a_bound_and_del_succeeds(self):
         kept, more, never = self.pod(), self.pod(), self.pod()
-        results = {pod: pod.call("ADD")[1] for pod in (kept, more)}
+        results = {pod: self.added(pod) for pod in (kept, more)}
         self.etcd(signal.SIGSTOP)
         try:
             for pod, command, request, codes in ((never, "ADD", None, (11,)), (kept, "STATUS", None, (50,)),
