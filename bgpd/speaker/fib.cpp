@@ -103,18 +103,22 @@ void FibGroups::take_removals(std::vector<Action>& actions) {
     unused_.clear();
 }
 
-/// From the next hops and bandwidths of the paths to distinct next hops with weights. Where a path names no bandwidth,
-/// all are equal (draft-ietf-idr-link-bandwidth).
+/// From the next hops and bandwidths of the paths, the selected one first, to distinct next hops with weights. Where a
+/// path names no bandwidth, all are equal (draft-ietf-idr-link-bandwidth).
 template <class Key>
 void FibTable<Key>::weigh() {
     constexpr float kMostWeight = 100;
+    const net::Ip selected = shares_.front().next_hop;
     std::ranges::sort(shares_, [](const Share& a, const Share& b) {
         return a.next_hop != b.next_hop ? a.next_hop < b.next_hop : a.bandwidth > b.bandwidth;
     });
     const auto doubles = std::ranges::unique(shares_, {}, &Share::next_hop);
     shares_.erase(doubles.begin(), doubles.end());
-    if (shares_.size() > core_.options.multipath_max) {
-        shares_.resize(std::max<std::size_t>(1, core_.options.multipath_max));
+    if (const std::size_t most = std::max<std::size_t>(1, core_.options.multipath_max); shares_.size() > most) {
+        // Others are told of the selected path, so packets take that one, whoever else there is no room for.
+        const auto told = std::ranges::find(shares_, selected, &Share::next_hop);
+        shares_[most - 1] = *std::max(told, shares_.begin() + static_cast<std::ptrdiff_t>(most) - 1);
+        shares_.resize(most);
     }
     const float least = std::ranges::min(shares_, {}, &Share::bandwidth).bandwidth;
     const float most = std::ranges::max(shares_, {}, &Share::bandwidth).bandwidth;

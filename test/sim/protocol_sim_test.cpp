@@ -200,6 +200,20 @@ TEST_CASE("equal paths share the traffic as their link bandwidths say, and evenl
     CHECK(node.kernel().at("10.1.0.0/24") == "192.0.2.2 192.0.2.3");
 }
 
+TEST_CASE("where fewer next hops are wanted than are equal, packets go where others are told they go") {
+    Configuration configuration = three_peers();
+    configuration.multipath.max = 1;
+    Scripted node(configuration);
+    node.connect(kA, make_open(65001, "192.0.2.99"));  // of equal paths the lower identifier is selected
+    node.connect(kB, make_open(65002, kB));
+    node.send(kA, announcement(attributes({65001}), kA, {"10.1.0.0/24"}));
+    node.send(kB, announcement(attributes({65002}), kB, {"10.1.0.0/24"}));
+    CHECK(node.kernel().at("10.1.0.0/24") == "192.0.2.3");
+    configuration.multipath.max = 2;
+    node.configure(configuration);
+    CHECK(node.kernel().at("10.1.0.0/24") == "192.0.2.2 192.0.2.3");
+}
+
 TEST_CASE("malformed UPDATEs have their verdict and are counted (RFC 7606)") {
     Scripted node(three_peers());
     node.connect(kA, make_open(65001, kA));
