@@ -121,6 +121,14 @@ std::vector<std::string> parser_arguments(int argc, const char* const* argv) {
         arguments.erase(arguments.begin());
         arguments.emplace_back("--help");
     }
+    for (std::string& argument : arguments) {  // -n=prod is -nprod, not the namespace "=prod"
+        if (argument == "--") {
+            break;
+        }
+        if (argument.size() > 2 && argument[0] == '-' && argument[1] != '-' && argument[2] == '=') {
+            argument.erase(2, 1);
+        }
+    }
     std::ranges::reverse(arguments);
     return arguments;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,9 @@ inline constexpr std::string_view kApplyPatch = "application/apply-patch+yaml";
 
 /// The body as a tree; null when there is none. JSON, or what document_of_protobuf knows.
 [[nodiscard]] Outcome<codec::Tree> parse_body(const Request& request);
+
+/// A number in the request's query; 0 when it is not given.
+[[nodiscard]] Outcome<std::int64_t> integer_parameter(const Route& route, std::string_view name);
 
 /// labelSelector and fieldSelector.
 [[nodiscard]] Outcome<Selection> selection_of(const Route& route);

@@ -34,6 +34,8 @@ namespace {
 
 constexpr std::int64_t kLongestWatch = 3600;
 constexpr std::int64_t kUsualWatch = 1800;
+constexpr std::string_view kExact = "Exact";
+constexpr std::string_view kNotOlder = "NotOlderThan";
 
 std::optional<std::int64_t> integer(const std::string& text) {
     std::int64_t value = 0;
@@ -94,9 +96,43 @@ std::optional<Kind> find_resource(std::string_view name) {
     return found == kinds.end() ? std::nullopt : std::optional(found->kind);
 }
 
-std::int64_t watch_time(const Route& route) {
-    const auto asked = integer(route.parameter("timeoutSeconds"));
-    return std::min(asked && *asked > 0 ? *asked : kUsualWatch, kLongestWatch);
+Outcome<std::int64_t> watch_time(const Route& route) {
+    MANUL_TRY(const std::int64_t asked, integer_parameter(route, "timeoutSeconds"));
+    return std::min(asked > 0 ? asked : kUsualWatch, kLongestWatch);
+}
+
+/// Options that contradict each other, as Kubernetes refuses them.
+Outcome<void> check_list_options(const Route& route, bool watches) {
+    std::vector<Cause> causes;
+    const auto forbid = [&](bool wrong, const char* field, const std::string& why) {
+        if (wrong) {
+            causes.push_back({"FieldValueForbidden", "Forbidden: " + why, field});
+        }
+    };
+    const std::string match = route.parameter("resourceVersionMatch");
+    const std::string version = route.parameter("resourceVersion");
+    const bool initial = route.query.contains("sendInitialEvents");
+    constexpr const char* kMatch = "resourceVersionMatch";
+    forbid(!watches && initial, "sendInitialEvents", "sendInitialEvents is forbidden for list");
+    forbid(watches && initial && match != kNotOlder, kMatch,
+           "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+    if (!match.empty()) {
+        forbid(watches && !initial, kMatch,
+               "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+        forbid(!watches && version.empty(), kMatch,
+               "resourceVersionMatch is forbidden unless resourceVersion is provided");
+        forbid(!route.parameter("continue").empty(), kMatch,
+               "resourceVersionMatch is forbidden when continue is provided");
+        forbid(!watches && match == kExact && version == "0", kMatch,
+               "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+        if (match != kNotOlder && (watches || match != kExact)) {
+            causes.push_back({"FieldValueNotSupported",
+                              "Unsupported value: \"" + match + "\": supported values: " +
+                                  (watches ? "\"NotOlderThan\"" : "\"Exact\", \"NotOlderThan\""),
+                              kMatch});
+        }
+    }
+    return causes.empty() ? Outcome<void>() : std::unexpected(invalid_options("ListOptions", std::move(causes)));
 }
 
 /// Nothing when the caller may see every object of the kind.
@@ -166,6 +202,16 @@ std::string render_list(Kind kind, const std::vector<const store::Object*>& item
 
 }  // namespace
 
+Outcome<std::int64_t> integer_parameter(const Route& route, std::string_view name) {
+    const std::string text = route.parameter(name);
+    std::int64_t value = 0;
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (!text.empty() && (failed != std::errc{} || end != text.data() + text.size())) {
+        return std::unexpected(bad_request(std::string(name) + ": expected a number, found \"" + text + "\""));
+    }
+    return value;
+}
+
 Outcome<Selection> selection_of(const Route& route) {
     Selection selection;
     MANUL_TRY(selection.labels, LabelQuery::parse(route.parameter("labelSelector")));
@@ -180,15 +226,16 @@ Outcome<Answer> Api::list(Call& call) {
     }
     MANUL_TRY(const Selection selection, selection_of(call.route));
     const std::optional<std::string>& ns = call.route.resource.ns;
-    const auto limit = integer(call.route.parameter("limit").empty() ? "0" : call.route.parameter("limit"));
-    if (!limit) {
-        return std::unexpected(
-            bad_request("limit: expected a number, found \"" + call.route.parameter("limit") + "\""));
-    }
+    MANUL_TRY(const std::int64_t limit, integer_parameter(call.route, "limit"));
+    MANUL_CHECK(check_list_options(call.route, false));
     PageCache::ListingPtr listing;
     PageStart start;
     const std::string token = call.route.parameter("continue");
+    const std::string asked = call.route.parameter("resourceVersion");
     if (!token.empty()) {
+        if (!asked.empty() && asked != "0") {
+            return std::unexpected(bad_request("specifying resource version is not allowed when using continue"));
+        }
         MANUL_TRY(start, parse_continue(token));
         listing = pages_.find(key.kind, ns, start.revision, call.around.now);
         if (!listing) {
@@ -202,9 +249,8 @@ Outcome<Answer> Api::list(Call& call) {
             return std::unexpected(problem_of(read.error(), key));
         }
         listing = std::make_shared<const store::Listing>(*std::move(read));
-        const std::string asked = call.route.parameter("resourceVersion");
         MANUL_CHECK(check_revision(asked, listing->revision));
-        if (call.route.parameter("resourceVersionMatch") == "Exact" && asked != listing->revision) {
+        if (call.route.parameter("resourceVersionMatch") == kExact && asked != listing->revision) {
             return std::unexpected(expired("The provided resource version is too old."));
         }
     }
@@ -216,7 +262,7 @@ Outcome<Answer> Api::list(Call& call) {
         if (before || (ns && item.key.ns != *ns) || !passes(*item.document, selection, visible)) {
             continue;
         }
-        if (*limit != 0 && items.size() == static_cast<std::size_t>(*limit)) {
+        if (limit > 0 && items.size() == static_cast<std::size_t>(limit)) {
             ++left;
             if (!selection.empty() || visible) {
                 break;  // how many are left is told for whole lists alone
@@ -254,10 +300,14 @@ Outcome<Answer> Api::watch(Call& call) {
     if (!asked.empty() && !integer(asked)) {
         return std::unexpected(bad_request("invalid resource version: \"" + asked + "\""));
     }
-    watch.timeout_seconds = watch_time(call.route);
-    watch.marks_initial_end = call.route.flag("sendInitialEvents");
+    MANUL_CHECK(check_list_options(call.route, true));
+    MANUL_TRY(watch.timeout_seconds, watch_time(call.route));
+    const bool from_now = asked.empty() || asked == "0";
+    const bool marked = call.route.flag("sendInitialEvents");
+    const bool initial = marked || (from_now && !call.route.query.contains("sendInitialEvents"));
+    watch.marks_initial_end = marked && watch.bookmarks;
     watch.revision = asked;
-    if (asked.empty() || asked == "0" || watch.marks_initial_end) {
+    if (from_now || initial) {
         const auto listing = store_.list({.kind = key.kind, .ns = watch.ns, .name_prefix = {}});
         if (!listing) {
             return std::unexpected(problem_of(listing.error(), key));
@@ -265,7 +315,7 @@ Outcome<Answer> Api::watch(Call& call) {
         MANUL_CHECK(check_revision(asked, listing->revision));
         watch.revision = listing->revision;
         for (const store::Object& item : listing->items) {
-            if (passes(*item.document, watch.selection, watch.visible)) {
+            if (initial && passes(*item.document, watch.selection, watch.visible)) {
                 watch.initial.push_back(*item.document);
             }
         }
@@ -303,7 +353,7 @@ Outcome<Answer> Api::watches(Call& call) {
         watch.rendering.revealed = *kind == Kind::secret && call.route.flag("reveal") && call.access.sees_secrets("");
         watch.visible = visibility(call.access, "watch", key);
         watch.bookmarks = true;
-        watch.timeout_seconds = watch_time(call.route);
+        MANUL_TRY(watch.timeout_seconds, watch_time(call.route));
         watch.revision = revision;
         answer.watches.push_back(std::move(watch));
     }

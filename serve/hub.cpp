@@ -216,7 +216,7 @@ void Hub::add(WatchRequest request, std::shared_ptr<Connection> connection, std:
         return connection->end_watch();
     }
     Client client{.request = std::move(request), .connection = std::move(connection), .after = revision};
-    client.ends = now + client.request.timeout_seconds;
+    client.ends = now + client.request.timeout_seconds + 1;  // not before: `now` may be at the end of its second
     client.marked = now;
     for (const std::string& document : client.request.initial) {
         client.send(kind, "ADDED", document);

@@ -31,7 +31,15 @@ std::size_t count_nodes(const Tree& tree) {
     return count;
 }
 
+/// No JSON patch at all.
 Problem bad_patch(const std::string& why) { return bad_request("the JSON patch cannot be applied: " + why); }
+
+/// A patch that does not fit the document.
+Problem unfit_patch(const std::string& why) {
+    const std::string text = "the JSON patch cannot be applied: " + why;
+    // Clients that read causes show nothing else.
+    return {.code = 422, .reason = "Invalid", .message = text, .causes = {{"FieldValueInvalid", text, "patch"}}};
+}
 
 /// RFC 6901.
 std::optional<std::vector<std::string>> pointer(std::string_view text) {
@@ -136,8 +144,7 @@ public:
         Tree* found = find(document_, *path, path->size());
         if (op == "test") {
             if (found == nullptr || !found->same_value(*value)) {
-                return std::unexpected(Problem{
-                    .code = 422, .reason = "Invalid", .message = "the JSON patch's " + where_ + " does not hold"});
+                return std::unexpected(unfit_patch(where_ + " does not hold"));
             }
             return {};
         }
@@ -149,7 +156,7 @@ public:
     }
 
 private:
-    Problem missing(const std::string& what) const { return bad_patch(where_ + ": it lacks " + what); }
+    Problem missing(const std::string& what) const { return unfit_patch(where_ + ": it lacks " + what); }
 
     Outcome<Tree> take(const std::vector<std::string>& path) {
         Tree* parent = path.empty() ? nullptr : find(document_, path, path.size() - 1);
@@ -218,7 +225,7 @@ Outcome<void> json_patch(Tree& document, const Tree& patch) {
             nodes = count_nodes(changed);
         }
         if (nodes > kMostNodes) {
-            return std::unexpected(bad_patch("the document would become too large"));
+            return std::unexpected(unfit_patch("the document would become too large"));
         }
     }
     document = std::move(changed);

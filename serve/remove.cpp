@@ -1,8 +1,13 @@
+#include <algorithm>
+#include <array>
+#include <cstdint>
 #include <expected>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/try.hpp"
 #include "config/codec/secret.hpp"
@@ -25,15 +30,22 @@ using model::Kind;
 
 namespace {
 
-struct DeleteOptions {
+constexpr std::array<std::string_view, 1> kDryRuns{"All"};
+/// Nothing depends on other objects here, so all of them mean the same.
+constexpr std::array<std::string_view, 3> kPropagations{"Foreground", "Background", "Orphan"};
+
+}  // namespace
+
+struct Writer::DeleteOptions {
     std::string uid;
     std::string resource_version;
     bool dry_run = false;
 };
 
-Outcome<DeleteOptions> delete_options(const Request& request) {
-    MANUL_TRY(const Tree body, parse_body(request));
+Outcome<Writer::DeleteOptions> Writer::delete_options() const {
+    MANUL_TRY(const Tree body, parse_body(context_.request));
     DeleteOptions out;
+    out.dry_run = dry_run_;
     if (!body.is_map()) {
         return out;
     }
@@ -41,13 +53,38 @@ Outcome<DeleteOptions> delete_options(const Request& request) {
         out.uid = preconditions->text_at("uid");
         out.resource_version = preconditions->text_at("resourceVersion");
     }
-    if (const Tree* dry = body.find("dryRun"); dry != nullptr && dry->is_list() && !dry->children.empty()) {
-        out.dry_run = true;
+    std::vector<Cause> causes;
+    const auto check = [&](const std::string& field, const Tree& value, std::span<const std::string_view> known) {
+        if (std::ranges::find(known, value.text) == known.end()) {
+            std::string message = "Unsupported value: \"" + value.text + "\": supported values:";
+            for (const std::string_view one : known) {
+                message.append(one == known.front() ? " \"" : ", \"").append(one).append("\"");
+            }
+            causes.push_back({"FieldValueNotSupported", std::move(message), field});
+        }
+    };
+    if (const Tree* dry = body.find("dryRun"); dry != nullptr) {
+        for (const Tree& value : dry->children) {
+            check("dryRun", value, kDryRuns);
+            out.dry_run = true;
+        }
+    }
+    const Tree* policy = body.find("propagationPolicy");
+    const Tree* orphans = body.find("orphanDependents");
+    if (policy != nullptr && policy->type != Tree::Type::null) {
+        check("propagationPolicy", *policy, kPropagations);
+        if (orphans != nullptr && orphans->type != Tree::Type::null) {
+            causes.push_back(
+                {"FieldValueInvalid",
+                 "Invalid value: \"" + policy->text + "\": orphanDependents and deletionPropagation cannot be both set",
+                 "propagationPolicy"});
+        }
+    }
+    if (!causes.empty()) {
+        return std::unexpected(invalid_options("DeleteOptions", std::move(causes)));
     }
     return out;
 }
-
-}  // namespace
 
 Outcome<Response> Writer::remove() {
     if (!is_tiered(key_.kind) && !context_.access.may("delete", key_)) {
@@ -56,6 +93,7 @@ Outcome<Response> Writer::remove() {
         return std::unexpected(refused);
     }
     MANUL_CHECK(read_options());
+    MANUL_TRY(const DeleteOptions options, delete_options());
     const auto current = context_.store.get(key_);
     const auto stored = current ? codec::parse_json(*current->document) : Result<Tree>(Tree{});
     if (!context_.access.may_with("delete", key_, current && stored ? &*stored : nullptr)) {
@@ -69,7 +107,7 @@ Outcome<Response> Writer::remove() {
     } else if (current.error().code != Code::corrupt) {  // what cannot be read can be deleted
         return std::unexpected(problem_of(current.error(), key_));
     }
-    MANUL_CHECK(remove_one("delete", object));
+    MANUL_CHECK(remove_one("delete", object, options));
     if (key_.kind == Kind::namespace_ && !after_.empty()) {  // it may take a while: what it is now
         return Response{.body = after_ + "\n"};
     }
@@ -78,8 +116,7 @@ Outcome<Response> Writer::remove() {
                 "\n"};
 }
 
-Outcome<void> Writer::remove_one(const std::string& verb, const store::Object& object) {
-    MANUL_TRY(const DeleteOptions options, delete_options(context_.request));
+Outcome<void> Writer::remove_one(const std::string& verb, const store::Object& object, const DeleteOptions& options) {
     const auto tree = object.document ? codec::parse_json(*object.document) : Result<Tree>(Tree{});
     const std::string uid(tree ? tree->text_at("metadata", "uid") : std::string_view{});
     const model::Key& key = object.key;
@@ -94,7 +131,7 @@ Outcome<void> Writer::remove_one(const std::string& verb, const store::Object& o
                      "Precondition failed: ResourceVersion in precondition: " + options.resource_version +
                          ", ResourceVersion in object meta: " + object.revision));
     }
-    if (dry_run_ || options.dry_run) {
+    if (options.dry_run) {
         store::kubernetes::ReadBackend reader(context_.store);
         const store::PlannedWrite write{key, object.document ? std::string_view(*object.document) : std::string_view{},
                                         nullptr};
@@ -131,22 +168,29 @@ Outcome<Response> Writer::remove_all(const Selection& selection) {
         return std::unexpected(context_.access.refusal("deletecollection", key_));
     }
     MANUL_CHECK(read_options());
+    MANUL_TRY(const DeleteOptions options, delete_options());
+    MANUL_TRY(const std::int64_t limit, integer_parameter(context_.route, "limit"));
+    std::int64_t count = 0;
     const auto listing = context_.store.list({.kind = key_.kind, .ns = context_.route.resource.ns, .name_prefix = {}});
     if (!listing) {
         return std::unexpected(problem_of(listing.error(), key_));
     }
     std::string items;
     for (const store::Object& object : listing->items) {
+        if (limit > 0 && count == limit) {
+            break;  // one page; what comes next is the next request's
+        }
         const auto tree = codec::parse_json(*object.document);
         if (!tree || !selection.matches(*tree) || !context_.access.may_with("deletecollection", object.key, &*tree)) {
             continue;
         }
-        if (const auto removed = remove_one("deletecollection", object); !removed) {
+        if (const auto removed = remove_one("deletecollection", object, options); !removed) {
             if (removed.error().reason == "NotFound") {
                 continue;
             }
             return std::unexpected(removed.error());
         }
+        ++count;
         const bool hides = key_.kind == Kind::secret;
         items += (items.empty() ? "" : ",") +
                  (hides ? codec::masked_secret(*object.document).value_or("{}") : *object.document);

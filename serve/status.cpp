@@ -49,6 +49,15 @@ Cause cause_of_line(std::string_view line, const model::Key& key) {
             std::string(has_path ? line.substr(0, colon) : std::string_view{})};
 }
 
+std::string text_of(const std::vector<Cause>& causes) {
+    std::string text;
+    for (const Cause& cause : causes) {
+        text += text.empty() ? "" : ", ";
+        text += (cause.field.empty() ? "" : cause.field + ": ") + cause.message;
+    }
+    return causes.size() > 1 ? "[" + text + "]" : text;
+}
+
 json::object status_object(const Problem& problem) {
     json::object details;
     const auto add = [&details](const char* key, const std::string& value) {
@@ -127,18 +136,20 @@ Problem modified(model::Kind kind, const std::string& name) {
 
 Problem invalid(model::Kind kind, const std::string& name, std::vector<Cause> causes) {
     const model::KindInfo& info = model::info(kind);
-    std::string text;
-    for (const Cause& cause : causes) {
-        text += text.empty() ? "" : ", ";
-        text += (cause.field.empty() ? "" : cause.field + ": ") + cause.message;
-    }
-    if (causes.size() > 1) {
-        text = "[" + text + "]";
-    }
     Problem problem = about(422, "Invalid", kind, name,
                             std::string(info.name) + (info.group.empty() ? "" : "." + std::string(info.group)) + " \"" +
-                                name + "\" is invalid: " + text);
+                                name + "\" is invalid: " + text_of(causes));
     problem.kind = info.name;  // Kubernetes names the kind here, and the resource elsewhere
+    problem.causes = std::move(causes);
+    return problem;
+}
+
+Problem invalid_options(const std::string& kind, std::vector<Cause> causes) {
+    Problem problem{.code = 422,
+                    .reason = "Invalid",
+                    .message = kind + ".meta.k8s.io \"\" is invalid: " + text_of(causes),
+                    .group = "meta.k8s.io",
+                    .kind = kind};
     problem.causes = std::move(causes);
     return problem;
 }

@@ -53,6 +53,9 @@ using Outcome = std::expected<T, Problem>;
 [[nodiscard]] Problem expired(std::string message);
 [[nodiscard]] Problem unsupported_media_type(std::string_view found, std::string_view accepted);
 
+/// Of the request's options: "PatchOptions", "ListOptions".
+[[nodiscard]] Problem invalid_options(const std::string& kind, std::vector<Cause> causes);
+
 /// Of server-side apply.
 [[nodiscard]] Problem apply_conflict(const std::vector<codec::FieldConflict>& conflicts);
 

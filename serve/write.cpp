@@ -62,16 +62,6 @@ void put_status(Tree& document, const Tree* from) {
     }
 }
 
-/// Of the request's query, in the words of Kubernetes.
-Problem bad_option(Cause cause) {
-    return {.code = 422,
-            .reason = "Invalid",
-            .message = "PatchOptions.meta.k8s.io \"\" is invalid: " + cause.field + ": " + cause.message,
-            .group = "meta.k8s.io",
-            .kind = "PatchOptions",
-            .causes = {cause}};
-}
-
 std::string random_suffix() {
     // Letters that make no words, as Kubernetes takes them.
     static constexpr std::string_view kLetters = "bcdfghjklmnpqrstvwxz2456789";
@@ -220,8 +210,8 @@ Outcome<Written> Writer::patch() {
         return std::unexpected(unsupported_media_type(type, accepted));
     }
     if (!context_.route.parameter("force").empty()) {
-        return std::unexpected(
-            bad_option({"FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force"}));
+        return std::unexpected(invalid_options(
+            "PatchOptions", {{"FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force"}}));
     }
     return modify("patch", [this, type, strategic](const Tree& stored) -> Outcome<Tree> {
         MANUL_TRY(const Tree changes, parse_body(context_.request));
@@ -296,8 +286,8 @@ Outcome<Tree> Writer::applied_config() {
         return std::unexpected(context_.access.refusal("patch", key_, subresource_));
     }
     if (context_.route.parameter("fieldManager").empty()) {
-        return std::unexpected(
-            bad_option({"FieldValueRequired", "Required value: is required for apply patch", "fieldManager"}));
+        return std::unexpected(invalid_options(
+            "PatchOptions", {{"FieldValueRequired", "Required value: is required for apply patch", "fieldManager"}}));
     }
     MANUL_TRY(Tree config, parse_body(context_.request));
     if (!config.is_map()) {

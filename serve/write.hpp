@@ -57,7 +57,10 @@ private:
     [[nodiscard]] Outcome<codec::Tree> applied_config();
     [[nodiscard]] Outcome<Written> modify(const std::string& verb, const Change& change);
     [[nodiscard]] Outcome<Written> modify_checked(const std::string& verb, const Change& change);
-    [[nodiscard]] Outcome<void> remove_one(const std::string& verb, const store::Object& object);
+    struct DeleteOptions;
+    [[nodiscard]] Outcome<DeleteOptions> delete_options() const;
+    [[nodiscard]] Outcome<void> remove_one(const std::string& verb, const store::Object& object,
+                                           const DeleteOptions& options);
 
     /// apiVersion, kind, name and namespace are those of the path.
     [[nodiscard]] Outcome<void> check_envelope(codec::Tree& document);

@@ -26,6 +26,9 @@ struct Completed {
 };
 [[nodiscard]] Result<Completed> complete_and_validate(model::Kind kind, std::string_view document);
 
+/// to_json at the end of `out`.
+void append_json(std::string& out, const Tree& tree);
+
 /// Applies to `document` what differs between two encoded trees.
 void apply_difference(Tree& document, const Tree& before, const Tree& after);
 

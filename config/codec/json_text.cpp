@@ -2,6 +2,7 @@
 // messages, numbers digit by digit, duplicate keys as errors, and the order of keys.
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -13,6 +14,7 @@
 
 #include "base/error.hpp"
 #include "base/try.hpp"
+#include "config/codec/document.hpp"
 #include "config/codec/tree.hpp"
 
 namespace manul::codec {
@@ -22,6 +24,27 @@ namespace {
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 /// Stands for itself inside quotes.
 constexpr bool is_plain(char c) noexcept { return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\'; }
+
+/// How many characters at the beginning stand for themselves inside quotes. Eight at a time, as far as there are eight.
+std::size_t plain_length(std::string_view text) noexcept {
+    constexpr std::uint64_t kOnes = 0x0101010101010101U;
+    const auto marks = [](std::uint64_t word, std::uint64_t below) { return (word - kOnes * below) & ~word; };
+    std::size_t i = 0;
+    for (; std::endian::native == std::endian::little && i + sizeof(std::uint64_t) <= text.size(); i += 8) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, text.data() + i, sizeof(word));
+        // The highest bit of each letter that is a control character, a quote or a backslash; right up to the first.
+        const std::uint64_t special =
+            marks(word, 0x20) | marks(word ^ (kOnes * 0x22U), 1) | marks(word ^ (kOnes * 0x5cU), 1);
+        if (const std::uint64_t found = special & (kOnes << 7U); found != 0) {
+            return i + static_cast<std::size_t>(std::countr_zero(found)) / 8;
+        }
+    }
+    while (i < text.size() && is_plain(text[i])) {
+        ++i;
+    }
+    return i;
+}
 
 /// Length of the number at the beginning of `text`; 0 when there is none.
 std::size_t number_length(std::string_view text) noexcept {
@@ -162,6 +185,14 @@ private:
         return error("expected a JSON value");
     }
 
+    static Tree& add_child(Tree& out) {
+        constexpr std::size_t kFew = 4;
+        if (out.children.size() == out.children.capacity()) {
+            out.children.reserve(std::max(kFew, out.children.size() * 2));
+        }
+        return out.children.emplace_back();
+    }
+
     Result<void> list(Tree& out, int depth) {
         if (depth > kMaxTreeDepth) {
             return error("nested too deeply");
@@ -172,7 +203,7 @@ private:
             return {};
         }
         do {
-            MANUL_CHECK(value(out.children.emplace_back(), depth));
+            MANUL_CHECK(value(add_child(out), depth));
         } while (take(','));
         return take(']') ? Result<void>{} : error("expected ',' or ']'");
     }
@@ -191,17 +222,16 @@ private:
             if (peek() != '"') {
                 return error("expected a key in quotes");
             }
-            Tree child;
+            Tree& child = add_child(out);
             child.line = line_;
             MANUL_CHECK(string(child.key));
-            if (out.find(child.key) != nullptr) {
+            if (out.find(child.key) != &child) {
                 return error("the key \"" + child.key + "\" is given twice");
             }
             if (!take(':')) {
                 return error("expected ':'");
             }
-            out.children.push_back(std::move(child));
-            MANUL_CHECK(value(out.children.back(), depth));
+            MANUL_CHECK(value(child, depth));
         } while (take(','));
         return take('}') ? Result<void>{} : error("expected ',' or '}'");
     }
@@ -209,11 +239,9 @@ private:
     Result<void> string(std::string& out) {
         ++at_;
         while (true) {
-            const std::size_t start = at_;
-            while (at_ < text_.size() && is_plain(text_[at_])) {
-                ++at_;
-            }
-            out.append(text_, start, at_ - start);
+            const std::size_t length = plain_length(text_.substr(at_));
+            out.append(text_, at_, length);
+            at_ += length;
             if (at_ == text_.size()) {
                 return error("the text is never closed");
             }
@@ -333,22 +361,23 @@ void write(std::string& out, const Tree& tree, int indent) {
 void append_json_text(std::string& out, std::string_view text) {
     constexpr std::string_view kHex = "0123456789abcdef";
     out += '"';
-    std::size_t plain = 0;  // where the part begins that needs no escapes
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const auto code = static_cast<unsigned char>(text[i]);
-        if (code >= 0x20 && code != '"' && code != '\\') {
-            continue;
+    for (;;) {
+        const std::size_t plain = plain_length(text);
+        out.append(text.substr(0, plain));
+        if (plain == text.size()) {
+            break;
         }
-        out.append(text.substr(plain, i - plain));
-        plain = i + 1;
+        const char special = text[plain];
+        const auto code = static_cast<unsigned char>(special);
+        text.remove_prefix(plain + 1);
         if (code >= 0x20) {
             out += '\\';
-            out += text[i];
-        } else if (code == '\n') {
+            out += special;
+        } else if (special == '\n') {
             out += "\\n";
-        } else if (code == '\t') {
+        } else if (special == '\t') {
             out += "\\t";
-        } else if (code == '\r') {
+        } else if (special == '\r') {
             out += "\\r";
         } else {
             out += "\\u00";
@@ -356,7 +385,6 @@ void append_json_text(std::string& out, std::string_view text) {
             out += kHex[code & 0xfU];
         }
     }
-    out.append(text.substr(plain));
     out += '"';
 }
 
@@ -364,9 +392,11 @@ Result<Tree> parse_json(std::string_view text) { return Parser(text).parse(); }
 
 std::string to_json(const Tree& tree) {
     std::string out;
-    write(out, tree, -1);
+    append_json(out, tree);
     return out;
 }
+
+void append_json(std::string& out, const Tree& tree) { write(out, tree, -1); }
 
 std::string to_pretty_json(const Tree& tree) {
     std::string out;

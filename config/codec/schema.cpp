@@ -64,6 +64,20 @@ std::string did_you_mean(std::string_view text, std::span<const std::string_view
     return close ? ", did you mean \"" + std::string(*close) + "\"?" : "";
 }
 
+/// Where a value stands. Put together only when there is something to say about it.
+struct Path {
+    const Path* above = nullptr;
+    std::string_view key;  ///< of a field; of the outermost: all of it
+    std::optional<std::size_t> index = {};
+
+    [[nodiscard]] std::string text() const {
+        if (above == nullptr) {
+            return std::string(key);
+        }
+        return index ? above->text() + "[" + std::to_string(*index) + "]" : path_with_key(above->text(), key);
+    }
+};
+
 struct IntegerRange {
     std::int64_t low;
     std::uint64_t high;
@@ -101,7 +115,7 @@ public:
     Decoder(Mode mode, Findings& findings) : mode_(mode), findings_(findings) {}
 
     /// Returns whether an unknown field was met at or below the value.
-    bool value(const TypeInfo& type, void* out, const Tree& tree, const std::string& path, const Field* field) {
+    bool value(const TypeInfo& type, void* out, const Tree& tree, const Path& path, const Field* field) {
         switch (type.shape) {
             case Shape::any:
                 return false;
@@ -120,19 +134,22 @@ public:
         return false;
     }
 
-    bool object(const ObjectInfo& info, void* out, const Tree& tree, const std::string& path,
+    bool object(const ObjectInfo& info, void* out, const Tree& tree, const Path& path,
                 std::span<const std::string_view> skip) {
         if (!tree.is_map()) {
             mismatch("fields of " + std::string(info.name), tree, path);
             return false;
         }
-        std::vector<const Tree*> used;
-        bool unknown = fields(info, out, tree, path, used);
-        for (const Tree& child : tree.children) {
-            if (!info.is_open && std::ranges::find(used, &child) == used.end() &&
-                std::ranges::find(skip, child.key) == skip.end()) {
-                report_unknown(info, child, path);
-                unknown = true;
+        std::size_t known = 0;
+        bool unknown = fields(info, out, tree, path, known);
+        known += static_cast<std::size_t>(
+            std::ranges::count_if(skip, [&](std::string_view name) { return tree.find(name) != nullptr; }));
+        if (!info.is_open && known != tree.children.size()) {
+            for (const Tree& child : tree.children) {
+                if (!has_field(info, child.key) && std::ranges::find(skip, child.key) == skip.end()) {
+                    report_unknown(info, child, path);
+                    unknown = true;
+                }
             }
         }
         if (unknown && info.mark_unknown != nullptr) {
@@ -142,45 +159,41 @@ public:
     }
 
 private:
-    void error(const Tree& tree, const std::string& path, std::string message) {
-        findings_.push_back({.path = path, .message = std::move(message), .line = tree.line});
+    void error(const Tree& tree, const Path& path, std::string message) {
+        findings_.push_back({.path = path.text(), .message = std::move(message), .line = tree.line});
     }
 
-    void mismatch(const std::string& expected, const Tree& tree, const std::string& path,
-                  const std::string& note = {}) {
+    void mismatch(const std::string& expected, const Tree& tree, const Path& path, const std::string& note = {}) {
         error(tree, path, "expected " + expected + ", found " + describe(tree) + (note.empty() ? "" : "; " + note));
     }
 
-    /// The fields of the object and of its base, in the order of the tables.
-    bool fields(const ObjectInfo& info, void* out, const Tree& tree, const std::string& path,
-                std::vector<const Tree*>& used) {
+    /// The fields of the object and of its base, in the order of the tables. `known`: how many of them are there.
+    bool fields(const ObjectInfo& info, void* out, const Tree& tree, const Path& path, std::size_t& known) {
         bool unknown = false;
         if (info.base != nullptr) {
-            unknown = fields(*info.base, info.to_base(out), tree, path, used);
+            unknown = fields(*info.base, info.to_base(out), tree, path, known);
         }
         for (const Field& field : info.fields) {
             const Tree* child = tree.find(field.name);
-            if (child != nullptr) {
-                used.push_back(child);
-            }
+            known += child != nullptr ? 1U : 0U;
             if (child == nullptr || child->type == Tree::Type::null) {
                 const bool has_parts = field.type->shape == Shape::object && field.member != nullptr;
                 if (has_parts && needs_fields(*field.type->object)) {
                     const Tree nothing{.type = Tree::Type::map, .line = tree.line};
-                    value(*field.type, field.member(out), nothing, path_with_key(path, field.name), &field);
+                    value(*field.type, field.member(out), nothing, Path{&path, field.name}, &field);
                 } else if (field.is_required) {
-                    error(child != nullptr ? *child : tree, path_with_key(path, field.name), "required, but missing");
+                    error(child != nullptr ? *child : tree, Path{&path, field.name}, "required, but missing");
                 }
                 continue;
             }
             if (field.member != nullptr) {
-                unknown |= value(*field.type, field.member(out), *child, path_with_key(path, field.name), &field);
+                unknown |= value(*field.type, field.member(out), *child, Path{&path, field.name}, &field);
             }
         }
         return unknown;
     }
 
-    void report_unknown(const ObjectInfo& info, const Tree& child, const std::string& path) {
+    void report_unknown(const ObjectInfo& info, const Tree& child, const Path& path) {
         std::vector<std::string_view> names;
         std::string_view inner;
         for (const ObjectInfo* at = &info; at != nullptr; at = at->base) {
@@ -198,7 +211,7 @@ private:
         } else if (!inner.empty()) {
             message += ", it belongs inside \"" + std::string(inner) + "\"";
         }
-        findings_.push_back({.path = path_with_key(path, child.key),
+        findings_.push_back({.path = Path{&path, child.key}.text(),
                              .message = std::move(message),
                              .severity = mode_ == Mode::strict ? Finding::Severity::error : Finding::Severity::warning,
                              .unknown_field = true,
@@ -212,7 +225,7 @@ private:
                (info.base != nullptr && has_field(*info.base, name));
     }
 
-    bool optional(const TypeInfo& type, void* out, const Tree& tree, const std::string& path, const Field* field) {
+    bool optional(const TypeInfo& type, void* out, const Tree& tree, const Path& path, const Field* field) {
         void* inner = type.emplace(out);
         if (type.element->shape == Shape::scalar) {
             if (!scalar(*type.element->scalar, inner, tree, path, field)) {
@@ -223,7 +236,7 @@ private:
         return value(*type.element, inner, tree, path, field);
     }
 
-    bool list(const TypeInfo& type, void* out, const Tree& tree, const std::string& path, const Field* field) {
+    bool list(const TypeInfo& type, void* out, const Tree& tree, const Path& path, const Field* field) {
         if (!tree.is_list()) {
             mismatch("a list", tree, path, tree.is_scalar() ? "write [" + tree.text + "]" : "");
             return false;
@@ -236,7 +249,7 @@ private:
         bool unknown = false;
         for (std::size_t i = 0; i < tree.children.size(); ++i) {
             const Tree& child = tree.children[i];
-            const std::string child_path = path + "[" + std::to_string(i) + "]";
+            const Path child_path{&path, {}, i};
             void* item = type.emplace(out);
             if (type.element->shape == Shape::scalar) {
                 const std::size_t known = findings_.size();
@@ -253,14 +266,14 @@ private:
         return unknown;
     }
 
-    bool map(const TypeInfo& type, void* out, const Tree& tree, const std::string& path, const Field* field) {
+    bool map(const TypeInfo& type, void* out, const Tree& tree, const Path& path, const Field* field) {
         if (!tree.is_map()) {
             mismatch("keys and values", tree, path);
             return false;
         }
         bool unknown = false;
         for (const Tree& child : tree.children) {
-            const std::string child_path = path_with_key(path, child.key);
+            const Path child_path{&path, child.key};
             if (void* item = type.insert(out, child.key)) {
                 unknown |= value(*type.element, item, child, child_path, field);
             } else {
@@ -271,14 +284,16 @@ private:
     }
 
     /// Returns false when the value stays unset.
-    bool scalar(const ScalarInfo& info, void* out, const Tree& tree, const std::string& path, const Field* field) {
+    bool scalar(const ScalarInfo& info, void* out, const Tree& tree, const Path& path, const Field* field) {
         if (!tree.is_scalar()) {
             mismatch(expected_text(info, field), tree, path);
             return false;
         }
-        const Scalar in{tree.text, tree.type == Tree::Type::text     ? ScalarForm::text
-                                   : tree.type == Tree::Type::number ? ScalarForm::number
-                                                                     : ScalarForm::boolean};
+        Scalar& in = scalar_;
+        in.text = tree.text;
+        in.form = tree.type == Tree::Type::text     ? ScalarForm::text
+                  : tree.type == Tree::Type::number ? ScalarForm::number
+                                                    : ScalarForm::boolean;
         ScalarResult result = info.parse(out, in);
         using Outcome = ScalarResult::Outcome;
         if (result.outcome == Outcome::bad) {
@@ -288,7 +303,7 @@ private:
             return false;
         }
         if (result.outcome == Outcome::ok_with_warning) {
-            findings_.push_back({.path = path,
+            findings_.push_back({.path = path.text(),
                                  .message = std::move(result.note),
                                  .severity = Finding::Severity::warning,
                                  .line = tree.line});
@@ -297,7 +312,7 @@ private:
     }
 
     /// Checks of the table beyond the type.
-    bool fits(const ScalarInfo& info, const Scalar& in, const Tree& tree, const std::string& path, const Field& field) {
+    bool fits(const ScalarInfo& info, const Scalar& in, const Tree& tree, const Path& path, const Field& field) {
         if (info.max != 0) {
             const IntegerRange range = range_of(info, &field);
             const Scalar& number = in;
@@ -334,18 +349,19 @@ private:
 
     Mode mode_;
     Findings& findings_;
+    Scalar scalar_;  ///< the one being read; its memory is used again
 };
 
 }  // namespace
 
 void decode_value(const TypeInfo& type, void* value, const Tree& tree, const std::string& path, Mode mode,
                   Findings& findings) {
-    Decoder(mode, findings).value(type, value, tree, path, nullptr);
+    Decoder(mode, findings).value(type, value, tree, Path{nullptr, path}, nullptr);
 }
 
 void decode_object(const ObjectInfo& object, void* value, const Tree& tree, const std::string& path, Mode mode,
                    Findings& findings, std::initializer_list<std::string_view> skip) {
-    Decoder(mode, findings).object(object, value, tree, path, skip);
+    Decoder(mode, findings).object(object, value, tree, Path{nullptr, path}, skip);
 }
 
 const ScalarInfo* scalar_of(const TypeInfo& type) noexcept {

@@ -1,5 +1,6 @@
 #include "config/codec/secret.hpp"
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,22 +44,43 @@ void mask_values(Tree& document) {
     }
 }
 
-/// Values of `from` where the mask stands in `document`; the first key that has none is returned.
-std::optional<std::string> unmask(Tree& document, const Tree* from) {
-    Tree* values = document.find("data");
-    if (values == nullptr) {
-        return std::nullopt;
+/// The value of a key in the first of these documents that has it.
+const Tree* find_value(std::initializer_list<const Tree*> documents, std::string_view key) {
+    for (const Tree* document : documents) {
+        const Tree* data = document == nullptr ? nullptr : document->find("data");
+        if (const Tree* value = data == nullptr ? nullptr : data->find(key)) {
+            return value;
+        }
     }
-    const Tree* known = from == nullptr ? nullptr : from->find("data");
-    for (Tree& value : values->children) {
-        if (value.text != model::kSecretMask) {
-            continue;
+    return nullptr;
+}
+
+/// Values of `from` where a mask stands in `document`; the first key that has none is returned.
+std::optional<std::string> unmask(Tree& document, std::initializer_list<const Tree*> from) {
+    if (Tree* values = document.find("data")) {
+        for (Tree& value : values->children) {
+            if (value.text != model::kSecretMask) {
+                continue;
+            }
+            const Tree* real = find_value(from, value.key);
+            if (real == nullptr) {
+                return value.key;
+            }
+            value.assign(*real);
         }
-        const Tree* real = known == nullptr ? nullptr : known->find(value.key);
-        if (real == nullptr) {
-            return value.key;
+    }
+    if (Tree* values = document.find("stringData")) {  // of what was applied
+        for (Tree& value : values->children) {
+            if (value.text != kPlainMask) {
+                continue;
+            }
+            const Tree* real = find_value(from, value.key);
+            auto text = real == nullptr ? std::nullopt : base64_decode(real->text);
+            if (!text || !is_utf8(*text)) {
+                return value.key;
+            }
+            value.assign(Tree::of_text(*std::move(text)));
         }
-        value.assign(*real);
     }
     return std::nullopt;
 }
@@ -91,13 +113,14 @@ Result<std::string> completed_secret(std::string_view document, std::optional<st
     if (stored) {
         MANUL_TRY(before, parse_object(*stored));
     }
-    if (const auto missing = unmask(tree, before ? &*before : nullptr)) {
+    const Tree* const old = before ? &*before : nullptr;
+    if (const auto missing = unmask(tree, {old})) {
         return fail("data[\"" + *missing + "\"]: " + model::kSecretMask +
                     " stands for a value that is not shown, but none is stored; give the value");
     }
     if (Tree* applied = last_applied(tree)) {
         if (auto inner = parse_object(applied->text)) {
-            if (!unmask(*inner, &tree)) {
+            if (!unmask(*inner, {&tree, old})) {
                 applied->assign(Tree::of_text(to_json(*inner)));
             }
         }

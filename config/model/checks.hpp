@@ -15,6 +15,19 @@
 /// The parts of validate(), one file for each group of kinds; not for other modules.
 namespace manul::model {
 
+/// A path in up to three parts, which are put together only when there is something to say about it.
+struct Place {
+    std::string_view object;
+    std::string_view field;
+    std::string_view part = {};
+
+    [[nodiscard]] std::string text() const {
+        std::string out(object);
+        out.append(field).append(part);
+        return out;
+    }
+};
+
 class Checks {
 public:
     void error(std::string path, std::string message) {
@@ -29,10 +42,16 @@ public:
             error(std::string(path), std::string(message));
         }
     }
+    void check(bool holds, const Place& at, std::string_view message) {
+        if (!holds) {
+            error(at.text(), std::string(message));
+        }
+    }
     /// A selector where global() may not stand; empty is fine.
-    void selector(const std::string& path, std::string_view text);
-    void labels(const std::string& path, const StringMap& labels);
-    void annotations(const std::string& path, const StringMap& annotations);
+    void selector(const Place& at, std::string_view text);
+    void selector(std::string_view path, std::string_view text) { selector(Place{path, {}}, text); }
+    void labels(std::string_view path, const StringMap& labels);
+    void annotations(std::string_view path, const StringMap& annotations);
     /// Protocol with ports, for declared ports.
     void port_protocol(const std::string& path, net::Protocol protocol);
 

@@ -24,46 +24,71 @@
 
 namespace manul::model {
 
-void Checks::selector(const std::string& path, std::string_view text) {
+void Checks::selector(const Place& at, std::string_view text) {
+    if (text.empty()) {
+        return;
+    }
     const auto parsed = Selector::parse(text);
     if (!parsed) {
-        error(path, parsed.error().message);
+        error(at.text(), parsed.error().message);
     } else if (parsed->mentions_global()) {
-        error(path, "global() can only stand alone, in the namespaceSelector of a rule's source or destination");
+        error(at.text(), "global() can only stand alone, in the namespaceSelector of a rule's source or destination");
     }
 }
 
-void Checks::labels(const std::string& path, const StringMap& labels) {
+namespace {
+
+std::string with_key(std::string_view path, const std::string& key) { return std::string(path) + "[\"" + key + "\"]"; }
+
+/// An annotation's key may have upper-case letters in its DNS name, too.
+bool is_annotation_key(const std::string& key) {
+    if (is_label_key(key)) {
+        return true;
+    }
+    std::string lower = key;
+    std::ranges::transform(lower, lower.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    return is_label_key(lower);
+}
+
+}  // namespace
+
+void Checks::labels(std::string_view path, const StringMap& labels) {
     for (const auto& [key, value] : labels) {
-        const std::string at = path + "[\"" + key + "\"]";
-        check(is_label_key(key), at,
-              "expected a label key: at most 63 letters, digits, '-', '_' and '.', after an optional DNS name and '/'");
-        check(
-            is_label_value(value), at,
-            "expected a label value: at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter "
-            "or digit, or nothing");
+        if (!is_label_key(key)) {
+            error(with_key(path, key),
+                  "expected a label key: at most 63 letters, digits, '-', '_' and '.', after an optional DNS name and "
+                  "'/'");
+        }
+        if (!is_label_value(value)) {
+            error(with_key(path, key),
+                  "expected a label value: at most 63 letters, digits, '-', '_' and '.', beginning and ending with a "
+                  "letter or digit, or nothing");
+        }
     }
 }
 
-void Checks::annotations(const std::string& path, const StringMap& annotations) {
+void Checks::annotations(std::string_view path, const StringMap& annotations) {
     constexpr std::size_t kMaxBytes = 262'144;
     std::size_t bytes = 0;
     for (const auto& [key, value] : annotations) {
         bytes += key.size() + value.size();
-        std::string lower = key;
-        std::ranges::transform(lower, lower.begin(),
-                               [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-        check(
-            is_label_key(lower), path + "[\"" + key + "\"]",
-            "expected an annotation key: at most 63 letters, digits, '-', '_' and '.', after an optional DNS name and "
-            "'/'");
+        if (!is_annotation_key(key)) {
+            error(
+                with_key(path, key),
+                "expected an annotation key: at most 63 letters, digits, '-', '_' and '.', after an optional DNS name "
+                "and '/'");
+        }
     }
-    check(bytes <= kMaxBytes, path,
-          "expected at most 262144 bytes of annotations in all, found " + std::to_string(bytes));
+    if (bytes > kMaxBytes) {
+        error(std::string(path), "expected at most 262144 bytes of annotations in all, found " + std::to_string(bytes));
+    }
 }
 
 void Checks::port_protocol(const std::string& path, net::Protocol protocol) {
-    check(protocol.has_ports(), path, "expected TCP, UDP or SCTP, found " + protocol.to_string());
+    if (!protocol.has_ports()) {
+        error(path, "expected TCP, UDP or SCTP, found " + protocol.to_string());
+    }
 }
 
 namespace {
@@ -172,8 +197,9 @@ void check_metadata(Checks& checks, const Resource& resource) {
     const KindInfo& kind = info(resource.kind());
     check_name(checks, resource);
     if (!kind.namespaced) {
-        checks.check(metadata.ns.empty(), "metadata.namespace",
-                     std::string(kind.name) + " is a global kind, it has no namespace");
+        if (!metadata.ns.empty()) {
+            checks.error("metadata.namespace", std::string(kind.name) + " is a global kind, it has no namespace");
+        }
     } else if (metadata.ns.empty()) {
         checks.error("metadata.namespace", "required, but missing");
     } else {
@@ -182,8 +208,10 @@ void check_metadata(Checks& checks, const Resource& resource) {
     checks.labels("metadata.labels", metadata.labels);
     checks.annotations("metadata.annotations", metadata.annotations);
     const bool is_set = resource.kind() == Kind::network_set || resource.kind() == Kind::global_network_set;
-    checks.check(!is_set || !metadata.labels.contains(kLabelNamespace), "metadata.labels",
-                 std::string("the label ") + kLabelNamespace + " follows from the namespace and cannot be set");
+    if (is_set && metadata.labels.contains(kLabelNamespace)) {
+        checks.error("metadata.labels",
+                     std::string("the label ") + kLabelNamespace + " follows from the namespace and cannot be set");
+    }
     checks.check(resource.kind() != Kind::profile || metadata.name != kDefaultAllowProfile, "metadata.name",
                  "this profile is built in");
 }

@@ -3,6 +3,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -44,22 +45,23 @@ public:
         icmp();
         families();
         http();
-        entity(rule_.source, path_ + ".source");
-        entity(rule_.destination, path_ + ".destination");
+        entity(rule_.source, ".source");
+        entity(rule_.destination, ".destination");
         services();
-        checks_.check(!rule_.deny_action || rule_.action == Action::deny, path_ + ".denyAction",
-                      "only for action Deny");
+        checks_.check(!rule_.deny_action || rule_.action == Action::deny, at(".denyAction"), "only for action Deny");
     }
 
 private:
+    [[nodiscard]] Place at(std::string_view field, std::string_view part = {}) const { return {path_, field, part}; }
+
     void protocols() {
         const auto family_clash = [&](const std::optional<net::Protocol>& protocol, const char* name) {
             if (!protocol || !rule_.ip_version) {
                 return;
             }
-            checks_.check(*protocol != net::kIcmp || *rule_.ip_version == net::Family::v4, path_ + name,
+            checks_.check(*protocol != net::kIcmp || *rule_.ip_version == net::Family::v4, at(name),
                           "ICMP exists in IPv4 alone, but ipVersion is 6; did you mean ICMPv6?");
-            checks_.check(*protocol != net::kIcmpv6 || *rule_.ip_version == net::Family::v6, path_ + name,
+            checks_.check(*protocol != net::kIcmpv6 || *rule_.ip_version == net::Family::v6, at(name),
                           "ICMPv6 exists in IPv6 alone, but ipVersion is 4; did you mean ICMP?");
         };
         family_clash(rule_.protocol, ".protocol");
@@ -67,47 +69,47 @@ private:
     }
 
     void icmp() {
-        checks_.check(!rule_.icmp || is_icmp(rule_.protocol), path_ + ".icmp",
-                      "needs protocol ICMP or ICMPv6 in the rule");
-        checks_.check(!rule_.icmp || !rule_.icmp->code || rule_.icmp->type, path_ + ".icmp.code", "needs a type");
-        checks_.check(!rule_.not_icmp || !rule_.not_icmp->code || rule_.not_icmp->type, path_ + ".notICMP.code",
+        checks_.check(!rule_.icmp || is_icmp(rule_.protocol), at(".icmp"), "needs protocol ICMP or ICMPv6 in the rule");
+        checks_.check(!rule_.icmp || !rule_.icmp->code || rule_.icmp->type, at(".icmp.code"), "needs a type");
+        checks_.check(!rule_.not_icmp || !rule_.not_icmp->code || rule_.not_icmp->type, at(".notICMP.code"),
                       "needs a type");
     }
 
     /// All CIDRs of a rule are of one family, that of ipVersion where it is given.
     void families() {
         std::optional<net::Family> family = rule_.ip_version;
-        const auto look = [&](const std::vector<net::Prefix>& nets, const std::string& path, bool negative) {
+        const auto look = [&](const std::vector<net::Prefix>& nets, const Place& place, bool negative) {
             for (std::size_t i = 0; i < nets.size(); ++i) {
-                const std::string at = indexed(path, i);
-                checks_.check(!negative || nets[i].length() != 0, at,
-                              "excludes every address, so the rule never matches");
+                if (negative && nets[i].length() == 0) {
+                    checks_.error(indexed(place.text(), i), "excludes every address, so the rule never matches");
+                }
                 if (family && nets[i].family() != *family) {
-                    checks_.error(at, rule_.ip_version ? "is of another family than ipVersion"
-                                                       : "IPv4 and IPv6 cannot stand in one rule; write two rules");
+                    checks_.error(indexed(place.text(), i),
+                                  rule_.ip_version ? "is of another family than ipVersion"
+                                                   : "IPv4 and IPv6 cannot stand in one rule; write two rules");
                 }
                 family = family.value_or(nets[i].family());
             }
         };
-        look(rule_.source.nets, path_ + ".source.nets", false);
-        look(rule_.source.not_nets, path_ + ".source.notNets", true);
-        look(rule_.destination.nets, path_ + ".destination.nets", false);
-        look(rule_.destination.not_nets, path_ + ".destination.notNets", true);
+        look(rule_.source.nets, at(".source.nets"), false);
+        look(rule_.source.not_nets, at(".source.notNets"), true);
+        look(rule_.destination.nets, at(".destination.nets"), false);
+        look(rule_.destination.not_nets, at(".destination.notNets"), true);
     }
 
     void http() {
         if (!rule_.http) {
             return;
         }
-        const std::string at = path_ + ".http";
-        checks_.check(!rule_.protocol || *rule_.protocol == net::kTcp, at, "needs protocol TCP");
-        checks_.check(rule_.action == Action::allow, at, "only for action Allow");
-        checks_.check(direction_ == PolicyType::ingress, at, "only in ingress rules");
+        const std::string here = path_ + ".http";
+        checks_.check(!rule_.protocol || *rule_.protocol == net::kTcp, here, "needs protocol TCP");
+        checks_.check(rule_.action == Action::allow, here, "only for action Allow");
+        checks_.check(direction_ == PolicyType::ingress, here, "only in ingress rules");
         const std::set<std::string> distinct(rule_.http->methods.begin(), rule_.http->methods.end());
-        checks_.check(distinct.size() == rule_.http->methods.size(), at + ".methods", "a method is given twice");
+        checks_.check(distinct.size() == rule_.http->methods.size(), here + ".methods", "a method is given twice");
         for (std::size_t i = 0; i < rule_.http->paths.size(); ++i) {
             const HttpPath& path = rule_.http->paths[i];
-            const std::string path_at = indexed(at + ".paths", i);
+            const std::string path_at = indexed(here + ".paths", i);
             checks_.check(path.exact.has_value() != path.prefix.has_value(), path_at,
                           "exactly one of exact and prefix");
             const std::string text = path.exact.value_or(path.prefix.value_or("/"));
@@ -116,63 +118,69 @@ private:
         }
     }
 
-    void entity(const EntityRule& entity, const std::string& path) {
-        checks_.selector(path + ".selector", entity.selector);
-        checks_.selector(path + ".notSelector", entity.not_selector);
-        namespace_selector(entity.namespace_selector, path + ".namespaceSelector");
+    void entity(const EntityRule& entity, std::string_view side) {
+        checks_.selector(at(side, ".selector"), entity.selector);
+        checks_.selector(at(side, ".notSelector"), entity.not_selector);
+        namespace_selector(entity.namespace_selector, at(side, ".namespaceSelector"));
         if (entity.service_accounts) {
-            checks_.selector(path + ".serviceAccounts.selector", entity.service_accounts->selector);
+            checks_.selector(at(side, ".serviceAccounts.selector"), entity.service_accounts->selector);
         }
-        ports(entity.ports, path + ".ports");
-        ports(entity.not_ports, path + ".notPorts");
+        ports(entity.ports, at(side, ".ports"));
+        ports(entity.not_ports, at(side, ".notPorts"));
         if (entity.services) {
             const bool alone = entity.selector.empty() && entity.not_selector.empty() &&
                                entity.namespace_selector.empty() && entity.nets.empty() && entity.not_nets.empty() &&
                                !entity.service_accounts;
-            checks_.check(alone, path + ".services", "cannot stand beside selectors, nets, notNets or serviceAccounts");
-            checks_.check(is_dns_subdomain(entity.services->name), path + ".services.name",
+            checks_.check(alone, at(side, ".services"),
+                          "cannot stand beside selectors, nets, notNets or serviceAccounts");
+            checks_.check(is_dns_subdomain(entity.services->name), at(side, ".services.name"),
                           "expected the name of a service");
             checks_.check(entity.services->namespace_.empty() || is_dns_subdomain(entity.services->namespace_),
-                          path + ".services.namespace", "expected the name of a namespace");
+                          at(side, ".services.namespace"), "expected the name of a namespace");
         }
     }
 
-    void namespace_selector(const std::string& text, const std::string& path) {
-        const auto parsed = Selector::parse(text);
-        if (!parsed || !parsed->is_global()) {
-            checks_.selector(path, text);
+    void namespace_selector(std::string_view text, const Place& place) {
+        if (text.find("global") != std::string_view::npos) {
+            const auto parsed = Selector::parse(text);
+            if (parsed && parsed->is_global()) {
+                return;
+            }
         }
+        checks_.selector(place, text);
     }
 
-    void ports(const std::vector<Port>& ports, const std::string& path) {
+    void ports(const std::vector<Port>& ports, const Place& place) {
         if (ports.empty()) {
             return;
         }
         if (rule_.protocol) {
-            checks_.check(rule_.protocol->has_ports(), path,
-                          "needs protocol TCP, UDP or SCTP in the rule, not " + rule_.protocol->to_string());
+            if (!rule_.protocol->has_ports()) {
+                checks_.error(place.text(),
+                              "needs protocol TCP, UDP or SCTP in the rule, not " + rule_.protocol->to_string());
+            }
             return;
         }
         for (std::size_t i = 0; i < ports.size(); ++i) {
-            checks_.check(std::holds_alternative<std::string>(ports[i]), indexed(path, i),
-                          "needs protocol TCP, UDP or SCTP in the rule");
+            if (!std::holds_alternative<std::string>(ports[i])) {
+                checks_.error(indexed(place.text(), i), "needs protocol TCP, UDP or SCTP in the rule");
+            }
         }
     }
 
     void services() {
-        const auto& [wrong, wrong_path] = direction_ == PolicyType::ingress
-                                              ? std::pair(&rule_.destination, ".destination.services")
-                                              : std::pair(&rule_.source, ".source.services");
-        checks_.check(!wrong->services, path_ + wrong_path,
+        const auto& [wrong, side] = direction_ == PolicyType::ingress ? std::pair(&rule_.destination, ".destination")
+                                                                      : std::pair(&rule_.source, ".source");
+        checks_.check(!wrong->services, at(side, ".services"),
                       direction_ == PolicyType::ingress ? "only for the source in ingress rules"
                                                         : "only for the destination in egress rules");
         checks_.check(
             !rule_.destination.services || (rule_.destination.ports.empty() && rule_.destination.not_ports.empty()),
-            path_ + ".destination.services", "cannot stand beside ports: the service names them");
-        for (const auto& [entity, path] :
+            at(".destination.services"), "cannot stand beside ports: the service names them");
+        for (const auto& [entity, name] :
              {std::pair(&rule_.source, ".source"), std::pair(&rule_.destination, ".destination")}) {
             checks_.check(!entity->services || scope_ != RuleScope::global || !entity->services->namespace_.empty(),
-                          path_ + path + ".services.namespace", "required in a GlobalNetworkPolicy");
+                          at(name, ".services.namespace"), "required in a GlobalNetworkPolicy");
         }
     }
 

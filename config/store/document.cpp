@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <expected>
 #include <optional>
 #include <string>
@@ -24,6 +24,7 @@
 #include <boost/system/error_code.hpp>
 
 #include "base/try.hpp"
+#include "config/codec/document.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/outline.hpp"
@@ -82,6 +83,31 @@ bool is_uuid(std::string_view text) {
     });
 }
 
+/// Prints a document into `text`, which is empty, and says where its metadata and spec are in it.
+Outline print(const codec::Tree& document, std::string& text) {
+    using Span = std::pair<std::size_t, std::size_t>;  ///< where it begins, how long it is
+    Span metadata;
+    Span spec;
+    for (const codec::Tree& child : document.children) {
+        text += text.empty() ? '{' : ',';
+        codec::append_json_text(text, child.key);
+        text += ':';
+        const std::size_t begin = text.size();
+        codec::append_json(text, child);
+        const Span span{begin, text.size() - begin};
+        if (child.key == "metadata") {
+            metadata = span;
+        } else if (child.key == "spec") {
+            spec = span;
+        }
+    }
+    text += '}';
+    Outline out;
+    out.metadata = std::string_view(text).substr(metadata.first, metadata.second);
+    out.spec = std::string_view(text).substr(spec.first, spec.second);
+    return out;
+}
+
 /// A document on its way into the store.
 class Stamping {
 public:
@@ -96,6 +122,18 @@ public:
         MANUL_CHECK(check_envelope(key, unquoted(found->api_version), unquoted(found->kind),
                                    found->members->text("name"), found->members->text("namespace")));
         return Stamping(key, text, *std::move(found));
+    }
+
+    /// Of a tree, printed into `text`, which must outlive this.
+    static StoreResult<Stamping> begin(const model::Key& key, const codec::Tree& document, std::string& text) {
+        MANUL_CHECK(store::check_envelope(key, document));
+        Outline found = print(document, text);
+        Walker walker(found.metadata);
+        found.members = Metadata::read(walker);
+        if (!found.members) {
+            return std::unexpected(no_metadata(key));
+        }
+        return Stamping(key, text, std::move(found));
     }
 
     [[nodiscard]] std::string_view spec() const { return outline_.spec; }
@@ -138,18 +176,37 @@ public:
         return finish();
     }
 
+    /// Whether what was stamped and the stored document are the same JSON value. Mostly they differ in nothing but one
+    /// member of their metadata, if at all.
+    [[nodiscard]] bool is_same_as(std::string_view stored, const Outline& old) const {
+        const auto at = metadata_place(text_, outline_);
+        const auto old_at = metadata_place(stored, old);
+        const bool same_rest =
+            text_.substr(0, at) == stored.substr(0, old_at) &&
+            text_.substr(at + outline_.metadata.size()) == stored.substr(old_at + old.metadata.size());
+        return same_rest ? outline_.members->same_value(*old.members) : same_json(text_of(), stored);
+    }
+
 private:
     Stamping(const model::Key& key, std::string_view text, Outline outline)
         : key_(key), text_(text), outline_(std::move(outline)) {}
 
+    static std::size_t metadata_place(std::string_view text, const Outline& outline) {
+        return static_cast<std::size_t>(outline.metadata.data() - text.data());
+    }
+
     std::string finish() {
-        constexpr std::size_t kAdded = 160;  // what the store adds
         metadata().erase("resourceVersion");
-        const auto at = static_cast<std::size_t>(outline_.metadata.data() - text_.data());
+        return text_of();
+    }
+
+    [[nodiscard]] std::string text_of() const {
+        constexpr std::size_t kAdded = 160;  // what the store adds
+        const auto at = metadata_place(text_, outline_);
         std::string out;
         out.reserve(text_.size() + kAdded);
         out.append(text_.substr(0, at));
-        metadata().append_to(out);
+        outline_.members->append_to(out);
         out.append(text_.substr(at + outline_.metadata.size()));
         return out;
     }
@@ -164,12 +221,6 @@ constexpr std::string_view kDeletion = "deletionTimestamp";
 
 StoreError unreadable(const model::Key& key) {
     return error(StoreError::Code::corrupt, key.to_string() + ": the stored document is no JSON object");
-}
-
-bool same_json(std::string_view a, std::string_view b) {
-    const auto first = codec::parse_json(a);
-    const auto second = codec::parse_json(b);
-    return first && second && first->same_value(*second);
 }
 
 }  // namespace
@@ -267,8 +318,10 @@ StoreResult<std::string> stamp_text(const model::Key& key, std::string_view text
 
 StoreResult<Stamped> stamp(const model::Key& key, const codec::Tree& document, std::optional<std::string_view> before,
                            const Birth& birth) {
-    const std::string text = codec::to_json(document);
-    MANUL_TRY(Stamping stamping, Stamping::begin(key, text));
+    constexpr std::size_t kUsualSize = 1024;
+    std::string text;
+    text.reserve(before ? before->size() : kUsualSize);
+    MANUL_TRY(Stamping stamping, Stamping::begin(key, document, text));
     if (!before) {
         stamping.metadata().erase(kDeletion);
         return Stamped{stamping.as_new(birth)};
@@ -280,11 +333,10 @@ StoreResult<Stamped> stamp(const model::Key& key, const codec::Tree& document, s
     stamping.metadata().take(kDeletion, *old->members);
     bool same_spec = old->spec == stamping.spec();
     if (!same_spec && !old->spec.empty() && !stamping.spec().empty()) {
-        const auto old_spec = codec::parse_json(old->spec);
-        same_spec = old_spec && document.find("spec")->same_value(*old_spec);
+        same_spec = is_value_of(old->spec, *document.find("spec"));
     }
     MANUL_TRY(std::string out, stamping.as_change_of(*old->members, same_spec));
-    const bool changes = !same_spec || (out != *before && !same_json(out, *before));
+    const bool changes = !same_spec || (out != *before && !stamping.is_same_as(*before, *old));
     return Stamped{std::move(out), changes};
 }
 
@@ -306,11 +358,25 @@ std::string make_uid() {
 }
 
 std::string format_timestamp(std::int64_t unix_seconds) {
-    const auto seconds = static_cast<std::time_t>(unix_seconds);
-    std::tm utc{};
-    ::gmtime_r(&seconds, &utc);
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                       utc.tm_hour, utc.tm_min, utc.tm_sec);
+    const std::chrono::sys_seconds time{std::chrono::seconds(unix_seconds)};
+    const auto day = std::chrono::floor<std::chrono::days>(time);
+    const std::chrono::year_month_day date(day);
+    const std::chrono::hh_mm_ss clock(time - day);
+    std::string out = "0000-00-00T00:00:00Z";
+    const auto put = [&](std::size_t at, std::size_t digits, auto value) {
+        auto number = static_cast<std::uint64_t>(value);
+        while (digits > 0) {
+            out[at + --digits] = static_cast<char>('0' + number % 10);
+            number /= 10;
+        }
+    };
+    put(0, 4, static_cast<int>(date.year()));
+    put(5, 2, static_cast<unsigned>(date.month()));
+    put(8, 2, static_cast<unsigned>(date.day()));
+    put(11, 2, clock.hours().count());
+    put(14, 2, clock.minutes().count());
+    put(17, 2, clock.seconds().count());
+    return out;
 }
 
 }  // namespace manul::store

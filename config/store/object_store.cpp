@@ -90,14 +90,11 @@ struct ObjectStore::Plan {
     std::vector<Mutation> mutations;   ///< one of each change, then what the checks rely on
     std::vector<PlannedWrite> writes;  ///< with views into `before`
     Revision revision;
+    std::shared_ptr<const std::string> first_body;  ///< what the first change put, after the commit
 
     /// The object as the first change leaves it.
-    [[nodiscard]] Row first_after() {
-        Mutation& first = mutations.front();
-        if (first.type != Mutation::Type::put) {
-            return *before.rows.front();
-        }
-        return {first.key, revision, std::make_shared<const std::string>(std::move(first.body))};
+    [[nodiscard]] Row first_after() const {
+        return first_body ? Row{mutations.front().key, revision, first_body} : *before.rows.front();
     }
     [[nodiscard]] bool changes_nothing() const {
         return std::ranges::all_of(mutations, [](const Mutation& m) { return m.type == Mutation::Type::check; });
@@ -409,24 +406,30 @@ std::optional<Snapshot> ObjectStore::recall(std::span<const Change> changes, Che
     return before;
 }
 
-void ObjectStore::remember(std::span<const Change> changes, const Plan& plan) {
+void ObjectStore::remember(std::span<const Change> changes, Plan& plan) {
     last_read_ = {};
     for (std::size_t i = 0; i < changes.size(); ++i) {
         if (const auto known = written_.find(changes[i].key); known != written_.end()) {
             written_bytes_ -= known->second.body->size();
             written_.erase(known);
         }
-        const Mutation& mutation = plan.mutations[i];
-        const std::string& body = mutation.body;
-        if (mutation.type != Mutation::Type::put || body.size() > kLargestWritten) {
+        Mutation& mutation = plan.mutations[i];
+        if (mutation.type != Mutation::Type::put) {
             continue;
         }
-        if (written_bytes_ + body.size() > kMaxWrittenBytes) {
+        const auto body = std::make_shared<const std::string>(std::move(mutation.body));
+        if (i == 0) {
+            plan.first_body = body;
+        }
+        if (body->size() > kLargestWritten) {
+            continue;
+        }
+        if (written_bytes_ + body->size() > kMaxWrittenBytes) {
             written_.clear();
             written_bytes_ = 0;
         }
-        written_.emplace(changes[i].key, Written{plan.revision, std::make_shared<const std::string>(body)});
-        written_bytes_ += body.size();
+        written_.emplace(changes[i].key, Written{plan.revision, body});
+        written_bytes_ += body->size();
     }
 }
 

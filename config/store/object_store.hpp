@@ -83,7 +83,8 @@ private:
     [[nodiscard]] StoreResult<Snapshot> read(std::span<const Change> changes);
     [[nodiscard]] std::optional<Row> recall(const Change& change, Checks checks) const;
     [[nodiscard]] std::optional<Snapshot> recall(std::span<const Change> changes, Checks checks) const;
-    void remember(std::span<const Change> changes, const Plan& plan);
+    /// Takes the bodies that were written out of the plan.
+    void remember(std::span<const Change> changes, Plan& plan);
     void forget();
     /// What is to be written, checked against other objects; `kinds` are those that must not change meanwhile.
     [[nodiscard]] StoreResult<Plan> judged(std::span<const Change> changes, Snapshot before, Checks checks,

@@ -1,10 +1,13 @@
 #include "config/store/outline.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "config/codec/tree.hpp"
 
 namespace manul::store {
 
@@ -12,7 +15,83 @@ namespace {
 
 constexpr std::size_t kUsualMembers = 12;
 
+using codec::Tree;
+
+/// Of a text without escapes.
+bool is_next(Walker& walker, const Tree& tree);
+
+bool is_next_map(Walker& walker, const Tree& tree) {
+    std::size_t members = 0;
+    if (!walker.accept('{')) {
+        return false;
+    }
+    if (!walker.accept('}')) {
+        do {
+            const auto name = walker.string();
+            const Tree* member = name && walker.accept(':') ? tree.find(*name) : nullptr;
+            if (member == nullptr || !is_next(walker, *member)) {
+                return false;
+            }
+            ++members;
+        } while (walker.accept(','));
+        if (!walker.accept('}')) {
+            return false;
+        }
+    }
+    return members == tree.children.size();
+}
+
+bool is_next_list(Walker& walker, const Tree& tree) {
+    if (!walker.accept('[')) {
+        return false;
+    }
+    for (std::size_t i = 0; i < tree.children.size(); ++i) {
+        if ((i > 0 && !walker.accept(',')) || !is_next(walker, tree.children[i])) {
+            return false;
+        }
+    }
+    return walker.accept(']');
+}
+
+bool is_next(Walker& walker, const Tree& tree) {
+    switch (tree.type) {
+        case Tree::Type::map:
+            return is_next_map(walker, tree);
+        case Tree::Type::list:
+            return is_next_list(walker, tree);
+        case Tree::Type::text:
+            return walker.string() == tree.text;
+        case Tree::Type::number: {
+            const auto number = walker.value();
+            return number && codec::is_json_number(*number) && Tree::of_number(std::string(*number)).same_value(tree);
+        }
+        case Tree::Type::boolean:
+            return walker.value() == tree.text;
+        case Tree::Type::null:
+            return walker.value() == "null";
+    }
+    return false;
+}
+
 }  // namespace
+
+bool same_json(std::string_view a, std::string_view b) {
+    if (a == b) {
+        return true;
+    }
+    const auto first = codec::parse_json(a);
+    const auto second = codec::parse_json(b);
+    return first && second && first->same_value(*second);
+}
+
+bool is_value_of(std::string_view json, const Tree& tree) {
+    if (!json.starts_with('{') || json.find('\\') != std::string_view::npos) {
+        const auto parsed = codec::parse_json(json);
+        return parsed && parsed->same_value(tree);
+    }
+    Walker walker(json);
+    return is_next(walker, tree) && walker.at_end();
+}
 
 std::optional<Metadata> Metadata::read(Walker& walker) {
     Metadata out;
@@ -45,6 +124,13 @@ void Metadata::append_to(std::string& out) const {
         out.append(quote).append(member.value).append(quote);
     }
     out += '}';
+}
+
+bool Metadata::same_value(const Metadata& other) const {
+    return members_.size() == other.members_.size() && std::ranges::all_of(members_, [&](const Member& member) {
+               const Member* twin = other.find(member.name);
+               return twin != nullptr && same_json(member.value, twin->value);
+           });
 }
 
 std::optional<Outline> outline(std::string_view document) {

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "config/codec/tree.hpp"
+
 /// Documents as text, as far as the store itself looks into them: where the members begin and end that it reads or
 /// sets. A walk over the text costs a tenth of parsing and printing it.
 namespace manul::store {
@@ -209,6 +211,9 @@ public:
 
     void append_to(std::string& out) const;
 
+    /// The same members with the same values, in any order.
+    [[nodiscard]] bool same_value(const Metadata& other) const;
+
 private:
     struct Member {
         std::string_view name;
@@ -252,6 +257,11 @@ struct Before {
 
 /// `spec` is that of the new text.
 [[nodiscard]] Before compare_with(std::string_view stored, std::string_view spec);
+
+/// Whether both are the same JSON value.
+[[nodiscard]] bool same_json(std::string_view a, std::string_view b);
+/// Whether the text is the value of the tree (Tree::same_value). Stops at the first difference, and keeps nothing.
+[[nodiscard]] bool is_value_of(std::string_view json, const codec::Tree& tree);
 
 /// Where the members of a document's metadata begin.
 [[nodiscard]] std::optional<std::size_t> inside_metadata(std::string_view document);

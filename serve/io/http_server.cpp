@@ -212,11 +212,26 @@ private:
                 if (failed) {
                     return self->refuse(failed);
                 }
-                self->lowest().expires_after(kBodyTime);
-                http::async_read(self->stream_, self->buffer_, *self->parser_, [self](error_code error, std::size_t) {
-                    error ? self->refuse(error) : self->hand_over();
-                });
+                const bool waits = beast::iequals(self->parser_->get()[http::field::expect], "100-continue");
+                waits && !self->parser_->is_done() ? self->ask_for_body() : self->read_body();
             });
+    }
+
+    /// The client sends its body when it is asked to (RFC 9110, 10.1.1).
+    void ask_for_body() {
+        static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+        lowest().expires_after(kWriteTime);
+        asio::async_write(stream_, asio::buffer(kContinue.data(), kContinue.size()),
+                          [self = this->shared_from_this()](error_code failed, std::size_t) {
+                              failed ? self->close() : self->read_body();
+                          });
+    }
+
+    void read_body() {
+        lowest().expires_after(kBodyTime);
+        http::async_read(stream_, buffer_, *parser_, [self = this->shared_from_this()](error_code failed, std::size_t) {
+            failed ? self->refuse(failed) : self->hand_over();
+        });
     }
 
     /// Piece by piece, so that the limit is one for a client that does not read, not for a slow link.

@@ -34,6 +34,14 @@ TEST_CASE("plain texts are stored as data, and the mask keeps what is stored") {
             R"({"metadata":{"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{\"data\":{\"a\":\"Kioq\"}}"}},"data":{"a":"Kioq"}})",
             stored) ==
         R"({"metadata":{"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{\"data\":{\"a\":\"c2VjcmV0\"}}"}},"data":{"a":"c2VjcmV0"}})");
+    // What kubectl remembers, written back alone (as it does when it changes to server-side apply), or as plain texts.
+    for (const std::string masked : {R"({\"data\":{\"a\":\"Kioq\"}})", R"({\"stringData\":{\"a\":\"***\"}})"}) {
+        const std::string real = masked.find("Kioq") == std::string::npos ? R"({\"stringData\":{\"a\":\"secret\"}})"
+                                                                          : R"({\"data\":{\"a\":\"c2VjcmV0\"}})";
+        const std::string head = R"({"metadata":{"annotations":{"kubectl.kubernetes.io/last-applied-configuration":")";
+        CHECK(completed_secret(head + masked + "\"}}}", stored) == head + real + "\"}}}");
+        CHECK(completed_secret(head + masked + "\"}}}", std::nullopt) == head + masked + "\"}}}");
+    }
     const auto nothing_stored = completed_secret(R"({"data":{"a":"Kioq"}})", std::nullopt);
     REQUIRE_FALSE(nothing_stored);
     CHECK(nothing_stored.error().message.starts_with("data[\"a\"]: Kioq stands for a value that is not shown"));

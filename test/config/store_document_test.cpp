@@ -8,6 +8,7 @@
 #include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/document.hpp"
+#include "config/store/outline.hpp"
 
 using namespace manul::store;
 
@@ -108,6 +109,76 @@ TEST_CASE(
         const auto stamped = stamp_text(key, text, row.stored, birth);
         REQUIRE(stamped);
         CHECK((stamped->find(R"("generation":5)") != std::string::npos) == row.rises);
+    }
+}
+
+TEST_CASE("whether a text is the value of a tree is found without parsing it") {
+    const std::vector<std::string> values{
+        "{}",
+        R"({"a":1})",
+        R"({"a":"1"})",
+        R"({"a":true})",
+        R"({"a":"true"})",
+        R"({"a":null})",
+        R"({"b":1})",
+        R"({"a":1,"b":[1,"x",{"c":{}}]})",
+        R"({"a":1,"b":[1,"x",{"c":[]}]})",
+        R"({"a":1,"b":[1,"x"]})",
+        R"({"a":1,"b":[1,"x",{"c":{}},2]})",
+        R"({"a":"\"}\\","c":1.50})",
+        R"({"a":"é","b":-1e3})",
+        "[1,2]",
+        "5",
+        R"("x")",
+        "null",
+    };
+    for (const std::string& text : values) {
+        for (const std::string& other : values) {
+            CAPTURE(text, other);
+            CHECK(is_value_of(text, *manul::codec::parse_json(other)) == (text == other));
+        }
+    }
+    struct Row {
+        const char* text;
+        const char* tree;
+        bool same;
+    };
+    for (const Row& row : {Row{R"({ "b" : [ 1 , 2 ], "a" : "x" })", R"({"a":"x","b":[1,2]})", true},
+                           Row{R"({"a":1.50})", R"({"a":15e-1})", true}, Row{R"({"a":"\u0041"})", R"({"a":"A"})", true},
+                           Row{R"({"a":"A"})", R"({"a":"\u0041"})", true}, Row{R"({"a":1,"a":1})", R"({"a":1})", false},
+                           Row{R"({"a":1)", R"({"a":1})", false}, Row{R"({"a":1}x)", R"({"a":1})", false},
+                           Row{R"({"a":[1 2]})", R"({"a":[1,2]})", false}, Row{"", "{}", false}}) {
+        CAPTURE(row.text, row.tree);
+        CHECK(is_value_of(row.text, *manul::codec::parse_json(row.tree)) == row.same);
+    }
+}
+
+TEST_CASE("what is stamped changes nothing when it is the stored value in another order") {
+    const manul::model::Key key{manul::model::Kind::ipam_handle, {}, "h"};
+    const Birth birth{"u-1", "2026-01-01T00:00:00Z"};
+    const std::string head = R"({"apiVersion":"projectcalico.org/v3","kind":"IPAMHandle","metadata":)";
+    const std::string stored =
+        head + R"({"name":"h","labels":{"a":"1","b":"2"},"uid":"u-0","generation":4},"spec":{"x":[1],"y":"z"}})";
+    struct Row {
+        std::string text;
+        bool changes;
+    };
+    for (const Row& row :
+         {Row{stored, false}, Row{head + R"({"name":"h","labels":{"b":"2","a":"1"}},"spec":{"y":"z","x":[1]}})", false},
+          Row{head + R"({"labels":{"a":"1","b":"2"},"name":"h","uid":"u-0"},"spec":{"x":[1],"y":"z"}})", false},
+          Row{R"({"kind":"IPAMHandle","apiVersion":"projectcalico.org/v3","spec":{"x":[1],"y":"z"},)"
+              R"("metadata":{"name":"h","labels":{"a":"1","b":"2"}}})",
+              false},
+          Row{head + R"({"name":"h","labels":{"a":"1","b":"3"}},"spec":{"x":[1],"y":"z"}})", true},
+          Row{head + R"({"name":"h","labels":{"a":"1"}},"spec":{"x":[1],"y":"z"}})", true},
+          Row{head + R"({"name":"h"},"spec":{"x":[1],"y":"z"}})", true},
+          Row{head + R"({"name":"h","labels":{"a":"1","b":"2"},"annotations":{}},"spec":{"x":[1],"y":"z"}})", true},
+          Row{head + R"({"name":"h","labels":{"a":"1","b":"2"}},"spec":{"x":[1],"y":"z"},"status":{}})", true},
+          Row{head + R"({"name":"h","labels":{"a":"1","b":"2"}},"spec":{"x":[2],"y":"z"}})", true}}) {
+        CAPTURE(row.text);
+        const auto stamped = stamp(key, *manul::codec::parse_json(row.text), stored, birth);
+        REQUIRE(stamped);
+        CHECK(stamped->changes == row.changes);
     }
 }
 

@@ -159,6 +159,14 @@ datastore: {{path: {self.directory}/store.db}}
         names = self.works("get", "ippools", "-o", "name").split()
         self.assertIn("deleted 1 'IPPool'", self.works("delete", *names))
 
+    def test_the_value_of_an_option_may_stand_in_all_places(self):
+        self.works("create", "-f=-", stdin=None, input="apiVersion: projectcalico.org/v3\nkind: NetworkSet\n"
+                   "metadata: {name: s, namespace: a}\nspec: {nets: [10.0.0.0/8]}\n")
+        for words in (["-n", "a"], ["-na"], ["-n=a"], ["--namespace", "a"], ["--namespace=a"]):
+            for output in (["-o", "name"], ["-oname"], ["-o=name"], ["--output", "name"], ["--output=name"]):
+                with self.subTest(words=words, output=output):
+                    self.assertIn("networkset.projectcalico.org/s", self.works("get", "networksets", *words, *output))
+
     def test_an_object_is_found_by_name_in_all_namespaces(self):
         for ns in ("a", "b"):
             self.works("apply", "-f", "-", stdin=None, input="apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\n"

@@ -140,6 +140,12 @@ TEST_CASE("a list comes in pages of one state, by selectors, or as a table", "[s
     CHECK(client.say("GET", kSets + "?continue=rubbish").starts_with("400 BadRequest"));
     CHECK(client.say("GET", kSets + "?resourceVersion=999999").starts_with("504 Timeout"));
     CHECK(client.say("GET", kSets + "?resourceVersion=abc").starts_with("400 BadRequest"));
+    CHECK(client.say("GET", kSets + "?limit=x").starts_with("400 BadRequest"));
+    CHECK(items(client.json("GET", kSets + "?limit=-1")) == 3);
+    const codec::Tree pages = client.json("GET", kSets + "?limit=1");
+    CHECK(client.say("GET", kSets + "?limit=1&resourceVersion=1&continue=" +
+                                std::string(pages.text_at("metadata", "continue"))) ==
+          "400 BadRequest specifying resource version is not allowed when using continue");
     client.accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
     const codec::Tree table = client.json("GET", kPolicies.substr(0, kPolicies.rfind('/')) + "/tiers");
     CHECK(table.text_at("kind") == "Table");
@@ -195,6 +201,64 @@ TEST_CASE("a delete may say which object it means", "[serve]") {
     REQUIRE(client.say("POST", kSets, network_set("y")) == "201");
     CHECK(items(client.json("DELETE", kSets + "?labelSelector=k")) == 1);
     CHECK(items(client.json("GET", kSets)) == 1);
+}
+
+TEST_CASE("a delete with an option that means nothing deletes nothing", "[serve]") {
+    Client client;
+    REQUIRE(client.say("POST", kSets, network_set("a")) == "201");
+    REQUIRE(client.say("POST", kSets, network_set("b")) == "201");
+    for (const std::string& target : {kSets + "/a", kSets}) {
+        CHECK(client.say("DELETE", target, R"({"propagationPolicy":"Sideways"})") ==
+              "422 Invalid DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: "
+              "\"Sideways\": supported values: \"Foreground\", \"Background\", \"Orphan\"");
+        CHECK(client.say("DELETE", target, R"({"dryRun":["Some"]})").starts_with("422 Invalid"));
+        CHECK(client.say("DELETE", target, R"({"propagationPolicy":"Orphan","orphanDependents":true})")
+                  .starts_with("422 Invalid"));
+        CHECK(client.say("DELETE", target + "?limit=x").starts_with(target == kSets ? "400" : "200"));
+        client.say("POST", kSets, network_set("a"));
+    }
+    CHECK(items(client.json("GET", kSets)) == 2);
+    CHECK(client.say("DELETE", kSets + "/a", R"({"dryRun":["All"],"propagationPolicy":"Foreground"})") == "200");
+    CHECK(items(client.json("DELETE", kSets + "?limit=1")) == 1);  // one page
+    CHECK(items(client.json("GET", kSets)) == 1);
+}
+
+TEST_CASE("options of lists and watches that contradict each other are refused", "[serve]") {
+    Client client;
+    REQUIRE(client.say("POST", kSets, network_set("a")) == "201");
+    struct Row {
+        const char* query;
+        const char* field;  ///< of the cause
+    };
+    for (const Row& row :
+         {Row{"resourceVersionMatch=Exact", "resourceVersionMatch"},
+          Row{"resourceVersion=0&resourceVersionMatch=Exact", "resourceVersionMatch"},
+          Row{"resourceVersion=1&resourceVersionMatch=Some", "resourceVersionMatch"},
+          Row{"resourceVersion=1&resourceVersionMatch=Exact&continue=x", "resourceVersionMatch"},
+          Row{"sendInitialEvents=true", "sendInitialEvents"},
+          Row{"watch=1&sendInitialEvents=true", "resourceVersionMatch"},
+          Row{"watch=1&sendInitialEvents=false&resourceVersionMatch=Exact", "resourceVersionMatch"},
+          Row{"watch=1&resourceVersion=1&resourceVersionMatch=NotOlderThan", "resourceVersionMatch"}}) {
+        CAPTURE(row.query);
+        const codec::Tree status = client.json("GET", kSets + "?" + row.query);
+        CHECK(status.text_at("reason") == "Invalid");
+        const codec::Tree* details = status.find("details");
+        const codec::Tree* causes = details == nullptr ? nullptr : details->find("causes");
+        REQUIRE(causes != nullptr);
+        CHECK(causes->children.front().text_at("field") == row.field);
+    }
+    CHECK(client.say("GET", kSets + "?watch=1&timeoutSeconds=x").starts_with("400 BadRequest"));
+    const auto watch = [&](const std::string& more) {
+        serve::Answer answer =
+            client.ask("GET", kSets + "?watch=1&resourceVersionMatch=NotOlderThan&sendInitialEvents=" + more);
+        REQUIRE(answer.watches.size() == 1);
+        return std::move(answer.watches.front());
+    };
+    const serve::WatchRequest whole = watch("true&allowWatchBookmarks=1&resourceVersion=1");
+    CHECK(whole.initial.size() == 1);
+    CHECK(whole.marks_initial_end);
+    CHECK_FALSE(watch("true").marks_initial_end);
+    CHECK(watch("false").initial.empty());
 }
 
 TEST_CASE("a namespace is deleted with what is in it", "[serve]") {

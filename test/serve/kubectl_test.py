@@ -137,6 +137,8 @@ def verbs(admin):
     expect("patch --type=json", admin,
            ["patch", "gnp", "deny-all", "--type=json", "-p", '[{"op":"replace","path":"/spec/order","value":11}]'],
            out="patched")
+    status, out, err = kubectl(admin, "patch", "gnp", "deny-all", "--type=json", "-p", '[{"op":"remove","path":"/spec/absent"}]')
+    check("a patch that does not fit says why", status == 1 and "/spec/absent" in err, out + err)
     expect("patch --type=strategic is refused", admin, ["patch", "gnp", "deny-all", "-p", '{"spec":{"order":9}}'],
            err="application/merge-patch+json", code=1)
     expect("label", admin, ["label", "gnp", "deny-all", "a=b"], out="labeled")
@@ -196,6 +198,11 @@ def kubernetes_kinds(admin):
            out="created")
     text = expect("a secret is masked", admin, ["get", "secret", "s", "-n", "prod", "-o", "yaml"], out="Kioq")
     check("and its value is nowhere", "aGlkZGVu" not in text, text)
+    applied = "apiVersion: v1\nkind: Secret\nmetadata: {name: applied, namespace: prod}\nstringData: {p: hidden}\n"
+    expect("apply a secret", admin, ["apply", "-f", "-"], applied, out="created")
+    for turn in ("apply it from now on by the server", "and again"):
+        status, out, err = kubectl(admin, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=applied)
+        check(turn, status == 0 and "failed to migrate" not in err, out + err)
     expect("apply a policy of Kubernetes", admin, ["apply", "-f", "-"], KUBERNETES_POLICY % 80, out="created")
     expect("its change is a strategic merge patch", admin, ["apply", "-f", "-"], KUBERNETES_POLICY % 81,
            out="configured")

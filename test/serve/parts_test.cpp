@@ -101,7 +101,12 @@ TEST_CASE("JSON patches follow RFC 6902", "[serve]") {
         const codec::Tree before = document;
         const auto done = serve::json_patch(document, tree(row.patch));
         CHECK(done.has_value() == (row.after != nullptr));
+        CHECK((done || (done.error().code == 422 && !done.error().causes.empty())));  // as Kubernetes, with the reason
         CHECK(codec::to_json(document) == (row.after == nullptr ? codec::to_json(before) : row.after));
+    }
+    for (const char* none : {R"({"op":"remove"})", R"([1])", R"([{"op":"add","path":"a","value":1}])"}) {
+        codec::Tree document = tree("{}");
+        CHECK(serve::json_patch(document, tree(none)).error().code == 400);
     }
     // Copies of copies would fill the memory.
     std::string doubling = R"([{"op":"add","path":"/x","value":[1,2,3,4,5,6,7,8]})";

@@ -131,6 +131,12 @@ void Connection::lengthen_log(std::int64_t bytes) {
     }
 }
 
+std::uint32_t Connection::data_version() noexcept {
+    std::uint32_t version = 0;
+    sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_DATA_VERSION, &version);
+    return version;
+}
+
 Query::Query(Connection& connection, Statement& statement) noexcept : connection_(connection), statement_(nullptr) {
     if (!statement.prepared_) {
         sqlite3_stmt* prepared = nullptr;

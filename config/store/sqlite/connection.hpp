@@ -50,6 +50,9 @@ public:
     [[nodiscard]] StoreResult<void> commit() { return run(commit_); }
     [[nodiscard]] StoreResult<void> roll_back() { return run(roll_back_); }
 
+    /// Differs from what it was when anybody has changed the file since. Inside of a transaction: as of its snapshot.
+    [[nodiscard]] std::uint32_t data_version() noexcept;
+
     /// Makes the write-ahead log `bytes` long with zeros behind what is in it, which SQLite takes for the end of it.
     /// Within a write transaction. Where that does not work (no room) the log grows as it is written.
     void lengthen_log(std::int64_t bytes);

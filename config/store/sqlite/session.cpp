@@ -140,23 +140,18 @@ StoreResult<std::int64_t> Session::write(std::span<const Mutation> mutations, st
     if (writes_ < kBusyAfter && ++writes_ == kBusyAfter) {
         database_->connection().lengthen_log(kLogBytes);
     }
-    LogPlace place{};
-    std::int64_t compacted = 0;
-    std::int64_t logged = 0;
-    {
-        Query head(database_->connection(), select_head_);
-        MANUL_TRY(const bool found, head.next());
-        if (!found) {
-            return std::unexpected(database_->no_head_row());
-        }
-        MANUL_CHECK(database_->check_schema(head.integer_at(1)));
-        place = {head.integer_at(0) + 1, change_id(head.integer_at(0) + 1), head.integer_at(3) + 1};
-        compacted = head.integer_at(2);
-        logged = head.integer_at(4);
+    // Forgotten until the commit has succeeded.
+    const auto known = std::exchange(known_head_, std::nullopt);
+    Head head{};
+    if (known && known->data_version == database_->connection().data_version()) {
+        head = known->head;
+    } else {
+        MANUL_TRY(head, read_head());
     }
-    const std::int64_t revision = place.revision;
+    const std::int64_t revision = head.revision + 1;
+    LogPlace place{revision, change_id(revision), head.counted + 1};
     const std::int64_t first = place.id;
-    MANUL_CHECK(check_kinds(kinds, compacted));
+    MANUL_CHECK(check_kinds(kinds, head.compacted));
     for (const Mutation& mutation : mutations) {
         switch (mutation.type) {
             case Mutation::Type::check:
@@ -173,9 +168,11 @@ StoreResult<std::int64_t> Session::write(std::span<const Mutation> mutations, st
     if (place.id == first) {
         return revision - 1;  // nothing but checks
     }
-    logged += place.id - first;
-    if (logged >= limits.change_log_limit + limits.change_log_trim) {
-        MANUL_CHECK(trim_log(logged - limits.change_log_limit));
+    const std::int64_t written = place.id - first;
+    head = {revision, head.compacted, head.counted + written, head.logged + written};
+    const bool trims = head.logged >= limits.change_log_limit + limits.change_log_trim;
+    if (trims) {
+        MANUL_CHECK(trim_log(head.logged - limits.change_log_limit));
     }
     auto committed = transaction.commit();
     if (!committed) {
@@ -184,7 +181,20 @@ StoreResult<std::int64_t> Session::write(std::span<const Mutation> mutations, st
         }
         return std::unexpected(std::move(committed).error());
     }
+    if (!trims) {
+        known_head_ = {database_->connection().data_version(), head};
+    }
     return revision;
+}
+
+StoreResult<Session::Head> Session::read_head() {
+    Query head(database_->connection(), select_head_);
+    MANUL_TRY(const bool found, head.next());
+    if (!found) {
+        return std::unexpected(database_->no_head_row());
+    }
+    MANUL_CHECK(database_->check_schema(head.integer_at(1)));
+    return Head{head.integer_at(0), head.integer_at(2), head.integer_at(3), head.integer_at(4)};
 }
 
 StoreResult<void> Session::check_kinds(std::span<const KindUnchanged> kinds, std::int64_t compacted) {

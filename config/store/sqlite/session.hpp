@@ -41,6 +41,18 @@ public:
                                                   std::span<const KindUnchanged> kinds, const WriteLimits& limits);
 
 private:
+    /// The end of the change log.
+    struct Head {
+        std::int64_t revision;
+        std::int64_t compacted;
+        std::int64_t counted;  ///< rows that were ever written
+        std::int64_t logged;   ///< rows that are there
+    };
+    /// The end as this connection's last write left it. Who writes often need not look it up, unless others wrote too.
+    struct KnownHead {
+        std::uint32_t data_version;
+        Head head;
+    };
     /// Where the next row of the change log goes.
     struct LogPlace {
         std::int64_t revision;
@@ -48,6 +60,7 @@ private:
         std::int64_t number;
     };
 
+    [[nodiscard]] StoreResult<Head> read_head();
     [[nodiscard]] StoreResult<Snapshot> read_one(const model::Key& key);
     [[nodiscard]] StoreResult<std::optional<Row>> read_row(const model::Key& key);
     [[nodiscard]] StoreResult<void> check_kinds(std::span<const KindUnchanged> kinds, std::int64_t compacted);
@@ -60,6 +73,7 @@ private:
 
     std::unique_ptr<Database> database_;
     int writes_ = 0;  ///< up to kBusyAfter
+    std::optional<KnownHead> known_head_;
     /// Object and revision of the store as of one moment, without a transaction around two statements.
     Statement select_one_{
         "SELECT head.rev, head.schema, object.rev, object.crc, object.body FROM head LEFT JOIN object "
