@@ -24,12 +24,6 @@ namespace {
 
 using Cause = SessionEnd::Cause;
 
-/// A peer that was sent away for an error is heard again at once: it may have mended it, and should not wait for our
-/// own attempts to come round. One that errs without end is refused for so long each time after that many in a row, and
-/// costs a few connections a second.
-constexpr std::chrono::milliseconds kDeafTime{250};
-constexpr int kErrorsInARow = 64;
-
 bool is_cease(const std::optional<wire::Notification>& notification) {
     return notification && notification->code == wire::ErrorCode::cease;
 }
@@ -154,6 +148,8 @@ void Peer::on(const event::Start&, TimePoint now, Actions& actions) {
 
 void Peer::on(const event::Stop& stop, TimePoint now, Actions& actions) {
     running_ = false;
+    const auto inner = wire::hard_reset_reason(stop.why);
+    stopped_for_ = inner ? *inner : stop.why;
     idle_hold_.reset();
     deaf_until_.reset();
     for (const Direction direction : {Direction::outgoing, Direction::incoming}) {
@@ -163,8 +159,7 @@ void Peer::on(const event::Stop& stop, TimePoint now, Actions& actions) {
 
 void Peer::on(const event::Accepted&, TimePoint now, Actions& actions) {
     if (!running_) {
-        actions.emplace_back(action::Refuse{});
-        return;
+        return refuse(stopped_for_.value_or(wire::make_cease(wire::cease::kConnectionRejected)), now, actions);
     }
     if (const auto up = established()) {
         // RFC 4724 section 4.2: a peer with graceful restart that connects has restarted. Just after the session came
@@ -173,12 +168,7 @@ void Peer::on(const event::Accepted&, TimePoint now, Actions& actions) {
             *up == Direction::outgoing && now - *established_at_ < settings_.timing.collision_window;
         if (!negotiated()->peer_graceful_restart ||
             simultaneous) {  // RFC 4271 section 6.8: the established one is kept
-            action::Refuse refuse;
-            if (has_patience(now)) {
-                refuse.why = wire::make_cease(wire::cease::kCollision);
-            }
-            actions.emplace_back(std::move(refuse));
-            return;
+            return refuse(wire::make_cease(wire::cease::kCollision), now, actions);
         }
         feed(*up, connection_event::TcpFailed{{}, true}, now, actions);
     }
@@ -190,11 +180,20 @@ void Peer::on(const event::Accepted&, TimePoint now, Actions& actions) {
         feed(Direction::incoming, connection_event::StartPassive{}, now, actions);
     }
     if (incoming_.state() != State::active) {
-        actions.emplace_back(action::Refuse{});
-        return;
+        const bool has_one = incoming_.state() != State::idle;
+        return refuse(wire::make_cease(has_one ? wire::cease::kCollision : wire::cease::kConnectionRejected), now,
+                      actions);
     }
     actions.emplace_back(action::Adopt{});
     feed(Direction::incoming, connection_event::TcpEstablished{left_out_}, now, actions);
+}
+
+void Peer::refuse(wire::Notification why, TimePoint now, Actions& actions) {
+    action::Refuse refuse;
+    if (patience_.has_some_left(now)) {
+        refuse.why = std::move(why);
+    }
+    actions.emplace_back(std::move(refuse));
 }
 
 void Peer::on(const event::Connected&, TimePoint now, Actions& actions) {
@@ -372,8 +371,10 @@ void Peer::hold_back(Direction direction, TimePoint now, Actions& actions) {
     }
     if (too_many || is_disagreement(*connection(direction).last_end())) {
         feed(rival, connection_event::Stop{{}, true}, now, actions);
-        if (!too_many && !has_patience(now)) {
-            deaf_until_ = now + kDeafTime;
+        // A peer that was sent away for an error is heard again at once: it may have mended it, and should not wait for
+        // our own attempts to come round.
+        if (!too_many && !patience_.has_some_left(now)) {
+            deaf_until_ = now + Patience::kPause;
         }
     }
     if (!too_many && !deaf_until_ && incoming_.state() == State::idle) {
@@ -384,11 +385,6 @@ void Peer::hold_back(Direction direction, TimePoint now, Actions& actions) {
         idle_hold_ = now + jitter_.apply(idle_hold_length_);
         idle_hold_length_ = std::min(settings_.timing.idle_hold_max, 2 * idle_hold_length_);
     }
-}
-
-bool Peer::has_patience(TimePoint now) noexcept {
-    patience_spent_ = std::max(patience_spent_, now - kErrorsInARow * kDeafTime) + kDeafTime;
-    return patience_spent_ <= now;
 }
 
 }  // namespace manul::bgp::fsm

@@ -9,8 +9,10 @@
 #include "bgpd/fsm/connection.hpp"
 #include "bgpd/fsm/event.hpp"
 #include "bgpd/fsm/jitter.hpp"
+#include "bgpd/fsm/patience.hpp"
 #include "bgpd/fsm/settings.hpp"
 #include "bgpd/wire/capability.hpp"
+#include "bgpd/wire/notification.hpp"
 #include "bgpd/wire/open.hpp"
 
 namespace manul::bgp::fsm {
@@ -76,6 +78,8 @@ private:
     void on(const event::Malformed& malformed, TimePoint now, Actions& actions);
     void on(const event::Backlog& backlog, TimePoint now, Actions& actions);
     void on(const event::Tick&, TimePoint now, Actions& actions);
+    /// Closes the connection that was accepted, and says why unless that was said too often (RFC 4486 section 4).
+    void refuse(wire::Notification why, TimePoint now, Actions& actions);
     void start_connections(TimePoint now, Actions& actions);
     /// A readable OPEN: collision detection, then the connection's machine.
     void on_open(Direction direction, const wire::Open& open, TimePoint now, Actions& actions);
@@ -85,18 +89,17 @@ private:
     void note_refusal(const Connection& ended, State before);
     /// A connection has ended and no other is on its way: arranges for the next attempt.
     void hold_back(Direction direction, TimePoint now, Actions& actions);
-    /// Takes note that the peer's connection was for nothing; false when that happens too often.
-    [[nodiscard]] bool has_patience(TimePoint now) noexcept;
 
     PeerSettings settings_;
     Jitter jitter_;
     Connection outgoing_{Direction::outgoing};
     Connection incoming_{Direction::incoming};
     bool running_ = false;
-    wire::Omission left_out_;              ///< of the next OPEN
-    std::optional<TimePoint> idle_hold_;   ///< event 13
-    std::optional<TimePoint> deaf_until_;  ///< the peer may connect again then, before we do
-    TimePoint patience_spent_{};           ///< see has_patience
+    std::optional<wire::Notification> stopped_for_;  ///< what a peer is told that connects nevertheless
+    wire::Omission left_out_;                        ///< of the next OPEN
+    std::optional<TimePoint> idle_hold_;             ///< event 13
+    std::optional<TimePoint> deaf_until_;            ///< the peer may connect again then, before we do
+    Patience patience_;                              ///< with connections that were for nothing
     std::chrono::milliseconds idle_hold_length_;
     std::optional<TimePoint> established_at_;
     State shown_ = State::idle;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -90,6 +91,9 @@ void Listener::apply(const Socket& socket, const net::Prefix& remotes, const spe
     if (options != nullptr && options->ttl == kGtsmTtl) {
         set_listener_ttl(socket.fd.get(), remotes.family(), kGtsmTtl);
     }
+    if (options != nullptr && options->minimum_ttl) {
+        keep_syns(socket.fd.get());
+    }
 }
 
 /// New options, or none, for connections from these addresses; keys of the kind used before go.
@@ -160,10 +164,18 @@ void Listener::accept_all(int fd) {
         }
         if (options == nullptr) {
             log::emit(kUnexpectedPeer, address_text(remote.address));
+            if (strangers_.has_some_left(std::chrono::steady_clock::now())) {
+                on_accept_(std::move(accepted), remote);
+            }
             continue;
         }
         if (const auto done = set_ttl(accepted.get(), remote.address.family(), *options); !done) {
             log::emit(kSocketOption, address_text(remote.address), done.error().message);
+            continue;
+        }
+        // Segments are checked from here on; what came behind the SYN before that came the way that the SYN did.
+        if (const auto ttl = syn_ttl(accepted.get()); options->minimum_ttl && ttl && *ttl < *options->minimum_ttl) {
+            log::emit(kDistantPeer, address_text(remote.address), *ttl, *options->minimum_ttl);
             continue;
         }
         const int on = 1;

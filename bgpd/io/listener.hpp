@@ -7,6 +7,7 @@
 
 #include "base/daemon.hpp"
 #include "base/unique_fd.hpp"
+#include "bgpd/fsm/patience.hpp"
 #include "bgpd/speaker/action.hpp"
 #include "bgpd/speaker/event.hpp"
 #include "net/ip.hpp"
@@ -17,11 +18,12 @@ class io_context;
 
 namespace manul::bgp::io {
 
-/// The listening sockets and who may connect to them. A connection from an address that nobody expects is closed at
-/// once. An address that cannot be bound (not there yet, port taken) is tried again every five seconds.
+/// The listening sockets and who may connect to them. A connection from an address that nobody expects is handed over
+/// to be refused, or closed at once when there are too many. An address that cannot be bound (not there yet, port
+/// taken) is tried again every five seconds.
 class Listener {
 public:
-    /// An accepted connection, with its peer's options already set.
+    /// An accepted connection, with its peer's options already set, or that of a stranger.
     using OnAccept = std::function<void(UniqueFd fd, const speaker::Endpoint& remote)>;
 
     /// Somebody whom nobody expects has connected: the last chance to expect it.
@@ -57,6 +59,7 @@ private:
     std::vector<speaker::Endpoint> wanted_;
     std::vector<Socket> sockets_;
     std::map<net::Prefix, speaker::SocketOptions> peers_;  ///< single addresses and ranges
+    fsm::Patience strangers_;
     Timer retry_;
     UniqueFd spare_;  ///< given up for a moment when descriptors run out
 };

@@ -26,6 +26,9 @@ inline constexpr Message kSocketOption{"BGPD_SOCKET_OPTION", Level::error, "peer
 inline constexpr Message kUnexpectedPeer{"BGPD_UNEXPECTED_PEER", Level::debug,
                                          "closed a connection from {}, which is no peer",
                                          "Define a BGPPeer for this address if it should be one."};
+inline constexpr Message kDistantPeer{"BGPD_DISTANT_PEER", Level::debug,
+                                      "closed a connection from {}: it came with TTL {}, and {} is the least",
+                                      "Raise BGPPeer.spec.ttlSecurity if the peer is that many hops away."};
 inline constexpr Message kRouteRefused{"BGPD_ROUTE_REFUSED", Level::warning,
                                        "the kernel refused {} of {} routes, the first ({}) with: {}; trying again",
                                        "If the text is 'File exists', another program owns a route of this prefix and "

@@ -82,7 +82,7 @@ public:
         }
         routes_.push_back({.peer = peer,
                            .originated = time_,
-                           .path_id = {},
+                           .path_id = path.path_id,
                            .attributes = path.attributes,
                            .next_hop = path.next_hop.value_or(wire::NextHop{unspecified(path.prefix.family()), {}})});
     }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -149,6 +150,22 @@ void set_listener_ttl(int fd, net::Family family, std::uint8_t ttl) {
     const bool four = family == net::Family::v4;
     static_cast<void>(
         set(fd, four ? IPPROTO_IP : IPPROTO_IPV6, four ? IP_TTL : IPV6_UNICAST_HOPS, ttl, "TTL of a listening socket"));
+}
+
+void keep_syns(int fd) {
+    const int on = 1;
+    static_cast<void>(::setsockopt(fd, IPPROTO_TCP, TCP_SAVE_SYN, &on, sizeof on));
+}
+
+std::optional<std::uint8_t> syn_ttl(int fd) {
+    constexpr std::size_t kTtlOfV4 = 8;  // RFC 791 section 3.1
+    constexpr std::size_t kHopLimitOfV6 = 7;
+    std::array<std::uint8_t, 512> header{};  // IP and TCP with all options
+    socklen_t size = header.size();
+    if (::getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, header.data(), &size) != 0 || size <= kTtlOfV4) {
+        return std::nullopt;
+    }
+    return header[header[0] >> 4U == 4 ? kTtlOfV4 : kHopLimitOfV6];
 }
 
 Result<void> set_key(int fd, const net::Prefix& remotes, const speaker::SocketOptions& options) {

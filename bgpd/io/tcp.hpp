@@ -39,6 +39,10 @@ struct SocketAddress {
 [[nodiscard]] Result<void> set_ttl(int fd, net::Family family, const speaker::SocketOptions& options);
 /// TTL of a listening socket, which its SYN-ACKs have: a peer that checks it wants 255.
 void set_listener_ttl(int fd, net::Family family, std::uint8_t ttl);
+/// Lets the kernel keep the SYN of each connection that is accepted, for syn_ttl.
+void keep_syns(int fd);
+/// The TTL that the SYN of an accepted connection came with, unless the kernel did not keep it (SYN cookies).
+[[nodiscard]] std::optional<std::uint8_t> syn_ttl(int fd);
 /// The key of these options: TCP-AO or TCP-MD5.
 [[nodiscard]] Result<void> set_key(int fd, const net::Prefix& remotes, const speaker::SocketOptions& options);
 /// TCP-MD5 (RFC 2385) for one remote address, on a listening socket or before connecting; an empty key removes it.

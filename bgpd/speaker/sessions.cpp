@@ -26,8 +26,14 @@ void Speaker::Impl::on(const Connected& event) {
 void Speaker::Impl::on(const Accepted& event) {
     Peer* const known = find_peer(event.remote.address);
     Peer* const peer = known != nullptr ? known : add_dynamic(event.remote.address);
-    if (peer == nullptr) {
-        actions.emplace_back(Close{event.connection, false});
+    if (peer == nullptr) {  // RFC 4486 section 4
+        const bool answers = strangers.has_some_left(now);
+        if (answers) {
+            Bytes bytes;
+            wire::encode_notification(wire::make_cease(wire::cease::kConnectionRejected), bytes);
+            send_bytes(event.connection, std::move(bytes));
+        }
+        actions.emplace_back(Close{event.connection, answers});
         return;
     }
     accepting = event;

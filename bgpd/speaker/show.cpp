@@ -203,12 +203,17 @@ std::optional<std::uint32_t> walk_table(const rib::RibCore& core, const rib::Loc
             const rib::AttributeSet& set = core.attributes[path.attributes];
             TablePath view{.prefix = prefix,
                            .peer = {},
+                           .path_id = {},
                            .attributes = set.canonical(),
                            .next_hop = {},
                            .accepted = path.flags.accepted(),
                            .selected = path.flags.selected()};
             if (path.source != rib::kLocalSource) {
-                view.peer = core.sources[path.source].address;
+                const rib::Source& source = core.sources[path.source];
+                view.peer = source.address;
+                if (source.several_paths[rib::family_index(Key::kFamily)]) {
+                    view.path_id = set.path_id;
+                }
                 view.next_hop = core.next_hops[set.next_hop].next_hop;
             }
             visit(view);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bgpd/bfd/sessions.hpp"
+#include "bgpd/fsm/patience.hpp"
 #include "bgpd/rib/import_run.hpp"
 #include "bgpd/speaker/family.hpp"
 #include "bgpd/speaker/monitor.hpp"
@@ -201,6 +202,7 @@ struct Speaker::Impl {
     std::unordered_map<net::Ip, Peer*> peer_by_address;
     std::unordered_map<ConnectionId, ConnectionRef> connections;
     std::uint32_t next_connection = 1;
+    fsm::Patience strangers;            ///< with connections from addresses that are no peer's
     std::optional<Accepted> accepting;  ///< the connection that the machine is deciding about
     fsm::Actions machine_actions;
     wire::UpdateDecoder decoder;

@@ -88,8 +88,9 @@ struct RouteView {
 /// One path as table dumps need it. The bytes are valid during the call alone.
 struct TablePath {
     net::Prefix prefix;
-    std::optional<net::Ip> peer;  ///< absent: originated here
-    ByteView attributes;          ///< canonical (bgpd/wire/attribute.hpp)
+    std::optional<net::Ip> peer;           ///< absent: originated here
+    std::optional<std::uint32_t> path_id;  ///< where the peer tells its paths apart (RFC 7911)
+    ByteView attributes;                   ///< canonical (bgpd/wire/attribute.hpp)
     std::optional<wire::NextHop> next_hop;
     bool accepted = true;
     bool selected = false;

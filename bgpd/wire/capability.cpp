@@ -64,17 +64,21 @@ std::optional<LongLivedRestart> decode_long_lived(ByteView value) {
     return restart;
 }
 
-/// Entries of AFI, SAFI and 1 (receive), 2 (send) or 3; those with another value are ignored (RFC 7911 section 4).
+/// Entries of AFI, SAFI and 1 (receive), 2 (send) or 3; with any other value in it the capability is one that is not
+/// understood (RFC 7911 section 4).
 bool decode_add_path(ByteView value, std::vector<AddPath>& into) {
     if (value.size() % 4 != 0) {
         return false;
     }
+    std::vector<AddPath> entries;
     for (std::size_t at = 0; at < value.size(); at += 4) {
         const std::uint8_t mode = value[at + 3];
-        if (mode >= 1 && mode <= 3) {
-            into.push_back({{u16_at(value, at), value[at + 2]}, (mode & 1U) != 0, (mode & 2U) != 0});
+        if (mode < 1 || mode > 3) {
+            return false;
         }
+        entries.push_back({{u16_at(value, at), value[at + 2]}, (mode & 1U) != 0, (mode & 2U) != 0});
     }
+    into.insert(into.end(), entries.begin(), entries.end());
     return true;
 }
 

@@ -81,6 +81,17 @@ std::expected<void, Notification> decode_parameters(ByteReader reader, Capabilit
     return {};
 }
 
+/// RFC 9234 section 4.2. A peer that claims two roles is refused even where nothing is said of ours.
+bool wrong_roles(const Capabilities& mine, const Capabilities& theirs, bool needs_role) {
+    if (theirs.roles.size() > 1) {
+        return true;
+    }
+    if (mine.roles.empty()) {
+        return false;
+    }
+    return theirs.roles.empty() ? needs_role : !roles_match(static_cast<Role>(mine.roles[0]), theirs.roles[0]);
+}
+
 }  // namespace
 
 std::expected<Open, Notification> decode_open(ByteView body) {
@@ -165,12 +176,7 @@ std::expected<Negotiated, Notification> negotiate(const Open& ours, const Open& 
         encode_capabilities(missed, data);
         return refuse(open_error::kUnsupportedCapability, std::move(data));
     }
-    const bool wrong_role =
-        !internal && !mine.roles.empty() &&
-        (theirs.roles.empty()
-             ? needs_role
-             : theirs.roles.size() > 1 || !roles_match(static_cast<Role>(mine.roles[0]), theirs.roles[0]));
-    if (wrong_role) {
+    if (!internal && wrong_roles(mine, theirs, needs_role)) {
         return refuse(open_error::kRoleMismatch);
     }
     FamilySet several_in;

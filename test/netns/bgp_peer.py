@@ -10,6 +10,7 @@ import time
 
 OPEN, UPDATE, NOTIFICATION, KEEPALIVE, REFRESH = 1, 2, 3, 4, 5
 CLONE_NEWNET = 0x40000000
+TCP_REPAIR = 19
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -84,12 +85,11 @@ def attributes_of(section):
 
 
 class Peer:
-    """One TCP connection to the daemon. `routes` is what it has announced: {prefix: attributes}."""
+    """One TCP connection to or from the daemon. `routes` is what it has announced: {prefix: attributes}."""
 
-    def __init__(self, namespace, source, destination, identifier=None):
-        self.identifier = identifier or source
-        with inside(namespace):
-            self.socket = socket.create_connection((destination, 179), timeout=5, source_address=(source, 0))
+    def __init__(self, connection, identifier):
+        self.identifier = identifier
+        self.socket = connection
         self.socket.setblocking(False)
         self.buffer = b""
         self.closed = False
@@ -97,6 +97,16 @@ class Peer:
         self.keepalives = 0
         self.updates = 0
         self.routes = {}
+
+    @classmethod
+    def connected(cls, namespace, source, destination, identifier=None, ttl=64):
+        with inside(namespace):
+            connection = socket.socket()
+        connection.settimeout(5)
+        connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+        connection.bind((source, 0))
+        connection.connect((destination, 179))
+        return cls(connection, identifier or source)
 
     def send(self, data):
         with contextlib.suppress(OSError):  # closed: what it said before is still there to read
@@ -178,6 +188,16 @@ class Peer:
     def close(self):
         self.socket.close()
         self.closed = True
+
+    def reset(self):
+        """Ends the connection with a RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    def vanish(self):
+        """The end of the connection is gone without a word, as when a machine loses power."""
+        self.socket.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+        self.close()
 
 
 def read(peers, seconds):

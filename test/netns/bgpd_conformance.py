@@ -20,6 +20,7 @@ A4, A_AS = "192.0.2.2", 65000  # external, both families
 I4 = "192.0.2.5"               # internal, both families
 OLD4, OLD_AS = "192.0.2.6", 65006  # external, knows no capabilities
 ANY4, ANY_AS = "192.0.2.130", 65130  # external, from a listen range
+STRANGER4 = "192.0.2.7"  # nobody's
 ROLE4, ROLE_AS = "192.0.2.8", 65008  # external; we are its customer
 BAD, GOOD = "10.65.7.0/24", "10.65.8.0/24"  # in a pool, so that they go on to the internal peer
 BAD6 = "fd00:65::/64"
@@ -59,7 +60,7 @@ class Conformance(unittest.TestCase):
         self.far = self.rig.router("far", A4, "")
         self.rig.link(self.node, "up0", [f"{NODE4}/24", "2001:db8::1/64"], self.far, "down0",
                       [f"{A4}/24", "2001:db8::2/64"])
-        for address in (I4, OLD4, ANY4, ROLE4):
+        for address in (I4, OLD4, STRANGER4, ROLE4, ANY4):
             self.far.namespace.ip("address", "add", f"{address}/24", "dev", "down0")
         self.node.start()
         both = {"families": ["IPv4", "IPv6"], "passive": True}
@@ -77,7 +78,7 @@ class Conformance(unittest.TestCase):
         self.addCleanup(lambda: [peer.close() for peer in self.open_peers])
 
     def peer(self, source=A4, identifier=None):
-        self.open_peers.append(Peer(self.far.namespace.name, source, NODE4, identifier))
+        self.open_peers.append(Peer.connected(self.far.namespace.name, source, NODE4, identifier))
         return self.open_peers[-1]
 
     def a_up(self, capabilities=BOTH + four_octet_as(A_AS), **fields):
@@ -148,6 +149,8 @@ class BeforeTheSession(Conformance):
             with self.subTest(name):
                 offered = b"".join(capability(9, bytes([each])) for each in roles)
                 self.assertEqual(self.peer(ROLE4).open(ROLE_AS, role + offered).ended(), wanted)
+        with self.subTest("two roles, where we have none"):
+            self.assertEqual(self.peer().open(A_AS, v4 + four + capability(9, b"\0") + capability(9, b"\4")).ended(), "2/11")
 
     def test_opens_that_are_right_whatever_they_look_like(self):
         four = four_octet_as(A_AS)
@@ -161,6 +164,10 @@ class BeforeTheSession(Conformance):
             ("hold time 65535", open_body(A_AS, A4, hold=65535, capabilities=v4 + four)),
             ("our identifier from outside", open_body(A_AS, NODE4, capabilities=v4 + four)),
             ("AS_TRANS beside the real number", open_body(23456, A4, capabilities=v4 + four)),
+            # The capability is what counts, as for BIRD, GoBGP and OpenBGPD; FRR refuses this.
+            ("another number beside the real one", open_body(65001, A4, capabilities=v4 + four)),
+            ("several paths with a number that nobody knows", open_body(A_AS, A4, capabilities=v4 + four + capability(
+                69, bytes.fromhex("00010103" "00020104")))),
             ("each capability in a parameter of its own",
              open_body(A_AS, A4, parameters=bytes([2, len(v4)]) + v4 + bytes([2, len(four)]) + four)),
             ("every capability twice", open_body(A_AS, A4, capabilities=2 * (v4 + four + capability(2)))),
@@ -257,6 +264,22 @@ class BeforeTheSession(Conformance):
                 self.assertEqual(peer.say(NOTIFICATION, body).ended(), "")
                 eventually("it is shown", lambda words=words: self.node.session(A4)["lastError"] == words)
 
+    def test_who_is_not_expected_is_told_so(self):
+        """RFC 4486 section 4: Cease/Connection Rejected; not without end, and a peer notices nothing of it."""
+        self.assertEqual(self.peer(STRANGER4).ended(), "6/5")
+        self.assertEqual(self.peer(STRANGER4).open(A_AS, BOTH + four_octet_as(A_AS)).say(KEEPALIVE).ended(), "6/5")
+        started = time.monotonic()
+        answers = [self.peer(STRANGER4).ended() for _ in range(150)]
+        self.assertLessEqual(set(answers), {"6/5", ""})
+        self.assertLessEqual(answers.count("6/5"), 64 + 4 * (time.monotonic() - started))
+        self.assertGreater(answers.count("6/5"), 32)
+        peer = self.a_up()
+        rig.run("ip", "netns", "exec", self.node.namespace.name, rig.MANULCTL, "bgp", "shutdown", "-m",
+                "later", env=self.node.env)
+        told = "6/2 05" + b"later".hex()
+        self.assertEqual(peer.ended(), told)
+        self.assertEqual(self.peer().ended(), told)  # as long as it lasts
+
     def test_a_second_connection_beside_the_session(self):
         first = self.a_up()
         self.assertEqual(self.peer().ended(), "6/7")
@@ -274,7 +297,9 @@ class BeforeTheSession(Conformance):
         self.assertFalse(second.closed)
 
 
-class Updates(Conformance):
+class Listened(Conformance):
+    """An internal peer hears what becomes of the UPDATEs of another."""
+
     def setUp(self):
         super().setUp()
         self.listener = self.hear()
@@ -325,6 +350,8 @@ class Updates(Conformance):
                 self.assertLessEqual(set(kept), seen)
                 self.assertFalse(set(without) & set(found))
 
+
+class Updates(Listened):
     def test_from_outside(self):
         def body(attributes, announced=BAD, withdrawn=""):
             return update_body(bytes.fromhex(attributes), encoded(announced) if announced else b"",
@@ -441,6 +468,18 @@ class Updates(Conformance):
             ("MP_REACH_NLRI with wrong flags", body(ORIGIN + PATH + reach6(flags="c0"), None), withdraw(), BAD6),
             ("MP_REACH_NLRI of length 4", body(ORIGIN + PATH + "800e0400020100", None), reset("3/9 800e0400020100")),
             ("MP_REACH_NLRI of another family", body(BASE + "800e09001946" + "04c0000202" + "00"), used()),
+            ("MP_REACH_NLRI of another family alone", body(ORIGIN + PATH + "800e09001946" + "04c0000202" + "00", None), used()),
+            ("MP_REACH_NLRI of a multicast family", body(BASE + "800e09000102" + "04c0000202" + "00"), used()),
+            ("MP_REACH_NLRI that announces nothing", body(BASE + reach6(prefix="")), used()),
+            ("MP_REACH_NLRI whose reserved octet is set",
+             body(ORIGIN + PATH + "800e1e000201" + "10" + GLOBAL6 + "ff" + encoded(BAD6).hex(), None), used(), BAD6),
+            ("MP_REACH_NLRI without the reserved octet", body(ORIGIN + PATH + "800e14000201" + "10" + GLOBAL6, None),
+             reset("3/9 800e14000201" + "10" + GLOBAL6)),
+            ("MP_REACH_NLRI: prefix cut short", body(ORIGIN + PATH + reach6(prefix="40fd"), None),
+             reset("3/9 " + reach6(prefix="40fd"))),
+            ("MP_UNREACH_NLRI of another family", body(BASE + "800f03001946"), used()),
+            ("MP_UNREACH_NLRI of another family alone", body("800f05001946aaaa", None), used()),
+            ("MP_UNREACH_NLRI with wrong flags", body("c00f07000201" + encoded(BAD).hex(), None), used()),
             ("MP_UNREACH_NLRI of length 2", body("800f020002", None), reset("3/9 800f020002")),
             ("MP_UNREACH_NLRI: prefix cut short", body("800f0500020140fd", None), reset("3/9 800f0500020140fd")),
             # what nobody knows
@@ -498,6 +537,13 @@ class Updates(Conformance):
             ("AS4_PATH", body("c0110602" + "01fa56ea01", "4002060202fdee5ba0"), used("400202020000fdeefa56ea01", without=[17])),
             ("AS4_PATH that is longer", body("c0110a0202fa56ea01fa56ea02"), used("400202010000fdee", without=[17])),
             ("AS4_PATH that is malformed", body("c0110502" + "01fa56ea"), used("400202010000fdee", without=[17])),
+            ("AS4_PATH with a segment of a confederation", body("c0110c" + "03010000fde9" + "0201fa56ea01", "4002060202fdee5ba0"),
+             used("400202020000fdeefa56ea01", without=[17])),
+            ("AS4_PATH beside an AGGREGATOR of a router that did not know it",
+             body("c00706fdeec0000206" + "c01106" + "0201fa56ea01" + "c01208fa56ea01c0000207", "4002060202fdee5ba0"),
+             used("400202020000fdee00005ba0", "c0070000fdeec0000206", without=[17, 18])),
+            ("AS4_PATH that is empty", body("c01100"), used("400202010000fdee", without=[17])),
+            ("AS4_AGGREGATOR alone", body("c01208fa56ea01c0000207"), used("400202010000fdee", without=[7, 18])),
             ("AS4_PATH with AS 0", body("c01106020100000000"), used("400202010000fdee", without=[17])),
             ("AGGREGATOR of 6 octets", body("c00706fdeec0000206"), used("c0070000fdeec0000206")),
             ("AGGREGATOR of 8 octets", body("c007080000fdeec0000206"), used(without=[7])),

@@ -179,7 +179,7 @@ protocol bgp n6 {{ local fd00:65:1::5 as 65100; neighbor {PEERING6} as 64512; mu
                      resource("BGPPeer", "other", peerIP=OTHER, asNumber=65001, passive=True),
                      resource("BGPPeer", "inside", peerIP=INSIDE, asNumber=64512, passive=True))
         eventually("the peers are wanted", lambda: len(self.a.ask("peers")["peers"]) == 3)
-        self.peers = [Peer(far.namespace.name, address, NODE_A).up(number, multiprotocol(1) + four_octet_as(number))
+        self.peers = [Peer.connected(far.namespace.name, address, NODE_A).up(number, multiprotocol(1) + four_octet_as(number))
                       for address, number in ((ROUTER, 65000), (OTHER, 65001), (INSIDE, 64512))]
         return self.peers
 
@@ -200,7 +200,7 @@ protocol bgp n6 {{ local fd00:65:1::5 as 65100; neighbor {PEERING6} as 64512; mu
         """The node ends the session because its definition has changed, and the peer comes again."""
         self.assertEqual(self.peers[at].ended(), "6/6")
         self.peers[at].close()
-        self.peers[at] = Peer(f"{self.rig.parts[1].namespace.name}", address, NODE_A).up(
+        self.peers[at] = Peer.connected(f"{self.rig.parts[1].namespace.name}", address, NODE_A).up(
             number, multiprotocol(1) + four_octet_as(number))
         return self.peers[at]
 

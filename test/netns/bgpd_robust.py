@@ -1,5 +1,5 @@
 """manul-bgpd among peers that mean no good: floods, a peer that never reads, our own routes, next hops that lead nowhere;
-and a clock that jumps.
+a clock that jumps, and a disk without room.
 
     bgpd_robust.py BGPD MANULCTL [unittest arguments]
 
@@ -168,9 +168,67 @@ class ClockJumps(BgpdTest):
                            lambda days=days: self.node.learned() == {f"100.64.{abs(days) % 256}.0/24"})
 
 
+class FullDisk(BgpdTest):
+    """The datastore and the table dumps are on a file system that has no room left."""
+
+    def setUp(self):
+        super().setUp()
+        self.small = self.rig.directory / "small"
+        self.small.mkdir()
+        rig.run("mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "manul-test", self.small)
+        self.addCleanup(rig.run, "umount", "-l", self.small)
+        self.node.settings.write_text(self.node.settings.read_text().replace(f"{self.rig.directory}/store.db",
+                                                                             f"{self.small}/store.db"))
+
+    def fill(self):
+        try:
+            with open(self.small / "filler", "wb", buffering=0) as filler:
+                while filler.write(bytes(4096)):
+                    pass
+        except OSError:
+            pass
+
+    def test_routes_come_and_go_and_what_is_written_comes_back_with_the_room(self):
+        self.tor.start()
+        self.start()
+        self.wait_up()
+        self.wait_routes()
+        self.fill()
+        with self.assertRaises(rig.RigError):
+            self.node.apply(resource("BGPPeer", "more", peerIP="192.0.2.99", asNumber=65099))
+        self.tor.reconfigure(tor(statics="protocol static s4 { ipv4; route 100.64.1.0/24 blackhole; }"))
+        eventually("routes are learned", lambda: self.node.learned() == {"100.64.1.0/24"})
+        rig.stop(self.tor.process)  # the report of the sessions changes, and cannot be written
+        eventually("down", lambda: not self.node.is_up(TOR4))
+        self.tor.start()
+        self.wait_up()
+        (self.small / "filler").unlink()
+        dump = {"path": f"{self.small}/rib.%Y.mrt", "interval": "1s"}
+        eventually("there is room again", lambda: self.applies(resource(
+            "BGPConfiguration", "default", nodeToNodeMeshEnabled=False, asNumber=64512, mrtDump=dump)))
+        eventually("the table is dumped", lambda: list(self.small.glob("*.mrt")))
+        self.fill()
+        for dumped in self.small.glob("*.mrt"):
+            dumped.unlink()
+            self.fill()
+        eventually("it is said that a dump failed", lambda: "BGPD_MRT_FAILED" in self.node.log())
+        self.assertTrue(self.node.is_up(TOR4))
+        (self.small / "filler").unlink()
+        eventually("the next one is there", lambda: list(self.small.glob("*.mrt")))
+        eventually("nothing is left of the other", lambda: not list(self.small.glob("*.unfinished")))
+        self.assertEqual(self.node.session(TOR4)["timesUp"], 2)
+
+    def applies(self, document):
+        try:
+            self.node.apply(document)
+        except rig.RigError:
+            return False
+        return True
+
+
 def load_tests(loader, *_):
     """Not the suites that the base class came with."""
-    return unittest.TestSuite(map(loader.loadTestsFromTestCase, (Robust, ClockJumps)))
+    return unittest.TestSuite(map(loader.loadTestsFromTestCase, (Robust, ClockJumps, FullDisk)))
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@ is asked for and offered. Byte by byte, as bgpd_conformance.py.
 
 Needs root; exit status 77 (skipped) without.
 """
+import shutil
 import struct
 import sys
+import unittest
 
 import bgpd_rig as rig
 from bgp_peer import KEEPALIVE, NOTIFICATION, REFRESH, UPDATE, Peer, capability, encoded, four_octet_as, message, update_body
 from bgpd_conformance import A4, A_AS, BAD, BASE, BOTH, GOOD, I4, NEXT_HOP, NODE_AS, OLD4, OLD_AS, ORIGIN, Conformance
-from bgpd_rig import eventually
+from bgpd_rig import eventually, resource
 
 
 class Tables(Conformance):
@@ -159,6 +161,21 @@ class Tables(Conformance):
         self.assertFalse(peer.closed)
         peer.say(UPDATE, update_body(bytes.fromhex(BASE), path(1) + b"\0\0"))
         self.assertEqual(peer.ended(), "3/10")
+
+    @unittest.skipUnless(shutil.which("bgpdump"), "bgpdump is not installed")
+    def test_a_table_dump_tells_the_paths_of_one_peer_apart(self):
+        """RFC 8050; a table without such peers has the records of RFC 6396 (bgpd_bird.py)."""
+        peer = self.a_up(BOTH + four_octet_as(A_AS) + capability(69, bytes.fromhex("00010102")))
+        for identifier, path in ((7, "40020602010000fde8"), (8, "40020a02020000fde80000fde9")):
+            peer.say(UPDATE, update_body(bytes.fromhex(ORIGIN + path + NEXT_HOP), struct.pack(">I", identifier) + encoded(BAD)))
+        self.node.apply(resource("BGPConfiguration", "default", nodeToNodeMeshEnabled=False, asNumber=NODE_AS,
+                                 mrtDump={"path": f"{self.rig.directory}/rib.%Y.mrt", "interval": "1s"}))
+
+        def dumped():
+            files = list(self.rig.directory.glob("rib.2*.mrt"))
+            text = rig.run("bgpdump", "-m", files[0], check=False) if files else ""
+            return {tuple(line.split("|")[3:8]) for line in text.splitlines() if line.startswith("TABLE_DUMP2_AP")}
+        eventually("bgpdump reads both", lambda: dumped() == {(A4, "65000", BAD, "7", "65000"), (A4, "65000", BAD, "8", "65000 65001")})
 
 
 class Refresh(Conformance):

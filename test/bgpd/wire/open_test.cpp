@@ -126,6 +126,22 @@ TEST_CASE("OPEN errors give the NOTIFICATION of RFC 4271 section 6.2") {
     CHECK(open.error() == Notification{ErrorCode::open, row.subcode, row.data});
 }
 
+TEST_CASE("the number in the capability is the peer's, whatever the field of two octets says (RFC 6793)") {
+    const auto open = decode_open(hex("04 fc01 005a c0000201 08 02 06 41 04 fa56ea01"));
+    REQUIRE(open.has_value());
+    CHECK(open->as.number() == 4200000001);
+}
+
+TEST_CASE("a list of several-path families with an unknown number counts for nothing (RFC 7911 section 4)") {
+    const auto known = decode_open(hex("04 fc00 005a c0000201 0c 02 0a 45 08 00010103 00020101"));
+    REQUIRE(known.has_value());
+    CHECK(known->capabilities.add_path.size() == 2);
+    const auto unknown = decode_open(hex("04 fc00 005a c0000201 0c 02 0a 45 08 00010103 00020104"));
+    REQUIRE(unknown.has_value());
+    CHECK(unknown->capabilities.add_path.empty());
+    CHECK(unknown->capabilities.others.size() == 1);
+}
+
 TEST_CASE("capabilities of the wrong length that change nothing else are kept for display") {
     const auto open = decode_open(hex("04 fc00 005a c0000201 0d 02 0b 02 01 00 40 03 000000 49 01 05"));
     REQUIRE(open.has_value());
@@ -188,6 +204,14 @@ TEST_CASE("negotiation takes what both sides have") {
         CHECK_FALSE(negotiate(ours, peers, {})->notification_restart);
         ours.capabilities.graceful_restart->notification = true;
         CHECK(negotiate(ours, peers, {})->notification_restart);
+    }
+    SECTION("a peer with two roles is refused, with a role of ours or without (RFC 9234 section 4.2)") {
+        peers.capabilities.roles = {0, 4};
+        CHECK(negotiate(ours, peers, {}).error() == Notification{ErrorCode::open, 11, {}});
+        ours.capabilities.roles = {3};
+        CHECK(negotiate(ours, peers, {}).error() == Notification{ErrorCode::open, 11, {}});
+        peers.capabilities.roles = {0};
+        CHECK(negotiate(ours, peers, {}).has_value());
     }
     SECTION("another AS than configured") {
         CHECK(negotiate(ours, peers, net::Asn::make(64514)).error() == Notification{ErrorCode::open, 2, {}});
