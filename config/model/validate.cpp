@@ -18,6 +18,7 @@
 #include "config/model/rbac.hpp"
 #include "config/model/resource.hpp"
 #include "config/model/selector.hpp"
+#include "config/model/selector_node.hpp"
 #include "config/model/service.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "net/port_range.hpp"
@@ -28,10 +29,10 @@ void Checks::selector(const Place& at, std::string_view text) {
     if (text.empty()) {
         return;
     }
-    const auto parsed = Selector::parse(text);
+    const auto parsed = parse_selector(text);
     if (!parsed) {
         error(at.text(), parsed.error().message);
-    } else if (parsed->mentions_global()) {
+    } else if (std::ranges::find(*parsed, Selector::Node::Op::global, &Selector::Node::op) != parsed->end()) {
         error(at.text(), "global() can only stand alone, in the namespaceSelector of a rule's source or destination");
     }
 }

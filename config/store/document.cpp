@@ -126,7 +126,6 @@ public:
 
     /// Of a tree, printed into `text`, which must outlive this.
     static StoreResult<Stamping> begin(const model::Key& key, const codec::Tree& document, std::string& text) {
-        MANUL_CHECK(store::check_envelope(key, document));
         Outline found = print(document, text);
         Walker walker(found.metadata);
         found.members = Metadata::read(walker);
@@ -178,13 +177,17 @@ public:
 
     /// Whether what was stamped and the stored document are the same JSON value. Mostly they differ in nothing but one
     /// member of their metadata, if at all.
-    [[nodiscard]] bool is_same_as(std::string_view stored, const Outline& old) const {
+    [[nodiscard]] bool is_same_as(std::string_view stored) const {
+        const auto old = outline(stored);
+        if (!old || !old->members) {
+            return false;
+        }
         const auto at = metadata_place(text_, outline_);
-        const auto old_at = metadata_place(stored, old);
+        const auto old_at = metadata_place(stored, *old);
         const bool same_rest =
             text_.substr(0, at) == stored.substr(0, old_at) &&
-            text_.substr(at + outline_.metadata.size()) == stored.substr(old_at + old.metadata.size());
-        return same_rest ? outline_.members->same_value(*old.members) : same_json(text_of(), stored);
+            text_.substr(at + outline_.metadata.size()) == stored.substr(old_at + old->metadata.size());
+        return same_rest ? outline_.members->same_value(*old->members) : same_json(text_of(), stored);
     }
 
 private:
@@ -326,17 +329,15 @@ StoreResult<Stamped> stamp(const model::Key& key, const codec::Tree& document, s
         stamping.metadata().erase(kDeletion);
         return Stamped{stamping.as_new(birth)};
     }
-    const auto old = outline(*before);
-    if (!old || !old->members) {
+    const Before old = compare_with(*before, stamping.spec());
+    if (!old.metadata) {
         return std::unexpected(unreadable(key));
     }
-    stamping.metadata().take(kDeletion, *old->members);
-    bool same_spec = old->spec == stamping.spec();
-    if (!same_spec && !old->spec.empty() && !stamping.spec().empty()) {
-        same_spec = is_value_of(old->spec, *document.find("spec"));
-    }
-    MANUL_TRY(std::string out, stamping.as_change_of(*old->members, same_spec));
-    const bool changes = !same_spec || (out != *before && !stamping.is_same_as(*before, *old));
+    stamping.metadata().take(kDeletion, *old.metadata);
+    const codec::Tree* spec = document.find("spec");
+    const bool same_spec = old.same_spec || (spec != nullptr && begins_with_value_of(old.spec, *spec));
+    MANUL_TRY(std::string out, stamping.as_change_of(*old.metadata, same_spec));
+    const bool changes = !same_spec || (out != *before && !stamping.is_same_as(*before));
     return Stamped{std::move(out), changes};
 }
 

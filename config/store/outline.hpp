@@ -252,6 +252,7 @@ struct Outline {
 /// What a new text of a document is compared with.
 struct Before {
     std::optional<Metadata> metadata;
+    std::string_view spec;  ///< the text from there on; empty where there is none
     bool same_spec = false;
 };
 
@@ -262,6 +263,8 @@ struct Before {
 [[nodiscard]] bool same_json(std::string_view a, std::string_view b);
 /// Whether the text is the value of the tree (Tree::same_value). Stops at the first difference, and keeps nothing.
 [[nodiscard]] bool is_value_of(std::string_view json, const codec::Tree& tree);
+/// The same of the value at the beginning of a text.
+[[nodiscard]] bool begins_with_value_of(std::string_view json, const codec::Tree& tree);
 
 /// Where the members of a document's metadata begin.
 [[nodiscard]] std::optional<std::size_t> inside_metadata(std::string_view document);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -128,6 +129,18 @@ void Connection::lengthen_log(std::int64_t bytes) {
             return;
         }
         size += count;
+    }
+}
+
+void Connection::copy_log(std::chrono::milliseconds wait_for_readers) noexcept {
+    const bool waits = wait_for_readers.count() > 0;
+    if (waits) {
+        sqlite3_busy_timeout(handle_.get(), static_cast<int>(wait_for_readers.count()));
+    }
+    sqlite3_wal_checkpoint_v2(handle_.get(), "main", waits ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
+                              nullptr, nullptr);
+    if (waits) {
+        sqlite3_busy_timeout(handle_.get(), kBusyTimeoutMs);
     }
 }
 

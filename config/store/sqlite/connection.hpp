@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -52,6 +53,10 @@ public:
 
     /// Differs from what it was when anybody has changed the file since. Inside of a transaction: as of its snapshot.
     [[nodiscard]] std::uint32_t data_version() noexcept;
+
+    /// Copies the write-ahead log into the file, as far as readers let it; what fails is tried again with the next
+    /// commit. With a time to wait, until they have ended, so that the log begins anew with the next write.
+    void copy_log(std::chrono::milliseconds wait_for_readers) noexcept;
 
     /// Makes the write-ahead log `bytes` long with zeros behind what is in it, which SQLite takes for the end of it.
     /// Within a write transaction. Where that does not work (no room) the log grows as it is written.

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <sqlite3.h>
 
 #include "base/try.hpp"
 #include "config/model/kind.hpp"
@@ -64,16 +66,16 @@ DROP TABLE change;
 UPDATE meta SET compacted = rev, entries = 0;
 )";
 
-/// Copying the WAL into the file flushes both, in the middle of somebody's write: every 16 MB rather than every 4. The
-/// WAL stays that long, because a write that makes it grow flushes the inode too; what a long reader made of it beyond
-/// that is cut off.
+/// What a long reader made of the log beyond 32 MB is cut off when it begins anew.
 constexpr const char* kSettings = R"(
 PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = ON;
 PRAGMA trusted_schema = OFF;
-PRAGMA wal_autocheckpoint = 4096;
 PRAGMA journal_size_limit = 33554432;
 )";
+
+/// Of lists a busy machine serves; a reader that is stopped takes for ever.
+constexpr std::chrono::milliseconds kReadersEndWithin{100};
 
 StoreError system_error(const std::string& path, const char* attempt) {
     return error(Code::unavailable,
@@ -131,6 +133,7 @@ StoreResult<std::unique_ptr<Database>> Database::open(const std::string& path, c
 
 StoreResult<void> Database::prepare(const OpenOptions& options) {
     MANUL_CHECK(connection_.execute(kSettings));
+    sqlite3_wal_hook(connection_.handle(), &Database::on_commit, this);
     MANUL_TRY(const std::string has_meta, connection_.query_text("SELECT 1 FROM sqlite_schema WHERE name = 'meta'"));
     if (has_meta.empty()) {
         MANUL_CHECK(create_schema(options));
@@ -149,6 +152,23 @@ StoreResult<void> Database::prepare(const OpenOptions& options) {
         MANUL_CHECK(check_strange_kinds());
     }
     return {};
+}
+
+int Database::on_commit(void* database, sqlite3* /*handle*/, const char* /*name*/, int log_pages) {
+    static_cast<Database*>(database)->copy_log(log_pages);
+    return SQLITE_OK;  // the commit has succeeded, whatever becomes of the copy
+}
+
+void Database::copy_log(int log_pages) {
+    if (log_pages < kFullLogPages) {
+        wait_for_readers_at_ = kLongLogPages;
+    } else if (log_pages < wait_for_readers_at_) {
+        connection_.copy_log(std::chrono::milliseconds(0));
+    } else {
+        // Who never ends holds up one write in 16 MB.
+        wait_for_readers_at_ = log_pages + kFullLogPages;
+        connection_.copy_log(kReadersEndWithin);
+    }
 }
 
 /// An object whose kind was damaged is in no list, and would pass for deleted; one of a newer version's kind is intact.

@@ -72,6 +72,13 @@ public:
     [[nodiscard]] StoreError no_head_row() const;
 
 private:
+    /// Copying the write-ahead log into the file flushes both, in the middle of somebody's write: every 16 MB rather
+    /// than every 4. The log stays that long, because a write that makes it grow flushes the inode too.
+    static constexpr int kFullLogPages = 4096;
+    /// A full log begins anew when nobody reads from it; where one reader follows the other without a gap it goes on
+    /// growing. At this length a writer waits for those of the moment; those that come meanwhile read from the file.
+    static constexpr int kLongLogPages = 2 * kFullLogPages;
+
     Database(Connection connection, FileId file)
         : connection_(std::move(connection)), lock_(connection_.path() + ".lock"), file_(file) {}
 
@@ -80,10 +87,14 @@ private:
     [[nodiscard]] StoreResult<std::int64_t> schema();
     [[nodiscard]] StoreResult<void> migrate(const OpenOptions& options);
     [[nodiscard]] StoreResult<void> check_strange_kinds();
+    /// SQLite's, after each commit of this connection.
+    static int on_commit(void* database, sqlite3* handle, const char* name, int log_pages);
+    void copy_log(int log_pages);
 
     Connection connection_;
     FileLock lock_;
     FileId file_;
+    int wait_for_readers_at_ = kLongLogPages;
     Statement select_head_{"SELECT rev, compacted, schema, store_uuid FROM head"};
 };
 

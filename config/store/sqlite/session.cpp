@@ -33,7 +33,7 @@ namespace {
 /// because the file system has to note length and blocks. Whoever has written this often is likely to go on, and
 /// gets the log at the length at which it is copied into the file and begun anew: some milliseconds once.
 constexpr int kBusyAfter = 16;
-constexpr std::int64_t kLogBytes = std::int64_t{17} << 20U;  // the pages of wal_autocheckpoint with their heads
+constexpr std::int64_t kLogBytes = std::int64_t{17} << 20U;  // of a full log, with the heads of its pages
 
 std::unexpected<StoreError> conflict(const model::Key& key) {
     return std::unexpected(error(Code::conflict, "update conflict: " + key.to_string()));
