@@ -100,10 +100,14 @@ class Peer:
 
     @classmethod
     def connected(cls, namespace, source, destination, identifier=None, ttl=64):
+        v6 = ":" in destination
         with inside(namespace):
-            connection = socket.socket()
+            connection = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET)
         connection.settimeout(5)
-        connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+        if v6:
+            connection.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+        else:
+            connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
         connection.bind((source, 0))
         connection.connect((destination, 179))
         return cls(connection, identifier or source)

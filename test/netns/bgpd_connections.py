@@ -137,18 +137,19 @@ class Faults(Conformance):
 
     def test_a_peer_that_is_too_far_away_gets_no_answer(self):
         """RFC 5082, also for what it says before its connection is looked at."""
-        far_away, near = "192.0.2.11", "192.0.2.12"
-        capabilities = multiprotocol(1) + four_octet_as(65011)
+        far_away, near, six = "192.0.2.11", "192.0.2.12", "2001:db8::11"
+        capabilities = multiprotocol(1) + multiprotocol(2) + four_octet_as(65011)
         said = message(1, open_body(65011, far_away, capabilities=capabilities)) + message(KEEPALIVE)
-        for address, hops in ((far_away, 1), (near, 2)):
-            self.far.namespace.ip("address", "add", f"{address}/24", "dev", "down0")
+        for address, hops in ((far_away, 1), (near, 2), (six, 3)):
+            self.far.namespace.ip("address", "add", f"{address}/{64 if ':' in address else 24}", "dev", "down0", "nodad")
             self.node.apply(resource("BGPPeer", f"gtsm{hops}", peerIP=address, asNumber=65011, passive=True, ttlSecurity=hops))
             eventually("the peer is wanted", lambda address=address: self.node.session(address))
         for address, ttl, answered in ((far_away, 254, False), (far_away, 1, False), (far_away, 255, True), (near, 253, False),
-                                       (near, 254, True)):
+                                       (near, 254, True), (six, 252, False), (six, 253, True)):
             with self.subTest(address=address, ttl=ttl):
                 for _ in range(5):
-                    peer = Peer.connected(self.far.namespace.name, address, NODE4, ttl=ttl).send(said)
+                    node = "2001:db8::1" if address == six else NODE4
+                    peer = Peer.connected(self.far.namespace.name, address, node, ttl=ttl).send(said)
                     self.open_peers.append(peer)
                     if answered:
                         peer.wait(lambda peer=peer: peer.keepalives)
