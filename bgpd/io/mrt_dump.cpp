@@ -109,7 +109,12 @@ private:
 struct MrtDump::File {
     std::string path;
     std::string unfinished = path + ".unfinished";
-    UniqueFd fd;
+    UniqueFd fd;  ///< while there is something that is not complete
+
+    explicit File(std::string where) : path(std::move(where)) {}
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+    ~File() { remove(); }  // another plan, or the end of the daemon, came in between
 
     /// An empty text when it went well.
     std::string append(const Bytes& bytes) {
@@ -128,11 +133,23 @@ struct MrtDump::File {
         }
         return {};
     }
-    std::string complete() { return ::rename(unfinished.c_str(), path.c_str()) == 0 ? std::string() : give_up(); }
+    std::string complete() {
+        if (::rename(unfinished.c_str(), path.c_str()) != 0) {
+            return give_up();
+        }
+        fd.reset();
+        return {};
+    }
     std::string give_up() {
         std::string problem = path + ": " + system_words();
-        ::unlink(unfinished.c_str());
+        remove();
         return problem;
+    }
+    void remove() {
+        if (fd) {
+            ::unlink(unfinished.c_str());
+            fd.reset();
+        }
     }
 };
 
@@ -158,7 +175,7 @@ void MrtDump::begin() {
         return;  // the one before is still being written: the disk is slower than the interval
     }
     time_ = unix_seconds();
-    file_ = std::make_shared<File>(File{.path = fill_in(plan_->path, time_), .fd = {}});
+    file_ = std::make_shared<File>(fill_in(plan_->path, time_));
     family_ = net::Family::v4;
     from_ = 0;
     sequence_ = 0;
