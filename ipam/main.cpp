@@ -7,6 +7,7 @@
 #include "base/daemon.hpp"
 #include "config/command_line.hpp"
 #include "config/open_store.hpp"
+#include "ipam/io/announcer.hpp"
 #include "ipam/io/daemon.hpp"
 
 namespace {
@@ -37,7 +38,8 @@ int main(int argc, char** argv) {
     if (!start) {
         return start.error();
     }
-    auto store = manul::config::open_store_patiently(start->settings);
+    manul::ipam::Announcer announcer(start->settings.run_dir);
+    auto store = manul::config::open_store_patiently(start->settings, announcer.hooks());
     if (!store) {
         return complain(store.error().message);
     }

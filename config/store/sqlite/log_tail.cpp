@@ -153,12 +153,12 @@ bool LogTail::skip_own(const std::string& path, const FileId& file, std::int64_t
             continue;
         }
         const std::lock_guard of_tail(tail->mutex_);
-        const bool up_to_date = tail->file_ == file && tail->head_ + 1 == revision;
-        if (up_to_date &&
-            std::ranges::none_of(kinds, [&](model::Kind kind) { return tail->followed_.contains(kind); })) {
-            tail->head_ = revision;
-        } else {
+        const bool follows =
+            std::ranges::any_of(kinds, [&](model::Kind kind) { return tail->followed_.contains(kind); });
+        if (follows || tail->file_ != file) {
             all_skip = false;
+        } else if (tail->head_ + 1 == revision) {
+            tail->head_ = revision;  // one that is behind has been told why, and reads on from where it is
         }
     }
     return all_skip;

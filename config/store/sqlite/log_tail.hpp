@@ -33,8 +33,8 @@ public:
     [[nodiscard]] static StoreResult<std::unique_ptr<Watch>> watch(const std::string& path, const std::string& node,
                                                                    std::string identity, WatchedKinds kinds);
 
-    /// This process has just written `revision` into `file`, and it concerns `kinds` alone: tails that were up to date
-    /// and follow none of them need not read the log for it. True when that holds for each of them.
+    /// This process has just written `revision` into `file`, and it concerns `kinds` alone: tails that follow none of
+    /// them need not read the log for it. True when that holds for each of them.
     static bool skip_own(const std::string& path, const FileId& file, std::int64_t revision,
                          const std::set<model::Kind>& kinds);
 

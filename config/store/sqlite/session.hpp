@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -36,9 +37,11 @@ public:
     [[nodiscard]] StoreResult<Snapshot> read(std::span<const model::Key> keys);
     [[nodiscard]] StoreResult<std::optional<Row>> find(const model::Key& key);
     [[nodiscard]] StoreResult<Listing> scan(const ListQuery& wanted);
-    /// Returns the new revision. `unknown_result` when the disk failed during COMMIT.
+    /// Returns the new revision. `unknown_result` when the disk failed during COMMIT. `about_to_commit` is called right
+    /// before that.
     [[nodiscard]] StoreResult<std::int64_t> write(std::span<const Mutation> mutations,
-                                                  std::span<const KindUnchanged> kinds, const WriteLimits& limits);
+                                                  std::span<const KindUnchanged> kinds, const WriteLimits& limits,
+                                                  const std::function<void(std::int64_t)>& about_to_commit);
 
 private:
     /// The end of the change log.
