@@ -91,20 +91,21 @@ std::string verb_of(const Request& request, const Route& route) {
 }  // namespace
 
 std::string Rendering::document(Kind kind, std::string_view stored) const {
-    if (kind != Kind::secret || revealed) {
-        return std::string(stored);
-    }
-    return codec::masked_secret(stored).value_or("{}");
+    const bool hides = kind == Kind::secret && !revealed;
+    std::string shown = hides ? codec::masked_secret(stored).value_or("{}") : std::string(stored);
+    return metadata_version.empty() ? shown : partial_metadata(shown, metadata_version);
 }
 
 Rendering rendering_of(const Request& request, const Route& route, const Access& access, std::int64_t now) {
     Rendering out;
     // The first of the types that are offered is what the client likes best.
     const std::string first = request.accept.substr(0, request.accept.find(','));
+    const std::string version = first.find("v=v1beta1") != std::string::npos ? "v1beta1" : "v1";
+    if (first.find("as=PartialObjectMetadata") != std::string::npos) {
+        out.metadata_version = version;
+    }
     if (first.find("as=Table") != std::string::npos) {
-        out.table = TableOptions{.version = first.find("v=v1beta1") != std::string::npos ? "v1beta1" : "v1",
-                                 .include = "Metadata",
-                                 .now = now};
+        out.table = TableOptions{.version = version, .include = "Metadata", .now = now};
         if (const std::string include = route.parameter("includeObject"); include == "None" || include == "Object") {
             out.table->include = include;
         }

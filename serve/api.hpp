@@ -27,6 +27,7 @@ namespace manul::serve {
 struct Rendering {
     std::optional<TableOptions> table;  ///< nothing: as they are
     bool revealed = false;              ///< values of secrets are shown
+    std::string metadata_version;       ///< of meta.k8s.io, for who wants PartialObjectMetadata; empty: whole objects
 
     /// The document of one object, as it may be shown.
     [[nodiscard]] std::string document(model::Kind kind, std::string_view stored) const;

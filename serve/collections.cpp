@@ -178,7 +178,8 @@ std::string render_list(Kind kind, const std::vector<const store::Object*>& item
     std::vector<std::string> masked;
     std::vector<std::string_view> documents;
     documents.reserve(items.size());
-    const bool hides = kind == Kind::secret && !rendering.revealed;
+    const bool partial = !rendering.metadata_version.empty();
+    const bool hides = partial || (kind == Kind::secret && !rendering.revealed);
     masked.reserve(hides ? items.size() : 0);
     for (const store::Object* item : items) {
         if (hides) {
@@ -190,8 +191,10 @@ std::string render_list(Kind kind, const std::vector<const store::Object*>& item
     if (rendering.table) {
         return table_of(kind, documents, json::serialize(metadata), *rendering.table);
     }
-    std::string out = R"({"kind":")" + std::string(model::info(kind).name) + R"(List","apiVersion":")" +
-                      model::api_version(kind) + R"(","metadata":)" + json::serialize(metadata) + R"(,"items":[)";
+    const std::string name = partial ? "PartialObjectMetadata" : std::string(model::info(kind).name);
+    const std::string version = partial ? "meta.k8s.io/" + rendering.metadata_version : model::api_version(kind);
+    std::string out = R"({"kind":")" + name + R"(List","apiVersion":")" + version + R"(","metadata":)" +
+                      json::serialize(metadata) + R"(,"items":[)";
     for (std::size_t i = 0; i < documents.size(); ++i) {
         out += i == 0 ? "" : ",";
         out += documents[i];

@@ -39,11 +39,14 @@ std::string event_text(std::string_view type, std::string_view object) {
     return out;
 }
 
-std::string bookmark_text(model::Kind kind, std::int64_t revision, bool ends_initial) {
-    return event_text("BOOKMARK",
-                      R"({"kind":")" + std::string(model::info(kind).name) + R"(","apiVersion":")" +
-                          model::api_version(kind) + R"(","metadata":{"resourceVersion":")" + std::to_string(revision) +
-                          "\"" + (ends_initial ? R"(,"annotations":{"k8s.io/initial-events-end":"true"})" : "") + "}}");
+std::string bookmark_text(model::Kind kind, const Rendering& rendering, std::int64_t revision, bool ends_initial) {
+    const bool partial = !rendering.metadata_version.empty();
+    const std::string name = partial ? "PartialObjectMetadata" : std::string(model::info(kind).name);
+    const std::string version = partial ? "meta.k8s.io/" + rendering.metadata_version : model::api_version(kind);
+    return event_text("BOOKMARK", R"({"kind":")" + name + R"(","apiVersion":")" + version +
+                                      R"(","metadata":{"resourceVersion":")" + std::to_string(revision) + "\"" +
+                                      (ends_initial ? R"(,"annotations":{"k8s.io/initial-events-end":"true"})" : "") +
+                                      "}}");
 }
 
 /// The end of a watch; who watches several kinds must know of which.
@@ -112,7 +115,8 @@ struct Hub::Client {
     bool sent_columns = false;
 
     [[nodiscard]] bool is_plain() const {
-        return request.selection.empty() && !request.visible && !request.rendering.table;
+        return request.selection.empty() && !request.visible && !request.rendering.table &&
+               request.rendering.metadata_version.empty();
     }
     [[nodiscard]] bool wants(const codec::Tree& document) const {
         return request.selection.matches(document) && (!request.visible || request.visible(document));
@@ -223,7 +227,7 @@ void Hub::add(WatchRequest request, std::shared_ptr<Connection> connection, std:
     }
     client.request.initial.clear();
     if (client.request.marks_initial_end) {
-        client.connection->write(bookmark_text(kind, revision, true));
+        client.connection->write(bookmark_text(kind, client.request.rendering, revision, true));
     }
     for (Entry& entry : (*feed)->entries) {
         if (entry.revision > revision) {
@@ -351,7 +355,8 @@ void Hub::tick(std::int64_t now) {
             const bool ends = now >= client.ends;
             if (client.request.bookmarks && (ends || now - client.marked >= limits_.bookmark_seconds)) {
                 client.marked = now;
-                client.connection->write(bookmark_text(feed->kind, std::max(feed->newest, client.after), false));
+                client.connection->write(
+                    bookmark_text(feed->kind, client.request.rendering, std::max(feed->newest, client.after), false));
             }
             if (ends) {
                 client.connection->end_watch();

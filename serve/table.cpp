@@ -103,10 +103,7 @@ std::string object_of(std::string_view document, const TableOptions& options) {
     if (options.include == "Object") {
         return std::string(document);
     }
-    const auto tree = codec::parse_json(document);
-    const codec::Tree* metadata = tree ? tree->find("metadata") : nullptr;
-    return R"({"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/)" + options.version + R"(","metadata":)" +
-           (metadata == nullptr ? "{}" : codec::to_json(*metadata)) + "}";
+    return partial_metadata(document, options.version);
 }
 
 }  // namespace
@@ -129,6 +126,14 @@ std::string table_of(model::Kind kind, std::span<const std::string_view> documen
     }
     out += "]}";
     return out;
+}
+
+std::string partial_metadata(std::string_view document, std::string_view version) {
+    const auto tree = codec::parse_json(document);
+    const codec::Tree* metadata = tree ? tree->find("metadata") : nullptr;
+    std::string out = R"({"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/)";
+    out.append(version).append(R"(","metadata":)");
+    return out + (metadata == nullptr ? "{}" : codec::to_json(*metadata)) + "}";
 }
 
 std::string age_text(std::int64_t seconds) {

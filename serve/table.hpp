@@ -23,6 +23,9 @@ struct TableOptions {
 [[nodiscard]] std::string table_of(model::Kind kind, std::span<const std::string_view> documents,
                                    std::string_view list_metadata, const TableOptions& options);
 
+/// A document's metadata alone, as PartialObjectMetadata of that version of meta.k8s.io.
+[[nodiscard]] std::string partial_metadata(std::string_view document, std::string_view version);
+
 /// "5m", "3h12m", "17d": as kubectl writes ages.
 [[nodiscard]] std::string age_text(std::int64_t seconds);
 /// Seconds since 1970 of an RFC 3339 time in UTC; -1 when it is none.

@@ -146,6 +146,15 @@ TEST_CASE("a list comes in pages of one state, by selectors, or as a table", "[s
     CHECK(client.say("GET", kSets + "?limit=1&resourceVersion=1&continue=" +
                                 std::string(pages.text_at("metadata", "continue"))) ==
           "400 BadRequest specifying resource version is not allowed when using continue");
+    client.accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json";
+    const codec::Tree partial = client.json("GET", kSets + "?limit=1");
+    CHECK(partial.text_at("kind") == "PartialObjectMetadataList");
+    CHECK(partial.text_at("apiVersion") == "meta.k8s.io/v1");
+    REQUIRE(items(partial) == 1);
+    const codec::Tree& only = partial.find("items")->children.front();
+    CHECK(only.text_at("kind") == "PartialObjectMetadata");
+    CHECK(only.text_at("metadata", "name") == "a");
+    CHECK(only.find("spec") == nullptr);
     client.accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
     const codec::Tree table = client.json("GET", kPolicies.substr(0, kPolicies.rfind('/')) + "/tiers");
     CHECK(table.text_at("kind") == "Table");

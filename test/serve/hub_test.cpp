@@ -227,6 +227,23 @@ TEST_CASE("watches end at their time, with a bookmark for who wants one", "[serv
     CHECK(fixture.followed.empty());
 }
 
+TEST_CASE("who wants metadata alone gets nothing else, also in bookmarks", "[serve]") {
+    Fixture fixture;
+    fixture.client.accept = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
+    const auto partial = fixture.watch("allowWatchBookmarks=1");
+    fixture.client.accept = "application/json";
+    const auto whole = fixture.watch("");
+    fixture.put("a");
+    fixture.hub.tick(61);
+    REQUIRE(partial->texts.size() == 2);
+    for (const std::string& text : partial->texts) {
+        CHECK(text.find(R"("kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1")") != std::string::npos);
+        CHECK(text.find("spec") == std::string::npos);
+    }
+    REQUIRE(whole->texts.size() == 1);
+    CHECK(whole->texts.front().find("10.0.0.0/8") != std::string::npos);
+}
+
 TEST_CASE("one stream brings several kinds, and ends with the last of them", "[serve]") {
     Fixture fixture({.change_log_limit = 5}, {.lookback = 0});
     fixture.put("a");
