@@ -1,6 +1,7 @@
 #include "felix/calc/expectations.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
