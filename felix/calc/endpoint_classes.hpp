@@ -71,7 +71,7 @@ private:
         Profiles profiles;
     };
     struct KindHash {
-        std::size_t operator()(const Kind& kind) const noexcept {
+        std::size_t operator()(const Kind& kind) const {  // not noexcept: tables keep it
             std::size_t hash = std::hash<Profiles>{}(kind.profiles);
             for (const SelectorId selector : kind.matches) {
                 hash = (hash ^ selector.value()) * 0x9e3779b97f4a7c15ULL;

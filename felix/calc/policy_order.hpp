@@ -121,7 +121,7 @@ private:
     Interned<Lists> interned_lists_;
     /// The same tiers by the numbers of their policies: strings need not be looked at.
     struct NumbersHash {
-        std::size_t operator()(const std::vector<std::uint64_t>& numbers) const noexcept {
+        std::size_t operator()(const std::vector<std::uint64_t>& numbers) const {  // not noexcept: tables keep it
             std::size_t hash = numbers.size();
             for (const std::uint64_t number : numbers) {
                 hash = (hash ^ number) * 0x9e3779b97f4a7c15ULL;

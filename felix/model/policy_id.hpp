@@ -46,7 +46,8 @@ struct PolicyId {
 
 template <>
 struct std::hash<manul::felix::PolicyId> {
-    std::size_t operator()(const manul::felix::PolicyId& id) const noexcept {
+    // Not noexcept: tables keep the hash then instead of making it again for each neighbour that they pass.
+    std::size_t operator()(const manul::felix::PolicyId& id) const {
         const std::size_t ns = std::hash<std::string>{}(id.ns);
         const std::size_t name = std::hash<std::string>{}(id.name);
         return (ns * 31 + name) * 31 + static_cast<std::size_t>(id.kind);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -278,6 +279,11 @@ Dispatched dispatch_tier(net::Family family, const std::string& name, const std:
         result.rules.insert(result.rules.end(), end.begin(), end.end());
         return result;
     }
+    const bool is_direct =
+        has_keys(entries, 0, entries.size()) && std::ranges::all_of(entries, [](const ListEntry& entry) {
+            return !entry.chain.empty() && !entry.reach->is_loose();
+        });
+    result.direct = is_direct ? entries.size() : 0;
     const bool leaves = std::ranges::any_of(entries, &ListEntry::leaves_tier);
     if (leaves && has_keys(entries, 0, entries.size()) && end_of_part(entries, 0, true) == entries.size()) {
         List(family, name, entries, 0, entries.size()).write(end, result.rules, result);
@@ -300,6 +306,43 @@ Dispatched dispatch_tier(net::Family family, const std::string& name, const std:
     }
     result.rules.insert(result.rules.end(), end.begin(), end.end());
     return result;
+}
+
+std::optional<MapEdit> edit_direct(const std::vector<Element>& map, const std::vector<ListEntry>& gone,
+                                   const std::vector<ListEntry>& come) {
+    const auto find = [&map](const ElementKey& key) {
+        const auto found = std::ranges::lower_bound(map, key, {}, &Element::key);
+        return found != map.end() && found->key == key ? &*found : nullptr;
+    };
+    MapEdit edit;
+    for (const ListEntry& entry : gone) {
+        for (const PortKey& key : entry.reach->keys()) {
+            const Element* known = find(ElementKey::port(key.protocol, key.port));
+            if (known == nullptr || known->verdict.chain != entry.chain) {
+                return std::nullopt;
+            }
+            edit.remove.push_back(known->key);
+        }
+    }
+    for (const ListEntry& entry : come) {
+        if (entry.reach->is_loose()) {
+            return std::nullopt;
+        }
+        for (const PortKey& key : entry.reach->keys()) {
+            const ElementKey element = ElementKey::port(key.protocol, key.port);
+            const auto goes = std::ranges::find(edit.remove, element);
+            if (const Element* known = find(element); known != nullptr && goes == edit.remove.end()) {
+                return std::nullopt;
+            } else if (known != nullptr && known->verdict.chain == entry.chain) {
+                edit.remove.erase(goes);  // a policy that was edited keeps this port
+            } else {
+                edit.add.push_back({element, {}, go_to(std::string(entry.chain))});
+            }
+        }
+    }
+    std::ranges::sort(edit.add, {}, &Element::key);
+    const auto twice = std::ranges::adjacent_find(edit.add, {}, &Element::key);
+    return twice == edit.add.end() ? std::optional(std::move(edit)) : std::nullopt;
 }
 
 Dispatched dispatch_rules(net::Family family, const std::string& name, std::vector<RulePtr> rules,

@@ -84,7 +84,18 @@ struct Dispatched {
     std::vector<RulePtr> rules;
     std::map<std::string, std::vector<RulePtr>> chains;
     std::map<std::string, std::vector<Element>> maps;
+    /// Entries of a list whose one map leads straight to each of them: policies that ask for ports alone. 0: another.
+    std::size_t direct = 0;
 };
+
+/// What changes in the map of such a list, when policies come into it and go.
+struct MapEdit {
+    std::vector<Element> add;  ///< in the order of keys, as in the map
+    std::vector<ElementKey> remove;
+};
+/// Nothing: a port becomes or was one of several policies, or somebody asks for no port. All entries are policies.
+[[nodiscard]] std::optional<MapEdit> edit_direct(const std::vector<Element>& map, const std::vector<ListEntry>& gone,
+                                                 const std::vector<ListEntry>& come);
 
 /// The tier chain `name`; `end` are its last rules. A list of no more than `limits.entries` stays as it is, and the
 /// reach of its entries is not looked at.

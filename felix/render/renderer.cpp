@@ -57,8 +57,8 @@ Output Renderer::apply(const Batch& batch) {
     for (const Update& u : batch) {
         std::visit([this](const auto& known) { update(known); }, u);
     }
-    chain_of_tier_ = {};
-    chains_of_list_ = {};
+    tier_of_value_ = {};
+    tiers_of_list_ = {};
     class_of_list_ = {};
     follow_families();
     render_dirty();
@@ -108,8 +108,8 @@ void Renderer::update(const ConfigChanged& u) {
         for (const auto& [profile, state] : profiles_) {
             dirty_profiles_[at(direction)].insert(profile);
         }
-        for (const auto& [chain, state] : tiers_[at(direction)]) {
-            dirty_tiers_[at(direction)].insert(chain);
+        for (TierNode& tier : tiers_[at(direction)]) {
+            touch_tier(direction, tier);
         }
         for (const auto& [chain, state] : classes_[at(direction)]) {
             dirty_classes_[at(direction)].insert(chain);
@@ -286,8 +286,8 @@ void Renderer::count_endpoint(const Groups::Pair& classes, bool added) {
          {std::pair{Direction::egress, &classes.first}, std::pair{Direction::ingress, &classes.second}}) {
         ClassState& state = classes_[at(direction)].at(*chain);
         state.endpoints = added ? state.endpoints + 1 : state.endpoints - 1;
-        for (const std::string& tier : state.tiers) {
-            std::size_t& endpoints = tiers_[at(direction)].at(tier).endpoints;
+        for (TierNode* tier : state.tiers) {
+            std::size_t& endpoints = tier->second.endpoints;
             endpoints = added ? endpoints + 1 : endpoints - 1;
         }
     }
@@ -300,8 +300,8 @@ std::string Renderer::acquire_class(Direction direction, const Endpoint& endpoin
     if (!is_unknown) {
         return known->second;
     }
-    std::vector<std::string> tiers = tier_chains(direction, lists);
-    std::string identity = names::class_identity(tiers, endpoint.profiles);
+    const std::vector<TierNode*>& tiers = tiers_of(direction, lists);
+    std::string identity = names::class_identity(chains_of(tiers), endpoint.profiles);
     auto& classes = classes_[at(direction)];
     if (const auto named = class_names_[at(direction)].find(identity); named != class_names_[at(direction)].end()) {
         known->second = named->second;
@@ -316,8 +316,8 @@ std::string Renderer::acquire_class(Direction direction, const Endpoint& endpoin
         chain = names::class_chain(text);
     }
     known->second = chain;
-    for (std::size_t i = 0; i < tiers.size(); ++i) {
-        use_tier(direction, tiers[i], (*lists)[i]);
+    for (TierNode* tier : tiers) {
+        ++tier->second.users;
     }
     for (const std::string& profile : endpoint.profiles) {
         if (profiles_[profile].users[at(direction)].empty()) {
@@ -327,7 +327,7 @@ std::string Renderer::acquire_class(Direction direction, const Endpoint& endpoin
     }
     class_names_[at(direction)].emplace(identity, chain);
     classes_of_list_[at(direction)][{lists, endpoint.profiles}].push_back(chain);
-    classes.emplace(chain, ClassState{lists, std::move(tiers), endpoint.profiles, std::move(identity)});
+    classes.emplace(chain, ClassState{lists, tiers, endpoint.profiles, std::move(identity)});
     dirty_classes_[at(direction)].insert(chain);
     return chain;
 }
@@ -368,8 +368,8 @@ void Renderer::release_pair(const Groups::Pair& pair) {
 
 void Renderer::drop_class(Direction direction, const std::string& chain) {
     const auto state = classes_[at(direction)].find(chain);
-    for (const std::string& tier : state->second.tiers) {
-        leave_tier(direction, tier);
+    for (TierNode* tier : state->second.tiers) {
+        leave_tier(direction, *tier);
     }
     for (const std::string& profile : state->second.profiles) {
         profiles_[profile].users[at(direction)].erase(chain);
@@ -385,11 +385,13 @@ void Renderer::drop_class(Direction direction, const std::string& chain) {
 
 void Renderer::drop_tier(Direction direction, const std::string& chain) {
     const auto state = tiers_[at(direction)].find(chain);
-    for (const PolicyId& policy : state->second.value->policies) {
-        policies_[policy].users[at(direction)].erase(chain);
-        render_policy(direction, policy);
+    const std::vector<PolicyId>& policies = state->second.value->policies;
+    for (std::size_t i = 0; i < policies.size(); ++i) {
+        state->second.policies[i]->users[at(direction)].erase(&*state);
+        render_policy(direction, policies[i]);
     }
-    tier_names_[at(direction)].erase(state->second.value);
+    tiers_by_value_[at(direction)].erase(state->second.value);
+    std::erase(edited_tiers_[at(direction)], &*state);
     tiers_[at(direction)].erase(state);
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
         put_list({family, direction == Direction::egress ? TableId::egress : TableId::ingress}, chain, {});
@@ -411,7 +413,12 @@ void Renderer::drop_unused() {
         }
     }
     for (const PolicyId& id : std::exchange(gone_policies_, {})) {
-        policies_.erase(id);
+        const auto found = policies_.find(id);
+        if (found != policies_.end() && std::ranges::all_of(found->second.users, &FlatSet<TierNode*>::empty)) {
+            policies_.erase(found);
+        } else if (found != policies_.end()) {
+            found->second.policy.reset();  // lists point to it
+        }
     }
     for (const std::string& profile : std::exchange(gone_profiles_, {})) {
         profiles_.erase(profile);

@@ -3,13 +3,16 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "base/flat_table.hpp"
 #include "felix/model/update.hpp"
 #include "felix/render/dispatch.hpp"
 #include "felix/render/dscp.hpp"
@@ -85,32 +88,45 @@ private:
     template <class T>
     using PerDirection = std::array<T, 2>;
 
+    struct TierState;
+    using TierNode = std::pair<const std::string, TierState>;  ///< by the name of its chain; stays where it is
     struct PolicyState {
         std::optional<Shared<Policy>> policy;
-        PerDirection<std::set<std::string>> users;  ///< tier chains that list it
+        PerDirection<FlatSet<TierNode*>> users;  ///< that list it
         PerDirection<bool> inlined{};
         PerDirection<std::array<std::vector<RulePtr>, 2>> rules;  ///< by family, when they are inlined
         std::string chain;                                        ///< its name
         RulePtr jump;                                             ///< to the chain
-        PerDirection<std::array<bool, 2>> has_chain{};            ///< by family
-        PerDirection<std::array<Reach, 2>> reach;                 ///< of its rules, by family
+        /// Of the rules in its chain, by family; null: it has none.
+        PerDirection<std::array<std::shared_ptr<const Reach>, 2>> reach;
     };
     struct ProfileState {
         std::optional<Shared<Profile>> profile;
         PerDirection<std::set<std::string>> users;  ///< class chains that list it
     };
     struct TierHash {
-        std::size_t operator()(const Shared<TierPolicies>& tier) const noexcept;
+        std::size_t operator()(const Shared<TierPolicies>& tier) const;  // not noexcept: tables keep what it gives
+    };
+    /// A policy that went out of a list, or is another now, as it was.
+    struct GonePolicy {
+        bool inlined = false;
+        std::string chain;
+        std::array<std::shared_ptr<const Reach>, 2> reach;
     };
     struct TierState {
         Shared<TierPolicies> value;
-        RulePtr jump;               ///< to the chain
-        std::size_t users = 0;      ///< class chains
-        std::size_t endpoints = 0;  ///< of those classes
+        std::vector<PolicyState*> policies;  ///< of `value`
+        RulePtr jump;                        ///< to the chain
+        std::size_t users = 0;               ///< class chains
+        std::size_t endpoints = 0;           ///< of those classes
+        // Since it was rendered, see edit_list().
+        bool whole = false;  ///< more than this has changed
+        std::vector<GonePolicy> gone;
+        std::vector<const PolicyState*> come;
     };
     struct ClassState {
         PolicyLists lists;
-        std::vector<std::string> tiers;  ///< chains of `lists`
+        std::vector<TierNode*> tiers;  ///< of `lists`
         std::vector<std::string> profiles;
         std::string identity;       ///< of both
         std::size_t users = 0;      ///< pairs
@@ -132,7 +148,7 @@ private:
     /// Endpoints that go from one list of policies to another, or away, in a batch.
     struct ListMove {
         const std::vector<Shared<TierPolicies>>* before = nullptr;
-        const std::vector<std::string>* chains = nullptr;        ///< of `before`
+        const std::vector<TierNode*>* tiers = nullptr;           ///< of `before`
         const std::vector<Shared<TierPolicies>>* now = nullptr;  ///< null: away
         std::size_t endpoints = 0;
     };
@@ -144,6 +160,7 @@ private:
     struct ListParts {
         std::set<std::string> chains;
         std::map<std::string, std::vector<Element>> maps;
+        std::size_t direct = 0;  ///< as in Dispatched
     };
 
     void start();
@@ -172,12 +189,15 @@ private:
     void set_lists(Direction direction, const std::string& chain, const PolicyLists& now);
     /// The class is no longer found by its list.
     void forget_list(Direction direction, const std::string& chain, const ClassState& state);
-    void use_tier(Direction direction, const std::string& chain, const Shared<TierPolicies>& tier);
-    void leave_tier(Direction direction, const std::string& chain);
-    [[nodiscard]] const std::string& tier_chain_of(Direction direction, const Shared<TierPolicies>& tier);
+    void leave_tier(Direction direction, TierNode& tier);
+    void touch_tier(Direction direction, TierNode& tier);
+    void touch_tier(Direction direction, TierNode& tier, const PolicyState& policy, const GonePolicy& before);
+    [[nodiscard]] TierNode* tier_of(Direction direction, const Shared<TierPolicies>& tier);
+    [[nodiscard]] TierNode* make_tier(Direction direction, const Shared<TierPolicies>& tier);
     void follow_lists(const Batch& batch, Direction direction);
-    void edit_tier(Direction direction, const std::string& chain, const Shared<TierPolicies>& now);
-    [[nodiscard]] const std::vector<std::string>& tier_chains(Direction direction, const PolicyLists& lists);
+    void edit_tier(Direction direction, TierNode& tier, const Shared<TierPolicies>& now);
+    [[nodiscard]] const std::vector<TierNode*>& tiers_of(Direction direction, const PolicyLists& lists);
+    [[nodiscard]] static std::vector<std::string> chains_of(const std::vector<TierNode*>& tiers);
     void count_endpoint(const Groups::Pair& classes, bool added);
     [[nodiscard]] std::string acquire_class(Direction direction, const Endpoint& endpoint);
     void acquire_pair(const Groups::Pair& pair);
@@ -192,7 +212,9 @@ private:
     void render_dirty();
     void render_policy(Direction direction, const PolicyId& id);
     void render_profile(Direction direction, const std::string& profile);
-    void render_tier(Direction direction, const std::string& chain);
+    void render_tier(Direction direction, TierNode& tier);
+    void render_tier(Direction direction, const TierNode& tier, net::Family family);
+    [[nodiscard]] bool edit_list(Direction direction, const TierNode& tier, const TableKey& table);
     void render_class(Direction direction, const std::string& chain);
     void change_ranges(const TableKey& table, std::string_view set, const std::vector<Element>& before,
                        const std::vector<Element>& now);
@@ -205,9 +227,7 @@ private:
     void render_host();
     [[nodiscard]] std::vector<Rule> rules_of(const std::vector<felix::Rule>& rules, net::Family family,
                                              Direction direction) const;
-    [[nodiscard]] Dispatched tier_list(const std::string& chain, const TierState& tier,
-                                       const std::vector<const PolicyState*>& policies, net::Family family,
-                                       Direction direction);
+    [[nodiscard]] Dispatched tier_list(const TierNode& tier, net::Family family, Direction direction);
     [[nodiscard]] bool can_reject(Direction direction) const;
     [[nodiscard]] DenyAction denial(Direction direction, std::optional<DenyAction> own) const;
     [[nodiscard]] const std::vector<RulePtr>& tier_end(const TierPolicies& tier, net::Family family,
@@ -240,7 +260,7 @@ private:
     std::unordered_map<PolicyId, PolicyState> policies_;
     std::map<std::string, ProfileState> profiles_;
     PerDirection<std::unordered_map<std::string, TierState>> tiers_;
-    PerDirection<std::unordered_map<Shared<TierPolicies>, std::string, TierHash>> tier_names_;  ///< chain
+    PerDirection<std::unordered_map<Shared<TierPolicies>, TierNode*, TierHash>> tiers_by_value_;
     /// Last rules of tier chains, by all that they depend on.
     std::map<std::tuple<Direction, net::Family, std::string, std::optional<DenyAction>>, std::vector<RulePtr>> ends_;
     PerDirection<std::array<std::vector<RulePtr>, 2>> class_ends_;  ///< the same of class chains, by family
@@ -258,12 +278,13 @@ private:
     std::vector<Change> changes_;
     std::set<std::string> touched_interfaces_;
     // Answers that hold for the batch: endpoints share their lists.
-    PerDirection<std::unordered_map<const void*, std::string>> chain_of_tier_;
-    PerDirection<std::unordered_map<const void*, std::vector<std::string>>> chains_of_list_;
+    PerDirection<std::unordered_map<const void*, TierNode*>> tier_of_value_;
+    PerDirection<std::unordered_map<const void*, std::vector<TierNode*>>> tiers_of_list_;
     PerDirection<std::map<std::pair<const void*, std::vector<std::string>>, std::string>> class_of_list_;
     PerDirection<std::set<PolicyId>> dirty_policies_;
     PerDirection<std::set<std::string>> dirty_profiles_;
     PerDirection<std::set<std::string>> dirty_tiers_;
+    PerDirection<std::vector<TierNode*>> edited_tiers_;  ///< in which policies came, went or changed, and nothing else
     PerDirection<std::set<std::string>> dirty_classes_;
     PerDirection<std::set<std::string>> idle_classes_;
     PerDirection<std::set<std::string>> idle_tiers_;

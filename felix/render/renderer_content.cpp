@@ -56,7 +56,15 @@ void Renderer::render_dirty() {
             render_profile(direction, profile);
         }
         for (const std::string& chain : std::exchange(dirty_tiers_[at(direction)], {})) {
-            render_tier(direction, chain);
+            const auto tier = tiers_[at(direction)].find(chain);
+            if (tier != tiers_[at(direction)].end()) {
+                render_tier(direction, *tier);
+            }
+        }
+        for (TierNode* tier : std::exchange(edited_tiers_[at(direction)], {})) {
+            if (!tier->second.come.empty() || !tier->second.gone.empty()) {  // else it has been rendered
+                render_tier(direction, *tier);
+            }
         }
         for (const std::string& chain : std::exchange(dirty_classes_[at(direction)], {})) {
             render_class(direction, chain);
@@ -99,8 +107,8 @@ void Renderer::follow_families() {
 /// One short list alone has the policy: its few rules stand in the tier's chain, where a packet meets them without a
 /// jump and the kernel validates no chain for them.
 bool Renderer::stands_alone(Direction direction, const PolicyState& state) const {
-    const std::set<std::string>& users = state.users[at(direction)];
-    return users.size() == 1 && is_short(*tiers_[at(direction)].at(*users.begin()).value) &&
+    const FlatSet<TierNode*>& users = state.users[at(direction)];
+    return users.size() == 1 && is_short(*(*users.begin())->second.value) &&
            (*state.policy)->rules(direction).size() <= limits_.port_rules;
 }
 
@@ -117,6 +125,7 @@ void Renderer::render_policy(Direction direction, const PolicyId& id) {
     const bool used = state.policy && !state.users[at(direction)].empty();
     const bool inlined = used && (has_pass(**state.policy, direction) || stands_alone(direction, state));
     bool tiers_change = inlined || state.inlined[at(direction)];
+    const GonePolicy before{state.inlined[at(direction)], state.chain, state.reach[at(direction)]};
     state.inlined[at(direction)] = inlined;
     if (state.chain.empty()) {
         state.chain = names::policy_chain(id);
@@ -133,18 +142,23 @@ void Renderer::render_policy(Direction direction, const PolicyId& id) {
         if (inlined) {
             inlined_rules.swap(rules);
         }
-        Reach& reach = state.reach[at(direction)][at(family)];
+        std::shared_ptr<const Reach>& reach = state.reach[at(direction)][at(family)];
+        const bool had_chain = reach != nullptr;
+        const bool has_chain = !rules.empty();
         Reach now = Reach::of(rules);
-        bool& has_chain = state.has_chain[at(direction)][at(family)];
-        const bool had_chain = std::exchange(has_chain, !rules.empty());
-        tiers_change = tiers_change || had_chain != has_chain || reach != now;
-        reach = std::move(now);
+        if (had_chain != has_chain || (had_chain && *reach != now)) {
+            tiers_change = true;
+            reach = has_chain ? std::make_shared<const Reach>(std::move(now)) : nullptr;
+        }
         if (had_chain || has_chain) {
             put_list(table, state.chain, dispatch_rules(family, state.chain, std::move(rules), limits_));
         }
     }
-    if (tiers_change) {
-        dirty_tiers_[at(direction)].insert(state.users[at(direction)].begin(), state.users[at(direction)].end());
+    if (!tiers_change) {
+        return;
+    }
+    for (TierNode* tier : state.users[at(direction)]) {
+        touch_tier(direction, *tier, state, before);
     }
 }
 
@@ -167,28 +181,26 @@ void Renderer::render_profile(Direction direction, const std::string& profile) {
     }
 }
 
-void Renderer::render_tier(Direction direction, const std::string& chain) {
-    const auto state = tiers_[at(direction)].find(chain);
-    if (state == tiers_[at(direction)].end()) {
-        return;
-    }
-    std::vector<const PolicyState*> policies;
-    policies.reserve(state->second.value->policies.size());
-    for (const PolicyId& id : state->second.value->policies) {
-        const auto policy = policies_.find(id);
-        if (policy != policies_.end() && policy->second.policy) {
-            policies.push_back(&policy->second);
-        }
-    }
+void Renderer::render_tier(Direction direction, TierNode& tier) {
     for (const net::Family family : kFamilies) {
-        const TableKey table = policy_table(family, direction);
-        Dispatched list = tier_list(chain, state->second, policies, family, direction);
-        if (list.rules.empty()) {  // class chains name it in any case
-            put_list(table, chain, {});
-            put_chain(table, chain, Chain::make(std::vector<RulePtr>{}));
-        } else {
-            put_list(table, chain, std::move(list));
+        if (tier.second.whole || !edit_list(direction, tier, policy_table(family, direction))) {
+            render_tier(direction, tier, family);
         }
+    }
+    tier.second.whole = false;
+    tier.second.come.clear();
+    tier.second.gone.clear();
+}
+
+void Renderer::render_tier(Direction direction, const TierNode& tier, net::Family family) {
+    const TableKey table = policy_table(family, direction);
+    const std::string& chain = tier.first;
+    Dispatched list = tier_list(tier, family, direction);
+    if (list.rules.empty()) {  // class chains name it in any case
+        put_list(table, chain, {});
+        put_chain(table, chain, Chain::make(std::vector<RulePtr>{}));
+    } else {
+        put_list(table, chain, std::move(list));
     }
 }
 
@@ -215,13 +227,15 @@ std::vector<Rule> Renderer::rules_of(const std::vector<felix::Rule>& rules, net:
     return result;
 }
 
-Dispatched Renderer::tier_list(const std::string& chain, const TierState& tier,
-                               const std::vector<const PolicyState*>& policies, net::Family family,
-                               Direction direction) {
+Dispatched Renderer::tier_list(const TierNode& tier, net::Family family, Direction direction) {
+    const auto& [chain, state] = tier;
     std::vector<ListEntry> entries;
-    entries.reserve(policies.size());
+    entries.reserve(state.policies.size());
     DispatchLimits limits = limits_;
-    for (const PolicyState* policy : policies) {
+    for (const PolicyState* policy : state.policies) {
+        if (!policy->policy) {
+            continue;
+        }
         if (policy->inlined[at(direction)]) {
             const std::vector<RulePtr>& rules = policy->rules[at(direction)][at(family)];
             if (!has_pass(**policy->policy, direction) && !rules.empty()) {
@@ -230,8 +244,8 @@ Dispatched Renderer::tier_list(const std::string& chain, const TierState& tier,
             for (const RulePtr& rule : rules) {
                 entries.push_back({nullptr, {}, &rule});
             }
-        } else if (policy->has_chain[at(direction)][at(family)]) {
-            entries.push_back({&policy->reach[at(direction)][at(family)], policy->chain, &policy->jump});
+        } else if (const auto& reach = policy->reach[at(direction)][at(family)]) {
+            entries.push_back({reach.get(), policy->chain, &policy->jump});
         }
     }
     std::deque<Reach> own_reach;  // entries point into it
@@ -242,7 +256,7 @@ Dispatched Renderer::tier_list(const std::string& chain, const TierState& tier,
             }
         }
     }
-    return dispatch_tier(family, chain, entries, tier_end(*tier.value, family, direction), limits);
+    return dispatch_tier(family, chain, entries, tier_end(*state.value, family, direction), limits);
 }
 
 const std::vector<RulePtr>& Renderer::tier_end(const TierPolicies& tier, net::Family family, Direction direction) {
@@ -271,8 +285,8 @@ DenyAction Renderer::denial(Direction direction, std::optional<DenyAction> own) 
 
 std::vector<RulePtr> Renderer::class_rules(const ClassState& state, net::Family family, Direction direction) {
     std::vector<RulePtr> rules;
-    for (const std::string& tier : state.tiers) {
-        rules.push_back(tiers_[at(direction)].at(tier).jump);
+    for (const TierNode* tier : state.tiers) {
+        rules.push_back(tier->second.jump);
     }
     for (const std::string& profile : state.profiles) {
         const std::string name = names::profile_chain(profile);
@@ -474,6 +488,7 @@ void Renderer::put_list(const TableKey& table, const std::string& name, Dispatch
         before = std::exchange(known->second, {});
     }
     ListParts now;
+    now.direct = list.direct;
     for (auto& [map, elements] : list.maps) {
         const auto old = before.maps.find(map);
         put_map(table, map, old == before.maps.end() ? nullptr : &old->second, elements);

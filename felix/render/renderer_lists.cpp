@@ -2,7 +2,7 @@
 #include <cstddef>
 #include <functional>
 #include <iterator>
-#include <set>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -15,6 +15,7 @@
 #include "felix/model/policy_id.hpp"
 #include "felix/model/shared.hpp"
 #include "felix/model/update.hpp"
+#include "felix/render/dispatch.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/renderer.hpp"
 #include "felix/render/ruleset.hpp"
@@ -82,12 +83,12 @@ void Renderer::follow_lists(const Batch& batch, Direction direction) {
         std::size_t endpoints = 0;
         bool stays = false;  ///< some endpoint keeps the list, or they part
     };
-    std::unordered_map<std::string_view, Fate> fates;
-    std::vector<std::string_view> in_order;
+    std::unordered_map<TierNode*, Fate> fates;
+    std::vector<TierNode*> in_order;
     for (const ListMove& move : moves) {
         for (std::size_t i = 0; i < move.before->size(); ++i) {
             const Shared<TierPolicies>& before = (*move.before)[i];
-            const auto [known, is_new] = fates.try_emplace((*move.chains)[i]);
+            const auto [known, is_new] = fates.try_emplace((*move.tiers)[i]);
             if (is_new) {
                 in_order.push_back(known->first);
             }
@@ -105,48 +106,135 @@ void Renderer::follow_lists(const Batch& batch, Direction direction) {
             fate.now = &*now;
         }
     }
-    for (const std::string_view name : in_order) {
-        const Fate& fate = fates.at(name);
-        const std::string chain(name);
-        if (fate.now != nullptr && !fate.stays && fate.endpoints == tiers_[at(direction)].at(chain).endpoints &&
-            !tier_names_[at(direction)].contains(*fate.now)) {
-            edit_tier(direction, chain, *fate.now);
+    for (TierNode* tier : in_order) {
+        const Fate& fate = fates.at(tier);
+        if (fate.now != nullptr && !fate.stays && fate.endpoints == tier->second.endpoints &&
+            !tiers_by_value_[at(direction)].contains(*fate.now)) {
+            edit_tier(direction, *tier, *fate.now);
         }
     }
 }
 
-void Renderer::edit_tier(Direction direction, const std::string& chain, const Shared<TierPolicies>& now) {
-    TierState& state = tiers_[at(direction)].at(chain);
+void Renderer::edit_tier(Direction direction, TierNode& tier, const Shared<TierPolicies>& now) {
+    TierState& state = tier.second;
     // The lists mostly differ in one policy.
     const std::vector<PolicyId>& before = state.value->policies;
     const std::vector<PolicyId>& after = now->policies;
     const auto first = std::ranges::mismatch(before, after);
     const auto last = std::mismatch(before.rbegin(), std::make_reverse_iterator(first.in1), after.rbegin(),
                                     std::make_reverse_iterator(first.in2));
-    const std::set<PolicyId> gone(first.in1, last.first.base());
-    const std::set<PolicyId> come(first.in2, last.second.base());
-    for (const PolicyId& policy : gone) {
-        if (!come.contains(policy)) {
-            policies_[policy].users[at(direction)].erase(chain);
-            dirty_policies_[at(direction)].insert(policy);
+    const auto begin = state.policies.begin() + (first.in1 - before.begin());
+    const auto end = state.policies.begin() + (last.first.base() - before.begin());
+    const std::vector<PolicyState*> gone(begin, end);
+    const std::unordered_set<const PolicyState*> gone_ones(begin, end);
+    std::vector<PolicyState*> come;
+    std::transform(first.in2, last.second.base(), std::back_inserter(come),
+                   [this](const PolicyId& id) { return &policies_[id]; });
+    const std::unordered_set<const PolicyState*> come_ones(come.begin(), come.end());
+    bool moved = false;
+    for (auto id = first.in1; id != last.first.base(); ++id) {
+        PolicyState* policy = gone[static_cast<std::size_t>(id - first.in1)];
+        if (come_ones.contains(policy)) {
+            moved = true;
+            continue;
+        }
+        state.gone.push_back({policy->inlined[at(direction)], policy->chain, policy->reach[at(direction)]});
+        policy->users[at(direction)].erase(&tier);
+        dirty_policies_[at(direction)].insert(*id);
+    }
+    for (auto id = first.in2; id != last.second.base(); ++id) {
+        PolicyState* policy = come[static_cast<std::size_t>(id - first.in2)];
+        if (!gone_ones.contains(policy)) {
+            state.come.push_back(policy);
+            policy->users[at(direction)].insert(&tier);
+            dirty_policies_[at(direction)].insert(*id);
         }
     }
-    for (const PolicyId& policy : come) {
-        if (!gone.contains(policy)) {
-            policies_[policy].users[at(direction)].insert(chain);
-            dirty_policies_[at(direction)].insert(policy);
-        }
-    }
-    if (is_short(*state.value) != is_short(*now)) {
+    const bool other_end = state.value->end != now->end || state.value->deny_action != now->deny_action;
+    const bool other_length = is_short(*state.value) != is_short(*now);
+    if (other_length) {
         dirty_policies_[at(direction)].insert(after.begin(), after.end());
     }
-    tier_names_[at(direction)].erase(state.value);
-    tier_names_[at(direction)].emplace(now, chain);
+    if (moved || other_end || other_length) {
+        touch_tier(direction, tier);
+    }
+    edited_tiers_[at(direction)].push_back(&tier);
+    state.policies.insert(state.policies.erase(begin, end), come.begin(), come.end());
+    tiers_by_value_[at(direction)].erase(state.value);
+    tiers_by_value_[at(direction)].emplace(now, &tier);
     state.value = now;
-    dirty_tiers_[at(direction)].insert(chain);
 }
 
-std::size_t Renderer::TierHash::operator()(const Shared<TierPolicies>& tier) const noexcept {
+void Renderer::touch_tier(Direction direction, TierNode& tier) {
+    if (!std::exchange(tier.second.whole, true)) {
+        dirty_tiers_[at(direction)].insert(tier.first);
+    }
+}
+
+/// A policy that it lists is another now.
+void Renderer::touch_tier(Direction direction, TierNode& tier, const PolicyState& policy, const GonePolicy& before) {
+    constexpr std::size_t kFew = 16;  // one by one
+    TierState& state = tier.second;
+    if (state.whole || std::ranges::find(state.come, &policy) != state.come.end()) {
+        return;
+    }
+    if (state.come.size() >= kFew) {
+        touch_tier(direction, tier);
+        return;
+    }
+    state.gone.push_back(before);
+    state.come.push_back(&policy);
+    edited_tiers_[at(direction)].push_back(&tier);
+}
+
+/// A long list whose map leads straight to policies gets or loses their elements, and stays as it is otherwise: what
+/// that costs does not depend on its length. False: it must be rendered.
+bool Renderer::edit_list(Direction direction, const TierNode& tier, const TableKey& table) {
+    const std::size_t family = table.family == net::Family::v4 ? 0 : 1;
+    std::unordered_map<std::string, ListParts>& lists = lists_[table];
+    const auto known = lists.find(tier.first);
+    if (known == lists.end() || known->second.direct == 0) {
+        return false;
+    }
+    ListParts& parts = known->second;
+    std::vector<ListEntry> gone;
+    std::vector<ListEntry> come;
+    for (const GonePolicy& policy : tier.second.gone) {
+        if (policy.inlined) {
+            return false;
+        }
+        if (const auto& reach = policy.reach[family]) {
+            gone.push_back({reach.get(), policy.chain, nullptr});
+        }
+    }
+    for (const PolicyState* policy : tier.second.come) {
+        if (policy->inlined[at(direction)]) {
+            return false;
+        }
+        if (const auto& reach = policy->reach[at(direction)][family]) {
+            come.push_back({reach.get(), policy->chain, &policy->jump});
+        }
+    }
+    const std::size_t entries = parts.direct + come.size() - gone.size();
+    auto& [map, elements] = *parts.maps.begin();
+    std::optional<MapEdit> edit = edit_direct(elements, gone, come);
+    if (entries <= limits_.entries || !edit) {
+        return false;
+    }
+    parts.direct = entries;
+    for (const ElementKey& key : edit->remove) {
+        elements.erase(std::ranges::lower_bound(elements, key, {}, &Element::key));
+    }
+    for (const Element& element : edit->add) {
+        elements.insert(std::ranges::lower_bound(elements, element.key, {}, &Element::key), element);
+    }
+    if (!edit->remove.empty() || !edit->add.empty()) {
+        changes_.emplace_back(ChangeElements{table, map, std::move(edit->remove), std::move(edit->add)});
+    }
+    return true;
+}
+
+std::size_t Renderer::TierHash::operator()(const Shared<TierPolicies>& tier) const {
     std::size_t hash = std::hash<std::string>{}(tier->tier);
     for (const PolicyId& policy : tier->policies) {
         hash = (hash ^ std::hash<PolicyId>{}(policy)) * 0x9e3779b97f4a7c15ULL;
@@ -192,28 +280,29 @@ void Renderer::update(const ListsReplaced& u) {
 /// The class stays what it is to its endpoints: a chain under its name, and its groups.
 void Renderer::replace_lists(Direction direction, const std::string& chain, const PolicyLists& now) {
     ClassState& state = classes_[at(direction)].at(chain);
-    std::vector<std::string> tiers;
+    std::vector<TierNode*> tiers;
+    tiers.reserve(now->size());
     for (const Shared<TierPolicies>& tier : *now) {
-        const auto before = std::ranges::find(*state.lists, tier);
+        const auto before =
+            std::ranges::find_if(*state.lists, [&tier](const auto& other) { return other.same_as(tier); });
         tiers.push_back(before == state.lists->end()
-                            ? tier_chain_of(direction, tier)
+                            ? tier_of(direction, tier)
                             : state.tiers[static_cast<std::size_t>(before - state.lists->begin())]);
     }
     set_lists(direction, chain, now);
     if (tiers == state.tiers) {
         return;  // they were edited in place
     }
-    for (std::size_t i = 0; i < tiers.size(); ++i) {
-        use_tier(direction, tiers[i], (*now)[i]);
-        tiers_[at(direction)].at(tiers[i]).endpoints += state.endpoints;
+    for (TierNode* tier : tiers) {
+        ++tier->second.users;
+        tier->second.endpoints += state.endpoints;
     }
-    const std::vector<std::string> before = std::exchange(state.tiers, std::move(tiers));
-    for (const std::string& tier : before) {
-        tiers_[at(direction)].at(tier).endpoints -= state.endpoints;
-        leave_tier(direction, tier);
+    for (TierNode* tier : std::exchange(state.tiers, std::move(tiers))) {
+        tier->second.endpoints -= state.endpoints;
+        leave_tier(direction, *tier);
     }
     class_names_[at(direction)].erase(state.identity);
-    state.identity = names::class_identity(state.tiers, state.profiles);
+    state.identity = names::class_identity(chains_of(state.tiers), state.profiles);
     class_names_[at(direction)].emplace(state.identity, chain);
     dirty_classes_[at(direction)].insert(chain);
 }
@@ -228,61 +317,65 @@ void Renderer::set_lists(Direction direction, const std::string& chain, const Po
     state.lists = now;
 }
 
-/// A class more calls the tier's chain, which is made when it is new.
-void Renderer::use_tier(Direction direction, const std::string& chain, const Shared<TierPolicies>& value) {
-    const auto [tier, is_new] = tiers_[at(direction)].try_emplace(chain);
-    ++tier->second.users;
-    if (!is_new) {
-        return;
+/// A tier's list without users yet: somebody's, or gone at the end of the batch.
+Renderer::TierNode* Renderer::make_tier(Direction direction, const Shared<TierPolicies>& value) {
+    auto& tiers = tiers_[at(direction)];
+    const std::string identity = names::tier_identity(*value);
+    // A list that was edited in place may have the name that this one would get.
+    std::string chain = names::tier_chain(value->tier, identity);
+    for (std::string text = identity; tiers.contains(chain);) {
+        text += "\nanother";
+        chain = names::tier_chain(value->tier, text);
     }
-    tier->second.value = value;
-    tier->second.jump = share(net::Family::v4, Rule{{}, {jump(chain)}});  // the same in both families
-    tier_names_[at(direction)].emplace(value, chain);
-    for (const PolicyId& policy : value->policies) {
-        if (policies_[policy].users[at(direction)].size() < 2) {  // it may stand in the list of its only user
-            dirty_policies_[at(direction)].insert(policy);
+    TierNode& tier = *tiers.try_emplace(std::move(chain)).first;
+    tier.second.value = value;
+    tier.second.jump = share(net::Family::v4, Rule{{}, {jump(tier.first)}});  // the same in both families
+    tiers_by_value_[at(direction)].emplace(value, &tier);
+    tier.second.policies.reserve(value->policies.size());
+    for (const PolicyId& id : value->policies) {
+        PolicyState& policy = policies_[id];
+        if (policy.users[at(direction)].size() < 2) {  // it may stand in the list of its only user
+            dirty_policies_[at(direction)].insert(id);
         }
-        policies_[policy].users[at(direction)].insert(chain);
+        policy.users[at(direction)].insert(&tier);
+        tier.second.policies.push_back(&policy);
     }
-    dirty_tiers_[at(direction)].insert(chain);
+    touch_tier(direction, tier);
+    idle_tiers_[at(direction)].insert(tier.first);
+    return &tier;
 }
 
 /// A class less calls it. It goes at the end of the batch, when nobody came instead.
-void Renderer::leave_tier(Direction direction, const std::string& chain) {
-    if (--tiers_[at(direction)].at(chain).users == 0) {
-        idle_tiers_[at(direction)].insert(chain);
+void Renderer::leave_tier(Direction direction, TierNode& tier) {
+    if (--tier.second.users == 0) {
+        idle_tiers_[at(direction)].insert(tier.first);
     }
 }
 
-/// The chain of such a tier list, also when it is still to be made.
-const std::string& Renderer::tier_chain_of(Direction direction, const Shared<TierPolicies>& tier) {
-    const auto [known, is_new] = chain_of_tier_[at(direction)].try_emplace(&*tier);
-    if (!is_new) {
-        return known->second;
+/// The one for such a list, made when it is new.
+Renderer::TierNode* Renderer::tier_of(Direction direction, const Shared<TierPolicies>& value) {
+    TierNode*& known = tier_of_value_[at(direction)][&*value];
+    if (known == nullptr) {
+        const auto found = tiers_by_value_[at(direction)].find(value);
+        known = found != tiers_by_value_[at(direction)].end() ? found->second : make_tier(direction, value);
     }
-    const auto named = tier_names_[at(direction)].find(tier);
-    if (named != tier_names_[at(direction)].end()) {
-        return known->second = named->second;
-    }
-    const std::string identity = names::tier_identity(*tier);
-    // A list that was edited in place may have the name that this one would get.
-    std::string chain = names::tier_chain(tier->tier, identity);
-    for (std::string text = identity; tiers_[at(direction)].contains(chain);) {
-        text += "\nanother";
-        chain = names::tier_chain(tier->tier, text);
-    }
-    return known->second = std::move(chain);
+    return known;
 }
 
-/// Chains of the lists' tiers, those that are still to be made too.
-const std::vector<std::string>& Renderer::tier_chains(Direction direction, const PolicyLists& lists) {
-    const auto [known, is_new] = chains_of_list_[at(direction)].try_emplace(&*lists);
+const std::vector<Renderer::TierNode*>& Renderer::tiers_of(Direction direction, const PolicyLists& lists) {
+    const auto [known, is_new] = tiers_of_list_[at(direction)].try_emplace(&*lists);
     if (is_new) {
         for (const Shared<TierPolicies>& tier : *lists) {
-            known->second.push_back(tier_chain_of(direction, tier));
+            known->second.push_back(tier_of(direction, tier));
         }
     }
     return known->second;
+}
+
+std::vector<std::string> Renderer::chains_of(const std::vector<TierNode*>& tiers) {
+    std::vector<std::string> chains;
+    std::ranges::transform(tiers, std::back_inserter(chains), &TierNode::first);
+    return chains;
 }
 
 }  // namespace manul::felix::render

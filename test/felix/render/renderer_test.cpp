@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <random>
 #include <regex>
 #include <set>
 #include <string>
@@ -248,6 +249,124 @@ TEST_CASE("a policy for all endpoints of a list is one edit, wherever the list i
                                 endpoint("a", "one", {old_policy.id(), new_policy.id()}),
                                 endpoint("b", "two", {new_policy.id()}), endpoint("c", "one", {old_policy.id()})}));
     CHECK(Canonical(ruleset).blocks() == Canonical(scratch).blocks());
+}
+
+TEST_CASE("a policy more in a long list of ports is an element of its map, and no rule of the list") {
+    Renderer renderer;
+    Ruleset ruleset;
+    std::vector<PolicyId> ids;
+    const auto policy = [](std::size_t n, std::uint16_t port) {
+        return PolicyBuilder(fmt::format("p{}", n)).in(Action::allow, [port](felix::Rule& rule) {
+            rule.protocol = net::kTcp;
+            rule.destination.ports = {*net::PortRange::make(port, port)};
+        });
+    };
+    const auto endpoint = [&ids] { return EndpointBuilder("a", "10.65.0.2").in({tier("default", ids)}).update(); };
+    Batch start;
+    for (std::size_t i = 0; i < 20; ++i) {
+        start.emplace_back(policy(i, static_cast<std::uint16_t>(100 + i)).update());
+        ids.push_back(policy(i, 1).id());
+    }
+    start.emplace_back(endpoint());
+    apply(ruleset, renderer.apply(start));
+    const auto elements_alone = [&](const Batch& batch, std::size_t add, std::size_t remove) {
+        const render::Output output = renderer.apply(batch);
+        apply(ruleset, output);
+        for (const render::Change& change : output.changes) {
+            const auto* chain = std::get_if<render::PutChain>(&change);
+            CHECK((chain == nullptr || chain->name.starts_with("p_")));
+            if (const auto* elements = std::get_if<render::ChangeElements>(&change)) {
+                CHECK(elements->add.size() == add);
+                CHECK(elements->remove.size() == remove);
+            }
+        }
+    };
+    ids.insert(ids.begin() + 3, policy(20, 1).id());
+    elements_alone({policy(20, 200).update(), endpoint()}, 1, 0);
+    elements_alone({policy(20, 201).update()}, 1, 1);
+    ids.erase(ids.begin() + 3);
+    elements_alone({endpoint(), PolicyRemoved{policy(20, 1).id()}}, 0, 1);
+    Renderer fresh;
+    Ruleset scratch;
+    apply(scratch, fresh.apply(start));
+    CHECK(Canonical(ruleset).blocks() == Canonical(scratch).blocks());
+}
+
+TEST_CASE("long lists that policies come into, leave, and change in are what rendering from scratch gives") {
+    for (unsigned seed = 1; seed <= 40; ++seed) {
+        std::mt19937 random(seed);
+        const auto upto = [&random](std::size_t most) { return random() % (most + 1); };
+        const render::DispatchLimits limits{3, 2};
+        const std::size_t ports = seed % 3 == 0 ? 12 : 60;  // few: policies share some
+        const std::size_t oddities = seed % 2 == 0 ? 40 : 1000;
+        const auto policy = [&](std::size_t n) {
+            PolicyBuilder builder(fmt::format("p{}", n));
+            for (std::size_t i = upto(2) + 1; i > 0; --i) {
+                const Action action = upto(oddities) == 0 ? Action::pass : Action::allow;
+                builder.in(action, [&](felix::Rule& rule) {
+                    if (upto(oddities) != 0) {
+                        const auto port = static_cast<std::uint16_t>(1000 + upto(ports));
+                        rule.protocol = net::kTcp;
+                        rule.destination.ports = {*net::PortRange::make(port, port)};
+                    }
+                });
+            }
+            return builder;
+        };
+        const auto id = [](std::size_t n) { return PolicyBuilder(fmt::format("p{}", n)).id(); };
+        std::map<std::size_t, PolicyBuilder> policies;
+        std::vector<std::size_t> order;
+        const auto endpoint = [&](std::string_view name, std::size_t step) {
+            std::vector<PolicyId> ids;
+            for (std::size_t i = 0; i < order.size(); i += step) {
+                ids.push_back(id(order[i]));
+            }
+            EndpointBuilder builder(name, "10.65.0.2");
+            return (ids.empty() ? builder : builder.in({tier("default", ids)})).update();
+        };
+        Renderer renderer(limits);
+        Ruleset ruleset;
+        for (std::size_t step = 0; step < 60; ++step) {
+            CAPTURE(seed, step);
+            Batch batch;
+            std::optional<std::size_t> gone;
+            const std::size_t at = order.empty() ? 0 : upto(order.size() - 1);
+            const std::size_t choice = upto(9);
+            if (order.size() < 6 || choice < 4) {
+                policies.emplace(step, policy(step));
+                batch.emplace_back(policies.at(step).update());
+                order.insert(order.begin() + static_cast<std::ptrdiff_t>(at), step);
+            } else if (choice < 6) {
+                gone = order[at];
+                policies.erase(*gone);
+                order.erase(order.begin() + static_cast<std::ptrdiff_t>(at));
+            }
+            if (choice >= 5 && choice < 9 && !order.empty()) {
+                const std::size_t edited = order[upto(order.size() - 1)];
+                policies.insert_or_assign(edited, policy(edited));
+                batch.emplace_back(policies.at(edited).update());
+            }
+            if (choice == 9) {
+                std::swap(order[at], order[upto(order.size() - 1)]);
+            }
+            batch.emplace_back(endpoint("a", 1));
+            batch.emplace_back(endpoint("b", 2));
+            if (gone) {
+                batch.emplace_back(PolicyRemoved{id(*gone)});
+            }
+            apply(ruleset, renderer.apply(batch));
+            Batch everything;
+            for (const auto& [n, builder] : policies) {
+                everything.emplace_back(builder.update());
+            }
+            everything.emplace_back(endpoint("a", 1));
+            everything.emplace_back(endpoint("b", 2));
+            Renderer fresh(limits);
+            Ruleset scratch;
+            apply(scratch, fresh.apply(everything));
+            REQUIRE(Canonical(ruleset).blocks() == Canonical(scratch).blocks());
+        }
+    }
 }
 
 TEST_CASE("lists that a namespace alone gets are an edit of its class: no interface changes its group") {
