@@ -29,6 +29,14 @@ public:
     /// The readers get every path, not the selected one alone (RFC 7911); then this takes the place of turn().
     [[nodiscard]] bool several_paths() const noexcept { return paths_ != nullptr; }
     [[nodiscard]] ChunkPtr turn_of_paths(std::span<const typename LocRib<Key>::LogEntry> touched);
+    /// The path identifiers that readers may have been told, for the group that one of them goes to.
+    [[nodiscard]] HighestIds told_ids() const { return paths_ ? paths_->highest_ids() : HighestIds(); }
+    /// The opposite: a reader comes from a group that told it these.
+    void expect(const HighestIds& told) {
+        if (paths_) {
+            paths_->expect(told);
+        }
+    }
     /// No reader has missed anything.
     void nobody_behind() {
         if (paths_) {

@@ -103,6 +103,27 @@ void PathsOut<Key>::state(Slot slot, SourceId reader) {
 }
 
 template <class Key>
+HighestIds PathsOut<Key>::highest_ids() const {
+    HighestIds ids;
+    ids.reserve(told_.size());
+    for (const auto& [slot, prefix] : told_) {
+        ids.emplace_back(slot, prefix.highest_id);
+    }
+    return ids;
+}
+
+template <class Key>
+void PathsOut<Key>::expect(const HighestIds& told) {
+    for (const auto& [slot, highest] : told) {
+        Prefix& prefix = told_[slot];
+        prefix.highest_id = std::max(prefix.highest_id, highest);
+        if (prefix.paths.empty()) {
+            empty_.push_back(slot);
+        }
+    }
+}
+
+template <class Key>
 void PathsOut<Key>::forget_empty() {
     for (const Slot slot : std::exchange(empty_, {})) {
         if (const auto known = told_.find(slot); known != told_.end() && known->second.paths.empty()) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "bgpd/rib/chunk.hpp"
@@ -9,6 +10,9 @@
 #include "bgpd/rib/update_packer.hpp"
 
 namespace manul::bgp::rib {
+
+/// The highest identifier that may have been told of each prefix.
+using HighestIds = std::vector<std::pair<Slot, std::uint32_t>>;
 
 /// What the readers of an update group were told where they get every usable path of a prefix, each with an identifier
 /// (RFC 7911). Unlike a single path it does not follow from the tables, so it is kept: identifiers are the smallest
@@ -45,6 +49,9 @@ public:
     void repeat(Slot slot);
     /// Packs all that is told about the prefix to one reader that may have been told anything before.
     void state(Slot slot, SourceId reader);
+    [[nodiscard]] HighestIds highest_ids() const;
+    /// A reader comes that others told these: state() withdraws those of them that are not in use.
+    void expect(const HighestIds& told);
     /// No reader has missed anything: what is told about no path any more is forgotten.
     void forget_empty();
 
@@ -58,7 +65,7 @@ private:
     };
     struct Prefix {
         std::vector<Told> paths;
-        std::uint32_t highest_id = 0;  ///< ever given
+        std::uint32_t highest_id = 0;  ///< ever given, here or by groups that a reader came from
     };
 
     void bring_in_line(Slot slot, bool say);

@@ -57,6 +57,14 @@ void Family<Key>::leave(const Outlet& outlet) {
 }
 
 template <class Key>
+void Family<Key>::change_group(Outlet& outlet) {
+    if (const UpdateGroup<Key>* group = group_of(outlet.source)) {
+        outlet.told_ids[rib::family_index(Key::kFamily)] = group->out().told_ids();
+    }
+    leave(outlet);
+}
+
+template <class Key>
 void Family<Key>::repeat(const Outlet& outlet) {
     if (UpdateGroup<Key>* group = find(core_.sources[outlet.source].groups[rib::family_index(Key::kFamily)])) {
         group->repeat(outlet);

@@ -31,6 +31,8 @@ public:
     /// `told`: it may have been told anything before, so it is also told what it must not have.
     void join(Outlet& outlet, const policy::ExportTarget& target, const wire::WriteContext& context, bool told);
     void leave(const Outlet& outlet);
+    /// Leaves, to join another group with `told`.
+    void change_group(Outlet& outlet);
     void repeat(const Outlet& outlet);
     /// Gives every group the ranges and what `rules_of` (its filters' names) says, where that differs.
     void retarget(const std::shared_ptr<const net::PrefixRanges>& relayable,

@@ -34,8 +34,8 @@ void Speaker::Impl::change_filters(Peer& peer, const PeerConfig& wanted) {
         judge_again(*peer.session);
     }
     if (other_list) {
-        v4.leave(peer.session->outlet);
-        v6.leave(peer.session->outlet);
+        v4.change_group(peer.session->outlet);
+        v6.change_group(peer.session->outlet);
         join_groups(peer, *peer.machine.negotiated(), true);
     }
 }

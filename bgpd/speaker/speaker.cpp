@@ -148,8 +148,8 @@ void Speaker::Impl::on(const LocalAddresses& event) {
     for (const auto& peer : peers) {
         if (peer->session != nullptr && peer->session->import.external &&
             peer->session->shared_link != shared_link(peer->config.address)) {
-            v4.leave(peer->session->outlet);  // next hops are to be told anew
-            v6.leave(peer->session->outlet);
+            v4.change_group(peer->session->outlet);  // next hops are to be told anew
+            v6.change_group(peer->session->outlet);
             join_groups(*peer, *peer->machine.negotiated(), true);
             unfinished = true;
         }

@@ -17,6 +17,7 @@ template <class Key>
 void UpdateGroup<Key>::join(Outlet& outlet, bool told) {
     readers_.push_back({.outlet = &outlet, .missed = {}});
     if (told) {
+        out_.expect(std::exchange(outlet.told_ids[rib::family_index(Key::kFamily)], {}));
         detach(readers_.back());
         miss_rest(readers_.back(), 0);
         const bool complete = outlet.end_of_rib[rib::family_index(Key::kFamily)];

@@ -18,11 +18,12 @@ namespace manul::bgp::speaker {
 struct Outlet {
     ConnectionId connection;
     rib::SourceId source;
-    std::size_t backlog = 0;           ///< bytes that the kernel has not taken, as last reported
-    std::uint64_t bytes_out = 0;       ///< handed over so far
-    std::uint64_t messages_out = 0;    ///< the same
-    std::array<bool, 2> end_of_rib{};  ///< handed over, by family_index
-    bool marks_refresh = false;        ///< a repeated table has marks around it (RFC 7313)
+    std::size_t backlog = 0;                    ///< bytes that the kernel has not taken, as last reported
+    std::uint64_t bytes_out = 0;                ///< handed over so far
+    std::uint64_t messages_out = 0;             ///< the same
+    std::array<bool, 2> end_of_rib{};           ///< handed over, by family_index
+    bool marks_refresh = false;                 ///< a repeated table has marks around it (RFC 7313)
+    std::array<rib::HighestIds, 2> told_ids{};  ///< between two groups, by family_index: what the one before told
 };
 
 /// More bytes than this wait for a peer: it leaves the shared stream, remembers which prefixes it missed (one bit a

@@ -343,6 +343,19 @@ TEST_CASE("a reflector sends all paths to its clients, each with an identifier t
         CHECK(has(heard, "announce " + second));
         CHECK(heard.back() == "end of rib v4");
     }
+    SECTION("what its next filters refuse is withdrawn by the identifiers that were told under the ones before") {
+        bgp::policy::FilterRule refuse;
+        refuse.action = bgp::policy::FilterAction::reject;
+        refuse.as_path_prefix = {65001};
+        configuration.peers[3].filters = {"without-65001"};
+        configuration.peers[3].rules.export_rules[0] =
+            std::make_shared<const bgp::policy::FilterProgram>(std::vector{refuse});
+        node.configure(configuration);
+        Lines heard = node.heard(kClient);
+        std::ranges::sort(heard);
+        CHECK(heard ==
+              Lines{"announce 10.1.0.0/24 #1 via 192.0.2.3 path 65002 65003 pref 100", "withdraw 10.1.0.0/24 #2"});
+    }
     SECTION("all go with the sessions that brought them") {
         node.close(kA);
         node.close(kB);
