@@ -119,6 +119,7 @@ private:
     void add_on_interface(const BgpPeer& peer);
     void add_selected(const BgpPeer& peer, const model::Selector& local, const model::Selector& remote);
     void add_node(const BgpPeer& peer, const Node& node, bool reversed);
+    void add_node(const BgpPeer& peer, const Node& node, bool reversed, net::Family family);
     void add(const BgpPeer& peer, const Remote& remote, net::Asn local_as);
     [[nodiscard]] PeerConfig make(const BgpPeer& peer, const Remote& remote, net::Asn local_as) const;
     void add(PeerConfig config, const Node* remote_node);
@@ -261,7 +262,7 @@ void Builder::add_peer(const BgpPeer& peer) {
             peer.spec.reverse_peering == model::ReversePeering::auto_) {
             for (const auto& [name, node] : nodes_) {
                 if (matches(peer, *local, *node)) {
-                    add_node(peer, *node, true);
+                    add_node(peer, *node, true, peer.spec.peer_ip->ip.family());
                 }
             }
         }
@@ -364,20 +365,24 @@ void Builder::add_selected(const BgpPeer& peer, const model::Selector& local, co
     }
 }
 
-/// A session with a Node, one for each family that both have. `reversed`: the definition speaks of us as the remote
-/// end, so its local AS number is the other side's.
+/// A session with a Node, one for each family that both have.
 void Builder::add_node(const BgpPeer& peer, const Node& node, bool reversed) {
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        add_node(peer, node, reversed, family);
+    }
+}
+
+/// `reversed`: the definition speaks of us as the remote end, so its local AS number is the other side's.
+void Builder::add_node(const BgpPeer& peer, const Node& node, bool reversed, net::Family family) {
     if (&node == &own_ || !node.spec.bgp) {
         return;
     }
     const auto& special_as = peer.spec.local_as_number;
     const net::Asn remote_as = reversed && special_as ? *special_as : as_of(node);
     const net::Asn local_as = !reversed && special_as ? *special_as : out_.self.as;
-    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
-        const auto remote = address_of(*node.spec.bgp, family);
-        if (remote && address_of(*own_.spec.bgp, family)) {
-            add(peer, {*remote, port_of(node), remote_as, &node}, local_as);
-        }
+    const auto remote = address_of(*node.spec.bgp, family);
+    if (remote && address_of(*own_.spec.bgp, family)) {
+        add(peer, {*remote, port_of(node), remote_as, &node}, local_as);
     }
 }
 

@@ -246,8 +246,8 @@ TEST_CASE("a Node that a peer's address leads to gets the session in return unle
     for (const bool manual : {false, true}) {
         CAPTURE(manual);
         Cluster cluster("b");
-        cluster.node("a", "10.0.0.1/24");
-        cluster.node("b", "10.0.0.2/24");
+        cluster.node("a", "10.0.0.1/24", "2001:db8::1/64");  // only the address's family is asked for
+        cluster.node("b", "10.0.0.2/24", "2001:db8::2/64");
         cluster.configuration().node_to_node_mesh_enabled = false;
         auto& peer = cluster.peer("to-b");
         peer.node = "a";
