@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/try.hpp"
+#include "config/codec/document.hpp"
 #include "config/codec/json.hpp"
 #include "config/codec/managed_fields.hpp"
 #include "config/codec/secret.hpp"
@@ -454,6 +455,7 @@ Outcome<void> Writer::complete(Tree& document, const Tree* before) const {
 }
 
 Outcome<std::string> Writer::validated(Tree document, const Tree* stored) {
+    codec::settle_texts(key_.kind, document, codec::Author::program);
     std::string text = codec::to_json(document);
     auto with_defaults = codec::with_creation_defaults(key_.kind, text);
     if (!with_defaults) {

@@ -40,13 +40,13 @@ void add_ranges(const PeerResources& resources, const BgpConfigurationSpec& glob
         }
     }
     for (const auto* ranges : {&global.service_load_balancer_ips, &global.service_external_ips}) {
-        for (const model::CidrEntry& range : *ranges) {
-            out.relayable.push_back(range.cidr);
-            out.kept_from_kernel.push_back(range.cidr);
+        for (const net::Prefix& range : model::ranges_of(*ranges)) {
+            out.relayable.push_back(range);
+            out.kept_from_kernel.push_back(range);
         }
     }
-    for (const model::CidrEntry& range : global.service_cluster_ips) {
-        out.kept_from_kernel.push_back(range.cidr);
+    for (const net::Prefix& range : model::ranges_of(global.service_cluster_ips)) {
+        out.kept_from_kernel.push_back(range);
     }
 }
 

@@ -10,7 +10,6 @@ namespace manul::bgp::speaker {
 
 namespace {
 
-using model::CidrEntry;
 using model::Service;
 using ServiceName = std::pair<std::string, std::string>;  // namespace, name
 
@@ -72,7 +71,8 @@ public:
     }
 
     template <class Addresses>
-    void add(const std::vector<CidrEntry>& ranges, bool aggregate, Addresses&& addresses_of) {
+    void add(const std::vector<model::CidrEntry>& entries, bool aggregate, Addresses&& addresses_of) {
+        const std::vector<net::Prefix> ranges = model::ranges_of(entries);
         std::set<net::Prefix> without;  // single addresses of services without an endpoint here
         for (const auto& service : services_) {
             if (service->spec.is_headless()) {
@@ -84,7 +84,7 @@ public:
             for (const net::Ip& address : addresses_of(*service)) {
                 const std::size_t family = address.is_v4() ? 0 : 1;
                 const net::Prefix host = net::Prefix::host(address);
-                if (!std::ranges::any_of(ranges, [&](const CidrEntry& range) { return range.cidr.contains(host); })) {
+                if (!std::ranges::any_of(ranges, [&](const net::Prefix& range) { return range.contains(host); })) {
                     continue;
                 }
                 if (local ? ready.here[family] : !aggregate && ready.anywhere[family]) {
@@ -94,9 +94,9 @@ public:
                 }
             }
         }
-        for (const CidrEntry& range : ranges) {
-            if (aggregate && !without.contains(range.cidr)) {
-                prefixes_.insert(range.cidr);
+        for (const net::Prefix& range : ranges) {
+            if (aggregate && !without.contains(range)) {
+                prefixes_.insert(range);
             }
         }
     }

@@ -89,6 +89,7 @@ private:
     }
 
     void load_document(YamlDocument document) {
+        add_to_file(std::move(document.advice));
         Tree& tree = document.tree;
         if (tree.is_list()) {  // what calicoctl printed before it printed "v1 List"
             load_list(tree, "", "", "", std::move(document.findings));
@@ -162,6 +163,7 @@ private:
             }
             return;
         }
+        settle_texts(*kind, tree, Author::person);
         set_namespace(*kind, tree);
         Decoded decoded = decode_tree(*kind, tree, Mode::strict);
         std::ranges::move(decoded.findings, std::back_inserter(findings));

@@ -47,8 +47,15 @@ public:
             return;
         }
         Tree scalar = tag == "?" ? plain(value) : Tree::of_text(value);
-        if (Tree* at = add(mark, std::move(scalar)); at != nullptr && !is_plain_or_text(tag)) {
+        const Tree* at = add(mark, std::move(scalar));
+        if (at != nullptr && !is_plain_or_text(tag)) {
             error(at->line, "tags (" + tag + ") are not supported");
+        } else if (const char* other = tag == "?" ? older_reading(value) : nullptr; at != nullptr && other != nullptr) {
+            document_.advice.push_back(
+                {.path = last_path_,
+                 .message = "Calico's tools read " + value + " as " + other + "; put it in quotes, or write " + other,
+                 .severity = Finding::Severity::warning,
+                 .line = at->line});
         }
     }
 
@@ -85,6 +92,22 @@ private:
             return {.type = Tree::Type::boolean, .text = value};
         }
         return is_json_number(value) ? Tree::of_number(value) : Tree::of_text(value);
+    }
+
+    /// What YAML 1.1 makes of a word that is text here; null when it is text there too. Of its `y` and `n` nothing is
+    /// said: they are names too often.
+    static const char* older_reading(const std::string& value) {
+        for (const char* yes : {"yes", "Yes", "YES", "on", "On", "ON", "True", "TRUE"}) {
+            if (value == yes) {
+                return "true";
+            }
+        }
+        for (const char* no : {"no", "No", "NO", "off", "Off", "OFF", "False", "FALSE"}) {
+            if (value == no) {
+                return "false";
+            }
+        }
+        return nullptr;
     }
 
     static std::uint32_t line_of(const YAML::Mark& mark) {

@@ -10,8 +10,9 @@
 namespace manul::codec {
 
 struct YamlDocument {
-    Tree tree;                 ///< null for a document without content
-    model::Findings findings;  ///< what is wrong with its YAML, with paths: duplicate keys, aliases, tags, depth
+    Tree tree;                    ///< null for a document without content
+    model::Findings findings;     ///< what is wrong with its YAML, with paths: duplicate keys, aliases, tags, depth
+    model::Findings advice = {};  ///< warnings about words that others read otherwise
 };
 
 struct YamlFile {

@@ -29,10 +29,21 @@ struct BgpPassword {
 };
 
 struct CidrEntry {
-    net::Prefix cidr;
+    std::optional<net::Prefix> cidr;  ///< absent: the entry says nothing
 
     bool operator==(const CidrEntry&) const = default;
 };
+
+/// What the entries name.
+[[nodiscard]] inline std::vector<net::Prefix> ranges_of(const std::vector<CidrEntry>& entries) {
+    std::vector<net::Prefix> ranges;
+    for (const CidrEntry& entry : entries) {
+        if (entry.cidr) {
+            ranges.push_back(*entry.cidr);
+        }
+    }
+    return ranges;
+}
 
 struct NamedCommunity {
     std::string name;

@@ -18,7 +18,7 @@ constexpr auto kBgpPassword = std::to_array<Field>({
     field<&BgpPassword::secret_key_ref>("secretKeyRef", "Where the password is."),
 });
 constexpr auto kCidrEntry = std::to_array<Field>({
-    field<&CidrEntry::cidr>("cidr", "The range.").required(),
+    field<&CidrEntry::cidr>("cidr", "The range."),
 });
 constexpr auto kNamedCommunity = std::to_array<Field>({
     field<&NamedCommunity::name>("name", "Name to use in prefixAdvertisements.").required(),

@@ -48,7 +48,7 @@ void add_words(Scopes& out, const ObjectQuery& query) {
 }
 
 void add_files(Scopes& out, const Context& context, const ObjectQuery& query) {
-    Input input = read_input(context, query.input);
+    Input input = read_input(context, query.input, Purpose::name);
     std::ranges::move(input.errors, std::back_inserter(out.errors));
     for (const InputObject& object : input.objects) {
         scope_of(out.scopes, object.key.kind, false).keys.push_back(object.key);

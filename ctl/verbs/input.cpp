@@ -62,6 +62,22 @@ std::optional<std::string> contradiction(const model::KindInfo& kind, const code
     return "metadata.namespace is '" + header.ns + "' but -n says '" + *wanted + "'";
 }
 
+/// Whether the finding is about which object is meant.
+bool is_about_identity(const model::Finding& finding) {
+    return finding.path.empty() || finding.path == "metadata" || finding.path.starts_with("metadata.name") ||
+           finding.path.starts_with("apiVersion") || finding.path.starts_with("kind");
+}
+
+void add_findings(Input& input, const codec::LoadResult& loaded, Purpose purpose) {
+    for (const model::Finding& finding : loaded.all_findings()) {
+        if (purpose == Purpose::name && !is_about_identity(finding)) {
+            continue;
+        }
+        const bool error = finding.severity == model::Finding::Severity::error;
+        (error ? input.errors : input.warnings).push_back(finding.to_string());
+    }
+}
+
 void add_object(Input& input, codec::LoadedObject object, const std::string& path, const InputOptions& options) {
     const std::string origin = path + ":" + std::to_string(object.line);
     const auto header = codec::read_header(object.document);
@@ -100,7 +116,7 @@ Result<std::vector<std::string>> input_files(const InputOptions& options) {
     return all;
 }
 
-Input read_input(const Context& context, const InputOptions& options) {
+Input read_input(const Context& context, const InputOptions& options, Purpose purpose) {
     Input input;
     for (const std::string& path : options.paths) {
         auto files = files_of(path, options.recursive);
@@ -120,12 +136,9 @@ Input read_input(const Context& context, const InputOptions& options) {
             }
             codec::LoadResult loaded =
                 codec::load_yaml(*text, file == "-" ? "standard input" : file, options.ns.value_or("default"));
-            for (const model::Finding& finding : loaded.all_findings()) {
-                const bool error = finding.severity == model::Finding::Severity::error;
-                (error ? input.errors : input.warnings).push_back(finding.to_string());
-            }
+            add_findings(input, loaded, purpose);
             for (codec::LoadedObject& object : loaded.objects) {
-                if (object.ok()) {
+                if (purpose == Purpose::name || object.ok()) {
                     add_object(input, std::move(object), file == "-" ? "standard input" : file, options);
                 }
             }

@@ -45,8 +45,12 @@ inline constexpr std::uintmax_t kLargestDump = std::uintmax_t{1} << 30U;
 /// The files that the paths name, directories opened up.
 [[nodiscard]] Result<std::vector<std::string>> input_files(const InputOptions& options);
 
-/// Reads, decodes and validates everything before anything is done: a file with one error changes nothing.
-[[nodiscard]] Input read_input(const Context& context, const InputOptions& options);
+/// What the files are read for.
+enum class Purpose : std::uint8_t {
+    write,  ///< everything is decoded and validated before anything is done: a file with one error changes nothing
+    name,   ///< they name stored objects, whatever else stands in them
+};
+[[nodiscard]] Input read_input(const Context& context, const InputOptions& options, Purpose purpose = Purpose::write);
 
 /// Tells what is wrong with the input; nothing when the work may begin. `outcome`: what that means for the user.
 [[nodiscard]] std::optional<ExitCode> refuse_input(const Context& context, const Input& input, bool skip_empty,

@@ -226,7 +226,7 @@ ExitCode write_objects(const Context& context, WriteVerb verb, const WriteOption
 ExitCode delete_objects(const Context& context, const DeleteOptions& options) {
     const bool by_file = options.objects.words.empty();
     const config::DatastoreType type = context.settings.datastore.type;
-    Input input = by_file ? read_input(context, options.objects.input) : named_objects(context, options);
+    Input input = by_file ? read_input(context, options.objects.input, Purpose::name) : named_objects(context, options);
     if (!by_file && input.errors.empty() && input.objects.empty()) {
         context.print("No resources found\n");  // by a selector
         return ExitCode::ok;

@@ -211,7 +211,7 @@ void ConfigPlan::put(const model::BgpConfiguration& configuration) {
     std::vector<net::Prefix> ranges;
     for (const auto* list : {&configuration.spec.service_cluster_ips, &configuration.spec.service_external_ips,
                              &configuration.spec.service_load_balancer_ips}) {
-        std::ranges::transform(*list, std::back_inserter(ranges), &model::CidrEntry::cidr);
+        std::ranges::copy(model::ranges_of(*list), std::back_inserter(ranges));
     }
     std::ranges::sort(ranges);
     const auto repeated = std::ranges::unique(ranges);

@@ -344,7 +344,7 @@ TEST_CASE("settings of felix") {
          "expected the name of an interface"},
         {"felixconfig", "name: default",
          "bpfConntrackTimeouts: {tcpSynSent: Auto, udpTimeout: 60s}, istioDSCPMark: AF11", ""},
-        {"felixconfig", "name: default", "bpfConntrackTimeouts: {tcpSynSent: 5}", "expected text, found 5"},
+        {"felixconfig", "name: default", "bpfConntrackTimeouts: {tcpSynSent: 5}", "expected a duration or Auto"},
         {"felixconfig", "name: default", "bpfConntrackTimeouts: {tcpSynSent: soon}", "expected a duration or Auto"},
     })));
 }

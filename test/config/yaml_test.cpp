@@ -266,6 +266,58 @@ TEST_CASE("numbers of documents keep their digits") {
     CHECK(model::as<model::BgpPeer>(*peer.objects[0].resource)->spec.as_number->number() == 65546);
 }
 
+TEST_CASE("where text is wanted, what Calico's tools take for text is text") {
+    struct Row {
+        const char* yaml;
+        const char* json;  ///< empty: refused
+    };
+    const auto row = GENERATE(values<Row>({
+        {"true", R"("true")"},
+        {"false", R"("false")"},
+        {"7", R"("7")"},
+        {"1.5", R"("1.5")"},
+        {"", R"("")"},
+        {"null", R"("")"},
+        {"010", R"("010")"},
+        {"yes", R"("yes")"},
+        {"1.20", ""},  // they would store "1.2"
+        {"1e3", ""},
+        {"-0", ""},
+        {"123456789012345678901234567890", ""},
+        {"[7]", ""},
+    }));
+    CAPTURE(row.yaml);
+    const auto loaded = codec::load_yaml(
+        "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkSet\nmetadata:\n  name: s\n  labels:\n    rack: " +
+            std::string(row.yaml) + "\n",
+        "f");
+    REQUIRE(loaded.objects.size() == 1);
+    const codec::LoadedObject& object = loaded.objects[0];
+    CHECK(loaded.ok() == (*row.json != '\0'));
+    if (loaded.ok()) {
+        CHECK_THAT(object.document, Catch::Contains(std::string(R"("labels":{"rack":)") + row.json + "}"));
+        CHECK("\"" + object.resource->metadata.labels.at("rack") + "\"" == row.json);
+    }
+}
+
+TEST_CASE("a word that Calico's tools take for true or false is text, with a warning") {
+    const auto loaded = codec::load_yaml(
+        "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkSet\nmetadata:\n  name: s\n  labels: {a: yes, b: 'no', "
+        "c: y}\n",
+        "f");
+    REQUIRE(loaded.ok());
+    CHECK(loaded.objects[0].resource->metadata.labels.at("a") == "yes");
+    CHECK(text_of(loaded.all_findings()) ==
+          "f:5: warning: metadata.labels.a: Calico's tools read yes as true; put it in quotes, or write true\n");
+}
+
+TEST_CASE("a range of services without a CIDR is accepted, as Calico does") {
+    CHECK(codec::load_yaml("apiVersion: projectcalico.org/v3\nkind: BGPConfiguration\nmetadata: {name: default}\n"
+                           "spec: {serviceClusterIPs: [{cidr: 10.96.0.0/12}, {}]}\n",
+                           "f")
+              .ok());
+}
+
 TEST_CASE("printed YAML quotes what could be read as something else") {
     struct Row {
         const char* json;

@@ -199,6 +199,23 @@ spec: {order: 5}
     CHECK(tool.remove({.objects = {.input = {}, .words = {"tier", "default"}}}) == ExitCode::failed);
 }
 
+TEST_CASE("files that name objects for get and delete need say nothing else, or nothing valid") {
+    Tool tool;
+    REQUIRE(tool.write(WriteVerb::apply, kPolicy) == ExitCode::ok);
+    const std::string named =
+        "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: deny-all, labels: [x]}\n"
+        "spec: {order: soon, unheard: of}\n";
+    tool.input = named;
+    CHECK(tool.get({.objects = {.input = {.paths = {"-"}}, .words = {}}, .format = "name"}) == ExitCode::ok);
+    tool.input = named + "---\napiVersion: projectcalico.org/v3\nkind: Tier\nmetadata: {}\n";
+    CHECK(tool.remove({.objects = {.input = {.paths = {"-"}}, .words = {}}}) == ExitCode::failed);
+    CHECK_THAT(tool.err, Catch::Contains("nothing was changed; the input has 1 error") &&
+                             Catch::Contains("metadata.name: required, but missing"));
+    tool.input = named;
+    CHECK(tool.remove({.objects = {.input = {.paths = {"-"}}, .words = {}}}) == ExitCode::ok);
+    CHECK(tool.out == "Successfully deleted 1 'GlobalNetworkPolicy' resource(s)\n");
+}
+
 TEST_CASE("a namespace is deleted with what is in it, unless pods of it run") {
     Tool tool;
     const std::string content = R"(

@@ -65,6 +65,15 @@ TEST_CASE("every mistake of an object is a cause with its field", "[serve]") {
     CHECK(causes->children[1].text_at("message").find("did you mean \"Allow\"") != std::string_view::npos);
 }
 
+TEST_CASE("a label without a value has the empty one; any other type is refused", "[serve]") {
+    Client client;
+    const codec::Tree set = client.json("POST", kSets, network_set("a", R"(,"labels":{"gateway":null})"));
+    REQUIRE(set.find("metadata")->find("labels") != nullptr);
+    CHECK(codec::to_json(*set.find("metadata")->find("labels")) == R"({"gateway":""})");
+    CHECK(items(client.json("GET", kSets + "?labelSelector=gateway%3D")) == 1);
+    CHECK_FALSE(client.say("POST", kSets, network_set("b", R"(,"labels":{"gateway":true})")).starts_with("201"));
+}
+
 TEST_CASE("fieldValidation decides about unknown fields", "[serve]") {
     Client client;
     const std::string unknown = policy("a", R"({"selector":"a == 'b'","later":1})");

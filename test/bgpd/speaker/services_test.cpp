@@ -134,6 +134,7 @@ TEST_CASE("headless services, other types' statuses and excluded nodes announce 
 TEST_CASE("dual-stack services are judged by family") {
     World world;
     world.configuration.service_cluster_ips.push_back({*net::Prefix::parse("fd00:96::/112")});
+    world.configuration.service_cluster_ips.emplace_back();  // Calico takes entries without a range
     model::Service& service = world.service("s", "10.96.0.10", TrafficPolicy::local);
     service.spec.cluster_ips = {"10.96.0.10", "fd00:96::10"};
     world.endpoint("s", "a", true, model::SliceAddressType::ipv6);
