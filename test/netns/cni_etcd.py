@@ -64,7 +64,8 @@ class EtcdFaultTest(CniTest):
         kept.delete()
         for pod in (kept, more, never):
             pod.gone()
-        self.expect_nothing_left(60)
+        # An ADD that etcd carries out after its DEL goes when its interface has been absent for a minute.
+        self.expect_nothing_left(120)
         self.expect_sound()
 
     def test_outages_at_random_moments_lose_and_double_nothing(self):
