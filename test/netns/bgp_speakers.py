@@ -284,6 +284,11 @@ class Openbgpd(Speaker):
         self.spawn(self.program, "-d", "-f", config)
         eventually("OpenBGPD answers", lambda: self.ask("bgpctl", "-s", self.socket, "show"))
 
+    def stop(self, signal="terminate"):
+        super().stop(signal)
+        # A killed parent's children hold the port until they notice, and the next one would not get it.
+        eventually("OpenBGPD's processes are gone", lambda: not run("ip", "netns", "pids", self.namespace.name).split())
+
     def ctl(self, *command):
         return self.ask("bgpctl", "-s", self.socket, *command)
 
