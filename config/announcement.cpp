@@ -1,13 +1,10 @@
 #include "config/announcement.hpp"
 
-#include <charconv>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 namespace manul::config {
@@ -27,17 +24,10 @@ std::string_view take_until(std::string_view& text, char end) {
 
 }  // namespace
 
-bool is_fresh(const Announcement& announcement, std::int64_t now_us) noexcept {
-    return announcement.at_us <= now_us && now_us - announcement.at_us <= kFreshUs;
-}
-
 std::optional<std::string> encode(const Announcement& announcement) {
     const bool expected = announcement.kind == Announcement::Kind::expected;
     std::string out(expected ? kExpected : kWithdrawn);
     out += announcement.revision;
-    if (expected) {
-        out += ' ' + std::to_string(announcement.at_us);
-    }
     for (const Announcement::Endpoint& endpoint : announcement.endpoints) {
         out += '\n';
         out += endpoint.ns;
@@ -63,12 +53,7 @@ std::optional<Announcement> decode_announcement(std::string_view text) {
     }
     const bool expected = out.kind == Announcement::Kind::expected;
     text.remove_prefix(expected ? kExpected.size() : kWithdrawn.size());
-    std::string_view head = take_until(text, '\n');
-    out.revision = take_until(head, ' ');
-    const auto [end, error] = std::from_chars(head.data(), head.data() + head.size(), out.at_us);
-    if (expected ? error != std::errc{} || end != head.data() + head.size() : !head.empty()) {
-        return std::nullopt;
-    }
+    out.revision = take_until(text, '\n');
     while (!text.empty()) {
         std::string_view line = take_until(text, '\n');
         std::string_view key = take_until(line, ' ');

@@ -13,8 +13,8 @@
 /// everything else.
 namespace manul::config {
 
-/// Version 1 is text: a line "expected 1 REVISION MICROSECONDS" or "withdrawn 1 REVISION", then a line for each
-/// endpoint, "NAMESPACE/NAME", followed by a space and its document where it is expected.
+/// Version 1 is text: a line "expected 1 REVISION" or "withdrawn 1 REVISION", then a line for each endpoint,
+/// "NAMESPACE/NAME", followed by a space and its document where it is expected.
 struct Announcement {
     enum class Kind : std::uint8_t {
         expected,   ///< the transaction of `revision` will have these endpoints, none of which was there before
@@ -33,7 +33,6 @@ struct Announcement {
 
     Kind kind = Kind::expected;
     std::string revision;
-    std::int64_t at_us = 0;  ///< when it was expected, on the steady clock
     std::vector<Endpoint> endpoints;
 
     bool operator==(const Announcement&) const = default;
@@ -41,10 +40,6 @@ struct Announcement {
 
 /// More would be no datagram by the kernel's defaults.
 inline constexpr std::size_t kMaxAnnouncement = 128 << 10;
-
-/// Older ones are not believed: the endpoint may have come and gone since, and a DEL takes longer than this.
-inline constexpr std::int64_t kFreshUs = 5'000;
-[[nodiscard]] bool is_fresh(const Announcement& announcement, std::int64_t now_us) noexcept;
 
 /// Nothing when it cannot be said: larger than kMaxAnnouncement, or a line break in a document.
 [[nodiscard]] std::optional<std::string> encode(const Announcement& announcement);

@@ -1,7 +1,6 @@
 #include "felix/calc/expectations.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>

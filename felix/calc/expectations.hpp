@@ -9,7 +9,6 @@
 
 #include "config/model/kind.hpp"
 #include "config/model/workload_endpoint.hpp"
-#include "net/prefix.hpp"
 
 /// Endpoints that this node's ipamd announced and the store has not shown yet. They are in force as if they were
 /// stored, because the pod that waits for its policy should not wait for one thing after the other; but the store

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <iterator>
 #include <memory>
@@ -78,11 +77,8 @@ void Announcements::handle(std::string_view datagram) {
             withdrawn.push_back(std::move(key));
         }
     }
-    if (announcement->kind == config::Announcement::Kind::expected) {
-        const auto now = std::chrono::steady_clock::now().time_since_epoch();
-        if (config::is_fresh(*announcement, std::chrono::duration_cast<std::chrono::microseconds>(now).count())) {
-            datastore_.expect(expected);
-        }
+    if (!expected.empty()) {
+        datastore_.expect(expected);
     } else {
         datastore_.withdraw(withdrawn, announcement->revision);
     }

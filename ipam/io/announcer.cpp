@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstddef>
 #include <iterator>
 #include <memory>
@@ -67,7 +66,7 @@ store::CommitHooks Announcer::hooks() {
 }
 
 Announcement announcement_of(std::span<const Mutation> mutations, const store::Revision& revision) {
-    Announcement out{.revision = revision, .endpoints = {}};
+    Announcement out{Announcement::Kind::expected, revision, {}};
     for (const Mutation& mutation : mutations) {
         if (mutation.type == Mutation::Type::check || is_of_ipam_alone(mutation.key.kind)) {
             continue;
@@ -88,9 +87,6 @@ Announcement announcement_of(std::span<const Mutation> mutations, const store::R
 
 void Announcer::about_to_commit(std::span<const Mutation> mutations, const store::Revision& revision) {
     said_ = announcement_of(mutations, revision);
-    said_.at_us =
-        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
-            .count();
     say(said_);
 }
 
