@@ -70,9 +70,8 @@ Result<std::unique_ptr<store::Store>> open_store_for_api(const Settings& setting
     return open_with(settings, {.node = settings.node_name});
 }
 
-Result<std::unique_ptr<store::Store>> open_store_patiently(const Settings& settings, store::CommitHooks hooks) {
-    return open_with(
-        settings, {.node = settings.node_name, .patient = true, .manager = manager_name(), .hooks = std::move(hooks)});
+Result<std::unique_ptr<store::Store>> open_store_patiently(const Settings& settings) {
+    return open_with(settings, {.node = settings.node_name, .patient = true, .manager = manager_name()});
 }
 
 Result<std::unique_ptr<store::Store>> open_store_for_command(const Settings& settings) {

@@ -5,7 +5,6 @@
 
 #include "base/error.hpp"
 #include "config/settings.hpp"
-#include "config/store/sqlite.hpp"
 #include "config/store/store.hpp"
 
 namespace manul::config {
@@ -16,9 +15,8 @@ namespace manul::config {
 /// The same for the API server, which writes for others and says itself who owns which fields.
 [[nodiscard]] Result<std::unique_ptr<store::Store>> open_store_for_api(const Settings& settings);
 /// The same for daemons whose reaction to a change nobody waits for: where a commit wakes its watchers one by one,
-/// theirs come later, and together when there are many. `hooks` are called where a store has them (SQLite).
-[[nodiscard]] Result<std::unique_ptr<store::Store>> open_store_patiently(const Settings& settings,
-                                                                         store::CommitHooks hooks = {});
+/// theirs come later, and together when there are many.
+[[nodiscard]] Result<std::unique_ptr<store::Store>> open_store_patiently(const Settings& settings);
 /// The same for command-line programs: does not check the whole file on opening.
 [[nodiscard]] Result<std::unique_ptr<store::Store>> open_store_for_command(const Settings& settings);
 

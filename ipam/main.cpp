@@ -7,7 +7,6 @@
 #include "base/daemon.hpp"
 #include "config/command_line.hpp"
 #include "config/open_store.hpp"
-#include "ipam/io/announcer.hpp"
 #include "ipam/io/daemon.hpp"
 
 namespace {
@@ -38,8 +37,7 @@ int main(int argc, char** argv) {
     if (!start) {
         return start.error();
     }
-    manul::ipam::Announcer announcer(start->settings.run_dir);
-    auto store = manul::config::open_store_patiently(start->settings, announcer.hooks());
+    auto store = manul::config::open_store_patiently(start->settings);
     if (!store) {
         return complain(store.error().message);
     }

@@ -1,26 +1,15 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <span>
 #include <string>
 
-#include "config/store/backend.hpp"
 #include "config/store/store.hpp"
 
 /// The embedded store: one file, several processes of one host. Opening never touches the disk: the first call does,
 /// and each call tries again after a failure, so a daemon starts while its datastore is away and works when it comes
 /// back.
 namespace manul::store {
-
-/// Hears of a process's commits while the disk is waited for, on the thread that commits. Both may be empty.
-struct CommitHooks {
-    /// Everything is written and every precondition holds: nothing but the disk can refuse it any more.
-    std::function<void(std::span<const Mutation>, const Revision&)> about_to_commit;
-    /// What was about to be committed was not, or nobody knows.
-    std::function<void()> not_committed;
-};
 
 struct SqliteOptions {
     /// Whose watchers are told of a commit first; also part of the own wake-up socket's name.
@@ -33,7 +22,6 @@ struct SqliteOptions {
     /// In whose name changed fields are recorded in metadata.managedFields, where an object has it. Empty: the
     /// documents that are written say who owns what.
     std::string manager;
-    CommitHooks hooks{};
     std::int64_t lock_timeout_ms = 5000;     ///< how long a write waits for other writers
     std::int64_t change_log_limit = 100000;  ///< entries kept; a watch that fell behind lists again
     std::int64_t change_log_trim = 1000;     ///< entries removed at a time

@@ -1,10 +1,8 @@
 #include "felix/io/datastore.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,7 +15,6 @@
 #include "base/log.hpp"
 #include "base/try.hpp"
 #include "config/model/node_report.hpp"
-#include "config/model/workload_endpoint.hpp"
 #include "felix/io/messages.hpp"
 #include "felix/io/store_events.hpp"
 
@@ -27,39 +24,15 @@ namespace {
 
 constexpr std::int64_t kFirstRetryUs = 200'000;
 constexpr std::int64_t kLastRetryUs = 10'000'000;
-/// The store confirms what was announced within a millisecond, when the processors belong to the pod that waits.
-constexpr std::int64_t kConfirmLaterUs = 2'000;
-
-/// Between looks for announcements that expire, after the first.
-constexpr std::int64_t kExpireAgainUs = 250'000;
-
-std::int64_t now_us() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
-
-const model::WorkloadEndpoint* endpoint_of(const Event& event) {
-    const auto* put = std::get_if<ResourcePut>(&event);
-    return put == nullptr ? nullptr : model::as<model::WorkloadEndpoint>(*put->resource);
-}
 
 }  // namespace
 
-Datastore::Datastore(boost::asio::io_context& io, std::string node, std::unique_ptr<store::Store> store,
-                     OnChanges on_changes)
+Datastore::Datastore(boost::asio::io_context& io, std::unique_ptr<store::Store> store, OnChanges on_changes)
     : io_(io),
-      node_(std::move(node)),
       store_(std::move(store)),
       on_changes_(std::move(on_changes)),
       retry_us_(kFirstRetryUs),
-      retry_(io, [this] { connect(); }),
-      expire_(io, [this] { expire(); }),
-      read_later_(io, [this] {
-          if (watch_) {
-              readable_ = std::make_unique<ReadableWatch>(io_, watch_->fd(), [this] { (void)take(); });
-              (void)take();
-          }
-      }) {}
+      retry_(io, [this] { connect(); }) {}
 
 std::size_t Datastore::count(model::Kind kind) const {
     const auto known = known_.find(kind);
@@ -98,7 +71,7 @@ void Datastore::connect() {
         return failed(watch.error());
     }
     watch_ = std::move(*watch);
-    readable_ = std::make_unique<ReadableWatch>(io_, watch_->fd(), [this] { (void)take(); });
+    readable_ = std::make_unique<ReadableWatch>(io_, watch_->fd(), [this] { on_readable(); });
     retry_us_ = kFirstRetryUs;
     if (std::exchange(reported_away_, false)) {
         log::emit(kStoreBack);
@@ -107,7 +80,7 @@ void Datastore::connect() {
         changes.events.emplace_back(StoreInSync{});
     }
     on_changes_(changes);
-    (void)take();  // what happened between list and watch
+    on_readable();  // what happened between list and watch
 }
 
 /// What differs from what is known, by revision.
@@ -120,11 +93,10 @@ store::StoreResult<void> Datastore::list(model::Kind kind, StoreChanges& changes
     for (const store::Object& object : listing.items) {
         present.insert(object.key);
         const auto before = known.find(object.key);
-        if (before == known.end() || before->second != object.revision || expectations_.contains(object.key)) {
+        if (before == known.end() || before->second != object.revision) {
             changed.push_back(&object);
         }
     }
-    std::erase_if(changed, [&](const store::Object* object) { return is_confirmed(*object, changes); });
     std::vector<Event> events = events_of(changed);
     for (std::size_t i = 0; i < changed.size(); ++i) {
         put(*changed[i], std::move(events[i]), changes);
@@ -144,16 +116,16 @@ store::StoreResult<void> Datastore::list(model::Kind kind, StoreChanges& changes
     return {};
 }
 
-bool Datastore::take() {
+void Datastore::on_readable() {
     if (!watch_) {
-        return false;
+        return;
     }
     auto events = watch_->take();
     if (!events) {
         if (!std::exchange(reported_away_, true)) {
             log::emit(kStoreAway, 0, events.error().message);
         }
-        return false;  // the watch goes on by itself
+        return;  // the watch goes on by itself
     }
     if (std::exchange(reported_away_, false)) {
         log::emit(kStoreBack);
@@ -163,9 +135,7 @@ bool Datastore::take() {
     for (const store::Event& event : *events) {
         switch (event.type) {
             case store::Event::Type::put:
-                if (!is_confirmed(event.object, changes)) {
-                    put(event.object, event_of(event.object), changes);
-                }
+                put(event.object, event_of(event.object), changes);
                 note_token(event.object.key.kind, event.object.revision);
                 break;
             case store::Event::Type::removed:
@@ -183,93 +153,9 @@ bool Datastore::take() {
     if (list_again) {
         connect();
     }
-    return !list_again;
-}
-
-/// Whether the very version that the store shows was announced, and so handed on. One that was announced otherwise
-/// goes: the calculation tells versions apart by their revision, and this one may have the same.
-bool Datastore::is_confirmed(const store::Object& object, StoreChanges& changes) {
-    switch (expectations_.see(object.key, object.revision, *object.document)) {
-        case Expectations::Seen::not_expected:
-            return false;
-        case Expectations::Seen::confirmed:
-            return true;
-        case Expectations::Seen::overridden:
-            remove(object.key, changes);
-            return false;
-    }
-    return false;
-}
-
-void Datastore::expect(const std::vector<store::Object>& endpoints) {
-    // Policy that was stored before the endpoint must be in force before it, too.
-    if (!in_sync_ || !take()) {
-        return;
-    }
-    StoreChanges changes;
-    for (const store::Object& object : endpoints) {
-        auto& known = known_[object.key.kind];
-        if (expectations_.contains(object.key)) {
-            remove(object.key, changes);  // the transaction is tried again
-        }
-        if (known.contains(object.key)) {
-            continue;
-        }
-        Event event = event_of(object);
-        if (const auto* endpoint = endpoint_of(event); endpoint != nullptr && endpoint->spec.node == node_) {
-            expectations_.expect(*endpoint, object.document, now_us());
-            put(object, std::move(event), changes);
-        }
-    }
-    if (!changes.events.empty()) {
-        on_changes_(changes);
-    }
-    if (expectations_.empty()) {
-        return;
-    }
-    if (!expire_.armed()) {
-        expire_.after_us(Expectations::kBoundUs);
-    }
-    if (readable_) {
-        readable_.reset();
-        read_later_.after_us(kConfirmLaterUs);
-    }
-}
-
-void Datastore::withdraw(const std::vector<model::Key>& endpoints, const store::Revision& revision) {
-    (void)take();  // it may be stored all the same
-    std::vector<model::Key> withdrawn;
-    std::ranges::copy_if(endpoints, std::back_inserter(withdrawn),
-                         [&](const model::Key& key) { return expectations_.withdraw(key, revision); });
-    drop(withdrawn);
-}
-
-void Datastore::expire() {
-    if (take()) {  // else nothing is known, and nothing changes
-        drop(expectations_.take_expired(now_us()));
-    }
-    if (!expectations_.empty()) {
-        expire_.after_us(kExpireAgainUs);
-    }
-}
-
-void Datastore::drop(const std::vector<model::Key>& expected) {
-    StoreChanges changes;
-    for (const model::Key& key : expected) {
-        log::emit(kEndpointNotStored, key.to_string());
-        remove(key, changes);
-    }
-    if (!changes.events.empty()) {
-        on_changes_(changes);
-    }
 }
 
 void Datastore::put(const store::Object& object, Event event, StoreChanges& changes) {
-    if (const model::WorkloadEndpoint* endpoint = expectations_.empty() ? nullptr : endpoint_of(event)) {
-        for (const model::Key& key : expectations_.override_by(*endpoint)) {
-            remove(key, changes);
-        }
-    }
     known_[object.key.kind][object.key] = object.revision;
     if (std::holds_alternative<ResourcePut>(event)) {
         changes.documents[object.key] = object.document;
@@ -278,7 +164,6 @@ void Datastore::put(const store::Object& object, Event event, StoreChanges& chan
 }
 
 void Datastore::remove(const model::Key& key, StoreChanges& changes) {
-    expectations_.forget(key);
     if (known_[key.kind].erase(key) != 0) {
         changes.events.emplace_back(ResourceRemoved{key});
     }

@@ -12,7 +12,6 @@
 #include "config/model/kind.hpp"
 #include "config/store/store.hpp"
 #include "felix/calc/event.hpp"
-#include "felix/calc/expectations.hpp"
 
 namespace manul::felix::io {
 
@@ -28,7 +27,7 @@ class Datastore {
 public:
     using OnChanges = std::function<void(const StoreChanges&)>;
 
-    Datastore(boost::asio::io_context& io, std::string node, std::unique_ptr<store::Store> store, OnChanges on_changes);
+    Datastore(boost::asio::io_context& io, std::unique_ptr<store::Store> store, OnChanges on_changes);
 
     /// Lists for the first time, or as soon as the store can be read.
     void start() { connect(); }
@@ -43,29 +42,17 @@ public:
     void read_again(const std::vector<model::Key>& keys);
     [[nodiscard]] bool connected() const noexcept { return watch_ != nullptr; }
 
-    /// Hands endpoints of this node on that are about to be stored (their documents say at which revision), as if they
-    /// were. Those that the store has already, in whatever version, are left to it. See Expectations for what becomes
-    /// of them.
-    void expect(const std::vector<store::Object>& endpoints);
-    /// They will not be stored at that revision.
-    void withdraw(const std::vector<model::Key>& endpoints, const store::Revision& revision);
-
 private:
     void connect();
-    /// Whether the store could be read; what it told is handed on.
-    bool take();
-    void drop(const std::vector<model::Key>& expected);
-    void expire();
+    void on_readable();
     [[nodiscard]] store::StoreResult<void> list(model::Kind kind, StoreChanges& changes,
                                                 std::vector<store::WatchStart>& starts);
-    [[nodiscard]] bool is_confirmed(const store::Object& object, StoreChanges& changes);
     void put(const store::Object& object, Event event, StoreChanges& changes);
     void remove(const model::Key& key, StoreChanges& changes);
     void note_token(model::Kind kind, const store::Revision& revision);
     void failed(const store::StoreError& error);
 
     boost::asio::io_context& io_;
-    std::string node_;
     std::unique_ptr<store::Store> store_;
     OnChanges on_changes_;
     std::map<model::Kind, std::unordered_map<model::Key, store::Revision>> known_;
@@ -74,9 +61,6 @@ private:
     bool reported_away_ = false;
     std::int64_t retry_us_;
     Timer retry_;
-    Expectations expectations_;
-    Timer expire_;
-    Timer read_later_;
     std::unique_ptr<store::Watch> watch_;
     std::unique_ptr<ReadableWatch> readable_;
 };

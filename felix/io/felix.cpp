@@ -27,7 +27,6 @@
 #include "config/settings.hpp"
 #include "config/store/obey_lock.hpp"
 #include "felix/calc/graph.hpp"
-#include "felix/io/announcements.hpp"
 #include "felix/io/connection_cutter.hpp"
 #include "felix/io/conntrack.hpp"
 #include "felix/io/dataplane.hpp"
@@ -100,13 +99,8 @@ public:
                 .enforce = [this](const StoreChanges& changes) { on_store_changes(changes); },
                 .read_again = [this](const std::vector<model::Key>& keys) { datastore_->read_again(keys); },
             });
-        datastore_ = std::make_unique<Datastore>(daemon_.io(), settings_.node_name, std::move(reading),
+        datastore_ = std::make_unique<Datastore>(daemon_.io(), std::move(reading),
                                                  [this](const StoreChanges& changes) { on_store_changes(changes); });
-        if (auto announcements = Announcements::open(daemon_.io(), settings_.run_dir, *datastore_)) {
-            announcements_ = *std::move(announcements);
-        } else {
-            log::emit(kAnnouncementsFailed, announcements.error().message);
-        }
         MANUL_TRY(show_, serve_show(daemon_.io(), settings_.run_dir, *dataplane_, *datastore_));
         if (auto packet_log = PacketLog::open(daemon_.io(), dataplane_->renderer())) {
             packet_log_ = *std::move(packet_log);
@@ -332,7 +326,6 @@ private:
     std::set<net::Ip> gone_;  ///< addresses whose connections are to end
     Timer forget_soon_;
     std::unique_ptr<Datastore> datastore_;
-    std::unique_ptr<Announcements> announcements_;
     std::unique_ptr<control::Server> show_;
     std::unique_ptr<PacketLog> packet_log_;
     std::unique_ptr<RollbackWatch> rollbacks_;

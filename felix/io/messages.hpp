@@ -47,13 +47,6 @@ inline constexpr log::Message kStoreAway{"FELIX_STORE_UNAVAILABLE", Level::warni
                                          "Rules in force stay. Look at the datastore."};
 inline constexpr log::Message kStoreBack{"FELIX_STORE_AVAILABLE", Level::info, "the datastore can be read again",
                                          "No action needed."};
-inline constexpr log::Message kAnnouncementsFailed{
-    "FELIX_ANNOUNCEMENTS_FAILED", Level::warning, "cannot listen for endpoints that manul-ipamd announces: {}",
-    "Pods start a little later, since their endpoints are read from the datastore. Look at the run directory."};
-inline constexpr log::Message kEndpointNotStored{
-    "FELIX_ENDPOINT_NOT_STORED", Level::warning,
-    "manul-ipamd announced {}, but the datastore has not got it; it is not in force any more",
-    "No action needed if manul-ipamd was stopped or the datastore is away: its pod is not started."};
 inline constexpr log::Message kObjectRefused{"FELIX_OBJECT_REFUSED", Level::warning, "{} is not in force as stored: {}",
                                              "Correct the object; `manulctl validate` names every error in it."};
 inline constexpr log::Message kOwnNodeFailed{"FELIX_OWN_NODE_FAILED", Level::warning,

@@ -148,7 +148,7 @@ public:
         boost::asio::io_context io;
         Graph graph({"node1", {}});
         Batch batch;
-        io::Datastore datastore(io, "node1", store::make_memory(database_), [&](const io::StoreChanges& changes) {
+        io::Datastore datastore(io, store::make_memory(database_), [&](const io::StoreChanges& changes) {
             for (const Event& event : changes.events) {
                 graph.handle(event);
             }
@@ -169,7 +169,7 @@ public:
         if (const auto started = dataplane_->start(); !started) {
             fail(started.error().message);
         }
-        datastore_ = std::make_unique<io::Datastore>(io_, "node1", store::make_memory(database_),
+        datastore_ = std::make_unique<io::Datastore>(io_, store::make_memory(database_),
                                                      [this](const io::StoreChanges& changes) { on_changes(changes); });
         datastore_->start();
         while (!dataplane_->status().in_sync) {

@@ -1,11 +1,6 @@
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/types.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -13,7 +8,6 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <iterator>
 #include <optional>
 #include <set>
 #include <string>
@@ -28,8 +22,6 @@
 #include <catch2/catch.hpp>
 
 #include "base/control.hpp"
-#include "base/unique_fd.hpp"
-#include "config/announcement.hpp"
 #include "config/codec/json.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "config/store/sqlite.hpp"
@@ -184,7 +176,6 @@ public:
         return link->has_value();
     }
     [[nodiscard]] std::filesystem::path state() const { return directory_ / "state"; }
-    [[nodiscard]] std::filesystem::path run() const { return directory_ / "run"; }
 
     std::unique_ptr<store::Store> store;
     std::optional<netlink::Socket> links;
@@ -233,72 +224,6 @@ TEST_CASE("a pod's life: ADD, CHECK, labels, DEL with its link") {
     CHECK_FALSE(node.endpoint("prod", "n1-k8s-web-eth0"));
     CHECK(eventually([&] { return node.count(model::Kind::node_report) == 1; }));
     CHECK(WEXITSTATUS(node.stop(SIGTERM)) == 0);
-}
-
-/// Felix' end of what ipamd announces.
-class Felix {
-public:
-    explicit Felix(const std::filesystem::path& run_dir)
-        : socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)),
-          path_(config::announcement_socket(run_dir.string())) {
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        REQUIRE(path_.size() < sizeof address.sun_path);
-        std::ranges::copy(path_, std::begin(address.sun_path));
-        REQUIRE(::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-    }
-
-    /// Nothing when nothing comes for a while.
-    std::optional<config::Announcement> next(std::chrono::milliseconds patience) {
-        pollfd waiting{socket_.get(), POLLIN, 0};
-        if (::poll(&waiting, 1, static_cast<int>(patience.count())) != 1) {
-            return std::nullopt;
-        }
-        std::string text(config::kMaxAnnouncement, '\0');
-        const ssize_t size = ::recv(socket_.get(), text.data(), text.size(), 0);
-        REQUIRE(size > 0);
-        text.resize(static_cast<std::size_t>(size));
-        return config::decode_announcement(text);
-    }
-
-private:
-    UniqueFd socket_;
-    std::string path_;
-};
-
-TEST_CASE("felix is told of a new endpoint as it will be stored, and of nothing else") {
-    Node node;
-    node.put_pool();
-    node.start();
-    Felix felix(node.run());
-    REQUIRE_FALSE(node.ask(pod_request(Op::add, "c1", "web")).error);
-    const auto told = felix.next(20s);
-    REQUIRE(told);
-    CHECK(told->kind == config::Announcement::Kind::expected);
-    REQUIRE(told->endpoints.size() == 1);
-    const auto stored = node.store->get({model::Kind::workload_endpoint, "prod", "n1-k8s-web-eth0"});
-    REQUIRE(stored);
-    CHECK(told->endpoints[0].ns == "prod");
-    CHECK(told->endpoints[0].name == "n1-k8s-web-eth0");
-    CHECK(told->revision == stored->revision);
-    CHECK(*told->endpoints[0].document == *stored->document);
-
-    CHECK_FALSE(node.ask(pod_request(Op::add, "c1", "web")).error);  // again: there already
-    Request first = pod_request(Op::add, "c2", "");
-    first.args.clear();
-    first.host_interface = "calic2";
-    CHECK_FALSE(node.ask(first).error);  // with its network's profile, without which it would be closed
-    CHECK_FALSE(node.ask(pod_request(Op::del, "c1", "web")).error);
-    CHECK(eventually([&] { return node.count(model::Kind::workload_endpoint) == 1; }));
-    Request second = first;
-    second.attachment.container_id = "c3";
-    second.host_interface = "calic3";
-    CHECK_FALSE(node.ask(second).error);
-    const auto next = felix.next(20s);
-    REQUIRE(next);
-    REQUIRE(next->endpoints.size() == 1);
-    CHECK(next->endpoints[0].document->find(R"("containerID":"c3")") != std::string::npos);
-    CHECK_FALSE(felix.next(100ms));
 }
 
 TEST_CASE("a new sandbox gets its name although the old link is still there") {

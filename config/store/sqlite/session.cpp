@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstdint>
 #include <expected>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -134,8 +133,7 @@ StoreResult<Listing> Session::scan(const ListQuery& wanted) {
 }
 
 StoreResult<std::int64_t> Session::write(std::span<const Mutation> mutations, std::span<const KindUnchanged> kinds,
-                                         const WriteLimits& limits,
-                                         const std::function<void(std::int64_t)>& about_to_commit) {
+                                         const WriteLimits& limits) {
     MANUL_CHECK(database_->lock().acquire(std::chrono::milliseconds(limits.lock_timeout_ms)));
     const HeldLock held(database_->lock());
     MANUL_TRY(Transaction transaction, Transaction::begin(database_->connection(), Transaction::Mode::write));
@@ -176,7 +174,6 @@ StoreResult<std::int64_t> Session::write(std::span<const Mutation> mutations, st
     if (trims) {
         MANUL_CHECK(trim_log(head.logged - limits.change_log_limit));
     }
-    about_to_commit(revision);
     auto committed = transaction.commit();
     if (!committed) {
         if ((sqlite3_extended_errcode(database_->connection().handle()) & 0xff) == SQLITE_IOERR) {

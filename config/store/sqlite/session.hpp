@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -37,11 +36,9 @@ public:
     [[nodiscard]] StoreResult<Snapshot> read(std::span<const model::Key> keys);
     [[nodiscard]] StoreResult<std::optional<Row>> find(const model::Key& key);
     [[nodiscard]] StoreResult<Listing> scan(const ListQuery& wanted);
-    /// Returns the new revision. `unknown_result` when the disk failed during COMMIT. `about_to_commit` is called right
-    /// before that.
+    /// Returns the new revision. `unknown_result` when the disk failed during COMMIT.
     [[nodiscard]] StoreResult<std::int64_t> write(std::span<const Mutation> mutations,
-                                                  std::span<const KindUnchanged> kinds, const WriteLimits& limits,
-                                                  const std::function<void(std::int64_t)>& about_to_commit);
+                                                  std::span<const KindUnchanged> kinds, const WriteLimits& limits);
 
 private:
     /// The end of the change log.

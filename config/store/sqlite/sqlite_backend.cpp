@@ -81,19 +81,8 @@ StoreResult<Listing> SqliteBackend::scan(const ListQuery& query) {
 
 StoreResult<Revision> SqliteBackend::commit(std::span<const Mutation> mutations, std::span<const KindUnchanged> kinds) {
     const WriteLimits limits{options_.lock_timeout_ms, options_.change_log_limit, options_.change_log_trim};
-    bool told = false;
-    const auto tell = [&](std::int64_t about) {
-        if (options_.hooks.about_to_commit) {
-            options_.hooks.about_to_commit(mutations, std::to_string(about));
-            told = true;
-        }
-    };
-    const auto written =
-        with_session(Use::write, [&](Session& open) { return open.write(mutations, kinds, limits, tell); });
-    if (!written && told && options_.hooks.not_committed) {
-        options_.hooks.not_committed();
-    }
-    MANUL_TRY(const std::int64_t revision, written);
+    MANUL_TRY(const std::int64_t revision,
+              with_session(Use::write, [&](Session& open) { return open.write(mutations, kinds, limits); }));
     std::set<model::Kind> changed;
     for (const Mutation& mutation : mutations) {
         changed.insert(mutation.key.kind);

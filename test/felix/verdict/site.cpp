@@ -147,7 +147,7 @@ Site::Process::Process(boost::asio::io_context& io, const std::string& run_dir, 
     if (const auto started = dataplane->start(); !started) {
         FAIL(started.error().message);
     }
-    datastore = std::make_unique<io::Datastore>(io, kNode, std::move(store), [this](const io::StoreChanges& changes) {
+    datastore = std::make_unique<io::Datastore>(io, std::move(store), [this](const io::StoreChanges& changes) {
         for (const Event& event : changes.events) {
             graph.handle(event);
         }
