@@ -1,6 +1,5 @@
 #include "base/daemon.hpp"
 
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -12,7 +11,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <ranges>
@@ -22,11 +20,11 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/log.hpp"
-#include "base/unique_fd.hpp"
 
 namespace manul {
 
@@ -111,13 +109,9 @@ int Daemon::run() {
 }
 
 struct Worker::Impl {
-    using Done = std::move_only_function<void()>;
-    using Job = std::move_only_function<Done()>;
+    using Job = std::move_only_function<std::move_only_function<void()>()>;
 
-    explicit Impl(asio::io_context& io)
-        : told(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-          watch(io, told.get(), [this] { finish(); }),
-          thread([this] { loop(); }) {}
+    explicit Impl(asio::io_context& context) : io(context), thread([this] { loop(); }) {}
     ~Impl() {
         {
             const std::lock_guard lock(mutex);
@@ -140,41 +134,15 @@ struct Worker::Impl {
                 job = std::move(jobs.front());
                 jobs.pop_front();
             }
-            Done result = job();
-            {
-                const std::lock_guard lock(mutex);
-                done.push_back(std::move(result));
-            }
-            // Not asio::post(): that one wakes the other thread with a lock held which it runs into at once.
-            (void)::eventfd_write(told.get(), 1);
+            asio::post(io, job());
         }
     }
 
-    void finish() {
-        eventfd_t count = 0;
-        (void)::eventfd_read(told.get(), &count);
-        std::deque<Done> ready;
-        {
-            const std::lock_guard lock(mutex);
-            ready.swap(done);
-        }
-        const std::weak_ptr<const bool> here = alive;
-        for (Done& one : ready) {
-            one();
-            if (here.expired()) {
-                return;  // it destroyed this worker
-            }
-        }
-    }
-
-    UniqueFd told;
-    ReadableWatch watch;
-    std::shared_ptr<const bool> alive = std::make_shared<const bool>(true);
+    asio::io_context& io;
     std::mutex mutex;
     // Not condition_variable_any: that one notifies with a lock held which the thread that wakes up runs into at once.
     std::condition_variable wake;
     std::deque<Job> jobs;
-    std::deque<Done> done;
     bool stopping = false;
     std::jthread thread;  // last: joins before the rest goes
 };
