@@ -74,8 +74,9 @@ struct Hub::Entry {
     model::Key key;
     DocumentPtr document;
     DocumentPtr previous;
-    Bytes shared;    ///< as most clients get it
-    Bytes revealed;  ///< the same with the values of a secret
+    bool past_unknown = false;  ///< what the object was before is not known, though it may have been there
+    Bytes shared;               ///< as most clients get it
+    Bytes revealed;             ///< the same with the values of a secret
     std::optional<codec::Tree> tree;
     std::optional<codec::Tree> previous_tree;
 
@@ -137,8 +138,9 @@ struct Hub::Feed {
     FeedId id = 0;
     model::Kind kind{};
     std::unique_ptr<store::Watch> upstream;
-    std::int64_t start = 0;   ///< every event after it is among `entries`, or is still to come
-    std::int64_t newest = 0;  ///< of the events that came
+    std::int64_t start = 0;       ///< every event after it is among `entries`, or is still to come
+    std::int64_t known_from = 0;  ///< what objects were before this revision is not known
+    std::int64_t newest = 0;      ///< of the events that came
     std::deque<Entry> entries;
     std::map<model::Key, std::pair<std::int64_t, DocumentPtr>> objects;
     std::vector<Client> clients;
@@ -166,6 +168,7 @@ store::StoreResult<Hub::Feed*> Hub::open(model::Kind kind, std::int64_t start) {
     feed->newest = start;
     // What objects were, so that clients with selectors can be told when one leaves their selection.
     MANUL_TRY(store::Listing listing, store_.list({.kind = kind, .ns = {}, .name_prefix = {}}));
+    feed->known_from = number(listing.revision);
     for (store::Object& object : listing.items) {
         feed->objects[std::move(object.key)] = {number(object.revision), std::move(object.document)};
     }
@@ -253,9 +256,12 @@ void Hub::deliver(Client& client, Entry& entry) const {
         return client.connection->stream->write(bytes);
     }
     const codec::Tree* previous = entry.parsed_previous();
-    const bool had = previous != nullptr && client.wants(*previous);
     const bool removed = entry.type == "DELETED";
     const bool has = !removed && client.wants(entry.parsed());
+    // Who comes back may still have it: better told once too often than never, but not what he may not see.
+    const bool had = previous != nullptr
+                         ? client.wants(*previous)
+                         : entry.past_unknown && !has && (!request.visible || request.visible(entry.parsed()));
     if (removed && (had || (previous == nullptr && client.wants(entry.parsed())))) {
         client.send(entry.key.kind, "DELETED", *entry.document);
     } else if (has) {
@@ -277,6 +283,7 @@ void Hub::append(Feed& feed, store::Event event) const {
     if (known != feed.objects.end() && newer) {
         entry.previous = known->second.second;
     }
+    entry.past_unknown = !entry.previous && entry.revision <= feed.known_from;
     if (!entry.document) {
         entry.document = removed && entry.previous
                              ? entry.previous

@@ -87,6 +87,7 @@ private:
     Outcome<Requirement> one() {
         Requirement out;
         const bool negated = accept("!");
+        skip();
         out.key = word();
         if (out.key.empty()) {
             return std::unexpected(bad_labels(text_, "expected the name of a label"));

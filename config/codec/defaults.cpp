@@ -27,14 +27,13 @@ namespace {
 
 using model::Kind;
 
-/// Whether nothing was given: `types: []` means the same as no types (clients derive them then).
-bool is_absent(const Tree& spec, std::string_view name) {
-    const Tree* value = spec.find(name);
-    return value == nullptr || value->type == Tree::Type::null || (value->is_list() && value->children.empty());
-}
-
+/// `types: []` means the same as no types (clients derive them then), `tier: ""` and `blockSize: 0` the same as none.
 void set_if_absent(Tree& spec, std::string_view name, Tree value) {
-    if (is_absent(spec, name)) {
+    const Tree* given = spec.find(name);
+    const bool is_empty =
+        given != nullptr && given->type == value.type && given->children.empty() &&
+        (given->text.empty() || (value.type == Tree::Type::number && name == "blockSize" && given->text == "0"));
+    if (given == nullptr || given->type == Tree::Type::null || is_empty) {
         spec.make(name).assign(std::move(value));
     }
 }

@@ -34,7 +34,8 @@ void append_json(std::string& out, const Tree& tree);
 enum class Author : std::uint8_t { person, program };
 /// Makes texts of what stands where the tables want them, as Calico's tools and Kubernetes do: nothing as the value of
 /// a key of a map (`node-role/gateway:`) is the empty text; in files of people `true` is one, too, and a number that
-/// reads as it is written (`rack: 7`). Of `1.20` those tools would make "1.2", so it is left to be refused.
+/// reads as it is written (`rack: 7`). Of `1.20` those tools would make "1.2", so it is left to be refused. Fields of
+/// Calico's kinds get their letter case in files of people (`exportv4`).
 void settle_texts(model::Kind kind, Tree& document, Author author);
 
 /// Applies to `document` what differs between two encoded trees.

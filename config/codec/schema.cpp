@@ -1,6 +1,7 @@
 #include "config/codec/schema.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -176,7 +177,7 @@ private:
         for (const Field& field : info.fields) {
             const Tree* child = tree.find(field.name);
             known += child != nullptr ? 1U : 0U;
-            if (child == nullptr || child->type == Tree::Type::null) {
+            if (child == nullptr || child->type == Tree::Type::null || is_unset(field, *child)) {
                 const bool has_parts = field.type->shape == Shape::object && field.member != nullptr;
                 if (has_parts && needs_fields(*field.type->object)) {
                     const Tree nothing{.type = Tree::Type::map, .line = tree.line};
@@ -191,6 +192,24 @@ private:
             }
         }
         return unknown;
+    }
+
+    /// What Go's types cannot tell from nothing: the empty text where a name or an address is wanted, and nothing or
+    /// zero where a default is filled in.
+    static bool is_unset(const Field& field, const Tree& value) {
+        const ScalarInfo* scalar = field.type->shape == Shape::list ? nullptr : scalar_of(*field.type);
+        if (scalar == nullptr || field.is_required) {
+            return false;
+        }
+        const bool is_defaulted = field.is_written_on_create && !field.default_text.empty();
+        if (value.type == Tree::Type::number) {
+            return is_defaulted && value.text == "0" && field.min > 0;
+        }
+        constexpr auto kAddresses = std::to_array<std::string_view>({"IP", "IPv4", "IPv6", "address", "CIDR"});
+        const bool has_empty = std::ranges::find(scalar->names, std::string_view()) != scalar->names.end();
+        return value.type == Tree::Type::text && value.text.empty() &&
+               (is_defaulted || (!scalar->names.empty() && !has_empty) ||
+                std::ranges::find(kAddresses, scalar->name) != kAddresses.end());
     }
 
     void report_unknown(const ObjectInfo& info, const Tree& child, const Path& path) {

@@ -9,6 +9,8 @@
 #include "config/codec/document.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/field.hpp"
+#include "config/model/kind.hpp"
+#include "config/model/names.hpp"
 #include "config/model/scalar.hpp"
 #include "config/model/tables.hpp"
 
@@ -40,14 +42,22 @@ bool is_plain(const Tree& tree) {
 
 class Settler {
 public:
-    explicit Settler(Author author) : author_(author) {}
+    /// `folds`: keys in another letter case are the fields', too.
+    Settler(Author author, bool folds) : author_(author), folds_(folds) {}
 
     void object(const ObjectInfo& info, Tree& tree) const {
         if (info.base != nullptr) {
             object(*info.base, tree);
         }
         for (const Field& field : info.fields) {
-            if (Tree* child = tree.find(field.name)) {
+            Tree* child = tree.find(field.name);
+            if (child == nullptr && folds_ && tree.is_map()) {
+                const auto other = std::ranges::find_if(
+                    tree.children, [&](const Tree& c) { return model::same_letters(c.key, field.name); });
+                child = other == tree.children.end() ? nullptr : &*other;
+            }
+            if (child != nullptr) {
+                child->key = field.name;
                 value(*field.type, *child);
             }
         }
@@ -88,12 +98,14 @@ private:
     }
 
     Author author_;
+    bool folds_;
 };
 
 }  // namespace
 
 void settle_texts(model::Kind kind, Tree& document, Author author) {
-    const Settler settler(author);
+    // Calico's tools read JSON as Go does; Kubernetes is exact.
+    const Settler settler(author, author == Author::person && model::info(kind).group == "projectcalico.org");
     if (Tree* metadata = document.find("metadata")) {
         settler.object(model::metadata_table(), *metadata);
     }

@@ -275,6 +275,7 @@ constexpr std::array kWorkloadEndpoint{
     Column{"INTERFACE", true, true, [](R r, C) { return view<WorkloadEndpoint>(r).spec.interface_name; }},
     Column{"PROFILES", false, true, [](R r, C) { return joined(view<WorkloadEndpoint>(r).spec.profiles); }},
     Column{"NATS", false, true, nats},
+    Column{"ORCHESTRATOR", false, false, [](R r, C) { return view<WorkloadEndpoint>(r).spec.orchestrator; }},
 };
 
 constexpr std::array kHostEndpoint{

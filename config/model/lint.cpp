@@ -7,6 +7,9 @@
 #include <variant>
 #include <vector>
 
+#include "config/model/bgp_configuration.hpp"
+#include "config/model/bgp_peer.hpp"
+#include "config/model/felix_configuration.hpp"
 #include "config/model/global_network_policy.hpp"
 #include "config/model/host_endpoint.hpp"
 #include "config/model/kubernetes.hpp"
@@ -36,6 +39,9 @@ public:
     void check(const GlobalNetworkPolicySpec& spec);
     void check_scope(const GlobalNetworkPolicySpec& spec);
     void check(const HostEndpointSpec& spec);
+    void check(const BgpPeerSpec& spec);
+    void check(const BgpConfiguration& configuration);
+    void check(const FelixConfiguration& configuration);
 
 private:
     void warn(std::string path, std::string message) {
@@ -253,6 +259,33 @@ void Lint::check(const HostEndpointSpec& spec) {
     }
 }
 
+// Calico accepts these, so they may stand in files; they do nothing there either.
+
+bool is_of_a_node_or_default(std::string_view name) { return name == "default" || name.starts_with("node."); }
+
+void Lint::check(const BgpPeerSpec& spec) {
+    if (!spec.peer_ip && spec.peer_selector.empty() && spec.local_workload_selector.empty() && !spec.listen_range &&
+        spec.interface.empty()) {
+        warn("spec",
+             "names no peer and has no effect: give peerIP, peerSelector, localWorkloadSelector, listenRange or "
+             "interface");
+    }
+}
+
+void Lint::check(const BgpConfiguration& configuration) {
+    if (!is_of_a_node_or_default(configuration.metadata.name)) {
+        warn("metadata.name", R"(has no effect: only "default" and "node.<name of the node>" are read)");
+    }
+}
+
+void Lint::check(const FelixConfiguration& configuration) {
+    if (!is_of_a_node_or_default(configuration.metadata.name) &&
+        configuration.spec.node_selector.value_or("").empty()) {
+        warn("spec.nodeSelector",
+             R"(missing, so this has no effect: only "default" and "node.<name of the node>" do without)");
+    }
+}
+
 }  // namespace
 
 Findings lint(const Resource& resource) {
@@ -265,6 +298,12 @@ Findings lint(const Resource& resource) {
         lint.check(global->spec);
     } else if (const auto* host = as<HostEndpoint>(resource)) {
         lint.check(host->spec);
+    } else if (const auto* peer = as<BgpPeer>(resource)) {
+        lint.check(peer->spec);
+    } else if (const auto* bgp = as<BgpConfiguration>(resource)) {
+        lint.check(*bgp);
+    } else if (const auto* felix = as<FelixConfiguration>(resource)) {
+        lint.check(*felix);
     }
     return lint.take();
 }

@@ -32,7 +32,8 @@ constexpr auto kWorkloadEndpointPort = std::to_array<Field>({
     field<&WorkloadEndpointPort::host_port>("hostPort", "Published on the host under this number; 0: not.")
         .range(0, kMaxPort)
         .fallback("0"),
-    field<&WorkloadEndpointPort::host_ip>("hostIP", "Published on this address of the host alone."),
+    field<&WorkloadEndpointPort::host_ip>(
+        "hostIP", "Published on this address of the host alone; empty, as Calico writes it: on all."),
 });
 constexpr auto kIpNat = std::to_array<Field>({
     field<&IpNat::internal_ip>("internalIP", "An address of the endpoint.").required(),

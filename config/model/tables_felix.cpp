@@ -1,13 +1,37 @@
 #include <array>
 #include <string_view>
+#include <type_traits>
 
 #include "config/model/described.hpp"
+#include "config/model/enum_names.hpp"
 #include "config/model/felix_configuration.hpp"
 #include "config/model/field.hpp"
 #include "config/model/scalar.hpp"
 #include "config/model/tables.hpp"
 
 namespace manul::model {
+
+namespace {
+
+/// Of an enumeration: in any letter case, as in Calico.
+struct AnyCase {};
+
+}  // namespace
+
+template <class E>
+    requires std::is_enum_v<E>
+struct ScalarAs<E, AnyCase> {
+    static ScalarResult parse(void* value, const Scalar& in) {
+        const auto index = detail::find_name(kInfo, in);
+        if (!index) {
+            return detail::bad();
+        }
+        *static_cast<E*>(value) = static_cast<E>(*index);
+        return {};
+    }
+    static constexpr ScalarInfo kInfo{"enum", "one of", EnumNames<E>::kNames,  true, 0,
+                                      0,      &parse,   &detail::print_enum<E>};
+};
 
 namespace {
 
@@ -74,16 +98,16 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
     field<&FelixConfigurationSpec::nftables_refresh_interval>(
         "nftablesRefreshInterval", "Time between full comparisons with the kernel; 0: never.")
         .fallback("180s"),
-    field<&FelixConfigurationSpec::nftables_filter_allow_action>("nftablesFilterAllowAction",
-                                                                 "What an allowed packet does in filter chains.")
+    field<&FelixConfigurationSpec::nftables_filter_allow_action, AnyCase>(
+        "nftablesFilterAllowAction", "What an allowed packet does in filter chains.")
         .fallback("Accept")
         .without_effect(),
-    field<&FelixConfigurationSpec::nftables_mangle_allow_action>("nftablesMangleAllowAction",
-                                                                 "What an allowed packet does before routing.")
+    field<&FelixConfigurationSpec::nftables_mangle_allow_action, AnyCase>("nftablesMangleAllowAction",
+                                                                          "What an allowed packet does before routing.")
         .fallback("Accept")
         .without_effect(),
-    field<&FelixConfigurationSpec::nftables_filter_deny_action>("nftablesFilterDenyAction",
-                                                                "How denied packets are answered.")
+    field<&FelixConfigurationSpec::nftables_filter_deny_action, AnyCase>("nftablesFilterDenyAction",
+                                                                         "How denied packets are answered.")
         .fallback("Drop"),
     field<&FelixConfigurationSpec::nftables_mark_mask>("nftablesMarkMask",
                                                        "Packet marks that Felix may use; Manul uses none.")
@@ -102,10 +126,10 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
     field<&FelixConfigurationSpec::interface_exclude>("interfaceExclude",
                                                       "Interfaces that no host endpoint stands for; /…/ is a pattern.")
         .fallback("kube-ipvs0"),
-    field<&FelixConfigurationSpec::chain_insert_mode>("chainInsertMode", "No meaning in tables of our own.")
+    field<&FelixConfigurationSpec::chain_insert_mode, AnyCase>("chainInsertMode", "No meaning in tables of our own.")
         .fallback("Insert")
         .without_effect(),
-    field<&FelixConfigurationSpec::default_endpoint_to_host_action>(
+    field<&FelixConfigurationSpec::default_endpoint_to_host_action, AnyCase>(
         "defaultEndpointToHostAction",
         "What happens to traffic from a workload to its own node after its egress policy.")
         .fallback("Drop"),
@@ -211,11 +235,11 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
     field<&FelixConfigurationSpec::disable_conntrack_invalid_check>(
         "disableConntrackInvalidCheck", "Let packets pass that connection tracking calls invalid.")
         .fallback("false"),
-    field<&FelixConfigurationSpec::service_loop_prevention>(
+    field<&FelixConfigurationSpec::service_loop_prevention, AnyCase>(
         "serviceLoopPrevention", "What happens to packets for service addresses that nobody handled.")
         .fallback("Drop"),
-    field<&FelixConfigurationSpec::workload_source_spoofing>("workloadSourceSpoofing",
-                                                             "Any: workloads may ask to send from other addresses.")
+    field<&FelixConfigurationSpec::workload_source_spoofing, AnyCase>(
+        "workloadSourceSpoofing", "Any: workloads may ask to send from other addresses.")
         .fallback("Disabled"),
     field<&FelixConfigurationSpec::floating_ips>("floatingIPs", "Translate floating addresses of workloads.")
         .fallback("Disabled"),
@@ -224,7 +248,7 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         .fallback("Disabled")
         .without_effect(),
     field<&FelixConfigurationSpec::mtu_iface_pattern>("mtuIfacePattern", "Interfaces whose MTU counts."),
-    field<&FelixConfigurationSpec::route_source>("routeSource", "Where routes to other nodes come from.")
+    field<&FelixConfigurationSpec::route_source, AnyCase>("routeSource", "Where routes to other nodes come from.")
         .fallback("CalicoIPAM")
         .without_effect(),
     field<&FelixConfigurationSpec::route_table_range>("routeTableRange", "Old form of routeTableRanges.")
@@ -264,6 +288,7 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         .fallback("51821"),
     field<&FelixConfigurationSpec::wireguard_routing_rule_priority>("wireguardRoutingRulePriority",
                                                                     "Priority of the routing rule.")
+        .range(1, 32'765)
         .fallback("99")
         .without_effect(),
     field<&FelixConfigurationSpec::wireguard_interface_name>("wireguardInterfaceName", "Name of the IPv4 interface.")
@@ -453,16 +478,16 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         .one_of(kTunnelAddressHostAddress)
         .without_effect(),
     field<&FelixConfigurationSpec::iptables_backend>("iptablesBackend", "Accepted and kept.")
-        .one_of(kLegacyNFTAuto)
+        .one_of(kLegacyNFTAuto, true)
         .without_effect(),
     field<&FelixConfigurationSpec::iptables_filter_allow_action>("iptablesFilterAllowAction", "Accepted and kept.")
-        .one_of(kAcceptReturn)
+        .one_of(kAcceptReturn, true)
         .without_effect(),
     field<&FelixConfigurationSpec::iptables_mangle_allow_action>("iptablesMangleAllowAction", "Accepted and kept.")
-        .one_of(kAcceptReturn)
+        .one_of(kAcceptReturn, true)
         .without_effect(),
     field<&FelixConfigurationSpec::iptables_filter_deny_action>("iptablesFilterDenyAction", "Accepted and kept.")
-        .one_of(kDropReject)
+        .one_of(kDropReject, true)
         .without_effect(),
     field<&FelixConfigurationSpec::prometheus_metrics_client_auth>("prometheusMetricsClientAuth", "Accepted and kept.")
         .one_of(kRequireAndVerifyClientCertRequireAnyClientCertVerifyClientCertIfGivenNoClientCert)

@@ -102,17 +102,21 @@ constexpr std::string_view kLabelText =
 
 constexpr std::string_view kRoleRefFixed = "cannot change; delete the binding and make it again";
 
+constexpr std::string_view kOfKubernetes = "knp.default.";
+
 bool is_policy_name(std::string_view name, bool namespaced) {
     // Of the parts only all together are limited.
     return is_dns_subdomain(name) &&
-           ((namespaced && name.starts_with("ossg.default.")) || std::ranges::count(name, '.') <= 1);
+           ((namespaced && (name.starts_with("ossg.default.") || name.starts_with(kOfKubernetes))) ||
+            std::ranges::count(name, '.') <= 1);
 }
 
 void check_policy_name(Checks& checks, const Resource& resource) {
     const std::string& name = resource.metadata.name;
-    for (const std::string_view prefix :
-         {"knp.default.", "kanp.adminnetworkpolicy.", "kbanp.baselineadminnetworkpolicy."}) {
-        if (name.starts_with(prefix)) {
+    for (const std::string_view prefix : {kOfKubernetes, std::string_view("kanp.adminnetworkpolicy."),
+                                          std::string_view("kbanp.baselineadminnetworkpolicy.")}) {
+        const bool is_staged = resource.kind() == Kind::staged_network_policy && prefix == kOfKubernetes;
+        if (name.starts_with(prefix) && !is_staged) {
             checks.error("metadata.name", "names that begin with " + std::string(prefix) +
                                               " are reserved for policies derived from Kubernetes");
             return;
@@ -121,18 +125,6 @@ void check_policy_name(Checks& checks, const Resource& resource) {
     checks.check(is_policy_name(name, info(resource.kind()).namespaced), "metadata.name",
                  "expected one or two parts joined by '.', each of lower-case letters, digits and '-', at most 253 in "
                  "all");
-}
-
-/// `default`, or `node.` and a node's name; others where `others` is true.
-void check_configuration_name(Checks& checks, const std::string& name, bool others) {
-    if (name == "default" || (name.starts_with("node.") && is_dns_subdomain(std::string_view(name).substr(5)))) {
-        return;
-    }
-    if (!others) {
-        checks.error("metadata.name", "expected \"default\" or \"node.<name of the node>\"");
-    } else {
-        checks.check(is_dns_subdomain(name), "metadata.name", kSubdomainText);
-    }
 }
 
 void check_endpoint_name(Checks& checks, const WorkloadEndpoint& endpoint) {
@@ -172,10 +164,6 @@ void check_name(Checks& checks, const Resource& resource) {
         case Kind::kube_controllers_configuration:
         case Kind::baseline_admin_network_policy:
             return checks.check(name == "default", "metadata.name", "there is only one object, called \"default\"");
-        case Kind::bgp_configuration:
-            return check_configuration_name(checks, name, false);
-        case Kind::felix_configuration:
-            return check_configuration_name(checks, name, true);
         case Kind::workload_endpoint:
             return check_endpoint_name(checks, static_cast<const WorkloadEndpoint&>(resource));
         case Kind::ipam_handle:  // container ids may have '_'

@@ -68,7 +68,7 @@ void check_configuration(Checks& checks, const BgpConfiguration& configuration) 
     }
 }
 
-/// What names the peers; exactly one must be given, but for an address on an interface.
+/// What names the peers: one at most, but for an address on an interface.
 void check_peer_address(Checks& checks, const BgpPeerSpec& spec) {
     const bool on_interface = spec.peer_ip && spec.peer_ip->ip.is_link_local();
     const std::array given{std::pair(spec.peer_ip.has_value(), "peerIP"),
@@ -83,8 +83,6 @@ void check_peer_address(Checks& checks, const BgpPeerSpec& spec) {
         }
         first = is_given && first == nullptr ? name : first;
     }
-    checks.check(first != nullptr, "spec",
-                 "names no peer: give peerIP, peerSelector, localWorkloadSelector, listenRange or interface");
 }
 
 void check_peer_timers(Checks& checks, const BgpPeerSpec& spec) {
@@ -105,6 +103,7 @@ void check_peer_timers(Checks& checks, const BgpPeerSpec& spec) {
 }
 
 void check_peer(Checks& checks, const BgpPeerSpec& spec) {
+    checks.check(spec.node.empty() || is_dns_subdomain(spec.node), "spec.node", "expected the name of a node");
     checks.check(spec.node.empty() || spec.node_selector.empty(), "spec.nodeSelector", "cannot stand beside node");
     check_peer_address(checks, spec);
     check_peer_timers(checks, spec);

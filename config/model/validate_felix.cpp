@@ -13,6 +13,7 @@
 #include "config/model/checks.hpp"
 #include "config/model/duration.hpp"
 #include "config/model/felix_configuration.hpp"
+#include "config/model/names.hpp"
 #include "config/model/resource.hpp"
 #include "net/ip.hpp"
 
@@ -124,9 +125,6 @@ void check_felix_configuration(Checks& checks, const Resource& resource) {
     const bool has_selector = spec.node_selector.has_value() && !spec.node_selector->empty();
     if (name == "default" || name.starts_with("node.")) {
         checks.check(!has_selector, "spec.nodeSelector", "not in the objects called \"default\" and \"node.<name>\"");
-    } else {
-        checks.check(has_selector, "spec.nodeSelector",
-                     "required unless the object is called \"default\" or \"node.<name>\"");
     }
     checks.selector("spec.nodeSelector", spec.node_selector.value_or(""));
     check_route_tables(checks, spec);
@@ -150,6 +148,12 @@ void check_felix_configuration(Checks& checks, const Resource& resource) {
         check_bpf_timeouts(checks, *spec.bpf_conntrack_timeouts);
     }
     check_texts(checks, spec);
+    for (const auto& [name_of_link, path] :
+         {std::pair(&spec.wireguard_interface_name, "spec.wireguardInterfaceName"),
+          std::pair(&spec.wireguard_interface_name_v6, "spec.wireguardInterfaceNameV6")}) {
+        checks.check(!*name_of_link || (*name_of_link)->empty() || is_interface_name(**name_of_link), path,
+                     "expected the name of an interface");
+    }
 }
 
 }  // namespace manul::model

@@ -110,9 +110,10 @@ private:
         for (std::size_t i = 0; i < rule_.http->paths.size(); ++i) {
             const HttpPath& path = rule_.http->paths[i];
             const std::string path_at = indexed(here + ".paths", i);
-            checks_.check(path.exact.has_value() != path.prefix.has_value(), path_at,
-                          "exactly one of exact and prefix");
-            const std::string text = path.exact.value_or(path.prefix.value_or("/"));
+            const std::string exact = path.exact.value_or("");
+            const std::string prefix = path.prefix.value_or("");
+            checks_.check(exact.empty() != prefix.empty(), path_at, "exactly one of exact and prefix");
+            const std::string text = !exact.empty() ? exact : !prefix.empty() ? prefix : "/";
             checks_.check(text.starts_with('/') && text.find_first_of("?# ") == std::string::npos, path_at,
                           "must begin with '/' and contain no '?', '#' or blank");
         }

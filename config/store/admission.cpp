@@ -116,7 +116,9 @@ private:
     StoreResult<void> check_write(const PlannedWrite& write) {
         const model::Key& key = write.key;
         if (!write.after) {
-            if (key.kind == Kind::tier && model::built_in_tier(key.name) != nullptr) {
+            const bool is_cluster =
+                key.kind == Kind::cluster_information;  // who the cluster is, and whether it is locked
+            if (is_cluster || (key.kind == Kind::tier && model::built_in_tier(key.name) != nullptr)) {
                 return std::unexpected(
                     error(Code::unsupported, fmt::format("{} is built in and cannot be deleted", key.to_string())));
             }

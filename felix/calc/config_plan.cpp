@@ -291,7 +291,7 @@ Config ConfigPlan::effective() const {
 
     std::vector<const model::FelixConfiguration*> selected;
     for (const auto& [name, configuration] : configurations_) {
-        if (!configuration->spec.node_selector) {
+        if (configuration->spec.node_selector.value_or("").empty()) {
             continue;
         }
         const auto selector = model::Selector::parse(*configuration->spec.node_selector);

@@ -113,6 +113,27 @@ TEST_CASE("the trap in each example is pointed out, with its line, and nothing e
     }
 }
 
+TEST_CASE("what Calico accepts though nobody reads it is pointed out") {
+    struct Row {
+        const char* kind;
+        const char* rest;
+        const char* warning;  ///< its beginning; empty: none
+    };
+    for (const Row& row :
+         std::vector<Row>{{"BGPPeer", "metadata: {name: x}, spec: {node: n, ttlSecurity: 1}", "spec: names no peer"},
+                          {"BGPPeer", "metadata: {name: x}, spec: {peerSelector: has(rr)}", ""},
+                          {"BGPConfiguration", "metadata: {name: bgp-1}, spec: {}", "metadata.name: has no effect"},
+                          {"BGPConfiguration", "metadata: {name: node.a}, spec: {}", ""},
+                          {"FelixConfiguration", "metadata: {name: felix-1}, spec: {}", "spec.nodeSelector: missing"},
+                          {"FelixConfiguration", "metadata: {name: felix-1}, spec: {nodeSelector: all()}", ""}}) {
+        CAPTURE(row.kind, row.rest);
+        const auto warnings =
+            warnings_of(std::string("{apiVersion: projectcalico.org/v3, kind: ") + row.kind + ", " + row.rest + "}");
+        REQUIRE(warnings.size() == (*row.warning == '\0' ? 0U : 1U));
+        CHECK((warnings.empty() || warnings[0].find(row.warning) != std::string::npos));
+    }
+}
+
 TEST_CASE("other traps are pointed out, and what is meant that way is left alone") {
     struct Row {
         const char* spec;

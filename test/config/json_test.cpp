@@ -1,7 +1,9 @@
 #include "config/codec/json.hpp"
+#include "config/codec/document.hpp"
 
 #include <catch2/catch.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/codec/tree.hpp"
@@ -227,6 +229,42 @@ TEST_CASE("a changed struct is merged into its document, and everything else sta
             *merged,
             R"j({"apiVersion":"projectcalico.org/v3","kind":"NetworkPolicy","metadata":{"name":"p","namespace":"n","labels":{"a":"b"}},
                 "spec":{"future":{"x":1},"selector":"all()","types":[],"ingress":[{"action":"Allow","new":[1]},{"action":"Deny"}],"egress":[]}})j"));
+    }
+}
+
+TEST_CASE("what Go's types cannot tell from nothing is nothing") {
+    struct Row {
+        Kind kind;
+        const char* spec;
+        const char* completed;  ///< a part of the document
+    };
+    const auto complete = [](Kind kind, const std::string& spec) {
+        return codec::complete_and_validate(kind, R"({"apiVersion":")" + model::api_version(kind) + R"(","kind":")" +
+                                                      std::string(model::info(kind).name) +
+                                                      R"(","metadata":{"name":"default"},"spec":)" + spec + "}");
+    };
+    for (const Row& row : std::vector<Row>{
+             {Kind::ip_pool, R"x({"cidr":"10.0.0.0/16","ipipMode":"","blockSize":0,"nodeSelector":""})x",
+              R"x("ipipMode":"Never","blockSize":26,"nodeSelector":"all()")x"},
+             {Kind::global_network_policy, R"x({"tier":"","types":[]})x", R"x("tier":"default","types":["Ingress"])x"},
+             {Kind::bgp_peer, R"x({"peerSelector":"all()","peerIP":"","sourceAddress":"","reachableBy":""})x", ""},
+             {Kind::felix_configuration, R"x({"natOutgoingAddress":"","ipForwarding":"","logSeverityFile":""})x", ""},
+             {Kind::bgp_filter, R"x({"exportV4":[{"action":"Accept","cidr":"","matchOperator":"","peerType":""}]})x",
+              ""}}) {
+        CAPTURE(row.spec);
+        const auto done = complete(row.kind, row.spec);
+        REQUIRE(done);
+        CHECK(done->decoded.ok());
+        CHECK_THAT(codec::to_json(done->document), Catch::Contains(row.completed));
+    }
+    for (const auto& [kind, spec] :
+         {std::pair(Kind::bgp_filter, R"x({"exportV4":[{"action":""}]})x"),
+          std::pair(Kind::bgp_filter, R"x({"exportV4":[{"action":"Accept","priority":""}]})x"),
+          std::pair(Kind::tier, R"x({"order":[]})x"), std::pair(Kind::tier, R"x({"defaultAction":[]})x")}) {
+        CAPTURE(spec);
+        const auto done = complete(kind, spec);
+        REQUIRE(done);
+        CHECK_FALSE(done->decoded.ok());
     }
 }
 

@@ -64,6 +64,7 @@ TEST_CASE("staged policies") {
     check(GENERATE(values<Row>({
         {"snp", "name: a.b", "selector: all(), ingress: [{action: Allow}]", ""},
         {"snp", "name: ossg.default.a.b", "", ""},
+        {"snp", "name: knp.default.a.b", "", ""},
         {"snp", "name: a.b.c", "", "metadata.name: expected one or two parts"},
         {"snp", "name: a", "stagedAction: Delete", ""},
         {"snp", "name: a", "stagedAction: Delete, tier: security", ""},

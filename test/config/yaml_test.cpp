@@ -311,6 +311,23 @@ TEST_CASE("a word that Calico's tools take for true or false is text, with a war
           "f:5: warning: metadata.labels.a: Calico's tools read yes as true; put it in quotes, or write true\n");
 }
 
+TEST_CASE("fields of Calico's kinds are known in any letter case, as Calico's tools take them") {
+    const auto filter = codec::load_yaml(
+        "apiVersion: projectcalico.org/v3\nkind: BGPFilter\nmetadata: {Name: f, labels: {Name: x}}\n"
+        "spec: {exportv4: [{Action: Accept}]}\n",
+        "f");
+    REQUIRE(filter.ok());
+    CHECK_THAT(filter.objects[0].document, Catch::Contains(R"({"name":"f","labels":{"Name":"x"}})") &&
+                                               Catch::Contains(R"("spec":{"exportV4":[{"action":"Accept"}]})"));
+    for (const char* text :
+         {"apiVersion: projectcalico.org/v3\nkind: Tier\nmetadata: {name: t}\nspec: {order: 1, Order: 2}\n",
+          "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: t}\n"
+          "spec: {PodSelector: {}}\n"}) {
+        CAPTURE(text);
+        CHECK_FALSE(codec::load_yaml(text, "f").ok());
+    }
+}
+
 TEST_CASE("a range of services without a CIDR is accepted, as Calico does") {
     CHECK(codec::load_yaml("apiVersion: projectcalico.org/v3\nkind: BGPConfiguration\nmetadata: {name: default}\n"
                            "spec: {serviceClusterIPs: [{cidr: 10.96.0.0/12}, {}]}\n",

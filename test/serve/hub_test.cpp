@@ -207,6 +207,24 @@ TEST_CASE("an object that leaves a selection is told as deleted, one that enters
     CHECK(stream->take() == Events{"DELETED a", "ADDED b", "ADDED c", "DELETED c"});
 }
 
+TEST_CASE("who comes back to a new server is told of what left the selection meanwhile", "[serve]") {
+    Fixture fixture;
+    for (const char* name : {"changed", "gone", "kept"}) {
+        fixture.put(name, "1");
+    }
+    const std::string from = fixture.revision();
+    fixture.put("changed", "2");
+    fixture.put("gone", "2");
+    fixture.remove("gone");
+    fixture.put("kept", "1");  // the store does not write it
+    fixture.put("other", "1");
+    const auto stream = fixture.watch("labelSelector=x%3D1&resourceVersion=" + from);
+    CHECK(stream->take() == Events{"DELETED changed", "DELETED gone", "ADDED other"});
+    fixture.put("changed", "1");
+    fixture.put("other", "2");
+    CHECK(stream->take() == Events{"ADDED changed", "DELETED other"});
+}
+
 TEST_CASE("watches end at their time, with a bookmark for who wants one", "[serve]") {
     Fixture fixture;
     const auto marked = fixture.watch("allowWatchBookmarks=1&timeoutSeconds=100");
