@@ -48,6 +48,13 @@ struct Chosen {
     std::function<ExitCode(const Context&)> run;
     bool needs_store = true;
     ExitCode trouble = ExitCode::failed;  ///< when there are no settings or no datastore
+    bool needs_settings = true;
+};
+
+/// Options that stand with every command.
+struct GlobalOptions {
+    std::optional<std::string> config;
+    std::optional<std::string> context;
 };
 
 void add_write_verbs(CLI::App& app, Chosen& chosen) {
@@ -165,8 +172,10 @@ void add_offline_verbs(CLI::App& app, Chosen& chosen) {
     ctl::add_input_options(*validate, *input, true);
     validate->add_flag("--skip-empty", *skip_empty, "an empty input is not an error");
     validate->callback([&chosen, input, skip_empty] {
-        chosen = {[input, skip_empty](const Context& context) { return validate_files(context, *input, *skip_empty); },
-                  false};
+        chosen = {
+            .run = [input, skip_empty](const Context& context) { return validate_files(context, *input, *skip_empty); },
+            .needs_store = false,
+            .needs_settings = false};
     });
 
     CLI::App* explain = app.add_subcommand("explain", "Describe a kind or one of its fields; list all kinds");
@@ -417,8 +426,8 @@ int flushed(int code) {
     return code == 0 ? static_cast<int>(ExitCode::failed) : code;
 }
 
-int run(const Chosen& chosen, const std::optional<std::string>& config) {
-    auto settings = config::load_settings(config);
+int run(const Chosen& chosen, const GlobalOptions& options) {
+    auto settings = chosen.needs_settings ? config::load_settings(options.config) : Result<config::Settings>({});
     Context context{.settings = {},
                     .store = nullptr,
                     .out = [](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); },
@@ -431,6 +440,9 @@ int run(const Chosen& chosen, const std::optional<std::string>& config) {
         return static_cast<int>(chosen.trouble);
     }
     context.settings = *std::move(settings);
+    if (options.context) {
+        context.settings.datastore.context = *options.context;
+    }
     log::configure({.level = log::Level::error, .format = log::Format::text, .program = "manulctl", .node = {}});
     std::unique_ptr<store::Store> store;
     if (chosen.needs_store) {
@@ -453,11 +465,15 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", "manulctl v" MANUL_VERSION, "Show the version of this program");
     app.require_subcommand(1);
     app.fallthrough();
-    std::optional<std::string> config;
-    app.add_option("-c,--config", config, "settings file (default: $MANUL_CONFIG, then /etc/manul/manul.yaml)")
+    GlobalOptions options;
+    app.add_option("-c,--config", options.config, "settings file (default: $MANUL_CONFIG, then /etc/manul/manul.yaml)")
         ->type_name("FILE");
+    app.add_option("--context", options.context, "context of the kubeconfig file (of datastores that have one)")
+        ->type_name("NAME");
     bool unused = false;
     app.add_flag("--allow-version-mismatch", unused, "no effect: versions need not match; calicoctl has this option");
+    std::string level;
+    app.add_option("--log-level", level, "no effect; calicoctl has this option")->type_name("LEVEL");
 
     Chosen chosen;
     const auto choose = [&chosen](std::function<ExitCode(const Context&)> run, bool needs_store) {
@@ -470,7 +486,7 @@ int main(int argc, char** argv) {
     add_get(app, chosen);
     ctl::add_edit_verbs(app, choose);
     add_offline_verbs(app, chosen);
-    add_node(app, chosen, config);
+    add_node(app, chosen, options.config);
     add_serve(app, chosen);
     add_bgp(app, chosen);
     ctl::add_ipam_commands(app,
@@ -486,5 +502,5 @@ int main(int argc, char** argv) {
         std::fputs(ctl::usage_error(app, error).c_str(), stderr);
         return static_cast<int>(ExitCode::usage);
     }
-    return flushed(run(chosen, config));
+    return flushed(run(chosen, options));
 }

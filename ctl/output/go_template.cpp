@@ -20,9 +20,35 @@ using go::Node;
 using go::Operand;
 using go::Pipeline;
 
+bool same_letters(std::string_view a, std::string_view b) {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+/// The field that Go's structs call so: their names differ from JSON's by letter case alone, but for metadata, whose
+/// fields are the object's own, too.
+const Tree* go_field(const Tree& value, std::string_view name) {
+    if (const Tree* exact = value.find(name)) {
+        return exact;
+    }
+    if (name == "TypeMeta") {
+        return &value;
+    }
+    const Tree* metadata = value.find("metadata");
+    if (name == "ObjectMeta" || name == "ListMeta") {
+        return metadata;
+    }
+    const auto at =
+        std::ranges::find_if(value.children, [&](const Tree& field) { return same_letters(field.key, name); });
+    if (at != value.children.end()) {
+        return &*at;
+    }
+    return metadata == nullptr ? nullptr : go_field(*metadata, name);
+}
+
 class Printer {
 public:
-    explicit Printer(const Tree& document) : document_(document) {}
+    Printer(const Tree& document, bool has_go_names) : document_(document), has_go_names_(has_go_names) {}
 
     Result<std::string> run(const std::vector<Node>& nodes) {
         MANUL_CHECK(block(nodes, &document_));
@@ -66,7 +92,7 @@ private:
         MANUL_TRY(const Tree* value, pipeline(node.pipeline, dot));
         if (node.kind == Node::Kind::print) {
             if (node.pipeline.variables.empty()) {
-                out_ += template_text(value);
+                out_ += value == nullptr && has_go_names_ ? "" : template_text(value);
             }
             return Flow::on;  // what it declares lives as long as the block around it
         }
@@ -193,12 +219,15 @@ private:
             if (value != nullptr && (value->is_list() || value->is_scalar())) {
                 return fail("there is no field " + field + " in " + template_text(value).substr(0, 60));
             }
-            value = value == nullptr ? nullptr : value->find(field);
+            if (value != nullptr) {
+                value = has_go_names_ ? go_field(*value, field) : value->find(field);
+            }
         }
         return value;
     }
 
     const Tree& document_;
+    const bool has_go_names_;
     std::vector<std::pair<std::string, const Tree*>> variables_;
     std::deque<Tree> made_;  ///< what functions computed
     std::string out_;
@@ -206,6 +235,8 @@ private:
 
 }  // namespace
 
-Result<std::string> GoTemplate::print(const Tree& document) const { return Printer(document).run(nodes_); }
+Result<std::string> GoTemplate::print(const Tree& document) const {
+    return Printer(document, has_go_names_).run(nodes_);
+}
 
 }  // namespace manul::ctl

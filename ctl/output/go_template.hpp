@@ -11,7 +11,9 @@
 
 /// The part of Go's text/template that `get -o go-template=` needs: fields, variables, pipelines, range, if, with,
 /// break, continue, comments, trimmed blanks, and the functions of `template_functions.hpp`. Anything else (define,
-/// template, block, methods) is refused by name. Fields are those of the JSON document.
+/// template, block, methods) is refused by name. Fields are those of the JSON document, or, in a template that begins
+/// with one of Go's names, as calicoctl's users write them (`{{range .}}{{range .Items}}{{.ObjectMeta.Name}}`), in any
+/// letter case; what is not there then prints nothing.
 namespace manul::ctl {
 
 namespace go {
@@ -57,9 +59,12 @@ class GoTemplate {
 public:
     [[nodiscard]] static Result<GoTemplate> parse(std::string_view text);
     [[nodiscard]] Result<std::string> print(const codec::Tree& document) const;
+    /// Whether fields have Go's names. The dot is then a list of what was found, as in calicoctl.
+    [[nodiscard]] bool has_go_names() const noexcept { return has_go_names_; }
 
 private:
     std::vector<go::Node> nodes_;
+    bool has_go_names_ = false;
 };
 
 }  // namespace manul::ctl

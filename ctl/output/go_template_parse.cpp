@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <optional>
 #include <utility>
@@ -26,10 +27,15 @@ constexpr int kDeepest = 64;
 
 bool is_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
 
-/// The words of one action, one after the other.
+/// What calicoctl's users look for first in an object or a list of Go's.
+constexpr auto kGoNames =
+    std::to_array<std::string_view>({"Items", "ObjectMeta", "ListMeta", "TypeMeta", "Kind", "APIVersion", "Name",
+                                     "Namespace", "Labels", "Annotations", "Spec", "Status"});
+
+/// The words of one action, one after the other. Says in `has_go_names` when a field is one of Go's.
 class Words {
 public:
-    explicit Words(std::string_view text) : text_(text) { skip_blanks(); }
+    Words(std::string_view text, bool& has_go_names) : text_(text), has_go_names_(has_go_names) { skip_blanks(); }
 
     [[nodiscard]] bool at_end() const noexcept { return at_ == text_.size(); }
     [[nodiscard]] char next() const noexcept { return at_end() ? '\0' : text_[at_]; }
@@ -139,6 +145,7 @@ private:
                 return wrong("expected the name of a field after a dot");
             }
         }
+        has_go_names_ |= !out.fields.empty() && std::ranges::find(kGoNames, out.fields.front()) != kGoNames.end();
         return out;
     }
 
@@ -209,6 +216,7 @@ private:
     }
 
     std::string_view text_;
+    bool& has_go_names_;
     std::size_t at_ = 0;
 };
 
@@ -236,7 +244,7 @@ public:
             if (!action) {
                 continue;  // a comment
             }
-            Words words(*action);
+            Words words(*action, has_go_names_);
             if (words.accept_word("end") || words.accept_word("else")) {
                 if (depth == 0) {
                     return words.wrong("no range, if or with is open");
@@ -248,6 +256,8 @@ public:
             nodes.push_back(std::move(node));
         }
     }
+
+    [[nodiscard]] bool has_go_names() const noexcept { return has_go_names_; }
 
 private:
     /// The text before the next action. `{{- ` takes blanks before it away.
@@ -338,7 +348,7 @@ private:
     Result<void> compound(Node& out, Words& words, int depth, bool in_loop) {
         MANUL_CHECK(take_pipeline(out, words));
         MANUL_TRY(out.body, block(depth + 1, in_loop));
-        Words closing(*closing_);
+        Words closing(*closing_, has_go_names_);
         if (closing.accept_word("end")) {
             return closing.at_end() ? Result<void>() : closing.wrong("nothing may follow end");
         }
@@ -354,19 +364,22 @@ private:
             return {};
         }
         MANUL_TRY(out.otherwise, block(depth + 1, in_loop));
-        return closing_->starts_with("end") ? Result<void>() : Words(*closing_).wrong("a second else");
+        return closing_->starts_with("end") ? Result<void>() : Words(*closing_, has_go_names_).wrong("a second else");
     }
 
     std::string_view text_;
     std::optional<std::string_view> closing_;
     bool trims_ = false;  ///< the last action ended with -}}
+    bool has_go_names_ = false;
 };
 
 }  // namespace
 
 Result<GoTemplate> GoTemplate::parse(std::string_view text) {
     GoTemplate out;
-    MANUL_TRY(out.nodes_, Parser(text).block(0, false));
+    Parser parser(text);
+    MANUL_TRY(out.nodes_, parser.block(0, false));
+    out.has_go_names_ = parser.has_go_names();
     return out;
 }
 

@@ -79,7 +79,8 @@ Result<std::string> exported(std::string_view document) {
     }
     if (auto* object = value->if_object()) {
         if (auto* metadata = object->if_contains("metadata"); metadata != nullptr && metadata->is_object()) {
-            for (const char* field : {"uid", "resourceVersion", "creationTimestamp", "generation"}) {
+            // The namespace, too, as calicoctl does it: the object may be wanted in another one.
+            for (const char* field : {"uid", "resourceVersion", "creationTimestamp", "generation", "namespace"}) {
                 metadata->get_object().erase(field);
             }
         }

@@ -216,15 +216,31 @@ Tree print(const TemplateValues& values, bool line) {
     return Tree::of_text(out + (line ? "\n" : ""));
 }
 
-Result<Tree> join(const TemplateValues& values) {
-    if (values.size() != 2 || values[1] == nullptr || values[1]->type != Tree::Type::text) {
-        return fail("join takes a list and what goes between");
+/// The items of a list, or `key=value` of a map, with a text between; cut at so many bytes, as calicoctl cuts its
+/// tables.
+Result<Tree> join(const TemplateValues& values, bool cuts) {
+    const auto most = cuts && values.size() == 3 && is_number(values[2]) ? read_number<std::size_t>(values[2]->text)
+                                                                         : std::optional<std::size_t>(0);
+    if (values.size() != (cuts ? 3 : 2) || values[1] == nullptr || values[1]->type != Tree::Type::text || !most) {
+        return fail(cuts ? "joinAndTruncate takes a list, what goes between, and the longest text"
+                         : "join takes a list and what goes between");
     }
-    std::string out;
-    if (values[0] != nullptr) {
+    std::vector<std::string> items;
+    if (!is_nothing(values[0]) && values[0]->is_scalar()) {
+        items.push_back(template_text(values[0]));
+    } else if (!is_nothing(values[0])) {
         for (const Tree& item : values[0]->children) {
-            out += (&item == &values[0]->children.front() ? "" : values[1]->text) + template_text(&item);
+            items.push_back((values[0]->is_map() ? item.key + "=" : std::string()) + template_text(&item));
         }
+        if (values[0]->is_map()) {
+            std::ranges::sort(items);
+        }
+    }
+    std::string out = fmt::format("{}", fmt::join(items, values[1]->text));
+    constexpr std::string_view kMore = "...";
+    if (*most > 0 && out.size() > *most) {
+        out.resize(*most - std::min(*most, kMore.size()));
+        out += kMore;
     }
     return Tree::of_text(std::move(out));
 }
@@ -234,9 +250,9 @@ Result<Tree> decoded(const TemplateValues& values) {
     return bytes ? Result<Tree>(Tree::of_text(*std::move(bytes))) : fail("base64decode takes a text in base64");
 }
 
-constexpr std::array<std::string_view, 17> kFunctions{"and",     "or",     "not",  "eq",     "ne",          "lt",
-                                                      "le",      "gt",     "ge",   "index",  "len",         "print",
-                                                      "println", "printf", "join", "exists", "base64decode"};
+constexpr auto kFunctions =
+    std::to_array<std::string_view>({"and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "index", "len", "print",
+                                     "println", "printf", "join", "joinAndTruncate", "exists", "base64decode"});
 
 Result<Tree> computed(std::string_view name, const TemplateValues& values) {
     if (name == "printf") {
@@ -245,8 +261,8 @@ Result<Tree> computed(std::string_view name, const TemplateValues& values) {
     if (name == "print" || name == "println") {
         return print(values, name == "println");
     }
-    if (name == "join") {
-        return join(values);
+    if (name == "join" || name == "joinAndTruncate") {
+        return join(values, name != "join");
     }
     if (name == "base64decode") {
         return decoded(values);

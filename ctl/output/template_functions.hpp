@@ -8,7 +8,7 @@
 #include "base/error.hpp"
 #include "config/codec/tree.hpp"
 
-/// Functions of Go's templates and kubectl's two more, over JSON values.
+/// Functions of Go's templates, and those that kubectl and calicoctl add, over JSON values.
 namespace manul::ctl {
 
 [[nodiscard]] bool is_template_function(std::string_view name);

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <memory>
 #include <utility>
 
 #include "base/try.hpp"
+#include "config/codec/json.hpp"
 #include "config/codec/secret.hpp"
+#include "config/model/tier.hpp"
 #include "ctl/verbs/kind_words.hpp"
 
 namespace manul::ctl {
@@ -80,6 +83,12 @@ std::string missing(const Key& key) {
            ") in any namespace";
 }
 
+double order_of_tier(const store::Object& object) {
+    const auto tier =
+        model::as<model::Tier>(codec::decode(Kind::tier, *object.document, codec::Mode::lenient).resource);
+    return tier && tier->spec.order ? *tier->spec.order : std::numeric_limits<double>::infinity();
+}
+
 /// Named objects, each where it is.
 void get_by_name(store::Store& store, const Scope& scope, Found& found, std::vector<std::string>& errors) {
     for (const Key& key : scope.keys) {
@@ -122,6 +131,9 @@ store::StoreResult<Found> list_objects(store::Store& store, const Scope& scope, 
     MANUL_TRY(store::Listing listing, store.list({.kind = scope.kind, .ns = ns, .name_prefix = {}}));
     std::erase_if(listing.items, [&scope](const store::Object& object) { return !scope.covers(object); });
     std::ranges::sort(listing.items, {}, &store::Object::key);
+    if (scope.kind == Kind::tier) {  // as calicoctl prints them: as they are evaluated
+        std::ranges::stable_sort(listing.items, {}, order_of_tier);
+    }
     for (const store::DamagedObject& damaged : listing.damaged) {
         if (scope.covers(damaged.key)) {
             errors.push_back(describe(damaged.error));

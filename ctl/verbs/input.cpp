@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/read_file.hpp"
 #include "config/codec/json.hpp"
+#include "config/codec/tree.hpp"
 #include "config/model/finding.hpp"
 
 namespace manul::ctl {
@@ -78,6 +79,17 @@ void add_findings(Input& input, const codec::LoadResult& loaded, Purpose purpose
     }
 }
 
+std::string without_uid(const std::string& document) {
+    auto tree = codec::parse_json(document);
+    if (!tree) {
+        return document;
+    }
+    if (codec::Tree* metadata = tree->find("metadata")) {
+        metadata->erase("uid");
+    }
+    return codec::to_json(*tree);
+}
+
 void add_object(Input& input, codec::LoadedObject object, const std::string& path, const InputOptions& options) {
     const std::string origin = path + ":" + std::to_string(object.line);
     const auto header = codec::read_header(object.document);
@@ -89,10 +101,13 @@ void add_object(Input& input, codec::LoadedObject object, const std::string& pat
         input.errors.push_back(origin + ": " + *problem);
         return;
     }
-    input.objects.push_back(InputObject{.key = model::Key{object.kind, header->ns, header->name},
-                                        .document = std::move(object.document),
-                                        .resource_version = header->resource_version,
-                                        .origin = origin});
+    // Of another cluster, or of a life before: who gives no version means the object of that name, as with calicoctl.
+    const bool names_life = header->resource_version.empty() && object.document.find(R"("uid":)") != std::string::npos;
+    input.objects.push_back(
+        InputObject{.key = model::Key{object.kind, header->ns, header->name},
+                    .document = names_life ? without_uid(object.document) : std::move(object.document),
+                    .resource_version = header->resource_version,
+                    .origin = origin});
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -113,6 +114,11 @@ Result<CustomColumns> parse_custom_file(const std::string& text) {
     return out;
 }
 
+/// Of every kind that has namespaces, where it is asked for by name.
+constexpr model::Column kNamespace{
+    "NAMESPACE", false, false,
+    [](const model::Resource& resource, const model::ColumnContext& /*context*/) { return resource.metadata.ns; }};
+
 class TablePrinter final : public Printer {
 public:
     TablePrinter(const Context& context, PrintOptions options, CustomColumns custom)
@@ -155,7 +161,7 @@ private:
         return std::ranges::any_of(custom_, [](const auto& column) { return column.second.has_value(); });
     }
     [[nodiscard]] bool with_namespace(Kind kind) const {
-        return options_.with_namespace && model::info(kind).namespaced && !has_paths();
+        return options_.with_namespace && model::info(kind).namespaced && custom_.empty();
     }
 
     Result<Table> begin(Kind kind) {
@@ -202,9 +208,13 @@ private:
                 out.push_back({heading, nullptr, *path});
                 continue;
             }
+            if (heading == kNamespace.heading && model::info(kind).namespaced) {
+                out.push_back({heading, &kNamespace, {}});
+                continue;
+            }
             const auto at = std::ranges::find(known, heading, &model::Column::heading);
             if (at == known.end()) {
-                std::string names;
+                std::string names = model::info(kind).namespaced ? std::string(kNamespace.heading) : "";
                 for (const model::Column& column : known) {
                     names += (names.empty() ? "" : ", ") + std::string(column.heading);
                 }
@@ -289,17 +299,40 @@ Result<std::string> as_document(const Answer& answer, bool export_) {
     return text + "]}";
 }
 
+/// What calicoctl's templates get: a list of the objects that were asked for by name and of the lists of whole kinds.
+Result<std::string> as_slice(const Answer& answer, bool export_) {
+    std::string text;
+    const auto add = [&](Found found) -> Result<void> {
+        Answer one;
+        one.found.push_back(std::move(found));
+        MANUL_TRY(const std::string document, as_document(one, export_));
+        text += (text.empty() ? "" : ",") + document;
+        return {};
+    };
+    for (const Found& found : answer.found) {
+        if (!found.by_name) {
+            MANUL_CHECK(add(found));
+            continue;
+        }
+        for (const store::Object& object : found.objects) {
+            MANUL_CHECK(add(Found{.kind = found.kind, .objects = {object}, .by_name = true, .revision = {}}));
+        }
+    }
+    return "[" + text + "]";
+}
+
 /// Prints documents as a whole: YAML, JSON, and templates.
 class DocumentPrinter final : public Printer {
 public:
     using Write = std::function<Result<std::string>(const std::string& document)>;
 
-    /// `between`: what stands between the objects of a watch.
-    DocumentPrinter(PrintOptions options, Write write, std::string_view between)
-        : options_(std::move(options)), write_(std::move(write)), between_(between) {}
+    /// `between`: what stands between the objects of a watch. `takes_slice`: the writer wants `as_slice`.
+    DocumentPrinter(PrintOptions options, Write write, std::string_view between, bool takes_slice = false)
+        : options_(std::move(options)), write_(std::move(write)), between_(between), takes_slice_(takes_slice) {}
 
     Result<std::string> print(const Answer& answer) override {
-        MANUL_TRY(const std::string document, as_document(answer, options_.export_));
+        MANUL_TRY(const std::string document,
+                  takes_slice_ ? as_slice(answer, options_.export_) : as_document(answer, options_.export_));
         return write_(document);
     }
 
@@ -309,7 +342,7 @@ public:
             const std::string document =
                 options_.with_events ? R"({"type":")" + std::string(event) + R"(","object":)" + *object.document + "}"
                                      : *object.document;
-            MANUL_TRY(const std::string written, write_(document));
+            MANUL_TRY(const std::string written, write_(takes_slice_ ? "[" + document + "]" : document));
             text += std::exchange(is_first_, false) ? "" : between_;
             text += written;
         }
@@ -320,6 +353,7 @@ private:
     PrintOptions options_;
     Write write_;
     std::string_view between_;
+    bool takes_slice_;
     bool is_first_ = true;
 };
 
@@ -330,12 +364,16 @@ Result<std::unique_ptr<Printer>> template_printer(const PrintOptions& options, s
     if (!parsed) {
         return fail(std::string(name) + ": " + parsed.error().message);
     }
+    bool takes_slice = false;
+    if constexpr (std::is_same_v<Template, GoTemplate>) {
+        takes_slice = parsed->has_go_names();
+    }
     auto write = [name, parsed = *std::move(parsed)](const std::string& document) -> Result<std::string> {
         MANUL_TRY(const Tree tree, codec::parse_json(document));
         auto printed = parsed.print(tree);
         return printed ? printed : fail(std::string(name) + ": " + printed.error().message);
     };
-    return std::make_unique<DocumentPrinter>(options, std::move(write), "");
+    return std::make_unique<DocumentPrinter>(options, std::move(write), "", takes_slice);
 }
 
 class NamePrinter final : public Printer {
@@ -367,7 +405,7 @@ std::string object_word(const model::Key& key) {
 
 Result<std::unique_ptr<Printer>> make_printer(const Context& context, const PrintOptions& options) {
     const std::string& format = options.format;
-    if (format == "yaml") {
+    if (format == "yaml" || format == "yml") {
         return std::make_unique<DocumentPrinter>(options, codec::to_yaml, "---\n");
     }
     if (format == "json") {

@@ -140,7 +140,10 @@ datastore: {{path: {self.directory}/store.db}}
         self.assertIn("Usage: manulctl node status", self.works("node", "status", "--help"))
         self.assertIn("Subcommands:", self.works("help"))
         self.assertRegex(self.works("--version"), r"^manulctl v\d")
-        self.assertRegex(self.works("version", "--client", "--allow-version-mismatch"), r"^Client Version: +v\d")
+        self.assertRegex(self.works("version", "--client", "--allow-version-mismatch", "--log-level=debug"),
+                         r"^Client Version: +v\d")
+        os.remove(self.settings)  # validate reads none, as calicoctl's
+        self.works("validate", "-f", "-", "--context=c", input=POOL, stdin=None)
 
     def test_kinds_have_all_their_names(self):
         self.works("create", "-f", "-", input=POOL, stdin=None)

@@ -132,6 +132,18 @@ TEST_CASE("Go templates print what kubectl's do") {
              Case{"{{`raw\\n`}}{{\"\\\"q\\\"\\n\"}}", "raw\\n\"q\"\n"},
              Case{"{{exists .items 0}}{{base64decode \"aGk=\"}}", "truehi"},
              Case{"{{if and (eq .kind \"List\") (or .absent true)}}yes{{end}}", "yes"},
+             Case{"{{join (index .items 0).metadata.labels \",\"}} {{join .kind \",\"}} {{join .absent \",\"}}",
+                  "a.b/c=dotted,app=web List "},
+             Case{"{{joinAndTruncate (index .items 0).spec.ports \",\" 5}} "
+                  "{{joinAndTruncate (index .items 0).metadata.labels \",\" 10}}",
+                  "80... a.b/c=d..."},
+             // Go's names, as calicoctl's templates have them
+             Case{"{{range .Items}}{{.ObjectMeta.Name}}={{.Spec.Order}} {{end}}", "a=100 b=20 c=3.5 "},
+             Case{"{{range .Items}}{{.Name}}:{{join .Labels \",\"}}:{{.Spec.Note}} {{end}}{{.TypeMeta.Kind}}",
+                  "a:a.b/c=dotted,app=web: b:app=db:say \"hi\" c:: List"},
+             Case{"{{.metadata.Name}}{{.Items.x}}",
+                  "! there is no field x in [map[metadata:map[labels:map[a.b/c:dotted app:web] name:a] s"},
+             Case{"{{(index .items 0).metadata.labels.App}}", "<no value>"},
          }) {
         CAPTURE(text);
         CHECK(print<GoTemplate>(text) == printed);

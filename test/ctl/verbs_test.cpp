@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "config/store/memory.hpp"
 #include "ctl/output/json.hpp"
@@ -156,9 +157,39 @@ TEST_CASE("get prints calicoctl's columns, objects and names") {
     CHECK(tool.get({.objects = {.input = {}, .words = {"ippool"}}, .format = "custom-columns=name,colour"}) ==
           ExitCode::failed);
     CHECK(tool.err.find("unknown column 'COLOUR'") != std::string::npos);
+    CHECK(tool.get({.objects = {.input = {}, .words = {"tiers"}}, .format = "yml"}) == ExitCode::ok);
     CHECK(tool.get({.objects = {.input = {}, .words = {"ippool"}}, .format = "xml"}) == ExitCode::failed);
     CHECK(tool.get({.objects = {.input = {}, .words = {"ippool", "zzz"}}}) == ExitCode::failed);
     CHECK(tool.get({.objects = {.input = {}, .words = {"gadgets"}}}) == ExitCode::failed);
+}
+
+TEST_CASE("templates of calicoctl's users get lists of what was asked for, with Go's names") {
+    Tool tool;
+    REQUIRE(tool.write(WriteVerb::create, kPools) == ExitCode::ok);
+    const auto print = [&](std::vector<std::string> words, const std::string& text) {
+        REQUIRE(tool.get({.objects = {.input = {}, .words = std::move(words)}, .format = "go-template=" + text}) ==
+                ExitCode::ok);
+        return tool.out;
+    };
+    const std::string list = "{{range .}}{{range .Items}}{{.ObjectMeta.Name}},{{.Spec.CIDR}} {{end}}{{end}}";
+    CHECK(print({"ippool"}, list) == "a,10.0.0.0/16 b,10.1.0.0/16 ");
+    CHECK(print({"ippool", "b", "a"}, "{{range .}}{{.Name}},{{.Spec.NodeSelector}} {{end}}") ==
+          "b,all() a,rack == 'one' ");
+    CHECK(print({"ippool", "b"}, "{{.metadata.name}}") == "b");
+}
+
+TEST_CASE("columns that calicoctl has beside those of its tables, and its order of tiers") {
+    Tool tool;
+    REQUIRE(
+        tool.write(WriteVerb::create,
+                   "apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\nmetadata: {name: p, namespace: shop}\n---\n"
+                   "apiVersion: projectcalico.org/v3\nkind: Tier\nmetadata: {name: z}\nspec: {order: 5}\n") ==
+        ExitCode::ok);
+    CHECK(tool.get({.objects = {.input = {.ns = "shop"}, .words = {"np"}},
+                    .format = "custom-columns=NAME,NAMESPACE"}) == ExitCode::ok);
+    CHECK(tool.out == "NAME   NAMESPACE\np      shop\n\n");
+    CHECK(tool.get({.objects = {.input = {}, .words = {"tiers"}}, .format = "custom-columns=NAME"}) == ExitCode::ok);
+    CHECK(tool.out == "NAME\nz\nkube-admin\ndefault\nkube-baseline\n\n");
 }
 
 TEST_CASE("what get prints can be applied again") {
@@ -173,6 +204,24 @@ TEST_CASE("what get prints can be applied again") {
             ExitCode::ok);
     CHECK(tool.out.find("uid") == std::string::npos);
     CHECK(tool.out.find("resourceVersion") == std::string::npos);
+    const std::string other_life =
+        "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: a, uid: of-another-cluster}\n"
+        "spec: {cidr: 10.0.0.0/16}\n";
+    CHECK(tool.write(WriteVerb::apply, other_life) == ExitCode::ok);
+    CHECK(tool.write(WriteVerb::replace, other_life) == ExitCode::ok);
+}
+
+TEST_CASE("what is exported from one namespace can be applied to another") {
+    Tool tool;
+    REQUIRE(tool.write(WriteVerb::create,
+                       "apiVersion: projectcalico.org/v3\nkind: NetworkSet\nmetadata: {name: s, namespace: prod}\n") ==
+            ExitCode::ok);
+    REQUIRE(tool.get({.objects = {.input = {.ns = "prod"}, .words = {"networkset", "s"}},
+                      .format = "yaml",
+                      .export_ = true}) == ExitCode::ok);
+    tool.input = tool.out;
+    CHECK(write_objects(tool.context(), WriteVerb::apply, WriteOptions{.input = {.paths = {"-"}, .ns = "test"}}) ==
+          ExitCode::ok);
 }
 
 TEST_CASE("delete works by name and by file, tiers after their policies") {
@@ -197,6 +246,8 @@ spec: {order: 5}
     CHECK(tool.remove({.objects = {.input = {}, .words = {"tier", "security"}}, .skip_not_exists = true}) ==
           ExitCode::ok);
     CHECK(tool.remove({.objects = {.input = {}, .words = {"tier", "default"}}}) == ExitCode::failed);
+    CHECK(tool.remove({.objects = {.input = {}, .words = {"clusterinfo", "default"}}}) == ExitCode::failed);
+    CHECK(tool.err.find("ClusterInformation(default) is built in and cannot be deleted") != std::string::npos);
 }
 
 TEST_CASE("files that name objects for get and delete need say nothing else, or nothing valid") {
