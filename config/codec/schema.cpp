@@ -208,7 +208,7 @@ private:
         constexpr auto kAddresses = std::to_array<std::string_view>({"IP", "IPv4", "IPv6", "address", "CIDR"});
         const bool has_empty = std::ranges::find(scalar->names, std::string_view()) != scalar->names.end();
         return value.type == Tree::Type::text && value.text.empty() &&
-               (is_defaulted || (!scalar->names.empty() && !has_empty) ||
+               ((is_defaulted && scalar->name == "string") || (!scalar->names.empty() && !has_empty) ||
                 std::ranges::find(kAddresses, scalar->name) != kAddresses.end());
     }
 

@@ -260,7 +260,8 @@ TEST_CASE("what Go's types cannot tell from nothing is nothing") {
     for (const auto& [kind, spec] :
          {std::pair(Kind::bgp_filter, R"x({"exportV4":[{"action":""}]})x"),
           std::pair(Kind::bgp_filter, R"x({"exportV4":[{"action":"Accept","priority":""}]})x"),
-          std::pair(Kind::tier, R"x({"order":[]})x"), std::pair(Kind::tier, R"x({"defaultAction":[]})x")}) {
+          std::pair(Kind::tier, R"x({"order":[]})x"), std::pair(Kind::tier, R"x({"order":""})x"),
+          std::pair(Kind::tier, R"x({"defaultAction":[]})x")}) {
         CAPTURE(spec);
         const auto done = complete(kind, spec);
         REQUIRE(done);

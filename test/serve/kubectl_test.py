@@ -200,6 +200,10 @@ def kubernetes_kinds(admin):
     check("and its value is nowhere", "aGlkZGVu" not in text, text)
     applied = "apiVersion: v1\nkind: Secret\nmetadata: {name: applied, namespace: prod}\nstringData: {p: hidden}\n"
     expect("apply a secret", admin, ["apply", "-f", "-"], applied, out="created")
+    version = ["get", "secret", "applied", "-n", "prod", "-o", "jsonpath={.metadata.resourceVersion}"]
+    before = expect("its version", admin, version)
+    expect("apply it again", admin, ["apply", "-f", "-"], applied, out="configured")  # the client cannot know better
+    check("which changes nothing", before and expect("its version then", admin, version) == before)
     for turn in ("apply it from now on by the server", "and again"):
         status, out, err = kubectl(admin, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=applied)
         check(turn, status == 0 and "failed to migrate" not in err, out + err)
