@@ -68,9 +68,9 @@ constexpr auto kHostEndpointTemplate = std::to_array<Field>({
     field<&HostEndpointTemplate::generate_name>("generateName", "Begins the names of what is made; unique.")
         .length(253)
         .required(),
-    field<&HostEndpointTemplate::interface_cidrs>("interfaceCIDRs", "Interfaces with an address in these."),
+    field<&HostEndpointTemplate::interface_cidrs>("interfaceCIDRs", "Addresses of the node in these are expected."),
     field<&HostEndpointTemplate::interface_pattern>("interfacePattern",
-                                                    "Interfaces whose name matches this regular "
+                                                    "One for each interface whose name matches this regular "
                                                     "expression."),
     field<&HostEndpointTemplate::node_selector>("nodeSelector", "Nodes that get one; empty: all.").length(1024),
     field<&HostEndpointTemplate::labels>("labels", "Labels of what is made."),

@@ -75,7 +75,7 @@ TEST_CASE("an endpoint follows from its pod") {
           R"("interfaceName":"cali91bef8fbcc9","ports":[{"name":"http","port":80,"protocol":"TCP"}]})");
 }
 
-TEST_CASE("recorded addresses win over those of the status, and a pod that ended has none") {
+TEST_CASE("addresses are those of the status; annotations, which whoever may change the Pod can write, give none") {
     const auto addresses = [](const std::string& annotations, const std::string& status) {
         const std::string text = endpoint(R"(,"annotations":{)" + annotations + "}", kOnNode, status);
         const json::object spec = parse(text);
@@ -85,16 +85,42 @@ TEST_CASE("recorded addresses win over those of the status, and a pod that ended
     CHECK(addresses("", status) == R"(["10.0.0.9/32"])");
     CHECK(addresses(R"("cni.projectcalico.org/podIP":"10.0.0.1/32")", status) == R"(["10.0.0.9/32"])");
     const std::string id = R"("cni.projectcalico.org/containerID":"c1",)";
-    CHECK(addresses(id + R"("cni.projectcalico.org/podIP":"10.0.0.1/32")", status) == R"(["10.0.0.1/32"])");
-    CHECK(
-        addresses(
-            id +
-                R"("cni.projectcalico.org/podIP":"10.0.0.1/32","cni.projectcalico.org/podIPs":"10.0.0.1/32,fd00::1/128")",
-            status) == R"(["10.0.0.1/32","fd00::1/128"])");
+    const std::string claim =
+        id + R"("cni.projectcalico.org/podIP":"10.0.0.1/32","cni.projectcalico.org/podIPs":"10.0.0.1/32")";
+    CHECK(addresses(claim, status) == R"(["10.0.0.9/32"])");
+    CHECK(addresses(claim, R"("phase":"Pending")") == "none");
     CHECK(addresses(id + R"("cni.projectcalico.org/podIP":"","cni.projectcalico.org/podIPs":"")", status) == "none");
     for (const char* phase : {"Succeeded", "Failed"}) {
         CHECK(addresses("", R"("podIPs":[{"ip":"10.0.0.9"}],"phase":")" + std::string(phase) + "\"") == "none");
     }
+    // What ipamd recorded counts before what the kubelet will say or said of the sandbox before.
+    const auto recorded = [&](const std::string& networks, const std::string& more) {
+        return R"("conditions":[{"type":"Ready","status":"True"},{"type":"manul.io/Attached","status":"True",)"
+               R"("message":"{\"containerID\":\"c2\",\"ipNetworks\":[)" +
+               networks + R"(]}"}])" + more;
+    };
+    const std::string two = R"(\"10.0.0.2/32\",\"fd00::2/128\")";
+    CHECK(addresses(claim, recorded(two, "," + status)) == R"(["10.0.0.2/32","fd00::2/128"])");
+    CHECK(addresses(claim, recorded(two, "")) == R"(["10.0.0.2/32","fd00::2/128"])");
+    CHECK(addresses(claim, recorded("", "," + status)) == "none");
+    CHECK(addresses("", recorded(two, R"(,"phase":"Failed")")) == "none");
+    CHECK(addresses("", R"("conditions":[7,{"type":"manul.io/Attached","message":"?"}],)" + status) ==
+          R"(["10.0.0.9/32"])");
+}
+
+TEST_CASE("of its attachment a Pod says what ipamd recorded, whatever its annotations became") {
+    const auto translated =
+        to_document(Kind::workload_endpoint, place_of(Kind::workload_endpoint, CalicoGroup::v3),
+                    parse(R"({"metadata":{"name":"p","namespace":"n","annotations":{"a":"b","manul.io/network":"forged",
+            "manul.io/policy-only":"true","cni.projectcalico.org/containerID":"forged",
+            "cni.projectcalico.org/podIP":"10.0.0.1/32"}},"spec":{"nodeName":"a"},
+            "status":{"conditions":[{"type":"manul.io/Attached","status":"True","message":
+            "{\"containerID\":\"c2\",\"ipNetworks\":[\"10.0.0.2/32\"],\"annotations\":{\"manul.io/network\":\"net\"}}"}]}})"));
+    REQUIRE(translated);
+    CHECK(translated->document.at("spec").at("containerID") == "c2");
+    CHECK(
+        json::serialize(translated->document.at("metadata").at("annotations")) ==
+        R"({"a":"b","cni.projectcalico.org/containerID":"c2","cni.projectcalico.org/podIP":"10.0.0.2/32","manul.io/network":"net","cni.projectcalico.org/podIPs":"10.0.0.2/32"})");
 }
 
 TEST_CASE("limits of a pod's annotations are those of its endpoint, as far as they can be") {
@@ -108,9 +134,16 @@ TEST_CASE("limits of a pod's annotations are those of its endpoint, as far as th
     CHECK(qos(R"("kubernetes.io/ingress-bandwidth":"1.5G","kubernetes.io/egress-bandwidth":"1k",
         "qos.projectcalico.org/egressBandwidth":"2k","qos.projectcalico.org/dscp":"8")") ==
           R"({"ingressBandwidth":1500000000,"egressBandwidth":2000,"dscp":8})");
-    CHECK(qos(R"("qos.projectcalico.org/ingressBandwidth":"999","qos.projectcalico.org/egressBandwidth":"fast",
+    // Out of range is the nearest that there is; what is no quantity does not count.
+    CHECK(qos(R"("qos.projectcalico.org/ingressBandwidth":"999","qos.projectcalico.org/egressBandwidth":"20P",
         "qos.projectcalico.org/ingressPacketRate":"10001","qos.projectcalico.org/egressBurst":"-1k",
-        "qos.projectcalico.org/ingressBurst":"1e9","qos.projectcalico.org/dscp":"64")") == "none");
+        "qos.projectcalico.org/ingressBurst":"1e6","qos.projectcalico.org/ingressMaxConnections":"0")") ==
+          R"({"ingressBandwidth":1000,"ingressBurst":1000000,"ingressPacketRate":10000,"ingressMaxConnections":1,)"
+          R"("egressBandwidth":1000000000000000,"egressBurst":1000})");
+    CHECK(qos(R"("qos.projectcalico.org/egressBandwidth":"fast","qos.projectcalico.org/ingressBurst":"1x",
+        "qos.projectcalico.org/ingressPacketRate":"inf","qos.projectcalico.org/dscp":"64")") == "none");
+    CHECK(qos(R"("qos.projectcalico.org/egressPacketRate":"1500m","qos.projectcalico.org/egressBandwidth":"1Ei")") ==
+          R"({"egressBandwidth":1000000000000000,"egressPacketRate":2})");
 }
 
 TEST_CASE("floating addresses of a pod lead to its address of the same family") {
@@ -156,15 +189,18 @@ TEST_CASE("names of endpoints lead back to pods") {
 }
 
 TEST_CASE("addresses are recorded for the pod with this uid alone") {
-    const json::object before = parse(R"({"metadata":{"annotations":{"manul.io/old":"1","other":"2"}}})");
+    const json::object before = parse(
+        R"({"metadata":{"annotations":{"manul.io/old":"1","other":"2"}},"spec":{"containerID":"c0","ipNetworks":["10.0.0.9/32"]}})");
     const json::object document = parse(
         R"({"metadata":{"annotations":{"manul.io/network":"net","other":"3"}},"spec":{"containerID":"c1","ipNetworks":["10.0.0.1/32","fd00::1/128"]}})");
     CHECK(
         json::serialize(endpoint_patch(before, &document, "u")) ==
-        R"({"metadata":{"uid":"u","annotations":{"manul.io/old":null,"manul.io/network":"net","cni.projectcalico.org/containerID":"c1","cni.projectcalico.org/podIP":"10.0.0.1/32","cni.projectcalico.org/podIPs":"10.0.0.1/32,fd00::1/128"}}})");
+        R"({"metadata":{"uid":"u","annotations":{"manul.io/old":null,"manul.io/network":"net","cni.projectcalico.org/containerID":"c1","cni.projectcalico.org/podIP":"10.0.0.1/32","cni.projectcalico.org/podIPs":"10.0.0.1/32,fd00::1/128"}},)"
+        R"("status":{"conditions":[{"type":"manul.io/Attached","status":"True","message":"{\"containerID\":\"c1\",\"ipNetworks\":[\"10.0.0.1/32\",\"fd00::1/128\"],\"annotations\":{\"manul.io/network\":\"net\"}}"}]}})");
     CHECK(
         json::serialize(endpoint_patch(before, nullptr, "u")) ==
-        R"({"metadata":{"uid":"u","annotations":{"cni.projectcalico.org/podIP":"","cni.projectcalico.org/podIPs":""}}})");
+        R"({"metadata":{"uid":"u","annotations":{"cni.projectcalico.org/podIP":"","cni.projectcalico.org/podIPs":""}},)"
+        R"("status":{"conditions":[{"type":"manul.io/Attached","status":"False","message":"{\"containerID\":\"c0\",\"ipNetworks\":[],\"annotations\":{\"manul.io/old\":\"1\"}}"}]}})");
 }
 
 TEST_CASE("a Node is read from annotations and written back to them") {

@@ -293,6 +293,24 @@ TEST_CASE("a Pod whose annotations name another pod's container frees nothing of
     CHECK(c.allocated() == 2);
 }
 
+TEST_CASE("a Pod whose annotations are changed keeps its address and gets no other's") {
+    Cluster c;
+    c.api.put(pod_path("web"), pod_text("web", "11111111-1111-4111-8111-111111111111"));
+    const AddResult added = c.add("c1", "web");
+    REQUIRE_FALSE(added.answer.error);
+    json::object forged = c.api.get(pod_path("web"));
+    for (const char* name : {"podIP", "podIPs"}) {
+        forged["metadata"].at("annotations").as_object()[std::string("cni.projectcalico.org/") + name] = "10.0.0.13/32";
+    }
+    c.api.put(pod_path("web"), json::serialize(forged));
+    const auto listing = c.store->list({.kind = model::Kind::workload_endpoint, .ns = "prod", .name_prefix = {}});
+    REQUIRE(listing);
+    const json::value endpoint = json::parse(*listing->items.front().document);
+    CHECK(endpoint.at("spec").at("ipNetworks").at(0).as_string() == added.answer.ips.front().to_string() + "/32");
+    CHECK(c.del("c1"));
+    CHECK(c.allocated() == 0);
+}
+
 TEST_CASE("a DEL after the Pod is gone frees its address") {
     Cluster c;
     c.api.put(pod_path("web"), pod_text("web", "11111111-1111-4111-8111-111111111111"));

@@ -1,5 +1,6 @@
 #include "test/ipam/mini_api.hpp"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -13,6 +14,23 @@ namespace json = boost::json;
 
 namespace {
 
+void merge(json::value& target, const json::value& patch);
+
+/// Conditions are merged by their type, as a strategic patch wants it.
+void merge_conditions(json::value& target, const json::array& patch) {
+    json::array out = target.is_array() ? target.get_array() : json::array();
+    for (const json::value& wanted : patch) {
+        auto* const former =
+            std::ranges::find_if(out, [&](const json::value& one) { return one.at("type") == wanted.at("type"); });
+        if (former == out.end()) {
+            out.push_back(wanted);
+        } else {
+            merge(*former, wanted);
+        }
+    }
+    target = std::move(out);
+}
+
 /// RFC 7396.
 void merge(json::value& target, const json::value& patch) {
     if (!patch.is_object()) {
@@ -25,6 +43,8 @@ void merge(json::value& target, const json::value& patch) {
     for (const auto& field : patch.get_object()) {
         if (field.value().is_null()) {
             target.get_object().erase(field.key());
+        } else if (field.key() == "conditions" && field.value().is_array()) {
+            merge_conditions(target.get_object()[field.key()], field.value().get_array());
         } else {
             merge(target.get_object()[field.key()], field.value());
         }

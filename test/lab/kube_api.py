@@ -1,5 +1,5 @@
 """A stand-in for a Kubernetes API server, as far as Manul's daemons use one: objects of any kind in memory, lists,
-watches, versions, merge patches, preconditions, the status subresource. Plain HTTP; everybody may do everything.
+watches, versions, merge patches (strategic ones as far as conditions go), preconditions, the status subresource. Plain HTTP; everybody may do everything.
 
     kube_api.py ADDRESS PORT
 """
@@ -13,6 +13,7 @@ import urllib.parse
 import uuid
 
 GROUPS = ["networking.k8s.io", "discovery.k8s.io", "coordination.k8s.io", "projectcalico.org", "manul.io"]
+STRATEGIC = "application/strategic-merge-patch+json"
 WITH_STATUS = ("pods", "nodes", "services", "namespaces")
 
 
@@ -21,16 +22,19 @@ class Refusal(Exception):
         self.status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message}
 
 
-def merged(target, patch):
-    """RFC 7396."""
+def merged(target, patch, strategic=False):
+    """RFC 7396; a strategic patch merges conditions by their type."""
     if not isinstance(patch, dict):
         return patch
     out = dict(target) if isinstance(target, dict) else {}
     for key, value in patch.items():
         if value is None:
             out.pop(key, None)
+        elif strategic and key == "conditions":
+            former = {item["type"]: item for item in out.get(key, [])}
+            out[key] = list({**former, **{item["type"]: merged(former.get(item["type"]), item) for item in value}}.values())
         else:
-            out[key] = merged(out.get(key), value)
+            out[key] = merged(out.get(key), value, strategic)
     return out
 
 
@@ -69,7 +73,7 @@ class Cluster:
             if expected.get(field) and expected[field] != stored["metadata"][field]:
                 raise Refusal(409, "Conflict", f"the object has been modified: its {field} is {stored['metadata'][field]}")
 
-    def write(self, method, key, of_status, body):
+    def write(self, method, key, of_status, body, content_type):
         with self.changed:
             if method == "POST":
                 key = (*key[:3], body["metadata"]["name"])
@@ -85,7 +89,7 @@ class Cluster:
                 self.tell("DELETED", key, gone)
                 return 200, gone
             self.check(stored, body.get("metadata", {}))
-            document = merged(stored, body) if method == "PATCH" else dict(body)
+            document = merged(stored, body, content_type == STRATEGIC) if method == "PATCH" else dict(body)
             if of_status:
                 document = {**stored, "status": document.get("status", {}), "metadata": document["metadata"]}
             elif key[1] in WITH_STATUS:
@@ -131,7 +135,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return self.answer(200, {"kind": "APIGroupList", "groups": [{"name": group} for group in GROUPS]})
             key, of_status = self.place()
             if self.command != "GET":
-                return self.answer(*self.cluster.write(self.command, key, of_status, body))
+                return self.answer(*self.cluster.write(self.command, key, of_status, body, self.headers.get("Content-Type")))
             query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
             if query.get("watch") in ("1", "true"):
                 return self.watch(key, query)

@@ -5,6 +5,7 @@ stand-in; MANUL_KUBE_APISERVER names a real kube-apiserver, which then runs on a
 
 Closes with `N passed, N failed`. Runs beside a second copy of itself. Two minutes, mostly asleep.
 """
+import hashlib
 import http.client
 import json
 import os
@@ -193,6 +194,10 @@ class KubernetesTest(CniTest):
         assert f"inet {address}" in shown, (address, shown)
         wait_for(f"the route to {address}", lambda: "dev cali" in pod.node.namespace.ip("route", "get", address.split("/")[0]).stdout, 20)
         assert self.recorded(pod.name) == (address, pod.container), (self.recorded(pod.name), address, pod.container)
+
+    @staticmethod
+    def host_interface(name):
+        return "cali" + hashlib.sha1(f"faults.{name}".encode()).hexdigest()[:11]
 
     def attach(self, name, node=0, **more):
         """A sandbox of that Pod and its address."""
@@ -396,6 +401,17 @@ class KubernetesTest(CniTest):
             thief.delete()
             thief.gone()
             self.delete_pod("thief")
+        # Who may edit a Pod may edit what it says of its address, but not its status.
+        self.make_pod("thief")
+        thief, other = self.attach("thief")
+        self.must("PATCH", f"{PODS}/thief", {"metadata": {"annotations": {OURS + "podIP": address, OURS + "podIPs": address}}},
+                  "application/merge-patch+json")
+        time.sleep(0.5)
+        routes = self.lab.nodes[0].namespace.ip("route", "show", plain).stdout
+        assert self.host_interface("victim") in routes and self.host_interface("thief") not in routes, routes
+        thief.delete()
+        thief.gone()
+        self.delete_pod("thief")
         self.is_attached(victim, address)
         victim.delete()
         victim.gone()

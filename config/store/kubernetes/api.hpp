@@ -28,6 +28,8 @@ using Query = std::map<std::string, std::string>;
 
 inline constexpr const char* kJson = "application/json";
 inline constexpr const char* kMergePatch = "application/merge-patch+json";
+/// Lists are merged by their items' names: for Kubernetes' own kinds alone.
+inline constexpr const char* kStrategicPatch = "application/strategic-merge-patch+json";
 
 class Api {
 public:

@@ -64,9 +64,9 @@ struct Translated {
 /// The pod that an endpoint's name belongs to; nothing when it is no name of a pod's endpoint.
 [[nodiscard]] std::optional<std::string> pod_of_endpoint(std::string_view endpoint_name);
 
-/// The patch of a pod's status that records the endpoint's addresses, container and `manul.io/` annotations, or takes
-/// the addresses away when `document` is null. It holds only for the pod with this uid. `before` is the endpoint as it
-/// was.
+/// The strategic merge patch of a pod's status that records the endpoint's addresses, container and `manul.io/`
+/// annotations, or takes the addresses away when `document` is null. It holds only for the pod with this uid. `before`
+/// is the endpoint as it was.
 [[nodiscard]] boost::json::object endpoint_patch(const boost::json::object& before, const boost::json::object* document,
                                                  const std::string& pod_uid);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -15,6 +16,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
 #include "base/sha1.hpp"
@@ -39,6 +41,9 @@ constexpr std::string_view kSpoofedPrefixes = "cni.projectcalico.org/allowedSour
 constexpr std::string_view kFloatingAddresses = "cni.projectcalico.org/floatingIPs";
 /// Annotations of an endpoint that its writer made, such as the network that it belongs to. A Pod keeps them.
 constexpr std::string_view kOwnPrefix = "manul.io/";
+/// The condition in a Pod's status that says what the pod was given. Annotations say it, too, for people and for other
+/// tools, but who may change a Pod may change those; its status is the nodes' alone.
+constexpr std::string_view kAttached = "manul.io/Attached";
 constexpr const char* kInterface = "eth0";
 constexpr std::size_t kInterfaceHash = 11;
 
@@ -63,17 +68,47 @@ void add_addresses(json::array& out, std::string_view list) {
     }
 }
 
-json::array addresses_of(const json::object& pod) {
+/// What manul-ipamd recorded in the Pod's status.
+struct Record {
+    std::string container_id;
+    json::array networks;
+    json::object annotations;
+};
+
+std::optional<Record> record_of(const json::object& pod) {
+    for (const json::value& condition : array_at(object_at(pod, "status"), "conditions")) {
+        if (!condition.is_object() || text_at(condition.get_object(), "type") != kAttached) {
+            continue;
+        }
+        std::error_code failed;
+        const json::value message = json::parse(text_at(condition.get_object(), "message"), failed);
+        if (failed || !message.is_object()) {
+            return std::nullopt;
+        }
+        const json::object& said = message.get_object();
+        Record record{text_at(said, "containerID"), {}, object_at(said, "annotations")};
+        for (const json::value& network : array_at(said, "ipNetworks")) {
+            add_addresses(record.networks, network.is_string() ? std::string_view(network.get_string()) : "");
+        }
+        return record;
+    }
+    return std::nullopt;
+}
+
+json::array addresses_of(const json::object& pod, const std::optional<Record>& record) {
     json::array out;
     const json::object& status = object_at(pod, "status");
     const std::string phase = text_at(status, "phase");
     if (phase == "Succeeded" || phase == "Failed") {
         return out;
     }
+    if (record) {
+        return record->networks;
+    }
+    // Of a CNI plugin that keeps no record. Its annotations can take the addresses away, and give none.
     const json::object& annotations = object_at(object_at(pod, "metadata"), "annotations");
-    if (annotations.contains(kContainerId)) {
-        const std::string all = text_at(annotations, kPodIps);
-        add_addresses(out, all.empty() ? text_at(annotations, kPodIp) : all);
+    if (annotations.contains(kContainerId) && text_at(annotations, kPodIp).empty() &&
+        text_at(annotations, kPodIps).empty()) {
         return out;
     }
     for (const json::value& entry : array_at(status, "podIPs")) {
@@ -85,6 +120,40 @@ json::array addresses_of(const json::object& pod) {
         add_addresses(out, text_at(status, "podIP"));
     }
     return out;
+}
+
+/// "10.0.0.1/32,fd00::1/128", and its first part.
+std::pair<std::string, std::string> joined(const json::array& networks) {
+    std::string all;
+    std::string first;
+    for (const json::value& network : networks) {
+        const std::string text = network.is_string() ? std::string(network.get_string()) : std::string();
+        all += (all.empty() ? "" : ",") + text;
+        first = first.empty() ? text : first;
+    }
+    return {std::move(all), std::move(first)};
+}
+
+/// What the Pod says, but of its attachment what the record says.
+json::object annotations_of(const json::object& pod, const std::optional<Record>& record) {
+    json::object out = object_at(object_at(pod, "metadata"), "annotations");
+    if (!record) {
+        return out;
+    }
+    json::object trusted;
+    for (auto& annotation : out) {
+        if (!annotation.key().starts_with(kOwnPrefix)) {
+            trusted[annotation.key()] = std::move(annotation.value());
+        }
+    }
+    for (const auto& annotation : record->annotations) {
+        trusted[annotation.key()] = annotation.value();
+    }
+    const auto [all, first] = joined(record->networks);
+    trusted[kContainerId] = record->container_id;
+    trusted[kPodIp] = first;
+    trusted[kPodIps] = all;
+    return trusted;
 }
 
 /// Ports that containers declare by name. Published ports are the portmap plugin's work.
@@ -112,36 +181,44 @@ json::array ports_of(const json::object& spec) {
     return out;
 }
 
-/// A quantity of Kubernetes ("10M", "1.5Gi") as a whole number; nothing for other texts and for what does not fit.
-std::optional<std::uint64_t> parse_quantity(std::string_view text) {
+/// A quantity of Kubernetes ("10M", "1.5Gi", "1e6") as a whole number within these limits, as Calico takes it; nothing
+/// for other texts.
+std::optional<std::uint64_t> parse_quantity(std::string_view text, std::uint64_t least, std::uint64_t most) {
     struct Suffix {
         std::string_view text;
         double factor;
     };
     constexpr auto kSuffixes = std::to_array<Suffix>({{"", 1},
+                                                      {"m", 1e-3},
                                                       {"k", 1e3},
                                                       {"M", 1e6},
                                                       {"G", 1e9},
                                                       {"T", 1e12},
                                                       {"P", 1e15},
+                                                      {"E", 1e18},
                                                       {"Ki", 0x1p10},
                                                       {"Mi", 0x1p20},
                                                       {"Gi", 0x1p30},
                                                       {"Ti", 0x1p40},
-                                                      {"Pi", 0x1p50}});
+                                                      {"Pi", 0x1p50},
+                                                      {"Ei", 0x1p60}});
     double number = 0;
     const auto [end, failed] =
-        std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+        std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::general);
     const std::string_view rest = text.substr(static_cast<std::size_t>(end - text.data()));
     const auto suffix = std::ranges::find(kSuffixes, rest, &Suffix::text);
-    if (failed != std::errc{} || suffix == kSuffixes.end() || number < 0 || number * suffix->factor > 1e18) {
+    if (failed != std::errc{} || suffix == kSuffixes.end() || !std::isfinite(number)) {
         return std::nullopt;
     }
-    return static_cast<std::uint64_t>(number * suffix->factor);
+    const double value = std::ceil(number * suffix->factor);
+    if (value <= static_cast<double>(least)) {
+        return least;
+    }
+    return value >= static_cast<double>(most) ? most : static_cast<std::uint64_t>(value);
 }
 
-/// Limits of the endpoint's own annotations; a value that is none, or out of the range that an endpoint may have, does
-/// not count.
+/// Limits of the endpoint's own annotations; a value that is none does not count, one out of the range that an endpoint
+/// may have is taken as the nearest.
 json::object qos_of(const json::object& annotations) {
     struct Limit {
         std::string_view name;  ///< behind "ingress" and "egress"
@@ -163,8 +240,7 @@ json::object qos_of(const json::object& annotations) {
             if (text.empty() && limit.name == "Bandwidth") {
                 text = text_at(annotations, "kubernetes.io/" + direction + "-bandwidth");
             }
-            const auto value = text.empty() ? std::nullopt : parse_quantity(text);
-            if (value && *value >= limit.least && *value <= limit.most) {
+            if (const auto value = parse_quantity(text, limit.least, limit.most)) {
                 out[field] = *value;
             }
         }
@@ -226,7 +302,8 @@ std::optional<json::object> endpoint_of_pod(const json::object& pod) {
     if (node.empty() || is_true(spec, "hostNetwork")) {
         return std::nullopt;
     }
-    const json::object& annotations = object_at(metadata, "annotations");
+    const std::optional<Record> record = record_of(pod);
+    json::object annotations = annotations_of(pod, record);
     const std::string ns = text_at(metadata, "namespace");
     const std::string name = text_at(metadata, "name");
     const std::string given = text_at(spec, "serviceAccountName");
@@ -242,7 +319,7 @@ std::optional<json::object> endpoint_of_pod(const json::object& pod) {
         endpoint["containerID"] = std::move(id);
     }
     endpoint["serviceAccountName"] = account;
-    if (json::array addresses = addresses_of(pod); !addresses.empty()) {
+    if (json::array addresses = addresses_of(pod, record); !addresses.empty()) {
         endpoint["ipNetworks"] = std::move(addresses);
     }
     endpoint["profiles"] = json::array{"kns." + ns, "ksa." + ns + "." + account};
@@ -273,7 +350,7 @@ std::optional<json::object> endpoint_of_pod(const json::object& pod) {
     }
     derived["labels"] = labels_of(metadata, ns, account);
     if (!annotations.empty()) {
-        derived["annotations"] = annotations;
+        derived["annotations"] = std::move(annotations);
     }
     return json::object{{"metadata", std::move(derived)}, {"spec", std::move(endpoint)}};
 }
@@ -294,31 +371,41 @@ std::optional<std::string> pod_of_endpoint(std::string_view endpoint_name) {
 }
 
 json::object endpoint_patch(const json::object& before, const json::object* document, const std::string& pod_uid) {
-    std::string first;
-    std::string all;
+    const json::object& former = object_at(object_at(before, "metadata"), "annotations");
     json::object annotations;
+    json::object own;
+    json::array networks;
+    std::string container_id = text_at(object_at(before, "spec"), "containerID");
     if (document != nullptr) {
-        for (const auto& former : object_at(object_at(before, "metadata"), "annotations")) {
-            if (former.key().starts_with(kOwnPrefix)) {
-                annotations[former.key()] = nullptr;  // a merge patch removes it (RFC 7396)
-            }
-        }
-        for (const auto& wanted : object_at(object_at(*document, "metadata"), "annotations")) {
-            if (wanted.key().starts_with(kOwnPrefix)) {
-                annotations[wanted.key()] = wanted.value();
+        for (const auto& annotation : former) {
+            if (annotation.key().starts_with(kOwnPrefix)) {
+                annotations[annotation.key()] = nullptr;  // removes it
             }
         }
         const json::object& spec = object_at(*document, "spec");
-        for (const json::value& network : array_at(spec, "ipNetworks")) {
-            const std::string text = network.is_string() ? std::string(network.get_string()) : std::string();
-            all += (all.empty() ? "" : ",") + text;
-            first = first.empty() ? text : first;
-        }
-        annotations[kContainerId] = text_at(spec, "containerID");
+        networks = array_at(spec, "ipNetworks");
+        container_id = text_at(spec, "containerID");
     }
+    for (const auto& wanted :
+         document == nullptr ? former : object_at(object_at(*document, "metadata"), "annotations")) {
+        if (wanted.key().starts_with(kOwnPrefix)) {
+            own[wanted.key()] = wanted.value();
+        }
+    }
+    if (document != nullptr) {
+        for (const auto& annotation : own) {
+            annotations[annotation.key()] = annotation.value();
+        }
+        annotations[kContainerId] = container_id;
+    }
+    const auto [all, first] = joined(networks);
     annotations[kPodIp] = first;
     annotations[kPodIps] = all;
-    return {{"metadata", json::object{{"uid", pod_uid}, {"annotations", std::move(annotations)}}}};
+    json::object condition{{"type", kAttached}, {"status", networks.empty() ? "False" : "True"}};
+    condition["message"] = json::serialize(json::object{
+        {"containerID", container_id}, {"ipNetworks", std::move(networks)}, {"annotations", std::move(own)}});
+    return {{"metadata", json::object{{"uid", pod_uid}, {"annotations", std::move(annotations)}}},
+            {"status", json::object{{"conditions", json::array{std::move(condition)}}}}};
 }
 
 std::string derived_uid(std::string_view uid) {

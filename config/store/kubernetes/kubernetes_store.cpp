@@ -333,7 +333,7 @@ private:
         make_object(patch, "metadata")["resourceVersion"] = before.revision;
         MANUL_TRY(json::object answer,
                   session_.api().write("PATCH", place.object(key.ns, *pod_of_endpoint(key.name)) + "/status", {}, patch,
-                                       kMergePatch));
+                                       kStrategicPatch));
         auto translated = to_document(key.kind, place, std::move(answer));
         if (!translated) {
             return std::unexpected(missing(key));
