@@ -14,8 +14,12 @@
 
 namespace {
 
-/// Standard input to its end. It is the runtime's, so its size is not limited here.
+/// Standard input to its end. It is the runtime's, so its size is not limited here. Nobody types a configuration: at a
+/// terminal, where people look what this program is, there is none.
 bool read_input(std::string& out) {
+    if (::isatty(STDIN_FILENO) == 1) {
+        return true;
+    }
     std::array<char, 65536> chunk;
     for (;;) {
         const ssize_t count = ::read(STDIN_FILENO, chunk.data(), chunk.size());

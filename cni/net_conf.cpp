@@ -197,6 +197,7 @@ void read_settings(const JsonFields& fields, NetConf& out) {
         };
         read_flag("assign_ipv4", out.assign_ipv4);
         read_flag("assign_ipv6", out.assign_ipv6);
+        ipam.read("type", out.ipam_type);
         ipam.read("ipv4_pools", out.ipv4_pools);
         ipam.read("ipv6_pools", out.ipv6_pools);
     });
@@ -263,6 +264,16 @@ std::string meaningless(const NetConf& conf) {
     return {};
 }
 
+/// Addresses come from manul-ipamd. Where the configuration names somebody else, pods must not get ours unnoticed.
+std::string foreign_ipam(const std::string& type) {
+    constexpr std::array<std::string_view, 4> kOwn{"", "manul", "manul-ipam", "calico-ipam"};
+    return std::ranges::find(kOwn, type) != kOwn.end()
+               ? std::string()
+               : "ipam.type: \"" + type +
+                     "\" is not run: addresses come from manul-ipamd and its IPPools. Leave it out, or have the plugin "
+                     "that uses it in front of this one";
+}
+
 }  // namespace
 
 std::optional<Verb> parse_verb(std::string_view command) {
@@ -289,7 +300,7 @@ bool is_older(std::string_view version, std::string_view than) {
 }
 
 Environment Environment::of_process() {
-    const std::string override_netns = environment_variable("CNI_NETNS_OVERRIDE");
+    const std::string override_netns = lower(environment_variable("CNI_NETNS_OVERRIDE"));
     return {.command = environment_variable("CNI_COMMAND"),
             .container_id = environment_variable("CNI_CONTAINERID"),
             .netns = environment_variable("CNI_NETNS"),
@@ -332,6 +343,9 @@ CniResult<NetConf> parse_net_conf(std::string_view input, Verb verb) {
     }
     if (error.empty()) {
         error = meaningless(out);
+    }
+    if (error.empty() && ((verb == Verb::add && !out.prev_result) || verb == Verb::status)) {
+        error = foreign_ipam(out.ipam_type);
     }
     if (!error.empty()) {
         return refuse(Code::invalid_config, "network configuration: " + error);

@@ -70,6 +70,7 @@ struct NetConf {
     bool allow_ip_forwarding = false;
     bool assign_ipv4 = true;
     bool assign_ipv6 = false;
+    std::string ipam_type;
     std::vector<std::string> ipv4_pools;
     std::vector<std::string> ipv6_pools;
     bool allow_addresses_without_ipam = false;  ///< feature_control.ip_addrs_no_ipam

@@ -66,6 +66,9 @@ bool mark_names(const std::string& path, const Programmed& wanted) {
            (fields.find("addresses") == nullptr || std::ranges::all_of(wanted.addresses, is_named));
 }
 
+/// Not when that cannot be found out.
+bool is_gone(const std::string& interface) { return ::if_nametoindex(interface.c_str()) == 0 && errno == ENODEV; }
+
 }  // namespace
 
 ReadyWait::ReadyWait(const std::string& run_dir, const std::string& interface)
@@ -119,7 +122,7 @@ bool ReadyWait::wait(const Programmed& wanted, Clock::time_point deadline) const
         const auto pause = std::min(std::chrono::ceil<std::chrono::milliseconds>(left), kLookAgain);
         pollfd waiting{socket_.get(), POLLIN, 0};
         if (::poll(&waiting, 1, static_cast<int>(pause.count())) == 0) {
-            if (::if_nametoindex(interface_.c_str()) == 0) {
+            if (is_gone(interface_)) {
                 return false;
             }
         } else {
@@ -134,7 +137,7 @@ bool ReadyWait::wait(const Programmed& wanted, Clock::time_point deadline) const
 
 CniResult<void> ReadyWait::wait_for_policy(const Programmed& wanted, std::chrono::seconds bound) const {
     if (bound.count() != 0 && !wait(wanted, Clock::now() + bound)) {
-        if (::if_nametoindex(interface_.c_str()) == 0) {
+        if (is_gone(interface_)) {
             return refuse(Code::try_again, "host interface " + interface_ + " was deleted meanwhile, as by a DEL");
         }
         return refuse(Code::try_again,
