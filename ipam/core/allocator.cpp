@@ -94,7 +94,7 @@ private:
         if (own) {
             return *std::move(own);
         }
-        MANUL_TRY(const bool at_limit, block_limit_reached());
+        MANUL_TRY(const bool at_limit, block_limit_reached(*pools));
         if (at_limit) {
             note("no new block: this node owns {}, as many as maxBlocksPerHost allows",
                  world_.settings.max_blocks_per_host);
@@ -220,11 +220,10 @@ private:
         block->end_cooldown(now_, world_.settings.cooldown);
         const Block::Ordinal ordinal = *block->ordinal(address);
         if (const OwnerPtr& other = block->owner(ordinal)) {
-            return refuse(ErrorCode::try_again,
-                          other->is_cooling()
-                              ? fmt::format("{} was asked for, but rests (cool-down of {} s)", text,
-                                            world_.settings.cooldown.count())
-                              : fmt::format("{} was asked for, but is in use ({})", text, other->handle));
+            return no_room(other->is_cooling()
+                               ? fmt::format("{} was asked for, but rests (cool-down of {} s)", text,
+                                             world_.settings.cooldown.count())
+                               : fmt::format("{} was asked for, but is in use ({})", text, other->handle));
         }
         block->allocate_exact(ordinal, owner_);
         MANUL_CHECK(draft_.put_block(cidr, std::move(block)));
@@ -233,12 +232,16 @@ private:
         return assigned;
     }
 
-    Outcome<bool> block_limit_reached() {
+    /// The limit counts for each family by itself, and only blocks that could serve the request.
+    Outcome<bool> block_limit_reached(const std::vector<const Pool*>& pools) {
         if (world_.settings.max_blocks_per_host == 0) {
             return false;
         }
         MANUL_TRY(const auto blocks, draft_.blocks_of(world_.node));
-        return blocks.size() >= world_.settings.max_blocks_per_host;
+        const auto owned = std::ranges::count_if(blocks, [&](const net::Prefix& block) {
+            return std::ranges::any_of(pools, [&](const Pool* pool) { return pool->cidr.contains(block); });
+        });
+        return static_cast<std::size_t>(owned) >= world_.settings.max_blocks_per_host;
     }
 
     Outcome<Assigned> exhausted(const std::vector<const Pool*>& pools, bool at_limit) {
@@ -258,8 +261,8 @@ private:
         } else if (others_have_room) {
             why = "what is free belongs to other nodes and strictAffinity is on; ";
         }
-        return refuse(ErrorCode::try_again, fmt::format("no free address: {}{}", why, fmt::join(figures, "; ")),
-                      "apply a further IPPool, or look for leaked addresses with `manulctl ipam check`");
+        return no_room(fmt::format("no free address: {}{}", why, fmt::join(figures, "; ")),
+                       "apply a further IPPool, or look for leaked addresses with `manulctl ipam check`");
     }
 
     /// Makes the handle say what its blocks hold.

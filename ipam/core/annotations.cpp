@@ -70,7 +70,7 @@ Annotations::Annotations(const Request& request, const model::Pod* pod, const mo
 Outcome<std::optional<std::vector<std::string>>> Annotations::list(std::string_view name) const {
     const std::string key = key_of(name);
     for (const model::StringMap& map : maps_) {
-        if (const auto at = map.find(key); at != map.end()) {
+        if (const auto at = map.find(key); at != map.end() && !at->second.empty()) {
             MANUL_TRY(auto values, read_text_list(key, at->second));
             return values;
         }
@@ -84,7 +84,7 @@ Outcome<std::optional<std::vector<net::Ip>>> Annotations::addresses(std::string_
 
 Outcome<std::optional<std::vector<net::Prefix>>> Annotations::prefixes(std::string_view name) const {
     return read_all<net::Prefix>(*this, name, "prefix",
-                                 [](const std::string& text) { return net::Prefix::parse(text); });
+                                 [](const std::string& text) { return net::Prefix::parse_loose(text); });
 }
 
 }  // namespace manul::ipam

@@ -1,12 +1,15 @@
 #include "ipam/core/auto_host_endpoints.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <regex>
 #include <utility>
 
-#include "base/sha1.hpp"
+#include "base/base64.hpp"
+#include "base/sha256.hpp"
 #include "config/model/selector.hpp"
+#include "ipam/core/names.hpp"
 #include "ipam/core/tunnels.hpp"
 
 namespace manul::ipam {
@@ -16,11 +19,16 @@ namespace {
 constexpr const char* kProfile = "projectcalico-default-allow";
 constexpr std::size_t kMaxName = 253;
 
-std::string name_of(std::string name) {
+/// Calico's name, also where it is too long: SHA-256 in base64 without what a name cannot hold.
+std::string name_of(const std::string& stem) {
     constexpr std::string_view kSuffix = "-auto-hep";
-    if (name.size() + kSuffix.size() > kMaxName) {
-        name = name.substr(0, kMaxName - kSuffix.size() - 41) + "-" + sha1_hex(name);
+    std::string name = stem + std::string(kSuffix);
+    if (name.size() <= kMaxName) {
+        return name;
     }
+    const auto hash = sha256(name);
+    name = lower(base64_encode({reinterpret_cast<const char*>(hash.data()), hash.size()}));
+    std::erase_if(name, [](char c) { return c == '+' || c == '/' || c == '='; });
     return name.append(kSuffix);
 }
 
@@ -43,14 +51,19 @@ std::vector<net::Ip> addresses_of(const model::Node& node) {
         }
     }
     for (const model::NodeAddress& address : node.spec.addresses) {
-        add(address.address.address);
+        if (address.type == model::NodeAddressType::internal_ip) {
+            add(address.address.address);
+        }
+    }
+    for (const model::NodeInterface& interface : node.spec.interfaces) {
+        std::ranges::for_each(interface.addresses, add);
     }
     return out;
 }
 
 std::optional<std::regex> compile(const std::string& pattern) {
     try {
-        return std::regex(pattern, std::regex::extended);
+        return std::regex(pattern, std::regex::ECMAScript | std::regex::nosubs);
     } catch (const std::regex_error&) {
         return std::nullopt;
     }
@@ -75,11 +88,11 @@ void add_template(std::map<std::string, model::HostEndpoint>& out, const model::
     if (!selector || !selector->matches(node.metadata.labels)) {
         return;
     }
-    const auto allowed = [&](const net::Ip& address) {
-        return wanted.interface_cidrs.empty() ||
-               std::ranges::any_of(wanted.interface_cidrs,
-                                   [&](const net::Prefix& cidr) { return cidr.contains(address); });
-    };
+    std::vector<net::Ip> addresses = addresses_of(node);
+    std::erase_if(addresses, [&](const net::Ip& address) {
+        return std::ranges::none_of(wanted.interface_cidrs,
+                                    [&](const net::Prefix& cidr) { return cidr.contains(address); });
+    });
     const auto put = [&](model::HostEndpoint endpoint) {
         for (const auto& [key, value] : wanted.labels) {
             endpoint.metadata.labels[key] = value;
@@ -91,8 +104,6 @@ void add_template(std::map<std::string, model::HostEndpoint>& out, const model::
     };
     const std::string stem = node.metadata.name + "-" + wanted.generate_name;
     if (wanted.interface_pattern.empty()) {
-        std::vector<net::Ip> addresses = addresses_of(node);
-        std::erase_if(addresses, [&](const net::Ip& address) { return !allowed(address); });
         if (!addresses.empty()) {
             put(make(node, name_of(stem), {}, std::move(addresses)));
         }
@@ -103,11 +114,11 @@ void add_template(std::map<std::string, model::HostEndpoint>& out, const model::
         if (!pattern || !std::regex_search(interface.name, *pattern)) {
             continue;
         }
-        std::vector<net::Ip> addresses = interface.addresses;
-        std::erase_if(addresses, [&](const net::Ip& address) { return !allowed(address); });
-        if (!addresses.empty() || wanted.interface_cidrs.empty()) {
-            put(make(node, name_of(stem + "-" + interface.name), interface.name, std::move(addresses)));
-        }
+        std::vector<net::Ip> all = addresses;
+        std::ranges::copy_if(interface.addresses, std::back_inserter(all), [&](const net::Ip& address) {
+            return std::ranges::find(addresses, address) == addresses.end();
+        });
+        put(make(node, name_of(stem + "-" + interface.name), interface.name, std::move(all)));
     }
 }
 

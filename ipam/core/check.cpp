@@ -296,7 +296,9 @@ private:
                 continue;
             }
             affinities_.emplace(affinity.node, affinity.cidr);
-            ++blocks_by_node_[affinity.node];
+            if (const Pool* pool = pool_of_block(affinity.cidr)) {
+                ++blocks_by_node_[{affinity.node, pool->name}];
+            }
             const std::string cidr = affinity.cidr.to_string();
             Finding finding{.subject = cidr, .block = affinity.cidr, .node = affinity.node};
             const auto block = by_cidr.find(affinity.cidr);
@@ -325,12 +327,13 @@ private:
             }
             add(std::move(finding));
         }
-        for (const auto& [node, count] : blocks_by_node_) {
+        for (const auto& [owner, count] : blocks_by_node_) {
+            const auto& [node, pool] = owner;
             if (in_.settings.max_blocks_per_host != 0 && count > in_.settings.max_blocks_per_host) {
                 add({.problem = Problem::too_many_blocks,
                      .subject = node,
-                     .text = fmt::format("node {} owns {} blocks, more than maxBlocksPerHost {}", node, count,
-                                         in_.settings.max_blocks_per_host),
+                     .text = fmt::format("node {} owns {} blocks of pool {}, more than maxBlocksPerHost {}", node,
+                                         count, pool, in_.settings.max_blocks_per_host),
                      .node = node});
             }
         }
@@ -417,7 +420,7 @@ private:
     std::vector<Block> blocks_;
     std::map<std::string, std::map<net::Prefix, std::uint32_t>> counted_;
     std::set<std::pair<std::string, net::Prefix>> affinities_;
-    std::map<std::string, std::size_t> blocks_by_node_;
+    std::map<std::pair<std::string, std::string>, std::size_t> blocks_by_node_;  ///< and pool
     CheckResult out_;
 };
 

@@ -23,6 +23,12 @@ namespace manul::ipam {
 template <class T>
 using Outcome = std::expected<T, Failure>;
 
+/// For want of an address.
+[[nodiscard]] inline std::unexpected<Failure> no_room(std::string msg, std::string details = {}) {
+    return std::unexpected(
+        Failure{static_cast<std::uint16_t>(ErrorCode::try_again), std::move(msg), std::move(details), true});
+}
+
 [[nodiscard]] inline std::unexpected<Failure> refuse(ErrorCode code, std::string msg, std::string details = {}) {
     return std::unexpected(Failure{static_cast<std::uint16_t>(code), std::move(msg), std::move(details)});
 }

@@ -121,6 +121,20 @@ model::Rule allow_rule() {
     return rule;
 }
 
+Outcome<void> choose_families(const std::vector<std::string>& families, Demand& demand) {
+    demand.ipv4 = false;
+    demand.ipv6 = false;
+    for (const std::string& family : families) {
+        if (family != "IPv4" && family != "IPv6") {
+            return refuse(
+                ErrorCode::invalid_config,
+                fmt::format("annotation cni.projectcalico.org/ipFamilies: {} is neither IPv4 nor IPv6", family));
+        }
+        (family == "IPv4" ? demand.ipv4 : demand.ipv6) = true;
+    }
+    return {};
+}
+
 /// What an endpoint is named by.
 model::WorkloadEndpointSpec identity_of(const Request& request, const HostIdentity& host) {
     model::WorkloadEndpointSpec spec;
@@ -271,6 +285,10 @@ bool is_policy_only(const model::WorkloadEndpoint& endpoint) {
     return endpoint.metadata.annotations.contains(kPolicyOnlyAnnotation);
 }
 
+bool is_unmanaged(const model::WorkloadEndpoint& endpoint) {
+    return endpoint.metadata.annotations.contains(kUnmanagedAnnotation);
+}
+
 Attachment attachment_of(const model::WorkloadEndpoint& endpoint) {
     return Attachment{endpoint.spec.container_id, endpoint.spec.endpoint};
 }
@@ -307,6 +325,10 @@ Outcome<Demand> make_demand(const Request& request, const HostIdentity& host, co
     const Annotations annotations(request, pod, ns);
     MANUL_TRY(auto pools4, annotations.list("ipv4pools"));
     MANUL_TRY(auto pools6, annotations.list("ipv6pools"));
+    MANUL_TRY(const auto families, annotations.list("ipFamilies"));
+    if (families) {
+        MANUL_CHECK(choose_families(*families, demand));
+    }
     MANUL_TRY(const auto addresses, annotations.addresses("ipAddrs"));
     if (pools4) {
         demand.ipv4_pools = *std::move(pools4);
@@ -329,6 +351,10 @@ Outcome<Demand> make_demand(const Request& request, const HostIdentity& host, co
                           "does not allow it (feature_control.ip_addrs_no_ipam)");
         }
         demand.unmanaged = *unmanaged;
+    }
+    if ((addresses && addresses->empty()) || (unmanaged && unmanaged->empty())) {
+        return refuse(ErrorCode::invalid_config, fmt::format("annotation cni.projectcalico.org/{} is an empty list",
+                                                             addresses ? "ipAddrs" : "ipAddrsNoIpam"));
     }
     for (const net::Family family : {net::Family::v4, net::Family::v6}) {
         if (std::ranges::count(demand.addresses, family, &net::Ip::family) > 1 ||

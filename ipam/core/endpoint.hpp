@@ -61,6 +61,8 @@ bool sync_with_pod(model::WorkloadEndpoint& endpoint, const model::Pod& pod);
 [[nodiscard]] Outcome<void> check_endpoint(const model::WorkloadEndpoint& endpoint);
 
 [[nodiscard]] bool is_policy_only(const model::WorkloadEndpoint& endpoint);
+/// Whether its addresses came without IPAM.
+[[nodiscard]] bool is_unmanaged(const model::WorkloadEndpoint& endpoint);
 
 /// The attachment that an endpoint stands for.
 [[nodiscard]] Attachment attachment_of(const model::WorkloadEndpoint& endpoint);

@@ -49,8 +49,9 @@ net::Ip advance(const net::Ip& base, std::uint64_t index, std::size_t bits_below
 
 Result<std::vector<const Pool*>> wanted_pools(const std::vector<Pool>& pools, const PoolQuery& query) {
     std::vector<const Pool*> found;
+    std::string unfit;
     for (const std::string& text : query.wanted) {
-        const auto cidr = net::Prefix::parse(text);
+        const auto cidr = net::Prefix::parse_loose(text);
         const auto at = std::ranges::find_if(
             pools, [&](const Pool& pool) { return pool.name == text || (cidr && pool.cidr == *cidr); });
         if (at == pools.end()) {
@@ -63,10 +64,14 @@ Result<std::vector<const Pool*>> wanted_pools(const std::vector<Pool>& pools, co
             return fail(fmt::format("IPPool {} ({}) was asked for {} addresses", text, at->cidr.to_string(),
                                     family_name(query.family)));
         }
-        if (!at->allows(query.use)) {
-            return fail(fmt::format("IPPool {}, which the request names, does not allow this use (allowedUses)", text));
+        if (at->allows(query.use)) {
+            found.push_back(&*at);
+        } else {
+            unfit = text;
         }
-        found.push_back(&*at);
+    }
+    if (found.empty()) {
+        return fail(fmt::format("IPPool {}, which the request names, does not allow this use (allowedUses)", unfit));
     }
     return found;
 }

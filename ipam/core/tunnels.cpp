@@ -116,8 +116,9 @@ std::vector<std::string> tunnel_pools(Tunnel tunnel, const std::vector<Pool>& po
                                       const model::StringMap& node_labels, const TunnelSettings& settings) {
     std::vector<std::string> out;
     for (const Pool& pool : pools) {
+        // Not by assignmentMode, which is about who names no pool: here the pools of that encapsulation are named.
         if (pool.disabled || pool.cidr.family() != tunnel_family(tunnel) || !pool.allows(model::AllowedUse::tunnel) ||
-            pool.mode == model::AssignmentMode::manual || !selects_node(pool, node_labels)) {
+            !selects_node(pool, node_labels)) {
             continue;
         }
         const bool needed = (tunnel == Tunnel::ipip && pool.encapsulation == Pool::Encapsulation::ipip) ||

@@ -19,7 +19,6 @@
 #include "base/log.hpp"
 #include "base/try.hpp"
 #include "base/unique_fd.hpp"
-#include "config/own_node.hpp"
 #include "ipam/core/names.hpp"
 #include "ipam/messages.hpp"
 
@@ -29,7 +28,6 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::int64_t kSecondUs = 1'000'000;
 constexpr std::size_t kEndedRemembered = 4096;
 
 void send(control::Reply& reply, const Answer& answer) { reply(to_json(answer)); }
@@ -47,6 +45,9 @@ Result<void> make_directory(const std::string& path, mode_t mode) {
     }
     return {};
 }
+
+/// Also when that cannot be found out, for want of descriptors.
+bool may_exist(const std::string& interface) { return ::if_nametoindex(interface.c_str()) != 0 || errno != ENODEV; }
 
 }  // namespace
 
@@ -109,7 +110,7 @@ Result<void> Ipamd::open() {
         daemon_.io(), Deleter::Parts{store_worker_, service_, std::move(lanes), journal_worker_, *log_},
         Deleter::Hooks{[this] { return std::set<std::string>(awaited_.begin(), awaited_.end()); },
                        [this](const Release& release, const std::string& problem) { on_del_settled(release, problem); },
-                       wall_now});
+                       [this] { try_again_for_room(); }, wall_now});
     for (const auto& [id, request] : log_->pending()) {
         ending_.insert(request.attachment);
         durable_.emplace(request.attachment, request.network);
@@ -150,6 +151,7 @@ void Ipamd::on_plugin_request(const json::object& object, Reply reply) {
             // Earlier DELs say nothing about what this one makes.
             durable_.erase({request->attachment, request->network});
             ended_.erase({request->attachment, request->network});
+            repeated_.erase({request->attachment, request->network});
             begin_journaled_del(*request);
             auto add = std::make_shared<WaitingAdd>(WaitingAdd{*std::move(request), std::move(reply)});
             if (ending_.contains(add->request.attachment)) {
@@ -215,6 +217,9 @@ void Ipamd::run_adds() {
                 on_changes(*changes);
             }
             for (std::size_t i = 0; i < clear.size(); ++i) {
+                if (waits_for_room(clear[i], results[i].answer)) {
+                    continue;
+                }
                 answer_add(*clear[i], results[i].answer);
                 for (const auto& former : {results[i].replaced_handle, clear[i]->former_handle}) {
                     if (former && !results[i].answer.error) {
@@ -229,6 +234,24 @@ void Ipamd::run_adds() {
             record_history();
         };
     });
+}
+
+/// An address that a DEL is about to free may be the one that is asked for, or the last of its pool: the runtime was
+/// answered and takes it for free.
+bool Ipamd::waits_for_room(const std::shared_ptr<WaitingAdd>& add, const Answer& answer) {
+    if (!answer.error || !answer.error->no_room || deleter_->waiting() == 0 || add->tries == kMostTries) {
+        return false;
+    }
+    ++add->tries;
+    without_room_.emplace(add->request.attachment, add);
+    return true;
+}
+
+void Ipamd::try_again_for_room() {
+    for (auto& [attachment, add] : std::exchange(without_room_, {})) {
+        adds_.push_back(std::move(add));
+    }
+    run_adds();
 }
 
 void Ipamd::answer_add(WaitingAdd& add, const Answer& answer) {
@@ -365,7 +388,13 @@ void Ipamd::on_del(Request request, Reply reply) {
     }
     refuse_held(attachment, "a DEL of this container came while its ADD waited");
     const OfNetwork named{attachment, request.network};
-    if (durable_.contains(named) || ended_.contains(named)) {
+    // One that was carried out, or is being, may have come before its ADD was over, and found no link yet.
+    if (durable_.contains(named)) {
+        repeated_.insert_or_assign(named, std::move(request));
+        send(reply, {});
+        return;
+    }
+    if (ended_.contains(named) && !may_exist(request.host_interface)) {
         send(reply, {});
         return;
     }
@@ -381,7 +410,7 @@ void Ipamd::on_del(Request request, Reply reply) {
         const auto known = service_.find(request.attachment).value_or(std::nullopt);
         const bool of_another = known && !known->network.empty() && known->network != request.network;
         const bool anything = !service_.is_unknown({request.network, request.attachment, {}}) ||
-                              (!of_another && ::if_nametoindex(request.host_interface.c_str()) != 0);
+                              (!of_another && may_exist(request.host_interface));
         return [this, request = std::move(request), answer, anything]() mutable {
             const Release of{request.network, request.attachment, {}};
             if (anything) {
@@ -405,11 +434,13 @@ void Ipamd::remember_ended(const OfNetwork& named) {
 }
 
 void Ipamd::refuse_held(const Attachment& attachment, const std::string& why) {
-    const auto [first, last] = held_.equal_range(attachment);
-    for (auto at = first; at != last; ++at) {
-        answer_add(*at->second, failure(ErrorCode::try_again, why));
+    for (auto* waiting : {&held_, &without_room_}) {
+        const auto [first, last] = waiting->equal_range(attachment);
+        for (auto at = first; at != last; ++at) {
+            answer_add(*at->second, failure(ErrorCode::try_again, why));
+        }
+        waiting->erase(first, last);
     }
-    held_.erase(first, last);
 }
 
 void Ipamd::enqueue_del(WaitingDel del) {
@@ -436,6 +467,13 @@ void Ipamd::on_del_settled(const Release& release, const std::string& problem) {
     for (auto at = durable_.lower_bound({attachment, {}}); at != durable_.end() && at->first == attachment;
          at = durable_.erase(at)) {
         remember_ended(*at);
+        if (auto again = repeated_.extract(*at); again && may_exist(again.mapped().host_interface)) {
+            enqueue_del({std::move(again.mapped()), nullptr, {}});
+        }
+    }
+    log_dels();
+    if (ending_.contains(attachment)) {
+        return;
     }
     const auto [first, last] = held_.equal_range(attachment);
     for (auto at = first; at != last; ++at) {
@@ -485,106 +523,6 @@ void Ipamd::log_dels() {
             log_dels();
         };
     });
-}
-
-// ---- the datastore
-
-void Ipamd::connect() {
-    store_worker_.submit([this] {
-        std::string problem;
-        std::size_t pools = 0;
-        std::size_t endpoints = 0;
-        if (const auto node = config::ensure_own_node(*store_, settings_); !node) {
-            problem = node.error().message;
-        } else if (const auto done = service_.start(); !done) {
-            problem = done.error().msg;
-        } else {
-            pools = service_.knowledge().world().pools.size();
-            const auto known = service_.attachments();
-            endpoints = known ? known->size() : 0;
-        }
-        return [this, problem = std::move(problem), pools, endpoints] {
-            if (!problem.empty()) {
-                if (problem != last_problem_) {
-                    log::emit(kStoreUnreachable, problem);
-                }
-                last_problem_ = problem;
-                connect_timer_.after_us(kSecondUs);
-                if (node_missing_) {
-                    update_report();
-                }
-                return;
-            }
-            last_problem_.clear();
-            started_ = true;
-            node_missing_ = false;
-            log::emit(kStoreReached, pools, endpoints);
-            watch_store();
-            take_changes();
-            if (!presence_timer_.armed()) {
-                presence_timer_.after_us(0);
-                tidy_timer_.after_us(kTidyUs);
-                chores_timer_.after_us(0);
-            }
-            sync_tunnels();
-            update_report();
-        };
-    });
-}
-
-void Ipamd::watch_store() {
-    store_watch_ = std::make_unique<ReadableWatch>(daemon_.io(), service_.watch_fd(), [this] {
-        // It stays readable until the worker has taken what is there: to watch on would be a busy loop.
-        store_watch_.reset();
-        take_changes();
-    });
-}
-
-void Ipamd::take_changes() {
-    if (taking_changes_) {
-        return;
-    }
-    taking_changes_ = true;
-    store_worker_.submit([this] {
-        auto changes = service_.take_changes();
-        return [this, changes = std::move(changes)] {
-            taking_changes_ = false;
-            on_changes(changes);
-            if (started_ && !store_watch_) {
-                watch_store();
-            }
-        };
-    });
-}
-
-void Ipamd::on_changes(const Outcome<Service::Changes>& changes) {
-    if (!changes) {
-        if (changes.error().msg != last_problem_) {
-            log::emit(kStoreUnreachable, changes.error().msg);
-        }
-        last_problem_ = changes.error().msg;
-        started_ = false;
-        store_watch_.reset();
-        connect_timer_.after_us(kSecondUs);
-        return;
-    }
-    for (const std::string& refused : changes->refused) {
-        log::emit(kPodRefused, refused);
-    }
-    if (changes->restarted) {
-        watch_store();
-    }
-    if (changes->own_node_removed) {
-        node_missing_ = host_.on_kubernetes;
-        log::emit(node_missing_ ? kNodeMissing : kNodeRestored, settings_.node_name);
-        connect();
-    }
-    if (changes->pools_changed) {
-        sync_tunnels();
-    }
-    if (changes->any) {
-        update_report();
-    }
 }
 
 }  // namespace manul::ipam

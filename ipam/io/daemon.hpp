@@ -59,6 +59,7 @@ private:
         bool way_is_clear = false;  ///< a link that had its name was dealt with
         /// Of a container of the same pod whose link is gone; it goes when this ADD has succeeded.
         std::optional<std::string> former_handle;
+        unsigned tries = 0;  ///< for want of an address, beside deletions under way
     };
     /// Written by several threads, read by the one that answers.
     struct Metrics {
@@ -101,6 +102,8 @@ private:
     /// Also what was read of the store's changes, if something was. On the store worker.
     using Added = std::pair<std::vector<AddResult>, std::optional<Outcome<Service::Changes>>>;
     [[nodiscard]] Added add_all(const std::vector<Request>& requests);
+    [[nodiscard]] bool waits_for_room(const std::shared_ptr<WaitingAdd>& add, const Answer& answer);
+    void try_again_for_room();
     void answer_add(WaitingAdd& add, const Answer& answer);
     void clear_way(std::shared_ptr<WaitingAdd> add, const KnownAttachment& old);
     void on_gc(const Request& request, Reply reply);
@@ -156,8 +159,12 @@ private:
     std::set<OfNetwork> durable_;       ///< DELs that are in the log, of attachments in ending_
     std::set<OfNetwork> ended_;         ///< of the DELs carried out, the latest: what comes once more finds nothing
     std::deque<OfNetwork> ended_order_;
+    std::map<OfNetwork, Request> repeated_;  ///< DELs that came once more while the first was carried out
     /// ADDs of attachments in ending_: runtimes may use an id again.
     std::multimap<Attachment, std::shared_ptr<WaitingAdd>> held_;
+    /// ADDs that found no address while others were being freed.
+    std::multimap<Attachment, std::shared_ptr<WaitingAdd>> without_room_;
+    static constexpr unsigned kMostTries = 8;  ///< more than there are batches of deletions at a time
     bool dels_running_ = false;
     bool taking_changes_ = false;
     bool started_ = false;

@@ -247,6 +247,7 @@ void Deleter::finish(const BatchPtr& batch) {
     }
     last_problem_ = failed > 0 ? batch->problem : std::string{};
     run_soon(failed > 0 ? kRetryUs : kGatherUs);
+    hooks_.tried();
 }
 
 }  // namespace manul::ipam

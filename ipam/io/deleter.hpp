@@ -43,6 +43,8 @@ public:
         std::function<std::set<std::string>()> awaited;
         /// A DEL was carried out (empty text), or has to be tried again.
         std::function<void(const Release&, const std::string& problem)> settled;
+        /// Some of what waited was tried: addresses may have become free.
+        std::function<void()> tried;
         std::function<WallTime()> now;
     };
     Deleter(boost::asio::io_context& io, Parts parts, Hooks hooks);

@@ -244,8 +244,8 @@ JournalScan scan_journal(const std::string& directory) {
     for (const std::string& name : names) {
         const std::string path = directory + "/" + name;
         const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-        if (!file && errno == ENOENT) {
-            continue;  // the plugin replaced it meanwhile, or somebody removed it
+        if (!file && errno != ELOOP) {
+            continue;  // gone meanwhile, or for want of descriptors it can be read next time
         }
         if (auto request = read_journal_file(path, file)) {
             scan.files.push_back({path, *std::move(request)});

@@ -118,8 +118,9 @@ enum class ErrorCode : std::uint16_t {
 
 struct Failure {
     std::uint16_t code = 0;
-    std::string msg;      ///< carries the reason on its own: runtimes show it first
-    std::string details;  ///< what to do about it
+    std::string msg;       ///< carries the reason on its own: runtimes show it first
+    std::string details;   ///< what to do about it
+    bool no_room = false;  ///< an address that becomes free may help; not told to the plugin
 
     bool operator==(const Failure&) const = default;
 };

@@ -65,10 +65,6 @@ std::string owner_of(const model::WorkloadEndpoint& endpoint) {
     return endpoint.metadata.ns + "/" + (spec.pod.empty() ? spec.container_id : spec.pod);
 }
 
-bool is_unmanaged(const model::WorkloadEndpoint& endpoint) {
-    return endpoint.metadata.annotations.contains(kUnmanagedAnnotation);
-}
-
 /// An address of a pool that is in use would sooner or later be given to a second pod.
 Outcome<void> check_unmanaged(const World& world, const std::vector<net::Ip>& addresses) {
     for (const net::Ip& address : addresses) {
@@ -417,48 +413,6 @@ std::vector<AddResult> Service::add(std::span<const Request> requests, WallTime 
         std::ranges::copy(out[i].given, std::back_inserter(history_));
     }
     return out;
-}
-
-Answer Service::check(const Request& request) {
-    if (const auto why = not_ready()) {
-        return to_answer(*why);
-    }
-    const auto endpoint = source_.find(request.attachment.container_id, request.attachment.ifname);
-    if (!endpoint) {
-        return to_answer(endpoint.error());
-    }
-    const std::string name =
-        fmt::format("container {} interface {}", request.attachment.container_id, request.attachment.ifname);
-    if (!*endpoint || !is_of_network(**endpoint, request.network)) {
-        return failure(ErrorCode::unknown_container,
-                       fmt::format("{} has no endpoint on this node in network {}", name, request.network));
-    }
-    Transaction transaction(source_);
-    Answer answer;
-    answer.policy_only = is_policy_only(**endpoint);
-    const std::string handle = handle_id(request.network, request.attachment);
-    for (const net::Prefix& network : (*endpoint)->spec.ip_networks) {
-        answer.ips.push_back(network.address());
-    }
-    for (const net::Ip& ip : request.ips) {
-        if (std::ranges::find(answer.ips, ip) == answer.ips.end()) {
-            return failure(ErrorCode::check_failed, fmt::format("{} should have {}, but its endpoint {} has not", name,
-                                                                ip.to_string(), (*endpoint)->key().to_string()));
-        }
-    }
-    const auto stored = transaction.ipam().handle(handle);
-    source_.end();
-    if (!stored) {
-        return to_answer(stored.error());
-    }
-    if (!*stored && !answer.policy_only && !is_unmanaged(**endpoint)) {
-        return failure(ErrorCode::check_failed, fmt::format("{} has an endpoint, but its addresses are not allocated "
-                                                            "(no handle {})",
-                                                            name, handle));
-    }
-    answer.host_interface = (*endpoint)->spec.interface_name;
-    answer.endpoint = (*endpoint)->metadata.ns + "/" + (*endpoint)->metadata.name;
-    return answer;
 }
 
 Answer Service::status(const Request& request, WallTime now) {

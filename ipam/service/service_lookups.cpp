@@ -1,9 +1,14 @@
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include <fmt/core.h>
+
 #include "base/try.hpp"
+#include "ipam/core/names.hpp"
 #include "ipam/service/service.hpp"
 
 // What the service knows of the attachments of its node.
@@ -23,6 +28,34 @@ bool is_attached(const model::WorkloadEndpoint& endpoint, bool on_kubernetes) {
     const auto recorded = endpoint.metadata.annotations.find(kPodIpAnnotation);
     return !on_kubernetes || !endpoint.spec.ip_networks.empty() ||
            (recorded != endpoint.metadata.annotations.end() && !recorded->second.empty());
+}
+
+Answer to_answer(Failure why) {
+    Answer answer;
+    answer.error = std::move(why);
+    return answer;
+}
+
+/// The first of these addresses that no block says to be one of the handles'.
+Outcome<std::optional<net::Ip>> not_allocated(Draft& draft, const std::vector<std::string>& handles,
+                                              const std::vector<net::Ip>& addresses) {
+    std::set<net::Ip> allocated;
+    for (const std::string& handle : handles) {
+        MANUL_TRY(const auto stored, draft.handle(handle));
+        if (!stored) {
+            continue;
+        }
+        for (const auto& [cidr, count] : stored->blocks) {
+            MANUL_TRY(const auto block, draft.block(cidr));
+            const auto ordinals = block ? block->of_handle(handle) : std::vector<Block::Ordinal>{};
+            for (const Block::Ordinal ordinal : ordinals) {
+                allocated.insert(block->address(ordinal));
+            }
+        }
+    }
+    const auto missing =
+        std::ranges::find_if(addresses, [&](const net::Ip& address) { return !allocated.contains(address); });
+    return missing == addresses.end() ? std::nullopt : std::optional(*missing);
 }
 
 }  // namespace
@@ -89,6 +122,51 @@ Outcome<bool> Service::is_of_pod(Transaction& transaction, const std::string& ha
         }
     }
     return true;
+}
+
+Answer Service::check(const Request& request) {
+    if (const auto why = not_ready()) {
+        return to_answer(*why);
+    }
+    const auto endpoint = source_.find(request.attachment.container_id, request.attachment.ifname);
+    if (!endpoint) {
+        return to_answer(endpoint.error());
+    }
+    const std::string name =
+        fmt::format("container {} interface {}", request.attachment.container_id, request.attachment.ifname);
+    if (!*endpoint || !is_of_network(**endpoint, request.network)) {
+        return failure(ErrorCode::unknown_container,
+                       fmt::format("{} has no endpoint on this node in network {}", name, request.network));
+    }
+    Transaction transaction(source_);
+    Answer answer;
+    answer.policy_only = is_policy_only(**endpoint);
+    const std::string handle = handle_id(request.network, request.attachment);
+    for (const net::Prefix& network : (*endpoint)->spec.ip_networks) {
+        answer.ips.push_back(network.address());
+    }
+    for (const net::Ip& ip : request.ips) {
+        if (std::ranges::find(answer.ips, ip) == answer.ips.end()) {
+            return failure(ErrorCode::check_failed, fmt::format("{} should have {}, but its endpoint {} has not", name,
+                                                                ip.to_string(), (*endpoint)->key().to_string()));
+        }
+    }
+    if (!answer.policy_only && !is_unmanaged(**endpoint)) {
+        const auto missing =
+            not_allocated(transaction.ipam(),
+                          {handle, calico_handle_id(request.network, request.attachment.container_id)}, answer.ips);
+        source_.end();
+        if (!missing) {
+            return to_answer(missing.error());
+        }
+        if (*missing) {
+            return failure(ErrorCode::check_failed, fmt::format("{} has an endpoint, but its {} is not allocated to {}",
+                                                                name, (*missing)->to_string(), handle));
+        }
+    }
+    answer.host_interface = (*endpoint)->spec.interface_name;
+    answer.endpoint = (*endpoint)->metadata.ns + "/" + (*endpoint)->metadata.name;
+    return answer;
 }
 
 bool Service::owns_handle(const std::string& handle, const Request& request) {

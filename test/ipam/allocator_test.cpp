@@ -157,6 +157,7 @@ TEST_CASE("pools are chosen by name order, family, use, selectors and mode") {
     CHECK(names({.namespace_labels = {{"team", "x"}}}) == "a b ns ");
     CHECK(names({.use = model::AllowedUse::tunnel}) == "a b tunnel ");
     CHECK(names({.wanted = {"rack", "10.3.0.0/24", "b"}}) == "rack manual b ");
+    CHECK(names({.wanted = {"10.2.0.9/24", "tunnel"}}) == "a ");
     CHECK(names({.wanted = {"off"}}) == "IPPool off, which the request names, is disabled");
     CHECK(names({.wanted = {"nowhere"}}) == "there is no IPPool nowhere, which the request names");
     CHECK(names({.wanted = {"tunnel"}}) ==
@@ -255,6 +256,17 @@ TEST_CASE("a node may own no more blocks than it is allowed to") {
     const auto refused = assign_now(source, world, demand_of("x", "n1"));
     REQUIRE_FALSE(refused);
     CHECK(refused.error().msg.find("may own only 2 (maxBlocksPerHost)") != std::string::npos);
+    // Each family has a limit of its own, and what lies in other pools does not count.
+    world.pools.push_back(make_pool("six", "fd00::/120", 127));
+    world.pools.push_back(make_pool("other", "10.1.0.0/24", 31));
+    world.pools.back().mode = model::AssignmentMode::manual;
+    Demand other = demand_of("six", "n1");
+    std::swap(other.ipv4, other.ipv6);
+    CHECK(assign_now(source, world, other));
+    other = demand_of("other", "n1");
+    other.ipv4_pools = {"other"};
+    CHECK(assign_now(source, world, other));
+    CHECK_FALSE(assign_now(source, world, demand_of("x", "n1")));
     world.settings.max_blocks_per_host = 0;
     CHECK(assign_now(source, world, demand_of("x", "n1")));
     world.settings.auto_allocate_blocks = false;

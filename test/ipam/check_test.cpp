@@ -181,6 +181,14 @@ TEST_CASE("every kind of damage is found, and called by its name") {
              c.inventory.blocks.push_back(Block::make(prefix("10.0.0.8/30"), "host:n1", kNow, 1).to_model());
          },
          {"tooManyBlocks"}},
+        {"as many blocks as allowed, of another family too",
+         [](Cluster& c) {
+             c.inventory.settings.max_blocks_per_host = 1;
+             c.inventory.pools.push_back(make_pool("six", "fd00::/120", 122));
+             c.inventory.affinities.push_back({{"n1", prefix("fd00::/122"), model::AffinityState::confirmed}, kNow});
+             c.inventory.blocks.push_back(Block::make(prefix("fd00::/122"), "host:n1", kNow, 1).to_model());
+         },
+         {}},
         {"an object that cannot be read",
          [](Cluster& c) { c.inventory.unreadable = {"IPPool(x)"}; },
          {"unreadableObject"}},
@@ -435,6 +443,8 @@ TEST_CASE("a tunnel end takes its address from pools of its kind, and its MAC fo
     const auto names = [&](Tunnel tunnel, TunnelSettings settings = {}) {
         return tunnel_pools(tunnel, pools, {{"rack", "a"}}, settings);
     };
+    CHECK(names(Tunnel::vxlan) == std::vector<std::string>{"vx"});
+    pools[1].mode = model::AssignmentMode::manual;  // who names no pool gets none of its addresses; tunnels name theirs
     CHECK(names(Tunnel::vxlan) == std::vector<std::string>{"vx"});
     CHECK(names(Tunnel::vxlan_v6) == std::vector<std::string>{"vx6"});
     CHECK(names(Tunnel::ipip) == std::vector<std::string>{"ip"});

@@ -207,13 +207,37 @@ TEST_CASE("a node's addresses are not freed while its Node exists, and others ke
     CHECK(again->addresses == 0);
 }
 
+TEST_CASE("a host endpoint whose name would be too long has Calico's") {
+    const auto node = std::make_shared<model::Node>();
+    node->metadata.name = "calinodename";
+    node->spec.interfaces = {{"eth0", {*net::Ip::parse("192.0.2.1")}}};
+    model::HostEndpointTemplate wanted;
+    const std::string dog = "the-quick-brown-fox-jumps-over-the-lazy-dog-";
+    wanted.generate_name = dog + dog + dog + dog + dog + "the-quick-brown-fox-jumps";
+    wanted.interface_cidrs = {*net::Prefix::parse("192.0.2.0/24")};
+    model::AutoHostEndpoint configuration;
+    configuration.auto_create = model::OnOff::enabled;
+    configuration.create_default_host_endpoint = model::OnOff::disabled;
+    configuration.templates = {wanted};
+    const auto made = auto_host_endpoints({node}, configuration);
+    REQUIRE(made.size() == 1);
+    CHECK(made.begin()->first == "2vhzifmgzoee1hgruafve8iewjr1cabezq3o51myej0-auto-hep");
+}
+
 TEST_CASE("host endpoints are made for nodes where that is asked for, and a person's own stay") {
+    const auto addresses = [](std::initializer_list<const char*> texts) {
+        std::vector<net::Ip> out;
+        for (const char* text : texts) {
+            out.push_back(*net::Ip::parse(text));
+        }
+        return out;
+    };
     Fixture f;
     f.put(
         model::Kind::node, "", "n1",
         node_document(
             "n1",
-            R"({"bgp":{"ipv4Address":"192.0.2.1/24"},"ipv4VXLANTunnelAddr":"10.0.0.1","interfaces":[{"name":"eth7","addresses":["198.51.100.1"]}]})"));
+            R"({"bgp":{"ipv4Address":"192.0.2.1/24"},"ipv4VXLANTunnelAddr":"10.0.0.1","addresses":[{"address":"192.0.2.9","type":"InternalIP"},{"address":"203.0.113.9","type":"ExternalIP"}],"interfaces":[{"name":"eth7","addresses":["198.51.100.1"]}]})"));
     f.put(
         model::Kind::host_endpoint, "", "mine",
         R"({"apiVersion":"projectcalico.org/v3","kind":"HostEndpoint","metadata":{"name":"mine"},"spec":{"node":"n1","interfaceName":"eth0"}})");
@@ -239,25 +263,29 @@ TEST_CASE("host endpoints are made for nodes where that is asked for, and a pers
                 host_endpoint));
     };
     configure(
-        R"({"autoCreate":"Enabled","templates":[{"generateName":"wan","interfacePattern":"^eth[0-9]$","nodeSelector":"rack == 'a'","labels":{"zone":"wan"}}]})");
-    CHECK(run() == 2);
+        R"({"autoCreate":"Enabled","templates":[{"generateName":"wan","interfacePattern":"^eth\\d$","interfaceCIDRs":["10.0.0.0/24"],"nodeSelector":"rack == 'a'","labels":{"zone":"wan"}},{"generateName":"lan","interfaceCIDRs":["192.0.2.0/24"]},{"generateName":"none","interfaceCIDRs":["172.16.0.0/24"]}]})");
+    CHECK(run() == 3);
     CHECK(run() == 0);
     std::map<std::string, std::shared_ptr<const model::HostEndpoint>> made;
     for (const auto& endpoint : f.all<model::HostEndpoint>()) {
         made[endpoint->metadata.name] = endpoint;
     }
-    REQUIRE(made.size() == 3);
+    REQUIRE(made.size() == 4);
     REQUIRE(made.contains("n1-auto-hep"));
     const auto& all = *made["n1-auto-hep"];
     CHECK(all.spec.interface_name == "*");
-    CHECK(all.spec.expected_ips == std::vector{*net::Ip::parse("192.0.2.1"), *net::Ip::parse("10.0.0.1")});
+    CHECK(all.spec.expected_ips == addresses({"192.0.2.1", "10.0.0.1", "192.0.2.9", "198.51.100.1"}));
     CHECK(all.spec.profiles == std::vector<std::string>{"projectcalico-default-allow"});
     CHECK(all.metadata.labels.at("rack") == "a");
     REQUIRE(made.contains("n1-wan-eth7-auto-hep"));
     CHECK(made["n1-wan-eth7-auto-hep"]->spec.interface_name == "eth7");
+    CHECK(made["n1-wan-eth7-auto-hep"]->spec.expected_ips == addresses({"10.0.0.1", "198.51.100.1"}));
+    REQUIRE(made.contains("n1-lan-auto-hep"));
+    CHECK(made["n1-lan-auto-hep"]->spec.interface_name.empty());
+    CHECK(made["n1-lan-auto-hep"]->spec.expected_ips == addresses({"192.0.2.1", "192.0.2.9"}));
     CHECK(made["n1-wan-eth7-auto-hep"]->metadata.labels.at("zone") == "wan");
     configure(R"({"autoCreate":"Disabled"})");
-    CHECK(run() == 2);
+    CHECK(run() == 3);
     CHECK(f.all<model::HostEndpoint>().size() == 1);
 }
 

@@ -260,6 +260,43 @@ TEST_CASE("an id that is used again at once gets an attachment of its own") {
     CHECK(node.count(model::Kind::ipam_handle) == 1);
 }
 
+TEST_CASE("an ADD right after a DEL gets the address that it frees, asked for by name or the last one") {
+    Node node;
+    node.put(
+        model::Kind::ip_pool, "", "p",
+        R"({"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":{"name":"p"},"spec":{"cidr":"10.0.0.0/31","blockSize":31}})");
+    node.start();
+    REQUIRE_FALSE(node.ask(pod_request(Op::add, "c0", "stays")).error);
+    for (const bool by_name : {false, true}) {
+        const Answer first = node.ask(pod_request(Op::add, "c1", "first"));
+        REQUIRE_FALSE(first.error);
+        CHECK_FALSE(node.ask(pod_request(Op::del, "c1", "first")).error);
+        Request request = pod_request(Op::add, "c2", "second");
+        if (by_name) {
+            request.ips = first.ips;
+        }
+        const Answer second = node.ask(request);
+        UNSCOPED_INFO((second.error ? second.error->msg : std::string("good")));
+        CHECK(second.ips == first.ips);
+        CHECK_FALSE(node.ask(pod_request(Op::del, "c2", "second")).error);
+    }
+    // Where nothing is being freed, the refusal comes at once.
+    REQUIRE_FALSE(node.ask(pod_request(Op::add, "c3", "third")).error);
+    CHECK(node.ask(pod_request(Op::add, "c4", "fourth")).error->code == 11);
+}
+
+TEST_CASE("a DEL takes the link that was made after an earlier DEL of the same container had looked for it") {
+    Node node;
+    node.put_pool();
+    node.start();
+    REQUIRE_FALSE(node.ask(pod_request(Op::add, "c1", "web")).error);
+    CHECK_FALSE(node.ask(pod_request(Op::del, "c1", "web")).error);
+    CHECK(eventually([&] { return node.status_of("waitingDeletes") == boost::json::value(0); }));
+    node.make_link("caliweb", "c1");  // its plugin was slower than that
+    CHECK_FALSE(node.ask(pod_request(Op::del, "c1", "web")).error);
+    CHECK(eventually([&] { return !node.has_link("caliweb"); }));
+}
+
 TEST_CASE("a DEL that was answered is carried out although the daemon is killed") {
     Node node;
     node.put_pool();

@@ -37,6 +37,42 @@ TEST_CASE("annotations of pod and namespace choose pools and addresses") {
     CHECK(bad.error->code == 7);
 }
 
+TEST_CASE("annotations choose families; an empty one is as good as none") {
+    Fixture f;
+    f.put(model::Kind::ip_pool, "", "six", pool_document("six", "fd00::/120", 122));
+    f.put(
+        model::Kind::namespace_, "", "prod",
+        R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"prod","annotations":{"cni.projectcalico.org/ipFamilies":"[\"IPv6\"]"}}})");
+    REQUIRE(f.service.take_changes());
+    struct Row {
+        const char* annotations;
+        const char* result;  ///< families, or a part of the refusal
+    };
+    const Row rows[] = {
+        {R"("x":"y")", "6"},
+        {R"("cni.projectcalico.org/ipFamilies":"[\"IPv4\"]")", "4"},
+        {R"("cni.projectcalico.org/ipFamilies":"[\"IPv4\",\"IPv6\"]")", "46"},
+        {R"("cni.projectcalico.org/ipFamilies":"","cni.projectcalico.org/ipv6pools":"","cni.projectcalico.org/ipAddrs":"")",
+         "6"},
+        {R"("cni.projectcalico.org/ipFamilies":"[\"ipv4\"]")", "ipv4 is neither IPv4 nor IPv6"},
+        {R"("cni.projectcalico.org/ipFamilies":"[]")", "asks for no address of either family"},
+        {R"("cni.projectcalico.org/ipAddrs":"[]")", "cni.projectcalico.org/ipAddrs is an empty list"},
+        {R"("cni.projectcalico.org/allowedSourcePrefixes":"[\"198.51.100.7/24\"]")", "6"},
+    };
+    for (std::size_t i = 0; i < std::size(rows); ++i) {
+        INFO(rows[i].annotations);
+        const std::string name = "p" + std::to_string(i);
+        f.put(model::Kind::pod, "prod", name,
+              pod_document("prod", name.c_str(), "v1", R"(,"annotations":{)" + std::string(rows[i].annotations) + "}"));
+        const Answer answer = f.add(pod_request(("c" + std::to_string(i)).c_str(), name.c_str())).answer;
+        std::string families;
+        for (const net::Ip& one : answer.ips) {
+            families += one.is_v4() ? "4" : "6";
+        }
+        CHECK_THAT(answer.error ? answer.error->msg : families, Catch::EndsWith(rows[i].result));
+    }
+}
+
 TEST_CASE("addresses without IPAM are used as they are, where the network allows it") {
     Fixture f;
     f.put(model::Kind::pod, "prod", "fixed",

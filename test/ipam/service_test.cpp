@@ -349,6 +349,26 @@ TEST_CASE("STATUS is good while there is room, and writes nothing") {
     CHECK(f.all<model::IpamBlock>().empty());
 }
 
+TEST_CASE("CHECK finds the one address of two that was released behind the pod's back") {
+    Fixture f;
+    f.put(model::Kind::ip_pool, "", "six", pool_document("six", "fd00::/120", 122));
+    REQUIRE(f.service.take_changes());
+    Request request = bare("c1");
+    request.assign_ipv6 = true;
+    REQUIRE(f.add(request).answer.ips.size() == 2);
+    CHECK_FALSE(f.service.check(request).error);
+    for (const auto& block : f.all<model::IpamBlock>()) {
+        if (block->spec.cidr.family() == net::Family::v6) {
+            REQUIRE(f.store->remove(block->key(), std::nullopt));
+        }
+    }
+    REQUIRE(f.service.start());
+    const Answer answer = f.service.check(request);
+    REQUIRE(answer.error);
+    CHECK(answer.error->code == 100);
+    CHECK(answer.error->msg.find("fd00::") != std::string::npos);
+}
+
 TEST_CASE("CHECK compares what the runtime remembers with what is stored") {
     Fixture f;
     Request request = bare("c1");

@@ -1,5 +1,6 @@
 #include "ipam/io/teardown.hpp"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -228,6 +229,26 @@ TEST_CASE("sockets that killed plugins left are removed, those in use and other 
     CHECK(std::filesystem::exists(directory.path / ".note"));
     CHECK_FALSE(std::filesystem::exists(directory.path / "calidead"));
     CHECK(remove_abandoned_sockets(directory.path / "nowhere") == 0);
+}
+
+TEST_CASE("a journaled release that cannot be read for want of descriptors stays for the next time") {
+    const TemporaryDirectory directory;
+    std::ofstream(directory.path / journal_name(del("c1"))) << encode(del("c1"));
+    std::ofstream(directory.path / "other.json") << "{";
+    rlimit limit{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const int next = ::dup(STDIN_FILENO);
+    REQUIRE(::close(next) == 0);
+    const rlimit small{static_cast<rlim_t>(next) + 1, limit.rlim_max};  // the directory, and no file in it
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &small) == 0);
+    const JournalScan starved = scan_journal(directory.path.string());
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CHECK(starved.files.empty());
+    CHECK(starved.refused.empty());
+    const JournalScan scan = scan_journal(directory.path.string());
+    REQUIRE(scan.files.size() == 1);
+    CHECK(scan.files.front().request == del("c1"));
+    CHECK(scan.refused.size() == 1);
 }
 
 }  // namespace

@@ -1,0 +1,120 @@
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/log.hpp"
+#include "config/own_node.hpp"
+#include "ipam/io/daemon.hpp"
+#include "ipam/messages.hpp"
+
+// How manul-ipamd follows the datastore.
+
+namespace manul::ipam {
+
+namespace {
+
+constexpr std::int64_t kSecondUs = 1'000'000;
+
+}  // namespace
+
+void Ipamd::connect() {
+    store_worker_.submit([this] {
+        std::string problem;
+        std::size_t pools = 0;
+        std::size_t endpoints = 0;
+        if (const auto node = config::ensure_own_node(*store_, settings_); !node) {
+            problem = node.error().message;
+        } else if (const auto done = service_.start(); !done) {
+            problem = done.error().msg;
+        } else {
+            pools = service_.knowledge().world().pools.size();
+            const auto known = service_.attachments();
+            endpoints = known ? known->size() : 0;
+        }
+        return [this, problem = std::move(problem), pools, endpoints] {
+            if (!problem.empty()) {
+                if (problem != last_problem_) {
+                    log::emit(kStoreUnreachable, problem);
+                }
+                last_problem_ = problem;
+                connect_timer_.after_us(kSecondUs);
+                if (node_missing_) {
+                    update_report();
+                }
+                return;
+            }
+            last_problem_.clear();
+            started_ = true;
+            node_missing_ = false;
+            log::emit(kStoreReached, pools, endpoints);
+            watch_store();
+            take_changes();
+            if (!presence_timer_.armed()) {
+                presence_timer_.after_us(0);
+                tidy_timer_.after_us(kTidyUs);
+                chores_timer_.after_us(0);
+            }
+            sync_tunnels();
+            update_report();
+        };
+    });
+}
+
+void Ipamd::watch_store() {
+    store_watch_ = std::make_unique<ReadableWatch>(daemon_.io(), service_.watch_fd(), [this] {
+        // It stays readable until the worker has taken what is there: to watch on would be a busy loop.
+        store_watch_.reset();
+        take_changes();
+    });
+}
+
+void Ipamd::take_changes() {
+    if (taking_changes_) {
+        return;
+    }
+    taking_changes_ = true;
+    store_worker_.submit([this] {
+        auto changes = service_.take_changes();
+        return [this, changes = std::move(changes)] {
+            taking_changes_ = false;
+            on_changes(changes);
+            if (started_ && !store_watch_) {
+                watch_store();
+            }
+        };
+    });
+}
+
+void Ipamd::on_changes(const Outcome<Service::Changes>& changes) {
+    if (!changes) {
+        if (changes.error().msg != last_problem_) {
+            log::emit(kStoreUnreachable, changes.error().msg);
+        }
+        last_problem_ = changes.error().msg;
+        started_ = false;
+        store_watch_.reset();
+        connect_timer_.after_us(kSecondUs);
+        return;
+    }
+    for (const std::string& refused : changes->refused) {
+        log::emit(kPodRefused, refused);
+    }
+    if (changes->restarted) {
+        watch_store();
+    }
+    if (changes->own_node_removed) {
+        node_missing_ = host_.on_kubernetes;
+        log::emit(node_missing_ ? kNodeMissing : kNodeRestored, settings_.node_name);
+        connect();
+    }
+    if (changes->pools_changed) {
+        sync_tunnels();
+    }
+    if (changes->any) {
+        update_report();
+    }
+}
+
+}  // namespace manul::ipam
