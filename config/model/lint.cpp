@@ -17,7 +17,6 @@
 #include "config/model/policy.hpp"
 #include "config/model/resource.hpp"
 #include "config/model/selector.hpp"
-#include "config/model/selector_scope.hpp"
 #include "config/model/workload_endpoint.hpp"
 
 namespace manul::model {
@@ -218,7 +217,7 @@ void Lint::check(const PolicySpec& spec) {
 /// Whether a selector over namespaces or service accounts holds for what has neither. An empty one asks for nothing.
 bool holds_without(const std::string& text, std::string_view label) {
     const auto selector = Selector::parse(text);
-    return text.empty() || (selector && with_all_as_has(*selector, label).matches(StringMap()));
+    return text.empty() || (selector && selector->with_all_as_has(label).matches(StringMap()));
 }
 
 void Lint::check_scope(const GlobalNetworkPolicySpec& spec) {

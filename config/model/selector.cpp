@@ -17,7 +17,6 @@
 
 #include "config/model/resource.hpp"
 #include "config/model/selector_node.hpp"
-#include "config/model/selector_scope.hpp"
 
 namespace manul::model {
 
@@ -314,16 +313,14 @@ Selector Selector::with_key_prefix(std::string_view prefix) const {
     return Selector(std::move(nodes));
 }
 
-Selector with_all_as_has(const Selector& selector, std::string_view label) {
-    std::vector<Node> nodes = *parse_selector(selector.to_string());
+Selector Selector::with_all_as_has(std::string_view label) const {
+    std::vector<Node> nodes = program_->nodes;
     for (Node& node : nodes) {
         if (node.op == Op::all) {
             node = Node{Op::has, std::string(label), {}, 1};
         }
     }
-    std::string text;
-    print(text, nodes);
-    return *Selector::parse(text);
+    return Selector(std::move(nodes));
 }
 
 bool Selector::matches(LabelLookup labels) const { return evaluate(program_->nodes, labels); }

@@ -73,6 +73,8 @@ public:
 
     /// Every label key with `prefix` put in front ("pcns.").
     [[nodiscard]] Selector with_key_prefix(std::string_view prefix) const;
+    /// has(label) for each all(): over namespaces, all() means what has one at all.
+    [[nodiscard]] Selector with_all_as_has(std::string_view label) const;
 
     [[nodiscard]] bool matches(LabelLookup labels) const;
 

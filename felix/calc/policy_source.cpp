@@ -20,7 +20,6 @@
 #include "config/model/policy.hpp"
 #include "config/model/resource.hpp"
 #include "config/model/selector.hpp"
-#include "config/model/selector_scope.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "felix/model/policy_id.hpp"
 
@@ -131,12 +130,11 @@ Result<model::Selector> parse_selector(const std::string& text, const std::strin
 }
 
 model::Selector over_namespaces(const model::Selector& selector) {
-    return model::with_all_as_has(selector.with_key_prefix(model::kNamespaceLabelPrefix), model::kLabelNamespace);
+    return selector.with_key_prefix(model::kNamespaceLabelPrefix).with_all_as_has(model::kLabelNamespace);
 }
 
 model::Selector over_service_accounts(const model::Selector& selector) {
-    return model::with_all_as_has(selector.with_key_prefix(model::kServiceAccountLabelPrefix),
-                                  model::kLabelServiceAccount);
+    return selector.with_key_prefix(model::kServiceAccountLabelPrefix).with_all_as_has(model::kLabelServiceAccount);
 }
 
 Result<model::Selector> endpoint_selector(const PolicySource& source) {

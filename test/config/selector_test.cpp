@@ -1,5 +1,4 @@
 #include "config/model/selector.hpp"
-#include "config/model/selector_scope.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -197,7 +196,19 @@ TEST_CASE("building blocks make what parsing would") {
     CHECK(Selector::conjunction({sel(""), sel("has(a)")}) == sel("has(a)"));
     CHECK(Selector::conjunction({sel("has(a) || has(b)"), sel("has(c)")}) == sel("(has(a) || has(b)) && has(c)"));
     CHECK(sel("has(a) && b in {'c'} || all()").with_key_prefix("p.") == sel("has(p.a) && p.b in {'c'} || all()"));
-    CHECK(with_all_as_has(sel("has(a) && !all() || all()"), "any") == sel("has(a) && !has(any) || has(any)"));
+    CHECK(sel("has(a) && !all() || all()").with_all_as_has("any") == sel("has(a) && !has(any) || has(any)"));
+}
+
+TEST_CASE("what is as long and as deep as a selector may be can be turned into one over namespaces") {
+    const auto over = [](const std::string& text) { return sel(text).with_key_prefix("pcns.").with_all_as_has("ns"); };
+    const std::string key(512, 'k');
+    CHECK(over("has(" + key + ")").matches(StringMap{{"pcns." + key, ""}}));
+    std::string deep = "all()";
+    for (int i = 0; i < 199; ++i) {
+        deep = "has(a) || has(b) && (" + deep + ")";
+    }
+    CHECK(over(deep).matches(StringMap{{"ns", "x"}, {"pcns.b", ""}}));
+    CHECK_FALSE(over(deep).matches(StringMap{{"pcns.b", ""}}));
 }
 
 TEST_CASE("building blocks with what no label can hold never match, and stay valid text") {
