@@ -1,6 +1,7 @@
 #include "config/codec/felix_settings.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -8,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -27,6 +29,52 @@ namespace {
 
 using model::Field;
 using Shape = model::TypeInfo::Shape;
+
+using Names = std::pair<std::string_view, std::string_view>;
+
+/// Variables that Calico does not call as the field.
+constexpr auto kVariables =
+    std::to_array<Names>({{"ipipEnabled", "IpInIpEnabled"},
+                          {"ipipMTU", "IpInIpMtu"},
+                          {"externalNodesList", "ExternalNodesCIDRList"},
+                          {"iptablesPostWriteCheckInterval", "IptablesPostWriteCheckIntervalSecs"},
+                          {"iptablesLockProbeInterval", "IptablesLockProbeIntervalMillis"},
+                          {"netlinkTimeout", "NetlinkTimeoutSecs"},
+                          {"reportingInterval", "ReportingIntervalSecs"},
+                          {"reportingTTL", "ReportingTTLSecs"},
+                          {"endpointReportingDelay", "EndpointReportingDelaySecs"},
+                          {"usageReportingInitialDelay", "UsageReportingInitialDelaySecs"},
+                          {"usageReportingInterval", "UsageReportingIntervalSecs"},
+                          {"bpfConntrackMode", "BPFConntrackCleanupMode"},
+                          {"wireguardKeepAlive", "WireguardPersistentKeepAlive"}});
+
+constexpr auto kBooleans = std::to_array<Names>({{"true", "true"},
+                                                 {"true", "yes"},
+                                                 {"true", "y"},
+                                                 {"true", "t"},
+                                                 {"true", "1"},
+                                                 {"false", "false"},
+                                                 {"false", "no"},
+                                                 {"false", "n"},
+                                                 {"false", "f"},
+                                                 {"false", "0"}});
+
+/// The field that a variable is about.
+std::string_view field_name(std::string_view variable) {
+    const auto named = std::ranges::find_if(
+        kVariables, [variable](const Names& names) { return model::same_letters(names.second, variable); });
+    return named == kVariables.end() ? variable : named->first;
+}
+
+std::string_view trimmed(std::string_view text) {
+    while (text.starts_with(' ')) {
+        text.remove_prefix(1);
+    }
+    while (text.ends_with(' ')) {
+        text.remove_suffix(1);
+    }
+    return text;
+}
 
 const void* member_of(const Field& field, const model::FelixConfigurationSpec& spec) {
     return field.member(const_cast<model::FelixConfigurationSpec*>(&spec));  // only read through
@@ -51,9 +99,9 @@ Tree scalar_tree(const model::ScalarInfo& scalar, std::string_view value) {
         return Tree::of_text(duration_text(value));
     }
     if (scalar.name == "boolean") {
-        for (const std::string_view word : {"true", "false"}) {
+        for (const auto& [text, word] : kBooleans) {
             if (model::same_letters(word, value)) {
-                return {.type = Tree::Type::boolean, .text = std::string(word)};
+                return {.type = Tree::Type::boolean, .text = std::string(text)};
             }
         }
     }
@@ -100,9 +148,12 @@ Tree list_tree(const model::TypeInfo& element, std::string_view value) {
     if (value.empty() || model::same_letters(value, "none")) {
         return out;
     }
-    for (const std::string_view item : split(value, ',')) {
-        out.children.push_back(element.shape == Shape::scalar ? scalar_tree(*element.scalar, item)
-                                                              : failsafe_tree(item));
+    for (const std::string_view part : split(value, ',')) {
+        const std::string_view item = trimmed(part);
+        if (!item.empty()) {
+            out.children.push_back(element.shape == Shape::scalar ? scalar_tree(*element.scalar, item)
+                                                                  : failsafe_tree(item));
+        }
     }
     return out;
 }
@@ -137,8 +188,9 @@ void overlay(model::FelixConfigurationSpec& base, const model::FelixConfiguratio
 
 Result<void> set_from_environment(model::FelixConfigurationSpec& spec, std::string_view name, std::string_view value) {
     const auto fields = model::felix_table().fields;
+    const std::string_view wanted = field_name(name);
     const auto found =
-        std::ranges::find_if(fields, [&](const Field& field) { return model::same_letters(field.name, name); });
+        std::ranges::find_if(fields, [&](const Field& field) { return model::same_letters(field.name, wanted); });
     if (found == fields.end()) {
         return fail("unknown setting");
     }

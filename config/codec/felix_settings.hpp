@@ -17,9 +17,10 @@ namespace manul::codec {
 /// Fields that `top` has replace those of `base`.
 void overlay(model::FelixConfigurationSpec& base, const model::FelixConfigurationSpec& top);
 
-/// Sets one field from the environment: `name` as in FELIX_<NAME> without the prefix, in any letter case. Durations are
-/// seconds or a duration, lists are separated by commas or `none`, failsafe ports are `port`, `proto:port` or
-/// `proto:net:port`. The error says what was expected.
+/// Sets one field from the environment: `name` as in FELIX_<NAME> without the prefix, in any letter case; the few names
+/// of Calico's daemon that differ from the field's are understood. Durations are seconds or a duration, booleans also
+/// yes, no, 1, 0, lists are separated by commas or `none`, failsafe ports are `port`, `proto:port` or `proto:net:port`.
+/// The error says what was expected.
 [[nodiscard]] Result<void> set_from_environment(model::FelixConfigurationSpec& spec, std::string_view name,
                                                 std::string_view value);
 

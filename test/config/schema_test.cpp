@@ -358,6 +358,17 @@ TEST_CASE("settings of felix: defaults, objects above them, environment above al
     CHECK(spec.failsafe_inbound_host_ports->at(0).protocol == model::PortProtocol::tcp);
     CHECK(spec.failsafe_inbound_host_ports->at(2).net->to_string() == "fd00::/8");
     CHECK(spec.failsafe_inbound_host_ports->at(3).port == 80);
+    // As Calico's daemons are set up: other names than the field's, words for booleans, blanks in lists.
+    CHECK(codec::set_from_environment(spec, "IPINIPENABLED", "Yes"));
+    CHECK(spec.ipip_enabled == true);
+    CHECK(codec::set_from_environment(spec, "VXLANENABLED", "0"));
+    CHECK(spec.vxlan_enabled == false);
+    CHECK(codec::set_from_environment(spec, "EXTERNALNODESCIDRLIST", "192.0.2.1, 198.51.100.0/24,"));
+    REQUIRE(spec.external_nodes_list->size() == 2);
+    CHECK(spec.external_nodes_list->at(1).to_string() == "198.51.100.0/24");
+    CHECK(codec::set_from_environment(spec, "FAILSAFEINBOUNDHOSTPORTS", "tcp:22, udp:68"));
+    CHECK(spec.failsafe_inbound_host_ports->size() == 2);
+    CHECK_FALSE(codec::set_from_environment(spec, "IPINIPENABLED", "maybe"));
     CHECK(codec::set_from_environment(spec, "VXLANPORT", "0").error().message ==
           "expected an integer from 1 to 65535, found 0");
     CHECK_FALSE(codec::set_from_environment(spec, "NOSUCHTHING", "1"));
