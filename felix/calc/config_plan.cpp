@@ -361,6 +361,9 @@ void ConfigPlan::flush(Sequencer& sequencer) {
                     pools.push_back(IpPoolInfo{"node " + name, net::Prefix::host(address), false});
                 }
             }
+            for (const net::Prefix& external : current_->external_nodes) {
+                pools.push_back(IpPoolInfo{"node " + external.to_string(), external, false});
+            }
         }
         sequencer.set_pools(std::move(pools));
         sequencer.set_tunnels(tunnels());

@@ -131,11 +131,13 @@ TEST_CASE("addresses of nodes are spared from masquerading where the configurati
     World world{node, pool("p", "10.0.0.0/16", true)};
     CHECK(world.state().pools.size() == 1);
     config->spec.nat_outgoing_exclusions = model::NatOutgoingExclusions::ip_pools_and_host_ips;
+    config->spec.external_nodes_list = {cidr("198.51.100.0/24")};
     world.put(config);
-    REQUIRE(world.state().pools.size() == 2);
+    REQUIRE(world.state().pools.size() == 3);
     CHECK(world.state().pools[1] == IpPoolInfo{"node node2", cidr("192.0.2.2/32"), false});
+    CHECK(world.state().pools[2] == IpPoolInfo{"node 198.51.100.0/24", cidr("198.51.100.0/24"), false});
     world.remove(node);
-    CHECK(world.state().pools.size() == 1);
+    CHECK(world.state().pools.size() == 2);
 }
 
 TEST_CASE("switches of our own merge like other fields") {
