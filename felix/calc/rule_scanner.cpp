@@ -24,6 +24,7 @@
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 #include "felix/model/rule_id.hpp"
+#include "net/ip.hpp"
 #include "net/port_range.hpp"
 
 namespace manul::felix {
@@ -49,6 +50,14 @@ Action to_felix(model::Action action) noexcept {
             return Action::pass;
     }
     std::unreachable();
+}
+
+/// As for Calico, each ICMP is of its own family.
+std::optional<net::Family> family_of(const std::optional<net::Protocol>& protocol) noexcept {
+    if (protocol == net::kIcmp) {
+        return net::Family::v4;
+    }
+    return protocol == net::kIcmpv6 ? std::optional(net::Family::v6) : std::nullopt;
 }
 
 /// A code without a type is refused by validation; without one there is nothing to compare.
@@ -92,7 +101,7 @@ private:
     Result<Rule> one(const model::Rule& source, Direction direction, const std::string& where) {
         Rule rule;
         rule.action = to_felix(source.action);
-        rule.family = source.ip_version;
+        rule.family = source.ip_version ? source.ip_version : family_of(source.protocol);
         rule.protocol = source.protocol;
         rule.not_protocol = source.not_protocol;
         rule.icmp = to_felix(source.icmp);

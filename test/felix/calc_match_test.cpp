@@ -123,7 +123,10 @@ TEST_CASE("ICMP type and code, and their true negation") {
     const Packet unreachable = icmp("192.0.2.1", "10.0.0.1", 3, 1);
     const Packet echo6 = icmp("2001:db8::1", "fd00::1", 128, 0);
     const Packet not_icmp = tcp("192.0.2.1", "10.0.0.1");
+    Packet stray = echo6;  // the other family's protocol
+    stray.protocol = net::kIcmp;
     const auto row = GENERATE_COPY(values<Row>({
+        {"ICMP is of IPv4", icmp_rule(net::kIcmp, {}, {}), stray, false},
         {"type", icmp_rule(net::kIcmp, Icmp{8, {}}, {}), echo, true},
         {"type zero and code zero", icmp_rule(net::kIcmp, Icmp{0, 0}, {}), zero, true},
         {"type zero is not any type", icmp_rule(net::kIcmp, Icmp{0, {}}, {}), echo, false},

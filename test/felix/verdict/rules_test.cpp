@@ -23,9 +23,9 @@ TEST_CASE_METHOD(Situation, "a rule with a protocol matches that protocol alone,
     expect({"rd,o1 > rw tcp 80 allow", "rd,o1 > rw udp 80 deny", "rd,o1 > rw sctp 80 allow", "rd > rw ping deny",
             "rd > rw proto 99 allow", "rd > rw proto 99 bare allow", "rd > rw proto 253 deny"});
     apply({to_web("{action: Allow, protocol: ICMP}")});
-    expect({"rd,o1 > rw icmp 8 allow", "rd,o1 > rw icmp6 128 deny", "rd > rw tcp 80 deny"});
+    expect({"rd,o1 > rw icmp 8 allow", "rd,o1 > rw icmp6 128 deny", "rd > rw tcp 80 deny", "rd > rw proto 1 v6 deny"});
     apply({to_web("{action: Allow, protocol: ICMPv6}")});
-    expect({"rd,o1 > rw icmp 8 deny", "rd,o1 > rw icmp6 128 allow"});
+    expect({"rd,o1 > rw icmp 8 deny", "rd,o1 > rw icmp6 128 allow", "rd > rw proto 58 v4 deny"});
 }
 
 TEST_CASE_METHOD(Situation, "a protocol by number takes ports where its name would") {
