@@ -23,12 +23,15 @@ void check_ip_block(Checks& checks, const IpBlock& block, const std::string& pat
     }
 }
 
-void check_peers(Checks& checks, const std::vector<KubernetesPeer>& peers, const std::string& path) {
+/// With `has_unknown_fields` in the rule a peer may be of a kind that this version does not know.
+void check_peers(Checks& checks, const std::vector<KubernetesPeer>& peers, bool has_unknown_fields,
+                 const std::string& path) {
     for (std::size_t i = 0; i < peers.size(); ++i) {
         const KubernetesPeer& peer = peers[i];
         const std::string at = indexed(path, i);
         const bool has_selector = peer.pod_selector.has_value() || peer.namespace_selector.has_value();
-        checks.check(has_selector || peer.ip_block, at, "needs podSelector, namespaceSelector or ipBlock");
+        checks.check(has_selector || peer.ip_block || has_unknown_fields, at,
+                     "needs podSelector, namespaceSelector or ipBlock");
         checks.check(!has_selector || !peer.ip_block, at + ".ipBlock",
                      "cannot stand beside podSelector or namespaceSelector");
         if (peer.pod_selector) {
@@ -60,12 +63,12 @@ void check_policy(Checks& checks, const KubernetesNetworkPolicySpec& spec) {
     check_label_selector(checks, spec.pod_selector, "spec.podSelector");
     for (std::size_t i = 0; i < spec.ingress.size(); ++i) {
         const std::string path = indexed("spec.ingress", i);
-        check_peers(checks, spec.ingress[i].from, path + ".from");
+        check_peers(checks, spec.ingress[i].from, spec.ingress[i].has_unknown_fields, path + ".from");
         check_ports(checks, spec.ingress[i].ports, path + ".ports");
     }
     for (std::size_t i = 0; i < spec.egress.size(); ++i) {
         const std::string path = indexed("spec.egress", i);
-        check_peers(checks, spec.egress[i].to, path + ".to");
+        check_peers(checks, spec.egress[i].to, spec.egress[i].has_unknown_fields, path + ".to");
         check_ports(checks, spec.egress[i].ports, path + ".ports");
     }
     checks.check(spec.policy_types.size() < 2 || spec.policy_types[0] != spec.policy_types[1], "spec.policyTypes",

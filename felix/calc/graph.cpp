@@ -291,12 +291,19 @@ std::vector<Report> Graph::reports() const {
     const auto add = [&sorted](const model::Key& key, const std::string& reason) {
         sorted.emplace(key, Report{key, Report::Effect::partly, reason, {}, {}});
     };
+    std::set<model::Key> closed;  // what is in force of them was not written by anybody
     for (Report& report : last_good_.reports()) {
+        if (report.effect == Report::Effect::denies) {
+            closed.insert(report.key);
+        }
         sorted.emplace(report.key, std::move(report));
     }
     for (const auto& [id, notes] : policies_.notes()) {
+        const model::Key key{resource_kind(id.kind), id.ns, id.name};
         for (const std::string& note : notes) {
-            add(model::Key{resource_kind(id.kind), id.ns, id.name}, note);
+            if (!closed.contains(key)) {
+                add(key, note);
+            }
         }
     }
     for (const auto& [name, notes] : profiles_.notes()) {

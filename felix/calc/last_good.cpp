@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/model/admin_policy.hpp"
 #include "config/model/global_network_policy.hpp"
 #include "config/model/kind.hpp"
 #include "config/model/kubernetes.hpp"
@@ -36,6 +37,20 @@ void deny_in_all_directions(model::PolicySpec& spec) {
     }
 }
 
+/// A rule without peers cannot be converted, and so denies all packets of its direction.
+template <class Policy>
+model::ResourcePtr deny_where_it_has_rules(const Policy& policy) {
+    auto copy = std::make_shared<Policy>(policy);
+    const auto close = []<class AdminRule>(std::vector<AdminRule>& rules) {
+        if (!rules.empty()) {
+            rules.assign(1, AdminRule{});
+        }
+    };
+    close(copy->spec.ingress);
+    close(copy->spec.egress);
+    return copy;
+}
+
 }  // namespace
 
 model::ResourcePtr deny_everything(const model::Resource& policy) {
@@ -60,6 +75,15 @@ model::ResourcePtr deny_everything(const model::Resource& policy) {
         copy->spec.ingress.clear();
         copy->spec.egress.clear();
         return copy;  // no rule means deny
+    }
+    if (const auto* admin = model::as<model::AdminNetworkPolicy>(policy)) {
+        return deny_where_it_has_rules(*admin);
+    }
+    if (const auto* baseline = model::as<model::BaselineAdminNetworkPolicy>(policy)) {
+        return deny_where_it_has_rules(*baseline);
+    }
+    if (const auto* cluster = model::as<model::ClusterNetworkPolicy>(policy)) {
+        return deny_where_it_has_rules(*cluster);
     }
     return nullptr;
 }

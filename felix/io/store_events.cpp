@@ -12,15 +12,11 @@
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
 #include "config/model/validate.hpp"
+#include "felix/calc/policy_source.hpp"
 
 namespace manul::felix::io {
 
 namespace {
-
-bool is_policy(model::Kind kind) {
-    return kind == model::Kind::network_policy || kind == model::Kind::global_network_policy ||
-           kind == model::Kind::kubernetes_network_policy;
-}
 
 std::string joined(const model::Findings& findings) {
     std::string text;
@@ -41,7 +37,7 @@ Event event_of(const store::Object& object) {
         return ResourcePut{std::move(decoded.resource)};
     }
     ResourceRefused refused{object.key, object.revision, joined(decoded.findings), nullptr};
-    if (is_policy(object.key.kind) && decoded.resource && model::policy_scope_is_readable(decoded.findings)) {
+    if (policy_kind(object.key.kind) && decoded.resource && model::policy_scope_is_readable(decoded.findings)) {
         refused.readable_scope = std::move(decoded.resource);
     }
     return refused;

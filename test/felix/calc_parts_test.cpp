@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "config/model/admin_policy.hpp"
 #include "config/model/felix_configuration.hpp"
 #include "config/model/kind.hpp"
 #include "config/model/kubernetes.hpp"
@@ -92,6 +93,16 @@ TEST_CASE("a policy that never was right denies the workloads it selects, where 
     knp->metadata.name = "p";
     knp->metadata.ns = "ns1";
     knp->spec.ingress = {model::KubernetesIngressRule{}};
+    auto cnp = std::make_shared<model::ClusterNetworkPolicy>();
+    cnp->metadata.name = "p";
+    cnp->spec.subject.namespaces.emplace();
+    cnp->spec.egress.resize(2);
+    cnp->spec.egress[0].action = model::ClusterAction::accept;
+    auto anp = std::make_shared<model::AdminNetworkPolicy>();
+    anp->metadata.name = "p";
+    anp->spec.subject.namespaces.emplace();
+    anp->spec.ingress.resize(1);
+    anp->spec.ingress[0].action = model::AdminAction::allow;
     using Effect = Report::Effect;
     const auto row = GENERATE_COPY(values<Row>({
         {"not readable", np, none(), true, true, Effect::nothing},
@@ -102,6 +113,8 @@ TEST_CASE("a policy that never was right denies the workloads it selects, where 
         {"global", gnp, gnp, false, true, Effect::denies},
         {"for host endpoints alone", untracked, untracked, true, true, Effect::nothing},
         {"Kubernetes", knp, knp, false, true, Effect::denies},
+        {"cluster-wide, one direction", cnp, cnp, true, false, Effect::denies},
+        {"cluster-wide, the other", anp, anp, false, true, Effect::denies},
     }));
     CAPTURE(row.name);
     World world{kWeb};

@@ -15,6 +15,7 @@
 #include "config/model/workload_endpoint.hpp"
 #include "felix/calc/event.hpp"
 #include "felix/calc/graph.hpp"
+#include "felix/calc/policy_source.hpp"
 #include "felix/eval/path.hpp"
 #include "felix/model/snapshot.hpp"
 #include "felix/render/renderer.hpp"
@@ -49,9 +50,7 @@ Event event_of(const codec::LoadedObject& object, const model::Key& key) {
         return ResourcePut{std::move(decoded.resource)};
     }
     ResourceRefused refused{key, {}, "invalid", nullptr};
-    const bool policy = key.kind == model::Kind::network_policy || key.kind == model::Kind::global_network_policy ||
-                        key.kind == model::Kind::kubernetes_network_policy;
-    if (policy && decoded.resource && model::policy_scope_is_readable(decoded.findings)) {
+    if (policy_kind(key.kind) && decoded.resource && model::policy_scope_is_readable(decoded.findings)) {
         refused.readable_scope = std::move(decoded.resource);
     }
     return refused;

@@ -112,6 +112,33 @@ TEST_CASE_METHOD(Situation, "what an admin policy asks for and cannot be enforce
     expect({"o1,gw > rw tcp 80 deny", "rw > o1 tcp 80 allow"});
 }
 
+TEST_CASE_METHOD(Situation, "peers and protocols of a newer version close their rule and leave the others alone") {
+    const std::string subject = "subject: {namespaces: {" + kRedNamespace + "}}, ";
+    const std::string rest = "{action: Deny, to: [{networks: [192.0.2.0/25]}]}]";
+    const auto newer = [&](const std::string& rule) {
+        force({cnp("a", "tier: Admin, priority: 1, " + subject + "egress: [" + rule + ", " + rest)});
+    };
+    newer("{action: Accept, to: [{cities: [Rome]}]}");
+    expect({"rw > o1 tcp 80 v4 deny", "rw > o2,gw tcp 80 allow"});
+    newer("{action: Accept, to: [{namespaces: {}}], protocols: [{quic: {}}]}");
+    expect({"rw > o1 tcp 80 v4 deny", "rw > o2,gw tcp 80 allow"});
+    newer("{action: Deny, to: [{cities: [Rome]}]}");
+    expect({"rw > o2,gw tcp 80 deny", "o1 > rw tcp 80 allow", "gw > o2 tcp 80 allow"});
+    site_.reset();
+    force({anp("a", "priority: 1, " + subject +
+                        "ingress: [{action: Pass, from: [{namespaces: {}}], ports: [{portSet: x}]}]")});
+    expect({"gw,o1 > rw tcp 80 deny", "rw > o1 tcp 80 allow"});
+    // What is wrong in any version of it closes every direction that has rules.
+    site_.reset();
+    force({cnp("a", "tier: Admin, priority: 1, " + subject +
+                        "egress: [{action: Accept, to: [{namespaces: {}}]}, {action: Deny, to: [{networks:"
+                        " [10.2402.0.0/16]}]}]")});
+    expect({"rw > gw,o1 tcp 80 deny", "gw > rw tcp 80 allow", "gw > o1 tcp 80 allow"});
+    site_.reset();
+    force({knp("red", "p", "podSelector: {}, ingress: [{from: [{cities: [Rome]}]}, {ports: [{port: 80}]}]")});
+    expect({"o1 > rw tcp 80 allow", "o1 > rw tcp 81 deny"});
+}
+
 TEST_CASE_METHOD(Situation, "the baseline is asked where no policy of the namespace decides") {
     apply({banp(
         "subject: {namespaces: {}}, ingress: [{action: Allow, from: [{namespaces: {matchLabels: {team: red}}}]},"
