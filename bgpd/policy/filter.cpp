@@ -13,10 +13,9 @@ namespace {
 
 template <class Key>
 bool cidr_holds(const FilterRule& rule, const Key& cidr, const Key& key) noexcept {
-    const bool ranged = rule.min_length || rule.max_length;
     const std::uint8_t low = rule.min_length.value_or(cidr.length);
     const std::uint8_t high = rule.max_length.value_or(Key::kBits);
-    const bool length_fits = !ranged || (key.length >= low && key.length <= high);
+    const bool length_fits = key.length >= low && key.length <= high;
     switch (*rule.cidr_match) {
         case CidrMatch::equal:
             return length_fits && key == cidr;
@@ -26,8 +25,7 @@ bool cidr_holds(const FilterRule& rule, const Key& cidr, const Key& key) noexcep
         case CidrMatch::not_in:
             break;
     }
-    const std::uint8_t common = std::min(key.length, cidr.length);
-    const bool inside = length_fits && (ranged || key.length >= cidr.length) && key.cut(common) == cidr.cut(common);
+    const bool inside = length_fits && key.length >= cidr.length && key.cut(cidr.length) == cidr;
     return inside == (rule.cidr_match == CidrMatch::in);
 }
 
@@ -53,7 +51,8 @@ bool rest_holds(const FilterRule& rule, PeerType peer, const FilterRoute& route,
         (rule.priority && *rule.priority != route.priority)) {
         return false;
     }
-    if (!rule.interface.empty() && (route.interface.empty() || !glob_matches(rule.interface, route.interface))) {
+    // A route over no interface has one without a name, as for BIRD: "*" means it, too.
+    if (!rule.interface.empty() && !glob_matches(rule.interface, route.interface)) {
         return false;
     }
     if (!rule.community && rule.as_path_prefix.empty()) {

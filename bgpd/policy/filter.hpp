@@ -49,7 +49,7 @@ using FilterOperation = std::variant<AddCommunity, PrependAsPath, SetPriority>;
 /// A condition that is absent always holds.
 struct FilterRule {
     FilterAction action = FilterAction::accept;
-    /// `in` with a length range: the length is inside it, and as many leading bits are equal as both prefixes have.
+    /// `in` with a length range: the prefix is inside the cidr, and its length inside the range.
     std::optional<CidrMatch> cidr_match;
     net::Prefix cidr;
     std::optional<std::uint8_t> min_length;  ///< with the other absent: the cidr's own length

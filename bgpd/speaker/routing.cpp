@@ -39,14 +39,12 @@ void add_ranges(const PeerResources& resources, const BgpConfigurationSpec& glob
             out.kept_from_kernel.push_back(pool->spec.cidr);
         }
     }
-    for (const auto* ranges : {&global.service_load_balancer_ips, &global.service_external_ips}) {
+    for (const auto* ranges :
+         {&global.service_load_balancer_ips, &global.service_external_ips, &global.service_cluster_ips}) {
         for (const net::Prefix& range : model::ranges_of(*ranges)) {
             out.relayable.push_back(range);
             out.kept_from_kernel.push_back(range);
         }
-    }
-    for (const net::Prefix& range : model::ranges_of(global.service_cluster_ips)) {
-        out.kept_from_kernel.push_back(range);
     }
 }
 

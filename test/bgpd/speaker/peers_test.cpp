@@ -287,7 +287,7 @@ TEST_CASE("pools and service ranges say what is relayed and what stays out of th
         }
         return out;
     };
-    CHECK(texts(cluster.make().relayable) == "10.244.0.0/16 10.246.0.0/16 192.0.2.0/24 ");
+    CHECK(texts(cluster.make().relayable) == "10.244.0.0/16 10.246.0.0/16 192.0.2.0/24 10.96.0.0/12 ");
     CHECK(texts(cluster.make().kept_from_kernel) == "10.246.0.0/16 192.0.2.0/24 10.96.0.0/12 ");
     global.program_cluster_routes = model::ProgramClusterRoutes::enabled;
     CHECK(texts(cluster.make().kept_from_kernel) == "192.0.2.0/24 10.96.0.0/12 ");
