@@ -54,7 +54,10 @@ BmpSender::BmpSender(boost::asio::io_context& io, speaker::Speaker& speaker)
       statistics_(io, [this] { report_statistics(); }) {}
 
 void BmpSender::configure(const speaker::Configuration& configuration) {
-    node_ = configuration.self.node_name;
+    const speaker::Self before = std::exchange(self_, configuration.self);
+    if (before.as != self_.as || before.router_id != self_.router_id) {
+        hang_up();  // what was told of the Loc-RIB was another's: stations begin anew
+    }
     std::erase_if(links_, [&](const auto& each) {
         return std::ranges::find(configuration.stations, each.first) == configuration.stations.end();
     });
@@ -91,6 +94,12 @@ void BmpSender::tell(const speaker::Monitored& news) {
 }
 
 void BmpSender::finish() {
+    hang_up();
+    work_.cancel();
+    statistics_.cancel();
+}
+
+void BmpSender::hang_up() {
     auto bytes = std::make_shared<Bytes>();
     bmp::encode_termination("", *bytes);
     for (auto& [station, link] : links_) {
@@ -100,8 +109,6 @@ void BmpSender::finish() {
         }
     }
     links_.clear();
-    work_.cancel();
-    statistics_.cancel();
 }
 
 void BmpSender::put(Link& link, std::shared_ptr<const Bytes> bytes) {
@@ -224,7 +231,7 @@ void BmpSender::greet(const speaker::Station& station, Link& link) {
     link.connected = true;
     log::emit(kBmpUp, name(station));
     auto bytes = std::make_shared<Bytes>();
-    bmp::encode_initiation(node_, "manul-bgpd " MANUL_VERSION, *bytes);
+    bmp::encode_initiation(self_.node_name, "manul-bgpd " MANUL_VERSION, *bytes);
     bmp::append_events(speaker_.monitor_sessions(), wall_clock(), *bytes);
     put(link, std::move(bytes));
     link.dump = speaker::Cursor{};

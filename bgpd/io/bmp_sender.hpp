@@ -34,7 +34,7 @@ public:
     /// Connects to these stations, and to no others.
     void configure(const speaker::Configuration& configuration);
     void tell(const speaker::Monitored& news);
-    /// Says goodbye, as far as that needs no waiting.
+    /// Ends everything, with a goodbye.
     void finish();
 
 private:
@@ -60,6 +60,8 @@ private:
     void greet(const speaker::Station& station, Link& link);
     void put(Link& link, std::shared_ptr<const Bytes> bytes);
     void send(const speaker::Station& station, Link& link);
+    /// Says goodbye to all, as far as that needs no waiting.
+    void hang_up();
     void give_up(const speaker::Station& station, Link& link, const std::string& reason);
     void watch(const speaker::Station& station, Link& link, int operation);
     void report_statistics();
@@ -70,7 +72,7 @@ private:
     Timer work_;
     Timer statistics_;
     bool awake_ = false;  ///< `work_` is due at once
-    std::string node_;
+    speaker::Self self_;
     std::map<speaker::Station, Link> links_;
 };
 
