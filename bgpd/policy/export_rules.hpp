@@ -132,10 +132,11 @@ template <class Key, class Route>
     return {built_in_export(target, allowed, key), 0};
 }
 
-/// What the accepting rule does to the attributes; null: nothing.
+/// What the accepting rule does to the attributes; null: nothing. (While a filter is replaced by a shorter one, what
+/// was told by it may still be asked for.)
 [[nodiscard]] inline const std::vector<FilterOperation>* operations_of(const ExportTarget& target,
                                                                        std::uint32_t rule) noexcept {
-    if (rule == 0 || !target.filter) {
+    if (rule == 0 || !target.filter || rule > target.filter->rules().size()) {
         return nullptr;
     }
     const auto& operations = (*target.filter)[rule - 1].operations;

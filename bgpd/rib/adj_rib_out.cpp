@@ -50,7 +50,7 @@ void AdjRibOut<Key>::announce(Slot slot, AttributeId attributes, SourceId source
 }
 
 template <class Key>
-void AdjRibOut<Key>::update_paths(Slot slot, bool say) {
+void AdjRibOut<Key>::update_paths(Slot slot, typename PathsOut<Key>::Say say) {
     paths_->update(slot, say, [this](AttributeId attributes, SourceId source, const Key& key) {
         policy::ExportVerdict now = verdict(attributes, source, key);
         now.rule = policy::operations_of(target_, now.rule) ? now.rule : 0;
@@ -62,7 +62,7 @@ template <class Key>
 ChunkPtr AdjRibOut<Key>::turn_of_paths(std::span<const typename LocRib<Key>::LogEntry> touched) {
     packer_.begin(target_, context_, group_);
     for (const auto& entry : touched) {
-        update_paths(entry.slot, true);
+        update_paths(entry.slot, PathsOut<Key>::Say::differences);
     }
     return packer_.finish();
 }
@@ -124,7 +124,7 @@ void AdjRibOut<Key>::pack_all(Slot from, Slot count, bool bring_paths_in_line) {
     for (Slot slot = from; slot < last; ++slot) {
         if (paths_) {
             if (bring_paths_in_line) {
-                update_paths(slot, false);
+                update_paths(slot, PathsOut<Key>::Say::nothing);
             }
             paths_->repeat(slot);
             continue;
@@ -144,7 +144,7 @@ ChunkPtr AdjRibOut<Key>::state(SourceId reader, std::span<const Slot> slots, boo
     packer_.begin(target_, context_, 0);
     for (const Slot slot : slots) {
         if (paths_) {
-            update_paths(slot, false);
+            update_paths(slot, PathsOut<Key>::Say::nothing);
             paths_->state(slot, reader);
             continue;
         }
@@ -190,7 +190,7 @@ ChunkPtr AdjRibOut<Key>::retargeted(Slot from, Slot count) {
     const Slot last = std::min(from + count, rib_.end());
     for (Slot slot = from; slot < last; ++slot) {
         if (paths_) {
-            update_paths(slot, true);
+            update_paths(slot, PathsOut<Key>::Say::other_rules);
             continue;
         }
         const auto& entry = rib_[slot];

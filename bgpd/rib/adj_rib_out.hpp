@@ -72,7 +72,7 @@ private:
                                               const policy::ExportTarget& target) const;
     [[nodiscard]] bool may_have_been_exported(AttributeId attributes, SourceId source, const Key& key) const;
     void announce(Slot slot, AttributeId attributes, SourceId source, policy::ExportVerdict verdict);
-    void update_paths(Slot slot, bool say);
+    void update_paths(Slot slot, typename PathsOut<Key>::Say say);
     void pack_all(Slot from, Slot count, bool bring_paths_in_line);
     [[nodiscard]] bool is_reader(SourceId source) const noexcept {
         return core_.sources[source].groups[family_index(Key::kFamily)] == group_;

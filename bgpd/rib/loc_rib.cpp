@@ -282,16 +282,40 @@ bool LocRib<Key>::sweep_slot(Slot slot) {
 }
 
 template <class Key>
-void LocRib<Key>::mark_stale(SourceId source) {
+void LocRib<Key>::mark_stale(SourceId source, AlreadyStale already) {
     constexpr std::size_t kFamily = family_index(Key::kFamily);
     Source& known = core_.sources[source];
     if (std::exchange(known.has_stale[kFamily], true)) {
-        known.drop_stale[kFamily] = true;
-        static_cast<void>(sweep(0, table_.end()));
+        if (already == AlreadyStale::stays) {
+            refresh_generation(source);
+        } else {
+            known.drop_stale[kFamily] = true;
+            static_cast<void>(sweep(0, table_.end()));
+        }
     }
     known.drop_stale[kFamily] = false;
     known.long_lived[kFamily] = false;
     known.generation[kFamily] = !known.generation[kFamily];
+}
+
+/// No path of the source is stale any more.
+template <class Key>
+void LocRib<Key>::refresh_generation(SourceId source) {
+    const bool generation = core_.sources[source].generation[family_index(Key::kFamily)];
+    for (Slot slot = 0; slot < table_.end(); ++slot) {
+        if (!table_.is_used(slot) || !table_[slot].has_path()) {
+            continue;
+        }
+        Entry& entry = table_[slot];
+        if (entry.source == source) {
+            entry.flags.set_generation(generation);
+        }
+        for (std::uint32_t at = entry.more; at != 0; at = nodes_[at].next) {
+            if (nodes_[at].source == source) {
+                nodes_[at].flags.set_generation(generation);
+            }
+        }
+    }
 }
 
 template <class Key>

@@ -51,6 +51,10 @@ struct PathChange {
     bool stale = false;  ///< `after` is kept, not announced
 };
 
+/// Paths that are stale when the source's paths become stale (again): they were announced two sessions ago and go
+/// (RFC 4724 section 4.2); or the peer was about to send its table again in this session, and they stay with the rest.
+enum class AlreadyStale : std::uint8_t { goes, stays };
+
 /// What parts of the RIB have in common.
 struct RibCore {
     NextHopTable next_hops;
@@ -96,9 +100,8 @@ public:
     /// of lost sources and stale paths that nobody waits for any more, marks those kept for long, and logs prefixes
     /// with a path through a next hop that changed. Returns where to go on; end() when done.
     [[nodiscard]] Slot sweep(Slot from, Slot count, std::size_t most_logged = std::numeric_limits<std::size_t>::max());
-    /// Makes all paths of the source stale. Those that are stale already go: they were announced two sessions ago
-    /// (RFC 4724 section 4.2).
-    void mark_stale(SourceId source);
+    /// Makes all paths of the source stale.
+    void mark_stale(SourceId source, AlreadyStale already);
     [[nodiscard]] bool stale(const Path& path) const noexcept {
         return path.flags.generation() != core_.sources[path.source].generation[family_index(Key::kFamily)];
     }
@@ -216,6 +219,7 @@ private:
     void decide_slot(Slot slot);
     void select_among(Entry& entry);
     bool sweep_slot(Slot slot);
+    void refresh_generation(SourceId source);
     /// What is to become of a path whose source or next hop changed.
     enum class Fate : std::uint8_t { stays, stays_changed, goes, long_lived };
     [[nodiscard]] Fate fate(const Path& path) const noexcept;

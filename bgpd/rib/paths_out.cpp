@@ -30,7 +30,7 @@ void PathsOut<Key>::withdraw(Slot slot, const Told& told) {
 }
 
 template <class Key>
-void PathsOut<Key>::bring_in_line(Slot slot, bool say) {
+void PathsOut<Key>::bring_in_line(Slot slot, Say say) {
     auto known = told_.find(slot);
     if (known == told_.end()) {
         if (wanted_.empty()) {
@@ -46,7 +46,7 @@ void PathsOut<Key>::bring_in_line(Slot slot, bool say) {
         if (std::ranges::any_of(wanted_, [&](const Told& each) { return same_path(each, told); })) {
             return false;
         }
-        if (say) {
+        if (say != Say::nothing) {
             withdraw(slot, told);
         }
         core_.attributes.release(told.attributes);
@@ -55,7 +55,8 @@ void PathsOut<Key>::bring_in_line(Slot slot, bool say) {
     for (Told& path : wanted_) {
         const auto told = std::ranges::find_if(prefix.paths, [&](const Told& each) { return same_path(each, path); });
         const bool is_new = told == prefix.paths.end();
-        if (!is_new && told->attributes == path.attributes && told->rule == path.rule) {
+        const bool same_rule = !is_new && told->rule == path.rule && (path.rule == 0 || say != Say::other_rules);
+        if (same_rule && told->attributes == path.attributes) {
             continue;
         }
         path.id = is_new ? unused_id(prefix) : told->id;
@@ -67,7 +68,7 @@ void PathsOut<Key>::bring_in_line(Slot slot, bool say) {
             core_.attributes.release(told->attributes);
             *told = path;
         }
-        if (say) {
+        if (say != Say::nothing) {
             packer_.announce(slot, path.attributes, path.source, path.rule, path.id);
         }
     }

@@ -26,10 +26,13 @@ public:
     PathsOut(const PathsOut&) = delete;
     PathsOut& operator=(const PathsOut&) = delete;
 
-    /// Brings a prefix in line with the tables and packs the differences if `say`. `judge(attributes, source, key)`
-    /// says whether a path is sent, and by which rule's operations.
+    /// Who is told how a prefix is brought in line: nobody, everybody of what differs, or everybody of that and of what
+    /// goes by a rule with operations, since the rules have changed and the number may be another rule's.
+    enum class Say : std::uint8_t { nothing, differences, other_rules };
+    /// Brings a prefix in line with the tables. `judge(attributes, source, key)` says whether a path is sent, and by
+    /// which rule's operations.
     template <class Judge>
-    void update(Slot slot, bool say, Judge&& judge) {
+    void update(Slot slot, Say say, Judge&& judge) {
         wanted_.clear();
         if (!rib_[slot].is_unused()) {
             const Key key = rib_[slot].key();
@@ -68,7 +71,7 @@ private:
         std::uint32_t highest_id = 0;  ///< ever given, here or by groups that a reader came from
     };
 
-    void bring_in_line(Slot slot, bool say);
+    void bring_in_line(Slot slot, Say say);
     void withdraw(Slot slot, const Told& told);
     [[nodiscard]] static std::uint32_t unused_id(const Prefix& prefix) noexcept;
 

@@ -244,10 +244,10 @@ ExportView Speaker::Impl::export_to(const Peer& peer, const Key& key) const {
 }
 
 template <class Key>
-std::string Speaker::Impl::import_text(const Session& session, const Key& key, rib::AttributeId received,
+std::string Speaker::Impl::import_text(const Peer& peer, const Key& key, rib::AttributeId received,
                                        const policy::FilterProgram* filter) const {
     const rib::AttributeSet& set = core.attributes[received];
-    auto refusal = policy::judge_attributes(session.import, wire::attribute_facts(set.canonical()),
+    auto refusal = policy::judge_attributes(peer.intake.context, wire::attribute_facts(set.canonical()),
                                             core.next_hops[set.next_hop].next_hop, own_addresses);
     if (refusal == policy::Refusal::none) {
         refusal = policy::judge_prefix(key, own_addresses);
@@ -255,8 +255,8 @@ std::string Speaker::Impl::import_text(const Session& session, const Key& key, r
     if (refusal != policy::Refusal::none || filter == nullptr) {
         return policy::to_string(refusal);
     }
-    const auto peer = session.import.external ? policy::PeerType::external : policy::PeerType::internal;
-    const std::size_t rule = filter->match(key, peer, core.filter_route(received, session.outlet.source));
+    const auto type = peer.intake.context.external ? policy::PeerType::external : policy::PeerType::internal;
+    const std::size_t rule = filter->match(key, type, core.filter_route(received, *peer.source()));
     if (rule == policy::FilterProgram::kNoMatch) {
         return "accepted";
     }
@@ -280,8 +280,8 @@ void Speaker::Impl::try_filters(const std::map<net::Ip, policy::PeerFilters>& ru
         if (known == peer_by_address.end() || known->second->session == nullptr) {
             continue;
         }
-        const Session& session = *known->second->session;
-        const rib::SourceId source = session.outlet.source;
+        const Peer& peer = *known->second;
+        const rib::SourceId source = peer.session->outlet.source;
         const UpdateGroup<Key>* const group = family<Key>().group_of(source);
         std::optional<policy::ExportTarget> target;
         if (group != nullptr) {
@@ -295,8 +295,8 @@ void Speaker::Impl::try_filters(const std::map<net::Ip, policy::PeerFilters>& ru
             const Key key = table[slot].key();
             if (const auto path = table.path_of(slot, source)) {
                 const rib::AttributeId received = core.attributes.as_received(path->attributes);
-                auto before = import_text(session, key, received, session.rules.import_rules[kIndex].get());
-                auto after = import_text(session, key, received, wanted.import_rules[kIndex].get());
+                auto before = import_text(peer, key, received, peer.intake.rules.import_rules[kIndex].get());
+                auto after = import_text(peer, key, received, wanted.import_rules[kIndex].get());
                 if (before != after) {
                     out.push_back({address, true, key.to_prefix(), std::move(before), std::move(after)});
                 }

@@ -16,6 +16,17 @@ rib::PathFlags flags_of(const rib::Path& path, policy::Refusal refusal) noexcept
     return flags;
 }
 
+/// The first definition, of a peer or of a range of peers, that `holds` is true for; null: none.
+template <class F>
+const PeerConfig* find_definition(const Configuration& configuration, F&& holds) {
+    for (const auto* definitions : {&configuration.peers, &configuration.ranges}) {
+        if (const auto found = std::ranges::find_if(*definitions, holds); found != definitions->end()) {
+            return &*found;
+        }
+    }
+    return nullptr;
+}
+
 }  // namespace
 
 /// A BGPFilter, or the list of filters of a BGPPeer, has changed: what the peer sent is judged again where it is, and
@@ -26,14 +37,11 @@ void Speaker::Impl::change_filters(Peer& peer, const PeerConfig& wanted) {
         !std::ranges::equal(peer.config.rules.import_rules, wanted.rules.import_rules, policy::same_rules);
     peer.config.filters = wanted.filters;
     peer.config.rules = wanted.rules;
-    if (peer.session == nullptr) {
-        return;
-    }
-    peer.session->rules = wanted.rules;
+    peer.intake.rules = wanted.rules;
     if (other_import) {
-        judge_again(*peer.session);
+        judge_again(peer);
     }
-    if (other_list) {
+    if (other_list && peer.session != nullptr) {
         v4.change_group(peer.session->outlet);
         v6.change_group(peer.session->outlet);
         join_groups(peer, *peer.machine.negotiated(), true);
@@ -43,38 +51,38 @@ void Speaker::Impl::change_filters(Peer& peer, const PeerConfig& wanted) {
 /// Gives every group what its filters say now.
 void Speaker::Impl::apply_filters() {
     const auto rules_of = [&](const std::vector<std::string>& names, std::size_t family) -> policy::FilterPtr {
-        for (const PeerConfig& peer : configuration->peers) {
-            if (peer.filters == names) {
-                return peer.rules.export_rules[family];
-            }
-        }
-        return nullptr;
+        const PeerConfig* const user =
+            find_definition(*configuration, [&](const PeerConfig& peer) { return peer.filters == names; });
+        return user != nullptr ? user->rules.export_rules[family] : nullptr;
     };
     v4.retarget(relayable, [&](const std::vector<std::string>& names) { return rules_of(names, 0); });
     v6.retarget(relayable, [&](const std::vector<std::string>& names) { return rules_of(names, 1); });
 }
 
-void Speaker::Impl::judge_again(Session& session) {
-    session.judged_to = {0, 0};
-    judging = true;
-    unfinished = true;
+void Speaker::Impl::judge_again(Peer& peer) {
+    if (peer.source()) {
+        peer.intake.judged_to = {0, 0};
+        judging = true;
+        unfinished = true;
+    }
 }
 
-/// A slice of judging kept paths again, for each session that needs it.
+/// A slice of judging kept paths again, for each peer that needs it.
 void Speaker::Impl::judge_slice() {
     if (!judging) {
         return;
     }
     judging = false;
     for (const auto& peer : peers) {
-        if (peer->session == nullptr || !peer->session->judged_to) {
+        const auto source = peer->source();
+        if (!source || !peer->intake.judged_to) {
             continue;
         }
-        judge_slice(*peer->session, v4, 0);
-        judge_slice(*peer->session, v6, 1);
-        const auto& to = *peer->session->judged_to;
+        judge_slice(*source, peer->intake, v4, 0);
+        judge_slice(*source, peer->intake, v6, 1);
+        const auto& to = *peer->intake.judged_to;
         if (to[0] >= v4.rib().end() && to[1] >= v6.rib().end()) {
-            peer->session->judged_to.reset();
+            peer->intake.judged_to.reset();
         } else {
             judging = true;
         }
@@ -82,9 +90,9 @@ void Speaker::Impl::judge_slice() {
 }
 
 template <class Key>
-void Speaker::Impl::judge_slice(Session& session, Family<Key>& family, std::size_t index) {
+void Speaker::Impl::judge_slice(rib::SourceId source, Intake& intake, Family<Key>& family, std::size_t index) {
     rib::LocRib<Key>& table = family.rib();
-    rib::Slot& next = (*session.judged_to)[index];
+    rib::Slot& next = (*intake.judged_to)[index];
     std::vector<rib::Path> paths;
     const rib::Slot last = std::min(next + kSlotsPerTurn, table.end());
     for (; next < last; ++next) {
@@ -93,39 +101,39 @@ void Speaker::Impl::judge_slice(Session& session, Family<Key>& family, std::size
         }
         paths.clear();
         table.each_path(next, [&](const rib::Path& path) {
-            if (path.source == session.outlet.source) {
+            if (path.source == source) {
                 paths.push_back(path);
             }
         });
         for (const rib::Path& path : paths) {
             const rib::AttributeId received = core.attributes.as_received(path.attributes);
             rib::ImportRun run =
-                import_run(session, received, wire::attribute_facts(core.attributes[received].canonical()), index);
+                import_run(intake, received, wire::attribute_facts(core.attributes[received].canonical()), index);
             const Key key = table[next].key();
             const auto verdict = run.judge(key);
             const bool marked = core.attributes[path.attributes].marks.llgr_stale;
             if (marked && !core.attributes[verdict.attributes].marks.llgr_stale) {
                 const rib::AttributeId kept = core.attributes.intern_llgr_stale(verdict.attributes);
-                table.put(key, session.outlet.source, kept, flags_of(path, verdict.refusal));
+                table.put(key, source, kept, flags_of(path, verdict.refusal));
                 core.attributes.release(kept);
             } else {
-                table.put(key, session.outlet.source, verdict.attributes, flags_of(path, verdict.refusal));
+                table.put(key, source, verdict.attributes, flags_of(path, verdict.refusal));
             }
         }
     }
 }
 
 /// `received` stays valid as long as the run.
-rib::ImportRun Speaker::Impl::import_run(const Session& session, rib::AttributeId received,
+rib::ImportRun Speaker::Impl::import_run(const Intake& intake, rib::AttributeId received,
                                          const wire::AttributeFacts& facts, std::size_t family) {
     const rib::AttributeSet& set = core.attributes[received];
     const policy::Refusal refusal =
-        policy::judge_attributes(session.import, facts, core.next_hops[set.next_hop].next_hop, own_addresses);
+        policy::judge_attributes(intake.context, facts, core.next_hops[set.next_hop].next_hop, own_addresses);
     return {core,
             received,
             refusal,
-            session.rules.import_rules[family].get(),
-            session.import.external ? policy::PeerType::external : policy::PeerType::internal,
+            intake.rules.import_rules[family].get(),
+            intake.context.external ? policy::PeerType::external : policy::PeerType::internal,
             own_addresses};
 }
 
@@ -134,10 +142,9 @@ void Speaker::Impl::interface_changed() {
     v4.judge_exports_again();
     v6.judge_exports_again();
     for (const auto& peer : peers) {
-        if (peer->session != nullptr &&
-            std::ranges::any_of(peer->session->rules.import_rules,
+        if (std::ranges::any_of(peer->intake.rules.import_rules,
                                 [](const policy::FilterPtr& rules) { return rules && rules->asks_for_interface(); })) {
-            judge_again(*peer->session);
+            judge_again(*peer);
         }
     }
 }
@@ -151,9 +158,10 @@ void Speaker::Impl::on(const HostRoutes& event) {
 /// Brings the tables in line with the host's routes. Without export filters nobody could be told about them, and they
 /// are left out.
 void Speaker::Impl::apply_host_routes() {
-    const bool wanted = configuration && std::ranges::any_of(configuration->peers, [](const PeerConfig& peer) {
-                            return peer.rules.export_rules[0] != nullptr || peer.rules.export_rules[1] != nullptr;
-                        });
+    const bool wanted =
+        configuration && find_definition(*configuration, [](const PeerConfig& peer) {
+                             return peer.rules.export_rules[0] != nullptr || peer.rules.export_rules[1] != nullptr;
+                         }) != nullptr;
     std::vector<HostRoute> routes;
     if (wanted && host_routes) {
         routes = *host_routes;
@@ -173,9 +181,14 @@ void Speaker::Impl::apply_host_routes() {
         }
     }
     for (const HostRoute& route : routes) {
-        const std::uint32_t priority = route.workload ? policy::kNormalPriority : route.metric;
-        const rib::AttributeId id = core.attributes.intern_host(own_attributes(route.prefix, true), priority,
-                                                                core.interfaces.id(route.interface));
+        // What has no metric of its own is of the priority that own routes have.
+        const std::uint32_t local_pref = own_local_preference(route.prefix.family());
+        const std::uint32_t normal = policy::priority_of(local_pref);
+        const std::uint32_t priority = route.workload || route.connected ? normal : route.metric;
+        const bool travels = policy::local_pref_of(normal) == local_pref;
+        const rib::AttributeId id = core.attributes.intern_host(
+            own_attributes(route.prefix, true, travels ? policy::local_pref_of(priority) : local_pref), priority,
+            core.interfaces.id(route.interface));
         announce(route.prefix, route.connected ? connected_source : kernel_source, id, rib::PathFlags::local(false));
         core.attributes.release(id);
     }

@@ -20,6 +20,18 @@ bool shows_stale(const Peer& peer, net::Family family) {
     return peer.stale[rib::family_index(family)].stage == Stale::Stage::refreshing;
 }
 
+/// The mark behind a table.
+MonitoredRoutes end_mark(MonitoredTable table, const MonitoredPeer& peer, wire::FamilySet families) {
+    MonitoredRoutes routes{table, peer, false, {}};
+    wire::UpdateWriter writer(routes.updates, {});
+    for (const net::Family family : wire::kFamilies) {
+        if (families.has(family)) {
+            writer.end_of_rib(family);
+        }
+    }
+    return routes;
+}
+
 /// UPDATEs alone: what else a session says is no route.
 void append_updates(ByteView messages, Bytes& out) {
     wire::Framer framer(messages, wire::kMaxExtendedMessage);
@@ -52,7 +64,7 @@ MonitoredPeer Speaker::Impl::monitored_self() const {
 
 /// Of an established session; the machine may have forgotten it already.
 MonitoredPeer Speaker::Impl::far_end(const Peer& peer) const {
-    return {peer.config.address, peer.session->import.remote_as, core.sources[peer.session->outlet.source].router_id};
+    return {peer.config.address, peer.intake.context.remote_as, core.sources[peer.session->outlet.source].router_id};
 }
 
 /// The next hop to show for routes that start here.
@@ -82,6 +94,17 @@ void Speaker::Impl::monitor_down(const Peer& peer, const fsm::SessionEnd& end) {
     const bool deconfigured = end.cause == fsm::SessionEnd::Cause::stopped && end.notification &&
                               (inner ? *inner : *end.notification) == wire::make_cease(wire::cease::kPeerDeconfigured);
     tell_stations({MonitoredDown{far_end(peer), end, deconfigured}});
+}
+
+/// A peer that came up under a station's eyes has sent its whole table. (The mark that it is sent is among the
+/// UPDATEs.)
+void Speaker::Impl::monitor_end_of_rib(const Peer& peer, net::Family family) {
+    if (!monitoring) {
+        return;
+    }
+    monitor_journal();
+    tell_stations({end_mark(MonitoredTable::received, far_end(peer), {family}),
+                   end_mark(MonitoredTable::accepted, far_end(peer), {family})});
 }
 
 /// Adj-RIB-In: what happened to paths since the last call.
@@ -224,10 +247,12 @@ std::vector<MonitorEvent> Speaker::monitor_sessions() const {
     if (!impl_->configuration) {
         return out;
     }
-    // RFC 9069 section 4.1: the OPENs of the Loc-RIB are made up and say how its routes are written.
+    // RFC 9069 section 5.2: the OPENs of the Loc-RIB are made up and say how its routes are written.
     const Self& self = impl_->configuration->self;
     wire::Open open{.as = self.as, .identifier = self.router_id, .hold_time = 0, .capabilities = {}};
     open.capabilities.four_octet_as = self.as.number();
+    open.capabilities.extended_next_hop = {wire::ipv4_over_ipv6()};
+    open.capabilities.extended_message = true;
     for (const net::Family family : wire::kFamilies) {
         open.capabilities.multiprotocol.push_back(wire::AfiSafi::of(family));
     }
@@ -312,21 +337,11 @@ void Speaker::Impl::monitor_part(Family<Key>& family, rib::Slot from, rib::Slot 
 
 /// RFC 7854 section 5: a mark stands behind each table.
 void Speaker::Impl::monitor_marks(std::vector<MonitorEvent>& out) const {
-    const auto mark = [&](MonitoredTable table, const MonitoredPeer& peer, wire::FamilySet families) {
-        MonitoredRoutes routes{table, peer, false, {}};
-        wire::UpdateWriter writer(routes.updates, {});
-        for (const net::Family family : wire::kFamilies) {
-            if (families.has(family)) {
-                writer.end_of_rib(family);
-            }
-        }
-        out.emplace_back(std::move(routes));
-    };
-    mark(MonitoredTable::selected, monitored_self(), {net::Family::v4, net::Family::v6});
+    out.emplace_back(end_mark(MonitoredTable::selected, monitored_self(), {net::Family::v4, net::Family::v6}));
     for (const auto& peer : peers) {
         if (peer->session != nullptr) {
             for (const auto table : {MonitoredTable::received, MonitoredTable::accepted, MonitoredTable::sent}) {
-                mark(table, far_end(*peer), peer->session->families);
+                out.emplace_back(end_mark(table, far_end(*peer), peer->session->families));
             }
         }
     }

@@ -25,12 +25,11 @@ struct Session {
     Outlet outlet;
     wire::FamilySet families;
     wire::UpdateContext update_context;
-    policy::ImportContext import;
-    policy::PeerFilters rules;
-    std::optional<net::Prefix> shared_link;             ///< with an external peer, as its groups know it
-    std::optional<std::array<rib::Slot, 2>> judged_to;  ///< while kept paths are judged again, by family_index
-    std::array<bool, 2> end_of_rib{};                   ///< received, by family_index
-    bool sends_end_of_rib = false;                      ///< the peer announced graceful restart, so it will
+    // As the peer's groups know them:
+    std::optional<net::Prefix> shared_link;  ///< with an external peer
+    std::optional<net::Ip6> own_link_local;  ///< ours, on the link with the peer; not where the session itself has it
+    std::array<bool, 2> end_of_rib{};        ///< received, by family_index
+    bool sends_end_of_rib = false;           ///< the peer announced graceful restart, so it will
     bool peer_restarted = false;  ///< R bit: the peer waits for us, so we do not wait for it (RFC 4724 section 4.1)
     std::optional<wire::GracefulRestart> peer_restart;        ///< if both sides announced it
     std::optional<wire::LongLivedRestart> peer_long_restart;  ///< if both sides announced it
@@ -42,6 +41,13 @@ struct Session {
     [[nodiscard]] bool loaded() const noexcept;
     /// Selection of routes need not wait for the peer (RFC 4724 section 4.1).
     [[nodiscard]] bool awaited() const noexcept { return sends_end_of_rib && !peer_restarted && !loaded(); }
+};
+
+/// How what a peer sent is judged: in its session, and as in the last one for as long as its routes are kept without.
+struct Intake {
+    policy::ImportContext context;
+    policy::PeerFilters rules;
+    std::optional<std::array<rib::Slot, 2>> judged_to;  ///< while kept paths are judged again, by family_index
 };
 
 /// Why routes of a peer that are not known to be current are in use, in one family.
@@ -81,6 +87,7 @@ struct Peer {
     fsm::Peer machine;
     std::array<std::optional<Link>, 2> links;  ///< by fsm::Direction
     std::unique_ptr<Session> session;
+    Intake intake;
     std::array<Stale, 2> stale;             ///< by family_index
     std::optional<rib::SourceId> retained;  ///< whose routes are kept while there is no session
     bool was_up = false;                    ///< a session has been established in this life
@@ -97,6 +104,10 @@ struct Peer {
     std::uint32_t times_up = 0;
     std::string last_error;  ///< failed attempts to connect do not replace a better reason
 
+    /// Whose routes the peer's are in the tables; nothing: it has none there.
+    [[nodiscard]] std::optional<rib::SourceId> source() const noexcept {
+        return session != nullptr ? std::optional(session->outlet.source) : retained;
+    }
     /// Takes what the machine says about the end of a connection.
     void remember_end();
     /// An attempt to connect was given up without an answer.

@@ -175,6 +175,7 @@ void Speaker::Impl::change_peer(Peer& peer, const PeerConfig& wanted, bool resta
         return;
     }
     stop(peer, wire::cease::kConfigurationChange);
+    change_filters(peer, wanted);  // for routes that are kept
     dynamic_peers -= peer.config.range ? 1U : 0U;
     dynamic_peers += wanted.range ? 1U : 0U;
     const bool moved = peer.config.placed != wanted.placed || peer.config.address != wanted.address;
@@ -224,14 +225,18 @@ void Speaker::Impl::set_local_routes(const std::vector<LocalRoute>& wanted) {
     local_routes = std::move(sorted);
 }
 
+std::uint32_t Speaker::Impl::own_local_preference(net::Family family) const {
+    if (!configuration) {
+        return policy::kDefaultLocalPref;
+    }
+    return family == net::Family::v4 ? configuration->local_preference_v4 : configuration->local_preference_v6;
+}
+
 /// Of a route that starts at this host.
-Bytes Speaker::Impl::own_attributes(const net::Prefix& prefix, bool advertise) const {
-    const bool is_v4 = prefix.family() == net::Family::v4;
+Bytes Speaker::Impl::own_attributes(const net::Prefix& prefix, bool advertise, std::uint32_t local_pref) const {
     wire::PathAttributes attributes;
     attributes.origin = wire::Origin::igp;
-    attributes.local_pref = configuration
-                                ? (is_v4 ? configuration->local_preference_v4 : configuration->local_preference_v6)
-                                : policy::kDefaultLocalPref;
+    attributes.local_pref = local_pref;
     if (!advertise) {
         attributes.add(wire::kNoAdvertise);
     }
@@ -249,7 +254,7 @@ Bytes Speaker::Impl::own_attributes(const net::Prefix& prefix, bool advertise) c
 }
 
 void Speaker::Impl::announce_local(const LocalRoute& route) {
-    const Bytes attributes = own_attributes(route.prefix, route.advertise);
+    const Bytes attributes = own_attributes(route.prefix, route.advertise, own_local_preference(route.prefix.family()));
     const rib::AttributeId id = route.gateway ? core.attributes.intern(attributes, {*route.gateway, std::nullopt})
                                               : core.attributes.intern_local(attributes);
     announce(route.prefix, rib::kLocalSource, id, rib::PathFlags::local(route.blackhole));

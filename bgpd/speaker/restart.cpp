@@ -112,8 +112,11 @@ void Speaker::Impl::set_stage(Peer& peer, net::Family family, Stale::Stage stage
     arm(stale.until);
 }
 
-void Speaker::Impl::mark_stale(rib::SourceId source, net::Family family) {
-    family == net::Family::v4 ? v4.rib().mark_stale(source) : v6.rib().mark_stale(source);
+void Speaker::Impl::mark_stale(const Peer& peer, net::Family family) {
+    const bool refreshing = peer.stale[rib::family_index(family)].stage == Stale::Stage::refreshing;
+    const auto already = refreshing ? rib::AlreadyStale::stays : rib::AlreadyStale::goes;
+    family == net::Family::v4 ? v4.rib().mark_stale(*peer.source(), already)
+                              : v6.rib().mark_stale(*peer.source(), already);
     unfinished = true;
 }
 
@@ -128,15 +131,16 @@ void Speaker::Impl::retain(Peer& peer, const fsm::SessionEnd& end) {
             kept.add(family);
         }
     }
-    peer.stale = {};
     if (kept.empty()) {
+        peer.stale = {};
         core.sources[source].lost = true;
         start_sweep(false);
         return;
     }
     peer.retained = source;
     for (const net::Family family : wire::kFamilies) {
-        mark_stale(source, family);
+        mark_stale(peer, family);
+        peer.stale[rib::family_index(family)] = {};
         if (!kept.has(family)) {
             core.sources[source].drop_stale[rib::family_index(family)] = true;
             start_sweep(false);
@@ -165,10 +169,11 @@ std::optional<rib::SourceId> Speaker::Impl::resume(Peer& peer, const rib::Source
     const auto& long_restart = negotiated.peer_long_lived_restart;
     for (const net::Family family : wire::kFamilies) {
         const Stale::Stage stage = peer.stale[rib::family_index(family)].stage;
+        const bool comes_again = negotiated.families.has(family);  // whatever the capability says beside it
         // RFC 4724 section 4.2, RFC 9494 section 4.2: routes stay when forwarding did.
-        if (stage == Stale::Stage::absent && restart && restart->forwarding_kept(family)) {
+        if (stage == Stale::Stage::absent && comes_again && restart && restart->forwarding_kept(family)) {
             set_stage(peer, family, Stale::Stage::returning, kStalePathTime);
-        } else if (const auto* entry = long_restart ? long_restart->find(family) : nullptr;
+        } else if (const auto* entry = long_restart && comes_again ? long_restart->find(family) : nullptr;
                    stage != Stale::Stage::none &&
                    (stage != Stale::Stage::long_lived || entry == nullptr || !entry->forwarding_kept)) {
             peer.stale[rib::family_index(family)] = {};
@@ -184,7 +189,7 @@ void Speaker::Impl::drop_stale(Peer& peer, net::Family family) {
     peer.stale[rib::family_index(family)] = {};
     const bool last =
         std::ranges::all_of(peer.stale, [](const Stale& each) { return each.stage == Stale::Stage::none; });
-    if (const auto source = peer.session != nullptr ? std::optional(peer.session->outlet.source) : peer.retained) {
+    if (const auto source = peer.source()) {
         core.sources[*source].drop_stale[rib::family_index(family)] = true;
     }
     if (peer.session == nullptr && last) {
@@ -222,6 +227,7 @@ void Speaker::Impl::expire_stale(Peer& peer) {
 
 void Speaker::Impl::end_of_rib(Peer& peer, net::Family family) {
     peer.session->end_of_rib[rib::family_index(family)] = true;
+    monitor_end_of_rib(peer, family);
     const Stale::Stage stage = peer.stale[rib::family_index(family)].stage;
     if (stage == Stale::Stage::returning || stage == Stale::Stage::long_lived) {
         drop_stale(peer, family);

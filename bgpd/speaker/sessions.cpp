@@ -165,6 +165,7 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
     auto number = resume(peer, source, up.negotiated);
     if (!number) {
         number = core.sources.add(source);
+        peer.intake.judged_to.reset();
     }
     if (!number || !link) {
         feed(peer, fsm::event::Malformed{up.direction, wire::make_cease(wire::cease::kOutOfResources)});
@@ -178,18 +179,18 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
     session->outlet.source = *number;
     session->families = up.negotiated.families;
     session->update_context = {up.negotiated.families, up.negotiated.four_octet_as, up.negotiated.internal};
-    session->import = {.external = !up.negotiated.internal,
-                       .remote_as = up.negotiated.peer_as,
-                       .local_as = peer.config.local_as,
-                       .node_as = configuration->self.as,
-                       .router_id = configuration->self.router_id,
-                       .cluster_id = configuration->self.cluster_id,
-                       .allowed_own_as = peer.config.allowed_own_as,
-                       .role = up.negotiated.internal ? std::nullopt : peer.config.role};
+    peer.intake.context = {.external = !up.negotiated.internal,
+                           .remote_as = up.negotiated.peer_as,
+                           .local_as = peer.config.local_as,
+                           .node_as = configuration->self.as,
+                           .router_id = configuration->self.router_id,
+                           .cluster_id = configuration->self.cluster_id,
+                           .allowed_own_as = peer.config.allowed_own_as,
+                           .role = up.negotiated.internal ? std::nullopt : peer.config.role};
+    peer.intake.rules = peer.config.rules;
     session->update_context.several_paths = up.negotiated.several_paths_in;
     session->update_context.ipv6_next_hops = up.negotiated.ipv6_next_hops;
     session->update_context.needs_local_pref = up.negotiated.internal;
-    session->rules = peer.config.rules;
     session->peer_restart = up.negotiated.peer_graceful_restart;
     session->peer_long_restart = up.negotiated.peer_long_lived_restart;
     session->sends_end_of_rib = session->peer_restart.has_value();
@@ -206,14 +207,15 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
 
 /// Our address as next hop for routes of the family: that of the session if it is of the family or of one that the peer
 /// takes in its place (RFC 8950), else the node's. On an unnumbered link the node's IPv6 address stands before the
-/// link-local one if there is one (RFC 2545 section 3).
+/// link-local one if there is one; elsewhere the link-local one behind a global one that is on the peer's link
+/// (RFC 2545 section 3).
 std::optional<wire::NextHop> Speaker::Impl::own_next_hop(const Session& session, net::Family family) const {
     const Self& self = configuration->self;
     const net::Ip& local = session.local.address;
     if (local.family() == family || (local.is_v6() && session.update_context.ipv6_next_hops)) {
         const net::Ip plain = net::without_scope(local);
         return local.is_link_local() && self.v6 ? wire::NextHop{self.v6->address, plain.v6()}
-                                                : wire::NextHop{plain, std::nullopt};
+                                                : wire::NextHop{plain, session.own_link_local};
     }
     const auto& address = family == net::Family::v4 ? self.v4 : self.v6;
     return address ? std::optional(wire::NextHop{address->address, std::nullopt}) : std::nullopt;
@@ -248,9 +250,17 @@ std::optional<net::Prefix> Speaker::Impl::shared_link(const net::Ip& peer) const
     return std::nullopt;
 }
 
+/// Of the interface that has our address of the session, where the peer is on the same link.
+std::optional<net::Ip6> Speaker::Impl::own_link_local(const Session& session, const net::Ip& peer) const {
+    const auto link = links.find(session.local.address);
+    return link != links.end() && link->second.network.contains(peer) ? std::optional(link->second.link_local)
+                                                                      : std::nullopt;
+}
+
 /// `told`: the peer was in other groups before.
 void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, bool told) {
     Session& session = *peer.session;
+    session.own_link_local = own_link_local(session, peer.config.address);
     for (const net::Family family : wire::kFamilies) {
         const auto next_hop = own_next_hop(session, family);
         if (!session.families.has(family) || !next_hop) {
@@ -369,8 +379,8 @@ void Speaker::Impl::read_update(Peer& peer, ByteView body) {
         withdraw(session, update.announced);
         withdraw(session, update.mp_announced);
     } else {
-        announce(session, update.announced, update.attributes, update.next_hop);
-        announce(session, update.mp_announced, update.attributes, update.mp_next_hop);
+        announce(peer, update.announced, update.attributes, update.next_hop);
+        announce(peer, update.mp_announced, update.attributes, update.mp_next_hop);
         check_prefix_limit(peer);
     }
     if (update.end_of_rib && peer.session != nullptr) {
@@ -405,16 +415,18 @@ void Speaker::Impl::note_malformed(Peer& peer, std::string what) {
     peer.last_malformed = std::move(what);
 }
 
-void Speaker::Impl::announce(Session& session, const wire::NlriView& prefixes, ByteView attributes,
+void Speaker::Impl::announce(const Peer& peer, const wire::NlriView& prefixes, ByteView attributes,
                              const wire::NextHop& next_hop) {
     if (prefixes.empty()) {
         return;
     }
+    const Session& session = *peer.session;
+    const policy::ImportContext& context = peer.intake.context;
     Bytes marked;
     wire::AttributeFacts facts = wire::attribute_facts(attributes);
-    if (policy::gets_otc(session.import, facts)) {
+    if (policy::gets_otc(context, facts)) {
         Bytes as;
-        ByteWriter(as).u32(session.import.remote_as.number());
+        ByteWriter(as).u32(context.remote_as.number());
         wire::encode_with_attribute(attributes, wire::attribute_flag::kOptional | wire::attribute_flag::kTransitive,
                                     wire::attribute_type::kOnlyToCustomer, as, marked);
         attributes = marked;
@@ -422,7 +434,7 @@ void Speaker::Impl::announce(Session& session, const wire::NlriView& prefixes, B
     }
     prefixes.each_run([&](std::uint32_t path_id, const wire::NlriView& run_of) {
         const rib::AttributeId id = core.attributes.intern(attributes, facts, on_link_of(session, next_hop), path_id);
-        rib::ImportRun run = import_run(session, id, facts, rib::family_index(prefixes.family()));
+        rib::ImportRun run = import_run(peer.intake, id, facts, rib::family_index(prefixes.family()));
         core.attributes.release(id);  // the run holds it
         if (prefixes.family() == net::Family::v4) {
             rib::announce_all(v4.rib(), session.outlet.source, run_of, run);
@@ -490,7 +502,7 @@ void Speaker::Impl::read_route_refresh(Peer& peer, ByteView message) {
             break;
         case std::to_underlying(wire::RouteRefresh::Kind::begin):
             if (heeds_marks) {
-                mark_stale(peer.session->outlet.source, *family);
+                mark_stale(peer, *family);
                 set_stage(peer, *family, Stale::Stage::refreshing, kStalePathTime);
             }
             break;

@@ -23,7 +23,7 @@ const Family<net::PrefixKey6>& Speaker::Impl::family() const noexcept {
 /// The peer whose session, or kept routes, have this number; null: none.
 const Peer* Speaker::Impl::peer_of(rib::SourceId source) const noexcept {
     for (const auto& peer : peers) {
-        if ((peer->session != nullptr && peer->session->outlet.source == source) || peer->retained == source) {
+        if (peer->source() == source) {
             return peer.get();
         }
     }
@@ -51,13 +51,13 @@ void add_attributes(ByteView canonical, RouteView& view) {
 
 /// The rule of the peer's import filter that decided about the path; empty: none.
 template <class Key>
-std::string deciding_rule(const rib::RibCore& core, const Session& session, const Key& key, const rib::Path& path) {
-    const auto& filter = session.rules.import_rules[rib::family_index(Key::kFamily)];
+std::string deciding_rule(const rib::RibCore& core, const Intake& intake, const Key& key, const rib::Path& path) {
+    const auto& filter = intake.rules.import_rules[rib::family_index(Key::kFamily)];
     const policy::Refusal refusal = path.flags.refusal();
     if (!filter || (refusal != policy::Refusal::none && refusal != policy::Refusal::filtered)) {
         return {};
     }
-    const auto peer = session.import.external ? policy::PeerType::external : policy::PeerType::internal;
+    const auto peer = intake.context.external ? policy::PeerType::external : policy::PeerType::internal;
     const auto received = core.attributes.as_received(path.attributes);
     const std::size_t rule = filter->match(key, peer, core.filter_route(received, path.source));
     return rule == policy::FilterProgram::kNoMatch ? std::string() : (*filter)[rule].label;
@@ -86,8 +86,8 @@ RouteView Speaker::Impl::view_of(const Key& key, const rib::Path& path) const {
     if (set.path_id != 0) {
         view.path_id = set.path_id;
     }
-    if (const Peer* const peer = learned ? peer_of(path.source) : nullptr; peer != nullptr && peer->session) {
-        view.rule = deciding_rule(core, *peer->session, key, path);
+    if (const Peer* const peer = learned ? peer_of(path.source) : nullptr; peer != nullptr) {
+        view.rule = deciding_rule(core, peer->intake, key, path);
     }
     add_attributes(set.canonical(), view);
     return view;

@@ -57,12 +57,13 @@ struct Speaker::Impl {
     void join_groups(Peer& peer, const wire::Negotiated& negotiated, bool told);
     [[nodiscard]] std::optional<wire::NextHop> own_next_hop(const Session& session, net::Family family) const;
     [[nodiscard]] std::optional<net::Prefix> shared_link(const net::Ip& peer) const;
+    [[nodiscard]] std::optional<net::Ip6> own_link_local(const Session& session, const net::Ip& peer) const;
     std::size_t read_messages(Peer& peer, fsm::Direction direction, ByteView data);
     void read_update(Peer& peer, ByteView body);
     static void note_malformed(Peer& peer, const wire::Update& update);
     static void note_malformed(Peer& peer, std::string what);
     void read_route_refresh(Peer& peer, ByteView message);
-    void announce(Session& session, const wire::NlriView& prefixes, ByteView attributes, const wire::NextHop& next_hop);
+    void announce(const Peer& peer, const wire::NlriView& prefixes, ByteView attributes, const wire::NextHop& next_hop);
     void withdraw(const Session& session, const wire::NlriView& prefixes);
     void check_prefix_limit(Peer& peer);
     void send_bytes(ConnectionId connection, Bytes bytes);
@@ -79,7 +80,7 @@ struct Speaker::Impl {
     void retain(Peer& peer, const fsm::SessionEnd& end);
     [[nodiscard]] std::optional<rib::SourceId> resume(Peer& peer, const rib::Source& source,
                                                       const wire::Negotiated& negotiated);
-    void mark_stale(rib::SourceId source, net::Family family);
+    void mark_stale(const Peer& peer, net::Family family);
     void set_stage(Peer& peer, net::Family family, Stale::Stage stage, std::chrono::seconds length);
     void drop_stale(Peer& peer, net::Family family);
     void forget_routes(Peer& peer);
@@ -98,7 +99,8 @@ struct Speaker::Impl {
     void apply_routing(const Configuration& before);
     void set_local_routes(const std::vector<LocalRoute>& wanted);
     void announce_local(const LocalRoute& route);
-    [[nodiscard]] Bytes own_attributes(const net::Prefix& prefix, bool advertise) const;
+    [[nodiscard]] std::uint32_t own_local_preference(net::Family family) const;
+    [[nodiscard]] Bytes own_attributes(const net::Prefix& prefix, bool advertise, std::uint32_t local_pref) const;
     void announce(const net::Prefix& prefix, rib::SourceId source, rib::AttributeId attributes, rib::PathFlags flags);
     void withdraw(const net::Prefix& prefix, rib::SourceId source);
 
@@ -111,11 +113,11 @@ struct Speaker::Impl {
     // Filters and the host's own routes (filtering.cpp).
     void change_filters(Peer& peer, const PeerConfig& wanted);
     void apply_filters();
-    void judge_again(Session& session);
+    void judge_again(Peer& peer);
     void judge_slice();
     template <class Key>
-    void judge_slice(Session& session, Family<Key>& family, std::size_t index);
-    [[nodiscard]] rib::ImportRun import_run(const Session& session, rib::AttributeId received,
+    void judge_slice(rib::SourceId source, Intake& intake, Family<Key>& family, std::size_t index);
+    [[nodiscard]] rib::ImportRun import_run(const Intake& intake, rib::AttributeId received,
                                             const wire::AttributeFacts& facts, std::size_t family);
     void interface_changed();
     void apply_host_routes();
@@ -143,7 +145,7 @@ struct Speaker::Impl {
     void try_filters(const std::map<net::Ip, policy::PeerFilters>& rules, rib::Slot from, rib::Slot to,
                      std::vector<FilterDifference>& out) const;
     template <class Key>
-    [[nodiscard]] std::string import_text(const Session& session, const Key& key, rib::AttributeId received,
+    [[nodiscard]] std::string import_text(const Peer& peer, const Key& key, rib::AttributeId received,
                                           const policy::FilterProgram* filter) const;
 
     // Monitoring stations (monitor.cpp).
@@ -155,6 +157,7 @@ struct Speaker::Impl {
     [[nodiscard]] MonitoredUp monitored_up(const Peer& peer) const;
     void monitor_up(const Peer& peer);
     void monitor_down(const Peer& peer, const fsm::SessionEnd& end);
+    void monitor_end_of_rib(const Peer& peer, net::Family family);
     void monitor_journal();
     template <class Key>
     void monitor_journal(rib::LocRib<Key>& rib, std::vector<MonitorEvent>& out);
@@ -190,6 +193,7 @@ struct Speaker::Impl {
     rib::SourceId connected_source;
     rib::SourceId kernel_source;
     std::vector<net::InterfaceAddress> local_addresses;
+    std::map<net::Ip, LocalAddresses::Link> links;  ///< as LocalAddresses says
     policy::OwnAddresses own_addresses;
     std::vector<bfd::SessionConfig> watched;  ///< what the last WatchPaths asked for
 

@@ -159,6 +159,11 @@ void UpdateGroup<Key>::turn(std::span<const rib::Change> changes,
 
 template <class Key>
 bool UpdateGroup<Key>::work(std::vector<Action>& actions) {
+    // What is told of several paths is kept for all readers together: a table for one of them, by the new rules, would
+    // hide from the others what these change.
+    if (out_.several_paths() && retarget_slice(actions)) {
+        return true;
+    }
     if (!joining_.empty() && !rib_.undecided()) {  // else what is decided next would be told twice
         dumps_.push_back({std::exchange(joining_, {}), Ending::end_of_rib, 0});
     }

@@ -104,15 +104,19 @@ class Sessions(BgpdTest):
         self.assertIn("BGP.as_path: 64512", text)
         self.assertIn(f"BGP.next_hop: {NODE4}", text)
         self.assertIn("BGP.med: 0", text)
-        self.assertIn(NODE6, self.tor.route(BLOCK6))
+        # RFC 2545 section 3; BIRD sends packets to the second.
+        eventually("behind the global next hop stands the link-local one",
+                   lambda: f"BGP.next_hop: {NODE6} fe80::" in self.tor.route(BLOCK6))
         routes = self.node.namespace.routes("proto", "176")
         self.assertEqual(routes[(BLOCK4, 1032)]["type"], "blackhole")
         self.assertEqual(routes[("198.51.100.0/24", 1024)]["gateway"], TOR4)
         # A packet goes there and back: the pod's address stands on the node, the router's network behind the router.
         self.node.namespace.ip("addr", "add", "10.65.1.1/32", "dev", "lo")
         self.tor.namespace.ip("addr", "add", "198.51.100.7/32", "dev", "lo")
-        rig.run("ip", "netns", "exec", self.tor.namespace.name, "ping", "-c", "1", "-W", "3", "-I", "198.51.100.7",
-                "10.65.1.1")
+        self.node.namespace.ip("addr", "add", "fd00:65::41/128", "dev", "lo")
+        self.tor.namespace.ip("addr", "add", "2001:db8:aaaa::7/128", "dev", "lo")
+        for here, there in (("198.51.100.7", "10.65.1.1"), ("2001:db8:aaaa::7", "fd00:65::41")):
+            rig.run("ip", "netns", "exec", self.tor.namespace.name, "ping", "-c", "1", "-W", "3", "-I", here, there)
 
         # What changes at one end changes at the other.
         self.tor.reconfigure(tor(statics="protocol static s4 { ipv4; route 198.51.100.0/24 blackhole; }"))

@@ -141,6 +141,76 @@ TEST_CASE("the priority that a filter sets, or a node announces, is the kernel r
     CHECK(node.kernel().empty());
 }
 
+TEST_CASE("what is kept of a peer that is away is judged by the filter of now") {
+    constexpr const char* kPeer = "192.0.2.2";
+    Configuration configuration = make_configuration("node", kAs, "192.0.2.1/24", {"0.0.0.0/0"});
+    configuration.peers = {make_peer(kPeer, 65001, kAs)};
+    Scripted node(configuration);
+    bgp::wire::Open open = make_open(65001, kPeer);
+    open.capabilities.graceful_restart =
+        bgp::wire::GracefulRestart{false, true, 100, {{bgp::wire::AfiSafi::of(net::Family::v4), true}}};
+    node.connect(kPeer, open);
+    node.send(kPeer, announcement(attributes({65001}), kPeer, {"10.1.0.0/24", "10.2.0.0/24"}));
+    configuration.peers[0].filters = {"f"};
+    configuration.peers[0].rules.import_rules[0] = rules({reject("10.1.0.0/24")});
+    SECTION("a filter alone") { node.close(kPeer); }
+    SECTION("with what ends the session") { configuration.peers[0].hold_time = 60s; }
+    node.configure(configuration);
+    CHECK(node.kernel() == Routes{{"10.2.0.0/24", kPeer}});
+    configuration.peers[0].rules = {};
+    configuration.peers[0].filters.clear();
+    node.configure(configuration);
+    CHECK(node.kernel().size() == 2);
+    CHECK_FALSE(node.up(kPeer));
+}
+
+TEST_CASE("who gets several paths is told what a filter does now, also when another of its kind comes up meanwhile") {
+    constexpr const char* kFirst = "192.0.2.2";
+    constexpr const char* kSecond = "192.0.2.3";
+    const auto marking = [](const char* community) {
+        FilterRule marked = accept("10.1.0.0/16");
+        marked.operations = {bgp::policy::AddCommunity{*bgp::wire::Community::parse(community)}};
+        return rules({marked, reject()});
+    };
+    Configuration configuration = make_configuration("node", kAs, "192.0.2.1/24", {"0.0.0.0/0"});
+    configuration.peers = {make_peer(kFirst, kAs, kAs), make_peer(kSecond, kAs, kAs)};
+    const auto configure = [&](Scripted& node, bgp::policy::FilterPtr filter) {
+        for (PeerConfig& peer : configuration.peers) {
+            peer.several_paths_out = true;
+            peer.filters = {"f"};
+            peer.rules.export_rules[0] = filter;
+        }
+        node.configure(configuration);
+    };
+    Scripted node(configuration);
+    configure(node, marking("64512:1"));
+    node.originate({"10.1.0.0/24", "10.2.0.0/24"});
+    bgp::wire::Open open = make_open(kAs, kFirst);
+    open.capabilities.add_path = {{bgp::wire::AfiSafi::of(net::Family::v4), true, false}};
+    node.connect(kFirst, open);
+    const auto told = [&](const char* peer, const std::string& line) {
+        const auto heard = node.heard(peer);
+        return std::ranges::find(heard, line) != heard.end();
+    };
+    const std::string route = "announce 10.1.0.0/24 #1 via 192.0.2.1 path  pref 100";
+    CHECK(told(kFirst, route + " [64512:1]"));
+    configure(node, marking("64512:2"));
+    CHECK(told(kFirst, route + " [64512:2]"));
+    configure(node, rules({reject("10.1.0.0/16")}));
+    const auto changed = node.heard(kFirst);
+    CHECK(changed ==
+          std::vector<std::string>{"withdraw 10.1.0.0/24 #1", "announce 10.2.0.0/24 #1 via 192.0.2.1 path  pref 100"});
+    // Both in one turn: the session of one peer, and what the other is to be told.
+    open.identifier = *net::RouterId::make(0xc0000203);
+    node.hold_turns(true);
+    node.connect(kSecond, open);
+    configure(node, marking("64512:3"));
+    node.hold_turns(false);
+    CHECK(told(kSecond, route + " [64512:3]"));
+    const auto both = node.heard(kFirst);
+    CHECK(both == std::vector<std::string>{"withdraw 10.2.0.0/24 #1", route + " [64512:3]"});
+}
+
 TEST_CASE("routes that arrive later meet the filter, too") {
     Between lab;
     lab.import_at(0, {reject("192.0.2.0/24")});
@@ -188,10 +258,15 @@ TEST_CASE("the host's own routes leave by an export filter alone") {
     CHECK(lab.path(2, "172.16.0.0/16").find("10.0.0.1 [64512] med 0") != std::string::npos);
     CHECK_FALSE(lab.net.kernel(0).contains("172.16.0.0/16"));
 
-    FilterRule normal = accept("10.244.0.0/24");
+    FilterRule normal = accept();
     normal.priority = 1024;
-    lab.export_at(1, {normal});
-    CHECK(lab.at_router_2() == std::set<std::string>{block(0), "10.244.0.5/32"});
+    lab.export_at(1, {normal, reject()});
+    CHECK(lab.at_router_2() == std::set<std::string>{block(0), "10.0.0.0/24", "10.244.0.5/32", "198.51.100.0/24",
+                                                     "203.0.113.0/24", "10.244.7.0/24"});
+    normal.priority = 20;
+    lab.export_at(1, {normal, reject()});
+    CHECK(lab.at_router_2() == std::set<std::string>{"172.16.0.0/16"});
+    lab.export_at(1, {accept("10.244.0.0/24")});
 
     lab.net.host_routes(0, {connected});
     lab.net.settle();
@@ -199,6 +274,25 @@ TEST_CASE("the host's own routes leave by an export filter alone") {
     lab.node.peers[1].rules = {};
     lab.apply();
     CHECK(lab.net.paths(0).size() == 4);  // the block and three routes of the router: nothing of the host's own
+}
+
+TEST_CASE("routes of the host take their priority along inside the AS, where that of the blocks goes, too") {
+    constexpr const char* kPeer = "192.0.2.2";
+    Configuration configuration = make_configuration("node", kAs, "192.0.2.1/24", {"0.0.0.0/0"});
+    configuration.peers = {make_peer(kPeer, kAs, kAs)};
+    configuration.peers[0].rules.export_rules[0] = rules({accept()});
+    const auto told = [&](std::uint32_t local_preference, const std::string& line) {
+        configuration.local_preference_v4 = local_preference;
+        Scripted node(configuration);
+        node.host_routes({{*net::Prefix::parse("10.1.0.0/16"), true, 0, "eth1", false},
+                          {*net::Prefix::parse("10.2.0.0/16"), false, 20, "eth1", false}});
+        node.connect(kPeer, make_open(kAs, kPeer));
+        const auto heard = node.heard(kPeer);
+        return std::ranges::find(heard, "announce " + line) != heard.end();
+    };
+    CHECK(told(100, "10.2.0.0/16 via 192.0.2.1 path  pref 100"));
+    CHECK(told(bgp::policy::local_pref_of(2000), "10.2.0.0/16 via 192.0.2.1 path  pref 2147483627"));
+    CHECK(told(bgp::policy::local_pref_of(2000), "10.1.0.0/16 via 192.0.2.1 path  pref 2147481647"));
 }
 
 TEST_CASE("a learned route is preferred to another program's kernel route, and gives way to a connected prefix") {
@@ -299,6 +393,43 @@ TEST_CASE("whoever connects from a listen range is a peer for as long as it stay
     net.advance(1s);
     CHECK(net[0].peers().empty());
     CHECK(net.kernel(0) == Routes{{block(0), "blackhole"}});
+}
+
+TEST_CASE("the filters of a listen range hold for who came from it, whatever else is configured") {
+    Network net;
+    net.add("node", {"10.0.0.1/24"});
+    net.add("router", {address(1) + "/24"});
+    Configuration node = make_configuration("node", kAs, "10.0.0.1/24", kPools);
+    PeerConfig range = make_peer("10.0.0.0", 65001, kAs);
+    range.range = *net::Prefix::parse("10.0.0.0/24");
+    range.passive = true;
+    range.filters = {"f"};
+    range.rules.export_rules[0] = rules({reject(block(0)), accept("203.0.113.0/24")});
+    node.ranges = {range};
+    net.configure(0, node);
+    net.originate(0, {block(0), block(9)});
+    net.host_routes(0, {{*net::Prefix::parse("203.0.113.0/24"), true, 0, "eth1", false}});
+    Configuration router = make_configuration("router", 65001, address(1) + "/24", {"0.0.0.0/0"});
+    router.peers = {make_peer("10.0.0.1", kAs, 65001)};
+    net.configure(1, router);
+    net.advance(60s);
+    const auto learned = [&] {
+        std::set<std::string> out;
+        for (const auto& [prefix, route] : net.best(1)) {
+            out.insert(prefix);
+        }
+        return out;
+    };
+    CHECK(learned() == std::set<std::string>{block(9), "203.0.113.0/24"});
+    node.local_preference_v4 = 200;  // anything
+    net.configure(0, node);
+    net.settle();
+    CHECK(learned() == std::set<std::string>{block(9), "203.0.113.0/24"});
+    node.ranges[0].rules.export_rules[0] = rules({reject(block(9))});
+    net.configure(0, node);
+    net.settle();
+    CHECK(learned() == std::set<std::string>{block(0)});
+    CHECK(net.sessions(0) == 1);
 }
 
 TEST_CASE("questions are answered from what is really sent, in parts of any size") {

@@ -249,6 +249,34 @@ TEST_CASE("next hops towards an external peer follow the addresses of this host"
     CHECK(has(node.heard(kB), "announce 10.1.0.0/24 via 192.0.2.1 path 64512 65001"));
 }
 
+TEST_CASE("beside a global next hop of ours stands the link-local one where the peer is on the link (RFC 2545)") {
+    constexpr const char* kOnLink = "2001:db8::2";
+    constexpr const char* kInternal = "2001:db8::3";
+    constexpr const char* kFar = "2001:db8:f::1";
+    Configuration configuration = three_peers();
+    configuration.self.v6 = net::InterfaceAddress::parse("2001:db8::1/64");
+    configuration.peers = {make_peer(kOnLink, 65001, kAs), make_peer(kInternal, kAs, kAs), make_peer(kFar, 65002, kAs)};
+    Scripted node(configuration);
+    node.addresses({"2001:db8::1/64", "fe80::1/64"});
+    node.originate({"2001:db8:244::/64"});
+    for (const auto& [peer, as] : {std::pair{kOnLink, 65001U}, {kInternal, kAs}, {kFar, 65002U}}) {
+        wire::Open open = make_open(as, "192.0.2." + std::to_string(as % 100));
+        open.capabilities.multiprotocol = {wire::AfiSafi::of(net::Family::v6)};
+        node.connect(peer, open);
+        REQUIRE(node.up(peer));
+    }
+    const std::string route = "announce 2001:db8:244::/64 via 2001:db8::1";
+    CHECK(has(node.heard(kOnLink), route + " fe80::1 path 64512"));
+    CHECK(has(node.heard(kInternal), route + " fe80::1 path  pref 100"));
+    CHECK(has(node.heard(kFar), route + " path 64512"));
+    node.addresses({"2001:db8::1/64", "fe80::9/64"});
+    CHECK(has(node.heard(kOnLink), route + " fe80::9 path 64512"));
+    CHECK(node.heard(kFar).empty());
+    node.addresses({"2001:db8::1/128", "fe80::9/64"});
+    CHECK(has(node.heard(kOnLink), route + " path 64512"));
+    CHECK(node.up(kOnLink));
+}
+
 TEST_CASE("a peer that asks for the table again and again gets one at a time") {
     Scripted node(three_peers());
     wire::Open open = make_open(65001, kA);
@@ -498,6 +526,10 @@ TEST_CASE("the station of RFC 7854 hears of sessions and of all four tables, and
                 wire::UpdateDecoder decoder;
                 const wire::Update update = decoder.decode(ByteView(routes.updates).subspan(wire::kHeaderSize),
                                                            {{net::Family::v4}, true, true, {}});
+                if (update.end_of_rib) {
+                    out.push_back(std::string("all ") + kTables[static_cast<std::size_t>(routes.table)] + " " +
+                                  name(routes.peer));
+                }
                 update.each_announced([&](const net::Prefix& prefix, const wire::NextHop&) {
                     out.push_back(std::string(kTables[static_cast<std::size_t>(routes.table)]) + " " +
                                   name(routes.peer) + " " + prefix.to_string());
@@ -511,9 +543,20 @@ TEST_CASE("the station of RFC 7854 hears of sessions and of all four tables, and
         return out;
     };
     heard = hear();
-    CHECK(heard == std::vector<std::string>{"up 192.0.2.2", "up 192.0.2.3", "received 192.0.2.2 10.1.0.0/16",
-                                            "received 192.0.2.2 127.0.0.0/8", "accepted 192.0.2.2 10.1.0.0/16",
-                                            "selected self 10.1.0.0/16", "sent 192.0.2.3 10.1.0.0/16"});
+    CHECK(heard == std::vector<std::string>{"up 192.0.2.2", "all sent 192.0.2.2", "up 192.0.2.3", "all sent 192.0.2.3",
+                                            "received 192.0.2.2 10.1.0.0/16", "received 192.0.2.2 127.0.0.0/8",
+                                            "accepted 192.0.2.2 10.1.0.0/16", "selected self 10.1.0.0/16",
+                                            "sent 192.0.2.3 10.1.0.0/16"});
+    Bytes last = announcement(attributes({65001}), "192.0.2.2", {"10.2.0.0/16"});
+    const Bytes mark = end_of_rib();
+    last.insert(last.end(), mark.begin(), mark.end());
+    node.send("192.0.2.2", last);
+    heard = hear();
+    heard.resize(4);
+    CHECK(heard == std::vector<std::string>{"received 192.0.2.2 10.2.0.0/16", "accepted 192.0.2.2 10.2.0.0/16",
+                                            "all received 192.0.2.2", "all accepted 192.0.2.2"});
+    node.send("192.0.2.2", withdrawal({"10.2.0.0/16"}));
+    static_cast<void>(hear());
     node.close("192.0.2.2");
     CHECK(hear() == std::vector<std::string>{"down 192.0.2.2", "not selected self 10.1.0.0/16",
                                              "not sent 192.0.2.3 10.1.0.0/16"});

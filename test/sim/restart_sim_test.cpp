@@ -334,6 +334,32 @@ TEST_CASE("stale routes: kept, replaced, swept") {
     }
 }
 
+TEST_CASE("routes of a family that is not spoken any more go at once, whatever the peer says of forwarding") {
+    Configuration configuration = one_router();
+    configuration.peers[0].v6 = true;
+    Scripted node(configuration);
+    wire::Open open = restarting_router();
+    open.capabilities.multiprotocol.push_back(wire::AfiSafi::of(net::Family::v6));
+    open.capabilities.graceful_restart->families.push_back({wire::AfiSafi::of(net::Family::v6), true});
+    node.connect(kPeer, open);
+    node.send(kPeer, kTwoRoutes);
+    node.send(kPeer, announcement(attributes({65001}), "2001:db8::2", {"2001:db8:1::/48"}));
+    REQUIRE(node.kernel().size() == 3);
+    SECTION("by the peer") {
+        open.capabilities.multiprotocol.pop_back();
+        node.close(kPeer);
+        CHECK(node.kernel().size() == 3);
+    }
+    SECTION("by the node") {
+        configuration.peers[0].v6 = false;
+        node.configure(configuration);
+        CHECK(node.kernel().size() == 3);
+    }
+    node.connect(kPeer, open);
+    REQUIRE(node.up(kPeer));
+    CHECK(node.kernel() == Routes{{"10.1.0.0/24", kPeer}, {"10.2.0.0/24", kPeer}});
+}
+
 TEST_CASE("without RFC 8538 on the peer's side a NOTIFICATION ends the routes, too") {
     Scripted node(one_router());
     node.connect(kPeer, restarting_router(true, false));
@@ -437,6 +463,22 @@ TEST_CASE("a table that is sent again between marks replaces the one before (RFC
     }
     SECTION("an end that never comes is not waited for without end") {
         node.advance(380s);
+        CHECK(node.kernel() == Routes{{"10.1.0.0/24", kPeer}});
+    }
+    SECTION("a peer that begins again before the end has lost nothing by it") {
+        node.send(kPeer, refresh(1));
+        CHECK(node.kernel().size() == 2);
+        node.send(kPeer, kOneRoute);
+        node.send(kPeer, refresh(2));
+        CHECK(node.kernel() == Routes{{"10.1.0.0/24", kPeer}});
+    }
+    SECTION("a restart before the end keeps what had not come again") {
+        node.close(kPeer);
+        CHECK(node.kernel().size() == 2);
+        node.connect(kPeer, restarting_router());
+        CHECK(node.kernel().size() == 2);
+        node.send(kPeer, kOneRoute);
+        node.send(kPeer, end_of_rib());
         CHECK(node.kernel() == Routes{{"10.1.0.0/24", kPeer}});
     }
     SECTION("unknown subtypes are ignored") {

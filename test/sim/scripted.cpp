@@ -49,8 +49,9 @@ void describe(ByteView body, const wire::UpdateContext& context, std::vector<std
     for (const auto& [come, next_hop] :
          {std::pair{&update.announced, &update.next_hop}, std::pair{&update.mp_announced, &update.mp_next_hop}}) {
         for (auto at = come->begin(); at != come->end(); ++at) {
+            const auto& link_local = next_hop->link_local;
             out.push_back("announce " + (*at).to_string() + id(at) + " via " + next_hop->address.to_string() +
-                          describe(attributes));
+                          (link_local ? " " + net::Ip(*link_local).to_string() : "") + describe(attributes));
         }
     }
 }
@@ -93,6 +94,13 @@ void Scripted::addresses(const std::vector<std::string>& all) {
     for (const std::string& address : all) {
         event.addresses.push_back(*net::InterfaceAddress::parse(address));
     }
+    const auto link_local = std::ranges::find_if(
+        event.addresses, [](const auto& own) { return own.address.is_v6() && own.address.is_link_local(); });
+    for (const net::InterfaceAddress& own : event.addresses) {
+        if (link_local != event.addresses.end() && own.address.is_v6() && !own.address.is_link_local()) {
+            event.links.insert({own.address, {own.network(), link_local->address.v6()}});
+        }
+    }
     handle(event);
 }
 
@@ -108,7 +116,7 @@ void Scripted::handle(const Event& event) {
 }
 
 void Scripted::settle() {
-    for (int i = 0; speaker_->busy(); ++i) {
+    for (int i = 0; !turns_wait_ && speaker_->busy(); ++i) {
         if (i > 10'000) {
             throw std::runtime_error("the speaker is busy for ever");
         }
@@ -121,7 +129,8 @@ void Scripted::connect(const std::string& peer, const wire::Open& open) {
     connections_[peer] = id;
     theirs_[peer] = open.capabilities;
     contexts_[peer] = {open.capabilities.families(), open.capabilities.four_octet_as.has_value(), true, {}};
-    handle(Accepted{id, {*net::Ip::parse("192.0.2.1"), 179}, {*net::Ip::parse(peer), 40000}});
+    const auto remote = *net::Ip::parse(peer);
+    handle(Accepted{id, {*net::Ip::parse(remote.is_v4() ? "192.0.2.1" : "2001:db8::1"), 179}, {remote, 40000}});
     Bytes bytes;
     wire::encode_open(open, bytes);
     wire::encode_keepalive(bytes);

@@ -31,7 +31,15 @@ public:
     void command(speaker::PeerCommand command) { handle(std::move(command)); }
     void bfd(const std::string& peer, bool up) { handle(speaker::BfdChanged{*net::Ip::parse(peer), up}); }
     void finish() { handle(speaker::Finish{}); }
-    /// The host has these interface addresses now.
+    void host_routes(std::vector<speaker::HostRoute> routes) {
+        handle(speaker::HostRoutes{std::make_shared<const std::vector<speaker::HostRoute>>(std::move(routes))});
+    }
+    /// Events come one after the other without a turn's end between them, until that is over.
+    void hold_turns(bool on) {
+        turns_wait_ = on;
+        settle();
+    }
+    /// The host has these interface addresses now, all on one link.
     void addresses(const std::vector<std::string>& all);
 
     /// The peer connects and sends this OPEN and a KEEPALIVE.
@@ -83,6 +91,7 @@ private:
     std::vector<std::string> warnings_;
     std::vector<speaker::MonitorEvent> monitored_;
     std::uint32_t next_ = speaker::kFirstAcceptedConnection;
+    bool turns_wait_ = false;
 };
 
 /// An OPEN with multiprotocol IPv4 and four-octet AS numbers, to be added to.
