@@ -207,15 +207,15 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
 
 /// Our address as next hop for routes of the family: that of the session if it is of the family or of one that the peer
 /// takes in its place (RFC 8950), else the node's. On an unnumbered link the node's IPv6 address stands before the
-/// link-local one if there is one; elsewhere the link-local one behind a global one that is on the peer's link
-/// (RFC 2545 section 3).
+/// link-local one if there is one (RFC 2545 section 3); elsewhere the global one stands alone, for FRR withdraws routes
+/// with both where it does not know the interface (without zebra).
 std::optional<wire::NextHop> Speaker::Impl::own_next_hop(const Session& session, net::Family family) const {
     const Self& self = configuration->self;
     const net::Ip& local = session.local.address;
     if (local.family() == family || (local.is_v6() && session.update_context.ipv6_next_hops)) {
         const net::Ip plain = net::without_scope(local);
         return local.is_link_local() && self.v6 ? wire::NextHop{self.v6->address, plain.v6()}
-                                                : wire::NextHop{plain, session.own_link_local};
+                                                : wire::NextHop{plain, std::nullopt};
     }
     const auto& address = family == net::Family::v4 ? self.v4 : self.v6;
     return address ? std::optional(wire::NextHop{address->address, std::nullopt}) : std::nullopt;

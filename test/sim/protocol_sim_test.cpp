@@ -249,34 +249,6 @@ TEST_CASE("next hops towards an external peer follow the addresses of this host"
     CHECK(has(node.heard(kB), "announce 10.1.0.0/24 via 192.0.2.1 path 64512 65001"));
 }
 
-TEST_CASE("beside a global next hop of ours stands the link-local one where the peer is on the link (RFC 2545)") {
-    constexpr const char* kOnLink = "2001:db8::2";
-    constexpr const char* kInternal = "2001:db8::3";
-    constexpr const char* kFar = "2001:db8:f::1";
-    Configuration configuration = three_peers();
-    configuration.self.v6 = net::InterfaceAddress::parse("2001:db8::1/64");
-    configuration.peers = {make_peer(kOnLink, 65001, kAs), make_peer(kInternal, kAs, kAs), make_peer(kFar, 65002, kAs)};
-    Scripted node(configuration);
-    node.addresses({"2001:db8::1/64", "fe80::1/64"});
-    node.originate({"2001:db8:244::/64"});
-    for (const auto& [peer, as] : {std::pair{kOnLink, 65001U}, {kInternal, kAs}, {kFar, 65002U}}) {
-        wire::Open open = make_open(as, "192.0.2." + std::to_string(as % 100));
-        open.capabilities.multiprotocol = {wire::AfiSafi::of(net::Family::v6)};
-        node.connect(peer, open);
-        REQUIRE(node.up(peer));
-    }
-    const std::string route = "announce 2001:db8:244::/64 via 2001:db8::1";
-    CHECK(has(node.heard(kOnLink), route + " fe80::1 path 64512"));
-    CHECK(has(node.heard(kInternal), route + " fe80::1 path  pref 100"));
-    CHECK(has(node.heard(kFar), route + " path 64512"));
-    node.addresses({"2001:db8::1/64", "fe80::9/64"});
-    CHECK(has(node.heard(kOnLink), route + " fe80::9 path 64512"));
-    CHECK(node.heard(kFar).empty());
-    node.addresses({"2001:db8::1/128", "fe80::9/64"});
-    CHECK(has(node.heard(kOnLink), route + " path 64512"));
-    CHECK(node.up(kOnLink));
-}
-
 TEST_CASE("a peer that asks for the table again and again gets one at a time") {
     Scripted node(three_peers());
     wire::Open open = make_open(65001, kA);
