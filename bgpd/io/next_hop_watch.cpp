@@ -1,12 +1,10 @@
 #include "bgpd/io/next_hop_watch.hpp"
 
-#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,12 +37,6 @@ bool is_host_of(const net::Prefix& link, const net::Ip& address) {
     const std::uint32_t all = 0xffffffffU >> link.length();
     const std::uint32_t host = address.v4().value() & all;
     return host != 0 && host != all;
-}
-
-/// Nobody gets an answer from an address that is still being checked for a double, or has one (RFC 4862).
-bool answers(const netlink::Address& address) {
-    const bool checked = (address.flags & IFA_F_TENTATIVE) == 0 || (address.flags & IFA_F_OPTIMISTIC) != 0;
-    return checked && (address.flags & IFA_F_DADFAILED) == 0;
 }
 
 bool counts(const netlink::Route& route) {
@@ -251,23 +243,9 @@ void NextHopWatch::changes(std::vector<speaker::Event>& events) {
     if (addresses_changed_) {
         addresses_changed_ = false;
         speaker::LocalAddresses local;
-        std::map<std::uint32_t, net::Ip6> link_locals;  // the lowest of each interface
         for (const netlink::Address& address : addresses_) {
             local.addresses.push_back(
                 {net::with_scope(address.address.address, address.ifindex), address.address.length});
-            const net::Ip& own = address.address.address;
-            if (own.is_v6() && own.is_link_local() && answers(address)) {
-                const auto [known, added] = link_locals.try_emplace(address.ifindex, own.v6());
-                known->second = std::min(known->second, own.v6());
-            }
-        }
-        for (const netlink::Address& address : addresses_) {
-            const net::Ip& own = address.address.address;
-            const auto link_local = link_locals.find(address.ifindex);
-            if (own.is_v6() && !own.is_link_local() && link_local != link_locals.end()) {
-                local.links.try_emplace(own,
-                                        speaker::LocalAddresses::Link{address.address.network(), link_local->second});
-            }
         }
         events.emplace_back(std::move(local));
     }

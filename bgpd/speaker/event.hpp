@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -109,14 +108,7 @@ struct NextHopChanged {
 /// All addresses of this host's interfaces, with prefix lengths: own addresses are never accepted as routes or next
 /// hops, and the prefixes say which next hops share a link with a peer (RFC 4271 section 5.1.3).
 struct LocalAddresses {
-    /// The link of an address that is not link-local itself.
-    struct Link {
-        net::Prefix network;
-        net::Ip6 link_local;  ///< address of the same interface
-        bool operator==(const Link&) const = default;
-    };
     std::vector<net::InterfaceAddress> addresses;
-    std::map<net::Ip, Link> links{};  ///< of IPv6 addresses
 };
 
 /// An operator's request through the control socket.

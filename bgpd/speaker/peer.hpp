@@ -25,9 +25,7 @@ struct Session {
     Outlet outlet;
     wire::FamilySet families;
     wire::UpdateContext update_context;
-    // As the peer's groups know them:
-    std::optional<net::Prefix> shared_link;  ///< with an external peer
-    std::optional<net::Ip6> own_link_local;  ///< ours, on the link with the peer; not where the session itself has it
+    std::optional<net::Prefix> shared_link;  ///< with an external peer, as its groups know it
     std::array<bool, 2> end_of_rib{};        ///< received, by family_index
     bool sends_end_of_rib = false;           ///< the peer announced graceful restart, so it will
     bool peer_restarted = false;  ///< R bit: the peer waits for us, so we do not wait for it (RFC 4724 section 4.1)

@@ -250,17 +250,9 @@ std::optional<net::Prefix> Speaker::Impl::shared_link(const net::Ip& peer) const
     return std::nullopt;
 }
 
-/// Of the interface that has our address of the session, where the peer is on the same link.
-std::optional<net::Ip6> Speaker::Impl::own_link_local(const Session& session, const net::Ip& peer) const {
-    const auto link = links.find(session.local.address);
-    return link != links.end() && link->second.network.contains(peer) ? std::optional(link->second.link_local)
-                                                                      : std::nullopt;
-}
-
 /// `told`: the peer was in other groups before.
 void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, bool told) {
     Session& session = *peer.session;
-    session.own_link_local = own_link_local(session, peer.config.address);
     for (const net::Family family : wire::kFamilies) {
         const auto next_hop = own_next_hop(session, family);
         if (!session.families.has(family) || !next_hop) {

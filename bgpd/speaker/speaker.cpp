@@ -144,15 +144,10 @@ void Speaker::Impl::on(const LocalAddresses& event) {
     for (const net::InterfaceAddress& address : event.addresses) {
         addresses.push_back(address.address);
     }
-    links = event.links;
     watch_paths();
     for (const auto& peer : peers) {
-        if (peer->session == nullptr) {
-            continue;
-        }
-        const net::Ip& address = peer->config.address;
-        const bool moved = peer->intake.context.external && peer->session->shared_link != shared_link(address);
-        if (moved || peer->session->own_link_local != own_link_local(*peer->session, address)) {
+        if (peer->session != nullptr && peer->intake.context.external &&
+            peer->session->shared_link != shared_link(peer->config.address)) {
             v4.change_group(peer->session->outlet);  // next hops are to be told anew
             v6.change_group(peer->session->outlet);
             join_groups(*peer, *peer->machine.negotiated(), true);

@@ -57,7 +57,6 @@ struct Speaker::Impl {
     void join_groups(Peer& peer, const wire::Negotiated& negotiated, bool told);
     [[nodiscard]] std::optional<wire::NextHop> own_next_hop(const Session& session, net::Family family) const;
     [[nodiscard]] std::optional<net::Prefix> shared_link(const net::Ip& peer) const;
-    [[nodiscard]] std::optional<net::Ip6> own_link_local(const Session& session, const net::Ip& peer) const;
     std::size_t read_messages(Peer& peer, fsm::Direction direction, ByteView data);
     void read_update(Peer& peer, ByteView body);
     static void note_malformed(Peer& peer, const wire::Update& update);
@@ -193,7 +192,6 @@ struct Speaker::Impl {
     rib::SourceId connected_source;
     rib::SourceId kernel_source;
     std::vector<net::InterfaceAddress> local_addresses;
-    std::map<net::Ip, LocalAddresses::Link> links;  ///< as LocalAddresses says
     policy::OwnAddresses own_addresses;
     std::vector<bfd::SessionConfig> watched;  ///< what the last WatchPaths asked for
 

@@ -142,6 +142,12 @@ struct Answer {
     bool operator==(const Answer&) const = default;
 };
 
+inline Answer to_answer(Failure why) {
+    Answer answer;
+    answer.error = std::move(why);
+    return answer;
+}
+
 [[nodiscard]] Answer failure(ErrorCode code, std::string msg, std::string details = {});
 
 [[nodiscard]] std::string encode(const Request& request);

@@ -14,12 +14,6 @@ namespace manul::ipam {
 
 namespace {
 
-Answer to_answer(Failure why) {
-    Answer answer;
-    answer.error = std::move(why);
-    return answer;
-}
-
 /// Runs `work` for each item as one change and gives each item's value, or why it has none.
 template <class Value, class Item, class Work>
 std::vector<Outcome<Value>> run_each(Committer& committer, std::span<const Item> items, Work work) {

@@ -30,12 +30,6 @@ bool is_attached(const model::WorkloadEndpoint& endpoint, bool on_kubernetes) {
            (recorded != endpoint.metadata.annotations.end() && !recorded->second.empty());
 }
 
-Answer to_answer(Failure why) {
-    Answer answer;
-    answer.error = std::move(why);
-    return answer;
-}
-
 /// The first of these addresses that no block says to be one of the handles'.
 Outcome<std::optional<net::Ip>> not_allocated(Draft& draft, const std::vector<std::string>& handles,
                                               const std::vector<net::Ip>& addresses) {

@@ -302,10 +302,6 @@ inline Packet tcp(std::string_view source, std::string_view destination, std::ui
     return packet;
 }
 
-/// The pod that the tables of cases are about, and a packet to it from an address that nothing speaks of.
-inline const model::ResourcePtr kWeb = pod({.name = "web", .ips = {"10.0.0.1"}, .labels = {{"app", "web"}}});
-inline Packet to_web() { return tcp("192.0.2.1", "10.0.0.1"); }
-
 inline Packet udp(std::string_view source, std::string_view destination, std::uint16_t port) {
     Packet packet = tcp(source, destination, port);
     packet.protocol = net::kUdp;

@@ -94,13 +94,6 @@ void Scripted::addresses(const std::vector<std::string>& all) {
     for (const std::string& address : all) {
         event.addresses.push_back(*net::InterfaceAddress::parse(address));
     }
-    const auto link_local = std::ranges::find_if(
-        event.addresses, [](const auto& own) { return own.address.is_v6() && own.address.is_link_local(); });
-    for (const net::InterfaceAddress& own : event.addresses) {
-        if (link_local != event.addresses.end() && own.address.is_v6() && !own.address.is_link_local()) {
-            event.links.insert({own.address, {own.network(), link_local->address.v6()}});
-        }
-    }
     handle(event);
 }
 

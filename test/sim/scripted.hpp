@@ -39,7 +39,7 @@ public:
         turns_wait_ = on;
         settle();
     }
-    /// The host has these interface addresses now, all on one link.
+    /// The host has these interface addresses now.
     void addresses(const std::vector<std::string>& all);
 
     /// The peer connects and sends this OPEN and a KEEPALIVE.

@@ -1,11 +1,9 @@
 #include "bgpd/io/next_hop_watch.hpp"
 
-#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 
 #include <catch2/catch.hpp>
-#include <string>
 #include <variant>
 #include <vector>
 
@@ -183,41 +181,6 @@ TEST_CASE("own addresses are told when they change") {
     watch.remove(address);
     watch.changes(events);
     CHECK(std::get<speaker::LocalAddresses>(events.back()).addresses.empty());
-}
-
-TEST_CASE("beside a global address the link-local one of its interface is told") {
-    NextHopWatch watch(false);
-    const auto take = [&](std::uint32_t interface, std::string_view text, std::uint32_t flags = 0) {
-        netlink::Address address;
-        address.ifindex = interface;
-        address.flags = flags;
-        address.address = *net::InterfaceAddress::parse(text);
-        watch.take(address);
-    };
-    take(1, "192.0.2.1/24");
-    take(1, "2001:db8:1::1/64");
-    take(2, "fe80::2/64");
-    take(2, "2001:db8:2::1/64");
-    take(2, "2001:db8:2::2/64");
-    take(2, "fe80::22/64");
-    take(3, "fe80::3/64", IFA_F_TENTATIVE);
-    take(3, "2001:db8:3::1/64");
-    const auto told = [&] {
-        std::vector<speaker::Event> events;
-        watch.changes(events);
-        std::vector<std::string> out;
-        for (const auto& [address, link] : std::get<speaker::LocalAddresses>(events.front()).links) {
-            out.push_back(address.to_string() + " in " + link.network.to_string() + ": " +
-                          net::Ip(link.link_local).to_string());
-        }
-        return out;
-    };
-    std::vector<std::string> expected{"2001:db8:2::1 in 2001:db8:2::/64: fe80::2",
-                                      "2001:db8:2::2 in 2001:db8:2::/64: fe80::2"};
-    CHECK(told() == expected);
-    take(3, "fe80::3/64");  // nobody else has it
-    expected.emplace_back("2001:db8:3::1 in 2001:db8:3::/64: fe80::3");
-    CHECK(told() == expected);
 }
 
 TEST_CASE("an address with a gateway of its own is reached through it whatever the routes say") {
