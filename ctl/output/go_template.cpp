@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/try.hpp"
+#include "config/model/names.hpp"
 #include "ctl/output/template_functions.hpp"
 
 // Nodes to text.
@@ -19,11 +20,6 @@ using go::Call;
 using go::Node;
 using go::Operand;
 using go::Pipeline;
-
-bool same_letters(std::string_view a, std::string_view b) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    return std::ranges::equal(a, b, {}, lower, lower);
-}
 
 /// The field that Go's structs call so: their names differ from JSON's by letter case alone, but for metadata, whose
 /// fields are the object's own, too.
@@ -39,7 +35,7 @@ const Tree* go_field(const Tree& value, std::string_view name) {
         return metadata;
     }
     const auto at =
-        std::ranges::find_if(value.children, [&](const Tree& field) { return same_letters(field.key, name); });
+        std::ranges::find_if(value.children, [&](const Tree& field) { return model::same_letters(field.key, name); });
     if (at != value.children.end()) {
         return &*at;
     }
