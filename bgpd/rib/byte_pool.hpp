@@ -30,7 +30,7 @@ public:
             return cut((list_of(size) + 1) * kStep);
         }
         std::uint8_t* const piece = first;
-        std::memcpy(&first, piece, sizeof first);
+        std::memcpy(static_cast<void*>(&first), piece, sizeof first);
         return piece;
     }
     /// `size` as it was allocated with.
@@ -40,7 +40,7 @@ public:
             return;
         }
         std::uint8_t*& first = free_[list_of(size)];
-        std::memcpy(piece, &first, sizeof first);
+        std::memcpy(piece, static_cast<const void*>(&first), sizeof first);
         first = piece;
         if (--held_ == 0) {
             free_.fill(nullptr);

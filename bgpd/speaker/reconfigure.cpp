@@ -42,9 +42,9 @@ std::vector<net::Ip> listen_addresses(const Configuration& configuration) {
 }  // namespace
 
 void Speaker::Impl::on(const Configure& event) {
-    static const Configuration kNothing;
+    static const Configuration nothing;
     const auto before_holder = std::exchange(configuration, event.configuration);
-    const Configuration& before = before_holder ? *before_holder : kNothing;
+    const Configuration& before = before_holder ? *before_holder : nothing;
     const bool first = before_holder == nullptr;
     if (first) {
         begin_start();
