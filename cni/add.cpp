@@ -36,12 +36,27 @@ net::Mac random_mac() {
     return net::Mac(bytes);
 }
 
+/// The container whose interface of this name the pod has: the alias of its other end. Some clients delete one
+/// container and add another one to the same namespace.
+CniResult<std::string> owner_of(Veth& veth, const std::string& ifname) {
+    MANUL_TRY(const auto pod, veth.pod_link(ifname));
+    if (!pod || pod->lower == 0) {
+        return std::string();
+    }
+    MANUL_TRY(auto host, veth.host_link(pod->lower));
+    return host && host->lower == pod->index ? std::move(host->alias) : std::string();
+}
+
 /// The interface of an attachment whose DEL was answered goes within moments. Any other one is in the way.
 CniResult<void> wait_for_del(Veth& veth, const ipam::Request& add, const NetConf& conf) {
     constexpr std::chrono::milliseconds kLookAgain{1};
     ipam::Request question = add;
     question.op = ipam::Op::check;
     question.ips.clear();
+    MANUL_TRY(std::string owner, owner_of(veth, add.attachment.ifname));
+    if (!owner.empty()) {
+        question.attachment.container_id = std::move(owner);
+    }
     const auto deadline = std::chrono::steady_clock::now() + conf.limits.release;
     MANUL_TRY(PendingAnswer pending, PendingAnswer::ask(question, conf, conf.limits.connect));
     MANUL_TRY(const ipam::Answer known, pending.receive());
@@ -173,7 +188,6 @@ private:
 }  // namespace
 
 CniResult<AddResult> add(const Environment& environment, const NetConf& conf, std::string& note) {
-    MANUL_CHECK(check_attachment(environment, true));
     MANUL_TRY(ipam::Request request, make_request(ipam::Op::add, environment, conf));
     MANUL_TRY(Veth veth, Veth::open(environment.netns, environment.netns_override));
     // Before ipamd hears of it: a second ADD of one attachment must not touch what the first one made.

@@ -88,12 +88,13 @@ public:
         if (own && host_.mac != kHostMac) {
             return missing("host interface " + host_.name + " has lost its MAC address " + kHostMac.to_string());
         }
-        // Both ends are made with one MTU.
+        // Both ends are made with one MTU. A later plugin may have lowered the pod's without a word in the result, as
+        // `tuning` does; above the host's end packets would be lost.
         const std::uint32_t mtu = remembered_.mtu != 0 ? remembered_.mtu : conf_.mtu != 0 ? conf_.mtu : host_.mtu;
-        if (own && (pod_.mtu != mtu || host_.mtu != mtu)) {
-            return missing((pod_.mtu != mtu ? pod_.name + " in the pod" : host_.name) + " has MTU " +
-                           std::to_string(pod_.mtu != mtu ? pod_.mtu : host_.mtu) + ", should be " +
-                           std::to_string(mtu));
+        if (own && (pod_.mtu > mtu || host_.mtu != mtu)) {
+            const bool pods = pod_.mtu > mtu;
+            return missing((pods ? pod_.name + " in the pod" : host_.name) + " has MTU " +
+                           std::to_string(pods ? pod_.mtu : host_.mtu) + ", should be " + std::to_string(mtu));
         }
         return {};
     }
@@ -206,7 +207,6 @@ private:
 }  // namespace
 
 CniResult<void> check(const Environment& environment, const NetConf& conf) {
-    MANUL_CHECK(check_attachment(environment, true));
     MANUL_TRY(ipam::Request request, make_request(ipam::Op::check, environment, conf));
     const PrevResult::Interface* remembered = conf.prev_result->pod_interface(environment.ifname);
     request.ips.clear();

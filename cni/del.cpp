@@ -86,7 +86,6 @@ CniResult<void> release(const ipam::Request& request, const NetConf& conf, std::
 }
 
 CniResult<void> del(const Environment& environment, const NetConf& conf, std::string& note) {
-    MANUL_CHECK(check_attachment(environment, false));
     MANUL_TRY(const ipam::Request request, make_request(ipam::Op::del, environment, conf));
     return release(request, conf, note);
 }

@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,13 +16,19 @@
 namespace {
 
 /// Standard input to its end. It is the runtime's, so its size is not limited here. Nobody types a configuration: at a
-/// terminal, where people look what this program is, there is none.
-bool read_input(std::string& out) {
+/// terminal, where people look what this program is, there is none. Input that is not needed may never come: the
+/// caller's own standard input, inherited and never closed.
+bool read_input(std::string& out, bool needed) {
+    constexpr int kPatienceMs = 500;
     if (::isatty(STDIN_FILENO) == 1) {
         return true;
     }
     std::array<char, 65536> chunk;
     for (;;) {
+        pollfd more{STDIN_FILENO, POLLIN, 0};
+        if (!needed && ::poll(&more, 1, kPatienceMs) == 0) {
+            return true;
+        }
         const ssize_t count = ::read(STDIN_FILENO, chunk.data(), chunk.size());
         if (count > 0) {
             out.append(chunk.data(), static_cast<std::size_t>(count));
@@ -38,8 +45,10 @@ int main() {
     (void)::signal(SIGPIPE, SIG_IGN);
     std::string input;
     manul::cni::Outcome outcome;
-    if (read_input(input)) {
-        outcome = manul::cni::run(manul::cni::Environment::of_process(), input);
+    const manul::cni::Environment environment = manul::cni::Environment::of_process();
+    const bool needed = manul::cni::needs_input(environment);
+    if (read_input(input, needed) || !needed) {
+        outcome = manul::cni::run(environment, input);
     } else {
         outcome = {
             1, manul::cni::print_error({5, "cannot read the network configuration from standard input", {}}, {}), {}};

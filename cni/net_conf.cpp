@@ -95,7 +95,9 @@ CniResult<json::object> parse_input(std::string_view input) {
 
 void read_capabilities(const JsonFields& fields, NetConf& out) {
     fields.read_texts("ips", out.ips, "an IP address", parse_wanted_ip);
-    fields.read_text("mac", out.mac, kUnicastMac, parse_wanted_mac);
+    if (const json::value* mac = fields.find("mac"); mac != nullptr && *mac != "") {  // empty: Go's word for none
+        fields.read_text("mac", out.mac, kUnicastMac, parse_wanted_mac);
+    }
     fields.read("io.kubernetes.cri.pod-annotations", out.annotations);
     if (const auto wanted = out.annotations.find(kHwAddr); wanted != out.annotations.end() && !out.mac) {
         out.mac = parse_wanted_mac(wanted->second);
@@ -390,16 +392,23 @@ CniResult<void> check_args(const std::map<std::string, std::string>& args) {
 }
 
 CniResult<void> check_attachment(const Environment& environment, bool netns_needed) {
-    if (environment.container_id.empty()) {
-        return refuse(Code::invalid_environment, "CNI_CONTAINERID is missing");
+    const std::array<std::pair<std::string_view, bool>, 3> variables{
+        {{"CNI_CONTAINERID", environment.container_id.empty()},
+         {"CNI_NETNS", netns_needed && environment.netns.empty()},
+         {"CNI_IFNAME", environment.ifname.empty()}}};
+    std::string absent;
+    for (const auto& [name, is_absent] : variables) {
+        if (is_absent) {
+            absent.append(absent.empty() ? "" : ", ").append(name);
+        }
+    }
+    if (!absent.empty()) {
+        return refuse(Code::invalid_environment, absent + " is missing");
     }
     if (!is_cni_name(environment.container_id)) {
         return refuse(Code::invalid_environment, "CNI_CONTAINERID \"" + environment.container_id +
                                                      "\" must consist of letters, digits, '_', '.' and '-', and begin "
                                                      "with a letter or digit");
-    }
-    if (environment.ifname.empty()) {
-        return refuse(Code::invalid_environment, "CNI_IFNAME is missing");
     }
     if (!is_ifname(environment.ifname)) {
         return refuse(Code::invalid_environment,
@@ -409,9 +418,6 @@ CniResult<void> check_attachment(const Environment& environment, bool netns_need
     }
     if (netns_needed && environment.container_id.size() > kMaxContainerId) {
         return refuse(Code::invalid_environment, "CNI_CONTAINERID has more than 255 bytes");
-    }
-    if (netns_needed && environment.netns.empty()) {
-        return refuse(Code::invalid_environment, "CNI_NETNS is missing");
     }
     return {};
 }

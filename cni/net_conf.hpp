@@ -99,7 +99,7 @@ struct NetConf {
 [[nodiscard]] CniResult<std::map<std::string, std::string>> parse_args(std::string_view args);
 /// Code 4 names the keys that mean nothing here, unless `IgnoreUnknown` permits them.
 [[nodiscard]] CniResult<void> check_args(const std::map<std::string, std::string>& args);
-/// CNI_CONTAINERID, CNI_IFNAME and, when `netns_needed`, CNI_NETNS. Code 4 names the variable.
+/// CNI_CONTAINERID, CNI_IFNAME and, when `netns_needed`, CNI_NETNS. Code 4 names the variables.
 [[nodiscard]] CniResult<void> check_attachment(const Environment& environment, bool netns_needed);
 
 /// The request to ipamd that says all this. CNI_ARGS `IP=` and `MAC=` count where the configuration has none. A

@@ -20,9 +20,8 @@ namespace manul::cni {
 
 namespace {
 
-/// What goes to standard output.
-CniResult<std::string> call(const Environment& environment, std::string_view input, const Limits& limits,
-                            std::string& note) {
+/// As in the reference skeleton the environment is looked at first: its fault has code 4, whatever the input is.
+CniResult<Verb> check_environment(const Environment& environment) {
     const std::optional<Verb> verb = parse_verb(environment.command);
     if (!verb) {
         return refuse(Code::invalid_environment,
@@ -30,13 +29,23 @@ CniResult<std::string> call(const Environment& environment, std::string_view inp
                                                   : "CNI_COMMAND: unknown command \"" + environment.command + "\"",
                       "manul is a CNI plugin: container runtimes call it");
     }
+    if (verb == Verb::add || verb == Verb::check || verb == Verb::del) {
+        MANUL_CHECK(check_attachment(environment, verb != Verb::del));
+    }
+    return *verb;
+}
+
+/// What goes to standard output.
+CniResult<std::string> call(const Environment& environment, std::string_view input, const Limits& limits,
+                            std::string& note) {
+    MANUL_TRY(const Verb verb, check_environment(environment));
     if (verb == Verb::version) {  // the specification asks for a version in the input; its library sends none at times
         MANUL_TRY(const std::string version, input.empty() ? std::string() : read_version(input));
         return print_versions(version);
     }
-    MANUL_TRY(NetConf conf, parse_net_conf(input, *verb));
+    MANUL_TRY(NetConf conf, parse_net_conf(input, verb));
     conf.limits = limits;
-    switch (*verb) {
+    switch (verb) {
         case Verb::add: {
             if (conf.prev_result) {
                 MANUL_CHECK(add_policy(environment, conf, note));
@@ -64,6 +73,11 @@ CniResult<std::string> call(const Environment& environment, std::string_view inp
 }
 
 }  // namespace
+
+bool needs_input(const Environment& environment) {
+    const auto verb = check_environment(environment);
+    return verb && *verb != Verb::version;
+}
 
 Outcome run(const Environment& environment, std::string_view input, const Limits& limits) {
     Outcome out;

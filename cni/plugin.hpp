@@ -17,6 +17,9 @@ struct Outcome {
     std::string note;    ///< for standard error: a line for people, or nothing
 };
 
+/// False where the input only says which version the answer names: VERSION, and an environment that is refused.
+[[nodiscard]] bool needs_input(const Environment& environment);
+
 [[nodiscard]] Outcome run(const Environment& environment, std::string_view input, const Limits& limits = {});
 
 }  // namespace manul::cni

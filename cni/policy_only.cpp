@@ -59,7 +59,6 @@ CniResult<void> register_endpoint(const ipam::Request& request, const NetConf& c
 }  // namespace
 
 CniResult<void> add_policy(const Environment& environment, const NetConf& conf, std::string& note) {
-    MANUL_CHECK(check_attachment(environment, true));
     MANUL_TRY(ipam::Request request, make_request(ipam::Op::add, environment, conf));
     request.policy_only = true;
     request.ips.clear();

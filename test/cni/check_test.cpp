@@ -93,9 +93,9 @@ const std::vector<Tampering>& tamperings() {
                  netlink::change_link(r, {.index = p.pod.index, .mac = net::Mac({2, 0, 0, 0, 0, 9})});
              });
          }},
-        {"the pod's MTU is another", "eth0 in the pod has MTU 1300, should be 1500",
+        {"the pod's MTU is another", "eth0 in the pod has MTU 1600, should be 1500",
          [](const Pair& p) {
-             p.in_pod([&](RequestBuffer& r) { netlink::change_link(r, {.index = p.pod.index, .mtu = 1300}); });
+             p.in_pod([&](RequestBuffer& r) { netlink::change_link(r, {.index = p.pod.index, .mtu = 1600}); });
          }},
         {"the gateway's neighbour entry is gone", "the neighbour entry of its gateway 169.254.1.1",
          [](const Pair& p) {
@@ -196,6 +196,7 @@ TEST_CASE("what a later plugin of the list added does not disturb CHECK") {
     const auto pod = node.pod.link("eth0");
     netlink::RequestBuffer requests;
     netlink::put_address(requests, {.ifindex = pod->index, .address = {ip("192.0.2.5"), 24}}, netlink::Write::add);
+    netlink::change_link(requests, {.index = pod->index, .mtu = 1400});  // `tuning`, which leaves the result as it was
     const auto refused = node.pod.socket->batch(requests);
     REQUIRE(refused);
     json::value later = json::parse(added.output);

@@ -178,6 +178,7 @@ TEST_CASE("the MAC address comes by capability, else by annotation, else by CNI_
     };
     CHECK(mac_of(capability + "," + annotation) == "02:00:00:00:00:01");
     CHECK(mac_of(annotation) == "02:00:00:00:00:02");
+    CHECK(mac_of(R"("mac":"")") == "02:00:00:00:00:03");  // podman's word for none
     CHECK(mac_of("") == "02:00:00:00:00:03");
 }
 
@@ -237,6 +238,7 @@ TEST_CASE("the environment of an attachment is checked, and the variable is name
         {"", "/run/netns/x", "eth0", "CNI_CONTAINERID is missing"},
         {"../a", "/run/netns/x", "eth0", "CNI_CONTAINERID"},
         {"a b", "/run/netns/x", "eth0", "CNI_CONTAINERID"},
+        {"", "", "", "CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME is missing"},
         {"a", "", "eth0", "CNI_NETNS is missing"},
         {"a", "/run/netns/x", "", "CNI_IFNAME is missing"},
         {"a", "/run/netns/x", "0123456789abcdef", "CNI_IFNAME"},

@@ -328,9 +328,11 @@ TEST_CASE("a DEL of the same container id that takes the new pair with it does n
 }
 
 TEST_CASE("an ADD waits for the interface of an attachment that is being deleted, and for no other one") {
-    enum class Case : std::uint8_t { goes, stays, foreign };
+    enum class Case : std::uint8_t { goes, of_another_container_goes, stays, foreign };
     Node node;
-    const Case what = GENERATE(Case::goes, Case::stays, Case::foreign);
+    const Case what = GENERATE(Case::goes, Case::of_another_container_goes, Case::stays, Case::foreign);
+    const bool goes = what == Case::goes || what == Case::of_another_container_goes;
+    const std::string owner = what == Case::of_another_container_goes ? "c0" : "c1";
     if (what == Case::foreign) {
         node.limits.release = std::chrono::hours(1);  // it is not waited for at all
     }
@@ -338,13 +340,17 @@ TEST_CASE("an ADD waits for the interface of an attachment that is being deleted
     netlink::create_veth(requests,
                          {.local = {.name = "mxl9"}, .peer = {.name = "eth0", .netns_fd = node.pod.fd.get()}});
     REQUIRE(node.host.socket->request(requests));
+    requests.clear();
+    netlink::change_link(requests, {.index = node.host.link("mxl9")->index, .alias = owner});
+    REQUIRE(node.host.socket->request(requests));
     std::jthread deleter;
     const auto answer = working(node);
     const FakeIpamd ipamd(node.run.path, [&](const ipam::Request& request) -> std::optional<ipam::Answer> {
         if (request.op != ipam::Op::check) {
             return answer(request);
         }
-        if (what == Case::goes) {
+        CHECK(request.attachment.container_id == owner);
+        if (goes) {
             deleter = std::jthread([&node] {
                 std::this_thread::sleep_for(std::chrono::milliseconds(20));
                 netlink::RequestBuffer remove;
@@ -358,7 +364,7 @@ TEST_CASE("an ADD waits for the interface of an attachment that is being deleted
     });
     const Outcome added = node.call("ADD");
     CAPTURE(added.output, added.note);
-    if (what == Case::goes) {
+    if (goes) {
         CHECK(added.exit_status == 0);
         CHECK(node.pod.link("eth0")->is_up());
     } else {
@@ -455,6 +461,15 @@ TEST_CASE("VERSION answers whatever comes with it, and needs nothing else") {
     CHECK(json::parse(cni::run(environment, R"({"cniVersion":"0.4.0"})").output).at("cniVersion") == "0.4.0");
     CHECK(json::parse(cni::run(environment, "").output).at("cniVersion") == "1.1.0");
     CHECK(code_of(cni::run(environment, "{")) == 6);
+}
+
+TEST_CASE("an environment that is not complete has code 4, whatever the input is") {
+    const std::string command = GENERATE("ADD", "CHECK", "DEL");
+    CAPTURE(command);
+    for (const char* input : {"", "{", "{}", R"({"cniVersion":"1.0.0","name":"a"})", R"({"cniVersion":"9.9.9"})"}) {
+        CHECK(code_of(cni::run({.command = command, .netns = "/run/netns/x", .ifname = "eth0"}, input)) == 4);
+        CHECK(code_of(cni::run({.command = command, .container_id = "a", .netns = "/run/netns/x"}, input)) == 4);
+    }
 }
 
 TEST_CASE("DEL fails with code 5 when not even the file can be written") {

@@ -428,6 +428,13 @@ class ConformanceTest(CniTest):
         pod.gone()
         self.expect_nothing_left()
 
+    def test_input_that_is_not_needed_may_never_come(self):
+        for environment, code in (({"CNI_COMMAND": "VERSION"}, 0), ({"CNI_COMMAND": "ADD"}, 4), ({}, 4)):
+            process = subprocess.Popen([BUILD / "cni/manul"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+            out, _ = process.stdout.read(), process.wait(20)
+            process.stdin.close()
+            assert json.loads(out).get("code", 0) == code, (environment, out)
+
     def test_settings_without_sense_are_refused(self):
         rows = [({"name": None}, "name"), ({"name": ""}, "name"), ({"name": "a/b"}, "name"), ({"name": 5}, "name"), ({"name": "../x"}, "name"),
                 ({"mtu": "big"}, "mtu"), ({"mtu": -1}, "mtu"), ({"mtu": 20}, "mtu"), ({"mtu": 70000}, "mtu"), ({"mtu": 1.5}, "mtu"),
