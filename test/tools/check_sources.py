@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Small rules that no compiler checks: file length, message identifiers, co_await temporaries, leftovers, links in docs.
+"""Small rules that no compiler checks: file length, message identifiers, co_await temporaries, leftovers, links in docs, and that
+the documentation has every metric and every setting.
 
 Usage: check_sources.py [ROOT].
 """
@@ -20,11 +21,35 @@ STEADY = ("bgpd/", "net/", "base/daemon")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)(?:#[^)]*)?\)")
 
 
+# Where names that operators see are defined, how they look there, and which page must have them.
+DOCUMENTED = (
+    ("docs/reference/metrics.md", "bgpd/io/metrics.cpp", r'\b(?:each|head)\("(\w+)"', "manul_bgpd_"),
+    ("docs/reference/metrics.md", "felix/io/status_pages.cpp", r'\{"(\w+)", (?:nullptr|"\w+"), "', "manul_felix_"),
+    ("docs/reference/metrics.md", "felix/io/status_pages.cpp", r'"(manul_felix_\w+\w)"', ""),
+    ("docs/reference/metrics.md", "felix/io/rule_counts.cpp", r'"(manul_felix_\w+)"', ""),
+    ("docs/reference/metrics.md", "ipam/io/daemon.hpp", r'"(manul_ipamd_\w+)"', ""),
+    ("docs/reference/metrics.md", "ipam/io/daemon_chores.cpp", r'"(manul_ipamd_\w+)"', ""),
+    ("packaging/man/manul.yaml.5", "config/settings.cpp", r'^    \{"([a-z_]+(?:\.[a-z0-9_]+)*)", (?:set_|MANUL_)', ""),
+)
+
+
+def undocumented(root: pathlib.Path) -> list[str]:
+    problems = []
+    for page, source, pattern, prefix in DOCUMENTED:
+        names = re.findall(pattern, (root / source).read_text(), re.M)
+        text = (root / page).read_text()
+        if not names:
+            problems.append(f"{source}: nothing looks like {pattern} any more; mend DOCUMENTED")
+        problems += [f"{page}: {prefix}{name} of {source} is not in it" for name in sorted(set(names))
+                     if not re.search(rf"(?<!\w){re.escape(prefix + name)}(?!\w)", text)]
+    return problems
+
+
 def main() -> int:
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2]).resolve()
     listed = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True)
     files = [root / name for name in listed.stdout.splitlines()] if listed.returncode == 0 else list(root.rglob("*"))
-    problems, seen = [], {}
+    problems, seen = undocumented(root), {}
     for file in sorted(f for f in files if f.is_file()):
         path = file.relative_to(root).as_posix()
         if file.suffix in (".cpp", ".hpp", ".py", ".sh"):
