@@ -37,13 +37,15 @@ std::string meant(std::string_view text, const std::vector<std::string_view>& ca
     return close ? ", did you mean '" + std::string(*close) + "'?" : "";
 }
 
+bool is_option(std::string_view text) { return text.starts_with('-'); }
+
 std::string about_command(const CLI::App& verb, const std::vector<std::string>& extras,
                           const std::vector<std::string_view>& commands) {
     std::string list;
     for (const std::string_view name : commands) {
         list += (list.empty() ? "" : ", ") + std::string(name);
     }
-    const auto word = std::ranges::find_if(extras, [](const std::string& text) { return !text.starts_with('-'); });
+    const auto word = std::ranges::find_if_not(extras, is_option);
     const std::string what = verb.get_parent() == nullptr ? "command" : "command of " + verb.get_name();
     if (word == extras.end()) {
         return "name a " + what + ": " + list;
@@ -105,7 +107,8 @@ std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
     const std::vector<std::string> extras = app.remaining(true);
     const std::vector<std::string_view> commands = command_names(*verb);
     std::string text;
-    if (!commands.empty()) {
+    const bool only_options = !extras.empty() && std::ranges::all_of(extras, is_option);
+    if (!commands.empty() && !only_options) {
         text = about_command(*verb, extras, commands);
     } else if (!extras.empty()) {
         text = about_extra(app, *verb, extras.front());

@@ -135,6 +135,12 @@ Outcome<void> check_list_options(const Route& route, bool watches) {
     return causes.empty() ? Outcome<void>() : std::unexpected(invalid_options("ListOptions", std::move(causes)));
 }
 
+/// Who may list or watch objects by name asks for one by its field (`kubectl get NAME --watch` does).
+model::Key asked_key(model::Key key, const Selection& selection) {
+    key.name = selection.fields.only_name();
+    return key;
+}
+
 /// Nothing when the caller may see every object of the kind.
 std::function<bool(const codec::Tree&)> visibility(const Access& access, const std::string& verb,
                                                    const model::Key& key) {
@@ -223,11 +229,11 @@ Outcome<Selection> selection_of(const Route& route) {
 }
 
 Outcome<Answer> Api::list(Call& call) {
-    const model::Key key = call.key();
+    MANUL_TRY(const Selection selection, selection_of(call.route));
+    const model::Key key = asked_key(call.key(), selection);
     if (!call.access.may_somewhere("list", key)) {
         return std::unexpected(call.access.refusal("list", key));
     }
-    MANUL_TRY(const Selection selection, selection_of(call.route));
     const std::optional<std::string>& ns = call.route.resource.ns;
     MANUL_TRY(const std::int64_t limit, integer_parameter(call.route, "limit"));
     MANUL_CHECK(check_list_options(call.route, false));
@@ -290,12 +296,12 @@ Outcome<Answer> Api::list(Call& call) {
 }
 
 Outcome<Answer> Api::watch(Call& call) {
-    const model::Key key = call.key();
+    MANUL_TRY(Selection selection, selection_of(call.route));
+    const model::Key key = asked_key(call.key(), selection);
     if (!call.access.may_somewhere("watch", key)) {
         return std::unexpected(call.access.refusal("watch", key));
     }
-    WatchRequest watch{.kind = key.kind, .ns = call.route.resource.ns};
-    MANUL_TRY(watch.selection, selection_of(call.route));
+    WatchRequest watch{.kind = key.kind, .ns = call.route.resource.ns, .selection = std::move(selection)};
     watch.rendering = rendering_of(call.request, call.route, call.access, call.around.now);
     watch.visible = visibility(call.access, "watch", key);
     watch.bookmarks = call.route.flag("allowWatchBookmarks");

@@ -33,6 +33,26 @@ namespace {
 constexpr std::array<std::string_view, 1> kDryRuns{"All"};
 /// Nothing depends on other objects here, so all of them mean the same.
 constexpr std::array<std::string_view, 3> kPropagations{"Foreground", "Background", "Orphan"};
+constexpr int kAttempts = 20;
+/// Of Calico's controllers, which no Manul has: what they look after, the store's own checks do.
+constexpr std::string_view kCalicoFinalizer = "projectcalico.org/";
+
+std::vector<std::string> finalizers_of(const Tree& document) {
+    const Tree* metadata = document.find("metadata");
+    const Tree* list = metadata == nullptr ? nullptr : metadata->find("finalizers");
+    std::vector<std::string> out;
+    for (const Tree& one : list == nullptr ? std::vector<Tree>{} : list->children) {
+        out.push_back(one.text);
+    }
+    return out;
+}
+
+/// Whether somebody must agree before the object goes. A Namespace's are the store's business.
+bool is_held(Kind kind, const Tree& document) {
+    return kind != Kind::namespace_ && std::ranges::any_of(finalizers_of(document), [](const std::string& finalizer) {
+               return !finalizer.starts_with(kCalicoFinalizer);
+           });
+}
 
 }  // namespace
 
@@ -108,15 +128,17 @@ Outcome<Response> Writer::remove() {
         return std::unexpected(problem_of(current.error(), key_));
     }
     MANUL_CHECK(remove_one("delete", object, options));
-    if (key_.kind == Kind::namespace_ && !after_.empty()) {  // it may take a while: what it is now
-        return Response{.body = after_ + "\n"};
+    if ((held_ || key_.kind == Kind::namespace_) && !after_.empty()) {  // it may take a while: what it is now
+        return object_response(key_.kind, after_,
+                               rendering_of(context_.request, context_.route, context_.access, context_.now));
     }
     return Response{
         .body = success_json(key_.kind, key_.name, stored ? stored->text_at("metadata", "uid") : std::string_view{}) +
                 "\n"};
 }
 
-Outcome<void> Writer::remove_one(const std::string& verb, const store::Object& object, const DeleteOptions& options) {
+Outcome<void> Writer::remove_one(const std::string& verb, const store::Object& object, const DeleteOptions& options,
+                                 int attempt) {
     const auto tree = object.document ? codec::parse_json(*object.document) : Result<Tree>(Tree{});
     const std::string uid(tree ? tree->text_at("metadata", "uid") : std::string_view{});
     const model::Key& key = object.key;
@@ -139,12 +161,20 @@ Outcome<void> Writer::remove_one(const std::string& verb, const store::Object& o
         return checked ? Outcome<void>() : std::unexpected(problem_of(checked.error(), key));
     }
     const bool exact = !options.uid.empty() || !options.resource_version.empty();
-    const auto expected = exact ? std::optional<store::Revision>(object.revision) : std::nullopt;
     store::NamespaceEnd end;
-    const auto removed =
-        key.kind == Kind::namespace_
-            ? store::remove_namespace(context_.store, key.name, expected, store::format_timestamp(context_.now), end)
-            : context_.store.remove(key, expected);
+    held_ = tree && is_held(key.kind, *tree);
+    auto removed =
+        held_ ? mark(object, *tree)
+        : key.kind == Kind::namespace_
+            ? store::remove_namespace(context_.store, key.name, exact ? std::optional(object.revision) : std::nullopt,
+                                      store::format_timestamp(context_.now), end)
+            // As it was read: else a finalizer that came meanwhile would not be looked at.
+            : context_.store.remove(key, tree ? std::optional(object.revision) : std::nullopt);
+    if (!removed && removed.error().code == Code::conflict && !exact && attempt < kAttempts) {
+        if (auto newest = context_.store.get(key)) {
+            return remove_one(verb, *newest, options, attempt + 1);
+        }
+    }
     const unsigned code = removed ? 200U : problem_of(removed.error(), key).code;
     for (const model::Key& content : end.removed) {
         context_.audit.push_back({verb, content, {}, 200U, "", {}, {}});
@@ -155,12 +185,58 @@ Outcome<void> Writer::remove_one(const std::string& verb, const store::Object& o
                               code,
                               removed ? "" : removed.error().message,
                               object.document ? *object.document : std::string(),
-                              {}});
+                              held_ && removed ? *removed->document : std::string()});
     if (!removed) {
         return std::unexpected(problem_of(removed.error(), key));
     }
     after_ = removed->document ? *removed->document : std::string();
     return {};
+}
+
+/// From now on it is an object whose deletion was asked for: it goes with its last finalizer.
+store::StoreResult<store::Object> Writer::mark(const store::Object& object, Tree document) {
+    if (store::is_ending(*object.document)) {
+        return object;
+    }
+    const store::PlannedWrite write{object.key, std::string_view(*object.document), nullptr};
+    store::kubernetes::ReadBackend reader(context_.store);
+    MANUL_CHECK(store::admit_writes(reader, std::span(&write, 1)));
+    document.make("metadata").make("deletionTimestamp").assign(Tree::of_text(store::format_timestamp(context_.now)));
+    const store::Op put = store::Put{object.key, codec::to_json(document), store::Precondition{false, object.revision}};
+    MANUL_CHECK(context_.store.transact(std::span(&put, 1), store::Checks::own_fields_only));
+    return context_.store.get(object.key);
+}
+
+Outcome<bool> Writer::lets_go(const Tree& document, const Tree& stored) const {
+    if (stored.text_at("metadata", "deletionTimestamp").empty() || key_.kind == Kind::namespace_) {
+        return false;
+    }
+    const std::vector<std::string> before = finalizers_of(stored);
+    std::string added;
+    for (const std::string& one : finalizers_of(document)) {
+        if (std::ranges::find(before, one) == before.end()) {
+            added.append(added.empty() ? "\"" : ", \"").append(one).append("\"");
+        }
+    }
+    if (!added.empty()) {
+        return std::unexpected(invalid(key_.kind, key_.name,
+                                       {{"FieldValueForbidden",
+                                         "Forbidden: no new finalizers can be added if the object is being deleted, "
+                                         "found new finalizers []string{" +
+                                             added + "}",
+                                         "metadata.finalizers"}}));
+    }
+    return !is_held(key_.kind, document);
+}
+
+Outcome<store::Object> Writer::let_go(const std::string& text, const store::Object& before) {
+    MANUL_TRY(store::Object last, dry_run(text, &before));
+    if (!dry_run_) {
+        if (const auto removed = context_.store.remove(key_, before.revision); !removed) {
+            return std::unexpected(problem_of(removed.error(), key_));
+        }
+    }
+    return last;
 }
 
 Outcome<Response> Writer::remove_all(const Selection& selection) {

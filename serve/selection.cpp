@@ -231,6 +231,12 @@ bool FieldQuery::matches(const codec::Tree& document) const {
     });
 }
 
+std::string FieldQuery::only_name() const {
+    const auto found =
+        std::ranges::find_if(terms_, [](const Term& term) { return term.equals && term.path == "metadata.name"; });
+    return found == terms_.end() ? std::string() : found->value;
+}
+
 bool Selection::matches(const codec::Tree& document) const {
     const codec::Tree* metadata = document.find("metadata");
     return labels.matches(metadata == nullptr ? nullptr : metadata->find("labels")) && fields.matches(document);

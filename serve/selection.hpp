@@ -43,6 +43,8 @@ public:
 
     [[nodiscard]] bool empty() const noexcept { return terms_.empty(); }
     [[nodiscard]] bool matches(const codec::Tree& document) const;
+    /// The one name that is asked for; empty when it is not one.
+    [[nodiscard]] std::string only_name() const;
 
 private:
     struct Term {

@@ -372,9 +372,10 @@ Outcome<Written> Writer::modify_checked(const std::string& verb, const Change& c
         if (!applies_) {
             codec::record_update(document, &*stored, field_writer());
         }
+        MANUL_TRY(const bool last, lets_go(document, *stored));
         MANUL_TRY(const std::string text, validated(std::move(document), &*stored));
         MANUL_CHECK(check_grants(context_.access, key_, text));
-        auto written = commit(text, &*current);
+        auto written = last ? let_go(text, *current) : commit(text, &*current);
         // Who put a version into a PUT wants to know; a patch is simply applied to what is there now.
         const bool lost = !written && written.error().code == 409;
         if (lost && (verb == "patch" || version.empty()) && attempt < kAttempts) {

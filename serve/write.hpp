@@ -60,7 +60,13 @@ private:
     struct DeleteOptions;
     [[nodiscard]] Outcome<DeleteOptions> delete_options() const;
     [[nodiscard]] Outcome<void> remove_one(const std::string& verb, const store::Object& object,
-                                           const DeleteOptions& options);
+                                           const DeleteOptions& options, int attempt = 1);
+    [[nodiscard]] store::StoreResult<store::Object> mark(const store::Object& object, codec::Tree document);
+    /// Whether a change takes away the last finalizer of an object whose deletion was asked for; refused when it adds
+    /// one.
+    [[nodiscard]] Outcome<bool> lets_go(const codec::Tree& document, const codec::Tree& stored) const;
+    /// The object as it was last; it is gone.
+    [[nodiscard]] Outcome<store::Object> let_go(const std::string& text, const store::Object& before);
 
     /// apiVersion, kind, name and namespace are those of the path.
     [[nodiscard]] Outcome<void> check_envelope(codec::Tree& document);
@@ -78,6 +84,7 @@ private:
     model::Key key_;
     std::string subresource_;
     bool dry_run_ = false;
+    bool held_ = false;     ///< what was to be removed stays until its last finalizer is gone
     bool applies_ = false;  ///< the document at hand has its owners already
     std::string before_;    ///< for the audit log
     std::string after_;

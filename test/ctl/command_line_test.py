@@ -107,6 +107,7 @@ datastore: {{path: {self.directory}/store.db}}
         for text, arguments in {
             r"^manulctl: unknown command 'gte', did you mean 'get'\?\nThere are .*apply": ["gte", "pods"],
             r"^manulctl: name a command: .*apply": [],
+            r"^manulctl: unknown option '--unknown-flag'": ["--unknown-flag"],
             r"^manulctl node: unknown command of node 'sttus', did you mean 'status'\?": ["node", "sttus"],
             r"^manulctl ipam: name a command of ipam: show, check": ["ipam"],
             r"^manulctl get: unknown option '--ouput', did you mean '--output'\?": ["get", "pods", "--ouput=yaml"],

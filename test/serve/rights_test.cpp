@@ -37,6 +37,23 @@ TEST_CASE("rights are judged before anything is told about an object", "[serve]"
     CHECK(client.say("DELETE", kPolicies).starts_with("403"));
 }
 
+TEST_CASE("who may list or watch one object by its name asks by its field", "[serve]") {
+    Client client;
+    REQUIRE(client.say("POST", kSets, network_set("mine")) == "201");
+    REQUIRE(client.say("POST", kSets, network_set("other")) == "201");
+    client.grant("ann", R"([{"verbs":["get","list","watch"],"apiGroups":["projectcalico.org"],)"
+                        R"("resources":["globalnetworksets"],"resourceNames":["mine"]}])");
+    client.caller = {.user = "ann", .uid = "", .groups = {}};
+    CHECK(client.say("GET", kSets).starts_with("403"));
+    CHECK(client.say("GET", kSets + "?watch=1").starts_with("403"));
+    CHECK(client.say("GET", kSets + "?fieldSelector=metadata.name%3Dother").starts_with("403"));
+    CHECK(client.say("GET", kSets + "?fieldSelector=metadata.name%21%3Dother").starts_with("403"));
+    const codec::Tree list = client.json("GET", kSets + "?fieldSelector=metadata.name%3Dmine");
+    REQUIRE(list.find("items") != nullptr);
+    CHECK(list.find("items")->children.size() == 1);
+    CHECK(client.ask("GET", kSets + "?watch=1&fieldSelector=metadata.name%3Dmine").watches.size() == 1);
+}
+
 TEST_CASE("a reader reads, a namespace's role ends at its namespace", "[serve]") {
     Client client;
     client.bind("reader", "manul-view");

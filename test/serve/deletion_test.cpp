@@ -1,0 +1,83 @@
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "config/codec/tree.hpp"
+#include "test/serve/client.hpp"
+
+namespace manul::test {
+
+namespace {
+
+constexpr const char* kMerge = "application/merge-patch+json";
+
+std::string deletion_of(Client& client, const std::string& path) {
+    return std::string(client.json("GET", path).text_at("metadata", "deletionTimestamp"));
+}
+
+}  // namespace
+
+TEST_CASE("an object goes with its last finalizer", "[serve]") {
+    Client client;
+    const std::string path = kSets + "/a";
+    REQUIRE(client.say("POST", kSets, network_set("a", R"(,"finalizers":["x/one","x/two"])")) == "201");
+    CHECK(client.say("DELETE", path + "?dryRun=All") == "200");
+    CHECK(client.say("DELETE", path, R"({"preconditions":{"resourceVersion":"1"}})").starts_with("409 Conflict"));
+    CHECK(deletion_of(client, path).empty());
+    const codec::Tree marked = client.json("DELETE", path);
+    CHECK(marked.text_at("kind") == "GlobalNetworkSet");
+    CHECK(marked.text_at("metadata", "deletionTimestamp") == "2027-01-15T08:00:00Z");
+    CHECK(client.audit.back().verb == "delete");
+    CHECK(client.audit.back().after.find("deletionTimestamp") != std::string::npos);
+
+    client.now += 60;  // asked again: it stays as it was
+    CHECK(client.json("DELETE", path).text_at("metadata", "resourceVersion") ==
+          marked.text_at("metadata", "resourceVersion"));
+    CHECK(client.say("POST", kSets, network_set("a")).starts_with("409 AlreadyExists"));
+    CHECK(client.say("PATCH", path, R"({"metadata":{"deletionTimestamp":null,"labels":{"a":"b"}}})", kMerge) == "200");
+    CHECK(deletion_of(client, path) == "2027-01-15T08:00:00Z");
+    CHECK(client.say("PATCH", path, R"({"metadata":{"finalizers":["x/two","x/three"]}})", kMerge) ==
+          "422 Invalid GlobalNetworkSet.projectcalico.org \"a\" is invalid: metadata.finalizers: Forbidden: no new "
+          "finalizers can be added if the object is being deleted, found new finalizers []string{\"x/three\"}");
+    CHECK(client.say("PATCH", path, R"({"metadata":{"finalizers":["x/two"]}})", kMerge) == "200");
+    CHECK(deletion_of(client, path) == "2027-01-15T08:00:00Z");
+    CHECK(client.say("PATCH", path + "?dryRun=All", R"({"metadata":{"finalizers":null}})", kMerge) == "200");
+    const codec::Tree last = client.json("PATCH", path, R"({"metadata":{"finalizers":[]}})", kMerge);
+    CHECK(last.text_at("metadata", "name") == "a");
+    CHECK(client.say("GET", path).starts_with("404"));
+}
+
+TEST_CASE("a collection is deleted but for what is held", "[serve]") {
+    Client client;
+    REQUIRE(client.say("POST", kSets, network_set("held", R"(,"finalizers":["x/one"])")) == "201");
+    REQUIRE(client.say("POST", kSets, network_set("free")) == "201");
+    REQUIRE(client.say("POST", kSets, network_set("calico", R"(,"finalizers":["projectcalico.org/pool"])")) == "201");
+    CHECK(client.say("DELETE", kSets) == "200");
+    CHECK_FALSE(deletion_of(client, kSets + "/held").empty());
+    CHECK(client.say("GET", kSets + "/free").starts_with("404"));
+    CHECK(client.say("GET", kSets + "/calico").starts_with("404"));  // Calico's controllers are not here
+}
+
+TEST_CASE("what may not be deleted is not marked either", "[serve]") {
+    Client client;
+    const std::string tiers = "/apis/projectcalico.org/v3/tiers";
+    REQUIRE(client.say("POST", tiers,
+                       R"({"apiVersion":"projectcalico.org/v3","kind":"Tier","metadata":{"name":"t","finalizers":)"
+                       R"(["x/one"]},"spec":{"order":5}})") == "201");
+    REQUIRE(client.say("POST", kPolicies, policy("t.p", R"({"tier":"t","selector":"x == 'y'"
+})")) == "201");
+    CHECK(client.say("DELETE", tiers + "/t").starts_with("403 Forbidden tiers"));
+    CHECK(deletion_of(client, tiers + "/t").empty());
+}
+
+TEST_CASE("a secret that is held stays masked", "[serve]") {
+    Client client;
+    const std::string secrets = "/api/v1/namespaces/default/secrets";
+    REQUIRE(client.say("POST", secrets,
+                       R"({"apiVersion":"v1","kind":"Secret","metadata":{"name":"s","finalizers":["x/one"]},)"
+                       R"("stringData":{"password":"hunter2"}})") == "201");
+    const codec::Tree marked = client.json("DELETE", secrets + "/s");
+    CHECK_FALSE(marked.text_at("metadata", "deletionTimestamp").empty());
+    CHECK(marked.text_at("data", "password") == "Kioq");
+}
+
+}  // namespace manul::test
