@@ -62,9 +62,19 @@ inline void LocRib<Key>::give_up_first(Slot slot) {
 
 template <class Key>
 inline void LocRib<Key>::count(SourceId source, PathFlags flags, std::uint32_t step) noexcept {
-    auto& counts = core_.sources[source].counts[family_index(Key::kFamily)];
+    constexpr std::size_t kFamily = family_index(Key::kFamily);
+    Source& known = core_.sources[source];
+    auto& counts = known.counts[kFamily];
     counts.received += step;  // modulo 2^32: step is 1 or -1
     counts.accepted += flags.accepted() ? step : 0;
+    counts.current += flags.generation() == known.generation[kFamily] ? step : 0;
+}
+
+/// A stale path has been announced again as it was.
+template <class Key>
+void LocRib<Key>::renew(SourceId source, PathFlags& flags, bool generation) noexcept {
+    flags.set_generation(generation);
+    ++core_.sources[source].counts[family_index(Key::kFamily)].current;
 }
 
 template <class Key>
@@ -95,8 +105,8 @@ void LocRib<Key>::put(const Key& key, const Hint& hint, SourceId source, Attribu
         if (entry.attributes == attributes && entry.flags.same_path(flags)) {
             if (entry.flags.generation() != flags.generation()) {  // news to whoever forgot it with the session
                 note(entry, source, {}, attributes, flags);
+                renew(source, entry.flags, flags.generation());
             }
-            entry.flags.set_generation(flags.generation());
             return;
         }
         note(entry, source, entry.first(), attributes, flags);
@@ -117,8 +127,8 @@ void LocRib<Key>::put(const Key& key, const Hint& hint, SourceId source, Attribu
         if (node.attributes == attributes && node.flags.same_path(flags)) {
             if (node.flags.generation() != flags.generation()) {
                 note(entry, source, {}, attributes, flags);
+                renew(source, node.flags, flags.generation());
             }
-            node.flags.set_generation(flags.generation());
             return;
         }
         touch(slot);
@@ -296,6 +306,7 @@ void LocRib<Key>::mark_stale(SourceId source, AlreadyStale already) {
     known.drop_stale[kFamily] = false;
     known.long_lived[kFamily] = false;
     known.generation[kFamily] = !known.generation[kFamily];
+    known.counts[kFamily].current = 0;
 }
 
 /// No path of the source is stale any more.

@@ -216,6 +216,7 @@ private:
     }
     void remove_path(Slot slot, std::uint32_t previous, std::uint32_t node);
     void count(SourceId source, PathFlags flags, std::uint32_t step) noexcept;
+    void renew(SourceId source, PathFlags& flags, bool generation) noexcept;
     void decide_slot(Slot slot);
     void select_among(Entry& entry);
     bool sweep_slot(Slot slot);

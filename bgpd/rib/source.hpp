@@ -34,6 +34,7 @@ struct Source {
     struct Count {
         std::uint32_t received = 0;
         std::uint32_t accepted = 0;
+        std::uint32_t current = 0;  ///< of those received: not stale
     };
     std::array<Count, 2> counts{};    ///< paths in the tables, by family_index
     std::array<GroupId, 2> groups{};  ///< the update group that the peer is a reader of, by family_index

@@ -452,8 +452,11 @@ void Speaker::Impl::check_prefix_limit(Peer& peer) {
     }
     for (const net::Family family : wire::kFamilies) {
         const std::uint32_t most = *peer.config.max_prefixes;
-        const std::uint32_t received =
-            core.sources[peer.session->outlet.source].counts[rib::family_index(family)].received;
+        const auto& counts = core.sources[peer.session->outlet.source].counts[rib::family_index(family)];
+        // Stale routes are of an earlier table, which had its own maximum; a peer that never ends a refresh (RFC 7313)
+        // must not gather tables, though.
+        const bool gathers = counts.received > std::uint64_t{most} * 2;
+        const std::uint32_t received = gathers ? counts.received : counts.current;
         bool& warned = peer.session->warned[rib::family_index(family)];
         const bool many = std::uint64_t{received} * 100 > std::uint64_t{most} * peer.config.max_prefixes_warning;
         if (many != std::exchange(warned, many) && many) {

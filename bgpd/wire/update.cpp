@@ -161,8 +161,10 @@ private:
         if (info->internal_only && !context_.internal) {  // RFC 7606 7.5, 7.9, 7.10
             return fault(Verdict::discard_attribute, update_error::kOptionalAttribute, type, whole);
         }
-        if (((flags ^ info->flags) & (attribute_flag::kOptional | attribute_flag::kTransitive)) != 0) {  // 3 c
-            fault(Verdict::treat_as_withdraw, update_error::kAttributeFlags, type, whole);
+        if (((flags ^ info->flags) & (attribute_flag::kOptional | attribute_flag::kTransitive)) != 0) {  // 3 c, 5.3
+            const bool multiprotocol = type == type::kMpReach || type == type::kMpUnreach;
+            fault(multiprotocol ? Verdict::reset : Verdict::treat_as_withdraw, update_error::kAttributeFlags, type,
+                  whole);
         }
         // Whatever else is wrong, the prefixes in these two must be known to withdraw them.
         if (type == type::kMpReach) {

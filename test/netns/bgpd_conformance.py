@@ -465,7 +465,8 @@ class Updates(Listened):
              reset("3/9 800e19" + "000101" + "10" + GLOBAL6 + "00" + encoded(BAD).hex())),
             ("IPv4 in MP_REACH_NLRI", body(ORIGIN + PATH + "800e0d" + "000101" + "04c0000202" + "00" +
                                            encoded(BAD).hex(), None), used()),
-            ("MP_REACH_NLRI with wrong flags", body(ORIGIN + PATH + reach6(flags="c0"), None), withdraw(), BAD6),
+            ("MP_REACH_NLRI with wrong flags", body(ORIGIN + PATH + reach6(flags="c0"), None),
+             reset("3/4 " + reach6(flags="c0"))),
             ("MP_REACH_NLRI of length 4", body(ORIGIN + PATH + "800e0400020100", None), reset("3/9 800e0400020100")),
             ("MP_REACH_NLRI of another family", body(BASE + "800e09001946" + "04c0000202" + "00"), used()),
             ("MP_REACH_NLRI of another family alone", body(ORIGIN + PATH + "800e09001946" + "04c0000202" + "00", None), used()),
@@ -479,7 +480,8 @@ class Updates(Listened):
              reset("3/9 " + reach6(prefix="40fd"))),
             ("MP_UNREACH_NLRI of another family", body(BASE + "800f03001946"), used()),
             ("MP_UNREACH_NLRI of another family alone", body("800f05001946aaaa", None), used()),
-            ("MP_UNREACH_NLRI with wrong flags", body("c00f07000201" + encoded(BAD).hex(), None), used()),
+            ("MP_UNREACH_NLRI with wrong flags", body("c00f07000201" + encoded(BAD).hex(), None),
+             reset("3/4 c00f07000201" + encoded(BAD).hex())),
             ("MP_UNREACH_NLRI of length 2", body("800f020002", None), reset("3/9 800f020002")),
             ("MP_UNREACH_NLRI: prefix cut short", body("800f0500020140fd", None), reset("3/9 800f0500020140fd")),
             # what nobody knows

@@ -544,3 +544,57 @@ TEST_CASE("a peer near its maximum is warned about, and one beyond it is sent aw
     node.connect(kPeer, make_open(65001, kPeer));
     CHECK(node.up(kPeer));
 }
+
+TEST_CASE("routes that are stale do not count towards the maximum, as long as they are not gathered") {
+    Configuration configuration = one_router();
+    configuration.peers[0].max_prefixes = 10;
+    Scripted node(configuration);
+    const auto announce = [&](int from, int to) {
+        std::vector<std::string> prefixes;
+        for (int i = from; i < to; ++i) {
+            prefixes.push_back("10." + std::to_string(i) + ".0.0/16");
+        }
+        node.send(kPeer, announcement(attributes({65001}), kPeer, prefixes));
+    };
+    node.connect(kPeer, restarting_router());
+    announce(0, 10);
+    node.send(kPeer, end_of_rib());
+    SECTION("a peer that comes back with another table") {
+        node.close(kPeer);
+        node.connect(kPeer, restarting_router());
+        announce(5, 15);
+        REQUIRE(node.up(kPeer));
+        CHECK(node.kernel().size() == 15);
+        node.send(kPeer, end_of_rib());
+        CHECK(node.kernel().size() == 10);
+        announce(15, 16);
+        CHECK_FALSE(node.up(kPeer));
+    }
+    SECTION("a refresh that brings another table") {
+        node.send(kPeer, refresh(1));
+        announce(5, 15);
+        REQUIRE(node.up(kPeer));
+        SECTION("and ends") {
+            node.send(kPeer, refresh(2));
+            announce(15, 16);
+            CHECK_FALSE(node.up(kPeer));
+        }
+        SECTION("and begins again for ever") {
+            node.send(kPeer, refresh(1));
+            announce(15, 20);
+            REQUIRE(node.up(kPeer));
+            announce(20, 21);
+            CHECK_FALSE(node.up(kPeer));
+        }
+    }
+    SECTION("withdrawals of stale and of new routes") {
+        node.close(kPeer);
+        node.connect(kPeer, restarting_router());
+        announce(10, 20);
+        node.send(kPeer, withdrawal({"10.0.0.0/16", "10.10.0.0/16"}));
+        announce(20, 21);
+        REQUIRE(node.up(kPeer));
+        announce(21, 22);
+        CHECK_FALSE(node.up(kPeer));
+    }
+}
