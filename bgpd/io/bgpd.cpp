@@ -55,6 +55,8 @@ constexpr std::int64_t kCountPauseUs = 2'000;
 constexpr std::int64_t kCountAgainUs = 5'000'000;
 constexpr std::int64_t kPasswordsUs = 3'000'000;
 constexpr std::int64_t kSettleUs = 2'000;  // several writes of one change come in several groups
+constexpr std::int64_t kReportUs =
+    50'000;  // a report names every peer: not one for each of thousands that come at once
 
 /// SIGTERM means restart: kernel routes stay in force, and peers are told in a way that lets them keep ours (RFC 4724,
 /// 8538).
@@ -73,6 +75,7 @@ public:
           datastore_(daemon_.io(), worker_, std::move(followed), settings.node_name,
                      [this] { apply_.armed() ? void() : apply_.after_us(kSettleUs); }),
           apply_(daemon_.io(), [this] { apply(); }),
+          report_soon_(daemon_.io(), [this] { write_report(); }),
           node_(daemon_.io(), [this] { refresh_node(); }),
           workload_links_(daemon_.io()),
           passwords_(daemon_.io(), [this] { check_passwords(); }),
@@ -238,7 +241,7 @@ private:
             up_.erase(status.id);
         }
         sessions_.changed(status, removed);
-        write_report();
+        report_soon_.armed() ? void() : report_soon_.after_us(kReportUs);
     }
 
     [[nodiscard]] model::NodeReportSpec report() const {
@@ -276,6 +279,7 @@ private:
     MrtDump dump_;
     Datastore datastore_;
     Timer apply_;
+    Timer report_soon_;
     Timer node_;
     WorkloadLinks workload_links_;
     Timer passwords_;
