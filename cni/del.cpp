@@ -39,9 +39,10 @@ bool write_all(int fd, const std::string& text) {
 CniResult<void> write_journal(const ipam::Request& request, const std::string& state_dir) {
     const std::string directory = state_dir + "/cni-journal";
     (void)::mkdir(state_dir.c_str(), 0755);
-    (void)::mkdir(directory.c_str(), 0700);
+    const int made = ::mkdir(directory.c_str(), 0700) == 0 ? 0 : errno;
     const UniqueFd parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!parent) {
+        errno = errno == ENOENT && made != 0 ? made : errno;  // "read-only" says more than "not there"
         return io_failure(directory);
     }
     const std::string name = ipam::journal_name(request);

@@ -483,6 +483,23 @@ void Ipamd::on_del_settled(const Release& release, const std::string& problem) {
     run_adds();
 }
 
+/// What the disk has no room for need not be remembered where it can be done before it is answered.
+void Ipamd::carry_out_unlogged(const WaitingDel& del, const std::string& why) {
+    deleter_->try_once(del.request, [this, del, why](const std::string& problem) {
+        if (problem.empty() && !del.journal_file.empty()) {
+            journal_worker_.submit([file = del.journal_file] {
+                remove_journal_file({file, {}});
+                return [] {};
+            });
+        }
+        if (del.answer) {
+            del.answer(problem.empty() ? Answer{} : failure(ErrorCode::try_again, why + "; " + problem));
+        }
+        // Also where it failed: the runtime, or the plugin's file, comes again.
+        on_del_settled({del.request.network, del.request.attachment, {}}, {});
+    });
+}
+
 void Ipamd::log_dels() {
     if (dels_running_ || dels_.empty()) {
         return;
@@ -513,11 +530,11 @@ void Ipamd::log_dels() {
                     }
                     deleter_->add((*ids)[i], del.request);
                 } else {
-                    on_del_settled({del.request.network, del.request.attachment, {}},
-                                   {});  // the runtime, or the plugin's file, comes again
+                    carry_out_unlogged(del, ids.error().message);
+                    continue;
                 }
                 if (del.answer) {
-                    del.answer(ids ? Answer{} : failure(ErrorCode::try_again, ids.error().message));
+                    del.answer({});
                 }
             }
             log_dels();

@@ -112,6 +112,7 @@ private:
     void remember_ended(const OfNetwork& named);
     void refuse_held(const Attachment& attachment, const std::string& why);
     void log_dels();
+    void carry_out_unlogged(const WaitingDel& del, const std::string& why);
     void enqueue_del(WaitingDel del);
     void on_del_settled(const Release& release, const std::string& problem);
     // Requests of manulctl.

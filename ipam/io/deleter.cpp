@@ -24,6 +24,13 @@ void Deleter::add(std::uint64_t id, const Request& request) {
     enqueue(std::move(item));
 }
 
+void Deleter::try_once(const Request& request, std::function<void(const std::string& problem)> done) {
+    Item item;
+    item.done_once = std::move(done);
+    item.deletion = {{request.network, request.attachment}, request.host_interface};
+    enqueue(std::move(item));
+}
+
 void Deleter::add_aside(std::uint32_t index, std::string container_id, std::string handle) {
     if (!busy_.insert(handle).second) {
         return;  // waits for its link already
@@ -213,10 +220,14 @@ void Deleter::finish(const BatchPtr& batch) {
     std::vector<Release> settled;
     std::size_t failed = 0;
     for (Item& item : batch->items) {
-        if (!item.done) {
+        const std::string problem = item.done                ? std::string()
+                                    : batch->problem.empty() ? "its link could not be deleted"
+                                                             : batch->problem;
+        if (item.done_once) {
+            item.done_once(problem);
+        } else if (!item.done) {
             if (item.log_id) {
-                hooks_.settled(item.deletion.release,
-                               batch->problem.empty() ? "its link could not be deleted" : batch->problem);
+                hooks_.settled(item.deletion.release, problem);
             }
             item.deletion.known = false;
             item.deletion.policy_only = false;

@@ -51,6 +51,8 @@ public:
 
     /// A DEL that is in the log under `id`.
     void add(std::uint64_t id, const Request& request);
+    /// A DEL that could not be written to the log. It is tried once; `done` is told the outcome, empty text for good.
+    void try_once(const Request& request, std::function<void(const std::string& problem)> done);
     /// A link that was put aside; its attachment's handle is freed when it is gone. `index` 0: it is gone already.
     void add_aside(std::uint32_t index, std::string container_id, std::string handle);
 
@@ -61,6 +63,7 @@ public:
 private:
     struct Item {
         std::optional<std::uint64_t> log_id;
+        std::function<void(const std::string&)> done_once;  ///< it is not in the log
         Deletion deletion;
         std::uint32_t aside_index = 0;
         std::optional<std::string> aside_handle;

@@ -481,7 +481,7 @@ Outcome<bool> Service::release_one(Transaction& transaction, const Release& rele
 
 std::vector<Outcome<bool>> Service::release(std::span<const Release> releases, WallTime now) {
     if (const auto why = not_ready()) {
-        return {releases.size(), Outcome<bool>(std::unexpected(*why))};
+        return std::vector<Outcome<bool>>(releases.size(), std::unexpected(*why));
     }
     source_.begin(now);
     std::vector<model::Key> keys;
@@ -505,7 +505,7 @@ std::vector<Outcome<bool>> Service::release(std::span<const Release> releases, W
 
 std::vector<Outcome<bool>> Service::release_handles(std::span<const std::string> handles, WallTime now) {
     if (const auto why = not_ready()) {
-        return {handles.size(), Outcome<bool>(std::unexpected(*why))};
+        return std::vector<Outcome<bool>>(handles.size(), std::unexpected(*why));
     }
     source_.begin(now);
     using Freed = std::vector<net::Ip>;

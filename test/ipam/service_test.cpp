@@ -396,8 +396,9 @@ TEST_CASE("labels that cannot be labels are refused with the reason, and leave n
     CHECK(f.all<model::IpamHandle>().size() == 1);
 }
 
-TEST_CASE("a locked datastore refuses pods") {
+TEST_CASE("a locked datastore refuses pods and releases nothing") {
     Fixture f;
+    REQUIRE_FALSE(f.add(bare("c0")).answer.error);
     f.put(
         model::Kind::cluster_information, "", "default",
         R"({"apiVersion":"projectcalico.org/v3","kind":"ClusterInformation","metadata":{"name":"default"},"spec":{"datastoreReady":false}})");
@@ -406,6 +407,13 @@ TEST_CASE("a locked datastore refuses pods") {
     REQUIRE(answer.error);
     CHECK(answer.error->code == 11);
     CHECK(answer.error->msg.find("locked") != std::string::npos);
+    const Request known = bare("c0");
+    const std::vector<Release> releases(3, {known.network, known.attachment});
+    const std::vector<std::string> handles(3, handle_id(known.network, known.attachment));
+    for (const auto& results : {f.service.release(releases, kNow), f.service.release_handles(handles, kNow)}) {
+        CHECK(results.size() == 3);
+        CHECK(std::ranges::none_of(results, [](const Outcome<bool>& one) { return one.has_value(); }));
+    }
 }
 
 TEST_CASE("an invalid pool keeps its last good version in force") {

@@ -4,6 +4,7 @@ and with space everything goes on.
 
 Closes with `N passed, N failed`. Runs beside a second copy of itself.
 """
+import fcntl
 import os
 import pathlib
 import sys
@@ -45,28 +46,49 @@ class FullDiskTest(CniTest):
                 pass
         return filler
 
-    def test_a_del_that_cannot_be_kept_is_refused_and_not_carried_out_later(self):
-        before, during = self.pod(), self.pod()
-        before.add()
+    def start_without_room(self):
+        """ipamd, which was killed, without an empty log of DELs that has its length already."""
+        (self.lab.nodes[0].state_dir / "ipamd-deletes.log").unlink()
         filler = self.fill(self.lab.nodes[0].state_dir)
-        code, answer = before.call("DEL")  # neither the log nor the plugin's journal can be written
-        assert code == 1 and answer["code"] == 5, answer
-        assert before.has_interface()
-        during.add()  # needs no space there
-        code, answer = during.call("DEL")
-        assert code == 1 and answer["code"] == 5, answer
-        filler.unlink()
-        before.delete()
-        during.delete()
-        self.expect_nothing_left()
+        self.daemons[0].start("ipamd")
+        wait_for("ipamd to answer", lambda: self.pods[0].call("STATUS")[0] == 0, 30)
+        return filler
+
+    def test_a_del_that_cannot_be_kept_is_carried_out_before_it_is_answered(self):
+        before, during, waiting = self.pod(), self.pod(), self.pod()
         before.add()
-        self.daemons[0].restart("ipamd")
-        wait_for("ipamd to answer", lambda: before.call("STATUS")[0] == 0, 30)
-        time.sleep(1)
-        assert before.has_interface() and len(self.objects("wep")) == 1
-        for pod in (before, during):
-            pod.delete()
+        waiting.add()
+        self.daemons[0].kill("ipamd")
+        filler = self.start_without_room()
+        before.delete()
+        assert not before.has_interface() and self.addresses_in_use() == 1
+        for _ in range(2):
+            during.add()  # needs no space there
+            during.delete()
+            assert self.addresses_in_use() == 1
+        filler.unlink()
+        self.daemons[0].kill("ipamd")
+        waiting.delete()  # into the plugin's journal
+        filler = self.start_without_room()
+        self.expect_nothing_left()
+        filler.unlink()
+        for pod in (before, during, waiting):
             pod.gone()
+        self.expect_sound()
+
+    def test_a_del_that_can_be_neither_kept_nor_carried_out_is_refused(self):
+        pod = self.pod()
+        pod.add()
+        self.daemons[0].kill("ipamd")
+        filler = self.start_without_room()
+        with open(f"{self.lab.store}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # nobody can write to the datastore
+            code, answer = pod.call("DEL")
+            assert code == 1 and answer["code"] == 5, answer
+        pod.delete()
+        assert self.addresses_in_use() == 0
+        filler.unlink()
+        pod.gone()
         self.expect_nothing_left()
 
     def test_a_full_datastore_refuses_pods_and_takes_their_dels(self):
