@@ -22,6 +22,7 @@
 #include "base/try.hpp"
 #include "config/codec/secret.hpp"
 #include "config/codec/tree.hpp"
+#include "config/codec/yaml.hpp"
 #include "config/codec/yaml_tree.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/document.hpp"
@@ -72,6 +73,27 @@ Result<codec::Tree> parse_yaml(std::string_view text) {
         return fail((file.findings.empty() ? only.findings : file.findings).front().message);
     }
     return std::move(only.tree);
+}
+
+constexpr std::string_view kYaml = "application/yaml";
+
+std::string_view media_type(std::string_view text) {
+    text = text.substr(0, text.find(';'));
+    const std::size_t begin = std::min(text.find_first_not_of(' '), text.size());
+    return text.substr(begin, text.find_last_not_of(' ') + 1 - begin);
+}
+
+/// Whether the client likes YAML best of what there is.
+bool wants_yaml(std::string_view accept) {
+    while (!accept.empty()) {
+        const std::size_t end = std::min(accept.find(','), accept.size());
+        const std::string_view type = media_type(accept.substr(0, end));
+        if (type == kYaml || type == "application/json" || type == "*/*" || type == "application/*") {
+            return type == kYaml;
+        }
+        accept.remove_prefix(std::min(end + 1, accept.size()));
+    }
+    return false;
 }
 
 std::string verb_of(const Request& request, const Route& route) {
@@ -125,7 +147,8 @@ Outcome<codec::Tree> parse_body(const Request& request) {
             .reason = "UnsupportedMediaType",
             .message = "bodies are read as they are, not in the encoding \"" + request.content_encoding + "\""});
     }
-    const std::string_view type = std::string_view(request.content_type).substr(0, request.content_type.find(';'));
+    const std::string_view type = media_type(request.content_type);
+    const bool is_yaml = type == kYaml || type == kApplyPatch;
     std::string text;
     std::string_view body = request.body;
     if (type == kProtobufMediaType) {
@@ -135,10 +158,11 @@ Outcome<codec::Tree> parse_body(const Request& request) {
         }
         text = *std::move(document);
         body = text;
-    } else if (!type.empty() && !type.ends_with("json") && type != kApplyPatch) {
-        return std::unexpected(unsupported_media_type(type, "application/json, application/vnd.kubernetes.protobuf"));
+    } else if (!type.empty() && !type.ends_with("json") && !is_yaml) {
+        return std::unexpected(
+            unsupported_media_type(type, "application/json, application/yaml, application/vnd.kubernetes.protobuf"));
     }
-    auto tree = type == kApplyPatch && !body.starts_with('{') ? parse_yaml(body) : codec::parse_json(body);
+    auto tree = is_yaml && !body.starts_with('{') ? parse_yaml(body) : codec::parse_json(body);
     if (!tree) {
         return std::unexpected(bad_request("the body of the request cannot be read: " + tree.error().message));
     }
@@ -166,6 +190,12 @@ Answer Api::handle(const Request& request, const Caller& caller, const Surroundi
     Call call{request, *route, around, store_, Access(caller, around.rights), {}, {}};
     auto answer = dispatch(call);
     Answer out = answer ? *std::move(answer) : refused(answer.error());
+    if (out.watches.empty() && out.response.content_type == "application/json" && wants_yaml(request.accept)) {
+        if (auto yaml = codec::to_yaml(out.response.body)) {
+            out.response.body = *std::move(yaml);
+            out.response.content_type = kYaml;
+        }
+    }
     out.audit = std::move(call.audit);
     for (const std::string& warning : call.warnings) {
         std::string quoted;

@@ -63,6 +63,18 @@ void put_status(Tree& document, const Tree* from) {
     }
 }
 
+/// What a write to the status subresource asks for: nothing of it counts but the status, and which object it means.
+Tree only_status(const Tree& stored, Tree& wanted) {
+    Tree out = stored;
+    put_status(out, &wanted);
+    for (const char* precondition : {"resourceVersion", "uid"}) {
+        if (const Tree* given = wanted.make("metadata").find(precondition)) {
+            out.make("metadata").make(precondition).assign(*given);
+        }
+    }
+    return out;
+}
+
 std::string random_suffix() {
     // Letters that make no words, as Kubernetes takes them.
     static constexpr std::string_view kLetters = "bcdfghjklmnpqrstvwxz2456789";
@@ -180,15 +192,7 @@ Outcome<Written> Writer::update() {
                                            {{"FieldValueInvalid", "Invalid value: 0x0: must be specified for an update",
                                              "metadata.resourceVersion"}}));
         }
-        if (!subresource_.empty()) {
-            Tree out = stored;
-            put_status(out, &document);
-            if (const Tree* version = document.make("metadata").find("resourceVersion")) {
-                out.make("metadata").make("resourceVersion").assign(*version);
-            }
-            return out;
-        }
-        return document;
+        return subresource_.empty() ? std::move(document) : only_status(stored, document);
     });
 }
 
@@ -229,12 +233,7 @@ Outcome<Written> Writer::patch() {
         if (!document.is_map()) {
             return std::unexpected(bad_request("the patch leaves no object"));
         }
-        if (!subresource_.empty()) {
-            Tree out = stored;
-            put_status(out, &document);
-            return out;
-        }
-        return document;
+        return subresource_.empty() ? std::move(document) : only_status(stored, document);
     });
 }
 

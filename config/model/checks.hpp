@@ -28,6 +28,8 @@ struct Place {
     }
 };
 
+struct Secret;
+
 class Checks {
 public:
     void error(std::string path, std::string message) {
@@ -79,6 +81,7 @@ void check_kubernetes_kinds(Checks& checks, const Resource& resource);
 void check_admin_policy_kinds(Checks& checks, const Resource& resource);
 void check_bgp_filter(Checks& checks, const Resource& resource);
 void check_core_kinds(Checks& checks, const Resource& resource);
+void check_secret_update(Checks& checks, const Secret& before, const Secret& after);
 void check_cluster_kinds(Checks& checks, const Resource& resource);
 
 // Shared by several of them.

@@ -13,6 +13,7 @@ struct Secret final : ResourceOf<Kind::secret> {
     StringMap data;         ///< base64
     StringMap string_data;  ///< plain texts, as written by people; stored as data
     std::string type;
+    bool immutable = false;
 };
 
 }  // namespace manul::model

@@ -86,7 +86,8 @@ constexpr auto kSpecAndStatus = std::to_array<Field>({
 constexpr auto kSecret = std::to_array<Field>({
     field<&Secret::data>("data", "The values, in base64."),
     field<&Secret::string_data>("stringData", "Values as plain texts; stored in data."),
-    field<&Secret::type>("type", "What the secret is for."),
+    field<&Secret::type>("type", "What the secret is for; it cannot change."),
+    field<&Secret::immutable>("immutable", "Nothing but its metadata can change any more."),
 });
 constexpr auto kEndpointSlice = std::to_array<Field>({
     field<&EndpointSlice::address_type>("addressType", "What the addresses are.").required(),

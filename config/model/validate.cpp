@@ -17,6 +17,7 @@
 #include "config/model/profile.hpp"
 #include "config/model/rbac.hpp"
 #include "config/model/resource.hpp"
+#include "config/model/secret.hpp"
 #include "config/model/selector.hpp"
 #include "config/model/selector_node.hpp"
 #include "config/model/service.hpp"
@@ -223,7 +224,7 @@ Findings validate(const Resource& resource) {
 
 bool has_update_rules(Kind kind) noexcept {
     return kind == Kind::ip_pool || kind == Kind::ipam_block || kind == Kind::role_binding ||
-           kind == Kind::cluster_role_binding || kind == Kind::endpoint_slice;
+           kind == Kind::cluster_role_binding || kind == Kind::endpoint_slice || kind == Kind::secret;
 }
 
 Findings validate_update(const Resource& before, const Resource& after) {
@@ -249,6 +250,8 @@ Findings validate_update(const Resource& before, const Resource& after) {
     } else if (const auto* slice = as<EndpointSlice>(before)) {
         checks.check(slice->address_type == static_cast<const EndpointSlice&>(after).address_type, "addressType",
                      "cannot change");
+    } else if (const auto* secret = as<Secret>(before)) {
+        check_secret_update(checks, *secret, static_cast<const Secret&>(after));
     }
     return checks.take();
 }

@@ -121,6 +121,18 @@ void check_binding(Checks& checks, const std::vector<RbacSubject>& subjects, con
 
 }  // namespace
 
+void check_secret_update(Checks& checks, const Secret& before, const Secret& after) {
+    constexpr std::string_view kOpaque = "Opaque";  // which nothing means, too
+    const auto type = [&](const Secret& secret) {
+        return secret.type.empty() ? kOpaque : std::string_view(secret.type);
+    };
+    checks.check(type(before) == type(after), "type", "cannot change");
+    if (before.immutable) {
+        checks.check(after.immutable, "immutable", "cannot change");
+        checks.check(before.data == after.data, "data", "cannot change: the secret is immutable; make another one");
+    }
+}
+
 void check_core_kinds(Checks& checks, const Resource& resource) {
     if (const auto* secret = as<Secret>(resource)) {
         check_secret(checks, *secret);

@@ -192,6 +192,28 @@ TEST_CASE("patches change what they name, and only for who saw the newest versio
     CHECK(client.json("GET", path).text_at("metadata", "resourceVersion") == before);  // nothing changed
 }
 
+TEST_CASE("who speaks YAML is understood and answered in it", "[serve]") {
+    Client client;
+    const std::string set =
+        "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkSet\nmetadata: {name: a}\n"
+        "spec: {nets: [10.0.0.0/8]}  # ours\n";
+    CHECK(client.say("POST", kSets, set, "application/yaml; charset=utf-8") == "201");
+    CHECK(client.say("POST", kSets, "a: [", "application/yaml").starts_with("400 BadRequest"));
+    CHECK(client.say("POST", kSets, set, "text/plain").starts_with("415 UnsupportedMediaType"));
+    for (const auto& [accept, is_yaml] :
+         {std::pair("application/yaml", true), std::pair("text/x, application/yaml", true),
+          std::pair("application/json, application/yaml", false), std::pair("*/*,application/yaml", false)}) {
+        CAPTURE(accept);
+        client.accept = accept;
+        const serve::Response response = client.ask("GET", kSets + "/a").response;
+        CHECK(response.content_type == (is_yaml ? "application/yaml" : "application/json"));
+        CHECK((response.body.find("nets:\n  - 10.0.0.0/8\n") != std::string::npos) == is_yaml);
+    }
+    client.accept = "application/yaml";
+    CHECK(client.ask("GET", kSets + "/b").response.body.find("\nreason: NotFound\n") != std::string::npos);
+    CHECK(client.ask("GET", kSets + "?watch=1").watches.size() == 1);
+}
+
 TEST_CASE("a dry run says what would be and does nothing", "[serve]") {
     Client client;
     CHECK(client.say("POST", kPolicies + "?dryRun=All", policy("a")) == "201");
@@ -343,6 +365,16 @@ TEST_CASE("status is written through its own path alone", "[serve]") {
     CHECK(written.text_at("status", "phase") == "Running");
     CHECK(written.find("metadata")->find("labels") == nullptr);
     CHECK(client.say("PUT", kPolicies + "/a/status", "{}").starts_with("404"));
+    for (const char* method : {"PATCH", "PUT"}) {
+        CAPTURE(method);
+        for (const char* other : {R"("uid":"another")", R"("resourceVersion":"1")"}) {
+            CHECK(client
+                      .say(method, pods + "/p/status",
+                           std::string(R"({"metadata":{"name":"p",)") + other + R"(},"status":{"phase":"Failed"}})",
+                           method == std::string("PUT") ? "application/json" : "application/merge-patch+json")
+                      .starts_with("409 Conflict"));
+        }
+    }
 }
 
 TEST_CASE("secrets leave masked, and what was masked keeps its value", "[serve]") {
@@ -369,6 +401,25 @@ TEST_CASE("secrets leave masked, and what was masked keeps its value", "[serve]"
     client.caller = {.user = "reader", .uid = "", .groups = {}};
     client.bind("reader", "manul-view");
     CHECK(client.ask("GET", path + "/s?reveal=true").response.body.find(real) == std::string::npos);
+}
+
+TEST_CASE("an immutable secret changes in its metadata alone, no secret its type", "[serve]") {
+    Client client;
+    const std::string secrets = "/api/v1/namespaces/default/secrets";
+    constexpr const char* kMerge = "application/merge-patch+json";
+    REQUIRE(client.say("POST", secrets,
+                       R"({"metadata":{"name":"s"},"immutable":true,"stringData":{"a":"b"},"type":"x/y"})") == "201");
+    const std::string path = secrets + "/s";
+    CHECK(client.say("PATCH", path, R"({"data":{"a":"Yg==","c":"Yg=="}})", kMerge) ==
+          "422 Invalid Secret \"s\" is invalid: data: cannot change: the secret is immutable; make another one");
+    CHECK(client.say("PATCH", path, R"({"immutable":null})", kMerge).starts_with("422"));
+    CHECK(client.say("PATCH", path, R"({"type":"Opaque"})", kMerge).ends_with("type: cannot change"));
+    const std::string shown = client.ask("GET", path).response.body;  // with masks
+    CHECK(client.say("PUT", path, shown) == "200");
+    CHECK(client.say("PATCH", path, R"({"metadata":{"labels":{"k":"v"}}})", kMerge) == "200");
+    REQUIRE(client.say("POST", secrets, R"({"metadata":{"name":"t"},"data":{"a":"Yg=="}})") == "201");
+    CHECK(client.say("PATCH", secrets + "/t", R"({"type":"Opaque"})", kMerge) == "200");
+    CHECK(client.say("PATCH", secrets + "/t", R"({"data":{"a":"YQ=="},"immutable":true})", kMerge) == "200");
 }
 
 TEST_CASE("a watch begins where its list ended, or with everything there is", "[serve]") {
