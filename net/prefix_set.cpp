@@ -105,45 +105,4 @@ bool PrefixSet::contains(const Prefix& prefix) const noexcept {
     return std::any_of(prefixes_.begin(), prefixes_.end(), [&](const Prefix& mine) { return mine.contains(prefix); });
 }
 
-bool PrefixSet::overlaps(const Prefix& prefix) const noexcept {
-    return std::any_of(prefixes_.begin(), prefixes_.end(), [&](const Prefix& mine) { return mine.overlaps(prefix); });
-}
-
-PrefixSet PrefixSet::united(const PrefixSet& other) const {
-    std::vector<Prefix> all = prefixes_;
-    all.insert(all.end(), other.prefixes_.begin(), other.prefixes_.end());
-    return PrefixSet(all);
-}
-
-PrefixSet PrefixSet::without(const PrefixSet& other) const {
-    std::vector<Range> taken;
-    for (const Prefix& prefix : other.prefixes_) {
-        taken.push_back(to_range(prefix));
-    }
-    std::vector<Range> left;
-    for (const Prefix& prefix : prefixes_) {
-        Range rest = to_range(prefix);
-        bool any = true;
-        for (const Range& range : taken) {  // in order, so what is left of a range is behind the one taken
-            if (range.family != rest.family || range.last < rest.first || range.first > rest.last) {
-                continue;
-            }
-            if (range.first > rest.first) {
-                left.push_back({rest.family, rest.first, range.first - 1});
-            }
-            if (range.last >= rest.last) {
-                any = false;
-                break;
-            }
-            rest.first = range.last + 1;
-        }
-        if (any) {
-            left.push_back(rest);
-        }
-    }
-    PrefixSet out;
-    out.prefixes_ = to_prefixes(joined(std::move(left)));
-    return out;
-}
-
 }  // namespace manul::net

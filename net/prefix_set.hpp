@@ -23,12 +23,6 @@ public:
     /// Every address of the prefix is in the set.
     [[nodiscard]] bool contains(const Prefix& prefix) const noexcept;
     [[nodiscard]] bool contains(const Ip& address) const noexcept { return contains(Prefix::host(address)); }
-    /// Any address of the prefix is in the set.
-    [[nodiscard]] bool overlaps(const Prefix& prefix) const noexcept;
-
-    [[nodiscard]] PrefixSet united(const PrefixSet& other) const;
-    /// The addresses of this set that are not in the other.
-    [[nodiscard]] PrefixSet without(const PrefixSet& other) const;
 
     bool operator==(const PrefixSet&) const = default;
 

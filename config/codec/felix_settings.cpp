@@ -166,26 +166,6 @@ bool is_readable_from_text(const model::TypeInfo& type, std::string_view name) {
 
 }  // namespace
 
-model::FelixConfigurationSpec felix_defaults() {
-    model::FelixConfigurationSpec spec;
-    model::Findings findings;
-    for (const Field& field : model::felix_table().fields) {
-        if (!field.default_text.empty()) {
-            decode_value(*field.type, field.member(&spec), default_tree(field), "", Mode::strict, findings);
-        }
-    }
-    return spec;
-}
-
-void overlay(model::FelixConfigurationSpec& base, const model::FelixConfigurationSpec& top) {
-    for (const Field& field : model::felix_table().fields) {
-        const void* value = member_of(field, top);
-        if (field.type->get(value) != nullptr) {
-            field.type->assign(field.member(&base), value);
-        }
-    }
-}
-
 Result<void> set_from_environment(model::FelixConfigurationSpec& spec, std::string_view name, std::string_view value) {
     const auto fields = model::felix_table().fields;
     const std::string_view wanted = field_name(name);

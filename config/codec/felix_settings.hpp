@@ -8,14 +8,9 @@
 #include "base/error.hpp"
 #include "config/model/felix_configuration.hpp"
 
-/// Which FelixConfiguration is in force on a node: fields of several objects, laid over each other.
+/// Fields of FelixConfiguration out of the environment, and those that have no effect here. How the objects of the
+/// datastore are laid over each other: felix/calc/config_plan.hpp.
 namespace manul::codec {
-
-/// Every field that has a default, with it; the others absent.
-[[nodiscard]] model::FelixConfigurationSpec felix_defaults();
-
-/// Fields that `top` has replace those of `base`.
-void overlay(model::FelixConfigurationSpec& base, const model::FelixConfigurationSpec& top);
 
 /// Sets one field from the environment: `name` as in FELIX_<NAME> without the prefix, in any letter case; the few names
 /// of Calico's daemon that differ from the field's are understood. Durations are seconds or a duration, booleans also

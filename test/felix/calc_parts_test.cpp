@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "config/codec/schema.hpp"
 #include "config/model/admin_policy.hpp"
 #include "config/model/felix_configuration.hpp"
 #include "config/model/kind.hpp"
@@ -14,6 +15,8 @@
 #include "config/model/node.hpp"
 #include "config/model/policy.hpp"
 #include "config/model/resource.hpp"
+#include "config/model/tables.hpp"
+#include "felix/calc/config_plan.hpp"
 #include "felix/calc/event.hpp"
 #include "felix/calc/graph.hpp"
 #include "felix/calc/last_good.hpp"
@@ -224,6 +227,23 @@ TEST_CASE(
     CHECK(world.state().config->route_protocol == 177);
     world.remove(own).remove(node);
     CHECK(world.state().config->log_prefix == "default");
+}
+
+TEST_CASE("what felix does without a FelixConfiguration is what the field table calls the default") {
+    for (const model::Field& field : model::felix_table().fields) {
+        CAPTURE(field.name, field.default_text);
+        if (field.default_text.empty()) {
+            continue;
+        }
+        model::FelixConfigurationSpec spec;
+        model::Findings findings;
+        codec::decode_value(*field.type, field.member(&spec), codec::default_tree(field), "", codec::Mode::strict,
+                            findings);
+        CHECK(findings.empty());
+        Config config;
+        overlay(config, spec);
+        CHECK(config == Config{});
+    }
 }
 
 TEST_CASE("configuration and pools are told at the first flush and then only when they change") {
