@@ -1,6 +1,8 @@
 #include "ctl/usage.hpp"
 
 #include <algorithm>
+#include <cctype>
+#include <sstream>
 #include <string_view>
 
 #include <CLI/CLI.hpp>
@@ -95,7 +97,69 @@ std::string about_value(const CLI::App& verb, const std::string& what) {
     return what;
 }
 
+/// "AS-PATH" of --as-path.
+std::string placeholder(std::string name) {
+    std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    return name;
+}
+
+class HelpFormatter final : public CLI::Formatter {
+public:
+    std::string make_subcommand(const CLI::App* sub) const override {
+        const std::string description = sub->get_description();
+        std::string summary = description.substr(0, description.find('\n'));
+        if (summary.ends_with('.')) {
+            summary.pop_back();
+        }
+        std::ostringstream out;
+        CLI::detail::format_help(out, sub->get_name(), summary, get_column_width());
+        return out.str();
+    }
+    std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
+        return is_positional ? value_name(*option) : CLI::Formatter::make_option_name(option, is_positional);
+    }
+    std::string make_option_usage(const CLI::Option* option) const override {
+        const std::string name = value_name(*option);
+        return option->get_required() ? name : "[" + name + "]";
+    }
+    std::string make_option_opts(const CLI::Option* option) const override {
+        if (option->get_positional() || option->get_expected_min() == 0) {  // a flag
+            return "";
+        }
+        std::string out;
+        if (option->get_type_size() != 0) {
+            out = " " + value_name(*option);
+            if (!option->get_default_str().empty()) {
+                out += "=" + option->get_default_str();
+            }
+            if (option->get_required()) {
+                out += " (required)";
+            }
+        }
+        return out;
+    }
+
+private:
+    /// What stands for the value: the type's name where it says something, else the option's own.
+    static std::string value_name(const CLI::Option& option) {
+        const std::string type = option.get_type_name();
+        if (type == "UINT" && !option.get_positional()) {
+            return "N";
+        }
+        constexpr std::string_view kChecked = "TEXT:";  // what a validator wants stands behind it: "{Enabled,Disabled}"
+        if (type.starts_with(kChecked)) {
+            return type.substr(kChecked.size());
+        }
+        if (!type.empty() && type != "TEXT" && type != "UINT") {
+            return type;
+        }
+        return placeholder(option.get_positional() ? option.get_name(true) : option.get_lnames().front());
+    }
+};
+
 }  // namespace
+
+std::shared_ptr<CLI::FormatterBase> help_formatter() { return std::make_shared<HelpFormatter>(); }
 
 std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
     const CLI::App* verb = &app;

@@ -12,67 +12,75 @@ namespace manul::ctl {
 
 namespace {
 
-using Choose = std::function<void(std::function<ExitCode(const Context&)>, bool)>;
-
-void add_migrate(CLI::App& datastore, const Choose& choose) {
+void add_migrate(CLI::App& datastore, Command& chosen) {
     CLI::App* migrate =
         datastore.add_subcommand("migrate", "Move everything into another datastore")->require_subcommand(1);
     migrate
         ->add_subcommand("lock",
-                         "Lock the datastore: daemons keep what is in force and write nothing, new pods are refused")
-        ->callback([choose] { choose(lock_datastore, true); });
-    migrate->add_subcommand("unlock", "End a lock")->callback([choose] { choose(unlock_datastore, true); });
+                         "Lock the datastore.\n"
+                         "The daemons keep what is in force and write nothing; new pods are refused.")
+        ->callback([&chosen] { chosen = {lock_datastore, Needs::datastore}; });
+    migrate->add_subcommand("unlock", "End a lock")->callback([&chosen] {
+        chosen = {unlock_datastore, Needs::datastore};
+    });
 
-    CLI::App* out = migrate->add_subcommand(
-        "export",
-        "Write all objects and all address allocations of a locked datastore. Secrets have their real values in it.");
+    CLI::App* out =
+        migrate->add_subcommand("export",
+                                "Write all objects and all address allocations of a locked datastore to a file.\n"
+                                "Secrets have their real values in it.");
     const auto to = std::make_shared<ExportOptions>();
     out->add_option("-f,--filename", to->file, "write to this file, 0600 (default: standard output)")
         ->type_name("FILE");
     out->add_option("-o,--output", to->format, "yaml, or json, which is read faster")->capture_default_str();
     out->add_flag("--unlocked", to->unlocked,
-                  "although the datastore is not locked: a look, not a picture of one moment");
-    out->callback(
-        [choose, to] { choose([to](const Context& context) { return export_datastore(context, *to); }, true); });
+                  "also when the datastore is not locked; objects may then be of different moments");
+    out->callback([&chosen, to] {
+        chosen = {[to](const Context& context) { return export_datastore(context, *to); }, Needs::datastore};
+    });
 
     CLI::App* in = migrate->add_subcommand(
         "import",
-        "Fill an empty datastore. The file is what `export` wrote, here or with calicoctl; or Calico's etcd, as\n"
-        "`etcdctl get --prefix /calico -w json` prints it; or Calico's custom resources, as `kubectl get -o yaml`\n"
-        "prints them. All of it is checked before anything is written; the datastore is locked from the first write "
-        "on,\n"
-        "and stays so until `unlock`. What was interrupted is taken up by the same command.");
+        "Fill an empty datastore from a file.\n"
+        "The file is what `export` wrote, here or with calicoctl; or Calico's etcd, as `etcdctl get --prefix /calico "
+        "-w\n"
+        "json` prints it; or Calico's custom resources, as `kubectl get -o yaml` prints them. All of it is checked "
+        "before\n"
+        "anything is written; the datastore is locked from the first write on, and stays so until `unlock`. An import\n"
+        "that was interrupted is continued by the same command.");
     const auto from = std::make_shared<ImportOptions>();
     in->add_option("-f,--filename", from->file, "the file, or - for standard input")->required()->type_name("FILE");
-    in->add_option("--rename-node", from->nodes, "a node has another name now (repeatable)")->type_name("OLD=NEW");
+    in->add_option("--rename-node", from->nodes, "the node has another name now (repeatable)")->type_name("OLD=NEW");
     in->add_flag("--dry-run", from->dry_run, "check only");
-    in->callback(
-        [choose, from] { choose([from](const Context& context) { return import_datastore(context, *from); }, true); });
+    in->callback([&chosen, from] {
+        chosen = {[from](const Context& context) { return import_datastore(context, *from); }, Needs::datastore};
+    });
 }
 
 }  // namespace
 
-void add_datastore_commands(CLI::App& app, const Choose& choose) {
+void add_datastore_commands(CLI::App& app, Command& chosen) {
     CLI::App* datastore = app.add_subcommand("datastore", "The datastore as a whole")->require_subcommand(1);
-    add_migrate(*datastore, choose);
+    add_migrate(*datastore, chosen);
 
-    CLI::App* backup = datastore->add_subcommand(
-        "backup",
-        "Copy the embedded store into a file (0600) while it is in use: one moment of it, whole or not at all");
+    CLI::App* backup = datastore->add_subcommand("backup",
+                                                 "Copy the embedded store into a file (mode 0600) while it is in use.\n"
+                                                 "The copy shows one moment; when it fails there is no file.");
     const auto to = std::make_shared<std::string>();
     backup->add_option("file", *to, "the new file")->required()->type_name("FILE");
-    backup->callback([choose, to] { choose([to](const Context& context) { return back_up(context, *to); }, false); });
+    backup->callback(
+        [&chosen, to] { chosen = {[to](const Context& context) { return back_up(context, *to); }, Needs::settings}; });
 
-    CLI::App* take_back = datastore->add_subcommand(
-        "restore",
-        "Replace everything in the embedded store by a backup, in one transaction; daemons may run, and list again.\n"
-        "Refused while endpoints exist that the backup does not have.");
+    CLI::App* take_back =
+        datastore->add_subcommand("restore",
+                                  "Replace everything in the embedded store by a backup.\n"
+                                  "In one transaction; daemons may run meanwhile, and list everything again. Refused "
+                                  "while endpoints exist that the backup does not have.");
     const auto from = std::make_shared<std::string>();
     const auto force = std::make_shared<bool>(false);
     take_back->add_option("file", *from, "the backup")->required()->type_name("FILE");
-    take_back->add_flag("--force", *force, "although endpoints would be lost, and their addresses given out again");
-    take_back->callback([choose, from, force] {
-        choose([from, force](const Context& context) { return restore(context, *from, *force); }, false);
+    take_back->add_flag("--force", *force, "also when endpoints would be lost, and their addresses given out again");
+    take_back->callback([&chosen, from, force] {
+        chosen = {[from, force](const Context& context) { return restore(context, *from, *force); }, Needs::settings};
     });
 }
 

@@ -1,8 +1,6 @@
 #pragma once
 
-#include <functional>
-
-#include "ctl/context.hpp"
+#include "ctl/command.hpp"
 
 namespace CLI {
 class App;
@@ -10,8 +8,7 @@ class App;
 
 namespace manul::ctl {
 
-/// Adds `datastore`; a chosen command is handed to `choose`, with whether it needs an open datastore.
-void add_datastore_commands(CLI::App& app,
-                            const std::function<void(std::function<ExitCode(const Context&)>, bool)>& choose);
+/// Adds `datastore` and what is below it.
+void add_datastore_commands(CLI::App& app, Command& chosen);
 
 }  // namespace manul::ctl

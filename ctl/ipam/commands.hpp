@@ -1,8 +1,6 @@
 #pragma once
 
-#include <functional>
-
-#include "ctl/context.hpp"
+#include "ctl/command.hpp"
 
 namespace CLI {
 class App;
@@ -10,7 +8,7 @@ class App;
 
 namespace manul::ctl {
 
-/// Adds `ipam` and what is below it. `choose` is called with what the parsed command line asks for.
-void add_ipam_commands(CLI::App& app, std::function<void(std::function<ExitCode(const Context&)>)> choose);
+/// Adds `ipam` and what is below it.
+void add_ipam_commands(CLI::App& app, Command& chosen);
 
 }  // namespace manul::ctl

@@ -16,16 +16,16 @@ namespace manul::ctl {
 
 namespace {
 
-using Choose = std::function<void(std::function<ExitCode(const Context&)>, bool)>;
-
-void add_trace(CLI::App& policy, const Choose& choose) {
+void add_trace(CLI::App& policy, Command& chosen) {
     CLI::App* trace = policy.add_subcommand(
         "trace",
-        "Show what policy does to a connection: every tier, policy and rule looked at, and which one decided.\n"
-        "An end is NAMESPACE/POD, host/HOSTENDPOINT, node/NODE or an address. It is worked out from the datastore,\n"
-        "for the node of each end; no daemon is asked. Exit code 0 also when the answer is DENIED.\n"
-        "Host endpoints judge too: at the interface that leads to the other end. On other nodes than this one it is\n"
-        "guessed from Node and HostEndpoints, unless --interface names it.\n"
+        "Show what policy does to a connection.\n"
+        "Prints every tier, policy and rule looked at, and which one decided. An end is NAMESPACE/POD,\n"
+        "host/HOSTENDPOINT, node/NODE or an address. The answer is worked out from the datastore, for the node of "
+        "each\n"
+        "end; no daemon is asked. Exit code 0 also when it is DENIED. Host endpoints judge too, at the interface that\n"
+        "leads to the other end; on other nodes than this one that is guessed from Node and HostEndpoints, unless\n"
+        "--interface names it.\n"
         "Examples: manulctl policy trace default/client default/web TCP 80\n"
         "          manulctl policy trace 198.51.100.7 default/web TCP 8080 --dialed 192.0.2.1:30080");
     const auto options = std::make_shared<TraceOptions>();
@@ -36,80 +36,82 @@ void add_trace(CLI::App& policy, const Choose& choose) {
     trace->add_option("--source-port", options->source_port, "source port (49152)");
     trace->add_option("--icmp-type", options->icmp_type, "type of ICMP messages (echo request)");
     trace->add_option("--icmp-code", options->icmp_code, "code of ICMP messages (0)");
-    trace->add_option("--through", options->through, "node that routes between two addresses outside the cluster");
-    trace->add_option("--dialed", options->dialed,
-                      "ADDRESS:PORT that the client dialed, where that is translated to the destination");
-    trace->add_option("--interface", options->interface,
-                      "of the nodes, by which the packet comes from or goes to others");
+    trace->add_option("--through", options->through, "node that routes between two addresses outside the cluster")
+        ->type_name("NODE");
+    trace
+        ->add_option("--dialed", options->dialed, "what the client dialed, where that is translated to the destination")
+        ->type_name("ADDRESS:PORT");
+    trace->add_option("--interface", options->interface, "of the nodes, by which the packet comes in or goes out");
     CLI::Option* v4 = trace->add_flag("-4", options->v4, "by IPv4 (default where both ends have it)");
     trace->add_flag("-6", options->v6, "by IPv6")->excludes(v4);
     trace->add_flag("--short", options->short_, "only the verdicts and what decided");
     trace->add_option("-o,--output", options->format, "json or yaml");
-    trace->callback([choose, options] {
-        choose([options](const Context& context) { return policy_trace(context, *options); }, true);
+    trace->callback([&chosen, options] {
+        chosen = {[options](const Context& context) { return policy_trace(context, *options); }, Needs::datastore};
     });
 }
 
-void add_verify(CLI::App& policy, const Choose& choose) {
+void add_verify(CLI::App& policy, Command& chosen) {
     CLI::App* verify = policy.add_subcommand(
         "verify",
-        "Compare what the resources ask of this node with what its kernel holds: every rule by what it does, every "
-        "set\n"
-        "element by element, every workload's link by its group. Changes nothing; needs root. Exit code 0: equal,\n"
-        "1: not equal, or it could not be found out. Fit for cron.");
+        "Compare what the resources ask of this node with what its kernel holds.\n"
+        "Compares every rule by what it does, every set element by element, every workload's link by its group. "
+        "Changes\n"
+        "nothing; needs root. Exit code 0: equal, 1: not equal, or the comparison failed. Fit for cron.");
     const auto verifying = std::make_shared<VerifyOptions>();
-    verify->add_flag("--all-elements", verifying->all_elements, "read sets of more than 100000 members too (slow)");
+    verify->add_flag("--all-elements", verifying->all_elements, "also read sets of more than 100000 members (slow)");
     verify->add_option("-o,--output", verifying->format, "json or yaml");
-    verify->callback([choose, verifying] {
-        choose([verifying](const Context& context) { return policy_verify(context, *verifying); }, true);
+    verify->callback([&chosen, verifying] {
+        chosen = {[verifying](const Context& context) { return policy_verify(context, *verifying); }, Needs::datastore};
     });
 }
 
-void add_impact(CLI::App& policy, const Choose& choose) {
+void add_impact(CLI::App& policy, Command& chosen) {
     CLI::App* impact = policy.add_subcommand(
         "impact",
-        "Show what a change would do before it is applied: which endpoints get other policies, and which connections\n"
-        "would be allowed or denied that were not before. Connections are tried between the endpoints that change and\n"
-        "all others, on the ports and addresses that rules name. Staged policies count as what they stand for.\n"
-        "Host endpoints are among them: one that comes or goes closes or opens an interface of its node.\n"
-        "Changes nothing. Exit code 0 whatever the impact is.");
+        "Show what a change would do before it is applied.\n"
+        "Prints which endpoints get other policies, and which connections would be allowed or denied that were not\n"
+        "before. Connections are tried between the endpoints that change and all others, on the ports and addresses "
+        "that\n"
+        "rules name. Staged policies count as what they stand for. Host endpoints are among the endpoints: one that\n"
+        "comes or goes closes or opens an interface of its node. Changes nothing. Exit code 0 whatever the impact is.");
     const auto changing = std::make_shared<ImpactOptions>();
-    add_input_options(*impact, changing->input, false);
+    add_input_options(*impact, changing->input, Files::optional);
     impact->add_flag("--delete", changing->remove, "the objects of the files would be deleted");
     impact->add_flag("--staged", changing->staged, "the staged policies of the datastore would be enforced");
     impact->add_flag("--flows", changing->flows, "judge the connections that this node's kernel knows now, too (root)");
     impact->add_option("-o,--output", changing->format, "json or yaml");
-    impact->callback([choose, changing] {
+    impact->callback([&chosen, changing] {
         if (changing->input.paths.empty() && !changing->staged) {
             throw CLI::ValidationError("impact", "give -f FILE or --staged");
         }
-        choose([changing](const Context& context) { return policy_impact(context, *changing); }, true);
+        chosen = {[changing](const Context& context) { return policy_impact(context, *changing); }, Needs::datastore};
     });
 }
 
-void add_counters(CLI::App& policy, const Choose& choose) {
+void add_counters(CLI::App& policy, Command& chosen) {
     CLI::App* counters = policy.add_subcommand(
         "counters",
-        "Show packets and bytes of each policy and rule on this node, as its manul-felix counts them.\n"
-        "Editing a policy keeps the counts of the rules that stay the same.\n"
+        "Show packets and bytes of each policy and rule on this node.\n"
+        "manul-felix counts them. Editing a policy keeps the counts of the rules that stay the same.\n"
         "Established connections pass before policy: a rule counts the first packets of connections.");
     const auto counting = std::make_shared<CountersOptions>();
     counters->add_option("policy", counting->policy, "only this one: NAME, NAMESPACE/NAME or KIND/NAMESPACE/NAME");
-    counters->add_flag("--used", counting->used, "only what packets met");
+    counters->add_flag("--used", counting->used, "only rules that packets met");
     counters->add_option("-o,--output", counting->format, "json or yaml");
-    counters->callback([choose, counting] {
-        choose([counting](const Context& context) { return policy_counters(context, *counting); }, false);
+    counters->callback([&chosen, counting] {
+        chosen = {[counting](const Context& context) { return policy_counters(context, *counting); }, Needs::settings};
     });
 }
 
 }  // namespace
 
-void add_policy_commands(CLI::App& app, Choose choose) {
+void add_policy_commands(CLI::App& app, Command& chosen) {
     CLI::App* policy = app.add_subcommand("policy", "Ask what policy does, and why")->require_subcommand(1);
-    add_trace(*policy, choose);
-    add_verify(*policy, choose);
-    add_impact(*policy, choose);
-    add_counters(*policy, choose);
+    add_trace(*policy, chosen);
+    add_verify(*policy, chosen);
+    add_impact(*policy, chosen);
+    add_counters(*policy, chosen);
 }
 
 }  // namespace manul::ctl

@@ -1,8 +1,6 @@
 #pragma once
 
-#include <functional>
-
-#include "ctl/context.hpp"
+#include "ctl/command.hpp"
 
 namespace CLI {
 class App;
@@ -10,7 +8,7 @@ class App;
 
 namespace manul::ctl {
 
-/// Adds patch, label and convert; a chosen verb is handed to `choose`, with whether it needs an open datastore.
-void add_edit_verbs(CLI::App& app, const std::function<void(std::function<ExitCode(const Context&)>, bool)>& choose);
+/// Adds the commands about objects: create, apply, get and so on, those that need no datastore included.
+void add_object_commands(CLI::App& app, Command& chosen);
 
 }  // namespace manul::ctl

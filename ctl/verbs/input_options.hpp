@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "ctl/verbs/fetch.hpp"
 #include "ctl/verbs/input.hpp"
 
@@ -10,8 +12,10 @@ class Option;
 
 namespace manul::ctl {
 
+/// Whether a command can do without -f.
+enum class Files : std::uint8_t { optional, required };
 /// The options of every command that reads files.
-void add_input_options(CLI::App& command, InputOptions& input, bool required);
+void add_input_options(CLI::App& command, InputOptions& input, Files files);
 /// `-l`, `--field-selector` and `-A` of those that take several objects.
 void add_selector_options(CLI::App& command, ObjectQuery& objects);
 

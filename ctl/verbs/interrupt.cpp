@@ -43,8 +43,6 @@ Interrupt::~Interrupt() {
     ::close(signalled);
 }
 
-int Interrupt::fd() const noexcept { return signalled; }
-
 bool Interrupt::wait(int other, int milliseconds) const noexcept {
     std::array<pollfd, 2> fds{pollfd{signalled, POLLIN, 0}, pollfd{other, POLLIN, 0}};
     (void)::poll(fds.data(), fds.size(), milliseconds);

@@ -2,7 +2,7 @@
 
 namespace manul::ctl {
 
-/// While it lives, SIGINT and SIGTERM do not end the process but make `fd()` readable.
+/// While it lives, SIGINT and SIGTERM do not end the process but what waits here.
 class Interrupt {
 public:
     Interrupt();
@@ -10,7 +10,6 @@ public:
     Interrupt(const Interrupt&) = delete;
     Interrupt& operator=(const Interrupt&) = delete;
 
-    [[nodiscard]] int fd() const noexcept;
     /// Waits for a signal or `other` (-1: none); at most so long (-1: for ever). True: a signal came.
     [[nodiscard]] bool wait(int other, int milliseconds) const noexcept;
 };

@@ -146,6 +146,15 @@ datastore: {{path: {self.directory}/store.db}}
         os.remove(self.settings)  # validate reads none, as calicoctl's
         self.works("validate", "-f", "-", "--context=c", input=POOL, stdin=None)
 
+    def test_help_lists_each_command_with_a_line_and_names_values(self):
+        commands = self.works("--help").partition("\nSubcommands:\n")[2].rstrip().splitlines()
+        self.assertEqual([line for line in commands if not re.match(r"  [a-z][a-z-]* +[A-Z]", line)], [])
+        self.assertIn("Usage: manulctl get [OPTIONS] [KIND [NAME...]]\n", self.works("get", "--help"))
+        self.assertIn("  -f,--filename FILE (required)\n", self.works("apply", "--help"))
+        routes = self.works("bgp", "routes", "--help")
+        self.assertIn("  --peer ADDRESS ", routes)
+        self.assertNotRegex(routes, r"TEXT|UINT")
+
     def test_kinds_have_all_their_names(self):
         self.works("create", "-f", "-", input=POOL, stdin=None)
         for words in (["ippool"], ["IPPools"], ["pool"], ["ippools.projectcalico.org"], ["ippool.projectcalico.org"],
