@@ -11,10 +11,16 @@ constexpr std::array<std::string_view, 1> kSwitches{"--no-kernel"};
 constexpr manul::config::DaemonProgram kProgram{
     .name = "manul-bgpd",
     .usage =
-        "usage: manul-bgpd [--config FILE] [--no-kernel] [--help] [--version]\n"
+        "Usage: manul-bgpd [OPTIONS]\n"
         "Speaks BGP for this node: peers and routes come from the datastore, learned routes go into the kernel.\n"
-        "  --config FILE  settings (default: $MANUL_CONFIG, then /etc/manul/manul.yaml)\n"
-        "  --no-kernel    a pure route reflector: no kernel routes\n",
+        "\n"
+        "Options:\n"
+        "  --config FILE  settings file (default: $MANUL_CONFIG, then /etc/manul/manul.yaml)\n"
+        "  --no-kernel    write no kernel routes: a pure route reflector\n"
+        "  --help         print this help message and exit\n"
+        "  --version      print the version and exit\n"
+        "\n"
+        "See manul-bgpd(8) and manul.yaml(5).\n",
     .switches = kSwitches};
 
 }  // namespace

@@ -6,9 +6,15 @@ namespace {
 constexpr manul::config::DaemonProgram kProgram{
     .name = "manul-felix",
     .usage =
-        "usage: manul-felix [--config FILE] [--help] [--version]\n"
+        "Usage: manul-felix [OPTIONS]\n"
         "Enforces network policy on this node: reads the datastore, writes nftables rules and host routes.\n"
-        "  --config FILE  settings (default: $MANUL_CONFIG, then /etc/manul/manul.yaml)\n"};
+        "\n"
+        "Options:\n"
+        "  --config FILE  settings file (default: $MANUL_CONFIG, then /etc/manul/manul.yaml)\n"
+        "  --help         print this help message and exit\n"
+        "  --version      print the version and exit\n"
+        "\n"
+        "See manul-felix(8) and manul.yaml(5).\n"};
 
 }  // namespace
 

@@ -14,11 +14,17 @@ namespace {
 constexpr manul::config::DaemonProgram kProgram{
     .name = "manul-ipamd",
     .usage =
-        "usage: manul-ipamd [--config FILE] [--help] [--version]\n"
+        "Usage: manul-ipamd [OPTIONS]\n"
         "Gives this node blocks of addresses out of the pools, and each pod an address out of the node's blocks; "
         "answers\n"
-        "the CNI plugin. One of them does the cluster's chores.\n"
-        "  --config FILE  settings (default: $MANUL_CONFIG, then /etc/manul/manul.yaml)\n"};
+        "the CNI plugin. One manul-ipamd of the cluster does what is to be done once for all nodes.\n"
+        "\n"
+        "Options:\n"
+        "  --config FILE  settings file (default: $MANUL_CONFIG, then /etc/manul/manul.yaml)\n"
+        "  --help         print this help message and exit\n"
+        "  --version      print the version and exit\n"
+        "\n"
+        "See manul-ipamd(8) and manul.yaml(5).\n"};
 
 /// Of unused memory, per thread. Unasked, the C library gives the pages of each transaction back to the kernel, and the
 /// next one has them mapped again, one fault after the other, while a pod waits.

@@ -47,7 +47,7 @@ class Installed(unittest.TestCase):
             self.assertIn("--config FILE", run(str(self.files[name]), "--help").stdout)
             wrong = run(str(self.files[name]), "--colour")
             self.assertEqual((wrong.returncode, wrong.stdout), (2, ""))
-            self.assertTrue(wrong.stderr.startswith(f"{name}: unknown argument --colour\nusage: "), wrong.stderr)
+            self.assertTrue(wrong.stderr.startswith(f"{name}: unknown argument --colour\nUsage: "), wrong.stderr)
             self.assertIn("a file must follow --config", run(str(self.files[name]), "--config").stderr)
             self.assertEqual(run(str(self.files[name]), "--config=/nonexistent").returncode, 2)
             missing = run(str(self.files[name]), "--config", "/nonexistent/manul.yaml")
