@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include <fmt/core.h>
@@ -67,8 +68,9 @@ public:
                   affinity.spec.type},
                  ipam::parse_timestamp(affinity.metadata.creation_timestamp)});
         }));
-        MANUL_CHECK(each<model::IpamHandle>([&](const model::IpamHandle& handle) {
+        MANUL_CHECK(each<model::IpamHandle>([&](const model::IpamHandle& handle, const store::Revision& revision) {
             out_.handles.push_back({handle.spec.handle_id, handle.spec.block});
+            out_.handle_revisions.insert_or_assign(handle.spec.handle_id, revision);
         }));
         return std::move(out_);
     }
@@ -84,7 +86,11 @@ private:
             const auto decoded = codec::decode(T::kKind, *object.document, codec::Mode::lenient);
             const auto view = decoded.ok() ? model::as<T>(decoded.resource) : nullptr;
             if (view) {
-                use(*view);
+                if constexpr (std::is_invocable_v<Use, const T&, const store::Revision&>) {
+                    use(*view, object.revision);
+                } else {
+                    use(*view);
+                }
             } else {
                 out_.unreadable.push_back(object.key.to_string());
             }

@@ -60,8 +60,15 @@ public:
         return result;
     }
 
-    /// False when the handle has addresses again.
-    ipam::Outcome<bool> empty_handle(const std::string& id) {
+    /// False when the handle has addresses again, or was written since it was found empty: an allocation may be under
+    /// way, which counts in the handle before it writes the block.
+    ipam::Outcome<bool> empty_handle(const ipam::LeakedHandle& leaked) {
+        const std::string& id = leaked.id;
+        const auto revision = inventory_.handle_revisions.find(id);
+        if (revision == inventory_.handle_revisions.end() ||
+            (!leaked.revision.empty() && leaked.revision != revision->second)) {
+            return false;
+        }
         ipam::Finding finding{.problem = ipam::Problem::handle_without_address, .handle = id};
         for (const ipam::Handle& handle : inventory_.handles) {
             if (handle.id == id) {
@@ -93,7 +100,7 @@ private:
 ExitCode release_one(const Context& context, const Inventory& inventory, const std::string& text) {
     const auto address = net::Ip::parse(text);
     if (!address) {
-        return context.fail("--ip=" + text + ": not an IP address");
+        return context.fail("--ip=" + text + ": invalid IP address");
     }
     const auto released = Releaser(context, inventory).address(*address, std::nullopt);
     if (!released) {
@@ -190,10 +197,13 @@ ExitCode release_reported(const Context& context, const Inventory& inventory, co
                 *done == Released::not_allocated ? "is not assigned any more" : "was assigned to another meanwhile"));
         }
     }
-    context.print(fmt::format("Released {} IPs; {} skipped; {} errors.\n", released, skipped, errors));
+    if (released != 0) {
+        context.print(fmt::format("Released {} IPs successfully\n", released));
+    }
+    context.print(fmt::format("Skipped {} IPs; {} errors.\n", skipped, errors));
     const std::size_t address_errors = errors;
     released = skipped = errors = 0;
-    for (const std::string& handle : common->handles) {
+    for (const ipam::LeakedHandle& handle : common->handles) {
         const auto done = releaser.empty_handle(handle);
         released += done && *done ? 1U : 0U;
         skipped += done && !*done ? 1U : 0U;

@@ -107,7 +107,7 @@ void print_borrowed(const Context& context, const Snapshot& snapshot) {
 ExitCode print_address(const Context& context, const Snapshot& snapshot, const std::string& text) {
     const auto address = net::Ip::parse(text);
     if (!address) {
-        return context.fail("--ip=" + text + ": not an IP address");
+        return context.fail("--ip=" + text + ": invalid IP address");
     }
     const ipam::AddressReport report = ipam::report_address(snapshot.pools, snapshot.blocks, *address);
     if (report.state == ipam::AddressReport::State::free || !report.owner) {

@@ -104,7 +104,7 @@ store::StoreResult<std::shared_ptr<const T>> read(store::Store& store, const std
 ExitCode ipam_why(const Context& context, const std::string& text) {
     const auto address = net::Ip::parse(text);
     if (!address) {
-        return context.fail(text + ": not an IP address");
+        return context.fail(text + ": invalid IP address");
     }
     const auto inventory = read_inventory(*context.store);
     if (!inventory) {
@@ -164,7 +164,7 @@ ExitCode ipam_explain(const Context& context, const IpamExplainOptions& options)
     if (!options.ip.empty()) {
         const auto address = net::Ip::parse(options.ip);
         if (!address) {
-            return context.fail("--ip=" + options.ip + ": not an IP address");
+            return context.fail("--ip=" + options.ip + ": invalid IP address");
         }
         demand.addresses = {*address};
         demand.ipv4 = demand.ipv6 = false;

@@ -247,7 +247,9 @@ private:
                 blocks.push_back(cidr);
             }
             if (counted == counted_.end()) {
-                out_.leaked_handles.push_back(handle.id);
+                const auto revision = in_.handle_revisions.find(handle.id);
+                out_.leaked_handles.push_back(
+                    {handle.id, revision == in_.handle_revisions.end() ? std::string() : revision->second});
                 add({.problem = Problem::handle_without_address,
                      .subject = handle.id,
                      .text = fmt::format("handle {} has no address", handle.id),
@@ -469,8 +471,8 @@ CheckResult in_both(const CheckResult& first, CheckResult second) {
         before.insert(identity(finding));
     }
     std::erase_if(second.findings, [&](const Finding& finding) { return !before.contains(identity(finding)); });
-    const std::set<std::string> handles(first.leaked_handles.begin(), first.leaked_handles.end());
-    std::erase_if(second.leaked_handles, [&](const std::string& handle) { return !handles.contains(handle); });
+    const std::set<LeakedHandle> handles(first.leaked_handles.begin(), first.leaked_handles.end());
+    std::erase_if(second.leaked_handles, [&](const LeakedHandle& handle) { return !handles.contains(handle); });
     return second;
 }
 

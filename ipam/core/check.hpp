@@ -74,13 +74,20 @@ struct Allocation {
     [[nodiscard]] bool in_use() const noexcept { return !users.empty(); }
 };
 
+/// A handle to which nothing is allocated, as it was found: one that changed since then is another.
+struct LeakedHandle {
+    std::string id;
+    std::string revision;  ///< empty: not known
+
+    auto operator<=>(const LeakedHandle&) const = default;
+};
+
 struct CheckResult {
     std::vector<Finding> findings;
     std::vector<Allocation> allocations;
     std::size_t cooling = 0;
     std::map<std::string, std::size_t> allocations_by_node;
-    /// Handles to which nothing is allocated.
-    std::vector<std::string> leaked_handles;
+    std::vector<LeakedHandle> leaked_handles;
 
     [[nodiscard]] std::size_t count(Problem problem) const noexcept;
 };

@@ -76,8 +76,8 @@ std::string print_report(const ReportHeader& header, const CheckResult& result) 
         list.get_array().push_back(allocation_object(allocation, leaked.contains(allocation.address)));
     }
     json::array handles;
-    for (const std::string& handle : result.leaked_handles) {
-        handles.push_back(json::object{{"id", handle}});
+    for (const LeakedHandle& handle : result.leaked_handles) {
+        handles.push_back(json::object{{"id", handle.id}, {"revision", handle.revision}});
     }
     const json::object out{{"version", header.version},
                            {"clusterGUID", header.cluster_guid},
@@ -128,7 +128,11 @@ Result<LeakReport> parse_report(std::string_view text) {
             });
         }
     });
-    fields.read_objects("leakedHandles", [&](const JsonFields& item) { item.read("id", out.handles.emplace_back()); });
+    fields.read_objects("leakedHandles", [&](const JsonFields& item) {
+        LeakedHandle& handle = out.handles.emplace_back();
+        item.read("id", handle.id);
+        item.read("revision", handle.revision);
+    });
     if (!error.empty()) {
         return fail(error);
     }
@@ -147,8 +151,8 @@ Result<LeakReport> common_leaks(const std::vector<LeakReport>& reports) {
         }
         const std::set<LeakedAddress> addresses(other.addresses.begin(), other.addresses.end());
         std::erase_if(out.addresses, [&](const LeakedAddress& one) { return !addresses.contains(one); });
-        const std::set<std::string> handles(other.handles.begin(), other.handles.end());
-        std::erase_if(out.handles, [&](const std::string& one) { return !handles.contains(one); });
+        const std::set<LeakedHandle> handles(other.handles.begin(), other.handles.end());
+        std::erase_if(out.handles, [&](const LeakedHandle& one) { return !handles.contains(one); });
     }
     return out;
 }

@@ -35,7 +35,7 @@ struct LeakedAddress {
 struct LeakReport {
     ReportHeader header;
     std::vector<LeakedAddress> addresses;
-    std::vector<std::string> handles;
+    std::vector<LeakedHandle> handles;
 };
 [[nodiscard]] Result<LeakReport> parse_report(std::string_view text);
 

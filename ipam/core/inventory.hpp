@@ -44,6 +44,7 @@ struct Inventory {
     std::vector<model::IpamBlockSpec> blocks;
     std::vector<StoredAffinity> affinities;
     std::vector<Handle> handles;
+    std::map<std::string, std::string> handle_revisions;  ///< the store's, by id
     std::set<std::string> nodes;
     std::multimap<net::Ip, User> users;
     std::set<std::string> services;  ///< "namespace/name" of each Service of type LoadBalancer

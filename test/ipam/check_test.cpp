@@ -386,13 +386,14 @@ TEST_CASE("a report says what was found, and several have in common what all cal
     Cluster cluster;
     cluster.inventory.users.erase(ip("10.0.0.1"));
     cluster.inventory.handles.push_back({"x", {}});
+    cluster.inventory.handle_revisions["x"] = "9";
     const ReportHeader header{"1.0", "guid", "77", true};
     const std::string text = print_report(header, check(cluster.inventory, kNow));
     const auto report = parse_report(text);
     REQUIRE(report);
     CHECK(report->header == header);
     CHECK(report->addresses == std::vector{LeakedAddress{ip("10.0.0.1"), "b", 5}});
-    CHECK(report->handles == std::vector<std::string>{"x"});
+    CHECK(report->handles == std::vector<LeakedHandle>{{"x", "9"}});
 
     cluster.inventory.users.erase(ip("10.0.0.0"));
     cluster.inventory.handles.pop_back();
