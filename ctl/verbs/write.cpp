@@ -110,7 +110,7 @@ store::StoreResult<store::Object> remove_one(store::Store& store, config::Datast
                                            store::format_timestamp(now.time_since_epoch().count()), end);
     if (removed && end.running > 0) {
         return std::unexpected(StoreError{
-            .code = StoreError::Code::unavailable,
+            .code = StoreError::Code::unsupported,
             .message = fmt::format("{} is being deleted, and nothing new can be made in it; {} pods of it run, and its "
                                    "policies stay for them: end them, then give the command again",
                                    object.key.to_string(), end.running),
@@ -168,6 +168,23 @@ void release_nodes(const Context& context, const std::vector<InputObject>& objec
     }
 }
 
+/// Whether what comes next would fail alike, after as long a wait: so it is not tried. An API server's refusal may
+/// concern one kind alone, and deleting is what helps a full disk.
+bool is_hopeless(const Context& context, const StoreError& error, bool deletes) {
+    using Code = StoreError::Code;
+    const config::DatastoreType type = context.settings.datastore.type;
+    const bool whole = type == config::DatastoreType::etcd || (type == config::DatastoreType::sqlite && !deletes);
+    return error.code == Code::newer_schema ||
+           (whole && (error.code == Code::unavailable || error.code == Code::unknown_result));
+}
+
+/// Adds how many objects were not tried.
+void note_untried(std::vector<std::string>& errors, std::size_t count) {
+    if (count > 0) {
+        errors.push_back(fmt::format("{} more {} not tried", count, count == 1 ? "was" : "were"));
+    }
+}
+
 /// What may fail without being told.
 std::optional<StoreError::Code> tolerated(bool tolerates, StoreError::Code code) {
     return tolerates ? std::optional(code) : std::nullopt;
@@ -215,7 +232,11 @@ ExitCode write_objects(const Context& context, WriteVerb verb, const WriteOption
             context.print(object.key.to_string() + " exists already, skipped\n");
         } else {
             errors.push_back(failure_line(object, written.error()));
-            if (verb == WriteVerb::replace) {
+            const bool hopeless = is_hopeless(context, written.error(), false);
+            if (hopeless) {
+                note_untried(errors, static_cast<std::size_t>(&input.objects.back() - &object));
+            }
+            if (hopeless || verb == WriteVerb::replace) {
                 break;
             }
         }
@@ -250,6 +271,10 @@ ExitCode delete_objects(const Context& context, const DeleteOptions& options) {
             ++done;
         } else if (!options.skip_not_exists || removed.error().code != StoreError::Code::not_found) {
             errors.push_back(by_file ? failure_line(object, removed.error()) : describe(removed.error()));
+            if (is_hopeless(context, removed.error(), true)) {
+                note_untried(errors, static_cast<std::size_t>(&input.objects.back() - &object));
+                break;
+            }
         }
     }
     if (options.release_addresses) {

@@ -1,17 +1,29 @@
 #include "ctl/verbs/verbs.hpp"
 
 #include <catch2/catch.hpp>
+#include <expected>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "config/settings.hpp"
 #include "config/store/memory.hpp"
+#include "config/store/store.hpp"
 #include "ctl/output/json.hpp"
 
 using namespace manul::ctl;
 
 namespace {
+
+using manul::model::Key;
+using manul::store::Object;
+using manul::store::StoreResult;
+using Version = std::optional<manul::store::Revision>;
 
 /// A manulctl over a store in memory; what it prints is kept.
 struct Tool {
@@ -84,6 +96,56 @@ TEST_CASE("create, apply and replace report in calicoctl's words") {
     CHECK(tool.out == "Successfully applied 3 resource(s)\n");
     CHECK(tool.write(WriteVerb::replace, kPools) == ExitCode::ok);
     CHECK(tool.out == "Successfully replaced 2 'IPPool' resource(s)\n");
+}
+
+TEST_CASE("where the datastore is away, objects behind the first are not tried") {
+    using Type = manul::config::DatastoreType;
+    /// Away from the first write on.
+    class Away final : public manul::store::Store {
+    public:
+        int asked = 0;
+
+        StoreResult<Object> get(const Key&) override { return away(); }
+        std::vector<StoreResult<Object>> get_all(std::span<const Key> keys) override {
+            return std::vector<StoreResult<Object>>(keys.size(), away());
+        }
+        StoreResult<manul::store::Listing> list(const manul::store::ListQuery&) override { return away(); }
+        StoreResult<Object> create(const Key&, std::string_view) override { return away(); }
+        StoreResult<Object> update(const Key&, std::string_view, const Version&) override { return away(); }
+        StoreResult<Object> remove(const Key&, const Version&) override { return away(); }
+        StoreResult<manul::store::Revision> transact(std::span<const manul::store::Op>, manul::store::Checks) override {
+            return away();
+        }
+        bool transactional() const noexcept override { return true; }
+        StoreResult<std::string> identity() override { return away(); }
+        StoreResult<std::unique_ptr<manul::store::Watch>> watch(std::span<const manul::store::WatchStart>) override {
+            return away();
+        }
+
+    private:
+        std::unexpected<manul::store::StoreError> away() {
+            ++asked;
+            return std::unexpected(
+                manul::store::StoreError{manul::store::StoreError::Code::unavailable, "no answer", {}});
+        }
+    };
+    const std::string file = std::string(kPolicy) + "---" + kPools;
+    for (const auto& [type, deletes, tried] :
+         {std::tuple(Type::etcd, false, 1), std::tuple(Type::etcd, true, 1), std::tuple(Type::sqlite, false, 1),
+          std::tuple(Type::sqlite, true, 3), std::tuple(Type::kubernetes, false, 3)}) {
+        CAPTURE(static_cast<int>(type), deletes);
+        Tool tool;
+        Away store;
+        Context context = tool.context();
+        context.settings.datastore.type = type;
+        context.store = &store;
+        tool.input = file;
+        const InputOptions input{.paths = {"-"}};
+        CHECK((deletes ? delete_objects(context, DeleteOptions{.objects = {.input = input}})
+                       : write_objects(context, WriteVerb::create, WriteOptions{.input = input})) == ExitCode::failed);
+        CHECK(store.asked == tried);
+        CHECK((tool.err.find("\n  2 more were not tried") != std::string::npos) == (tried == 1));
+    }
 }
 
 TEST_CASE("one error anywhere in the input writes nothing, and every error is named with its line") {
