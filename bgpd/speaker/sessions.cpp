@@ -453,9 +453,10 @@ void Speaker::Impl::check_prefix_limit(Peer& peer) {
     for (const net::Family family : wire::kFamilies) {
         const std::uint32_t most = *peer.config.max_prefixes;
         const auto& counts = core.sources[peer.session->outlet.source].counts[rib::family_index(family)];
-        // Stale routes are of an earlier table, which had its own maximum; a peer that never ends a refresh (RFC 7313)
-        // must not gather tables, though.
-        const bool gathers = counts.received > std::uint64_t{most} * 2;
+        // Stale routes are of an earlier table, which had its own maximum; a peer that begins refreshes (RFC 7313) and
+        // never ends one must not gather tables, though.
+        const bool refreshing = peer.stale[rib::family_index(family)].stage == Stale::Stage::refreshing;
+        const bool gathers = refreshing && counts.received > std::uint64_t{most} * 2;
         const std::uint32_t received = gathers ? counts.received : counts.current;
         bool& warned = peer.session->warned[rib::family_index(family)];
         const bool many = std::uint64_t{received} * 100 > std::uint64_t{most} * peer.config.max_prefixes_warning;

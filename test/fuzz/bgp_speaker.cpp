@@ -152,6 +152,10 @@ std::shared_ptr<const Configuration> make_configuration(std::uint8_t shape, std:
         range.local_as = made->self.as;
         range.v4 = true;
         range.passive = true;
+        if (bit(shape, 2)) {
+            range.filters = {"out"};
+            range.rules.export_rules[0] = filter(static_cast<std::uint8_t>(other >> 2U), net::Family::v4);
+        }
         made->ranges.push_back(range);
     }
     made->multipath.max = bit(other, 6) ? 1 : 64;

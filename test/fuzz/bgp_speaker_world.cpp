@@ -144,6 +144,11 @@ void World::deliver(Far& far, const wire::Frame& frame) {
     for (const Action& action : actions) {
         carry_out(action);
     }
+    if (std::exchange(far.too_many, false) && far.exact) {
+        require(was_up && frame.type == wire::MessageType::update);
+        note(far, frame.body());
+        check_maximum(far);
+    }
     if (!far.up) {
         return;
     }
@@ -180,6 +185,16 @@ void World::note(Far& far, ByteView body) {
     each(update.mp_withdrawn, false);
     each(update.announced, update.verdict != wire::Verdict::treat_as_withdraw);
     each(update.mp_announced, update.verdict != wire::Verdict::treat_as_withdraw);
+}
+
+/// Who is sent away has said more than was allowed, in this session.
+void World::check_maximum(const Far& far) const {
+    const auto config = std::ranges::find(configuration_->peers, far.address, &PeerConfig::address);
+    require(config != configuration_->peers.end() && config->max_prefixes.has_value());
+    require(std::ranges::any_of(wire::kFamilies, [&](net::Family family) {
+        return std::ranges::count_if(far.announced, [&](const Path& path) { return path.first.family() == family; }) >
+               static_cast<std::ptrdiff_t>(*config->max_prefixes);
+    }));
 }
 
 void World::carry_out(const Action& action) {
@@ -293,6 +308,11 @@ void World::hear_message(Far& far, const wire::Frame& frame) {
     }
     if (frame.type == wire::MessageType::route_refresh) {
         require(wire::decode_route_refresh(frame.message, true).has_value());
+    }
+    if (frame.type == wire::MessageType::notification) {
+        const wire::Notification why = wire::decode_notification(frame.body());
+        const wire::Notification reason = wire::hard_reset_reason(why).value_or(why);
+        far.too_many = reason.code == wire::ErrorCode::cease && reason.subcode == wire::cease::kMaxPrefixes;
     }
     if (frame.type != wire::MessageType::update) {
         return;

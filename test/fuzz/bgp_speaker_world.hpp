@@ -45,6 +45,7 @@ public:
         std::set<Path> announced;
         bool exact = true;  ///< `announced` says it all: no marks of a refresh make stale paths go
         std::size_t backlog = 0;
+        bool too_many = false;  ///< the last message was sent away because of the maximum of prefixes
         struct Told {
             wire::NextHop next_hop;
             Bytes attributes;
@@ -86,6 +87,7 @@ private:
     void hear_message(Far& far, const wire::Frame& frame);
     void deliver(Far& far, const wire::Frame& frame);
     void note(Far& far, ByteView body);
+    void check_maximum(const Far& far) const;
     void report(Station& station, const speaker::MonitorEvent& event) const;
     void check_stations();
     void check_told(const Far& far, const net::Prefix& prefix, const speaker::ExportView& wanted) const;
