@@ -60,7 +60,9 @@ Result<void> Engine::start() {
 
 void Engine::configure(std::shared_ptr<const speaker::Configuration> configuration) {
     kernel_.configure(*configuration);
-    stations_.configure(*configuration);
+    if (in_kernel_) {
+        stations_.configure(*configuration);
+    }
     wanted_ = std::move(configuration);
     place_peers();
     turn();
@@ -215,6 +217,9 @@ void Engine::turn() {
         // What an earlier run left is known before anything is said to a peer.
         in_kernel_ = kernel_.families();
         events_.push_front(speaker::KernelRoutes{*in_kernel_});
+        if (wanted_ != nullptr) {
+            stations_.configure(*wanted_);  // not before: until this turn the speaker has nothing to greet them with
+        }
     }
     if (kernel_.take_link_change()) {
         place_peers();

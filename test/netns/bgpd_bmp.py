@@ -127,6 +127,14 @@ class Stations(BgpdTest):
         eventually("it has all again", lambda: len(self.tables(self.messages(path)).get(("", RECEIVED), ())) == 3003)
         self.assertTrue(self.node.is_up(TOR4) and self.node.is_up(TOR6))
 
+        path.unlink()
+        self.node.stop("kill")
+        self.node.start()
+        eventually("the next run tells all",
+                   lambda: len(self.tables(self.messages(path)).get(("", RECEIVED), ())) == 3003)
+        begin = self.messages(path)[:2]
+        self.assertEqual([(m.type, m.peer_type) for m in begin], [(GREETING, ""), (OPENED, "3")])
+
 
 def load_tests(loader, *_):
     """Not the suites that the base class came with."""
