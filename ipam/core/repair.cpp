@@ -73,7 +73,7 @@ Outcome<bool> align(Draft& draft, const Finding& finding) {
         MANUL_CHECK(draft.put_affinity(finding.node, cidr, nullptr));
         return stored != nullptr;
     }
-    if (stored && stored->is_confirmed()) {
+    if (stored && stored->is_confirmed() && stored->node == finding.node) {
         return false;
     }
     // The block is written too, so that whoever decides on what it said before loses the race.

@@ -382,6 +382,24 @@ TEST_CASE("repair leaves nothing to find, and frees nothing that is used") {
     }
 }
 
+TEST_CASE("an affinity that names another node than the one it is stored for is written anew") {
+    const Cluster cluster;
+    FakeSource source = source_of(cluster.inventory);
+    Affinity wrong = cluster.inventory.affinities[0].affinity;
+    auto& stored = source.affinities.at({wrong.node, wrong.cidr});
+    wrong.node = "n2";
+    stored.value = std::make_shared<const Affinity>(wrong);
+    const Inventory damaged = inventory_of(source, cluster.inventory);
+    const CheckResult found = check(damaged, kNow);
+    CHECK(found.findings.size() == 2);
+    for (const Finding& finding : found.findings) {
+        Draft draft(source);
+        REQUIRE(repair(draft, damaged, finding, kNow));
+        CHECK(source.commit(draft));
+    }
+    CHECK(check(inventory_of(source, cluster.inventory), kNow).findings.empty());
+}
+
 TEST_CASE("a report says what was found, and several have in common what all call leaked") {
     Cluster cluster;
     cluster.inventory.users.erase(ip("10.0.0.1"));
