@@ -238,6 +238,21 @@ Mutation mutation(Mutation::Type type, const std::string& name, const std::strin
 
 }  // namespace
 
+TEST_CASE("a member that is out of time at last says what it said before") {
+    FakeServer server;
+    EtcdOptions options = options_of({"http://a:1"});
+    options.timeout = std::chrono::milliseconds(150);  // for some attempts
+    auto backend = fake_backend(server, options);
+    server.failures = {14, 4, 4, 4, 4, 4};
+    const auto told = backend.find(set_key("a"));
+    REQUIRE_FALSE(told);
+    CHECK(told.error().message == "etcd (http://a:1): scripted");
+    server.failures = {4, 4, 4, 4, 4, 4};
+    const auto silent = backend.find(set_key("a"));
+    REQUIRE_FALSE(silent);
+    CHECK(silent.error().message.starts_with("etcd (http://a:1): no answer within 150 ms"));
+}
+
 TEST_CASE("a write whose answer is lost is repeated, and recognised as done") {
     FakeServer server;
     auto backend = fake_backend(server, options_of({"http://a:1", "http://b:1"}));

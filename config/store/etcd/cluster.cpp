@@ -176,6 +176,7 @@ auto Cluster::run(Make make) {
     const SteadyTime deadline = Clock::now() + options_.timeout;
     milliseconds pause = kFirstPause;
     bool renewed = false;
+    std::vector<Failure> reasons(members_.size());  // of each member: an attempt that runs out of time has none
     for (std::size_t attempt = 1;; ++attempt) {
         Failure failure;
         if (auto in = log_in(deadline); !in) {
@@ -200,6 +201,11 @@ auto Cluster::run(Make make) {
                 wants_token_ = true;
                 continue;
             }
+        }
+        if (!failure.is(Rpc::deadline_exceeded)) {
+            reasons[current_] = failure;
+        } else if (reasons[current_].is(Rpc::unavailable)) {
+            failure = reasons[current_];
         }
         if (!is_passing(failure) || Clock::now() + pause >= deadline) {
             out.result = std::unexpected(explain(failure));
