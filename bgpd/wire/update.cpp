@@ -161,6 +161,9 @@ private:
         if (info->internal_only && !context_.internal) {  // RFC 7606 7.5, 7.9, 7.10
             return fault(Verdict::discard_attribute, update_error::kOptionalAttribute, type, whole);
         }
+        if (context_.four_octet_as && (type == type::kAs4Path || type == type::kAs4Aggregator)) {  // RFC 6793 section 6
+            return fault(Verdict::discard_attribute, update_error::kOptionalAttribute, type, whole);
+        }
         if (((flags ^ info->flags) & (attribute_flag::kOptional | attribute_flag::kTransitive)) != 0) {  // 3 c, 5.3
             const bool multiprotocol = type == type::kMpReach || type == type::kMpUnreach;
             fault(multiprotocol ? Verdict::reset : Verdict::treat_as_withdraw, update_error::kAttributeFlags, type,
@@ -221,15 +224,13 @@ private:
             case type::kAsPath:
                 return valid_as_path(value, context_.four_octet_as ? 4 : 2) ? 0 : update_error::kMalformedAsPath;
             case type::kAs4Path:
-                return !context_.four_octet_as && valid_as_path(value, 4, Confederations::allowed)
-                           ? 0
-                           : update_error::kOptionalAttribute;
+                return valid_as_path(value, 4, Confederations::allowed) ? 0 : update_error::kOptionalAttribute;
             case type::kAggregator:  // AS 0: RFC 7607
                 return std::ranges::all_of(value.first(value.size() - 4), [](std::uint8_t b) { return b == 0; })
                            ? update_error::kOptionalAttribute
                            : 0;
             case type::kAs4Aggregator:
-                return !context_.four_octet_as && u32_at(value, 0) != 0 ? 0 : update_error::kOptionalAttribute;
+                return u32_at(value, 0) != 0 ? 0 : update_error::kOptionalAttribute;
             default:
                 return 0;
         }

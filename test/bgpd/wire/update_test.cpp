@@ -157,6 +157,7 @@ TEST_CASE("errors in an UPDATE have the verdict of RFC 7606") {
         {"5.3: MP_REACH_NLRI with the transitive bit",
          all + "c0 0e 16 0002 01 10 20010db8000000000000000000000001 00 00", Verdict::reset, 4, 14},
         {"5.3: MP_UNREACH_NLRI without the optional bit", all + "00 0f 03 0002 01", Verdict::reset, 4, 15},
+        {"6793 6: AS4_PATH from who needs none, whatever its flags", all + "80 11 06 0201 0000fde9", kDiscard, 9, 17},
         {"3d: no ORIGIN", rest, kWithdraw, 3, 1},
         {"3d: no AS_PATH", kOrigin + kNextHop, kWithdraw, 3, 2},
         {"3d: no NEXT_HOP", kOrigin + kAsPath, kWithdraw, 3, 3},
