@@ -35,6 +35,7 @@
 #include "felix/io/last_good_journal.hpp"
 #include "felix/io/messages.hpp"
 #include "felix/io/packet_log.hpp"
+#include "felix/io/published_ports.hpp"
 #include "felix/io/rollback_watch.hpp"
 #include "felix/io/rule_counts.hpp"
 #include "felix/io/show.hpp"
@@ -88,6 +89,7 @@ public:
         }
         worker_ = std::make_unique<Worker>(daemon_.io());
         cutter_ = std::make_unique<ConnectionCutter>(graph_, *worker_, *conntrack_);
+        published_ = std::make_unique<PublishedPorts>(*worker_, *conntrack_);
         report_ = std::make_unique<config::ReportWriter>(daemon_.io(), *worker_, *writing_store_);
         ensure_own_node();
         rollbacks_ = std::make_unique<RollbackWatch>(
@@ -174,6 +176,10 @@ private:
         const Config& config = dataplane_->renderer().config();
         cutter_->apply(batch, config,
                        config.cut_denied_connections ? dataplane_->own_addresses() : std::set<net::Ip>{});
+        published_->note(batch);
+        if (const Dataplane::Status status = dataplane_->status(); status.in_sync && !status.commit_pending) {
+            published_->take_effect([this] { return dataplane_->own_addresses(); });
+        }
     }
 
     /// The kernel's list is as long as its table, not as what is in it: one look at it for all that go within a moment,
@@ -321,6 +327,7 @@ private:
     std::unique_ptr<Dataplane> dataplane_;
     std::unique_ptr<Conntrack> conntrack_;  // used on the worker's thread alone
     std::unique_ptr<ConnectionCutter> cutter_;
+    std::unique_ptr<PublishedPorts> published_;
     std::unique_ptr<store::Store> writing_store_;  // used on the worker's thread alone
     Timer own_node_retry_;
     std::set<net::Ip> gone_;  ///< addresses whose connections are to end

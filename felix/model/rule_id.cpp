@@ -50,6 +50,7 @@ RuleId no_profile_matched_id() {
 }
 RuleId unknown_interface_id() { return hashed("interface/unknown"); }
 RuleId invalid_state_id() { return hashed("state/invalid"); }
+RuleId mid_stream_id() { return hashed("state/mid-stream"); }
 RuleId spoofed_source_id() { return hashed("source/spoofed"); }
 RuleId workload_tunnel_id() { return hashed("workload/tunnel"); }
 RuleId packet_rate_id() { return hashed("limit/packets"); }
@@ -73,6 +74,7 @@ std::optional<std::string_view> built_in_reason(RuleId id) {
         BuiltIn{no_profile_matched_id(), "no policy applies and no profile allows"},
         BuiltIn{unknown_interface_id(), "the interface is no endpoint's that is programmed"},
         BuiltIn{invalid_state_id(), "the packet belongs to no connection (conntrack: invalid)"},
+        BuiltIn{mid_stream_id(), "the packet does not begin a connection, and there is none (cutDeniedConnections)"},
         BuiltIn{spoofed_source_id(), "the source address is not the workload's"},
         BuiltIn{workload_tunnel_id(), "workloads may not make VXLAN or IPIP tunnels"},
         BuiltIn{endpoint_to_host_id(), "workloads may not reach their node (defaultEndpointToHostAction: Drop)"},

@@ -28,6 +28,8 @@ using RuleId = Id<struct RuleIdTag, std::uint64_t>;
 [[nodiscard]] RuleId no_profile_matched_id();
 [[nodiscard]] RuleId unknown_interface_id();
 [[nodiscard]] RuleId invalid_state_id();
+/// TCP without its beginning, where connections are cut.
+[[nodiscard]] RuleId mid_stream_id();
 /// A workload's packet whose source address is not its own.
 [[nodiscard]] RuleId spoofed_source_id();
 /// More packets, or connections, than the workload's limits allow.

@@ -41,6 +41,8 @@ constexpr std::uint32_t kIcmpType = 14;
 constexpr std::uint32_t kIcmpv6Type = 29;
 
 constexpr std::uint32_t kIcmpHeaderTypeAndCode = 2;  // bytes: type and code stand first and side by side
+constexpr std::uint32_t kTcpFlagsOffset = 13;
+constexpr std::uint8_t kTcpSyn = 2;
 
 template <class T>
 std::array<std::uint8_t, sizeof(T)> host_bytes(T value) {
@@ -291,6 +293,11 @@ private:
     void add(const render::MatchSet& match) {
         load(match.fields);
         lookup(match.set, match.negated, std::nullopt);
+    }
+    void add(const render::MatchMidStream& /*match*/) {
+        payload(NFT_PAYLOAD_TRANSPORT_HEADER, kTcpFlagsOffset, 1);
+        mask(std::array{kTcpSyn});
+        compare(false, std::array{std::uint8_t{0}});
     }
     void add(const render::MatchCtState& match) {
         ct(NFT_CT_STATE);

@@ -172,6 +172,7 @@ private:
 
     static bool names_protocol(const Match& match) {
         return std::holds_alternative<MatchPort>(match) || std::holds_alternative<MatchIcmpTypes>(match) ||
+               std::holds_alternative<MatchMidStream>(match) ||
                (std::holds_alternative<MatchIcmp>(match) && !std::get<MatchIcmp>(match).code);
     }
 
@@ -212,6 +213,7 @@ private:
     void add(const MatchSet& match, bool /*implied*/) {
         put(fmt::format("{} {}@{}", fields_text(family_, match.fields), not_equal(match.negated), match.set));
     }
+    void add(const MatchMidStream& /*match*/, bool /*implied*/) { put("tcp flags ! syn"); }
     void add(const MatchCtState& match, bool /*implied*/) { put(fmt::format("ct state {}", state_text(match.bits))); }
     void add(const MatchCtStatus& match, bool /*implied*/) { put(fmt::format("ct status {:#x}", match.bits)); }
     void add(const MatchCtLabel& match, bool /*implied*/) { put(fmt::format("ct label {}", match.bit)); }

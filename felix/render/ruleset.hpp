@@ -127,6 +127,10 @@ struct MatchSet {
     bool negated = false;
     bool operator==(const MatchSet&) const = default;
 };
+/// A TCP packet that asks for no connection (without SYN); the rule tests the protocol before.
+struct MatchMidStream {
+    bool operator==(const MatchMidStream&) const = default;
+};
 /// Any of the bits is set. Bits as in the kernel's nf_conntrack_common.h (NF_CT_STATE_BIT).
 struct MatchCtState {
     std::uint32_t bits;
@@ -174,7 +178,7 @@ struct MatchSpoofed {
 };
 
 using Match = std::variant<MatchAddress, MatchProtocol, MatchPort, MatchIcmp, MatchIcmpTypes, MatchInterface, MatchSet,
-                           MatchCtState, MatchCtStatus, MatchCtLabel, MatchFromNode, MatchWorkloadGroup,
+                           MatchMidStream, MatchCtState, MatchCtStatus, MatchCtLabel, MatchFromNode, MatchWorkloadGroup,
                            MatchLocalDestination, MatchSpoofed>;
 
 // --- actions --------------------------------------------------------------------------------------------------------

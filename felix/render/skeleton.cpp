@@ -20,6 +20,7 @@ namespace manul::felix::render {
 namespace {
 
 constexpr std::uint8_t kIcmpv6 = 58;
+constexpr std::uint8_t kTcp = 6;
 constexpr std::uint8_t kUdp = 17;
 constexpr std::uint8_t kIpInIp = 4;
 // RFC 2710, 4861, 3810: what a node and its links need of each other. They are not tracked as connections.
@@ -57,6 +58,11 @@ void append_classes(std::vector<Rule>& rules, MatchInterface::Way way, const Con
     rules.push_back({{MatchWorkloadGroup{way, true}}, {go_to(kOutside)}});
     if (config.drop_invalid_state) {
         append_denial(rules, {MatchCtState{kCtInvalid}}, DenyAction::drop, invalid_state_id(), direction, config);
+    }
+    // Else the next packet of a connection that was cut begins it anew, in the direction of whoever sends it.
+    if (config.cut_denied_connections) {
+        append_denial(rules, {MatchCtState{kCtNew}, MatchProtocol{kTcp}, MatchMidStream{}}, DenyAction::drop,
+                      mid_stream_id(), direction, config);
     }
     // A pod that makes tunnels of its own could send into other nodes' pods past all policy.
     if (in && !config.allow_vxlan_from_workloads) {

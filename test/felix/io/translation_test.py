@@ -200,6 +200,96 @@ spec: {node: node1, expectedIPs: [192.0.9.1, 'fd09::1'], profiles: [projectcalic
     sh(f"ip netns exec {NODE} conntrack -F")
 
 
+INSISTENT = """
+import socket, sys, time
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(0.05)
+s.connect((sys.argv[1], 8083))
+while True:
+    try:
+        s.send(b"x")
+        if s.recv(10) == b"x":
+            break
+    except OSError:
+        time.sleep(0.05)
+"""
+
+
+def published_late():
+    """A client of UDP that began before the node's port led to a pod, and never stops, reaches the pod."""
+    global checks, failures
+    clients = []
+    for family in (4, 6):
+        clients.append(subprocess.Popen(["ip", "netns", "exec", f"{PREFIX}-x", sys.executable, "-c", INSISTENT,
+                                         NODE_ADDRESS[family]]))
+        processes.append(clients[-1])
+        wait_until("a connection to nobody", lambda: any("dport=8083 " in c for c in connections(OUTSIDE[4])))
+    apply(endpoint("b", {"app": "db"}, ports="""  ports:
+  - {name: web, protocol: TCP, port: 80, hostPort: 8081}
+  - {name: late, protocol: UDP, port: 5353, hostPort: 8083}
+"""))
+    for client in clients:
+        checks += 1
+        try:
+            client.wait(10)
+        except subprocess.TimeoutExpired:
+            failures += 1
+            print("DIFFERENT: a port published late: datagrams go past it", flush=True)
+            client.kill()
+
+
+STREAM = """
+import socket, sys, time
+server = socket.create_server(("", 7070))
+print("ready", flush=True)
+peer, _ = server.accept()
+while True:
+    try:
+        peer.send(b"x")
+    except OSError:
+        break
+    time.sleep(0.02)
+"""
+SILENCE = """
+import socket, sys
+s = socket.create_connection((sys.argv[1], 7070), 5)
+print("ready", flush=True)
+s.settimeout(1)
+while True:
+    try:
+        s.recv(100)
+    except TimeoutError:
+        break
+print("silent", flush=True)
+"""
+
+
+def cut_stream():
+    """A TCP connection that is cut does not begin anew with what its server goes on sending.
+
+    Between pods: what a pod sends outside would be translated anew, and no longer be the client's."""
+    global checks, failures
+    ends = {}
+    for place, program in (("b", [STREAM]), ("a", [SILENCE, address("b", 4)])):
+        ends[place] = subprocess.Popen(["ip", "netns", "exec", f"{PREFIX}-{place}", sys.executable, "-c", *program],
+                                       stdout=subprocess.PIPE, text=True)
+        processes.append(ends[place])
+        assert ends[place].stdout.readline() == "ready\n"
+    denied = policy("nobody", """
+  selector: app == 'db'
+  types: [Ingress]""")
+    apply(switch("cutDeniedConnections: Enabled") + denied)
+    checks += 1
+    try:
+        ends["a"].wait(10)
+    except subprocess.TimeoutExpired:
+        failures += 1
+        print("DIFFERENT: a connection that was cut goes on", flush=True)
+    for end in ends.values():
+        end.kill()
+    delete(switch("cutDeniedConnections: Enabled") + denied)
+
+
 def scenario():
     apply("""
 apiVersion: projectcalico.org/v3
@@ -221,6 +311,7 @@ metadata: {name: default}
   selector: app == 'db'
   types: [Ingress]
   ingress: [{action: Allow, source: {selector: app == 'web'}}]""")
+    published_late()
     apply(only_web)
     expect_address("a port of the node, allowed by the pod's policy", True, "a", NODE_ADDRESS, 8081)
     expect_address("a port of the node, not allowed by it", False, "x", NODE_ADDRESS, 8081)
@@ -281,6 +372,7 @@ spec: {node: node1, interfaceName: eth9, profiles: [projectcalico-default-allow]
     wait_until("connections of x are cut", lambda: not datagrams(OUTSIDE[4]))
     assert datagrams(address("a", 4)), "those that policy allows must stay"
     delete(cut + only_web)
+    cut_stream()
 
 
 try:

@@ -308,6 +308,7 @@ Case deny_logging() {
     Config config;
     config.log_denied = true;
     config.log_denied_rate = "20/second";
+    config.cut_denied_connections = true;
     config.log_rate_burst = 40;
     const auto policy = PolicyBuilder("p")
                             .in(Action::deny,
