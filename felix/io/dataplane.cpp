@@ -83,7 +83,7 @@ Result<std::unique_ptr<Dataplane>> Dataplane::open(boost::asio::io_context& io, 
 }
 
 Result<void> Dataplane::start() {
-    marks_.clear();
+    left_marks_ = marks_.clear();
     MANUL_TRY(const auto snapshot, nft_.read());
     generation_ = snapshot.generation;
     for (const auto& [pair, group] : nft::class_groups(snapshot.state)) {
@@ -125,6 +125,9 @@ void Dataplane::apply(const Batch& batch) {
                    },
                    update);
     }
+    if (in_sync_) {
+        note_gone_meanwhile();
+    }
     const render::Output output = renderer_.apply(batch);
     for (const render::Change& change : output.changes) {
         tracker_.change(change);
@@ -150,11 +153,30 @@ void Dataplane::note_endpoint(const Endpoint& endpoint) {
         forget_endpoint(endpoint.key);
     }
     interface_of_[endpoint.key] = endpoint.interface;
+    // A pod that came again before it was seen to go: its connections were the other container's.
+    if (const auto before = workloads_.find(endpoint.interface); before != workloads_.end() &&
+                                                                 !before->second.container_id.empty() &&
+                                                                 before->second.container_id != endpoint.container_id) {
+        gone_addresses_.insert(before->second.addresses.begin(), before->second.addresses.end());
+    }
     workloads_[endpoint.interface] = {endpoint.key, endpoint.container_id, endpoint.resource_version,
                                       endpoint.addresses, false};
     unmarked_.insert(endpoint.interface);
     dirty_links_.insert(endpoint.interface);
     shaper_.want(endpoint.interface, endpoint.to_workload, endpoint.from_workload);
+}
+
+/// Of what an earlier run had put into force: addresses whose workloads went while nobody was here.
+void Dataplane::note_gone_meanwhile() {
+    for (const EndpointMarks::Left& left : std::exchange(left_marks_, {})) {
+        const auto workload = workloads_.find(left.interface);
+        const bool same = workload != workloads_.end() && workload->second.container_id == left.container_id;
+        for (const net::Ip& address : left.addresses) {
+            if (!same || std::ranges::find(workload->second.addresses, address) == workload->second.addresses.end()) {
+                gone_addresses_.insert(address);
+            }
+        }
+    }
 }
 
 void Dataplane::forget_endpoint(const EndpointKey& key) {

@@ -105,6 +105,7 @@ private:
     [[nodiscard]] static std::int64_t now_us();
     void note_endpoint(const Endpoint& endpoint);
     void forget_endpoint(const EndpointKey& key);
+    void note_gone_meanwhile();
     void synchronize();
     void try_again();
     [[nodiscard]] bool commit(nft::Scope scope);
@@ -160,6 +161,7 @@ private:
     std::set<std::string> released_;  ///< links of ended endpoints that other plugins made and may keep
     std::set<std::string> unmarked_;
     std::set<net::Ip> gone_addresses_;
+    std::vector<EndpointMarks::Left> left_marks_;  ///< until all workloads are known
     std::set<std::string> reported_groups_;
     std::function<void(const InterfaceAddresses&)> on_interfaces_;
     InterfaceAddresses told_addresses_;

@@ -10,6 +10,9 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -18,7 +21,10 @@
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+#include <boost/system/error_code.hpp>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -26,6 +32,30 @@
 #include "felix/io/messages.hpp"
 
 namespace manul::felix::io {
+
+namespace {
+
+std::optional<EndpointMarks::Left> read_mark(const std::filesystem::path& path) {
+    std::ifstream file(path);
+    const std::string text(std::istreambuf_iterator<char>(file), {});
+    boost::system::error_code error;
+    const boost::json::value value = boost::json::parse(text, error);
+    const auto* fields = error ? nullptr : value.if_object();
+    const auto* container = fields == nullptr ? nullptr : fields->if_contains("containerID");
+    const auto* addresses = fields == nullptr ? nullptr : fields->if_contains("addresses");
+    if (container == nullptr || !container->is_string() || addresses == nullptr || !addresses->is_array()) {
+        return std::nullopt;
+    }
+    EndpointMarks::Left left{path.filename().string(), std::string(container->get_string()), {}};
+    for (const boost::json::value& address : addresses->get_array()) {
+        if (const auto ip = address.is_string() ? net::Ip::parse(address.get_string()) : std::nullopt) {
+            left.addresses.push_back(*ip);
+        }
+    }
+    return left;
+}
+
+}  // namespace
 
 EndpointMarks::EndpointMarks(std::string endpoints, std::string wait, UniqueFd socket)
     : endpoints_(std::move(endpoints)), wait_(std::move(wait)), socket_(std::move(socket)) {}
@@ -47,13 +77,18 @@ Result<EndpointMarks> EndpointMarks::open(const std::string& run_dir) {
     return EndpointMarks(endpoints, wait, std::move(socket));
 }
 
-void EndpointMarks::clear() {
+std::vector<EndpointMarks::Left> EndpointMarks::clear() {
     written_.clear();
+    std::vector<Left> left;
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(endpoints_, error)) {
+        if (auto mark = read_mark(entry.path())) {
+            left.push_back(*std::move(mark));
+        }
         std::error_code ignored;
         std::filesystem::remove(entry.path(), ignored);
     }
+    return left;
 }
 
 void EndpointMarks::write(const std::string& interface, const std::string& container_id,

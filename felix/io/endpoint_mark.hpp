@@ -18,8 +18,14 @@ class EndpointMarks {
 public:
     [[nodiscard]] static Result<EndpointMarks> open(const std::string& run_dir);
 
-    /// Removes every mark, those of earlier runs too.
-    void clear();
+    /// A mark of an earlier run.
+    struct Left {
+        std::string interface;
+        std::string container_id;
+        std::vector<net::Ip> addresses;
+    };
+    /// Removes every mark, those of earlier runs too, and returns what these said as far as it can be read.
+    std::vector<Left> clear();
     void write(const std::string& interface, const std::string& container_id, const std::string& resource_version,
                std::uint32_t ifindex, const std::vector<net::Ip>& addresses);
     void remove(const std::string& interface);

@@ -234,6 +234,22 @@ for line in sys.stdin:
     counters = ask("counters")["counters"]
     assert any(c.get("owner") == "GlobalNetworkPolicy//security.stop" and c["packets"] > 0 for c in counters), counters
     assert {e["name"] for e in ask("endpoints")["endpoints"] if e["programmed"]} >= {"node1-k8s-c-eth0"}
+
+    # Pods that go, and come again as other containers, while felix is away: their connections are nobody's.
+    expect("before felix goes", True, "c", "b", "udp", 80)
+    assert connections(address("c", 4)) and connections(address("a", 4))
+    for what, container in (("another container came", "c3"), ("nobody came", None)):
+        expect("before felix goes", True, "c", "b", "udp", 80)
+        felix.kill()
+        felix.wait()
+        processes.remove(felix)
+        sh([STORE_TOOL, STORE, "delete"], endpoint("c", {}))
+        if container:
+            sh([STORE_TOOL, STORE, "apply"], endpoint("c", {"app": "other"}, container))
+            sh(f"ip -n {NODE} link set calic alias {container}")
+        felix = start_felix()
+        wait_until(f"connections of c are forgotten, {what}", lambda: not connections(address("c", 4)))
+        assert connections(address("a", 4)), "connections of pods that stayed must stay"
     stop_felix(felix)
 
 
