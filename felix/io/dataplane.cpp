@@ -38,6 +38,11 @@ namespace {
 /// A pod's link makes half a dozen messages within a millisecond, most of them before its endpoint is known.
 constexpr std::int64_t kGatherLinksUs = 2'000;
 
+/// Stores may hold an endpoint without saying which container it is.
+bool is_other_container(const std::string& before, const std::string& now) {
+    return !before.empty() && !now.empty() && before != now;
+}
+
 }  // namespace
 
 Dataplane::Dataplane(boost::asio::io_context& io, Options options, NftSocket nft, NftMonitor nft_monitor,
@@ -154,9 +159,8 @@ void Dataplane::note_endpoint(const Endpoint& endpoint) {
     }
     interface_of_[endpoint.key] = endpoint.interface;
     // A pod that came again before it was seen to go: its connections were the other container's.
-    if (const auto before = workloads_.find(endpoint.interface); before != workloads_.end() &&
-                                                                 !before->second.container_id.empty() &&
-                                                                 before->second.container_id != endpoint.container_id) {
+    if (const auto before = workloads_.find(endpoint.interface);
+        before != workloads_.end() && is_other_container(before->second.container_id, endpoint.container_id)) {
         gone_addresses_.insert(before->second.addresses.begin(), before->second.addresses.end());
     }
     workloads_[endpoint.interface] = {endpoint.key, endpoint.container_id, endpoint.resource_version,
@@ -170,7 +174,8 @@ void Dataplane::note_endpoint(const Endpoint& endpoint) {
 void Dataplane::note_gone_meanwhile() {
     for (const EndpointMarks::Left& left : std::exchange(left_marks_, {})) {
         const auto workload = workloads_.find(left.interface);
-        const bool same = workload != workloads_.end() && workload->second.container_id == left.container_id;
+        const bool same =
+            workload != workloads_.end() && !is_other_container(left.container_id, workload->second.container_id);
         for (const net::Ip& address : left.addresses) {
             if (!same || std::ranges::find(workload->second.addresses, address) == workload->second.addresses.end()) {
                 gone_addresses_.insert(address);

@@ -38,12 +38,14 @@ std::vector<PublishedPort> published(const Endpoint& endpoint) {
 
 bool is_past(const PublishedPort& published, const Flow& flow, const std::set<net::Ip>& own) {
     const Packet& dialed = flow.before_dnat ? *flow.before_dnat : flow.packet;
-    const bool to_port =
-        dialed.protocol == published.port.protocol && dialed.destination_port == published.port.host_port &&
-        dialed.family() == published.target.family() &&
-        (published.port.host_ip ? dialed.destination == *published.port.host_ip : own.contains(dialed.destination));
-    return to_port &&
-           (flow.packet.destination != published.target || flow.packet.destination_port != published.port.port);
+    const HostPort& port = published.port;
+    if (dialed.protocol != port.protocol || dialed.destination_port != port.host_port ||
+        dialed.family() != published.target.family()) {
+        return false;
+    }
+    const bool any_address = !port.host_ip || port.host_ip->is_unspecified();
+    return (any_address ? own.contains(dialed.destination) : dialed.destination == *port.host_ip) &&
+           (flow.packet.destination != published.target || flow.packet.destination_port != port.port);
 }
 
 void PublishedPorts::note(const Batch& batch) {

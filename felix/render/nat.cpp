@@ -116,7 +116,7 @@ ChainPtr nat_host_ports(net::Family family, const std::vector<PortForward>& forw
         Rule rule{{MatchProtocol{port.protocol.number()},
                    MatchPort{Side::destination, {*net::PortRange::make(port.host_port, port.host_port)}}},
                   {Dnat{target, port.port}}};
-        if (port.host_ip) {
+        if (port.host_ip && !port.host_ip->is_unspecified()) {  // 0.0.0.0 is any address of the family
             rule.matches.emplace_back(MatchAddress{Side::destination, {net::Prefix::host(*port.host_ip)}});
         }
         rules.push_back(std::move(rule));

@@ -227,7 +227,10 @@ def published_late():
     apply(endpoint("b", {"app": "db"}, ports="""  ports:
   - {name: web, protocol: TCP, port: 80, hostPort: 8081}
   - {name: late, protocol: UDP, port: 5353, hostPort: 8083}
+  - {name: any, protocol: TCP, port: 80, hostPort: 8084, hostIP: 0.0.0.0}
 """))
+    expect("a port of any IPv4 address of the node", True, "x", {4: NODE_ADDRESS[4]}, "tcp", 8084)
+    expect("a port of any IPv4 address of the node", False, "x", {6: NODE_ADDRESS[6]}, "tcp", 8084)
     for client in clients:
         checks += 1
         try:
