@@ -55,7 +55,8 @@ public:
             wrong(key, *value, wanted);
             return;
         }
-        out = T(*std::move(parsed));
+        auto& found = *parsed;
+        out = T(std::move(found));
     }
     /// Calls `use(JsonFields)` for the object under `key`, if there is one.
     template <class Use>

@@ -63,7 +63,8 @@ std::vector<std::string> environment_of(const ProgramRun& run) {
     }
     for (const auto& [name, value] : run.environment) {
         std::erase_if(out, [&](const std::string& entry) { return entry.starts_with(name + "="); });
-        out.push_back(name + "=" + value);
+        out.push_back(name);
+        out.back().append("=").append(value);
     }
     return out;
 }

@@ -30,8 +30,6 @@ constexpr std::size_t kSlotsAPart = 1024;
 constexpr std::int64_t kStatisticsUs = 60'000'000;
 constexpr std::size_t kMostSpans = 64;
 
-std::string words(int code) { return std::strerror(code); }  // NOLINT(concurrency-mt-unsafe): one thread
-
 /// For display at the station alone; nothing here depends on it.
 bmp::Timestamp wall_clock() {
     const auto since = std::chrono::system_clock::now().time_since_epoch();
@@ -191,7 +189,7 @@ void BmpSender::watch(const speaker::Station& station, Link& link, int operation
     event.events = EPOLLIN | (link.waits_for_writable ? static_cast<std::uint32_t>(EPOLLOUT) : 0U);
     event.data.fd = link.fd.get();
     if (::epoll_ctl(epoll_.get(), operation, link.fd.get(), &event) != 0) {
-        give_up(station, link, words(errno));
+        give_up(station, link, std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): one thread
     }
 }
 
@@ -211,7 +209,7 @@ void BmpSender::on_sockets() {
             socklen_t size = sizeof code;
             ::getsockopt(link.fd.get(), SOL_SOCKET, SO_ERROR, &code, &size);
             if (code != 0) {
-                give_up(station, link, words(code));
+                give_up(station, link, std::strerror(code));  // NOLINT(concurrency-mt-unsafe): one thread
             } else {
                 greet(station, link);
             }
@@ -221,7 +219,9 @@ void BmpSender::on_sockets() {
         std::array<std::uint8_t, 512> ignored;  // NOLINT(cppcoreguidelines-pro-type-member-init)
         const ssize_t got = ::recv(link.fd.get(), ignored.data(), ignored.size(), MSG_DONTWAIT);
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-            give_up(station, link, got == 0 ? "it closed the connection" : words(errno));
+            give_up(station, link,
+                    got == 0 ? "it closed the connection"
+                             : std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): one thread
         }
     }
     wake();
@@ -257,7 +257,7 @@ void BmpSender::send(const speaker::Station& station, Link& link) {
             continue;
         }
         if (sent < 0 && errno != EAGAIN) {
-            return give_up(station, link, words(errno));
+            return give_up(station, link, std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): one thread
         }
         if (sent < 0) {
             break;

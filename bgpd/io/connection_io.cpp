@@ -28,11 +28,9 @@ namespace {
 
 // A little of each peer in each turn: larger reads are no faster, and make the others wait for milliseconds.
 constexpr std::size_t kRead = std::size_t{16} << 10U;
-constexpr std::size_t kLongestTail = 65535;  // a message but for one byte
-constexpr std::size_t kMostSpans = 256;      // of one sendmsg
+constexpr std::size_t kLongestTail = 65535;    // a message but for one byte
+constexpr std::size_t kMostSpansOfSend = 256;  // of one sendmsg
 constexpr std::chrono::seconds kFlushTime{1};
-
-std::string words(int code) { return ::strerror(code); }  // NOLINT(concurrency-mt-unsafe): one thread
 
 }  // namespace
 
@@ -122,7 +120,7 @@ void ConnectionIo::flush() {
 
 void ConnectionIo::send(std::uint32_t id, Connection& connection) {
     while (!connection.queue.empty() && !connection.broken) {
-        std::array<iovec, kMostSpans> vectors;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
+        std::array<iovec, kMostSpansOfSend> vectors;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
         std::size_t count = 0;
         std::size_t skip = connection.sent_of_first;
         for (const Pending& pending : connection.queue) {
@@ -132,13 +130,13 @@ void ConnectionIo::send(std::uint32_t id, Connection& connection) {
                 const std::size_t skipped = std::min(skip, span.size());
                 skip -= skipped;
                 span = span.subspan(skipped);
-                if (!span.empty() && count < kMostSpans) {
+                if (!span.empty() && count < kMostSpansOfSend) {
                     // sendmsg reads only; its interface has no const.
                     vectors[count++] = {const_cast<std::uint8_t*>(span.data()),  // NOLINT
                                         span.size()};
                 }
             }
-            if (count == kMostSpans) {
+            if (count == kMostSpansOfSend) {
                 break;
             }
         }
@@ -226,7 +224,7 @@ void ConnectionIo::finish_connecting(std::uint32_t id, Connection& connection) {
     socklen_t size = sizeof code;
     ::getsockopt(connection.fd.get(), SOL_SOCKET, SO_ERROR, &code, &size);
     if (code != 0) {
-        lost(id, words(code));
+        lost(id, std::strerror(code));  // NOLINT(concurrency-mt-unsafe): one thread
         return;
     }
     connection.phase = Phase::open;
@@ -247,7 +245,8 @@ bool ConnectionIo::read(std::uint32_t id) {
         return false;
     }
     if (got <= 0) {
-        lost(id, got == 0 ? "the peer closed the connection" : words(errno));
+        lost(id, got == 0 ? "the peer closed the connection"
+                          : std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): one thread
         return true;
     }
     connection.floods = static_cast<std::size_t>(got) == kRead;

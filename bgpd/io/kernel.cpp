@@ -33,7 +33,7 @@ namespace manul::bgp::io {
 namespace {
 
 constexpr std::int64_t kSettleMicroseconds = 50'000;  // a link that comes up announces itself several times
-constexpr std::int64_t kRetryMicroseconds = 5'000'000;
+constexpr std::int64_t kKernelRetryMicroseconds = 5'000'000;
 constexpr std::size_t kRoutesATurn = 1000;  // two to six milliseconds
 constexpr std::size_t kMostDeferred = 100'000;
 constexpr int kReadAttempts = 5;
@@ -173,7 +173,7 @@ void Kernel::read_failed(const netlink::SocketError& error) {
     log::emit(kKernelFailed, error.message());
     reading_.reset();
     reload_ = true;
-    look_again_.after_us(kRetryMicroseconds);
+    look_again_.after_us(kKernelRetryMicroseconds);
 }
 
 void Kernel::take(const netlink::Event& event) {
@@ -301,7 +301,7 @@ bool Kernel::work() {
         look_again_.after_us(kSettleMicroseconds);
     }
     if (fib_->has_refused() && !retry_.armed()) {
-        retry_.after_us(kRetryMicroseconds);
+        retry_.after_us(kKernelRetryMicroseconds);
     }
     return more;
 }

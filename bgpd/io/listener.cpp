@@ -27,7 +27,7 @@ namespace manul::bgp::io {
 namespace {
 
 constexpr int kAcceptsATurn = 64;
-constexpr std::int64_t kRetryMicroseconds = 5'000'000;
+constexpr std::int64_t kListenRetryMicroseconds = 5'000'000;
 constexpr std::uint8_t kGtsmTtl = 255;
 
 }  // namespace
@@ -73,7 +73,7 @@ void Listener::open_missing() {
         log::emit(kListening, endpoint.address.to_string(), endpoint.port);
     }
     if (failed) {
-        retry_.after_us(kRetryMicroseconds);
+        retry_.after_us(kListenRetryMicroseconds);
     } else {
         retry_.cancel();
     }

@@ -207,7 +207,7 @@ std::optional<speaker::Resolution> NextHopWatch::resolve(const net::Ip& next_hop
         }
         return way;
     }
-    const auto unresolved = always_reachable_ ? std::optional(speaker::Resolution{}) : std::nullopt;
+    auto unresolved = always_reachable_ ? std::optional(speaker::Resolution{}) : std::nullopt;
     for (int length = net::address_bits(next_hop.family()); length >= 0; --length) {
         const auto found = routes_.find(*net::Prefix::masked(next_hop, static_cast<std::uint8_t>(length)));
         if (found == routes_.end()) {

@@ -43,8 +43,6 @@ namespace json = boost::json;
 /// Of more peers than these capabilities are only told when one peer is asked for: an answer has at most 1 MiB.
 constexpr std::size_t kMostInFull = 200;
 
-json::object failure(std::string text) { return {{"error", std::move(text)}}; }
-
 json::value status(const Engine& engine, const Datastore& datastore) {
     json::object answer{{"version", MANUL_VERSION},
                         {"storeConnected", datastore.connected()},

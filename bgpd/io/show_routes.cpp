@@ -43,12 +43,7 @@ constexpr std::size_t kRoutesAPart = 300;
 constexpr std::size_t kSlotsAStep = 8;
 constexpr std::size_t kSlotsAPart = 8192;
 
-json::object failure(std::string text) { return {{"error", std::move(text)}}; }
-
-std::optional<net::Prefix> to_prefix(std::string_view text) {
-    const auto prefix = net::Prefix::parse_loose(text);
-    return prefix ? std::optional(*prefix) : std::nullopt;
-}
+std::optional<net::Prefix> to_prefix(std::string_view text) { return net::Prefix::parse_loose(text); }
 std::optional<std::uint32_t> to_number(std::string_view text) {
     std::uint32_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -80,13 +75,13 @@ void set_cursor(json::object& answer, const std::optional<Cursor>& next) {
 
 std::optional<RouteQuery::Table> to_table(std::string_view text) {
     using Table = RouteQuery::Table;
-    static const std::map<std::string_view, Table> kNames{{"all", Table::all},
-                                                          {"accepted", Table::accepted},
-                                                          {"rejected", Table::rejected},
-                                                          {"best", Table::best},
-                                                          {"sent", Table::sent}};
-    const auto found = kNames.find(text);
-    return found == kNames.end() ? std::nullopt : std::optional(found->second);
+    static const std::map<std::string_view, Table> names{{"all", Table::all},
+                                                         {"accepted", Table::accepted},
+                                                         {"rejected", Table::rejected},
+                                                         {"best", Table::best},
+                                                         {"sent", Table::sent}};
+    const auto found = names.find(text);
+    return found == names.end() ? std::nullopt : std::optional(found->second);
 }
 
 /// A community of any kind as it is shown, whichever way it was written: "65535:65281" is "no-export".
@@ -195,6 +190,8 @@ std::optional<net::Prefix> prefix_of(const Engine& engine, const JsonFields& fie
 }
 
 }  // namespace
+
+json::object failure(std::string text) { return {{"error", std::move(text)}}; }
 
 json::value show_routes(const Engine& engine, const json::object& request) {
     std::string error;

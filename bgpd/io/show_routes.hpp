@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
@@ -9,6 +11,9 @@
 /// Answers of the control socket about routes (the requests are described in show.hpp). None of them looks at more than
 /// a part of the tables: the answer's "cursor", given back in the next request, goes on from there.
 namespace manul::bgp::io {
+
+/// The answer to a request that cannot be served.
+[[nodiscard]] boost::json::object failure(std::string text);
 
 [[nodiscard]] boost::json::value show_routes(const Engine& engine, const boost::json::object& request);
 [[nodiscard]] boost::json::value walk_routes(const Engine& engine, const boost::json::object& request);

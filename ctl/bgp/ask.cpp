@@ -14,11 +14,11 @@ namespace manul::ctl {
 namespace json = boost::json;
 
 namespace {
-constexpr std::chrono::seconds kPatience{20};
+constexpr std::chrono::seconds kAnswerPatience{20};
 }  // namespace
 
 Result<json::object> ask_bgpd(const Context& context, const json::object& request) {
-    auto answer = control::call(context.settings.run_dir + "/bgpd.sock", request, kPatience);
+    auto answer = control::call(context.settings.run_dir + "/bgpd.sock", request, kAnswerPatience);
     if (!answer) {
         return fail("manul-bgpd of this node: " + answer.error().message);
     }

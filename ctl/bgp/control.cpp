@@ -14,10 +14,10 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::chrono::seconds kPatience{60};  // a full table takes its time to leave the kernel
+constexpr std::chrono::seconds kCommandPatience{60};  // a full table takes its time to leave the kernel
 
 ExitCode ask(const Context& context, const json::object& request, const char* done) {
-    const auto answer = control::call(context.settings.run_dir + "/bgpd.sock", request, kPatience);
+    const auto answer = control::call(context.settings.run_dir + "/bgpd.sock", request, kCommandPatience);
     if (!answer) {
         return context.fail("bgpd does not answer: " + answer.error().message);
     }

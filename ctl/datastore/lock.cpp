@@ -12,16 +12,15 @@ namespace {
 using store::StoreError;
 using store::StoreResult;
 
-const model::Key kCluster = cluster_key();
 constexpr const char* kUnlocked = R"({"apiVersion":"projectcalico.org/v3","kind":"ClusterInformation",)"
                                   R"("metadata":{"name":"default"},"spec":{"datastoreReady":true}})";
 
 StoreResult<void> set_ready(store::Store& store, bool ready) {
     constexpr int kRounds = 5;  // each one more is a rival's write
     for (int round = 0;; ++round) {
-        auto found = store.get(kCluster);
+        auto found = store.get(cluster_key());
         if (!found && found.error().code == StoreError::Code::not_found) {
-            found = store.create(kCluster, kUnlocked);
+            found = store.create(cluster_key(), kUnlocked);
         }
         if (!found) {
             return std::unexpected(std::move(found).error());
@@ -37,7 +36,7 @@ StoreResult<void> set_ready(store::Store& store, bool ready) {
             ready && annotations != nullptr) {
             annotations->erase(kImportAnnotation);
         }
-        const auto written = store.update(kCluster, to_json(*document), found->revision);
+        const auto written = store.update(cluster_key(), to_json(*document), found->revision);
         if (written) {
             return {};
         }

@@ -15,7 +15,7 @@ namespace {
 
 // A handler, since libraries of some datastores have threads of their own: a blocked signal would go to one of those.
 int signalled = -1;
-std::array<struct sigaction, 2> before;
+std::array<struct sigaction, 2> actions_before;
 constexpr std::array<int, 2> kSignals{SIGINT, SIGTERM};
 
 extern "C" void note_signal(int /*signal*/) {
@@ -32,13 +32,13 @@ Interrupt::Interrupt() {
     struct sigaction action{};
     action.sa_handler = note_signal;
     for (std::size_t i = 0; i < kSignals.size(); ++i) {
-        ::sigaction(kSignals[i], &action, &before[i]);
+        ::sigaction(kSignals[i], &action, &actions_before[i]);
     }
 }
 
 Interrupt::~Interrupt() {
     for (std::size_t i = 0; i < kSignals.size(); ++i) {
-        ::sigaction(kSignals[i], &before[i], nullptr);
+        ::sigaction(kSignals[i], &actions_before[i], nullptr);
     }
     ::close(signalled);
 }

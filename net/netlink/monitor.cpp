@@ -27,10 +27,7 @@ namespace manul::netlink {
 
 namespace {
 
-constexpr std::size_t kReceiveSize = std::size_t{64} << 10U;
 constexpr std::size_t kEventsPerCall = 1000;
-
-SocketError io_error(const char* what) { return {SocketError::Kind::io, errno, what}; }
 
 bool join(int fd, bool wanted, std::initializer_list<int> groups) {
     for (const int group : groups) {
@@ -64,14 +61,14 @@ Monitor::Monitor(UniqueFd fd)
 SocketResult<Monitor> Monitor::open(const Options& options) {
     UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
     if (!fd) {
-        return std::unexpected(io_error("cannot open a netlink monitor"));
+        return std::unexpected(SocketError::from_errno("cannot open a netlink monitor"));
     }
     const int size = static_cast<int>(options.receive_buffer);
     if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0) {
         (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     }
     if (options.ignore_requests_of != 0 && !ignore_requests(fd.get(), options.ignore_requests_of)) {
-        return std::unexpected(io_error("cannot filter a netlink monitor"));
+        return std::unexpected(SocketError::from_errno("cannot filter a netlink monitor"));
     }
     sockaddr_nl own{};
     own.nl_family = AF_NETLINK;
@@ -81,7 +78,7 @@ SocketResult<Monitor> Monitor::open(const Options& options) {
         !join(fd.get(), options.routes, {RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE}) ||
         !join(fd.get(), options.neighbours, {RTNLGRP_NEIGH}) || !join(fd.get(), options.nexthops, {RTNLGRP_NEXTHOP}) ||
         !join(fd.get(), options.rules, {RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE})) {
-        return std::unexpected(io_error("cannot subscribe to kernel events"));
+        return std::unexpected(SocketError::from_errno("cannot subscribe to kernel events"));
     }
     return Monitor(std::move(fd));
 }
@@ -101,7 +98,7 @@ SocketResult<std::vector<Event>> Monitor::take() {
             if (errno == EAGAIN) {
                 break;
             }
-            return std::unexpected(io_error("cannot read kernel events"));
+            return std::unexpected(SocketError::from_errno("cannot read kernel events"));
         }
         MessageWalk walk(ByteView(buffer_.get(), static_cast<std::size_t>(got)));
         while (auto message = walk.next()) {

@@ -23,21 +23,13 @@
 
 namespace manul::netlink {
 
-namespace {
-
-constexpr std::size_t kReceiveSize = std::size_t{64} << 10U;  // the kernel fills at most 32 KiB into one datagram
-
-SocketError io_error(const char* what) { return {SocketError::Kind::io, errno, what}; }
-
-}  // namespace
-
 RouteDump::RouteDump(UniqueFd fd)
     : fd_(std::move(fd)), buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(kReceiveSize)) {}
 
 SocketResult<RouteDump> RouteDump::start(const RouteFilter& filter) {
     UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
     if (!fd) {
-        return std::unexpected(io_error("cannot open a netlink socket"));
+        return std::unexpected(SocketError::from_errno("cannot open a netlink socket"));
     }
     const int on = 1;
     (void)::setsockopt(fd.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);  // else unfiltered dumps
@@ -50,7 +42,7 @@ SocketResult<RouteDump> RouteDump::start(const RouteFilter& filter) {
     header.nlmsg_seq = 1;
     std::memcpy(bytes.data(), &header, sizeof header);
     if (::send(fd.get(), bytes.data(), header.nlmsg_len, 0) < 0) {
-        return std::unexpected(io_error("cannot ask for routes"));
+        return std::unexpected(SocketError::from_errno("cannot ask for routes"));
     }
     return RouteDump(std::move(fd));
 }
@@ -61,7 +53,7 @@ SocketResult<bool> RouteDump::take(std::vector<Route>& routes) {
         got = ::recv(fd_.get(), buffer_.get(), kReceiveSize, 0);
     } while (got < 0 && errno == EINTR);
     if (got < 0) {
-        return std::unexpected(io_error("cannot read routes"));
+        return std::unexpected(SocketError::from_errno("cannot read routes"));
     }
     MessageWalk walk(ByteView(buffer_.get(), static_cast<std::size_t>(got)));
     while (auto message = walk.next()) {

@@ -34,15 +34,9 @@ namespace manul::netlink {
 
 namespace {
 
-constexpr std::size_t kReceiveSize = std::size_t{64} << 10U;  // the kernel fills at most 32 KiB into one datagram
-constexpr std::size_t kBatchRequests = 100;                   // more in one send gains nothing (measured)
-constexpr std::size_t kBatchBytes = std::size_t{64} << 10U;   // well below the default send buffer
+constexpr std::size_t kBatchRequests = 100;                  // more in one send gains nothing (measured)
+constexpr std::size_t kBatchBytes = std::size_t{64} << 10U;  // well below the default send buffer
 constexpr int kDumpAttempts = 5;
-
-SocketError io_error(std::string_view what) {
-    const int code = errno;
-    return {SocketError::Kind::io, code, std::string(what)};
-}
 
 void set_option(int fd, int option) {
     const int on = 1;
@@ -70,6 +64,11 @@ void write_header(std::span<std::uint8_t> bytes, std::size_t at, const nlmsghdr&
 
 }  // namespace
 
+SocketError SocketError::from_errno(std::string_view what) {
+    const int code = errno;
+    return {Kind::io, code, std::string(what)};
+}
+
 std::string SocketError::message() const {
     std::string reason = code != 0 ? std::strerror(code) : std::string();
     if (kind == Kind::overrun) {
@@ -93,12 +92,12 @@ Socket::Socket(UniqueFd fd, const Options& options)
 SocketResult<Socket> Socket::open(const Options& options) {
     UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
     if (!fd) {
-        return std::unexpected(io_error("cannot open a netlink socket"));
+        return std::unexpected(SocketError::from_errno("cannot open a netlink socket"));
     }
     sockaddr_nl own{};
     own.nl_family = AF_NETLINK;
     if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) {
-        return std::unexpected(io_error("cannot bind a netlink socket"));
+        return std::unexpected(SocketError::from_errno("cannot bind a netlink socket"));
     }
     set_option(fd.get(), NETLINK_EXT_ACK);
     set_option(fd.get(), NETLINK_CAP_ACK);
@@ -124,7 +123,7 @@ SocketResult<void> Socket::send(ByteView bytes) {
             return {};
         }
         if (errno != EINTR) {
-            return std::unexpected(io_error("cannot send a netlink request"));
+            return std::unexpected(SocketError::from_errno("cannot send a netlink request"));
         }
     }
 }
@@ -147,7 +146,7 @@ SocketResult<ByteView> Socket::receive(std::chrono::steady_clock::time_point dea
             continue;
         }
         if (errno != EAGAIN) {
-            return std::unexpected(io_error("cannot read a netlink answer"));
+            return std::unexpected(SocketError::from_errno("cannot read a netlink answer"));
         }
         const auto left =
             std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();

@@ -33,8 +33,13 @@ struct SocketError {
 
     /// "File exists" or "File exists: <the kernel's explanation>".
     [[nodiscard]] std::string message() const;
+    /// Of a system call that just failed: `what` and errno.
+    [[nodiscard]] static SocketError from_errno(std::string_view what);
     [[nodiscard]] bool is(int errno_value) const noexcept { return kind == Kind::refused && code == errno_value; }
 };
+/// Bytes that one recv must have room for: the kernel fills at most 32 KiB into one datagram.
+inline constexpr std::size_t kReceiveSize = std::size_t{64} << 10U;
+
 template <class T>
 using SocketResult = std::expected<T, SocketError>;
 
