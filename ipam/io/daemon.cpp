@@ -202,7 +202,7 @@ void Ipamd::run_adds() {
             }
         }
         const auto asked_at = std::chrono::steady_clock::now();
-        auto [results, changes] = add_all(requests);
+        auto added = add_all(requests);
         for (const auto& add : clear) {
             if (add->former_handle && !service_.owns_handle(*add->former_handle, add->request)) {
                 add->former_handle.reset();
@@ -210,8 +210,8 @@ void Ipamd::run_adds() {
         }
         metrics_.commit_seconds.observe(
             std::chrono::duration<double>(std::chrono::steady_clock::now() - asked_at).count());
-        return [this, changes = std::move(changes), blocked = std::move(blocked), clear = std::move(clear),
-                results = std::move(results)]() mutable {
+        return [this, blocked = std::move(blocked), clear = std::move(clear), changes = std::move(added.changes),
+                results = std::move(added.results)]() mutable {
             adds_running_ = false;
             if (started_ && changes) {
                 on_changes(*changes);

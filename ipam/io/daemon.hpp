@@ -99,8 +99,11 @@ private:
     void run_adds();
     /// On the store worker.
     [[nodiscard]] std::optional<KnownAttachment> predecessor_of(const Request& request);
-    /// Also what was read of the store's changes, if something was. On the store worker.
-    using Added = std::pair<std::vector<AddResult>, std::optional<Outcome<Service::Changes>>>;
+    struct Added {
+        std::vector<AddResult> results;                    ///< one for each request
+        std::optional<Outcome<Service::Changes>> changes;  ///< of the store, if they were read meanwhile
+    };
+    /// On the store worker.
     [[nodiscard]] Added add_all(const std::vector<Request>& requests);
     [[nodiscard]] bool waits_for_room(const std::shared_ptr<WaitingAdd>& add, const Answer& answer);
     void try_again_for_room();

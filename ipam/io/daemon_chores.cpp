@@ -318,15 +318,15 @@ Ipamd::Added Ipamd::add_all(const std::vector<Request>& requests) {
     Added out;
     pollfd said{service_.watch_fd(), POLLIN, 0};
     if (::poll(&said, 1, 0) > 0) {
-        out.second = service_.take_changes();
+        out.changes = service_.take_changes();
     }
-    out.first = service_.add(requests, wall_now());
+    out.results = service_.add(requests, wall_now());
     const auto is_refused = [](const AddResult& result) { return result.answer.error.has_value(); };
-    if (!out.second && std::ranges::any_of(out.first, is_refused)) {
-        out.second = service_.take_changes();
-        for (std::size_t i = 0; out.second->has_value() && (*out.second)->any && i < requests.size(); ++i) {
-            if (is_refused(out.first[i])) {
-                out.first[i] = service_.add(std::span(&requests[i], 1), wall_now()).front();
+    if (!out.changes && std::ranges::any_of(out.results, is_refused)) {
+        out.changes = service_.take_changes();
+        for (std::size_t i = 0; out.changes->has_value() && (*out.changes)->any && i < requests.size(); ++i) {
+            if (is_refused(out.results[i])) {
+                out.results[i] = service_.add(std::span(&requests[i], 1), wall_now()).front();
             }
         }
     }
