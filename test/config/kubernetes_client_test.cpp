@@ -396,8 +396,8 @@ TEST_CASE("a client says in whose name it changes things") {
         {"", "User-Agent: manul/"},
     }));
     std::atomic<int> named = 0;
-    const ScriptedApi api([&, agent = agent](const ScriptedRequest& request, const ScriptedConnection& to) {
-        named += request.has(agent) ? 1 : 0;
+    const ScriptedApi api([&, wanted = agent](const ScriptedRequest& request, const ScriptedConnection& to) {
+        named += request.has(wanted) ? 1 : 0;
         return answers_groups(request, to) || (to.answer(404, "{}"), true);
     });
     Client client(api);
