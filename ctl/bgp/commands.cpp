@@ -38,7 +38,7 @@ void add_questions(CLI::App& bgp, Command& chosen) {
           std::pair("rejected", "only what import rules reject"), std::pair("best", "only the selected routes"),
           std::pair("sent", "what is sent to the peer given by --peer, as it is sent")}) {
         routes->add_flag_callback(
-            std::string("--") + name, [query, name = std::string(name)] { query->table = name; }, help);
+            std::string("--") + name, [query, table = std::string(name)] { query->table = table; }, help);
     }
     routes->add_option("-o,--output", query->format, kJsonOrYaml);
     routes->callback([&chosen, query] {
