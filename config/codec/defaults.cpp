@@ -147,15 +147,4 @@ Result<Completed> complete_and_validate(Kind kind, std::string_view document) {
     return Completed{std::move(tree), std::move(decoded)};
 }
 
-Result<std::string> with_derived_fields(Kind kind, std::string_view document) {
-    if (!is_policy(kind)) {
-        return std::string(document);
-    }
-    MANUL_TRY(Tree tree, parse_object(document));
-    Tree spec = tree.make("spec");
-    set_tier_label(tree, spec);
-    tree.make("spec").assign(std::move(spec));
-    return to_json(tree);
-}
-
 }  // namespace manul::codec

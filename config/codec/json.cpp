@@ -151,8 +151,6 @@ Result<std::string> merge(std::string_view document, const Resource& before, con
     return to_json(tree);
 }
 
-std::optional<Kind> Header::kind() const noexcept { return model::find_kind(api_version, kind_name); }
-
 Result<Header> read_header(std::string_view document) {
     MANUL_TRY(const Tree tree, parse_document(document));
     return Header{.api_version = std::string(tree.text_at("apiVersion")),
@@ -194,18 +192,6 @@ bool same_content(std::string_view a, std::string_view b) {
         }
     }
     return first->same_value(*second);
-}
-
-bool same_spec(std::string_view a, std::string_view b) {
-    const auto first = parse_document(a);
-    const auto second = parse_document(b);
-    if (!first || !second) {
-        return false;
-    }
-    static const Tree nothing{};
-    const Tree* first_spec = first->find("spec");
-    const Tree* second_spec = second->find("spec");
-    return (first_spec == nullptr ? nothing : *first_spec).same_value(second_spec == nullptr ? nothing : *second_spec);
 }
 
 }  // namespace manul::codec

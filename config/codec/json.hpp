@@ -49,8 +49,6 @@ struct Decoded {
 /// Adds the defaults that are stored when an object is created, where the document has none; for policies also the
 /// label that names the tier.
 [[nodiscard]] Result<std::string> with_creation_defaults(model::Kind kind, std::string_view document);
-/// Sets what follows from other fields and is stored with every write: the tier and its label on policies.
-[[nodiscard]] Result<std::string> with_derived_fields(model::Kind kind, std::string_view document);
 
 /// What a document says about itself, without decoding the rest. Empty texts where it says nothing.
 struct Header {
@@ -60,8 +58,6 @@ struct Header {
     std::string name;
     std::string resource_version;
     std::string uid;
-
-    [[nodiscard]] std::optional<model::Kind> kind() const noexcept;
 };
 [[nodiscard]] Result<Header> read_header(std::string_view document);
 
@@ -78,7 +74,5 @@ struct StoredFields {
 /// Equal as JSON values (order of keys ignored), leaving out metadata.resourceVersion, uid, generation and
 /// creationTimestamp. False when either is not JSON.
 [[nodiscard]] bool same_content(std::string_view a, std::string_view b);
-/// Whether `spec` is equal as a JSON value.
-[[nodiscard]] bool same_spec(std::string_view a, std::string_view b);
 
 }  // namespace manul::codec

@@ -311,8 +311,7 @@ private:
     std::uint32_t line_ = 1;
 };
 
-/// `indent` < 0: compact.
-void write(std::string& out, const Tree& tree, int indent) {
+void write(std::string& out, const Tree& tree) {
     switch (tree.type) {
         case Tree::Type::null:
             out += "null";
@@ -329,13 +328,6 @@ void write(std::string& out, const Tree& tree, int indent) {
             break;
     }
     const bool is_map = tree.is_map();
-    const int inner = indent < 0 ? indent : indent + 2;
-    const auto new_line = [&](int width) {
-        if (indent >= 0) {
-            out += '\n';
-            out.append(static_cast<std::size_t>(width), ' ');
-        }
-    };
     out += is_map ? '{' : '[';
     bool first = true;
     for (const Tree& child : tree.children) {
@@ -343,15 +335,11 @@ void write(std::string& out, const Tree& tree, int indent) {
             out += ',';
         }
         first = false;
-        new_line(inner);
         if (is_map) {
             append_json_text(out, child.key);
-            out += indent < 0 ? ":" : ": ";
+            out += ':';
         }
-        write(out, child, inner);
-    }
-    if (!first) {
-        new_line(indent);
+        write(out, child);
     }
     out += is_map ? '}' : ']';
 }
@@ -396,14 +384,7 @@ std::string to_json(const Tree& tree) {
     return out;
 }
 
-void append_json(std::string& out, const Tree& tree) { write(out, tree, -1); }
-
-std::string to_pretty_json(const Tree& tree) {
-    std::string out;
-    write(out, tree, 0);
-    out += '\n';
-    return out;
-}
+void append_json(std::string& out, const Tree& tree) { write(out, tree); }
 
 bool is_json_number(std::string_view text) noexcept { return !text.empty() && number_length(text) == text.size(); }
 

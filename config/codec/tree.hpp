@@ -54,8 +54,6 @@ inline constexpr int kMaxTreeDepth = 64;
 [[nodiscard]] Result<Tree> parse_json(std::string_view text);
 /// Compact JSON.
 [[nodiscard]] std::string to_json(const Tree& tree);
-/// Indented by two, with a line feed at the end, for people.
-[[nodiscard]] std::string to_pretty_json(const Tree& tree);
 
 /// Adds a text with its quotes and escapes, as JSON writes it.
 void append_json_text(std::string& out, std::string_view text);

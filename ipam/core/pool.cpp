@@ -201,8 +201,4 @@ double Reservations::count_in(const net::Prefix& range) const {
     return count;
 }
 
-bool Reservations::touches(const net::Prefix& range) const noexcept {
-    return std::ranges::any_of(cidrs_, [&](const net::Prefix& cidr) { return cidr.overlaps(range); });
-}
-
 }  // namespace manul::ipam

@@ -71,7 +71,6 @@ public:
     [[nodiscard]] bool contains(const net::Ip& address) const noexcept;
     /// Every address of the range is reserved by one entry.
     [[nodiscard]] bool covers(const net::Prefix& range) const noexcept;
-    [[nodiscard]] bool touches(const net::Prefix& range) const noexcept;
     /// How many addresses of the range are reserved.
     [[nodiscard]] double count_in(const net::Prefix& range) const;
 

@@ -393,11 +393,4 @@ void dump_nexthops(RequestBuffer& out) {
     out.end();
 }
 
-void dump_rules(RequestBuffer& out, net::Family family) {
-    fib_rule_hdr fixed{};
-    fixed.family = family_number(family);
-    out.begin(RTM_GETRULE, NLM_F_DUMP, fixed);
-    out.end();
-}
-
 }  // namespace manul::netlink

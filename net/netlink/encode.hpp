@@ -96,6 +96,5 @@ struct RouteFilter {
 void dump_routes(RequestBuffer& out, const RouteFilter& filter);
 void dump_neighbours(RequestBuffer& out, net::Family family, std::uint32_t ifindex = 0);
 void dump_nexthops(RequestBuffer& out);
-void dump_rules(RequestBuffer& out, net::Family family);
 
 }  // namespace manul::netlink

@@ -89,7 +89,6 @@ TEST_CASE("JSON passes through unchanged, digits and order included") {
     const auto parsed = codec::parse_json(text);
     REQUIRE(parsed);
     CHECK(codec::to_json(*parsed) == text);
-    CHECK(codec::to_json(*codec::parse_json(codec::to_pretty_json(*parsed))) == text);
 }
 
 TEST_CASE("escapes become the characters they stand for") {
@@ -290,7 +289,7 @@ TEST_CASE("a document's header and stored fields") {
         R"({"kind":"Tier","apiVersion":"projectcalico.org/v3","x":[1.50],"metadata":{"name":"t","resourceVersion":"7"}})";
     const auto header = codec::read_header(document);
     REQUIRE(header);
-    CHECK(header->kind() == Kind::tier);
+    CHECK(model::find_kind(header->api_version, header->kind_name) == Kind::tier);
     CHECK(header->name == "t");
     CHECK(header->resource_version == "7");
     CHECK(
@@ -300,6 +299,4 @@ TEST_CASE("a document's header and stored fields") {
         document, R"({"apiVersion":"projectcalico.org/v3","kind":"Tier","metadata":{"name":"t"},"x":[1.50]})"));
     CHECK_FALSE(codec::same_content(document,
                                     R"({"apiVersion":"projectcalico.org/v3","kind":"Tier","metadata":{"name":"t"}})"));
-    CHECK(codec::same_spec(document, R"({"metadata":{"name":"other"}})"));
-    CHECK_FALSE(codec::same_spec(document, R"({"spec":{}})"));
 }
