@@ -134,22 +134,14 @@ Selector to_selector(const LabelSelector& selector) {
     return Selector::conjunction(terms);
 }
 
-std::vector<PolicyType> effective_types(const KubernetesNetworkPolicySpec& policy) {
-    if (!policy.policy_types.empty()) {
-        return policy.policy_types;
-    }
-    std::vector<PolicyType> types{PolicyType::ingress};
-    if (!policy.egress.empty()) {
-        types.push_back(PolicyType::egress);
-    }
-    return types;
-}
-
 ConvertedPolicy convert(const KubernetesNetworkPolicySpec& policy) {
     ConvertedPolicy out;
     out.spec.order = kKubernetesPolicyOrder;
     out.spec.selector = kubernetes_pods(policy.pod_selector);
-    out.spec.types = effective_types(policy);
+    out.spec.types = policy.policy_types;
+    if (out.spec.types.empty()) {
+        out.spec.types = {PolicyType::ingress};
+    }
     for (std::size_t i = 0; i < policy.ingress.size(); ++i) {
         const KubernetesIngressRule& rule = policy.ingress[i];
         convert_rule(kIngress, i, rule.from, rule.ports, rule.has_unknown_fields, out.spec.ingress, out.dropped);

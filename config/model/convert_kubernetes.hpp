@@ -1,7 +1,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "config/model/finding.hpp"
 #include "config/model/kubernetes.hpp"
@@ -21,10 +20,6 @@ struct ConvertedPolicy {
     /// Rules that could not be converted and were left out (fewer allows), with their paths in the original.
     Findings dropped;
 };
-
-/// The directions that the policy covers. A Kubernetes API server writes what is left out into the object: Ingress, and
-/// Egress where there are egress rules; other stores hold it as it was given.
-[[nodiscard]] std::vector<PolicyType> effective_types(const KubernetesNetworkPolicySpec& policy);
 
 [[nodiscard]] ConvertedPolicy convert(const KubernetesNetworkPolicySpec& policy);
 [[nodiscard]] inline ConvertedPolicy convert(const KubernetesNetworkPolicy& policy) { return convert(policy.spec); }

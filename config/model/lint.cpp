@@ -9,7 +9,6 @@
 
 #include "config/model/bgp_configuration.hpp"
 #include "config/model/bgp_peer.hpp"
-#include "config/model/convert_kubernetes.hpp"
 #include "config/model/felix_configuration.hpp"
 #include "config/model/global_network_policy.hpp"
 #include "config/model/host_endpoint.hpp"
@@ -118,12 +117,17 @@ void Lint::check(const KubernetesNetworkPolicySpec& spec) {
         udp = udp || (elsewhere && has_port(rule.ports, net::kUdp, kDns));
         tcp = tcp || (elsewhere && has_port(rule.ports, net::kTcp, kDns));
     }
-    if (!spec.egress.empty() && leaves(effective_types(spec), PolicyType::egress)) {
+    if (!spec.egress.empty() && leaves(spec.policy_types, PolicyType::egress)) {
         if (!udp) {
             warn("spec.egress", "no rule allows DNS (UDP and TCP port 53): the pods cannot resolve names");
         } else if (!tcp) {
             warn("spec.egress", "DNS is allowed by UDP alone: long answers need TCP port 53 too");
         }
+    }
+    if (spec.policy_types.empty() && !spec.egress.empty()) {
+        warn("spec.policyTypes",
+             "left out: the policy covers Ingress alone, so its egress rules have no effect (a Kubernetes API server "
+             "would write [Ingress, Egress] here)");
     }
 }
 

@@ -44,8 +44,8 @@ constexpr auto kNetworkPolicy = std::to_array<Field>({
                                                       "Pods that the policy applies to; {}: all of the namespace."),
     field<&KubernetesNetworkPolicySpec::ingress>("ingress", "What the pods may receive."),
     field<&KubernetesNetworkPolicySpec::egress>("egress", "What the pods may send."),
-    field<&KubernetesNetworkPolicySpec::policy_types>(
-        "policyTypes", "Directions that the policy covers; default: Ingress, and Egress where there are egress rules.")
+    field<&KubernetesNetworkPolicySpec::policy_types>("policyTypes",
+                                                      "Directions that the policy covers; default: Ingress.")
         .items(2),
 });
 constexpr auto kContainerPort = std::to_array<Field>({

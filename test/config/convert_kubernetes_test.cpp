@@ -43,22 +43,7 @@ TEST_CASE("a policy for all pods without rules denies both directions that it na
 )");
 }
 
-TEST_CASE("without types a policy covers ingress, and egress where it has rules for it") {
-    CHECK(converted("{podSelector: {}, egress: [{}]}") == R"(spec:
-  order: 1000
-  selector: projectcalico.org/orchestrator == "k8s"
-  types:
-  - Ingress
-  - Egress
-  egress:
-  - action: Allow
-)");
-    CHECK(converted("{podSelector: {}, policyTypes: [], egress: []}") == R"(spec:
-  order: 1000
-  selector: projectcalico.org/orchestrator == "k8s"
-  types:
-  - Ingress
-)");
+TEST_CASE("without types a policy covers ingress alone") {
     CHECK(converted(
               "{podSelector: {matchLabels: {b: '2', a: '1'}, matchExpressions: [{key: c, operator: NotIn, values: [y, "
               "x]},"
