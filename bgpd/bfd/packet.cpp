@@ -74,28 +74,6 @@ const char* to_string(Diagnostic diagnostic) noexcept {
     return "unknown diagnostic";
 }
 
-const char* to_string(PacketError error) noexcept {
-    switch (error) {
-        case PacketError::too_short:
-            return "shorter than a control packet";
-        case PacketError::wrong_version:
-            return "version is not 1";
-        case PacketError::wrong_length:
-            return "length field does not fit the packet";
-        case PacketError::zero_multiplier:
-            return "detect multiplier is 0";
-        case PacketError::multipoint:
-            return "multipoint bit is set";
-        case PacketError::zero_my_discriminator:
-            return "my discriminator is 0";
-        case PacketError::zero_your_discriminator:
-            return "your discriminator is 0 in state Init or Up";
-        case PacketError::authenticated:
-            return "authentication is not in use here";
-    }
-    return "unknown";
-}
-
 std::expected<ControlPacket, PacketError> parse(ByteView data) noexcept {
     if (data.size() < kPacketSize) {
         return std::unexpected(PacketError::too_short);

@@ -65,8 +65,6 @@ enum class PacketError : std::uint8_t {
     authenticated,            ///< we use no authentication, so such a packet is not for us
 };
 
-[[nodiscard]] const char* to_string(PacketError error) noexcept;
-
 /// All checks of section 6.8.6 that need no session.
 [[nodiscard]] std::expected<ControlPacket, PacketError> parse(ByteView data) noexcept;
 

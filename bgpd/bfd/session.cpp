@@ -89,7 +89,6 @@ std::optional<ControlPacket> Session::receive(const ControlPacket& received, Tim
     const bool periodic_before = transmits_periodically();
     remote_discriminator_ = received.my_discriminator;
     remote_state_ = received.state;
-    remote_diagnostic_ = received.diagnostic;
     remote_demand_ = received.demand;
     remote_min_rx_ = Micros(received.required_min_rx);
     remote_desired_min_tx_ = Micros(received.desired_min_tx);

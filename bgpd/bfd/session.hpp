@@ -43,7 +43,6 @@ public:
     [[nodiscard]] State state() const noexcept { return state_; }
     [[nodiscard]] State remote_state() const noexcept { return remote_state_; }
     [[nodiscard]] Diagnostic diagnostic() const noexcept { return diagnostic_; }
-    [[nodiscard]] Diagnostic remote_diagnostic() const noexcept { return remote_diagnostic_; }
     [[nodiscard]] std::uint32_t discriminator() const noexcept { return discriminator_; }
     [[nodiscard]] std::uint32_t remote_discriminator() const noexcept { return remote_discriminator_; }
     /// How often packets leave, before jitter.
@@ -67,9 +66,8 @@ private:
     State state_ = State::down;                 // bfd.SessionState
     State remote_state_ = State::down;          // bfd.RemoteSessionState
     Diagnostic diagnostic_ = Diagnostic::none;  // bfd.LocalDiag
-    Diagnostic remote_diagnostic_ = Diagnostic::none;
-    std::uint32_t remote_discriminator_ = 0;  // bfd.RemoteDiscr
-    Micros remote_min_rx_{1};                 // bfd.RemoteMinRxInterval
+    std::uint32_t remote_discriminator_ = 0;    // bfd.RemoteDiscr
+    Micros remote_min_rx_{1};                   // bfd.RemoteMinRxInterval
     Micros remote_desired_min_tx_{0};
     std::uint8_t remote_multiplier_ = 0;
     bool remote_demand_ = false;  // bfd.RemoteDemandMode

@@ -17,8 +17,6 @@
 namespace manul::bgp::bmp {
 
 inline constexpr std::uint8_t kVersion = 3;
-inline constexpr std::size_t kCommonHeaderSize = 6;
-inline constexpr std::size_t kPeerHeaderSize = 42;
 
 enum class MessageType : std::uint8_t {
     route_monitoring = 0,

@@ -90,8 +90,6 @@ public:
     [[nodiscard]] const wire::Omission& left_out() const noexcept { return left_out_; }
     /// Why the machine last went to Idle, or from Connect or OpenSent to Active.
     [[nodiscard]] const std::optional<SessionEnd>& last_end() const noexcept { return last_end_; }
-    /// Failed attempts in a row (the RFC's ConnectRetryCounter).
-    [[nodiscard]] std::uint32_t connect_retry_counter() const noexcept { return connect_retry_counter_; }
 
     void handle(const ConnectionEvent& event, const PeerSettings& settings, Jitter& jitter, TimePoint now,
                 Actions& actions);
@@ -108,7 +106,7 @@ private:
     Direction direction_;
     State state_ = State::idle;
     bool passive_ = false;
-    std::uint32_t connect_retry_counter_ = 0;
+    std::uint32_t connect_retry_counter_ = 0;  ///< failed attempts in a row
     wire::Omission left_out_;
     std::optional<TimePoint> connect_retry_;
     std::optional<TimePoint> hold_;

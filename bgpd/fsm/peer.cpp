@@ -190,7 +190,7 @@ void Peer::on(const event::Accepted&, TimePoint now, Actions& actions) {
 
 void Peer::refuse(wire::Notification why, TimePoint now, Actions& actions) {
     action::Refuse refuse;
-    if (patience_.has_some_left(now)) {
+    if (refusals_.take(now)) {
         refuse.why = std::move(why);
     }
     actions.emplace_back(std::move(refuse));
@@ -373,8 +373,8 @@ void Peer::hold_back(Direction direction, TimePoint now, Actions& actions) {
         feed(rival, connection_event::Stop{{}, true}, now, actions);
         // A peer that was sent away for an error is heard again at once: it may have mended it, and should not wait for
         // our own attempts to come round.
-        if (!too_many && !patience_.has_some_left(now)) {
-            deaf_until_ = now + Patience::kPause;
+        if (!too_many && !refusals_.take(now)) {
+            deaf_until_ = now + RateLimit::kInterval;
         }
     }
     if (!too_many && !deaf_until_ && incoming_.state() == State::idle) {

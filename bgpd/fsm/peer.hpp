@@ -9,7 +9,7 @@
 #include "bgpd/fsm/connection.hpp"
 #include "bgpd/fsm/event.hpp"
 #include "bgpd/fsm/jitter.hpp"
-#include "bgpd/fsm/patience.hpp"
+#include "bgpd/fsm/rate_limit.hpp"
 #include "bgpd/fsm/settings.hpp"
 #include "bgpd/wire/capability.hpp"
 #include "bgpd/wire/notification.hpp"
@@ -99,7 +99,7 @@ private:
     wire::Omission left_out_;                        ///< of the next OPEN
     std::optional<TimePoint> idle_hold_;             ///< event 13
     std::optional<TimePoint> deaf_until_;            ///< the peer may connect again then, before we do
-    Patience patience_;                              ///< with connections that were for nothing
+    RateLimit refusals_;                             ///< with connections that were for nothing
     std::chrono::milliseconds idle_hold_length_;
     std::optional<TimePoint> established_at_;
     State shown_ = State::idle;

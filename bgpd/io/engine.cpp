@@ -42,7 +42,7 @@ Engine::Engine(boost::asio::io_context& io, bool program_kernel, OnPeer on_peer)
           [this](const speaker::Endpoint& remote) { heard(remote.address); }),
       discovery_(io, [this](const net::Ip& router) { heard(router); }),
       kernel_(io, program_kernel, [this] { turn(); }),
-      bfd_(io, [this](const bfd::Changed& change) { path_changed(change); }),
+      bfd_(io, [this](const bfd::Changed& change) { bfd_changed(change); }),
       stations_(io, speaker_),
       sockets_(io, connections_.fd(), [this] { on_sockets(); }),
       timer_(io, [this] {
@@ -148,7 +148,7 @@ void Engine::accepted(UniqueFd fd, const speaker::Endpoint& remote) {
     turn();
 }
 
-void Engine::path_changed(const bfd::Changed& change) {
+void Engine::bfd_changed(const bfd::Changed& change) {
     const bool up = change.status.state == bfd::State::up;
     if (up || change.failure) {
         add(speaker::BfdChanged{change.status.remote, up});
@@ -198,7 +198,7 @@ void Engine::carry_out(const speaker::Action& action) {
                    [&](const speaker::ExpectRange& range) { listener_.expect(range); },
                    [&](const speaker::ForgetRange& range) { listener_.forget(range); },
                    [&](const speaker::PeerChanged& peer) { on_peer_(*peer.status, peer.removed); },
-                   [&](const speaker::WatchPaths& watch) { bfd_.configure(watch.sessions); },
+                   [&](const speaker::SetBfdSessions& watch) { bfd_.configure(watch.sessions); },
                    [&](const speaker::Monitored& news) { stations_.tell(news); },
                    [&](const speaker::ManyPrefixes& many) {
                        log::emit(kManyPrefixes, address_text(many.peer), many.received, many.most);

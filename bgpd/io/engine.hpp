@@ -68,7 +68,7 @@ private:
     void place_peers();
     void heard(const net::Ip& router);
     void accepted(UniqueFd fd, const speaker::Endpoint& remote);
-    void path_changed(const bfd::Changed& change);
+    void bfd_changed(const bfd::Changed& change);
     [[nodiscard]] std::size_t received(speaker::ConnectionId connection, ByteView data);
     void on_sockets();
     /// Hands over every waiting event and those that follow from them.

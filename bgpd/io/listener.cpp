@@ -164,7 +164,7 @@ void Listener::accept_all(int fd) {
         }
         if (options == nullptr) {
             log::emit(kUnexpectedPeer, address_text(remote.address));
-            if (strangers_.has_some_left(std::chrono::steady_clock::now())) {
+            if (strangers_.take(std::chrono::steady_clock::now())) {
                 on_accept_(std::move(accepted), remote);
             }
             continue;

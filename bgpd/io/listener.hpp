@@ -7,7 +7,7 @@
 
 #include "base/daemon.hpp"
 #include "base/unique_fd.hpp"
-#include "bgpd/fsm/patience.hpp"
+#include "bgpd/fsm/rate_limit.hpp"
 #include "bgpd/speaker/action.hpp"
 #include "bgpd/speaker/event.hpp"
 #include "net/ip.hpp"
@@ -59,7 +59,7 @@ private:
     std::vector<speaker::Endpoint> wanted_;
     std::vector<Socket> sockets_;
     std::map<net::Prefix, speaker::SocketOptions> peers_;  ///< single addresses and ranges
-    fsm::Patience strangers_;
+    fsm::RateLimit strangers_;
     Timer retry_;
     UniqueFd spare_;  ///< given up for a moment when descriptors run out
 };

@@ -11,14 +11,9 @@ namespace flag = wire::attribute_flag;
 
 bool ExportTarget::same_group(const ExportTarget& other) const noexcept {
     return external == other.external && reflector_client == other.reflector_client && is_node == other.is_node &&
-           keeps_long == other.keeps_long && role == other.role && next_hop_mode == other.next_hop_mode &&
+           knows_llgr == other.knows_llgr && role == other.role && next_hop_mode == other.next_hop_mode &&
            local_as == other.local_as && cluster_id == other.cluster_id && self == other.self &&
            self_link_local == other.self_link_local && shared_link == other.shared_link && filters == other.filters;
-}
-
-bool ExportTarget::operator==(const ExportTarget& other) const noexcept {
-    return same_group(other) && (relayable == other.relayable || *relayable == *other.relayable) &&
-           same_rules(filter, other.filter);
 }
 
 namespace {

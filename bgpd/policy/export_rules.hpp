@@ -41,7 +41,7 @@ struct ExportTarget {
     bool external = false;
     bool reflector_client = false;
     bool is_node = false;
-    bool keeps_long = false;  ///< the peer knows LLGR_STALE (RFC 9494)
+    bool knows_llgr = false;  ///< the peer knows LLGR_STALE (RFC 9494)
     NextHopMode next_hop_mode = NextHopMode::automatic;
     net::Asn local_as = *net::Asn::make(1);
     std::optional<wire::Role> role;           ///< ours towards the peer (RFC 9234)
@@ -50,11 +50,9 @@ struct ExportTarget {
     std::optional<net::Ip6> self_link_local;  ///< on the link with the peer (RFC 2545)
     std::optional<net::Prefix> shared_link;   ///< the subnet that we share with the peer
     std::vector<std::string> filters;         ///< names of the BGPFilters
-    // What may change during a session; compared by value.
+    // What may change during a session.
     std::shared_ptr<const net::PrefixRanges> relayable;  ///< never null in use
     FilterPtr filter;                                    ///< what `filters` say now; null: nothing
-
-    bool operator==(const ExportTarget& other) const noexcept;
 
     /// Members of one group: all but `relayable` and `filter`, which may change during a session.
     [[nodiscard]] bool same_group(const ExportTarget& other) const noexcept;
@@ -70,7 +68,7 @@ enum class Permission : std::uint8_t { never, by_filter, inside_ranges, always }
 [[nodiscard]] inline Permission permission(const ExportTarget& target, const SourceTraits& source,
                                            const RouteMarks& marks) noexcept {
     // RFC 9494 section 4.3: who does not know the mark would take the route for a fresh one.
-    if (marks.no_advertise || (marks.no_export && target.external) || (marks.llgr_stale && !target.keeps_long)) {
+    if (marks.no_advertise || (marks.no_export && target.external) || (marks.llgr_stale && !target.knows_llgr)) {
         return Permission::never;
     }
     if (marks.only_to_customer && target.external && towards_no_customer(target.role)) {

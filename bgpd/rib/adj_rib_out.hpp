@@ -27,7 +27,7 @@ public:
     /// What the readers must be told after a turn; null: nothing.
     [[nodiscard]] ChunkPtr turn(std::span<const Change> changes);
     /// The readers get every path, not the selected one alone (RFC 7911); then this takes the place of turn().
-    [[nodiscard]] bool several_paths() const noexcept { return paths_ != nullptr; }
+    [[nodiscard]] bool uses_add_path() const noexcept { return paths_ != nullptr; }
     [[nodiscard]] ChunkPtr turn_of_paths(std::span<const typename LocRib<Key>::LogEntry> touched);
     /// The path identifiers that readers may have been told, for the group that one of them goes to.
     [[nodiscard]] HighestIds told_ids() const { return paths_ ? paths_->highest_ids() : HighestIds(); }

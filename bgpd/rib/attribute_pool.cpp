@@ -127,7 +127,6 @@ AttributeId AttributePool::intern_with(ByteView canonical, const Beside& beside,
                  facts.only_to_customer.has_value()};
     set.bandwidth = bandwidth_of(facts.extended_communities);
     index_.insert(hash, number);
-    bytes_held_ += canonical.size();
     return AttributeId(number);
 }
 
@@ -140,7 +139,6 @@ void AttributePool::release(AttributeId id, std::uint32_t references) {
     }
     index_.erase(set.hash, id.value());
     next_hops_.release(set.next_hop);
-    bytes_held_ -= set.size;
     bytes_.release(std::exchange(set.bytes, nullptr), std::exchange(set.size, 0));
     const AttributeId received = std::exchange(set.received, kNoAttributes);
     if (index_.size() == 0) {
@@ -173,10 +171,6 @@ std::uint32_t AttributePool::take_number() {
         pages_.push_back(std::make_unique<AttributeSet[]>(kPage));  // NOLINT(modernize-avoid-c-arrays)
     }
     return end_++;
-}
-
-std::size_t AttributePool::memory_bytes() const noexcept {
-    return index_.memory_bytes() + pages_.size() * kPage * sizeof(AttributeSet) + bytes_held_;
 }
 
 }  // namespace manul::bgp::rib

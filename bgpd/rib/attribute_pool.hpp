@@ -100,7 +100,6 @@ public:
 
     [[nodiscard]] const AttributeSet& operator[](AttributeId id) const noexcept { return record(id.value()); }
     [[nodiscard]] std::size_t size() const noexcept { return index_.size(); }
-    [[nodiscard]] std::size_t memory_bytes() const noexcept;
 
 private:
     static constexpr std::size_t kPage = 1024;
@@ -128,7 +127,6 @@ private:
     std::vector<std::uint32_t> free_;
     std::uint32_t end_ = 1;
     BytePool bytes_;
-    std::size_t bytes_held_ = 0;
 };
 
 }  // namespace manul::bgp::rib

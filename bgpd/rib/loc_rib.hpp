@@ -211,7 +211,7 @@ private:
     void write_journal(const Key& key, SourceId source, Path before, AttributeId after, PathFlags flags);
     [[nodiscard]] bool is_path(AttributeId attributes, SourceId source, SourceId wanted,
                                std::uint32_t path_id) const noexcept {
-        return source == wanted && (!core_.sources[source].several_paths[family_index(Key::kFamily)] ||
+        return source == wanted && (!core_.sources[source].add_path[family_index(Key::kFamily)] ||
                                     core_.attributes[attributes].path_id == path_id);
     }
     void remove_path(Slot slot, std::uint32_t previous, std::uint32_t node);

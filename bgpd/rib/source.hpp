@@ -19,8 +19,8 @@ using GroupId = std::uint16_t;
 struct Source {
     policy::SourceTraits traits;
     std::uint32_t router_id = 0;
-    net::Ip address;                      ///< of the peer: last tie-breaker
-    std::array<bool, 2> several_paths{};  ///< of one prefix, told apart by path_id (RFC 7911), by family_index
+    net::Ip address;                 ///< of the peer: last tie-breaker
+    std::array<bool, 2> add_path{};  ///< of one prefix, told apart by path_id (RFC 7911), by family_index
     bool in_use = false;
     bool lost = false;  ///< the session is gone: its paths are being removed
 

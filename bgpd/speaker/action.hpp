@@ -119,7 +119,7 @@ struct FibBatch {
 struct FibComplete {};
 
 /// Keep these BFD sessions, and no others; answered by BfdChanged whenever one comes up or fails.
-struct WatchPaths {
+struct SetBfdSessions {
     std::vector<bfd::SessionConfig> sessions;
 };
 
@@ -143,7 +143,7 @@ struct Monitored {
 };
 
 using Action = std::variant<Write, Connect, Close, FibBatch, FibGroup, FibComplete, TrackNextHop, Listen, ExpectPeer,
-                            ForgetPeer, ExpectRange, ForgetRange, PeerChanged, WatchPaths, ManyPrefixes, Monitored>;
+                            ForgetPeer, ExpectRange, ForgetRange, PeerChanged, SetBfdSessions, ManyPrefixes, Monitored>;
 static_assert(sizeof(Action) <= 128, "a turn has thousands of them, and most are a Write");
 
 }  // namespace manul::bgp::speaker

@@ -90,8 +90,8 @@ struct PeerConfig {
     std::uint8_t max_prefixes_warning = 80;  ///< percent
     std::optional<wire::Role> role;          ///< ours towards an external peer (RFC 9234)
     bool role_strict = false;                ///< a peer without a role is refused
-    bool several_paths_in = true;            ///< of one prefix (RFC 7911)
-    std::optional<bool> several_paths_out;   ///< absent: to reflector clients alone
+    bool add_path_receive = true;            ///< of one prefix (RFC 7911)
+    std::optional<bool> add_path_send;       ///< absent: to reflector clients alone
     std::vector<std::string> filters;        ///< names of BGPFilters, in order
     policy::PeerFilters rules;               ///< what they say
     std::string problem;                     ///< why the session cannot be started as defined; empty: it can
@@ -101,7 +101,7 @@ struct PeerConfig {
     /// The address, or for peers on an interface its name, behind the address where that was given.
     [[nodiscard]] std::string id() const;
     [[nodiscard]] bool external() const noexcept { return remote_as != local_as; }
-    [[nodiscard]] bool sends_several_paths() const noexcept { return several_paths_out.value_or(reflector_client); }
+    [[nodiscard]] bool sends_add_path() const noexcept { return add_path_send.value_or(reflector_client); }
     bool operator==(const PeerConfig&) const = default;
 };
 

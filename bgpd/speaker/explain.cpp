@@ -78,12 +78,30 @@ std::optional<Cursor> in_part(Cursor from, std::size_t slots, std::pair<rib::Slo
     return to < ends.second ? std::optional(Cursor{net::Family::v6, to}) : std::nullopt;
 }
 
+/// Whether the query asks for this path, but for its community, which a filter may have changed on the way to a peer.
+bool asks_for(const RouteQuery& query, const rib::Path& path, const rib::RibCore& core) {
+    using Table = RouteQuery::Table;
+    const bool in_table = query.table == Table::all || (query.table == Table::accepted && path.flags.accepted()) ||
+                          (query.table == Table::rejected && !path.flags.accepted()) ||
+                          ((query.table == Table::best || query.table == Table::sent) && path.flags.selected());
+    if (!in_table) {
+        return false;
+    }
+    if (query.table != Table::sent && query.peer &&
+        (path.source == rib::kLocalSource || core.sources[path.source].address != *query.peer)) {
+        return false;
+    }
+    if (query.as_path.empty() && !query.path_from_start && !query.path_to_end) {
+        return true;
+    }
+    return path_matches(query, wire::attribute_facts(core.attributes[path.attributes].canonical()).as_path);
+}
+
 }  // namespace
 
 template <class Key>
 void Speaker::Impl::add_routes(const RouteQuery& query, rib::Slot from, rib::Slot to,
                                std::vector<RouteView>& out) const {
-    using Table = RouteQuery::Table;
     if (query.within && query.within->family() != Key::kFamily) {
         return;
     }
@@ -91,7 +109,7 @@ void Speaker::Impl::add_routes(const RouteQuery& query, rib::Slot from, rib::Slo
     const auto range = query.within ? std::optional(Key::from(*query.within)) : std::nullopt;
     const UpdateGroup<Key>* group = nullptr;
     rib::SourceId reader;
-    if (query.table == Table::sent) {
+    if (query.table == RouteQuery::Table::sent) {
         const auto known = query.peer ? peer_by_address.find(*query.peer) : peer_by_address.end();
         if (known == peer_by_address.end() || known->second->session == nullptr) {
             return;
@@ -102,35 +120,6 @@ void Speaker::Impl::add_routes(const RouteQuery& query, rib::Slot from, rib::Slo
             return;
         }
     }
-    const auto fits = [&](const rib::Path& path) {
-        switch (query.table) {
-            case Table::all:
-                break;
-            case Table::accepted:
-                if (!path.flags.accepted()) {
-                    return false;
-                }
-                break;
-            case Table::rejected:
-                if (path.flags.accepted()) {
-                    return false;
-                }
-                break;
-            case Table::best:
-            case Table::sent:
-                if (!path.flags.selected()) {
-                    return false;
-                }
-        }
-        if (query.table != Table::sent && query.peer &&
-            (path.source == rib::kLocalSource || core.sources[path.source].address != *query.peer)) {
-            return false;
-        }
-        if (query.as_path.empty() && !query.path_from_start && !query.path_to_end) {
-            return true;
-        }
-        return path_matches(query, wire::attribute_facts(core.attributes[path.attributes].canonical()).as_path);
-    };
     const auto has_community = [&](const RouteView& view) {
         return query.community.empty() ||
                std::ranges::find(view.communities, query.community) != view.communities.end();
@@ -145,7 +134,7 @@ void Speaker::Impl::add_routes(const RouteQuery& query, rib::Slot from, rib::Slo
         }
         if (group != nullptr) {
             const rib::Path best = table[slot].first();
-            if (!table[slot].has_selected() || best.source == reader || !fits(best)) {
+            if (!table[slot].has_selected() || best.source == reader || !asks_for(query, best, core)) {
                 continue;
             }
             if (const auto told = group->out().verdict(best.attributes, best.source, key); told.accepted) {
@@ -157,7 +146,7 @@ void Speaker::Impl::add_routes(const RouteQuery& query, rib::Slot from, rib::Slo
             continue;
         }
         bool any = false;
-        table.each_path(slot, [&](const rib::Path& path) { any = any || fits(path); });
+        table.each_path(slot, [&](const rib::Path& path) { any = any || asks_for(query, path, core); });
         if (!any) {
             continue;
         }
@@ -165,7 +154,7 @@ void Speaker::Impl::add_routes(const RouteQuery& query, rib::Slot from, rib::Slo
         std::size_t at = 0;
         table.each_path(slot, [&](const rib::Path& path) {
             RouteView& view = views[at++];
-            if (fits(path) && has_community(view)) {
+            if (asks_for(query, path, core) && has_community(view)) {
                 out.push_back(std::move(view));
             }
         });

@@ -33,7 +33,7 @@ rib::GroupId Family<Key>::unused_number() const noexcept {
 
 template <class Key>
 void Family<Key>::join(Outlet& outlet, const policy::ExportTarget& target, const wire::WriteContext& context,
-                       bool told) {
+                       ToldBefore told) {
     auto at = std::ranges::find_if(groups_, [&](const Numbered& each) {
         const auto& out = each.group->out();
         return out.target().same_group(target) && out.context() == context;

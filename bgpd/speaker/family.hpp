@@ -16,6 +16,9 @@
 
 namespace manul::bgp::speaker {
 
+/// What a walk over the tables decides again: prefixes with paths of lost sources or through changed next hops, or all.
+enum class Sweep : std::uint8_t { affected, everything };
+
 /// Everything about one address family: tables, kernel routes, update groups. A turn runs through it in this order:
 ///
 ///   sweep slice -> decide -> kernel routes -> update groups (one encoding each) -> dumps and other long work -> free
@@ -28,10 +31,9 @@ public:
     [[nodiscard]] const rib::LocRib<Key>& rib() const noexcept { return rib_; }
 
     /// Adds a session's outlet to the group with this target, which is made when there is none.
-    /// `told`: it may have been told anything before, so it is also told what it must not have.
-    void join(Outlet& outlet, const policy::ExportTarget& target, const wire::WriteContext& context, bool told);
+    void join(Outlet& outlet, const policy::ExportTarget& target, const wire::WriteContext& context, ToldBefore told);
     void leave(const Outlet& outlet);
-    /// Leaves, to join another group with `told`.
+    /// Leaves, to join another group with ToldBefore::anything.
     void change_group(Outlet& outlet);
     void repeat(const Outlet& outlet);
     /// Gives every group the ranges and what `rules_of` (its filters' names) says, where that differs.
@@ -58,14 +60,12 @@ public:
     /// Routes are neither selected nor told to anybody while held; what arrives is kept (RFC 4724 section 4.1).
     void hold(bool on) noexcept { held_ = on; }
 
-    /// Begins, or begins again, to look at every slot: for paths of lost sources and changed next hops; with `all`,
-    /// every prefix is decided again.
-    void start_sweep(bool all) noexcept {
+    /// Begins, or begins again, to look at every slot.
+    void start_sweep(Sweep what) noexcept {
         sweeping_ = true;
         sweep_next_ = 0;
-        sweep_all_ = sweep_all_ || all;
+        sweep_all_ = sweep_all_ || what == Sweep::everything;
     }
-    [[nodiscard]] bool sweeping() const noexcept { return sweeping_; }
     /// Anything may still refer to lost sessions: paths, or prefixes that wait for their decision.
     [[nodiscard]] bool unswept() const noexcept { return sweeping_ || rib_.undecided(); }
 

@@ -44,7 +44,7 @@ void Speaker::Impl::change_filters(Peer& peer, const PeerConfig& wanted) {
     if (other_list && peer.session != nullptr) {
         v4.change_group(peer.session->outlet);
         v6.change_group(peer.session->outlet);
-        join_groups(peer, *peer.machine.negotiated(), true);
+        join_groups(peer, *peer.machine.negotiated(), ToldBefore::anything);
     }
 }
 

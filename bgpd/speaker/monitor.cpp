@@ -128,7 +128,7 @@ void Speaker::Impl::monitor_journal(rib::LocRib<Key>& rib, std::vector<MonitorEv
             of = change.source;
             peer = peer_of(change.source);
             if (peer != nullptr && peer->session != nullptr) {
-                const bool path_ids = peer->session->update_context.several_paths.has(Key::kFamily);
+                const bool path_ids = peer->session->update_context.add_path.has(Key::kFamily);
                 const MonitoredPeer who = far_end(*peer);
                 received.emplace(core, MonitoredRoutes{MonitoredTable::received, who, false, {}}, path_ids);
                 accepted.emplace(core, MonitoredRoutes{MonitoredTable::accepted, who, false, {}}, path_ids);
@@ -290,7 +290,7 @@ void Speaker::Impl::monitor_part(Family<Key>& family, rib::Slot from, rib::Slot 
             const auto [at, added] = of_source.try_emplace(path.source);
             if (const Peer* peer = added ? peer_of(path.source) : nullptr;
                 peer != nullptr && peer->session != nullptr) {
-                const bool path_ids = peer->session->update_context.several_paths.has(Key::kFamily);
+                const bool path_ids = peer->session->update_context.add_path.has(Key::kFamily);
                 const MonitoredPeer who = far_end(*peer);
                 at->second.emplace(RouteRun(core, {MonitoredTable::received, who, false, {}}, path_ids),
                                    RouteRun(core, {MonitoredTable::accepted, who, false, {}}, path_ids));

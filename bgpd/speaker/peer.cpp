@@ -41,9 +41,9 @@ fsm::PeerSettings peer_settings(const PeerConfig& config, const Self& self, cons
     if (config.role && config.external()) {
         capabilities.roles = {static_cast<std::uint8_t>(*config.role)};
     }
-    if (config.several_paths_in || config.sends_several_paths()) {
+    if (config.add_path_receive || config.sends_add_path()) {
         for (const wire::AfiSafi& entry : capabilities.multiprotocol) {
-            capabilities.add_path.push_back({entry, config.several_paths_in, config.sends_several_paths()});
+            capabilities.add_path.push_back({entry, config.add_path_receive, config.sends_add_path()});
         }
     }
     if (config.v4 && config.address.is_v6()) {

@@ -433,10 +433,9 @@ PeerConfig Builder::make(const BgpPeer& peer, const Remote& remote, net::Asn loc
             TcpAo{spec.tcp_ao->send_id, spec.tcp_ao->receive_id, static_cast<TcpAo::Algorithm>(spec.tcp_ao->algorithm)};
     }
     if (spec.add_path) {
-        config.several_paths_in =
+        config.add_path_receive =
             *spec.add_path == model::AddPathMode::receive || *spec.add_path == model::AddPathMode::both;
-        config.several_paths_out =
-            *spec.add_path == model::AddPathMode::send || *spec.add_path == model::AddPathMode::both;
+        config.add_path_send = *spec.add_path == model::AddPathMode::send || *spec.add_path == model::AddPathMode::both;
     }
     if (spec.max_prefixes) {
         config.max_prefixes = spec.max_prefixes->count;

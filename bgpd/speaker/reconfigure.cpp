@@ -82,7 +82,7 @@ void Speaker::Impl::on(const Configure& event) {
     }
     apply_filters();
     apply_host_routes();
-    watch_paths();
+    update_bfd_sessions();
     unfinished = true;
 }
 
@@ -95,7 +95,7 @@ void Speaker::Impl::apply_routing(const Configuration& before) {
     v6.set_kernel(wanted.program_kernel, net::PrefixRanges(wanted.kept_from_kernel));
     if (before.multipath != wanted.multipath || before.kept_from_kernel != wanted.kept_from_kernel ||
         before.program_kernel != wanted.program_kernel) {
-        start_sweep(true);
+        start_sweep(Sweep::everything);
     }
     if (before.relayable != wanted.relayable) {
         relayable = std::make_shared<const net::PrefixRanges>(wanted.relayable);

@@ -134,7 +134,7 @@ void Speaker::Impl::retain(Peer& peer, const fsm::SessionEnd& end) {
     if (kept.empty()) {
         peer.stale = {};
         core.sources[source].lost = true;
-        start_sweep(false);
+        start_sweep(Sweep::affected);
         return;
     }
     peer.retained = source;
@@ -143,7 +143,7 @@ void Speaker::Impl::retain(Peer& peer, const fsm::SessionEnd& end) {
         peer.stale[rib::family_index(family)] = {};
         if (!kept.has(family)) {
             core.sources[source].drop_stale[rib::family_index(family)] = true;
-            start_sweep(false);
+            start_sweep(Sweep::affected);
             continue;
         }
         const auto* long_lived = session.peer_long_restart ? session.peer_long_restart->find(family) : nullptr;
@@ -160,7 +160,7 @@ std::optional<rib::SourceId> Speaker::Impl::resume(Peer& peer, const rib::Source
     }
     const rib::SourceId id = *peer.retained;
     if (core.sources[id].traits != source.traits || core.sources[id].router_id != source.router_id ||
-        core.sources[id].several_paths != source.several_paths) {
+        core.sources[id].add_path != source.add_path) {
         forget_routes(peer);
         return std::nullopt;
     }
@@ -178,7 +178,7 @@ std::optional<rib::SourceId> Speaker::Impl::resume(Peer& peer, const rib::Source
                    (stage != Stale::Stage::long_lived || entry == nullptr || !entry->forwarding_kept)) {
             peer.stale[rib::family_index(family)] = {};
             core.sources[id].drop_stale[rib::family_index(family)] = true;
-            start_sweep(false);
+            start_sweep(Sweep::affected);
         }
     }
     return id;
@@ -195,7 +195,7 @@ void Speaker::Impl::drop_stale(Peer& peer, net::Family family) {
     if (peer.session == nullptr && last) {
         forget_routes(peer);
     }
-    start_sweep(false);
+    start_sweep(Sweep::affected);
 }
 
 /// The routes of a session that is gone go, too.
@@ -203,7 +203,7 @@ void Speaker::Impl::forget_routes(Peer& peer) {
     if (peer.retained) {
         core.sources[*std::exchange(peer.retained, std::nullopt)].lost = true;
         peer.stale = {};
-        start_sweep(false);
+        start_sweep(Sweep::affected);
     }
 }
 
@@ -218,7 +218,7 @@ void Speaker::Impl::expire_stale(Peer& peer) {
         } else if (stale.stage == Stale::Stage::absent && stale.long_lived_seconds > 0 && peer.retained) {
             set_stage(peer, family, Stale::Stage::long_lived, std::chrono::seconds(stale.long_lived_seconds));
             core.sources[*peer.retained].long_lived[rib::family_index(family)] = true;
-            start_sweep(false);
+            start_sweep(Sweep::affected);
         } else {
             drop_stale(peer, family);
         }
@@ -237,7 +237,7 @@ void Speaker::Impl::end_of_rib(Peer& peer, net::Family family) {
 // ---- BFD ------------------------------------------------------------------------------------------------------------
 
 /// Asks for the BFD sessions that the peers of now and the addresses of now give.
-void Speaker::Impl::watch_paths() {
+void Speaker::Impl::update_bfd_sessions() {
     std::vector<bfd::SessionConfig> wanted;
     for (const auto& peer : peers) {
         const auto& bfd = peer->config.bfd ? peer->config.bfd : peer->lingering_bfd;
@@ -245,9 +245,9 @@ void Speaker::Impl::watch_paths() {
             wanted.push_back(*session);
         }
     }
-    if (wanted != watched) {
-        watched = std::move(wanted);
-        actions.emplace_back(WatchPaths{watched});
+    if (wanted != bfd_sessions) {
+        bfd_sessions = std::move(wanted);
+        actions.emplace_back(SetBfdSessions{bfd_sessions});
     }
 }
 
@@ -259,7 +259,7 @@ void Speaker::Impl::on(const BfdChanged& event) {
     }
     peer->bfd_up = event.up;
     if (!event.up && std::exchange(peer->lingering_bfd, std::nullopt)) {
-        return watch_paths();
+        return update_bfd_sessions();
     }
     if (event.up || peer->session == nullptr || !peer->config.bfd) {
         return;

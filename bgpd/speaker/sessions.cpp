@@ -27,7 +27,7 @@ void Speaker::Impl::on(const Accepted& event) {
     Peer* const known = find_peer(event.remote.address);
     Peer* const peer = known != nullptr ? known : add_dynamic(event.remote.address);
     if (peer == nullptr) {  // RFC 4486 section 4
-        const bool answers = strangers.has_some_left(now);
+        const bool answers = strangers.take(now);
         if (answers) {
             Bytes bytes;
             wire::encode_notification(wire::make_cease(wire::cease::kConnectionRejected), bytes);
@@ -160,7 +160,7 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
     source.router_id = up.negotiated.peer_identifier.value();
     source.address = peer.config.address;
     for (const net::Family family : wire::kFamilies) {
-        source.several_paths[rib::family_index(family)] = up.negotiated.several_paths_in.has(family);
+        source.add_path[rib::family_index(family)] = up.negotiated.add_path_receive.has(family);
     }
     auto number = resume(peer, source, up.negotiated);
     if (!number) {
@@ -188,7 +188,7 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
                            .allowed_own_as = peer.config.allowed_own_as,
                            .role = up.negotiated.internal ? std::nullopt : peer.config.role};
     peer.intake.rules = peer.config.rules;
-    session->update_context.several_paths = up.negotiated.several_paths_in;
+    session->update_context.add_path = up.negotiated.add_path_receive;
     session->update_context.ipv6_next_hops = up.negotiated.ipv6_next_hops;
     session->update_context.needs_local_pref = up.negotiated.internal;
     session->peer_restart = up.negotiated.peer_graceful_restart;
@@ -200,7 +200,7 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
     peer.session = std::move(session);
     peer.was_up = true;
     offer_restart(peer);
-    join_groups(peer, up.negotiated, false);
+    join_groups(peer, up.negotiated, ToldBefore::nothing);
     monitor_up(peer);
     unfinished = true;
 }
@@ -251,7 +251,7 @@ std::optional<net::Prefix> Speaker::Impl::shared_link(const net::Ip& peer) const
 }
 
 /// `told`: the peer was in other groups before.
-void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, bool told) {
+void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, ToldBefore told) {
     Session& session = *peer.session;
     for (const net::Family family : wire::kFamilies) {
         const auto next_hop = own_next_hop(session, family);
@@ -263,7 +263,7 @@ void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, 
         target.reflector_client = negotiated.internal && peer.config.reflector_client;
         target.is_node = target.external && peer.config.is_node;
         target.role = target.external ? peer.config.role : std::nullopt;
-        target.keeps_long = negotiated.peer_long_lived_restart.has_value();
+        target.knows_llgr = negotiated.peer_long_lived_restart.has_value();
         target.next_hop_mode = peer.config.next_hop_mode;
         target.local_as = peer.config.local_as;
         target.cluster_id = configuration->self.cluster_id;
@@ -277,7 +277,7 @@ void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, 
             target.shared_link = session.shared_link;
         }
         const wire::WriteContext context{negotiated.four_octet_as, negotiated.max_send,
-                                         negotiated.several_paths_out.has(family)};
+                                         negotiated.add_path_send.has(family)};
         if (family == net::Family::v4) {
             v4.join(session.outlet, target, context, told);
         } else {
@@ -298,7 +298,7 @@ void Speaker::Impl::session_down(Peer& peer, const fsm::SessionEnd& end) {
     retain(peer, end);
     peer.session.reset();
     if (std::exchange(peer.lingering_bfd, std::nullopt)) {
-        watch_paths();
+        update_bfd_sessions();
     }
     expire_stale(peer);  // a restart time of 0 is over already
     unfinished = true;

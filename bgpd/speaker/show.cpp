@@ -211,7 +211,7 @@ std::optional<std::uint32_t> walk_table(const rib::RibCore& core, const rib::Loc
             if (path.source != rib::kLocalSource) {
                 const rib::Source& source = core.sources[path.source];
                 view.peer = source.address;
-                if (source.several_paths[rib::family_index(Key::kFamily)]) {
+                if (source.add_path[rib::family_index(Key::kFamily)]) {
                     view.path_id = set.path_id;
                 }
                 view.next_hop = core.next_hops[set.next_hop].next_hop;

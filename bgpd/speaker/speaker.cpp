@@ -129,7 +129,7 @@ void Speaker::Impl::on(const NextHopChanged& event) {
         event.resolution ? core.interfaces.id(event.resolution->interface_name) : rib::kNoInterface;
     const bool other_interface = core.next_hops.interface_of(event.next_hop) != interface;
     if (core.next_hops.resolve(event.next_hop, metric, interface)) {
-        start_sweep(false);
+        start_sweep(Sweep::affected);
     }
     if (other_interface) {
         interface_changed();
@@ -144,13 +144,13 @@ void Speaker::Impl::on(const LocalAddresses& event) {
     for (const net::InterfaceAddress& address : event.addresses) {
         addresses.push_back(address.address);
     }
-    watch_paths();
+    update_bfd_sessions();
     for (const auto& peer : peers) {
         if (peer->session != nullptr && peer->intake.context.external &&
             peer->session->shared_link != shared_link(peer->config.address)) {
             v4.change_group(peer->session->outlet);  // next hops are to be told anew
             v6.change_group(peer->session->outlet);
-            join_groups(*peer, *peer->machine.negotiated(), true);
+            join_groups(*peer, *peer->machine.negotiated(), ToldBefore::anything);
             unfinished = true;
         }
     }
@@ -216,9 +216,9 @@ void Speaker::Impl::on(const PeerCommand& event) {
 }
 
 /// Both families are gone over, always together: what is looked for (a lost session, a next hop) concerns both.
-void Speaker::Impl::start_sweep(bool all) {
-    v4.start_sweep(all);
-    v6.start_sweep(all);
+void Speaker::Impl::start_sweep(Sweep what) {
+    v4.start_sweep(what);
+    v6.start_sweep(what);
     unfinished = true;
 }
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "bgpd/bfd/sessions.hpp"
-#include "bgpd/fsm/patience.hpp"
+#include "bgpd/fsm/rate_limit.hpp"
 #include "bgpd/rib/import_run.hpp"
 #include "bgpd/speaker/family.hpp"
 #include "bgpd/speaker/monitor.hpp"
@@ -54,7 +54,7 @@ struct Speaker::Impl {
     void carry_out(Peer& peer, const fsm::Action& action);
     void session_up(Peer& peer, const fsm::action::SessionUp& up);
     void session_down(Peer& peer, const fsm::SessionEnd& end);
-    void join_groups(Peer& peer, const wire::Negotiated& negotiated, bool told);
+    void join_groups(Peer& peer, const wire::Negotiated& negotiated, ToldBefore told);
     [[nodiscard]] std::optional<wire::NextHop> own_next_hop(const Session& session, net::Family family) const;
     [[nodiscard]] std::optional<net::Prefix> shared_link(const net::Ip& peer) const;
     std::size_t read_messages(Peer& peer, fsm::Direction direction, ByteView data);
@@ -74,7 +74,7 @@ struct Speaker::Impl {
     void leave(std::string_view text);
     [[nodiscard]] bool selection_ready() const;
     void complete_fib();
-    void watch_paths();
+    void update_bfd_sessions();
     void offer_restart(Peer& peer);
     void retain(Peer& peer, const fsm::SessionEnd& end);
     [[nodiscard]] std::optional<rib::SourceId> resume(Peer& peer, const rib::Source& source,
@@ -170,7 +170,7 @@ struct Speaker::Impl {
 
     [[nodiscard]] Peer* find_peer(const net::Ip& address) noexcept;
     [[nodiscard]] Peer* find_peer(const PeerConfig& wanted) noexcept;
-    void start_sweep(bool all);
+    void start_sweep(Sweep what);
     void end_sweep();
     void watch_next_hops();
 
@@ -193,7 +193,7 @@ struct Speaker::Impl {
     rib::SourceId kernel_source;
     std::vector<net::InterfaceAddress> local_addresses;
     policy::OwnAddresses own_addresses;
-    std::vector<bfd::SessionConfig> watched;  ///< what the last WatchPaths asked for
+    std::vector<bfd::SessionConfig> bfd_sessions;  ///< what the last SetBfdSessions asked for
 
     rib::RibCore core;
     FibGroups fib_groups;
@@ -204,7 +204,7 @@ struct Speaker::Impl {
     std::unordered_map<net::Ip, Peer*> peer_by_address;
     std::unordered_map<ConnectionId, ConnectionRef> connections;
     std::uint32_t next_connection = 1;
-    fsm::Patience strangers;            ///< with connections from addresses that are no peer's
+    fsm::RateLimit strangers;           ///< with connections from addresses that are no peer's
     std::optional<Accepted> accepting;  ///< the connection that the machine is deciding about
     fsm::Actions machine_actions;
     wire::UpdateDecoder decoder;

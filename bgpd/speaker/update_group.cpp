@@ -16,7 +16,7 @@ typename UpdateGroup<Key>::Reader* UpdateGroup<Key>::find(rib::SourceId source) 
 template <class Key>
 void UpdateGroup<Key>::join(Outlet& outlet, bool told) {
     readers_.push_back({.outlet = &outlet, .missed = {}});
-    if (told) {
+    if (told == ToldBefore::anything) {
         out_.expect(std::exchange(outlet.told_ids[rib::family_index(Key::kFamily)], {}));
         detach(readers_.back());
         miss_rest(readers_.back(), 0);
@@ -125,7 +125,7 @@ template <class Key>
 void UpdateGroup<Key>::turn(std::span<const rib::Change> changes,
                             std::span<const typename rib::LocRib<Key>::LogEntry> touched,
                             std::vector<Action>& actions) {
-    const bool several = out_.several_paths();
+    const bool several = out_.uses_add_path();
     if ((several ? touched.empty() : changes.empty()) || readers_.empty()) {
         return;
     }
@@ -161,7 +161,7 @@ template <class Key>
 bool UpdateGroup<Key>::work(std::vector<Action>& actions) {
     // What is told of several paths is kept for all readers together: a table for one of them, by the new rules, would
     // hide from the others what these change.
-    if (out_.several_paths() && retarget_slice(actions)) {
+    if (out_.uses_add_path() && retarget_slice(actions)) {
         return true;
     }
     if (!joining_.empty() && !rib_.undecided()) {  // else what is decided next would be told twice

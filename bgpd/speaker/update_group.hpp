@@ -35,6 +35,9 @@ inline constexpr std::size_t kDumpBacklog = std::size_t{512} << 10U;
 /// Slots that one turn goes over for one piece of long work.
 inline constexpr rib::Slot kSlotsPerTurn = 8192;
 
+/// What a reader that joins a group may have been told before.
+enum class ToldBefore : std::uint8_t { nothing, anything };
+
 /// An update group of one family: a target, its readers, and the work that is left for some of them.
 template <class Key>
 class UpdateGroup {
@@ -52,9 +55,9 @@ public:
         std::ranges::for_each(readers_, [&](const Reader& reader) { f(*reader.outlet); });
     }
 
-    /// Adds a reader and gives it the whole table, with End-of-RIB behind it. `told`: it may have been told anything
-    /// before; then it gets the state of every prefix, withdrawals too.
-    void join(Outlet& outlet, bool told);
+    /// Adds a reader and gives it the whole table, with End-of-RIB behind it; who may have been told anything gets
+    /// the state of every prefix, withdrawals too.
+    void join(Outlet& outlet, ToldBefore told);
     void leave(const Outlet& outlet);
     /// Gives the reader the whole table again (route refresh).
     void repeat(const Outlet& outlet);

@@ -92,15 +92,6 @@ std::optional<net::Asn> AsPathView::first() const noexcept {
     return net::Asn::make(segment.at(0));
 }
 
-std::optional<net::Asn> AsPathView::origin() const noexcept {
-    std::optional<net::Asn> last;
-    Segments segments(bytes_, 4);
-    for (Segment segment; segments.next(segment);) {
-        last = segment.type == SegmentType::sequence ? net::Asn::make(segment.at(segment.count() - 1)) : std::nullopt;
-    }
-    return last;
-}
-
 bool AsPathView::has_set() const noexcept {
     Segments segments(bytes_, 4);
     for (Segment segment; segments.next(segment);) {

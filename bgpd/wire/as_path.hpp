@@ -28,8 +28,6 @@ public:
     [[nodiscard]] std::uint32_t count(net::Asn as) const noexcept;
     /// The leftmost number when the path starts with a sequence: the neighbour that sent the route.
     [[nodiscard]] std::optional<net::Asn> first() const noexcept;
-    /// The rightmost number when the path ends with a sequence: who originated the route.
-    [[nodiscard]] std::optional<net::Asn> origin() const noexcept;
     [[nodiscard]] bool has_set() const noexcept;
     /// All numbers from left to right, sets included.
     [[nodiscard]] std::vector<std::uint32_t> numbers() const;

@@ -432,45 +432,4 @@ Capabilities without(Capabilities capabilities, const Omission& left_out) {
     return capabilities;
 }
 
-std::string_view capability_name(std::uint8_t code) noexcept {
-    switch (code) {
-        case capability_code::kMultiprotocol:
-            return "multiprotocol";
-        case capability_code::kRouteRefresh:
-            return "route-refresh";
-        case 3:
-            return "outbound-route-filtering";
-        case capability_code::kExtendedNextHop:
-            return "extended-next-hop";
-        case capability_code::kExtendedMessage:
-            return "extended-message";
-        case capability_code::kRole:
-            return "role";
-        case capability_code::kGracefulRestart:
-            return "graceful-restart";
-        case capability_code::kFourOctetAs:
-            return "4-octet-as";
-        case 67:
-            return "dynamic-capability";
-        case capability_code::kAddPath:
-            return "add-path";
-        case capability_code::kEnhancedRouteRefresh:
-            return "enhanced-route-refresh";
-        case capability_code::kLongLivedGracefulRestart:
-            return "long-lived-graceful-restart";
-        case capability_code::kFqdn:
-            return "fqdn";
-        case capability_code::kSoftwareVersion:
-            return "software-version";
-        case 76:
-            return "paths-limit";
-        case 77:
-            return "link-local-next-hop";
-        case 128:
-            return "route-refresh-cisco";
-        default:
-            return {};
-    }
-}
-
 }  // namespace manul::bgp::wire

@@ -149,7 +149,4 @@ struct Omission {
 };
 [[nodiscard]] Capabilities without(Capabilities capabilities, const Omission& left_out);
 
-/// "multiprotocol", "route-refresh", ...; empty for codes without a name here.
-[[nodiscard]] std::string_view capability_name(std::uint8_t code) noexcept;
-
 }  // namespace manul::bgp::wire

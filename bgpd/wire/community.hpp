@@ -36,8 +36,6 @@ inline constexpr Community kNoPeer{0xffffff04};  // RFC 3765
 struct ExtendedCommunity {
     std::uint64_t value = 0;
 
-    /// Not to be passed on to another AS.
-    [[nodiscard]] constexpr bool non_transitive() const noexcept { return (value >> 62U & 1U) != 0; }
     /// Octets a second of the link bandwidth community (draft-ietf-idr-link-bandwidth), transitive or not; nothing for
     /// others and for values that are no bandwidth.
     [[nodiscard]] std::optional<float> link_bandwidth() const noexcept;

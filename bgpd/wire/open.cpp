@@ -206,8 +206,8 @@ std::expected<Negotiated, Notification> negotiate(const Open& ours, const Open& 
         .peer_graceful_restart = restart ? theirs.graceful_restart : std::nullopt,
         .notification_restart = restart && mine.graceful_restart->notification && theirs.graceful_restart->notification,
         .peer_long_lived_restart = restart && mine.long_lived_restart ? theirs.long_lived_restart : std::nullopt,
-        .several_paths_in = several_in,
-        .several_paths_out = several_out,
+        .add_path_receive = several_in,
+        .add_path_send = several_out,
         .ipv6_next_hops = mine.has(ipv4_over_ipv6()) && theirs.has(ipv4_over_ipv6()),
     };
 }

@@ -47,8 +47,8 @@ struct Negotiated {
     bool notification_restart = false;  ///< N bit on both sides (RFC 8538)
     /// What the peer announced, if both sides announced it beside graceful restart (RFC 9494).
     std::optional<LongLivedRestart> peer_long_lived_restart;
-    FamilySet several_paths_in;   ///< the peer's prefixes have path identifiers (RFC 7911)
-    FamilySet several_paths_out;  ///< ours have
+    FamilySet add_path_receive;   ///< the peer's prefixes have path identifiers (RFC 7911)
+    FamilySet add_path_send;      ///< ours have
     bool ipv6_next_hops = false;  ///< of IPv4 routes, both ways (RFC 8950)
 
     bool operator==(const Negotiated&) const = default;

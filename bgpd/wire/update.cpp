@@ -73,7 +73,7 @@ public:
         }
         NlriView announced;
         NlriView gone;
-        const bool path_ids = context_.several_paths.has(net::Family::v4);
+        const bool path_ids = context_.add_path.has(net::Family::v4);
         if (!NlriView::check(*withdrawn, net::Family::v4, gone, path_ids) ||
             !NlriView::check(reader.rest(), net::Family::v4, announced, path_ids)) {
             return fault(Verdict::reset, update_error::kInvalidNetworkField, 0, {});  // RFC 7606 5.3
@@ -256,7 +256,7 @@ private:
         const bool fits_v6 = (size == 16 || size == 32) && (*family == net::Family::v6 || context_.ipv6_next_hops);
         const bool fits = fits_v6 || (*family == net::Family::v4 && size == 4);
         if (!fits || !NlriView::check(reader.rest(), *family, update_.mp_announced,
-                                      context_.several_paths.has(*family))) {  // RFC 7606 7.11, 5.3
+                                      context_.add_path.has(*family))) {  // RFC 7606 7.11, 5.3
             return fault(Verdict::reset, update_error::kOptionalAttribute, type::kMpReach, whole);
         }
         NextHop& hop = update_.mp_next_hop;
@@ -290,7 +290,7 @@ private:
             return;
         }
         if (!NlriView::check(reader.rest(), *unreach_family_, update_.mp_withdrawn,
-                             context_.several_paths.has(*unreach_family_))) {
+                             context_.add_path.has(*unreach_family_))) {
             fault(Verdict::reset, update_error::kOptionalAttribute, type::kMpUnreach, whole);
         }
     }

@@ -27,7 +27,7 @@ struct UpdateContext {
     FamilySet families = {net::Family::v4};  ///< others are ignored (RFC 4760 section 6)
     bool four_octet_as = true;
     bool internal = false;        ///< iBGP
-    FamilySet several_paths;      ///< prefixes have path identifiers (RFC 7911)
+    FamilySet add_path;           ///< prefixes have path identifiers (RFC 7911)
     bool ipv6_next_hops = false;  ///< IPv4 routes may have IPv6 next hops (RFC 8950)
     /// Routes without LOCAL_PREF are errors, as on every internal session (RFC 4271 section 5.1.5); not for those who
     /// read what speakers of both kinds have said.

@@ -127,7 +127,7 @@ std::shared_ptr<const Configuration> make_configuration(std::uint8_t shape, std:
         made->peers.push_back(peer);
     }
     made->peers[0].max_prefixes = bit(shape, 4) ? std::optional<std::uint32_t>(3) : std::nullopt;
-    made->peers[0].several_paths_out = bit(other, 0) ? std::optional(true) : std::nullopt;
+    made->peers[0].add_path_send = bit(other, 0) ? std::optional(true) : std::nullopt;
     made->peers[1].reflector_client = !bit(shape, 6);
     made->peers[2].role = bit(other, 1) ? std::optional(wire::Role::provider) : std::nullopt;
     made->peers[2].allowed_own_as = bit(other, 2) ? 1 : 0;
@@ -209,7 +209,7 @@ Bytes make_update(Schedule& schedule, const World::Far& far) {
     const std::uint8_t has = schedule.next();
     const net::Family family = bit(shape, 0) ? net::Family::v6 : net::Family::v4;
     const bool v4 = family == net::Family::v4;
-    const bool path_ids = far.agreed && far.agreed->several_paths_in.has(family);
+    const bool path_ids = far.agreed && far.agreed->add_path_receive.has(family);
     const bool wide = !far.agreed || far.agreed->four_octet_as;
 
     wire::PathAttributes attributes;

@@ -169,7 +169,7 @@ void World::note(Far& far, ByteView body) {
     const wire::Update update = decoder.decode(body, {.families = far.agreed->families,
                                                       .four_octet_as = far.agreed->four_octet_as,
                                                       .internal = far.agreed->internal,
-                                                      .several_paths = far.agreed->several_paths_in,
+                                                      .add_path = far.agreed->add_path_receive,
                                                       .needs_local_pref = far.agreed->internal});
     require(update.verdict != wire::Verdict::reset);
     const auto each = [&](const wire::NlriView& view, bool there) {
@@ -320,7 +320,7 @@ void World::hear_message(Far& far, const wire::Frame& frame) {
     require(far.agreed.has_value());
     wire::UpdateDecoder decoder;
     const wire::Update update = decoder.decode(frame.body(), {far.agreed->families, far.agreed->four_octet_as,
-                                                              far.agreed->internal, far.agreed->several_paths_out});
+                                                              far.agreed->internal, far.agreed->add_path_send});
     require(update.verdict == wire::Verdict::ok);
     for (const auto* view : {&update.withdrawn, &update.mp_withdrawn}) {
         for (auto at = view->begin(); at != view->end(); ++at) {
@@ -406,7 +406,7 @@ void World::check_received() const {
 
 void World::check_told(const Far& far, const net::Prefix& prefix, const ExportView& wanted) const {
     constexpr std::size_t kReads = std::size_t{64} << 10U;  // with more unread the speaker may hold back
-    if (far.backlog > kReads || !far.agreed || far.agreed->several_paths_out.has(prefix.family()) || !far.up) {
+    if (far.backlog > kReads || !far.agreed || far.agreed->add_path_send.has(prefix.family()) || !far.up) {
         return;
     }
     const auto told = far.told.find({prefix, 0});
@@ -442,8 +442,8 @@ void World::report(Station& station, const MonitorEvent& event) const {
                 wire::FamilySet path_ids;
                 if (far != fars.end()) {
                     require(far->agreed.has_value());
-                    path_ids = routes.table == MonitoredTable::sent ? far->agreed->several_paths_out
-                                                                    : far->agreed->several_paths_in;
+                    path_ids = routes.table == MonitoredTable::sent ? far->agreed->add_path_send
+                                                                    : far->agreed->add_path_receive;
                 }
                 wire::UpdateDecoder decoder;
                 wire::Framer framer(routes.updates, wire::kMaxExtendedMessage);

@@ -176,7 +176,7 @@ TEST_CASE("who gets several paths is told what a filter does now, also when anot
     configuration.peers = {make_peer(kFirst, kAs, kAs), make_peer(kSecond, kAs, kAs)};
     const auto configure = [&](Scripted& node, bgp::policy::FilterPtr filter) {
         for (PeerConfig& peer : configuration.peers) {
-            peer.several_paths_out = true;
+            peer.add_path_send = true;
             peer.filters = {"f"};
             peer.rules.export_rules[0] = filter;
         }

@@ -270,7 +270,7 @@ void Network::carry_out(std::size_t node, const Action& action) {
                                        bgp::fsm::to_string(change.status->state) + (change.removed ? " removed" : "") +
                                        (change.status->last_error.empty() ? "" : ": " + change.status->last_error));
             },
-            [](const WatchPaths&) {},
+            [](const SetBfdSessions&) {},
             [](const Monitored&) {},
             [&](const ManyPrefixes& many) {
                 self.reports.push_back(many.peer.to_string() + " announced " + std::to_string(many.received) + " of " +

@@ -238,7 +238,7 @@ std::vector<std::string> Scripted::heard(const std::string& peer) {
                 for (const net::Family family : wire::kFamilies) {
                     if (theirs_[peer].add_path_of(family).receive &&
                         opens_[peer]->capabilities.add_path_of(family).send) {
-                        contexts_[peer].several_paths.add(family);
+                        contexts_[peer].add_path.add(family);
                     }
                 }
                 out.emplace_back("open");
