@@ -34,7 +34,7 @@ def main() -> int:
                 good, bad = count(entry)
                 passed += good
                 failed += bad
-                name = entry["name"].partition(" / ")[0].split(":")[-1]  # "manul:unit / base"
+                name = entry["name"].partition(" / ")[0].split(":")[-1].split("+")[0]  # "manul:netns+sanitize / cni"
                 row = suites.setdefault(name, [0, 0])
                 row[0] += good
                 row[1] += bad
