@@ -14,7 +14,7 @@ typename UpdateGroup<Key>::Reader* UpdateGroup<Key>::find(rib::SourceId source) 
 }
 
 template <class Key>
-void UpdateGroup<Key>::join(Outlet& outlet, bool told) {
+void UpdateGroup<Key>::join(Outlet& outlet, ToldBefore told) {
     readers_.push_back({.outlet = &outlet, .missed = {}});
     if (told == ToldBefore::anything) {
         out_.expect(std::exchange(outlet.told_ids[rib::family_index(Key::kFamily)], {}));

@@ -29,8 +29,6 @@ using ipam::Problem;
 
 constexpr std::size_t kTopNodes = 20;
 
-ipam::WallTime wall_now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
-
 struct Look {
     Inventory inventory;
     CheckResult result;

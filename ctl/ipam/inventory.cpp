@@ -176,4 +176,6 @@ store::StoreResult<ipam::ReportHeader> read_report_header(store::Store& store) {
     return header;
 }
 
+ipam::WallTime wall_now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
+
 }  // namespace manul::ctl

@@ -3,6 +3,7 @@
 #include "config/store/store.hpp"
 #include "ipam/core/check_report.hpp"
 #include "ipam/core/inventory.hpp"
+#include "ipam/core/timestamp.hpp"
 
 namespace manul::ctl {
 
@@ -12,5 +13,7 @@ namespace manul::ctl {
 
 /// Which cluster this is and whether its datastore is locked, as reports say it.
 [[nodiscard]] store::StoreResult<ipam::ReportHeader> read_report_header(store::Store& store);
+
+[[nodiscard]] ipam::WallTime wall_now();
 
 }  // namespace manul::ctl

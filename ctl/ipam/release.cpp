@@ -26,8 +26,6 @@ namespace {
 using ipam::Inventory;
 using ipam::Released;
 
-ipam::WallTime wall_now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
-
 /// The block that has the address, among those in the store.
 std::optional<net::Prefix> block_of(const Inventory& inventory, const net::Ip& address) {
     for (const model::IpamBlockSpec& block : inventory.blocks) {

@@ -25,8 +25,6 @@ namespace manul::ctl {
 
 namespace {
 
-ipam::WallTime wall_now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
-
 void print_pool(const Context& context, const ipam::Inventory& inventory, const net::Ip& address) {
     const ipam::Pool* found = nullptr;
     for (const ipam::Pool& pool : inventory.pools) {

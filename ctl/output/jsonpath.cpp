@@ -16,7 +16,7 @@ using codec::Tree;
 
 namespace {
 
-constexpr std::string_view kBlanks = " \t\r\n";
+constexpr std::string_view kPathBlanks = " \t\r\n";
 /// What ends the name of a field that stands without quotes.
 constexpr std::string_view kEndsField = " \t\r\n.,[]{}()$@=!<>'\"";
 
@@ -60,7 +60,7 @@ public:
         at_ += there ? token.size() : 0U;
         return there;
     }
-    void skip_blanks() { at_ = std::min(text_.find_first_not_of(kBlanks, at_), text_.size()); }
+    void skip_blanks() { at_ = std::min(text_.find_first_not_of(kPathBlanks, at_), text_.size()); }
     /// Everything up to one of these characters.
     std::string_view until(std::string_view ends) {
         const std::size_t begin = at_;
@@ -69,7 +69,7 @@ public:
     }
     /// A word that is no field: `range`, `end`.
     bool accept_word(std::string_view word) {
-        if (!sees(word) || (at_ + word.size() < text_.size() && !kBlanks.contains(text_[at_ + word.size()]) &&
+        if (!sees(word) || (at_ + word.size() < text_.size() && !kPathBlanks.contains(text_[at_ + word.size()]) &&
                             text_[at_ + word.size()] != '}')) {
             return false;
         }
@@ -117,7 +117,7 @@ public:
             } else if (accept(".")) {
                 if (!at_end() && !kEndsField.contains(text_[at_])) {
                     MANUL_CHECK(named(out));
-                } else if (!at_end() && !sees("[") && !sees("}") && !kBlanks.contains(text_[at_]) && !sees(")")) {
+                } else if (!at_end() && !sees("[") && !sees("}") && !kPathBlanks.contains(text_[at_]) && !sees(")")) {
                     return wrong("expected the name of a field");
                 }
             } else if (accept("[")) {
