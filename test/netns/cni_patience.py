@@ -64,6 +64,7 @@ class PatienceTest(CniTest):
         first = wait_for("somebody to hold the lease", self.holder, 20)
         self.apply_service("one")
         wait_for("its address", lambda: self.told("one"), 20)
+        wait_for("who gave it to say so", lambda: self.givers("one"), 20)  # after it is in the store
         assert self.givers("one") == [first], self.givers("one")
 
         # It stops, alive: it believes that it holds the lease, and wakes up when that is another's.
@@ -99,6 +100,7 @@ class PatienceTest(CniTest):
         third = wait_for("the next holder", lambda: (h := self.holder()) != second and h, 60)
         wait_for("the fourth address", lambda: self.told("four"), 20)
         assert self.renewed() != before
+        wait_for("who gave it to say so", lambda: self.givers("four"), 20)
         assert self.givers("four") == [third]
         self.process(second).start("ipamd")
         addresses = [a for name in ("one", "two", "three", "four") for a in self.told(name)]
