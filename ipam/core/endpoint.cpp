@@ -303,6 +303,11 @@ bool is_of_network(const model::WorkloadEndpoint& endpoint, std::string_view net
     return own.empty() || network.empty() || own == network;
 }
 
+std::string owner_of(const model::WorkloadEndpoint& endpoint) {
+    const model::WorkloadEndpointSpec& spec = endpoint.spec;
+    return endpoint.metadata.ns + "/" + (spec.pod.empty() ? spec.container_id : spec.pod);
+}
+
 Outcome<Demand> make_demand(const Request& request, const HostIdentity& host, const model::Pod* pod,
                             const model::Namespace* ns, WallTime now) {
     Demand demand;

@@ -66,10 +66,13 @@ bool sync_with_pod(model::WorkloadEndpoint& endpoint, const model::Pod& pod);
 
 /// The attachment that an endpoint stands for.
 [[nodiscard]] Attachment attachment_of(const model::WorkloadEndpoint& endpoint);
-/// From its annotation, empty when absent.
 /// Whether the endpoint is an attachment of that network, as far as both say which they are of.
 [[nodiscard]] bool is_of_network(const model::WorkloadEndpoint& endpoint, std::string_view network);
+/// From its annotation, empty when absent.
 [[nodiscard]] std::string network_of(const model::WorkloadEndpoint& endpoint);
+
+/// Whose it is, for records: "default/web", or "default/<container id>".
+[[nodiscard]] std::string owner_of(const model::WorkloadEndpoint& endpoint);
 
 /// What the allocator is asked for: pools and addresses by the pod's annotations, then the namespace's, then the
 /// network's configuration. Fails on an annotation that cannot be read.

@@ -11,17 +11,17 @@ namespace manul::ipam {
 
 /// "10-0-0-0-26".
 [[nodiscard]] std::string block_name(const net::Prefix& cidr);
-/// "<node>-<block name>".
 /// What the names of all affinities of a node begin with.
 [[nodiscard]] std::string affinity_prefix(std::string_view node);
+/// "<node>-<block name>".
 [[nodiscard]] std::string affinity_name(std::string_view node, const net::Prefix& cidr);
 /// The handle's id, with each part that a resource name cannot hold replaced by its SHA-1.
 [[nodiscard]] std::string handle_name(std::string_view id);
 
-/// "<network>.<container id>.<ifname>" in lower case. Where that changed a letter, eight digits of the SHA-1 of the
-/// original are added, so that two attachments never share a handle.
 /// In small letters, as the parts of a handle are.
 [[nodiscard]] std::string lower(std::string_view text);
+/// "<network>.<container id>.<ifname>" in lower case. Where that changed a letter, eight digits of the SHA-1 of the
+/// original are added, so that two attachments never share a handle.
 [[nodiscard]] std::string handle_id(std::string_view network, const Attachment& attachment);
 /// What Calico's plugin used: "<network>.<container id>". Released as well, for pods from before a migration.
 [[nodiscard]] std::string calico_handle_id(std::string_view network, std::string_view container_id);

@@ -53,25 +53,6 @@ std::string endpoint_prefix(const std::string& node, const std::string& pod) {
     return name;
 }
 
-/// "default/web", or "default/<container id>".
-std::string owner_of(const model::WorkloadEndpoint& endpoint) {
-    const model::WorkloadEndpointSpec& spec = endpoint.spec;
-    return endpoint.metadata.ns + "/" + (spec.pod.empty() ? spec.container_id : spec.pod);
-}
-
-/// An address of a pool that is in use would sooner or later be given to a second pod.
-Outcome<void> check_unmanaged(const World& world, const std::vector<net::Ip>& addresses) {
-    for (const net::Ip& address : addresses) {
-        if (const Pool* pool = pool_of(world.pools, address)) {
-            return refuse(
-                ErrorCode::invalid_config,
-                fmt::format("annotation cni.projectcalico.org/ipAddrsNoIpam: {} lies in IPPool {}; use ipAddrs",
-                            address.to_string(), pool->name));
-        }
-    }
-    return {};
-}
-
 }  // namespace
 
 Service::Service(store::Store& store, HostIdentity host)
@@ -228,32 +209,6 @@ Outcome<std::size_t> Service::sync_pods() {
     return count;
 }
 
-Outcome<void> Service::check_scheduled(const Request& request, const model::Pod* pod, bool has_endpoint) const {
-    if (!request.is_kubernetes() || request.attachment.ifname != "eth0") {
-        return refuse(ErrorCode::invalid_config,
-                      "with the Kubernetes datastore only pods get endpoints, one each, for the interface eth0");
-    }
-    const std::string name = fmt::format("{}/{}", request.arg("K8S_POD_NAMESPACE"), request.arg("K8S_POD_NAME"));
-    if (pod == nullptr) {
-        return refuse(ErrorCode::try_again, fmt::format("the API server has no Pod {}", name));
-    }
-    if (pod->spec.node_name != host_.node) {
-        return refuse(ErrorCode::invalid_config,
-                      fmt::format("Pod {} is scheduled to node \"{}\", and this is {}: check node.name", name,
-                                  pod->spec.node_name, host_.node));
-    }
-    if (!has_endpoint) {
-        return refuse(ErrorCode::invalid_config, fmt::format("Pod {} uses its host's network", name));
-    }
-    if (request.policy_only && request.host_interface != host_interface_name(request)) {
-        return refuse(ErrorCode::invalid_config,
-                      fmt::format("with the Kubernetes datastore the host interface of Pod {} must be {}, and the "
-                                  "plugin before this one made {}",
-                                  name, host_interface_name(request), request.host_interface));
-    }
-    return {};
-}
-
 std::optional<Failure> Service::not_ready() const {
     if (!watch_) {
         return Failure{static_cast<std::uint16_t>(ErrorCode::try_again),
@@ -267,146 +222,9 @@ std::optional<Failure> Service::not_ready() const {
     return std::nullopt;
 }
 
-Outcome<AddResult> Service::add_one(Transaction& transaction, const Request& request, WallTime now) {
-    StoreSource& source = transaction.source();
-    const World& world = knowledge_.world();
-    const std::string ns_name = endpoint_namespace(request);
-    std::shared_ptr<const model::Pod> pod;
-    if (request.is_kubernetes()) {
-        MANUL_TRY(pod, source.pod(ns_name, std::string(request.arg("K8S_POD_NAME"))));
-    }
-    MANUL_TRY(const auto ns, source.name_space(ns_name));
-    MANUL_TRY(model::WorkloadEndpoint endpoint, make_endpoint(request, host_, pod.get()));
-    MANUL_TRY(const Demand demand, make_demand(request, host_, pod.get(), ns.get(), now));
-    const model::Key key = endpoint.key();
-    MANUL_TRY(const auto existing, transaction.endpoint(key));
-    if (host_.on_kubernetes) {
-        MANUL_CHECK(check_scheduled(request, pod.get(), existing != nullptr));
-    }
-
-    AddResult result;
-    const bool same_attachment =
-        existing && attachment_of(*existing) == request.attachment && is_of_network(*existing, request.network);
-    const bool same = same_attachment && describe(*existing).of_this_boot;
-    if (same && !existing->spec.ip_networks.empty() && !request.policy_only) {
-        // The answer to an earlier try was lost, or its plugin died: the addresses stay.
-        endpoint.spec.ip_networks = existing->spec.ip_networks;
-        if (is_unmanaged(*existing)) {
-            endpoint.metadata.annotations[kUnmanagedAnnotation] = "true";
-        }
-    } else {
-        // Addresses without endpoint are what an interrupted writer left behind.
-        MANUL_CHECK(release_handle(transaction.ipam(), world, demand.handle, now));
-        const bool had_container = existing && !existing->spec.container_id.empty();
-        if (had_container && !same_attachment) {
-            const std::string network = network_of(*existing);
-            const std::string old = handle_id(network.empty() ? request.network : network, attachment_of(*existing));
-            if (!store_.transactional()) {  // the old addresses go after the endpoint was rewritten
-                MANUL_TRY(const bool theirs, is_of_pod(transaction, old, pod_of(*existing)));
-                result.replaced_handle = theirs ? std::optional(old) : std::nullopt;
-            } else if (describe(*existing).of_this_boot) {
-                result.replaced_handle = old;
-            } else {
-                MANUL_CHECK(release_handle(transaction.ipam(), world, old, now));
-            }
-        }
-        if (request.policy_only) {
-            // Another plugin gave the pod its addresses.
-        } else if (!demand.unmanaged.empty()) {
-            MANUL_CHECK(check_unmanaged(world, demand.unmanaged));
-            endpoint.metadata.annotations[kUnmanagedAnnotation] = "true";
-            for (const net::Ip& address : demand.unmanaged) {
-                endpoint.spec.ip_networks.push_back(net::Prefix::host(address));
-            }
-        } else {
-            MANUL_TRY(const auto assigned, assign(transaction.ipam(), world, demand, now));
-            for (const Assigned& one : assigned) {
-                endpoint.spec.ip_networks.push_back(net::Prefix::host(one.address));
-                result.given.push_back({now, HistoryEntry::Event::assigned, one.address, demand.handle,
-                                        owner_of(endpoint), std::string(ipam::describe(one.choice))});
-            }
-        }
-    }
-    MANUL_CHECK(add_translations(endpoint, request, pod.get()));
-    MANUL_CHECK(check_endpoint(endpoint));
-    if (!request.is_kubernetes()) {
-        MANUL_CHECK(transaction.create_profile(make_network_profile(request.network)));
-    }
-    for (const net::Prefix& network : endpoint.spec.ip_networks) {
-        result.answer.ips.push_back(network.address());
-    }
-    result.answer.host_interface = endpoint.spec.interface_name;
-    if (endpoint.spec.mac != request.mac) {
-        result.answer.mac = endpoint.spec.mac;
-    }
-    result.answer.endpoint = key.ns + "/" + key.name;
-    const bool unchanged = existing && existing->spec == endpoint.spec &&
-                           existing->metadata.labels == endpoint.metadata.labels &&
-                           existing->metadata.annotations == endpoint.metadata.annotations;
-    if (unchanged) {
-        const StoreSource::Stored* stored = source.stored(key);
-        result.answer.resource_version = stored != nullptr ? stored->revision : std::string{};
-    } else {
-        MANUL_CHECK(transaction.put_endpoint(key, std::make_shared<const model::WorkloadEndpoint>(endpoint)));
-    }
-    return result;
-}
-
 void Service::set_uplinks(std::vector<Uplink> uplinks) {
     uplinks_ = std::move(uplinks);
     mtu_.reset();
-}
-
-void Service::append_read_by(const Request& request, std::vector<model::Key>& keys) const {
-    const std::string ns = endpoint_namespace(request);
-    if (request.is_kubernetes()) {
-        keys.push_back({model::Kind::pod, ns, std::string(request.arg("K8S_POD_NAME"))});
-    } else {
-        keys.push_back({model::Kind::profile, {}, profile_name(request.network)});
-    }
-    keys.push_back({model::Kind::namespace_, {}, ns});
-    keys.push_back(handle_key(handle_id(request.network, request.attachment)));
-    if (model::Key endpoint = endpoint_key(request, host_); !endpoint.name.empty()) {
-        keys.push_back(std::move(endpoint));
-    }
-}
-
-std::vector<AddResult> Service::add(std::span<const Request> requests, WallTime now) {
-    std::vector<AddResult> out(requests.size());
-    if (const auto why = not_ready()) {
-        for (AddResult& result : out) {
-            result.answer = to_answer(*why);
-        }
-        return out;
-    }
-    source_.begin(now);
-    std::vector<Change> changes;
-    std::vector<model::Key> keys;
-    changes.reserve(requests.size());
-    for (std::size_t i = 0; i < requests.size(); ++i) {
-        changes.emplace_back([&, i](Transaction& transaction) -> Outcome<void> {
-            MANUL_TRY(out[i], add_one(transaction, requests[i], now));
-            return {};
-        });
-        append_read_by(requests[i], keys);
-    }
-    source_.prefetch(keys);
-    const auto results = committer_.run(changes);
-    if (!mtu_) {
-        mtu_ = pod_mtu(uplinks_, knowledge_.world().pools, knowledge_.mtu_settings());
-    }
-    for (std::size_t i = 0; i < requests.size(); ++i) {
-        out[i].answer.mtu = *mtu_;
-        if (!results[i]) {
-            out[i] = AddResult{to_answer(results[i].error()), std::nullopt, {}};
-            continue;
-        }
-        if (out[i].answer.resource_version.empty()) {
-            out[i].answer.resource_version = *results[i];
-        }
-        std::ranges::copy(out[i].given, std::back_inserter(history_));
-    }
-    return out;
 }
 
 Answer Service::status(const Request& request, WallTime now) {

@@ -140,10 +140,28 @@ public:
 private:
     /// Adds what add_one() is going to read of this request.
     void append_read_by(const Request& request, std::vector<model::Key>& keys) const;
-    [[nodiscard]] Outcome<AddResult> add_one(Transaction& transaction, const Request& request, WallTime now);
+    struct Add;
+    [[nodiscard]] Outcome<Add> begin_add(Transaction& transaction, const Request& request, WallTime now) const;
+    [[nodiscard]] bool keep_addresses(Add& add) const;
+    [[nodiscard]] Outcome<void> replace_former(Transaction& transaction, Add& add, WallTime now) const;
+    [[nodiscard]] Outcome<void> give_addresses(Transaction& transaction, Add& add, WallTime now) const;
+    [[nodiscard]] static Outcome<void> finish_add(Transaction& transaction, Add& add);
+    [[nodiscard]] Outcome<AddResult> add_one(Transaction& transaction, const Request& request, WallTime now) const;
     [[nodiscard]] Outcome<bool> release_one(Transaction& transaction, const Release& release, WallTime now,
                                             std::vector<HistoryEntry>& freed);
     [[nodiscard]] Outcome<std::string> sync_tunnel(Transaction& transaction, Tunnel tunnel, WallTime now);
+    /// Blocks as tidy() finds them: of this node, and (where it looks everywhere) all others in the pools.
+    struct Blocks {
+        std::vector<BlockPtr> own;
+        std::vector<BlockPtr> others;
+    };
+    [[nodiscard]] Outcome<Blocks> look_at_blocks(bool everywhere);
+    [[nodiscard]] Outcome<std::set<std::string>> handles_in_use(const Blocks& blocks,
+                                                                const std::set<std::string>& busy);
+    [[nodiscard]] Outcome<std::vector<std::string>> leaked_handles(
+        const Blocks& blocks, const std::set<std::string>& in_use,
+        const std::optional<std::set<std::string>>& containers, bool everywhere, SteadyTime steady);
+    [[nodiscard]] std::size_t give_up_empty(const Blocks& blocks, SteadyTime steady, WallTime now);
     /// On Kubernetes: the Pod is there, is this node's and has a network of its own.
     [[nodiscard]] Outcome<void> check_scheduled(const Request& request, const model::Pod* pod, bool has_endpoint) const;
     void note_pod(const store::Object& object);

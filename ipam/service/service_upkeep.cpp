@@ -146,37 +146,30 @@ Outcome<std::vector<std::string>> Service::sync_tunnels(WallTime now) {
     return lines;
 }
 
-Outcome<Service::Tidied> Service::tidy(const std::set<std::string>& busy,
-                                       const std::optional<std::set<std::string>>& containers, bool everywhere,
-                                       SteadyTime steady, WallTime now) {
-    Tidied tidied;
-    if (not_ready()) {
-        return tidied;
-    }
-    source_.begin(now);
-    const World& world = knowledge_.world();
+Outcome<Service::Blocks> Service::look_at_blocks(bool everywhere) {
+    Blocks out;
+    const std::string mine = host_affinity(host_.node);
     MANUL_TRY(const auto cidrs, source_.blocks_of(host_.node));
-    std::vector<BlockPtr> own;
-    std::vector<BlockPtr> others;
     for (const net::Prefix& cidr : cidrs) {
         MANUL_TRY(auto block, source_.block(cidr));
-        if (block.value && block.value->affinity() == host_affinity(host_.node)) {
-            own.push_back(block.value);
+        if (block.value && block.value->affinity() == mine) {
+            out.own.push_back(std::move(block.value));
         }
     }
-    for (std::size_t i = 0; everywhere && i < world.pools.size(); ++i) {
-        MANUL_TRY(const auto in_pool, source_.blocks_in(world.pools[i].cidr));
+    for (std::size_t i = 0; everywhere && i < knowledge_.world().pools.size(); ++i) {
+        MANUL_TRY(const auto in_pool, source_.blocks_in(knowledge_.world().pools[i].cidr));
         for (const net::Prefix& cidr : in_pool) {
             MANUL_TRY(auto block, source_.block(cidr));
-            if (block.value && block.value->affinity() != host_affinity(host_.node)) {
-                others.push_back(std::move(block.value));
+            if (block.value && block.value->affinity() != mine) {
+                out.others.push_back(std::move(block.value));
             }
         }
     }
-    if (everywhere && host_.on_kubernetes) {
-        MANUL_CHECK(source_.reread_endpoints());
-    }
-    std::set<std::string> alive = busy;
+    return out;
+}
+
+Outcome<std::set<std::string>> Service::handles_in_use(const Blocks& blocks, const std::set<std::string>& busy) {
+    std::set<std::string> in_use = busy;
     std::set<PodName> without_record;
     MANUL_TRY(const StoreSource::Endpoints* endpoints, source_.own_endpoints());
     for (const auto& [key, endpoint] : *endpoints) {
@@ -184,35 +177,41 @@ Outcome<Service::Tidied> Service::tidy(const std::set<std::string>& busy,
             without_record.insert(pod_of(*endpoint));
             continue;
         }
-        alive.insert(handle_id(network_of(*endpoint), attachment_of(*endpoint)));
-        alive.insert(calico_handle_id(network_of(*endpoint), endpoint->spec.container_id));
+        in_use.insert(handle_id(network_of(*endpoint), attachment_of(*endpoint)));
+        in_use.insert(calico_handle_id(network_of(*endpoint), endpoint->spec.container_id));
     }
-    source_.end();
     // A Pod that was made anew while its container runs (a static pod's mirror) does not know the container.
-    for (const auto* blocks : {&own, &others}) {
-        for (const BlockPtr& block : *blocks) {
-            add_handles_of(*block, without_record, alive);
+    for (const auto* some : {&blocks.own, &blocks.others}) {
+        for (const BlockPtr& block : *some) {
+            add_handles_of(*block, without_record, in_use);
         }
     }
-    auto leaked = leaks_.observe(own, host_.node, alive, containers, steady);
+    return in_use;
+}
+
+Outcome<std::vector<std::string>> Service::leaked_handles(const Blocks& blocks, const std::set<std::string>& in_use,
+                                                          const std::optional<std::set<std::string>>& containers,
+                                                          bool everywhere, SteadyTime steady) {
+    auto leaked = leaks_.observe(blocks.own, host_.node, in_use, containers, steady);
     if (everywhere) {
-        std::ranges::copy(borrowed_leaks_.observe(others, host_.node, alive, containers, steady),
+        std::ranges::copy(borrowed_leaks_.observe(blocks.others, host_.node, in_use, containers, steady),
                           std::back_inserter(leaked));
     }
-    if (!leaked.empty()) {
-        MANUL_TRY(const auto used, source_.addresses_in_use());
-        if (!used) {
-            leaked.clear();
-        } else {
-            std::vector<BlockPtr> all = own;
-            all.insert(all.end(), others.begin(), others.end());
-            leaked = without_users(leaked, all, *used);
-        }
+    if (leaked.empty()) {
+        return leaked;
     }
-    for (const auto& freed : release_handles(leaked, now)) {
-        tidied.handles += freed && *freed ? 1U : 0U;
+    MANUL_TRY(const auto used, source_.addresses_in_use());
+    if (!used) {
+        return std::vector<std::string>();
     }
-    const auto empty = empty_blocks_.observe(own, world, steady, now);
+    std::vector<BlockPtr> all = blocks.own;
+    all.insert(all.end(), blocks.others.begin(), blocks.others.end());
+    return without_users(leaked, all, *used);
+}
+
+std::size_t Service::give_up_empty(const Blocks& blocks, SteadyTime steady, WallTime now) {
+    const World& world = knowledge_.world();
+    const auto empty = empty_blocks_.observe(blocks.own, world, steady, now);
     std::vector<char> given_up(empty.size(), 0);
     std::vector<Change> changes;
     for (std::size_t i = 0; i < empty.size(); ++i) {
@@ -222,10 +221,33 @@ Outcome<Service::Tidied> Service::tidy(const std::set<std::string>& busy,
             return {};
         });
     }
+    std::size_t count = 0;
     const auto results = committer_.run(changes);
     for (std::size_t i = 0; i < results.size(); ++i) {
-        tidied.blocks += results[i] && given_up[i] != 0 ? 1U : 0U;
+        count += results[i] && given_up[i] != 0 ? 1U : 0U;
     }
+    return count;
+}
+
+Outcome<Service::Tidied> Service::tidy(const std::set<std::string>& busy,
+                                       const std::optional<std::set<std::string>>& containers, bool everywhere,
+                                       SteadyTime steady, WallTime now) {
+    Tidied tidied;
+    if (not_ready()) {
+        return tidied;
+    }
+    source_.begin(now);
+    MANUL_TRY(const Blocks blocks, look_at_blocks(everywhere));
+    if (everywhere && host_.on_kubernetes) {
+        MANUL_CHECK(source_.reread_endpoints());
+    }
+    MANUL_TRY(const auto in_use, handles_in_use(blocks, busy));
+    source_.end();
+    MANUL_TRY(const auto leaked, leaked_handles(blocks, in_use, containers, everywhere, steady));
+    for (const auto& freed : release_handles(leaked, now)) {
+        tidied.handles += freed && *freed ? 1U : 0U;
+    }
+    tidied.blocks = give_up_empty(blocks, steady, now);
     return tidied;
 }
 
