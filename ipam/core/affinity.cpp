@@ -32,10 +32,24 @@ Outcome<void> confirm(Draft& draft, const std::string& node, const net::Prefix& 
                               std::make_shared<const Affinity>(Affinity{node, cidr, model::AffinityState::confirmed}));
 }
 
+/// Addresses of it that pods of this node have are theirs from the beginning: somebody deleted the block under them,
+/// and they must not be given to others.
 Outcome<void> create_block(Draft& draft, const World& world, const net::Prefix& cidr, WallTime now) {
     MANUL_TRY(const std::uint64_t sequence, draft.next_sequence());
-    return draft.put_block(cidr,
-                           std::make_shared<const Block>(Block::make(cidr, host_affinity(world.node), now, sequence)));
+    auto block = std::make_shared<Block>(Block::make(cidr, host_affinity(world.node), now, sequence));
+    MANUL_TRY(const auto in_use, draft.in_use(cidr));
+    for (const AddressInUse& one : in_use) {
+        const std::string& id = one.handles.front();
+        auto owner = std::make_shared<const Owner>(Owner{.handle = id, .attributes = one.attributes});
+        if (!block->allocate_exact(*block->ordinal(one.address), owner)) {
+            continue;
+        }
+        MANUL_TRY(const auto stored, draft.handle(id));
+        auto handle = std::make_shared<Handle>(stored ? *stored : Handle{.id = id, .blocks = {}});
+        handle->blocks[cidr] = static_cast<std::uint32_t>(block->of_handle(id).size());
+        MANUL_CHECK(draft.put_handle(id, std::move(handle)));
+    }
+    return draft.put_block(cidr, std::move(block));
 }
 
 Outcome<void> adopt(Draft& draft, const World& world, const Block& block, WallTime now) {
@@ -82,7 +96,10 @@ Outcome<std::optional<Claim>> reclaim(Draft& draft, const World& world, const Po
             continue;
         }
         const auto owner = affinity_node(stored->affinity());
-        if (!owner || *owner == world.node || (stored->claim_time() && now - *stored->claim_time() < kReclaimAge)) {
+        // A claim in the future is of a clock that was set back since, or that is wrong: no reason to wait for it.
+        const bool is_new = stored->claim_time() && now - *stored->claim_time() < kReclaimAge &&
+                            *stored->claim_time() - now < kReclaimAge;
+        if (!owner || *owner == world.node || is_new) {
             continue;
         }
         Block block = *stored;
@@ -198,6 +215,10 @@ Outcome<bool> claim_exact(Draft& draft, const World& world, const net::Prefix& c
         return true;
     }
     MANUL_TRY(const auto block, draft.block(cidr));
+    if (block && block->affinity().empty()) {
+        MANUL_CHECK(adopt(draft, world, *block, now));
+        return true;
+    }
     return block && block->affinity() == host_affinity(world.node);
 }
 

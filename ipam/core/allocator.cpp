@@ -211,7 +211,7 @@ private:
             return refuse(ErrorCode::try_again,
                           fmt::format("{} was asked for, but its block {} cannot be used", text, cidr.to_string()));
         }
-        if (!mine && world_.settings.strict_affinity) {
+        if (!mine && world_.settings.strict_affinity && !stored->affinity().empty()) {
             return refuse(ErrorCode::invalid_config,
                           fmt::format("{} was asked for, but its block {} belongs to {} and strictAffinity is on", text,
                                       cidr.to_string(), stored->affinity()));

@@ -120,6 +120,27 @@ Outcome<std::vector<net::Prefix>> Draft::blocks_in(const net::Prefix& range) {
     return std::vector<net::Prefix>(found.begin(), found.end());
 }
 
+Outcome<std::vector<AddressInUse>> Draft::in_use(const net::Prefix& range) {
+    MANUL_TRY(auto found, source_.in_use(range));
+    std::vector<AddressInUse> out;
+    for (AddressInUse& one : found) {
+        bool freed = false;
+        // The handle that exists stands first; where none does, they were deleted together with the block.
+        for (std::size_t i = 0; i < one.handles.size(); ++i) {
+            MANUL_TRY(const auto* entry, load_handle(one.handles[i]));
+            freed = freed || (entry->base.exists() && !entry->now);
+            if (entry->now) {
+                std::swap(one.handles[0], one.handles[i]);
+                break;
+            }
+        }
+        if (!freed) {
+            out.push_back(std::move(one));
+        }
+    }
+    return out;
+}
+
 Outcome<void> Draft::put_block(const net::Prefix& cidr, std::shared_ptr<const Block> block) {
     MANUL_TRY([[maybe_unused]] const auto* entry, load_block(cidr));
     blocks_.set(cidr, std::move(block));

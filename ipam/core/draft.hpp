@@ -64,6 +64,13 @@ struct Handle {
     bool operator==(const Handle&) const = default;
 };
 
+/// An address that an endpoint of this node has.
+struct AddressInUse {
+    net::Ip address;
+    std::vector<std::string> handles;  ///< it was allocated under one of them, most likely the first
+    model::StringMap attributes;       ///< node, pod, namespace
+};
+
 /// Where a Draft reads. Answers may come from a cache: a stale one makes the commit fail, never succeed wrongly.
 class Source {
 public:
@@ -86,6 +93,10 @@ public:
                                                                        std::uint8_t block_size);
     /// All blocks that overlap `range`, ascending. O(blocks of the cluster): only when nothing is free otherwise.
     [[nodiscard]] virtual Outcome<std::vector<net::Prefix>> blocks_in(const net::Prefix& range) = 0;
+    /// What this node's endpoints have of `range`.
+    [[nodiscard]] virtual Outcome<std::vector<AddressInUse>> in_use(const net::Prefix& /*range*/) {
+        return std::vector<AddressInUse>();
+    }
     /// A number that no block which existed before has reached.
     [[nodiscard]] virtual Outcome<std::uint64_t> next_sequence() = 0;
 };
@@ -157,6 +168,8 @@ public:
     [[nodiscard]] Outcome<std::vector<net::Prefix>> odd_blocks(const net::Prefix& range, std::uint8_t block_size) {
         return source_.odd_blocks(range, block_size);
     }
+    /// What this node's endpoints have of `range`, but for what this draft has freed.
+    [[nodiscard]] Outcome<std::vector<AddressInUse>> in_use(const net::Prefix& range);
     [[nodiscard]] Outcome<std::uint64_t> next_sequence() { return source_.next_sequence(); }
 
     // Null removes.

@@ -58,7 +58,8 @@ Result<std::vector<const Pool*>> wanted_pools(const std::vector<Pool>& pools, co
             return fail(fmt::format("there is no IPPool {}, which the request names", text));
         }
         if (at->disabled) {
-            return fail(fmt::format("IPPool {}, which the request names, is disabled", text));
+            return fail(fmt::format("IPPool {}, which the request names, is {}", text,
+                                    at->being_deleted ? "being deleted" : "disabled"));
         }
         if (at->cidr.family() != query.family) {
             return fail(fmt::format("IPPool {} ({}) was asked for {} addresses", text, at->cidr.to_string(),
@@ -140,7 +141,7 @@ Result<std::vector<const Pool*>> select_pools(const std::vector<Pool>& pools, co
         }
         std::string_view reason;
         if (pool.disabled) {
-            reason = "disabled";
+            reason = pool.being_deleted ? "being deleted" : "disabled";
         } else if (pool.mode == model::AssignmentMode::manual) {
             reason = "assignmentMode Manual";
         } else if (!pool.allows(query.use)) {

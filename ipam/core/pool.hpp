@@ -20,7 +20,8 @@ struct Pool {
     std::string name;
     net::Prefix cidr;
     std::uint8_t block_size = 26;  ///< prefix length of a block
-    bool disabled = false;
+    bool disabled = false;         ///< no new addresses: people said so, or the pool is being deleted
+    bool being_deleted = false;    ///< why it is disabled
     model::AssignmentMode mode = model::AssignmentMode::automatic;
     std::vector<model::AllowedUse> uses;
     enum class Encapsulation : std::uint8_t { none, ipip, vxlan };
@@ -30,6 +31,9 @@ struct Pool {
 
     /// Refuses a pool that cannot serve: blocks larger than the pool, or than kMaxBlockAddresses; bad selectors.
     [[nodiscard]] static Result<Pool> from_model(const model::IpPool& pool);
+
+    /// Its deletion was asked for, and something holds it up.
+    void set_being_deleted() noexcept { being_deleted = disabled = true; }
 
     [[nodiscard]] bool allows(model::AllowedUse use) const noexcept;
     /// The number of blocks, at most 2^32 (IPv6 pools hold more; the rest is out of reach).

@@ -11,6 +11,7 @@
 #include "config/model/ip_reservation.hpp"
 #include "config/model/ipam_configuration.hpp"
 #include "config/model/node.hpp"
+#include "config/store/namespaces.hpp"
 
 namespace manul::ipam {
 
@@ -102,6 +103,9 @@ std::optional<std::string> Knowledge::take(const store::Object& object) {
         auto compiled = Pool::from_model(*pool);
         if (!compiled) {
             return compiled.error().message;
+        }
+        if (store::is_ending(*object.document)) {
+            compiled->set_being_deleted();
         }
         pools_.insert_or_assign(name, *std::move(compiled));
     } else if (const auto* reservation = model::as<model::IpReservation>(*decoded.resource)) {

@@ -11,6 +11,7 @@
 #include "base/try.hpp"
 #include "config/model/ip_pool.hpp"
 #include "config/model/ip_reservation.hpp"
+#include "config/store/namespaces.hpp"
 #include "ipam/core/allocator.hpp"
 #include "ipam/service/node_release.hpp"
 #include "ipam/service/read_all.hpp"
@@ -102,6 +103,9 @@ Outcome<World> ServiceAddresses::read_world() {
     MANUL_TRY(const auto pools, read_all<model::IpPool>(*store_));
     for (const auto& [object, view] : pools) {
         if (auto pool = Pool::from_model(*view)) {
+            if (store::is_ending(*object.document)) {
+                pool->set_being_deleted();
+            }
             world.pools.push_back(*std::move(pool));
         }
     }

@@ -12,6 +12,7 @@
 #include "config/model/block_affinity.hpp"
 #include "config/model/ipam_block.hpp"
 #include "config/model/ipam_handle.hpp"
+#include "ipam/core/endpoint.hpp"
 #include "ipam/core/names.hpp"
 
 namespace manul::ipam {
@@ -320,6 +321,29 @@ Outcome<std::vector<net::Prefix>> StoreSource::odd_blocks(const net::Prefix& ran
     }
     MANUL_TRY(auto odd, Source::odd_blocks(range, block_size));
     return odd_blocks_.insert_or_assign(key, std::move(odd)).first->second;
+}
+
+Outcome<std::vector<AddressInUse>> StoreSource::in_use(const net::Prefix& range) {
+    MANUL_TRY(const Endpoints* endpoints, own_endpoints());
+    std::vector<AddressInUse> out;
+    for (const auto& [key, endpoint] : *endpoints) {
+        const model::WorkloadEndpointSpec& spec = endpoint->spec;
+        const std::string network = network_of(*endpoint);
+        if (network.empty() || spec.container_id.empty() || is_unmanaged(*endpoint) || is_policy_only(*endpoint)) {
+            continue;  // not allocated, or nobody knows under which handle
+        }
+        for (const net::Prefix& one : spec.ip_networks) {
+            if (range.contains(one.address())) {
+                out.push_back(
+                    {one.address(),
+                     {handle_id(network, attachment_of(*endpoint)), calico_handle_id(network, spec.container_id)},
+                     {{"node", spec.node},
+                      {"namespace", key.ns},
+                      {"pod", spec.pod.empty() ? spec.container_id : spec.pod}}});
+            }
+        }
+    }
+    return out;
 }
 
 Outcome<std::uint64_t> StoreSource::next_sequence() {

@@ -60,6 +60,7 @@ public:
                                                                std::uint8_t block_size) override;
     /// The pools are others now.
     void forget_odd_blocks() { odd_blocks_.clear(); }
+    [[nodiscard]] Outcome<std::vector<AddressInUse>> in_use(const net::Prefix& range) override;
     [[nodiscard]] Outcome<std::uint64_t> next_sequence() override;
 
     [[nodiscard]] Outcome<Versioned<model::WorkloadEndpoint>> endpoint(const model::Key& key);

@@ -162,6 +162,11 @@ TEST_CASE("pools are chosen by name order, family, use, selectors and mode") {
     CHECK(names({.wanted = {"nowhere"}}) == "there is no IPPool nowhere, which the request names");
     CHECK(names({.wanted = {"tunnel"}}) ==
           "IPPool tunnel, which the request names, does not allow this use (allowedUses)");
+    pools.push_back(make_pool("going", "10.8.0.0/24", 26));
+    pools.back().set_being_deleted();
+    CHECK(names({}) == "a b ");
+    CHECK(names({.wanted = {"going"}}) == "IPPool going, which the request names, is being deleted");
+    CHECK(pool_of(pools, ip("10.8.0.1")) == nullptr);
     CHECK(names({.family = net::Family::v6}) == "there is no IPv6 IPPool; apply one with `manulctl apply`");
     CHECK(names({.family = net::Family::v6, .wanted = {"a"}}) == "IPPool a (10.2.0.0/24) was asked for IPv6 addresses");
     CHECK(names({.use = model::AllowedUse::load_balancer}).find("passed over: b (allowedUses)") != std::string::npos);
@@ -325,6 +330,23 @@ TEST_CASE("an address asked for by name is given or refused with the reason") {
     demand.addresses = {ip("10.0.0.11")};
     CHECK(assign_now(source, strict, demand).error().msg.find("strictAffinity") != std::string::npos);
     check_consistent(source);
+
+    // What has no owner is claimed, or, where nobody may claim, borrowed: strictAffinity guards others' blocks only.
+    Draft draft(source);
+    CHECK(give_up(draft, world, prefix("10.0.0.8/30"), false, kNow) == true);
+    REQUIRE(source.commit(draft));
+    strict.settings.auto_allocate_blocks = false;
+    const auto ownerless = assign_now(source, strict, demand);
+    REQUIRE(ownerless);
+    CHECK(ownerless->front().borrowed);
+    strict.settings.auto_allocate_blocks = true;
+    demand.handle = "d";
+    demand.addresses = {ip("10.0.0.8")};
+    const auto claimed = assign_now(source, strict, demand);
+    REQUIRE(claimed);
+    CHECK_FALSE(claimed->front().borrowed);
+    CHECK(source.blocks.at(prefix("10.0.0.8/30")).value->affinity() == "host:n2");
+    check_consistent(source);
 }
 
 TEST_CASE("an empty block of another node is taken over a minute after its claim") {
@@ -335,7 +357,13 @@ TEST_CASE("an empty block of another node is taken over a minute after its claim
     REQUIRE(assign_now(source, world, demand_of("a", "n1")));
     release_now(source, world, "a");
     CHECK_FALSE(assign_now(source, strict, demand_of("b", "n2"), kNow + std::chrono::seconds{59}));
-    REQUIRE(assign_now(source, strict, demand_of("b", "n2"), kNow + std::chrono::seconds{60}));
+    CHECK_FALSE(assign_now(source, strict, demand_of("b", "n2"), kNow - std::chrono::seconds{59}));
+    SECTION("and with a clock that was set back since, too") {
+        REQUIRE(assign_now(source, strict, demand_of("b", "n2"), kNow - std::chrono::hours{1}));
+    }
+    SECTION("by the clock") {
+        REQUIRE(assign_now(source, strict, demand_of("b", "n2"), kNow + std::chrono::seconds{60}));
+    }
     CHECK(source.blocks.begin()->second.value->affinity() == "host:n2");
     check_consistent(source);
 }

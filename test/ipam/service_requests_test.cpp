@@ -176,5 +176,58 @@ TEST_CASE("empty blocks and leaked handles are given back after their grace peri
     CHECK(f.all<model::IpamHandle>().empty());
 }
 
+TEST_CASE("a pool that is being deleted gives nothing any more, as with Calico") {
+    Fixture f("10.0.0.0/24", 28);
+    f.put(model::Kind::ip_pool, "", "q", pool_document("q", "10.1.0.0/24", 28));
+    const model::Key key{model::Kind::ip_pool, "", "p"};
+    std::string document = pool_document("p", "10.0.0.0/24", 28);
+    document.insert(document.find("\"name\""), R"("deletionTimestamp":"2026-01-31T12:00:00Z","finalizers":["x/y"],)");
+    const std::vector<store::Op> mark{store::Put{key, document, std::nullopt}};
+    REQUIRE(f.store->transact(mark, store::Checks::own_fields_only));
+    REQUIRE(f.service.take_changes());
+    const Answer answer = f.add(bare("c1")).answer;
+    REQUIRE(answer.ips.size() == 1);
+    CHECK(net::Prefix::parse("10.1.0.0/24")->contains(answer.ips.front()));
+}
+
+TEST_CASE("a block that was deleted under its pods comes back with their addresses in use") {
+    Fixture f("10.0.0.0/28", 28);
+    for (const char* id : {"c1", "c2", "c3"}) {
+        REQUIRE_FALSE(f.add(bare(id)).answer.error);
+    }
+    CHECK(f.release(bare("c3")));
+    const auto remove = [&f](model::Kind kind) {
+        const auto listing = f.store->list({.kind = kind, .ns = std::nullopt, .name_prefix = {}});
+        REQUIRE(listing);
+        const std::vector<store::Object> found = listing->items;
+        for (const store::Object& object : found) {
+            REQUIRE(f.store->remove(object.key, std::nullopt));
+        }
+    };
+    remove(model::Kind::ipam_block);
+    SECTION("the block alone") {}
+    SECTION("the block and what belongs to it") {
+        remove(model::Kind::ipam_handle);
+        remove(model::Kind::block_affinity);
+    }
+    const Answer next = f.add(bare("c4")).answer;
+    REQUIRE(next.ips.size() == 1);
+    const auto block = Block::from_model(f.all<model::IpamBlock>().at(0)->spec);
+    REQUIRE(block);
+    CHECK(block->in_use_count() == 3);
+    CHECK(f.all<model::IpamHandle>().size() == 3);
+    for (const auto& endpoint : f.all<model::WorkloadEndpoint>()) {
+        const auto ordinal = block->ordinal(endpoint->spec.ip_networks.at(0).address());
+        REQUIRE(ordinal);
+        REQUIRE(block->owner(*ordinal));
+        CHECK(block->owner(*ordinal)->attributes.at("pod") == endpoint->spec.container_id);
+    }
+    for (const char* id : {"c1", "c2", "c4"}) {
+        CHECK(f.release(bare(id)));
+    }
+    CHECK(Block::from_model(f.all<model::IpamBlock>().at(0)->spec)->is_empty());
+    CHECK(f.all<model::IpamHandle>().empty());
+}
+
 }  // namespace
 }  // namespace manul::ipam
