@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include <fmt/core.h>
@@ -100,9 +101,13 @@ Outcome<void> Chores::free_vanished(SteadyTime steady, WallTime wall, Done& done
         mentioned[report->spec.node] += object.revision + " ";
     }
     for (const std::string& node : vanished_.observe(existing, mentioned, steady)) {
-        MANUL_TRY(const NodeRelease freed, release_node(store_, node, wall));
-        done.freed_nodes.push_back(fmt::format("{}: {} endpoints, {} addresses, {} blocks", node, freed.endpoints,
-                                               freed.addresses, freed.blocks));
+        const auto freed = release_node(store_, node, wall);
+        if (!freed) {  // it is tried again, and keeps no other node's waiting
+            done.problems.push_back(fmt::format("freeing what node {} held: {}", node, freed.error().msg));
+            continue;
+        }
+        done.freed_nodes.push_back(fmt::format("{}: {} endpoints, {} addresses, {} blocks", node, freed->endpoints,
+                                               freed->addresses, freed->blocks));
     }
     return {};
 }
@@ -126,8 +131,11 @@ Outcome<std::size_t> Chores::make_host_endpoints() {
     }
     auto endpoints = auto_host_endpoints(nodes, wanted);
     std::size_t changes = 0;
-    const auto count = [&changes](const auto& result) -> Outcome<void> {
-        if (!result && !lost_a_race(result.error())) {
+    std::optional<Failure> refused;
+    const auto count = [&](const auto& result) -> Outcome<void> {
+        if (!result && result.error().code == StoreError::Code::invalid) {
+            refused = store_failure(result.error());  // the others do not wait for it
+        } else if (!result && !lost_a_race(result.error())) {
             return std::unexpected(store_failure(result.error()));
         }
         changes += result ? 1U : 0U;
@@ -159,6 +167,9 @@ Outcome<std::size_t> Chores::make_host_endpoints() {
     }
     for (const auto& [name, endpoint] : endpoints) {
         MANUL_CHECK(count(store_.create(endpoint.key(), codec::encode(endpoint))));
+    }
+    if (refused) {
+        return std::unexpected(*std::move(refused));
     }
     return changes;
 }

@@ -148,6 +148,37 @@ TEST_CASE("what a vanished node held is freed after 15 minutes, and not a second
     CHECK(freed(20min) == 0);
 }
 
+TEST_CASE("a vanished node whose addresses cannot be freed keeps no other node's waiting") {
+    Fixture f("10.0.0.0/24", 30);
+    REQUIRE_FALSE(f.add(bare("a")).answer.error);
+    const auto damaged = f.all<model::IpamBlock>().at(0);
+    const auto other = f.open();
+    Service neighbour(*other, {"n3", "boot"});
+    REQUIRE(neighbour.start());
+    const Request request = bare("x");
+    REQUIRE_FALSE(neighbour.add(std::span(&request, 1), kNow).front().answer.error);
+    const std::vector<store::Op> damage{store::Put{
+        damaged->key(),
+        fmt::format(
+            R"({{"apiVersion":"projectcalico.org/v3","kind":"IPAMBlock","metadata":{{"name":"{}"}},"spec":{{"cidr":"{}","allocations":[0],"unallocated":[],"attributes":[]}}}})",
+            damaged->metadata.name, damaged->spec.cidr.to_string()),
+        std::nullopt}};
+    REQUIRE(f.store->transact(damage, store::Checks::own_fields_only));
+
+    Chores chores(*f.store, "n2", nullptr);
+    std::set<std::string> freed;
+    std::set<std::string> problems;
+    for (SteadyTime now = kStart; now < kStart + 17min; now += 5s) {
+        const auto done = chores.run(now, kNow);
+        REQUIRE(done);
+        freed.insert(done->freed_nodes.begin(), done->freed_nodes.end());
+        problems.insert(done->problems.begin(), done->problems.end());
+    }
+    CHECK(freed == std::set<std::string>{"n3: 1 endpoints, 1 addresses, 1 blocks"});
+    REQUIRE(problems.size() == 1);
+    CHECK(problems.begin()->starts_with("freeing what node n1 held: "));
+}
+
 TEST_CASE("a node without a Node is not gone while one of its daemons writes its report") {
     VanishedNodes vanished;
     SteadyTime now = kStart;
