@@ -36,6 +36,7 @@ using asio::local::stream_protocol;
 using boost::system::error_code;
 
 constexpr std::chrono::seconds kRequestTimeout{10};
+constexpr std::chrono::seconds kLookForFile{2};
 constexpr std::size_t kHeader = 4;
 
 std::array<std::uint8_t, kHeader> header_of(std::size_t size) {
@@ -144,22 +145,6 @@ private:
     std::string out_;
 };
 
-class Listening final : public Server {
-public:
-    Listening(std::shared_ptr<AcceptLoop<stream_protocol>> loop, std::string path)
-        : loop_(std::move(loop)), path_(std::move(path)) {}
-    Listening(const Listening&) = delete;
-    Listening& operator=(const Listening&) = delete;
-    ~Listening() override {
-        loop_->close();
-        ::unlink(path_.c_str());
-    }
-
-private:
-    std::shared_ptr<AcceptLoop<stream_protocol>> loop_;
-    std::string path_;
-};
-
 std::unexpected<Error> system_failure(const std::string& what, int number) {
     return fail(what + ": " + std::strerror(number));  // NOLINT(concurrency-mt-unsafe)
 }
@@ -193,11 +178,8 @@ Result<sockaddr_un> address_of(const std::string& path) {
     return address;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Server>> Server::listen(asio::io_context& io, const std::string& path, Handler handler) {
-    MANUL_TRY(const sockaddr_un address, address_of(path));
-    MANUL_CHECK(remove_stale(path, address));
+/// A socket that listens on `path`, mode 0600.
+Result<int> open_socket(const std::string& path, const sockaddr_un& address) {
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
         return system_failure("cannot create a socket", errno);
@@ -212,18 +194,81 @@ Result<std::unique_ptr<Server>> Server::listen(asio::io_context& io, const std::
         ::close(fd);
         return system_failure(path + ": cannot listen", number);
     }
-    auto loop = std::make_shared<AcceptLoop<stream_protocol>>(
-        io, [shared = std::make_shared<const Handler>(std::move(handler))](stream_protocol::socket socket) {
-            std::make_shared<Session>(std::move(socket), shared)->start();
-        });
-    error_code ec;
-    loop->acceptor().assign(stream_protocol(), fd, ec);
-    if (ec) {
-        ::close(fd);
-        return fail(path + ": cannot listen: " + ec.message());
+    return fd;
+}
+
+/// A socket whose file somebody removed is heard by nobody any more, and nothing tells of it: the file is looked for,
+/// and made again with a socket of its own.
+class Listener : public std::enable_shared_from_this<Listener> {
+public:
+    Listener(asio::io_context& io, std::string path, const sockaddr_un& address, Handler handler)
+        : path_(std::move(path)), address_(address), look_(io) {
+        loop_ = std::make_shared<AcceptLoop<stream_protocol>>(
+            io, [shared = std::make_shared<const Handler>(std::move(handler))](stream_protocol::socket socket) {
+                std::make_shared<Session>(std::move(socket), shared)->start();
+            });
     }
-    loop->start();
-    return std::make_unique<Listening>(std::move(loop), path);
+
+    Result<void> start() {
+        MANUL_TRY(const int fd, open_socket(path_, address_));
+        error_code ec;
+        loop_->acceptor().assign(stream_protocol(), fd, ec);
+        if (ec) {
+            ::close(fd);
+            return fail(path_ + ": cannot listen: " + ec.message());
+        }
+        loop_->start();
+        return {};
+    }
+
+    void look_later() {
+        look_.expires_after(kLookForFile);
+        look_.async_wait([weak = weak_from_this()](const error_code& ec) {
+            const auto self = weak.lock();
+            if (ec || !self) {
+                return;
+            }
+            if (::access(self->path_.c_str(), F_OK) != 0 && errno == ENOENT) {
+                self->loop_->close();
+                (void)self->start();  // where that fails, as without the directory, the next look tries again
+            }
+            self->look_later();
+        });
+    }
+
+    void stop() {
+        look_.cancel();
+        loop_->close();
+        ::unlink(path_.c_str());
+    }
+
+private:
+    std::shared_ptr<AcceptLoop<stream_protocol>> loop_;
+    std::string path_;
+    sockaddr_un address_;
+    asio::steady_timer look_;
+};
+
+class Listening final : public Server {
+public:
+    explicit Listening(std::shared_ptr<Listener> listener) : listener_(std::move(listener)) {}
+    Listening(const Listening&) = delete;
+    Listening& operator=(const Listening&) = delete;
+    ~Listening() override { listener_->stop(); }
+
+private:
+    std::shared_ptr<Listener> listener_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::listen(asio::io_context& io, const std::string& path, Handler handler) {
+    MANUL_TRY(const sockaddr_un address, address_of(path));
+    MANUL_CHECK(remove_stale(path, address));
+    auto listener = std::make_shared<Listener>(io, path, address, std::move(handler));
+    MANUL_CHECK(listener->start());
+    listener->look_later();
+    return std::make_unique<Listening>(std::move(listener));
 }
 
 Result<json::value> call(const std::string& path, const json::object& request, std::chrono::milliseconds timeout) {

@@ -27,7 +27,8 @@ using Reply = std::move_only_function<void(const boost::json::value&)>;
 using Handler = std::function<void(boost::json::object request, Reply reply)>;
 
 /// Listens on `path` (mode 0600, replacing a stale socket) and serves until destroyed. A client gets 10 s for its
-/// request; malformed requests are answered with {"error": ...} and reach no handler.
+/// request; malformed requests are answered with {"error": ...} and reach no handler. A socket file that somebody
+/// removes is made again within two seconds.
 class Server {
 public:
     [[nodiscard]] static Result<std::unique_ptr<Server>> listen(boost::asio::io_context& io, const std::string& path,

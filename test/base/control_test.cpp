@@ -49,6 +49,15 @@ TEST_CASE("a request is answered, also when the handler drops it, and the socket
     const auto second = control::Server::listen(other, path, [](json::object, control::Reply) {});
     REQUIRE_FALSE(second);
     CHECK(second.error().message.find("another process") != std::string::npos);
+
+    REQUIRE(::unlink(path.c_str()) == 0);
+    const auto until = std::chrono::steady_clock::now() + 60s;
+    while (::access(path.c_str(), F_OK) != 0 && std::chrono::steady_clock::now() < until) {
+        std::this_thread::sleep_for(20ms);
+    }
+    CHECK(control::call(path, {{"echo", "again"}}, 5s));
+    REQUIRE(::stat(path.c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777U) == 0600);
     loop.request_stop();
     loop.join();
     server->reset();
