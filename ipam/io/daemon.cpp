@@ -374,6 +374,11 @@ void Ipamd::on_question(Request request, Reply reply) {
     auto shared = std::make_shared<Reply>(std::move(reply));
     store_worker_.submit([this, request = std::move(request), shared] {
         Answer answer = request.op == Op::check ? service_.check(request) : service_.status(request, wall_now());
+        if (request.op == Op::status && !answer.error) {
+            if (const std::string why = why_not_writable(); !why.empty()) {
+                answer = failure(ErrorCode::not_available, "the datastore cannot be written: " + why);
+            }
+        }
         return [shared, answer = std::move(answer)] { send(*shared, answer); };
     });
 }

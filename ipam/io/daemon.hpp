@@ -75,9 +75,9 @@ private:
         metrics::Counter& leaks_freed =
             registry.counter("manul_ipamd_leaks_freed_total", "handles that nobody used; a steady rate is a leak");
         metrics::Gauge& endpoints = registry.gauge("manul_ipamd_endpoints", "endpoints of this node");
-        metrics::Gauge& commits = registry.gauge("manul_ipamd_commits", "transactions since the start");
-        metrics::Gauge& conflicts =
-            registry.gauge("manul_ipamd_conflicts", "transactions that another writer spoiled, since the start");
+        metrics::Counter& commits = registry.counter("manul_ipamd_commits_total", "transactions");
+        metrics::Counter& conflicts =
+            registry.counter("manul_ipamd_conflicts_total", "transactions that another writer spoiled");
         metrics::Gauge& waiting_adds = registry.gauge("manul_ipamd_waiting_adds", "ADDs that are not answered yet");
         metrics::Gauge& waiting_dels = registry.gauge("manul_ipamd_waiting_dels", "DELs that are not carried out yet");
         metrics::Gauge& in_sync = registry.gauge("manul_ipamd_in_sync", "1 while the datastore can be used");
@@ -92,6 +92,9 @@ private:
         std::function<void(const Answer&)> answer;
         std::string journal_file;  ///< removed once the request is in the log
     };
+
+    /// Of a datastore that is a file of this host; empty where nothing is known against it.
+    [[nodiscard]] std::string why_not_writable() const;
 
     // Requests of the plugin.
     void on_plugin_request(const boost::json::object& object, Reply reply);

@@ -277,8 +277,9 @@ std::string Ipamd::exposition() {
     metrics_.waiting_dels.set(static_cast<double>(deleter_->waiting()));
     metrics_.in_sync.set(started_ ? 1 : 0);
     metrics_.does_chores.set(does_chores_ ? 1 : 0);
-    metrics_.commits.set(static_cast<double>(service_.committer().commits()));
-    metrics_.conflicts.set(static_cast<double>(service_.committer().conflicts()));
+    // Counted by the committer; here alone they are carried over.
+    metrics_.commits.add(service_.committer().commits() - metrics_.commits.value());
+    metrics_.conflicts.add(service_.committer().conflicts() - metrics_.conflicts.value());
     return metrics_.registry.exposition();
 }
 

@@ -1,3 +1,5 @@
+#include <sys/statvfs.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,6 +20,18 @@ namespace {
 constexpr std::int64_t kSecondUs = 1'000'000;
 
 }  // namespace
+
+std::string Ipamd::why_not_writable() const {
+    const std::string& path = settings_.datastore.path;
+    struct statvfs file_system{};
+    if (settings_.datastore.type != config::DatastoreType::sqlite || ::statvfs(path.c_str(), &file_system) != 0) {
+        return {};
+    }
+    if ((file_system.f_flag & ST_RDONLY) != 0) {
+        return path + ": its file system is read-only";
+    }
+    return file_system.f_bfree == 0 ? path + ": its file system is full" : std::string();
+}
 
 void Ipamd::connect() {
     store_worker_.submit([this] {

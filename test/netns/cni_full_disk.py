@@ -107,6 +107,8 @@ class FullDiskTest(CniTest):
             extra.gone()
         assert refused and all("full" in text for text in refused), refused
         assert before.has_interface()
+        code, answer = before.call("STATUS")
+        assert code == 1 and answer["code"] == 50 and "full" in answer["msg"], answer
         filler.unlink()
         wait_for("pods to be taken again", lambda: during.call("ADD")[0] == 0, 60, 0.5)
         assert address in {n for e in self.objects("wep") for n in e["spec"]["ipNetworks"]}
@@ -115,6 +117,21 @@ class FullDiskTest(CniTest):
             pod.gone()
         self.expect_nothing_left(60)
         self.expect_sound()
+
+    def test_status_tells_of_a_read_only_datastore(self):
+        pod = self.pod()
+        pod.add()
+        run("mount", "--bind", self.lab.state_root, self.lab.state_root)
+        try:
+            run("mount", "-o", "remount,bind,ro", self.lab.state_root)
+            code, answer = pod.call("STATUS")
+            assert code == 1 and answer["code"] == 50 and "read-only" in answer["msg"], answer
+        finally:
+            run("umount", self.lab.state_root)
+        assert pod.call("STATUS")[0] == 0
+        pod.delete()
+        pod.gone()
+        self.expect_nothing_left()
 
 
 if __name__ == "__main__":
