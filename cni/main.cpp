@@ -19,6 +19,8 @@ namespace {
 /// terminal, where people look what this program is, there is none. Input that is not needed may never come: the
 /// caller's own standard input, inherited and never closed.
 bool read_input(std::string& out, bool needed) {
+    // Whoever has something to say writes it at once: half a second is plenty, and nobody who tries VERSION by hand is
+    // kept waiting.
     constexpr int kPatienceMs = 500;
     if (::isatty(STDIN_FILENO) == 1) {
         return true;

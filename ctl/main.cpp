@@ -128,7 +128,7 @@ int main(int argc, char** argv) {
     keep_standard_streams();
     CLI::App app{"manulctl: resources, addresses, sessions and policies of a Manul cluster", "manulctl"};
     app.formatter(ctl::help_formatter());
-    app.set_version_flag("--version", "manulctl v" MANUL_VERSION, "Show the version of this program");
+    app.set_version_flag("--version", "manulctl " MANUL_VERSION, "Show the version of this program");
     app.require_subcommand(1);
     app.fallthrough();
     GlobalOptions options;

@@ -71,7 +71,7 @@ std::string versions() {
         commands.push_back({find_program(name).value_or(name), "--version"});
     }
     commands.push_back({"nft", "--version"});
-    return "manulctl v" MANUL_VERSION "\n" + read_file("/etc/os-release", kLargestPart).value_or("") + "\n" +
+    return "manulctl " MANUL_VERSION "\n" + read_file("/etc/os-release", kLargestPart).value_or("") + "\n" +
            of_programs(commands);
 }
 

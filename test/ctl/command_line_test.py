@@ -140,7 +140,7 @@ datastore: {{path: {self.directory}/store.db}}
         self.assertIn("Show objects", self.works("help", "get"))
         self.assertIn("Usage: manulctl node status", self.works("node", "status", "--help"))
         self.assertIn("Subcommands:", self.works("help"))
-        self.assertRegex(self.works("--version"), r"^manulctl v\d")
+        self.assertRegex(self.works("--version"), r"^manulctl \d")
         self.assertRegex(self.works("version", "--client", "--allow-version-mismatch", "--log-level=debug"),
                          r"^Client Version: +v\d")
         os.remove(self.settings)  # validate reads none, as calicoctl's
@@ -280,7 +280,7 @@ datastore: {{path: {self.directory}/store.db}}
         self.assertEqual(set(parts), {"versions.txt", "settings.txt", "node-status.txt", "checksystem.txt", "bgp-peers.json",
                                       "bgp-routes.txt", "kernel-settings.txt", "network.txt", "nftables.txt",
                                       "policy-verify.txt", "logs.txt"})
-        self.assertRegex(parts["versions.txt"], r"^manulctl v\d")
+        self.assertRegex(parts["versions.txt"], r"^manulctl \d")
         self.assertIn("http://127.0.0.1:1", parts["settings.txt"])
         self.assertIn("the daemon is not running", parts["bgp-peers.json"])
         self.fails(1, r"diags\.tar: File exists", "node", "diags", "--file", str(archive))
