@@ -410,9 +410,14 @@ Outcome<PoolUsage> usage_of(Draft& draft, const World& world, const Pool& pool, 
     std::set<std::string, std::less<>> nodes;
     MANUL_TRY(const auto blocks, draft.blocks_in(pool.cidr));
     for (const net::Prefix& cidr : blocks) {
-        MANUL_TRY(const auto block, draft.block(cidr));
+        MANUL_TRY(std::shared_ptr<const Block> block, draft.block(cidr));
         if (!block) {
             continue;
+        }
+        if (block->cooling_count() > 0) {  // stored as resting until somebody writes the block again
+            auto rested = std::make_shared<Block>(*block);
+            rested->end_cooldown(now, world.settings.cooldown);
+            block = std::move(rested);
         }
         usage.in_use += block->in_use_count();
         usage.cooling += block->cooling_count();

@@ -188,6 +188,11 @@ TEST_CASE("an exhausted pool is explained with figures") {
     CHECK(refused.error().msg ==
           "no free address: pool small has 0 free of 4: 3 in use by 2 nodes, 1 in cool-down until " +
               print_timestamp(kNow + std::chrono::seconds{60}));
+    Draft draft(source);
+    const auto rested = usage_of(draft, world, world.pools.front(), kNow + std::chrono::seconds{60});
+    REQUIRE(rested);
+    CHECK(rested->cooling == 0);
+    CHECK(rested->free_in_own == 1);
     CHECK(assign_now(source, world, demand_of("e", "n1"), kNow + std::chrono::seconds{60}));
     check_consistent(source);
 }
