@@ -290,9 +290,13 @@ private:
             for (const auto& pool : created) {
                 if (block && pool->spec.cidr.overlaps(block->spec.cidr) &&
                     pool->spec.effective_block_size() != block->spec.cidr.length()) {
-                    findings_.push_back(
-                        fmt::format("{}: spec.blockSize: addresses of block {} are in use; only blockSize {} fits it",
-                                    pool->key().to_string(), block->spec.cidr.to_string(), block->spec.cidr.length()));
+                    const bool empty = std::ranges::none_of(block->spec.allocations,
+                                                            [](const auto& owner) { return owner.has_value(); });
+                    findings_.push_back(fmt::format(
+                        "{}: spec.blockSize: {} {} {}; only blockSize {} fits it", pool->key().to_string(),
+                        empty ? "block" : "addresses of block", block->spec.cidr.to_string(),
+                        empty ? "is empty, but not given up yet (its node does so in a moment)" : "are in use",
+                        block->spec.cidr.length()));
                 }
             }
         }

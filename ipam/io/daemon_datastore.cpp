@@ -125,6 +125,8 @@ void Ipamd::on_changes(const Outcome<Service::Changes>& changes) {
     }
     if (changes->pools_changed) {
         sync_tunnels();
+        // Blocks that serve no pool any more are in the way of who makes one of their range anew.
+        tidy_timer_.after_us(kSecondUs);
     }
     if (changes->any) {
         update_report();

@@ -223,6 +223,9 @@ TEST_CASE("a pod's life: ADD, CHECK, labels, DEL with its link") {
     CHECK_FALSE(node.has_link("caliweb"));
     CHECK_FALSE(node.endpoint("prod", "n1-k8s-web-eth0"));
     CHECK(eventually([&] { return node.count(model::Kind::node_report) == 1; }));
+    CHECK(node.count(model::Kind::ipam_block) == 1);
+    REQUIRE(node.store->remove({model::Kind::ip_pool, "", "p"}, std::nullopt));
+    CHECK(eventually([&] { return node.count(model::Kind::ipam_block) == 0; }));
     CHECK(WEXITSTATUS(node.stop(SIGTERM)) == 0);
 }
 
