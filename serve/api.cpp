@@ -66,11 +66,11 @@ json::object caller_info(const Caller& caller) {
 Result<codec::Tree> parse_yaml(std::string_view text) {
     codec::YamlFile file = codec::parse_yaml(text);
     if (file.documents.size() != 1) {
-        return fail(file.findings.empty() ? "expected one document" : file.findings.front().message);
+        return fail(file.findings.empty() ? "expected one document" : file.findings.front().to_string());
     }
     codec::YamlDocument& only = file.documents.front();
     if (!file.findings.empty() || !only.findings.empty()) {
-        return fail((file.findings.empty() ? only.findings : file.findings).front().message);
+        return fail((file.findings.empty() ? only.findings : file.findings).front().to_string());
     }
     return std::move(only.tree);
 }

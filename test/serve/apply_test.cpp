@@ -253,6 +253,8 @@ TEST_CASE("what is applied is judged like every other write", "[apply]") {
         {"?fieldManager=m", "{}", "400 BadRequest the applied configuration lacks its apiVersion"},
         {"?fieldManager=m", "[]", "400 BadRequest the applied configuration is no object"},
         {"?fieldManager=m", "a: [", "400 BadRequest the body of the request cannot be read: "},
+        {"?fieldManager=m", "a: {b: 1,\n  b: 2}",
+         "400 BadRequest the body of the request cannot be read: line 2: a.b: "},
         {"?fieldManager=m", "a: 1\n---\nb: 1\n", "400 BadRequest the body of the request cannot be read: "},
         {"?fieldManager=m", policy("b"), "400 BadRequest the name of the object (b) does not match"},
         {"?fieldManager=m", applied(R"({"order":1})", R"(,"managedFields":[])"),
