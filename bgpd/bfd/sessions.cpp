@@ -16,11 +16,11 @@ namespace {
 /// RFC 5881 section 5: a datagram that was forwarded even once is not from a neighbour on the link.
 constexpr std::uint8_t kSingleHopTtl = 255;
 
-bool same_path(const SessionConfig& a, const SessionConfig& b) {
-    return a.local == b.local && a.single_hop == b.single_hop;
-}
-
 }  // namespace
+
+bool same_path(const SessionConfig& a, const SessionConfig& b) noexcept {
+    return a.remote == b.remote && a.local == b.local && a.single_hop == b.single_hop;
+}
 
 Sessions::Sessions(std::uint32_t seed) : random_(seed == 0 ? 0x9e3779b9U : seed) {}
 
@@ -69,9 +69,8 @@ void Sessions::report(const Entry& entry, State before, Actions& actions) {
 
 void Sessions::configure(std::span<const SessionConfig> wanted, Time now, Actions& actions) {
     for (auto it = sessions_.begin(); it != sessions_.end();) {
-        const auto same = std::ranges::find_if(wanted, [&](const SessionConfig& config) {
-            return config.remote == it->first && same_path(config, it->second.config);
-        });
+        const auto same = std::ranges::find_if(
+            wanted, [&](const SessionConfig& config) { return same_path(config, it->second.config); });
         if (same != wanted.end()) {
             ++it;
             continue;

@@ -25,6 +25,9 @@ struct SessionConfig {
     bool operator==(const SessionConfig&) const = default;
 };
 
+/// Whether a session may go on under the other settings; else it begins anew.
+[[nodiscard]] bool same_path(const SessionConfig& a, const SessionConfig& b) noexcept;
+
 /// One datagram, as it came from the socket of a port.
 struct Arrival {
     net::Ip source;  ///< with scope, if it is link-local

@@ -150,10 +150,8 @@ void Engine::accepted(UniqueFd fd, const speaker::Endpoint& remote) {
 
 void Engine::bfd_changed(const bfd::Changed& change) {
     const bool up = change.status.state == bfd::State::up;
-    if (up || change.failure) {
-        add(speaker::BfdChanged{change.status.remote, up});
-        turn();
-    }
+    add(speaker::BfdChanged{change.status.remote, up, !up && !change.failure});
+    turn();
 }
 
 std::size_t Engine::received(speaker::ConnectionId connection, ByteView data) {

@@ -118,7 +118,7 @@ struct FibBatch {
 /// FibChange has named are left over from an earlier run and go away. Once a life.
 struct FibComplete {};
 
-/// Keep these BFD sessions, and no others; answered by BfdChanged whenever one comes up or fails.
+/// Keep these BFD sessions, and no others; answered by BfdChanged whenever one comes up or goes down.
 struct SetBfdSessions {
     std::vector<bfd::SessionConfig> sessions;
 };

@@ -12,7 +12,8 @@
 namespace manul::bgp::speaker {
 namespace {
 
-bool single_hop(const PeerConfig& peer, const BfdSettings& bfd, std::span<const net::InterfaceAddress> local) {
+bool single_hop(const PeerConfig& peer, const BfdSettings& bfd, std::span<const net::InterfaceAddress> local,
+                const std::optional<bfd::SessionConfig>& in_use) {
     switch (bfd.hops) {
         case BfdSettings::Hops::single:
             return true;
@@ -21,15 +22,16 @@ bool single_hop(const PeerConfig& peer, const BfdSettings& bfd, std::span<const 
         case BfdSettings::Hops::automatic:
             break;
     }
-    return peer.address.is_link_local() || std::ranges::any_of(local, [&](const net::InterfaceAddress& own) {
-               return own.network().contains(peer.address);
-           });
+    return peer.address.is_link_local() || (in_use && in_use->single_hop) ||
+           std::ranges::any_of(local,
+                               [&](const net::InterfaceAddress& own) { return own.network().contains(peer.address); });
 }
 
 }  // namespace
 
 std::optional<bfd::SessionConfig> bfd_session(const PeerConfig& peer, const std::optional<BfdSettings>& bfd,
-                                              std::span<const net::InterfaceAddress> local) {
+                                              std::span<const net::InterfaceAddress> local,
+                                              const std::optional<bfd::SessionConfig>& in_use) {
     if (!bfd) {
         return std::nullopt;
     }
@@ -37,7 +39,7 @@ std::optional<bfd::SessionConfig> bfd_session(const PeerConfig& peer, const std:
     return bfd::SessionConfig{
         .remote = peer.address,
         .local = peer.local_address,
-        .single_hop = single_hop(peer, *bfd, local),
+        .single_hop = single_hop(peer, *bfd, local, in_use),
         .settings = {.desired_min_tx = interval, .required_min_rx = interval, .detect_multiplier = bfd->multiplier}};
 }
 

@@ -32,6 +32,9 @@ Peer* Speaker::Impl::add_dynamic(const net::Ip& address) {
     config.address = address;
     Peer& peer = add_peer(config);
     start(peer);
+    if (config.bfd) {
+        update_bfd_sessions();
+    }
     return &peer;
 }
 
@@ -59,11 +62,16 @@ void Speaker::Impl::forget_idle() {
     if (dynamic_peers == 0) {
         return;
     }
+    bool watched = false;
     for (std::size_t i = peers.size(); i-- > 0;) {
         const Peer& peer = *peers[i];
         if (peer.config.range && peer.session == nullptr && !peer.retained && !peer.links[0] && !peer.links[1]) {
+            watched = watched || peer.bfd_asked;
             remove_peer(i);
         }
+    }
+    if (watched) {
+        update_bfd_sessions();
     }
 }
 

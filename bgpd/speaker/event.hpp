@@ -136,6 +136,7 @@ struct KernelRoutes {
 struct BfdChanged {
     net::Ip peer;
     bool up = false;
+    bool on_purpose = false;  ///< not up because the neighbour said so (AdminDown): nothing is known about the way
 };
 
 /// The process is about to end and will be started again: peers and kernel keep our routes. Nothing is done after this

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "bgpd/bfd/sessions.hpp"
 #include "bgpd/fsm/peer.hpp"
 #include "bgpd/policy/import_rules.hpp"
 #include "bgpd/rib/source.hpp"
@@ -86,9 +87,10 @@ struct Peer {
     std::array<std::optional<Link>, 2> links;  ///< by fsm::Direction
     std::unique_ptr<Session> session;
     Intake intake;
-    std::array<Stale, 2> stale;             ///< by family_index
-    std::optional<rib::SourceId> retained;  ///< whose routes are kept while there is no session
-    bool was_up = false;                    ///< a session has been established in this life
+    std::array<Stale, 2> stale;                   ///< by family_index
+    std::optional<rib::SourceId> retained;        ///< whose routes are kept while there is no session
+    bool was_up = false;                          ///< a session has been established in this life
+    std::optional<bfd::SessionConfig> bfd_asked;  ///< the session that was asked for
     bool bfd_up = false;
     std::optional<BfdSettings> lingering_bfd;  ///< no longer configured, but the neighbour still relies on it
     std::string held_down;                     ///< why it is not started, if so

@@ -241,8 +241,13 @@ void Speaker::Impl::update_bfd_sessions() {
     std::vector<bfd::SessionConfig> wanted;
     for (const auto& peer : peers) {
         const auto& bfd = peer->config.bfd ? peer->config.bfd : peer->lingering_bfd;
-        if (const auto session = peer->config.placed ? bfd_session(peer->config, bfd, local_addresses) : std::nullopt) {
-            wanted.push_back(*session);
+        const auto before = peer->bfd_asked;
+        peer->bfd_asked = peer->config.placed
+                              ? bfd_session(peer->config, bfd, local_addresses, peer->bfd_up ? before : std::nullopt)
+                              : std::nullopt;
+        peer->bfd_up = peer->bfd_up && before && peer->bfd_asked && bfd::same_path(*before, *peer->bfd_asked);
+        if (peer->bfd_asked) {
+            wanted.push_back(*peer->bfd_asked);
         }
     }
     if (wanted != bfd_sessions) {
@@ -258,10 +263,12 @@ void Speaker::Impl::on(const BfdChanged& event) {
         return;
     }
     peer->bfd_up = event.up;
-    if (!event.up && std::exchange(peer->lingering_bfd, std::nullopt)) {
-        return update_bfd_sessions();
+    if (event.up) {
+        return;
     }
-    if (event.up || peer->session == nullptr || !peer->config.bfd) {
+    peer->lingering_bfd.reset();
+    update_bfd_sessions();  // it need not go on, or may have to take another way
+    if (event.on_purpose || peer->session == nullptr || !peer->config.bfd) {
         return;
     }
     if (peer->config.bfd->graceful) {

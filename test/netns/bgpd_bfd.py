@@ -114,6 +114,10 @@ table inet cut {
         self.tor.start()
         self.peers(TOR4, TOR6, bfd=FAST)
         self.assert_cut_is_found(TOR4, TOR6)
+        self.node.namespace.ip("link", "set", "up0", "down")  # takes the node's IPv6 address along
+        for address in (TOR4, TOR6):
+            eventually(f"the session with {address} is down", lambda address=address: not self.node.is_up(address), 10)
+            self.assertIn(DEAD, self.node.session(address)["lastError"])
 
     def test_bird_multihop(self):
         self.connect("\n".join([BIRD_BFD, bgp("far", FAR4, NODE4, "ipv4", "multihop;")]))

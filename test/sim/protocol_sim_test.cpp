@@ -540,3 +540,60 @@ TEST_CASE("the station of RFC 7854 hears of sessions and of all four tables, and
     node.connect("192.0.2.2", make_open(65001, "192.0.2.2"));
     CHECK(hear().empty());
 }
+
+TEST_CASE("BFD that is up goes on when a link that goes down takes the node's address along, and tells of the loss") {
+    Configuration configuration = three_peers();
+    configuration.peers[0].bfd.emplace();
+    Scripted node(configuration);
+    CHECK(node.bfd_sessions() == Lines{"192.0.2.2 single hop"});
+    node.addresses({});
+    CHECK(node.bfd_sessions() == Lines{"192.0.2.2 multihop"});  // it was not up
+    node.addresses({"192.0.2.1/24"});
+    node.connect(kA, make_open(65001, kA));
+    for (const bool on_purpose : {true, false}) {
+        node.bfd(kA, true);
+        node.addresses({});
+        CHECK(node.bfd_sessions() == Lines{"192.0.2.2 single hop"});
+        node.bfd(kA, false, on_purpose);
+        CHECK(node.up(kA) == on_purpose);
+        CHECK(node.bfd_sessions() == Lines{"192.0.2.2 multihop"});
+        node.addresses({"192.0.2.1/24"});
+        CHECK(node.bfd_sessions() == Lines{"192.0.2.2 single hop"});
+    }
+}
+
+TEST_CASE("BFD that is not wanted any more ends when the neighbour takes it down, whatever it says of the path") {
+    Configuration configuration = three_peers();
+    configuration.peers[0].bfd.emplace();
+    for (const bool on_purpose : {false, true}) {
+        Scripted node(configuration);
+        node.connect(kA, make_open(65001, kA));
+        node.bfd(kA, true);
+        node.configure(three_peers());
+        CHECK(node.bfd_sessions() == Lines{"192.0.2.2 single hop"});
+        node.bfd(kA, false, on_purpose);
+        CHECK(node.bfd_sessions().empty());
+        CHECK(node.up(kA));
+    }
+}
+
+TEST_CASE("peers of a range have BFD for as long as they are known") {
+    Configuration configuration = three_peers();
+    PeerConfig range = make_peer("0.0.0.0", 65001, kAs);
+    range.range = *net::Prefix::parse("192.0.2.0/28");
+    range.passive = true;
+    range.bfd.emplace();
+    configuration.peers.clear();
+    configuration.ranges = {range};
+    Scripted node(configuration);
+    CHECK(node.bfd_sessions().empty());
+    node.connect(kA, make_open(65001, kA));
+    node.connect(kB, make_open(65001, kB));
+    CHECK(node.bfd_sessions() == Lines{"192.0.2.2 single hop", "192.0.2.3 single hop"});
+    node.bfd(kA, true);
+    node.bfd(kA, false);
+    CHECK(node.heard(kA).back() == "notification 6/10");
+    CHECK(node.bfd_sessions() == Lines{"192.0.2.3 single hop"});
+    node.close(kB);
+    CHECK(node.bfd_sessions().empty());
+}

@@ -184,43 +184,50 @@ void Scripted::pass(Time target) {
 }
 
 void Scripted::carry_out(const Action& action) {
-    std::visit(overloaded{
-                   [&](const Write& write) {
-                       std::vector<ByteView> spans;
-                       write.chunk->append_spans(write.reader, spans);
-                       Bytes& sent = sent_[write.connection];
-                       for (const ByteView span : spans) {
-                           sent.insert(sent.end(), span.begin(), span.end());
-                       }
-                   },
-                   [&](const FibBatch& batch) {
-                       for (const FibChange& change : *batch.changes) {
-                           if (change.group == kNoRoute) {
-                               fib_.erase(change.prefix);
-                           } else {
-                               fib_[change.prefix] = {change.group, change.metric};
-                           }
-                       }
-                       largest_batch_ = std::max(largest_batch_, batch.changes->size());
-                   },
-                   [&](const FibGroup& group) { groups_[group.group] = group.members; },
-                   [&](const TrackNextHop& track) {
-                       if (track.wanted) {
-                           const auto outcome =
-                               speaker_->handle(NextHopChanged{track.next_hop, Resolution{1, std::nullopt, 0}}, now_);
-                           static_cast<void>(outcome);
-                       }
-                   },
-                   [&](const ManyPrefixes& many) {
-                       warnings_.push_back(many.peer.to_string() + " " + std::to_string(many.received) + " of " +
-                                           std::to_string(many.most));
-                   },
-                   [&](const Monitored& news) {
-                       monitored_.insert(monitored_.end(), news.events->begin(), news.events->end());
-                   },
-                   [](const auto&) {},
-               },
-               action);
+    std::visit(
+        overloaded{
+            [&](const Write& write) {
+                std::vector<ByteView> spans;
+                write.chunk->append_spans(write.reader, spans);
+                Bytes& sent = sent_[write.connection];
+                for (const ByteView span : spans) {
+                    sent.insert(sent.end(), span.begin(), span.end());
+                }
+            },
+            [&](const FibBatch& batch) {
+                for (const FibChange& change : *batch.changes) {
+                    if (change.group == kNoRoute) {
+                        fib_.erase(change.prefix);
+                    } else {
+                        fib_[change.prefix] = {change.group, change.metric};
+                    }
+                }
+                largest_batch_ = std::max(largest_batch_, batch.changes->size());
+            },
+            [&](const FibGroup& group) { groups_[group.group] = group.members; },
+            [&](const TrackNextHop& track) {
+                if (track.wanted) {
+                    const auto outcome =
+                        speaker_->handle(NextHopChanged{track.next_hop, Resolution{1, std::nullopt, 0}}, now_);
+                    static_cast<void>(outcome);
+                }
+            },
+            [&](const SetBfdSessions& watch) {
+                bfd_sessions_.clear();
+                for (const bgp::bfd::SessionConfig& each : watch.sessions) {
+                    bfd_sessions_.push_back(each.remote.to_string() + (each.single_hop ? " single hop" : " multihop"));
+                }
+            },
+            [&](const ManyPrefixes& many) {
+                warnings_.push_back(many.peer.to_string() + " " + std::to_string(many.received) + " of " +
+                                    std::to_string(many.most));
+            },
+            [&](const Monitored& news) {
+                monitored_.insert(monitored_.end(), news.events->begin(), news.events->end());
+            },
+            [](const auto&) {},
+        },
+        action);
 }
 
 std::vector<std::string> Scripted::heard(const std::string& peer) {

@@ -29,7 +29,9 @@ public:
     void configure(speaker::Configuration configuration);
     void originate(const std::vector<std::string>& prefixes);
     void command(speaker::PeerCommand command) { handle(std::move(command)); }
-    void bfd(const std::string& peer, bool up) { handle(speaker::BfdChanged{*net::Ip::parse(peer), up}); }
+    void bfd(const std::string& peer, bool up, bool on_purpose = false) {
+        handle(speaker::BfdChanged{*net::Ip::parse(peer), up, on_purpose});
+    }
     void finish() { handle(speaker::Finish{}); }
     void host_routes(std::vector<speaker::HostRoute> routes) {
         handle(speaker::HostRoutes{std::make_shared<const std::vector<speaker::HostRoute>>(std::move(routes))});
@@ -68,6 +70,8 @@ public:
     [[nodiscard]] std::vector<std::string> paths(const std::string& prefix) const;
     /// What a monitoring station was told since the last call.
     [[nodiscard]] std::vector<speaker::MonitorEvent> monitored() { return std::exchange(monitored_, {}); }
+    /// The BFD sessions that were asked for: "peer single hop" or "peer multihop".
+    [[nodiscard]] const std::vector<std::string>& bfd_sessions() const noexcept { return bfd_sessions_; }
     [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
 private:
@@ -88,6 +92,7 @@ private:
     std::map<net::Prefix, std::pair<speaker::FibGroupId, std::uint32_t>> fib_;  ///< with the metric
     std::size_t largest_batch_ = 0;
     std::map<speaker::FibGroupId, std::vector<speaker::FibMember>> groups_;
+    std::vector<std::string> bfd_sessions_;
     std::vector<std::string> warnings_;
     std::vector<speaker::MonitorEvent> monitored_;
     std::uint32_t next_ = speaker::kFirstAcceptedConnection;

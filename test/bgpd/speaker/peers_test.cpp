@@ -325,19 +325,19 @@ TEST_CASE("BFD of a peer: its settings, and one hop exactly when the peer is on 
 
     const std::vector<net::InterfaceAddress> on_link{*net::InterfaceAddress::parse("10.0.0.1/24")};
     const std::vector<net::InterfaceAddress> elsewhere{*net::InterfaceAddress::parse("10.0.1.1/24")};
-    const auto session = bfd_session(*found, found->bfd, on_link);
+    const auto session = bfd_session(*found, found->bfd, on_link, {});
     REQUIRE(session);
     CHECK(session->single_hop);
     CHECK(session->settings.desired_min_tx == std::chrono::milliseconds(150));
     CHECK(session->settings.required_min_rx == std::chrono::milliseconds(150));
     CHECK(session->settings.detect_multiplier == 5);
-    CHECK_FALSE(bfd_session(*found, found->bfd, elsewhere)->single_hop);
+    CHECK_FALSE(bfd_session(*found, found->bfd, elsewhere, {})->single_hop);
 
     PeerConfig forced = *found;
     forced.bfd->hops = BfdSettings::Hops::multiple;
-    CHECK_FALSE(bfd_session(forced, forced.bfd, on_link)->single_hop);
+    CHECK_FALSE(bfd_session(forced, forced.bfd, on_link, session)->single_hop);
     forced.bfd.reset();
-    CHECK_FALSE(bfd_session(forced, forced.bfd, on_link));
+    CHECK_FALSE(bfd_session(forced, forced.bfd, on_link, session));
 }
 
 namespace {
