@@ -145,7 +145,9 @@ class ClockJumps(BgpdTest):
 
     def test_sessions_and_routes_do_not_notice_that_the_clock_jumps(self):
         self.jump(0)
-        self.node.prefix = ["env", f"LD_PRELOAD={os.environ['MANUL_CLOCK_JUMP']}",
+        # GCC's address sanitizer, a library of its own, has to come before any other.
+        sanitizer = [line.split()[2] for line in rig.run("ldd", rig.BGPD).splitlines() if "libasan" in line]
+        self.node.prefix = ["env", "LD_PRELOAD=" + ":".join([*sanitizer, os.environ["MANUL_CLOCK_JUMP"]]),
                             f"MANUL_CLOCK_OFFSET={self.rig.directory}/offset"]
         self.tor.protocols = tor(options=f"hold time {self.HOLD}; keepalive time 1;")
         self.tor.start()
