@@ -74,12 +74,27 @@ NextHopMode next_hop_mode(const model::BgpPeerSpec& spec) {
     return spec.next_hop_mode == model::NextHopMode::self ? NextHopMode::self : NextHopMode::automatic;
 }
 
-wire::Role role_of(model::BgpRole role) {
-    using wire::Role;
-    // In the model's order.
-    constexpr std::array kRoles{Role::provider, Role::customer, Role::peer, Role::route_server,
-                                Role::route_server_client};
-    return kRoles[static_cast<std::size_t>(role)];
+/// In the model's order.
+constexpr std::array kRoles{wire::Role::provider, wire::Role::customer, wire::Role::peer, wire::Role::route_server,
+                            wire::Role::route_server_client};
+
+wire::Role role_of(model::BgpRole role) { return kRoles[static_cast<std::size_t>(role)]; }
+
+/// What a definition says of one end, as it is at the other end: of two that never open a connection, have the same
+/// role, or both only send several paths, no session or nothing would come.
+void turn_round(PeerConfig& config) {
+    config.passive = false;
+    if (config.role) {
+        const auto theirs = static_cast<std::uint8_t>(*config.role);
+        config.role = *std::ranges::find_if(kRoles, [&](wire::Role ours) { return wire::roles_match(ours, theirs); });
+    }
+    if (config.tcp_ao) {
+        std::swap(config.tcp_ao->send_id, config.tcp_ao->receive_id);
+    }
+    if (!config.add_path_receive && config.add_path_send == true) {
+        config.add_path_receive = true;
+        config.add_path_send = false;
+    }
 }
 
 /// Builds the list of peers; one use.
@@ -120,7 +135,7 @@ private:
     void add_selected(const BgpPeer& peer, const model::Selector& local, const model::Selector& remote);
     void add_node(const BgpPeer& peer, const Node& node, bool reversed);
     void add_node(const BgpPeer& peer, const Node& node, bool reversed, net::Family family);
-    void add(const BgpPeer& peer, const Remote& remote, net::Asn local_as);
+    void add(const BgpPeer& peer, const Remote& remote, net::Asn local_as, bool reversed = false);
     [[nodiscard]] PeerConfig make(const BgpPeer& peer, const Remote& remote, net::Asn local_as) const;
     void add(PeerConfig config, const Node* remote_node);
     [[nodiscard]] bool matches(const BgpPeer& peer, const model::Selector& selector, const Node& node) const;
@@ -372,7 +387,8 @@ void Builder::add_node(const BgpPeer& peer, const Node& node, bool reversed) {
     }
 }
 
-/// `reversed`: the definition speaks of us as the remote end, so its local AS number is the other side's.
+/// `reversed`: the definition speaks of us as the remote end, so its local AS number and the like are the other
+/// side's.
 void Builder::add_node(const BgpPeer& peer, const Node& node, bool reversed, net::Family family) {
     if (&node == &own_ || !node.spec.bgp) {
         return;
@@ -382,12 +398,15 @@ void Builder::add_node(const BgpPeer& peer, const Node& node, bool reversed, net
     const net::Asn local_as = !reversed && special_as ? *special_as : out_.self.as;
     const auto remote = address_of(*node.spec.bgp, family);
     if (remote && address_of(*own_.spec.bgp, family)) {
-        add(peer, {*remote, port_of(node), remote_as, &node}, local_as);
+        add(peer, {*remote, port_of(node), remote_as, &node}, local_as, reversed);
     }
 }
 
-void Builder::add(const BgpPeer& peer, const Remote& remote, net::Asn local_as) {
+void Builder::add(const BgpPeer& peer, const Remote& remote, net::Asn local_as, bool reversed) {
     PeerConfig config = make(peer, remote, local_as);
+    if (reversed) {
+        turn_round(config);
+    }
     if (peer.spec.source_address == model::SourceAddressMode::use_node_ip && !config.local_address) {
         find(config.name, "this node has no address in the family of " + remote.address.to_string());
         return;

@@ -258,6 +258,50 @@ TEST_CASE("a Node that a peer's address leads to gets the session in return unle
     }
 }
 
+TEST_CASE("what a definition says of one end is turned round for the Node at the other end") {
+    using bgp::wire::Role;
+    struct {
+        model::BgpRole role;
+        Role here, there;
+    } const roles[] = {{model::BgpRole::provider, Role::provider, Role::customer},
+                       {model::BgpRole::customer, Role::customer, Role::provider},
+                       {model::BgpRole::peer, Role::peer, Role::peer},
+                       {model::BgpRole::rs, Role::route_server, Role::route_server_client},
+                       {model::BgpRole::rs_client, Role::route_server_client, Role::route_server}};
+    for (const auto& row : roles) {
+        for (const bool by_address : {false, true}) {
+            for (const char* const at : {"a", "b"}) {
+                CAPTURE(by_address, at);
+                Cluster cluster(at);
+                cluster.node("a", "10.0.0.1/24");
+                cluster.node("b", "10.0.0.2/24");
+                cluster.configuration().node_to_node_mesh_enabled = false;
+                auto& peer = cluster.peer("to-b");
+                peer.node = "a";
+                if (by_address) {
+                    peer.peer_ip = model::PeerAddress{*net::Ip::parse("10.0.0.2"), std::nullopt};
+                } else {
+                    peer.peer_selector = "name == 'b'";
+                }
+                peer.passive = true;
+                peer.role = row.role;
+                peer.add_path = model::AddPathMode::send;
+                peer.tcp_ao = model::TcpAo{.send_id = 3, .receive_id = 4, .algorithm = {}};
+                const Configuration configuration = cluster.make();
+                REQUIRE(configuration.peers.size() == 1);
+                const PeerConfig& found = configuration.peers[0];
+                const bool here = *at == 'a';
+                CHECK(found.passive == here);
+                CHECK(found.role == (here ? row.here : row.there));
+                CHECK(found.sends_add_path() == here);
+                CHECK(found.add_path_receive == !here);
+                CHECK(found.tcp_ao->send_id == (here ? 3 : 4));
+                CHECK(found.tcp_ao->receive_id == (here ? 4 : 3));
+            }
+        }
+    }
+}
+
 TEST_CASE("what is not supported is named and has no effect") {
     Cluster cluster("a");
     cluster.node("a", "10.0.0.1/24");
