@@ -112,7 +112,7 @@ void FibSync::compare(std::size_t budget) {
     }
 }
 
-void FibSync::noticed(const netlink::Route& route, bool removed) {
+void FibSync::notice(const netlink::Route& route, bool removed) {
     if (route.table != netlink::kMainTable ||
         (route.priority != kBlackholeMetric && !metrics_.contains(route.priority))) {
         return;

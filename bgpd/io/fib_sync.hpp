@@ -38,7 +38,8 @@ inline constexpr std::uint32_t kBlackholeMetric = 1032;  ///< own blocks: lose a
 /// are replaced in place, without a gap.
 ///
 /// The kernel drops routes and nexthop objects when a link goes down, and does not say so: a resync reads back what is
-/// left and programs the rest again. What other programs do to our routes is told by `noticed`, and repaired at once.
+/// left and programs the rest again. What other programs do to our routes is told by `noticed_change` and
+/// `noticed_removal`, and repaired at once.
 class FibSync {
 public:
     explicit FibSync(netlink::Socket socket) : writer_(std::move(socket)) {}
@@ -49,8 +50,10 @@ public:
     [[nodiscard]] netlink::SocketResult<void> begin_resync();
     void found(std::span<const netlink::Route> own);
     void end_resync();
-    /// Somebody else removed, added or replaced this route.
-    void noticed(const netlink::Route& route, bool removed);
+    /// Somebody else added or replaced this route.
+    void noticed_change(const netlink::Route& route) { notice(route, false); }
+    /// Somebody else removed it.
+    void noticed_removal(const netlink::Route& route) { notice(route, true); }
 
     void define(const speaker::FibGroup& group);
     void change(const speaker::FibBatch& batch);
@@ -153,6 +156,7 @@ private:
     [[nodiscard]] bool add_again(const Sent& sent);
     void delete_left(std::unordered_map<net::Prefix, Found>& left, std::size_t budget);
     void compare(std::size_t budget);
+    void notice(const netlink::Route& route, bool removed);
     void heed_notices();
     void heed(SlotRef ref, const Notice& notice);
     void report_refusals();

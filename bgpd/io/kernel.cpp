@@ -217,12 +217,12 @@ void Kernel::on_monitor() {
                        [&](const netlink::Removed<netlink::Address>& address) { touches(address.value.ifindex); },
                        [&](const netlink::Changed<netlink::Route>& route) {
                            if (fib_) {
-                               fib_->noticed(route.value, false);
+                               fib_->noticed_change(route.value);
                            }
                        },
                        [&](const netlink::Removed<netlink::Route>& route) {
                            if (fib_) {
-                               fib_->noticed(route.value, true);
+                               fib_->noticed_removal(route.value);
                            }
                        },
                        [](const auto&) {},

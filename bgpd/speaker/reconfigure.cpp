@@ -196,7 +196,7 @@ void Speaker::Impl::change_peer(Peer& peer, const PeerConfig& wanted, bool resta
 void Speaker::Impl::remove_peer(std::size_t index) {
     Peer& peer = *peers[index];
     stop(peer, wire::cease::kPeerDeconfigured);
-    report(peer, true);
+    report_removed(peer);
     dynamic_peers -= peer.config.range ? 1U : 0U;
     unexpect(peer);
     peers.erase(peers.begin() + static_cast<std::ptrdiff_t>(index));

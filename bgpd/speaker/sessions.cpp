@@ -144,7 +144,7 @@ void Speaker::Impl::send_bytes(ConnectionId connection, Bytes bytes) {
         Write{connection, rib::kLocalSource, std::make_shared<const rib::Chunk>(rib::Chunk{std::move(bytes), {}})});
 }
 
-void Speaker::Impl::report(Peer& peer, bool removed) {
+void Speaker::Impl::report_as(Peer& peer, bool removed) {
     peer.remember_end();
     peer.reported = peer.machine.state();
     actions.emplace_back(PeerChanged{std::make_shared<const PeerStatus>(peer.status(core.sources)), removed});

@@ -66,7 +66,9 @@ struct Speaker::Impl {
     void withdraw(const Session& session, const wire::NlriView& prefixes);
     void check_prefix_limit(Peer& peer);
     void send_bytes(ConnectionId connection, Bytes bytes);
-    void report(Peer& peer, bool removed = false);
+    void report(Peer& peer) { report_as(peer, false); }
+    void report_removed(Peer& peer) { report_as(peer, true); }
+    void report_as(Peer& peer, bool removed);
 
     // Graceful restart, route refresh: routes that are kept for a while (restart.cpp).
     void begin_start();

@@ -60,7 +60,7 @@ std::string order_text(const std::optional<double>& order) { return order ? numb
 
 std::string yes_no(bool value) { return value ? "true" : "false"; }
 
-const std::string& item_text(const std::string& text) { return text; }
+std::string_view item_text(std::string_view text) { return text; }
 template <class T>
     requires requires(const T& value) { value.to_string(); }
 std::string item_text(const T& value) {
@@ -89,7 +89,9 @@ std::string labels_text(const StringMap& labels) {
     std::string text;
     for (const auto& [key, value] : labels) {
         text += text.empty() ? "" : ",";
-        text += key + "=" + value;
+        text += key;
+        text += "=";
+        text += value;
     }
     return text;
 }
@@ -324,9 +326,9 @@ constexpr std::array kNodeStatus{
     Column{"CLASSES", false, true,
            [](R r, C) {
                std::string text;
-               for (const NodeStatusClass class_ : view<CalicoNodeStatus>(r).spec.classes) {
+               for (const NodeStatusClass each : view<CalicoNodeStatus>(r).spec.classes) {
                    text += text.empty() ? "" : ",";
-                   text += text_of(class_);
+                   text += text_of(each);
                }
                return text;
            }},

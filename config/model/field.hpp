@@ -94,10 +94,14 @@ struct Field {
         copy.max_length = limit;
         return copy;
     }
-    [[nodiscard]] constexpr Field one_of(std::span<const std::string_view> texts, bool fold = false) const {
+    [[nodiscard]] constexpr Field one_of(std::span<const std::string_view> texts) const {
         Field copy = *this;
         copy.allowed = texts;
-        copy.any_letter_case = fold;
+        return copy;
+    }
+    [[nodiscard]] constexpr Field one_of_any_case(std::span<const std::string_view> texts) const {
+        Field copy = one_of(texts);
+        copy.any_letter_case = true;
         return copy;
     }
     [[nodiscard]] constexpr Field required() const {

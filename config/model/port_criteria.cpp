@@ -53,6 +53,7 @@ void PortCriteria::add_name_of_any_protocol(std::string name) { names_.push_back
 
 std::vector<PortCriteria::Match> PortCriteria::matches() const {
     std::vector<Match> out;
+    out.reserve(by_protocol_.size() + 1);
     for (const auto& [protocol, listed] : by_protocol_) {
         out.push_back({net::Protocol::parse(protocol),
                        listed.everything ? std::vector<Port>{} : merged(listed.numbers, listed.names)});

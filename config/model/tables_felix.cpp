@@ -429,16 +429,16 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
     field<&FelixConfigurationSpec::prometheus_metrics_key_file>("prometheusMetricsKeyFile", "Accepted and kept.")
         .without_effect(),
     field<&FelixConfigurationSpec::bpf_log_level>("bpfLogLevel", "Accepted and kept.")
-        .one_of(kOffInfoDebugAnyCase, true)
+        .one_of_any_case(kOffInfoDebugAnyCase)
         .without_effect(),
     field<&FelixConfigurationSpec::bpf_external_service_mode>("bpfExternalServiceMode", "Accepted and kept.")
-        .one_of(kTunnelDSRAnyCase, true)
+        .one_of_any_case(kTunnelDSRAnyCase)
         .without_effect(),
     field<&FelixConfigurationSpec::bpf_enforce_rpf>("bpfEnforceRPF", "Accepted and kept.")
-        .one_of(kDisabledStrictLooseAnyCase, true)
+        .one_of_any_case(kDisabledStrictLooseAnyCase)
         .without_effect(),
     field<&FelixConfigurationSpec::bpf_map_size_conntrack_scaling>("bpfMapSizeConntrackScaling", "Accepted and kept.")
-        .one_of(kDisabledDoubleIfFullAnyCase, true)
+        .one_of_any_case(kDisabledDoubleIfFullAnyCase)
         .without_effect(),
     field<&FelixConfigurationSpec::aws_src_dst_check>("awsSrcDstCheck", "Accepted and kept.")
         .one_of(kDoNothingEnableDisable)
@@ -478,16 +478,16 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         .one_of(kTunnelAddressHostAddress)
         .without_effect(),
     field<&FelixConfigurationSpec::iptables_backend>("iptablesBackend", "Accepted and kept.")
-        .one_of(kLegacyNFTAuto, true)
+        .one_of_any_case(kLegacyNFTAuto)
         .without_effect(),
     field<&FelixConfigurationSpec::iptables_filter_allow_action>("iptablesFilterAllowAction", "Accepted and kept.")
-        .one_of(kAcceptReturn, true)
+        .one_of_any_case(kAcceptReturn)
         .without_effect(),
     field<&FelixConfigurationSpec::iptables_mangle_allow_action>("iptablesMangleAllowAction", "Accepted and kept.")
-        .one_of(kAcceptReturn, true)
+        .one_of_any_case(kAcceptReturn)
         .without_effect(),
     field<&FelixConfigurationSpec::iptables_filter_deny_action>("iptablesFilterDenyAction", "Accepted and kept.")
-        .one_of(kDropReject, true)
+        .one_of_any_case(kDropReject)
         .without_effect(),
     field<&FelixConfigurationSpec::prometheus_metrics_client_auth>("prometheusMetricsClientAuth", "Accepted and kept.")
         .one_of(kRequireAndVerifyClientCertRequireAnyClientCertVerifyClientCertIfGivenNoClientCert)

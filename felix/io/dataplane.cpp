@@ -141,7 +141,8 @@ void Dataplane::apply(const Batch& batch) {
         dirty_links_.insert(link.interface);
     }
     if (configured) {
-        schedule_refresh(true, true);
+        schedule_rules_refresh();
+        schedule_routes_refresh();
         if (const auto listed = routes_.list(); !listed) {
             log::emit(kListFailed, "routes", listed.error().message);
         }

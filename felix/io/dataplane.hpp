@@ -116,7 +116,8 @@ private:
     [[nodiscard]] bool read_back();
     void read_members();
     void read_rules();
-    void schedule_refresh(bool rules, bool routes);
+    void schedule_rules_refresh();
+    void schedule_routes_refresh();
     void refresh_rules();
     void refresh_routes();
     void retry_later(const std::function<void(std::uint64_t)>& report);

@@ -32,6 +32,15 @@ namespace {
 
 constexpr std::int64_t kRepairPauseUs = 200'000;
 
+/// 0: never.
+void arm(Timer& timer, std::chrono::milliseconds interval) {
+    if (interval.count() > 0) {
+        timer.after_us(std::chrono::microseconds(interval).count());
+    } else {
+        timer.cancel();
+    }
+}
+
 /// Too large to be heard by oneself, see NftMonitor::leave().
 bool is_large(const nft::Transaction& transaction) {
     constexpr std::size_t kLarge = 64;
@@ -213,22 +222,9 @@ void Dataplane::read_members() {
     }
 }
 
-void Dataplane::schedule_refresh(bool rules, bool routes) {
-    const auto& config = renderer_.config();
-    const auto arm = [](Timer& timer, std::chrono::milliseconds interval) {
-        if (interval.count() > 0) {
-            timer.after_us(std::chrono::microseconds(interval).count());
-        } else {
-            timer.cancel();
-        }
-    };
-    if (rules) {
-        arm(refresh_rules_, config.ruleset_refresh);
-    }
-    if (routes) {
-        arm(refresh_routes_, config.route_refresh);
-    }
-}
+void Dataplane::schedule_rules_refresh() { arm(refresh_rules_, renderer_.config().ruleset_refresh); }
+
+void Dataplane::schedule_routes_refresh() { arm(refresh_routes_, renderer_.config().route_refresh); }
 
 /// Nothing changes without a new generation.
 void Dataplane::refresh_rules() {
@@ -237,7 +233,7 @@ void Dataplane::refresh_rules() {
         must_read_back_ = true;
         synchronize();
     }
-    schedule_refresh(true, false);
+    schedule_rules_refresh();
 }
 
 void Dataplane::refresh_routes() {
@@ -248,7 +244,7 @@ void Dataplane::refresh_routes() {
         shaper_.check();
         shape();
     }
-    schedule_refresh(false, true);
+    schedule_routes_refresh();
 }
 
 void Dataplane::retry_later(const std::function<void(std::uint64_t)>& report) {

@@ -194,15 +194,6 @@ const SetType& port_map_type() {
 
 // --- reach ----------------------------------------------------------------------------------------------------------
 
-Reach Reach::of(const std::vector<Rule>& rules) {
-    Reach reach;
-    for (const Rule& rule : rules) {
-        reach.add(rule);
-    }
-    reach.sort();
-    return reach;
-}
-
 Reach Reach::of(const std::vector<RulePtr>& rules) {
     Reach reach;
     for (const RulePtr& rule : rules) {
@@ -257,8 +248,6 @@ bool Reach::loose_matches(const PortKey& key) const {
                (test.ports.empty() || contains(test.ports, key.port)) && !contains(test.not_ports, key.port);
     });
 }
-
-bool Reach::matches(const PortKey& key) const { return std::ranges::binary_search(keys_, key) || loose_matches(key); }
 
 bool ListEntry::leaves_tier() const {
     return chain.empty() && std::ranges::any_of((*rule)->rule.actions, [](const Action& action) {

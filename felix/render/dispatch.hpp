@@ -39,7 +39,6 @@ struct PortKey {
 /// Which protocols and destination ports some rules can match at all.
 class Reach {
 public:
-    [[nodiscard]] static Reach of(const std::vector<Rule>& rules);
     [[nodiscard]] static Reach of(const std::vector<RulePtr>& rules);
     [[nodiscard]] static Reach of(const Rule& rule);
 
@@ -49,7 +48,6 @@ public:
     [[nodiscard]] bool is_loose() const noexcept { return !loose_.empty(); }
     /// Whether one of those can match this key.
     [[nodiscard]] bool loose_matches(const PortKey& key) const;
-    [[nodiscard]] bool matches(const PortKey& key) const;
 
     bool operator==(const Reach&) const = default;
 

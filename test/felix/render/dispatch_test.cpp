@@ -151,7 +151,7 @@ public:
                 continue;
             }
             const std::string& chain = policies_.try_emplace("p_" + std::to_string(n)).first->first;
-            reaches_.push_back(Reach::of(rules));
+            reaches_.push_back(Reach::of(share(kFamily, rules)));
             entries_.push_back({&reaches_.back(), chain, &rules_.emplace_back(jump_to(chain))});
             in_order_.insert(in_order_.end(), rules.begin(), rules.end());
             policies_[chain] = std::move(rules);
