@@ -18,8 +18,8 @@ namespace {
 using netlink::Attribute;
 using netlink::AttributeWalk;
 
-// In NFTA_NAT_FLAGS and NFTA_MASQ_FLAGS the kernel notes that addresses and ports are given (NF_NAT_RANGE_MAP_IPS,
-// NF_NAT_RANGE_PROTO_SPECIFIED).
+// In NFTA_NAT_FLAGS the kernel notes that addresses and ports are given (NF_NAT_RANGE_MAP_IPS,
+// NF_NAT_RANGE_PROTO_SPECIFIED). In NFTA_MASQ_FLAGS it does not: there the writer says so.
 constexpr std::uint32_t kNatGiven = 3;
 
 struct Expression {
@@ -72,7 +72,7 @@ bool is_target_register(std::string_view expression, std::uint16_t type) {
 }
 
 bool is_nat_flags(std::string_view expression, std::uint16_t type) {
-    return (expression == "nat" && type == NFTA_NAT_FLAGS) || (expression == "masq" && type == NFTA_MASQ_FLAGS);
+    return expression == "nat" && type == NFTA_NAT_FLAGS;
 }
 
 /// Upper bounds that the kernel repeats from the lower ones.

@@ -393,7 +393,8 @@ private:
     void add(const render::Masquerade& action) {
         load_ports(action.ports);
         expression("masq", [&] {
-            u32(NFTA_MASQ_FLAGS, NF_NAT_RANGE_PROTO_RANDOM_FULLY);
+            // Unlike for "nat", the kernel does not see by the registers that ports are given.
+            u32(NFTA_MASQ_FLAGS, NF_NAT_RANGE_PROTO_RANDOM_FULLY | (action.ports ? NF_NAT_RANGE_PROTO_SPECIFIED : 0U));
             if (action.ports) {
                 u32(NFTA_MASQ_REG_PROTO_MIN, NFT_REG_2);
                 u32(NFTA_MASQ_REG_PROTO_MAX, NFT_REG_3);

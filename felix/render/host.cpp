@@ -517,10 +517,10 @@ std::vector<HostChains::Change> HostChains::render(const World& world) {
     }
     for (const auto& [key, chain] : given_) {
         if (!wanted.contains(key)) {
-            leaves_.erase(key);
             changes.push_back({key.first, key.second, nullptr});
         }
     }
+    // Those without a chain stay: a policy that has none now may have one after its next edit.
     std::erase_if(leaves_,
                   [&wanted](const auto& leaf) { return leaf.second != nullptr && !wanted.contains(leaf.first); });
     given_ = std::move(wanted);

@@ -7,6 +7,7 @@ Ports of the node that lead to a pod, services as kube-proxy writes them (nftabl
 ports that host policy closes before they are translated, the node's own connections to services, and established
 connections that are cut where the configuration asks for it; floating addresses, and code points of what leaves the cluster.
 """
+import re
 import subprocess
 import sys
 
@@ -293,6 +294,24 @@ def cut_stream():
     delete(switch("cutDeniedConnections: Enabled") + denied)
 
 
+def chosen_ports():
+    """What leaves the pools gets the ports of natPortRange, and no others."""
+    global checks, failures
+    setting = switch("natPortRange: '40000:40009'")
+    apply(setting)
+    wait_until("the range", lambda: ":40000-40009" in rules())
+    for kind in ("tcp", "udp"):
+        expect("a pod to the outside, from chosen ports", True, "a", {4: OUTSIDE[4]}, kind, 80)
+        answers = [line for line in connections(OUTSIDE[4]) if f" {kind} " in f" {line}" and "dport=80 " in line]
+        ports = {int(re.findall(r"dport=(\d+)", line)[-1]) for line in answers}
+        checks += 1
+        if not ports or not ports <= set(range(40000, 40010)):
+            failures += 1
+            print(f"DIFFERENT: {kind} leaves the pools from the ports {ports}", flush=True)
+    delete(setting)
+    wait_until("no range", lambda: "40000" not in rules())
+
+
 def scenario():
     apply("""
 apiVersion: projectcalico.org/v3
@@ -305,6 +324,7 @@ kind: Namespace
 metadata: {name: default}
 """ + endpoint("a", {"app": "web"}) + endpoint("b", {"app": "db"}))
     wait_until("marks of a and b", lambda: marks() == ["calia", "calib"])
+    chosen_ports()
     plain = endpoint("b", {"app": "db"})
     apply(endpoint("b", {"app": "db"}, ports="  ports: [{name: web, protocol: TCP, port: 80, hostPort: 8081}]\n"))
     wait_until("the node's port", lambda: "dport 8081" in rules())

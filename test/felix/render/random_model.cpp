@@ -15,6 +15,7 @@
 
 #include "felix/model/address_set.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/host_endpoint.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 #include "felix/model/update.hpp"
@@ -140,6 +141,26 @@ void RandomModel::change_endpoint() {
     all_.endpoints[builder.endpoint.key] = builder.endpoint;
 }
 
+/// One for an interface, and one for all others.
+void RandomModel::change_host() {
+    HostEndpoint host;
+    host.wildcard = upto(2) == 0;
+    host.key = {EndpointKind::host, {}, host.wildcard ? "all" : "uplink"};
+    if (upto(5) == 0) {
+        all_.hosts.erase(host.key);
+        return;
+    }
+    if (!host.wildcard) {
+        host.interfaces = {"up0"};
+    }
+    for (HostEndpoint::Lists& both : host.stages) {
+        both.ingress = shared(lists(Direction::ingress));
+        both.egress = shared(lists(Direction::egress));
+    }
+    host.profiles = {fmt::format("kns.{}", upto(1))};
+    all_.hosts[host.key] = host;
+}
+
 TrafficLimits RandomModel::limits() {
     TrafficLimits limits;
     if (upto(1) == 0) {
@@ -171,17 +192,30 @@ void RandomModel::change_tunnels() {
 RandomModel::State RandomModel::in_use() const {
     State used;
     used.endpoints = all_.endpoints;
+    used.hosts = all_.hosts;
     used.tunnels = all_.tunnels;
-    for (const auto& [key, endpoint] : all_.endpoints) {
-        for (const std::string& profile : endpoint.profiles) {
+    const auto use = [this, &used](const PolicyLists& lists) {
+        for (const auto& tier_policies : *lists) {
+            for (const PolicyId& id : tier_policies->policies) {
+                used.policies[id] = all_.policies.at(id);
+            }
+        }
+    };
+    const auto use_profiles = [&used](const std::vector<std::string>& profiles) {
+        for (const std::string& profile : profiles) {
             used.profiles[profile] = *allow_all_profile(profile).profile;
         }
-        for (const Direction direction : {Direction::ingress, Direction::egress}) {
-            for (const auto& tier_policies : *endpoint.lists(direction)) {
-                for (const PolicyId& id : tier_policies->policies) {
-                    used.policies[id] = all_.policies.at(id);
-                }
-            }
+    };
+    for (const auto& [key, endpoint] : all_.endpoints) {
+        use_profiles(endpoint.profiles);
+        use(endpoint.ingress);
+        use(endpoint.egress);
+    }
+    for (const auto& [key, host] : all_.hosts) {
+        use_profiles(host.profiles);
+        for (const HostEndpoint::Lists& both : host.stages) {
+            use(both.ingress);
+            use(both.egress);
         }
     }
     for (const auto& [id, policy] : used.policies) {
@@ -242,6 +276,11 @@ Batch RandomModel::difference(State before, const State& after) {
             batch.emplace_back(EndpointRemoved{key});
         }
     }
+    for (const auto& [key, host] : before.hosts) {
+        if (!after.hosts.contains(key)) {
+            batch.emplace_back(HostEndpointRemoved{key});
+        }
+    }
     for (const auto& [id, set] : after.sets) {
         const auto known = before.sets.find(id);
         if (known == before.sets.end()) {
@@ -273,6 +312,12 @@ Batch RandomModel::difference(State before, const State& after) {
         const auto known = before.endpoints.find(key);
         if (known == before.endpoints.end() || known->second != endpoint) {
             batch.emplace_back(EndpointUpdated{Shared<Endpoint>(endpoint)});
+        }
+    }
+    for (const auto& [key, host] : after.hosts) {
+        const auto known = before.hosts.find(key);
+        if (known == before.hosts.end() || known->second != host) {
+            batch.emplace_back(HostEndpointUpdated{Shared<HostEndpoint>(host)});
         }
     }
     for (const auto& [id, policy] : before.policies) {
@@ -309,6 +354,9 @@ Batch RandomModel::step() {
     }
     if (upto(5) == 0) {
         change_tunnels();
+    }
+    if (upto(3) == 0) {
+        change_host();
     }
     State now = in_use();
     Batch batch = difference(told_, now);

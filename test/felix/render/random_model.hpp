@@ -27,6 +27,7 @@ private:
         std::map<PolicyId, Policy> policies;
         std::map<std::string, Profile> profiles;
         std::map<EndpointKey, Endpoint> endpoints;
+        std::map<EndpointKey, HostEndpoint> hosts;
         Tunnels tunnels;
     };
 
@@ -36,6 +37,7 @@ private:
     void change_set();
     void change_policy();
     void change_endpoint();
+    void change_host();
     void change_tunnels();
     [[nodiscard]] TrafficLimits limits();
     [[nodiscard]] std::vector<Shared<TierPolicies>> lists(Direction direction);

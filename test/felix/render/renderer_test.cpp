@@ -502,6 +502,25 @@ TEST_CASE("an interface that passes from one endpoint to another in one batch be
     CHECK(renderer.group_of("calia").has_value());
 }
 
+TEST_CASE("a policy of a host endpoint may lose its rules or get a Pass, and then other rules again") {
+    const HostEndpoint::Lists both{PolicyLists({tier("default", {PolicyBuilder("p").id()}, TierEnd::pass)}), {}};
+    HostEndpoint host{.key = {EndpointKind::host, {}, "up"}, .interfaces = {"up0"}};
+    host.stages.fill(both);
+    const auto denying = PolicyBuilder("p").in(Action::deny);
+    Ruleset wanted;
+    Renderer fresh;
+    apply(wanted, fresh.apply({denying.update(), HostEndpointUpdated{Shared<HostEndpoint>(host)}, InSync{}}));
+    for (const PolicyBuilder& between : {PolicyBuilder("p"), PolicyBuilder("p").in(Action::pass)}) {
+        Renderer renderer;
+        Ruleset ruleset;
+        apply(ruleset, renderer.apply({PolicyBuilder("p").in(Action::allow).update(),
+                                       HostEndpointUpdated{Shared<HostEndpoint>(host)}, InSync{}}));
+        apply(ruleset, renderer.apply({between.update()}));
+        apply(ruleset, renderer.apply({denying.update()}));
+        CHECK(Canonical(ruleset).blocks() == Canonical(wanted).blocks());
+    }
+}
+
 TEST_CASE("the origin of a rule id is found") {
     Renderer renderer;
     const auto policy = PolicyBuilder("p", "default").in(Action::allow).in(Action::deny);
