@@ -36,6 +36,8 @@ constexpr std::uint16_t kUnnamedPort = 64999;
 constexpr const char* kUnnamedAddress = "198.51.100.1";
 constexpr const char* kUnnamedAddress6 = "2001:db8::1";
 constexpr std::uint16_t kClientPort = 49152;
+/// A set may have a million members besides workloads: so many addresses and so many prefixes stand for them.
+constexpr std::size_t kMembersTried = 16;
 
 std::string policy_name(const felix::PolicyId& id) {
     return std::string(to_string(id.kind)) + " " + (id.ns.empty() ? "" : id.ns + "/") + id.name;
@@ -197,6 +199,9 @@ struct Points {
     std::set<net::Ip> addresses;
 
     void add(const felix::Snapshot& snapshot, const felix::Rule& rule);
+    /// Addresses of which `is_tried` says that they are tried anyway are left out.
+    template <class IsTried>
+    void add_members(const felix::SetSnapshot& set, const felix::SetSnapshot& without, IsTried is_tried);
 };
 
 void Points::add(const felix::Snapshot& snapshot, const felix::Rule& rule) {
@@ -235,16 +240,55 @@ void Points::add(const felix::Snapshot& snapshot, const felix::Rule& rule) {
     }
 }
 
+template <class IsTried>
+void Points::add_members(const felix::SetSnapshot& set, const felix::SetSnapshot& without, IsTried is_tried) {
+    std::size_t left = kMembersTried;
+    for (auto member = set.addresses.begin(); member != set.addresses.end() && left != 0; ++member) {
+        if (!without.addresses.contains(*member) && !is_tried(*member)) {
+            addresses.insert(*member);
+            --left;
+        }
+    }
+    left = kMembersTried;
+    for (auto member = set.prefixes.begin(); member != set.prefixes.end() && left != 0; ++member) {
+        if (!without.prefixes.contains(*member)) {
+            addresses.insert(member->address());
+            --left;
+        }
+    }
+}
+
 Points points_of(ClusterView& before, ClusterView& after, const std::vector<ChangedEndpoint>& changed) {
     Points points;
+    const auto is_workload = [&after](const net::Ip& address) {
+        const auto* holder = after.names().find(address);
+        return holder != nullptr && holder->key.kind == model::Kind::workload_endpoint;
+    };
+    static const felix::SetSnapshot kNothing;
+    std::set<felix::SetId> seen;
     for (ClusterView* view : {&before, &after}) {
+        ClusterView& other = view == &before ? after : before;
+        seen.clear();
         for (const ChangedEndpoint& entry : changed) {
             const felix::Snapshot& snapshot = view->node(entry.node);
+            const felix::Snapshot& opposite = other.node(entry.node);
+            const auto add_set = [&](const felix::SetId& id) {
+                const auto set = snapshot.sets.find(id);
+                if (set == snapshot.sets.end() || !seen.insert(id).second) {
+                    return;
+                }
+                const auto there = opposite.sets.find(id);
+                points.add_members(set->second, kNothing, is_workload);
+                if (there != opposite.sets.end()) {  // what comes or goes is what the change is about
+                    points.add_members(set->second, there->second, is_workload);
+                }
+            };
             for (const ChangedEndpoint::Side& side : entry.sides) {
                 for (const felix::PolicyId& id : flat(lists_of(snapshot, entry.key, side))) {
                     if (const auto policy = snapshot.policies.find(id); policy != snapshot.policies.end()) {
                         for (const felix::Rule& rule : policy->second->rules(side.direction)) {
                             points.add(snapshot, rule);
+                            each_set(rule, add_set);
                         }
                     }
                 }

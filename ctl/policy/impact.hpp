@@ -64,8 +64,8 @@ struct Impact {
 };
 
 /// What differs between two states of the cluster. Connections are tried between the changed endpoints and all others,
-/// addresses that rules name, and one that none names, on every port that a rule names and one that none does.
-/// `recorded` are connections to judge besides.
+/// addresses that rules name, members of the sets that they select, and an address that none names, on every port that
+/// a rule names and one that none does. `recorded` are connections to judge besides.
 [[nodiscard]] Impact compare(ClusterView& before, ClusterView& after, const std::vector<felix::io::Flow>& recorded);
 
 /// Staged policies turned into what they stand for: put (Set), removed (Delete), nothing (Learn, Ignore).

@@ -8,12 +8,17 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/bytes.hpp"
+#include "felix/nft/tracker.hpp"
 #include "felix/nft/verify.hpp"
 #include "felix/nft/wire.hpp"
+#include "felix/render/names.hpp"
 #include "felix/render/ruleset.hpp"
 #include "net/ip.hpp"
 #include "net/netlink/message.hpp"
@@ -339,6 +344,33 @@ std::optional<RuleCounter> decode_counter(const MessageView& view) {
         }
     }
     return std::nullopt;
+}
+
+std::vector<std::pair<std::pair<std::string, std::string>, std::uint32_t>> class_groups(const KernelState& kernel) {
+    const auto classes = [&kernel](render::TableId table) {
+        std::map<std::uint32_t, std::string> chains;
+        const auto found = kernel.find({net::Family::v4, table});
+        if (found == kernel.end()) {
+            return chains;
+        }
+        const auto map = found->second.sets.find(render::names::kClassMap);
+        if (map == found->second.sets.end()) {
+            return chains;
+        }
+        for (const auto& [key, verdict] : map->second.verdicts) {
+            chains[key.group_number()] = verdict.chain;
+        }
+        return chains;
+    };
+    const auto egress = classes(render::TableId::egress);
+    const auto ingress = classes(render::TableId::ingress);
+    std::vector<std::pair<std::pair<std::string, std::string>, std::uint32_t>> groups;
+    for (const auto& [group, chain] : egress) {
+        if (const auto other = ingress.find(group); other != ingress.end()) {
+            groups.push_back({{chain, other->second}, group});
+        }
+    }
+    return groups;
 }
 
 }  // namespace manul::felix::nft

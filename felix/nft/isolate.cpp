@@ -28,6 +28,11 @@ public:
         : tracker_(tracker), scope_(scope), attempt_(attempt) {}
 
     Isolation run() {
+        if (Transaction transaction = tracker_.take_over(); !transaction.empty()) {
+            if (const Attempt attempt = attempt_(transaction); attempt.outcome != Attempt::Outcome::done) {
+                return finished(attempt);
+            }
+        }
         while (result_.withheld.size() <= kMostWithheld) {
             Transaction transaction;
             const Attempt attempt = try_once(transaction);

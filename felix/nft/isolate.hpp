@@ -36,9 +36,9 @@ struct Isolation {
     std::vector<Withheld> withheld;  ///< left out; the rest is in force when `outcome` is done
 };
 
-/// Plans and tries until the kernel accepts. An object that it names is withheld (Tracker::withhold). When it names
-/// none, all chains and sets of the plan are withheld and given back by halves. Base chains and tables are never left
-/// out: without them nothing is judged.
+/// Takes over what has no owner, then plans and tries until the kernel accepts. An object that it names is withheld
+/// (Tracker::withhold). When it names none, all chains and sets of the plan are withheld and given back by halves. Base
+/// chains and tables are never left out: without them nothing is judged.
 [[nodiscard]] Isolation commit_what_goes(Tracker& tracker, Scope scope,
                                          const std::function<Attempt(Transaction&)>& attempt);
 

@@ -12,9 +12,7 @@
 #include "base/overloaded.hpp"
 #include "felix/nft/rule_diff.hpp"
 #include "felix/nft/wire.hpp"
-#include "felix/render/names.hpp"
 #include "felix/render/ruleset.hpp"
-#include "net/ip.hpp"
 
 namespace manul::felix::nft {
 
@@ -98,33 +96,6 @@ Tracker::AppliedSet* Tracker::applied_set(const TableKey& key, const std::string
 }
 
 // --- what is wanted -------------------------------------------------------------------------------------------------
-
-std::vector<std::pair<std::pair<std::string, std::string>, std::uint32_t>> class_groups(const KernelState& kernel) {
-    const auto classes = [&kernel](render::TableId table) {
-        std::map<std::uint32_t, std::string> chains;
-        const auto found = kernel.find({net::Family::v4, table});
-        if (found == kernel.end()) {
-            return chains;
-        }
-        const auto map = found->second.sets.find(render::names::kClassMap);
-        if (map == found->second.sets.end()) {
-            return chains;
-        }
-        for (const auto& [key, verdict] : map->second.verdicts) {
-            chains[key.group_number()] = verdict.chain;
-        }
-        return chains;
-    };
-    const auto egress = classes(render::TableId::egress);
-    const auto ingress = classes(render::TableId::ingress);
-    std::vector<std::pair<std::pair<std::string, std::string>, std::uint32_t>> groups;
-    for (const auto& [group, chain] : egress) {
-        if (const auto other = ingress.find(group); other != ingress.end()) {
-            groups.push_back({{chain, other->second}, group});
-        }
-    }
-    return groups;
-}
 
 void Tracker::change(const render::Change& change) {
     std::visit(overloaded{
@@ -337,6 +308,16 @@ void Tracker::touch_elements(const TableKey& key) {
 
 // --- the plan -------------------------------------------------------------------------------------------------------
 
+Transaction Tracker::take_over() const {
+    Transaction transaction;
+    each_kept([&transaction](const TableKey& key, const auto& /*dirty*/, const auto& applied, const auto& /*wanted*/) {
+        if (applied.orphan) {
+            transaction.emplace_back(AddTable{key});
+        }
+    });
+    return transaction;
+}
+
 Transaction Tracker::plan(Scope scope) const {
     Steps steps;
     for (const auto& [key, dirty] : dirty_) {
@@ -356,7 +337,7 @@ void Tracker::plan_table(const TableKey& key, const DirtyTable& dirty, Scope sco
     if (applied != nullptr && applied->replace) {
         steps.remove_tables_first.emplace_back(DeleteTable{key});
     }
-    if (applied == nullptr || applied->replace || applied->orphan) {
+    if (applied == nullptr || applied->replace) {
         steps.add_tables.emplace_back(AddTable{key});
     }
     for (const std::string& set : dirty.sets) {

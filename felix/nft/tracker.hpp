@@ -78,6 +78,9 @@ public:
     /// Forgets what was believed about the kernel and compares everything with `kernel`.
     void adopt(const KernelState& kernel);
 
+    /// Takes over the tables whose owner is gone. To be committed before anything else: the kernel refuses new base
+    /// chains in the transaction that gives a table an owner. Empty where there is nothing to take over.
+    [[nodiscard]] Transaction take_over() const;
     [[nodiscard]] Transaction plan(Scope scope) const;
     /// The kernel carried the transaction out, and gave these numbers to new rules, as far as it was asked.
     void committed(const Transaction& transaction, const std::vector<RuleHandle>& handles = {});

@@ -142,6 +142,41 @@ TEST_CASE("impact tells which endpoints change and which connections flip, stage
     CHECK(impact_of("", {.staged = true}) == gone);
 }
 
+TEST_CASE("impact tries members of the network sets that rules select, and those that come or go") {
+    Tool tool = cluster();
+    const auto impact_of = [&tool](const std::string& text) {
+        tool.input = text;
+        tool.out.clear();
+        ImpactOptions wanted;
+        wanted.input.paths = {"-"};
+        REQUIRE(policy_impact(tool.context(), wanted) == ExitCode::ok);
+        return tool.out;
+    };
+    const auto feed = [](const std::string& last) {
+        std::string nets;
+        for (int i = 1; i <= 40; ++i) {
+            nets += "203.0.113." + std::to_string(i) + "/32, ";
+        }
+        return "{apiVersion: projectcalico.org/v3, kind: GlobalNetworkSet, metadata: {name: feed, labels: {list: "
+               "bad}}, "
+               "spec: {nets: [" +
+               nets + last + "]}}";
+    };
+    const std::string policy = R"({apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: feed},
+  spec: {selector: app == 'a', types: [Egress], egress: [
+    {action: Deny, destination: {selector: list == 'bad'}}, {action: Allow}]}})";
+    tool.apply(feed("203.0.113.96/28"));
+    const std::string told = impact_of(policy);
+    CHECK(told.find("pod default/a -> 203.0.113.1: TCP 64999, UDP 64999, ICMP type 8: allowed -> DENIED") !=
+          std::string::npos);
+    CHECK(told.find("pod default/a -> 203.0.113.96: TCP 64999") != std::string::npos);
+    tool.apply(policy);
+    const std::string edited = impact_of(feed("203.0.113.96/28, 203.0.113.200/32"));
+    CHECK(edited.find("pod default/a -> 203.0.113.200: TCP 64999, UDP 64999, ICMP type 8: allowed -> DENIED") !=
+          std::string::npos);
+    CHECK(edited.find("203.0.113.1:") == std::string::npos);
+}
+
 TEST_CASE("trace asks host endpoints at every stage, wherever the packet passes them") {
     Tool tool = cluster();
     tool.apply(R"(---

@@ -170,7 +170,15 @@ TEST_CASE("tables that belong to a socket are nobody else's, outlive it, and pas
     REQUIRE(snapshot);
     CHECK(snapshot->state.at(table).orphan);
     tracker.adopt(snapshot->state);
-    commit(*next, tracker, nft::Scope::everything);
+    // A base chain that is new since: the kernel has none of it together with the new owner.
+    const render::Hook hook{render::Hook::Type::filter, render::Hook::Point::input, 0};
+    tracker.change(
+        render::PutChain{table, "in_hook", render::Chain::make(net::Family::v4, {{{}, {render::accept()}}}, hook)});
+    const nft::Isolation taken =
+        nft::commit_what_goes(tracker, nft::Scope::everything,
+                              [&](nft::Transaction& transaction) { return attempt(*next, tracker, transaction); });
+    CHECK(taken.outcome == nft::Attempt::Outcome::done);
+    CHECK(listing().find("hook input") != std::string::npos);
     auto stranger = io::NftSocket::open();
     REQUIRE(stranger);
     CHECK(stranger->commit({nft::DeleteTable{table}}).error == EPERM);

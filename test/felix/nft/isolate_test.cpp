@@ -163,10 +163,20 @@ TEST_CASE("a table whose owner went is taken over before anything else") {
     nft::KernelState state;
     state[kEgress].orphan = true;
     tracker.adopt(state);
-    const nft::Transaction plan = tracker.plan(Scope::keep_unused);
-    REQUIRE(plan.size() == 1);
-    CHECK(std::holds_alternative<nft::AddTable>(plan.front()));
-    tracker.committed(plan);
+    put(tracker, "p", {allow(1)});
+    std::vector<nft::Transaction> tried;
+    const nft::Isolation result = nft::commit_what_goes(tracker, Scope::everything, [&](nft::Transaction& transaction) {
+        tried.push_back(transaction);
+        tracker.committed(transaction);
+        return nft::Attempt{nft::Attempt::Outcome::done, std::nullopt, {}};
+    });
+    CHECK(result.outcome == nft::Attempt::Outcome::done);
+    REQUIRE(tried.size() == 2);
+    REQUIRE(tried.front().size() == 1);
+    CHECK(std::holds_alternative<nft::AddTable>(tried.front().front()));
+    CHECK(std::ranges::none_of(
+        tried.back(), [](const nft::Command& command) { return std::holds_alternative<nft::AddTable>(command); }));
+    CHECK(tracker.take_over().empty());
     CHECK(tracker.plan(Scope::everything).empty());
 }
 
