@@ -154,9 +154,9 @@ private:
 std::string name_of(const BgpPeer& peer) { return "BGPPeer(" + peer.metadata.name + ")"; }
 
 const BgpConfigurationSpec& Builder::global() const {
-    static const BgpConfigurationSpec kDefaults;
+    static const BgpConfigurationSpec unconfigured;
     const auto found = configurations_.find("default");
-    return found == configurations_.end() ? kDefaults : found->second->spec;
+    return found == configurations_.end() ? unconfigured : found->second->spec;
 }
 
 net::Asn Builder::as_of(const Node& node) const {
@@ -509,9 +509,9 @@ Configuration make_configuration(const PeerResources& resources) {
     Configuration out;
     out.self.node_name = resources.node_name;
     const auto configurations = by_name(resources.configurations);
-    static const BgpConfigurationSpec kDefaults;
+    static const BgpConfigurationSpec unconfigured;
     const auto defaults = configurations.find("default");
-    const BgpConfigurationSpec& global = defaults == configurations.end() ? kDefaults : defaults->second->spec;
+    const BgpConfigurationSpec& global = defaults == configurations.end() ? unconfigured : defaults->second->spec;
     const auto special = configurations.find("node." + resources.node_name);
     const BgpConfigurationSpec& own_configuration = special == configurations.end() ? global : special->second->spec;
 

@@ -264,7 +264,7 @@ Points points_of(ClusterView& before, ClusterView& after, const std::vector<Chan
         const auto* holder = after.names().find(address);
         return holder != nullptr && holder->key.kind == model::Kind::workload_endpoint;
     };
-    static const felix::SetSnapshot kNothing;
+    static const felix::SetSnapshot nothing;
     std::set<felix::SetId> seen;
     for (ClusterView* view : {&before, &after}) {
         ClusterView& other = view == &before ? after : before;
@@ -278,7 +278,7 @@ Points points_of(ClusterView& before, ClusterView& after, const std::vector<Chan
                     return;
                 }
                 const auto there = opposite.sets.find(id);
-                points.add_members(set->second, kNothing, is_workload);
+                points.add_members(set->second, nothing, is_workload);
                 if (there != opposite.sets.end()) {  // what comes or goes is what the change is about
                     points.add_members(set->second, there->second, is_workload);
                 }
@@ -449,7 +449,9 @@ std::vector<felix::Event> enforced(const std::vector<felix::Event>& staged) {
         const auto* put = std::get_if<felix::ResourcePut>(&event);
         if (put == nullptr) {
             out.push_back(event);
-        } else if (const auto policy = model::as<model::StagedNetworkPolicy>(put->resource)) {
+            continue;
+        }
+        if (const auto policy = model::as<model::StagedNetworkPolicy>(put->resource)) {
             if (counts(policy->spec.staged_action)) {
                 out.push_back(as_enforced<model::NetworkPolicy>(*policy, model::Kind::network_policy));
             }

@@ -65,7 +65,7 @@ struct Trace {
 /// Judges `trace.packet` on its way from end to end.
 void judge(ClusterView& view, Trace& trace);
 
-[[nodiscard]] std::string trace_text(ClusterView& view, const Trace& trace, bool short_);
+[[nodiscard]] std::string trace_text(ClusterView& view, const Trace& trace, bool brief);
 [[nodiscard]] boost::json::object trace_json(ClusterView& view, const Trace& trace);
 
 /// "rule 0 of NetworkPolicy default/web in tier default" and the like: what made the decision.

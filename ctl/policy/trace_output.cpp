@@ -129,7 +129,7 @@ class Text {
 public:
     Text(ClusterView& view, const Trace& trace) : view_(view), trace_(trace) {}
 
-    std::string take(bool short_) {
+    std::string take(bool brief) {
         const std::string dialed = trace_.before_dnat ? fmt::format(" (dialed {})", dialed_text(trace_)) : "";
         line(0, fmt::format("{} -> {}: {}{}", end_text(trace_.source), end_text(trace_.destination),
                             describe(trace_.packet), dialed));
@@ -139,7 +139,7 @@ public:
             const Verdict verdict = judgement.evaluation.verdict;
             line(0, fmt::format("{}: {}", judge_text(judgement),
                                 verdict == Verdict::none ? "no decision" : verdict_text(verdict)));
-            if (!short_) {
+            if (!brief) {
                 steps(snapshot, judgement);
             }
             line(1, "=> " + decision_text(judgement.evaluation));
@@ -323,7 +323,7 @@ std::string decision_text(const felix::Evaluation& evaluation) {
     return std::string("denied: no policy applies and no profile allows it");
 }
 
-std::string trace_text(ClusterView& view, const Trace& trace, bool short_) { return Text(view, trace).take(short_); }
+std::string trace_text(ClusterView& view, const Trace& trace, bool brief) { return Text(view, trace).take(brief); }
 
 json::object trace_json(ClusterView& view, const Trace& trace) {
     json::array judgements;
