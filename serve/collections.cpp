@@ -264,26 +264,32 @@ Outcome<Answer> Api::list(Call& call) {
         }
     }
     const auto visible = visibility(call.access, "list", key);
+    // Items are in the order of their keys: a page costs what it shows, however long the list.
+    const auto place = [](const store::Object& item) {
+        return std::pair<std::string_view, std::string_view>(item.key.ns, item.key.name);
+    };
+    auto item = listing->items.begin();
+    if (!token.empty()) {
+        item = std::ranges::upper_bound(listing->items,
+                                        std::pair<std::string_view, std::string_view>(start.ns, start.name), {}, place);
+    }
+    const bool whole = selection.empty() && !visible;
     std::vector<const store::Object*> items;
     std::size_t left = 0;
-    for (const store::Object& item : listing->items) {
-        const bool before = !token.empty() && std::pair(item.key.ns, item.key.name) <= std::pair(start.ns, start.name);
-        if (before || (ns && item.key.ns != *ns) || !passes(*item.document, selection, visible)) {
+    for (; item != listing->items.end(); ++item) {
+        if (!passes(*item->document, selection, visible)) {
             continue;
         }
         if (limit > 0 && items.size() == static_cast<std::size_t>(limit)) {
-            ++left;
-            if (!selection.empty() || visible) {
-                break;  // how many are left is told for whole lists alone
-            }
-            continue;
+            left = static_cast<std::size_t>(listing->items.end() - item);
+            break;
         }
-        items.push_back(&item);
+        items.push_back(&*item);
     }
     json::object metadata = list_metadata(*listing);
     if (left > 0) {
         metadata["continue"] = continue_token(listing->revision, items.back()->key);
-        if (selection.empty() && !visible) {
+        if (whole) {  // what a selection leaves out is not known beforehand
             metadata["remainingItemCount"] = left;
         }
         if (token.empty()) {

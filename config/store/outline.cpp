@@ -177,35 +177,29 @@ bool Metadata::same_value(const Metadata& other) const {
 std::optional<Outline> outline(std::string_view document) {
     Walker walker(document);
     Outline out;
-    if (!walker.accept('{')) {
-        return std::nullopt;
-    }
-    do {
-        const auto name = walker.string();
-        if (!name || !walker.accept(':')) {
-            return std::nullopt;
-        }
+    const bool whole = walker.each_member([&](std::string_view name) {
         const std::string_view rest = walker.rest();
-        if (*name == "metadata" && rest.starts_with('{')) {
+        if (name == "metadata" && rest.starts_with('{')) {
             out.members = Metadata::read(walker);
             if (!out.members) {
-                return std::nullopt;
+                return false;
             }
         } else if (!walker.skip_value()) {
-            return std::nullopt;
+            return false;
         }
         const std::string_view value = rest.substr(0, rest.size() - walker.left());
-        if (*name == "apiVersion") {
+        if (name == "apiVersion") {
             out.api_version = value;
-        } else if (*name == "kind") {
+        } else if (name == "kind") {
             out.kind = value;
-        } else if (*name == "metadata") {
+        } else if (name == "metadata") {
             out.metadata = value;
-        } else if (*name == "spec") {
+        } else if (name == "spec") {
             out.spec = value;
         }
-    } while (walker.accept(','));
-    return walker.accept('}') && walker.at_end() ? std::optional(std::move(out)) : std::nullopt;
+        return true;
+    });
+    return whole && walker.at_end() ? std::optional(std::move(out)) : std::nullopt;
 }
 
 // Where both are objects, the stored one is not walked through: an object ends where

@@ -121,6 +121,22 @@ public:
         return true;
     }
 
+    /// Goes through the object that comes next: `each` gets a member's name and passes over its value, or returns
+    /// false, which ends it. False when it did, and when there is no object or an empty one.
+    template <typename Each>
+    bool each_member(Each&& each) {
+        if (!accept('{')) {
+            return false;
+        }
+        do {
+            const auto name = string();
+            if (!name || !accept(':') || !each(*name)) {
+                return false;
+            }
+        } while (accept(','));
+        return accept('}');
+    }
+
 private:
     [[nodiscard]] Letter letter() const { return kLetters[static_cast<unsigned char>(text_[at_])]; }
 

@@ -130,23 +130,38 @@ StoreError error_of(unsigned status, std::string_view body, const Access& access
     }
 }
 
+StoreResult<json::object> parse_answer(std::string_view text) {
+    std::error_code failed;
+    json::value parsed = json::parse({text.data(), text.size()}, failed);
+    if (failed || !parsed.is_object()) {
+        return std::unexpected(error(Code::unavailable, "the API server's answer is no JSON object"));
+    }
+    return std::move(parsed.get_object());
+}
+
 Api::Api(Credentials credentials, std::unique_ptr<HttpClient> client, milliseconds timeout)
     : credentials_(std::move(credentials)), client_(std::move(client)), timeout_(timeout) {}
 
 StoreResult<json::object> Api::get(std::string_view path, const Query& query) {
+    MANUL_TRY(const std::string text, get_text(path, query));
+    return parse_answer(text);
+}
+
+StoreResult<std::string> Api::get_text(std::string_view path, const Query& query) {
     return send({.method = "GET", .target = target_of(path, query), .body = {}, .content_type = {}, .token = {}});
 }
 
 StoreResult<json::object> Api::write(std::string method, std::string_view path, const Query& query,
                                      const json::object& body, const char* content_type) {
-    return send({.method = std::move(method),
-                 .target = target_of(path, query),
-                 .body = body.empty() ? std::string() : json::serialize(body),
-                 .content_type = content_type,
-                 .token = {}});
+    MANUL_TRY(const std::string text, send({.method = std::move(method),
+                                            .target = target_of(path, query),
+                                            .body = body.empty() ? std::string() : json::serialize(body),
+                                            .content_type = content_type,
+                                            .token = {}}));
+    return parse_answer(text);
 }
 
-StoreResult<json::object> Api::send(HttpRequest request) {
+StoreResult<std::string> Api::send(HttpRequest request) {
     const bool reads = request.method == "GET";
     bool asked_again = false;
     milliseconds pause = kFirstPause;
@@ -179,12 +194,7 @@ StoreResult<json::object> Api::send(HttpRequest request) {
         if (answer->status >= 300) {
             return std::unexpected(error_of(answer->status, answer->body, credentials_.access()));
         }
-        std::error_code failed;
-        json::value parsed = json::parse(answer->body, failed);
-        if (failed || !parsed.is_object()) {
-            return std::unexpected(error(Code::unavailable, "the API server's answer is no JSON object"));
-        }
-        return std::move(parsed.get_object());
+        return std::move(answer->body);
     }
 }
 

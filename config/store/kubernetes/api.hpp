@@ -26,6 +26,9 @@ using Query = std::map<std::string, std::string>;
 /// What a refusal means; `body` is a Status of the API server, or any text.
 [[nodiscard]] StoreError error_of(unsigned status, std::string_view body, const Access& access);
 
+/// An answer that is to be an object.
+[[nodiscard]] StoreResult<boost::json::object> parse_answer(std::string_view text);
+
 inline constexpr const char* kJson = "application/json";
 inline constexpr const char* kMergePatch = "application/merge-patch+json";
 /// Lists are merged by their items' names: for Kubernetes' own kinds alone.
@@ -36,6 +39,8 @@ public:
     Api(Credentials credentials, std::unique_ptr<HttpClient> client, std::chrono::milliseconds timeout);
 
     [[nodiscard]] StoreResult<boost::json::object> get(std::string_view path, const Query& query = {});
+    /// The answer as it is written.
+    [[nodiscard]] StoreResult<std::string> get_text(std::string_view path, const Query& query = {});
     /// POST, PUT, PATCH and DELETE. `unknown_result` when the connection broke after the request was sent.
     [[nodiscard]] StoreResult<boost::json::object> write(std::string method, std::string_view path, const Query& query,
                                                          const boost::json::object& body,
@@ -44,7 +49,7 @@ public:
     [[nodiscard]] const Access& access() const noexcept { return credentials_.access(); }
 
 private:
-    [[nodiscard]] StoreResult<boost::json::object> send(HttpRequest request);
+    [[nodiscard]] StoreResult<std::string> send(HttpRequest request);
 
     Credentials credentials_;
     std::unique_ptr<HttpClient> client_;

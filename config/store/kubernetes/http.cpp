@@ -97,6 +97,7 @@ public:
         answered_ = std::move(done);
         parser_ = std::make_unique<WholeParser>();
         parser_->body_limit(kLongestBody);
+        buffer_.reserve(kReadSize);  // or a long list is read in pieces of 512 bytes
         write(request, timeout, [self = this->shared_from_this(), timeout](const Failure& failed) {
             if (failed) {
                 return self->answer(std::unexpected(*failed));
@@ -142,8 +143,8 @@ private:
         }
     }
 
-    static HttpResponse response_of(const http::response<http::string_body>& answer) {
-        HttpResponse response{answer.result_int(), answer.body(), std::nullopt};
+    static HttpResponse response_of(http::response<http::string_body> answer) {
+        HttpResponse response{answer.result_int(), std::move(answer.body()), std::nullopt};
         const auto retry = answer[http::field::retry_after];
         std::int64_t seconds = 0;
         if (std::from_chars(retry.data(), retry.data() + retry.size(), seconds).ec == std::errc{}) {
@@ -248,7 +249,7 @@ private:
                     return self->read_answer(silence);
                 }
                 self->keep_alive_ = self->parser_->get().keep_alive();
-                self->answer(response_of(self->parser_->get()));
+                self->answer(response_of(self->parser_->release()));
             });
     }
 

@@ -107,7 +107,8 @@ public:
         }
         auto revision = session_.read_pages(
             place.collection(query.ns.value_or("")), {},
-            [&](json::object& page) { add_items(listing, query, place, page); }, [&] { listing.items.clear(); });
+            [&](std::string_view page) { return add_items(listing, query, place, page); },
+            [&] { listing.items.clear(); });
         if (!revision && is_unknown_kind(revision.error())) {
             MANUL_CHECK(refuse_unknown_kind(query.kind));
             return Listing{};
@@ -221,10 +222,12 @@ private:
                      fmt::format("update conflict: {} is at revision {}, not {}", key.to_string(), found, expected));
     }
 
-    static void add_items(Listing& listing, const ListQuery& query, const Place& place, json::object& answer) {
+    static StoreResult<json::object> add_items(Listing& listing, const ListQuery& query, const Place& place,
+                                               std::string_view page) {
+        MANUL_TRY(json::object answer, parse_answer(page));
         json::value* items = answer.if_contains("items");
         if (items == nullptr || !items->is_array()) {
-            return;
+            return object_at(answer, "metadata");
         }
         for (json::value& item : items->get_array()) {
             if (!item.is_object()) {
@@ -235,6 +238,7 @@ private:
                 listing.items.push_back(to_object(*std::move(translated)));
             }
         }
+        return object_at(answer, "metadata");
     }
 
     StoreResult<Translated> fetch(const model::Key& key, const Place& place) {

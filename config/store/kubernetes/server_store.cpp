@@ -24,6 +24,7 @@
 #include "config/store/kubernetes/api.hpp"
 #include "config/store/kubernetes/documents.hpp"
 #include "config/store/kubernetes/json_text.hpp"
+#include "config/store/kubernetes/served_page.hpp"
 #include "config/store/kubernetes/session.hpp"
 #include "config/store/kubernetes/watch.hpp"
 #include "config/store/server.hpp"
@@ -88,7 +89,7 @@ public:
         Listing listing;
         MANUL_TRY(listing.revision, session_.read_pages(
                                         where.collection(query.ns.value_or("")), query_of(query.kind),
-                                        [&](json::object& page) { add_page(listing, query, where, page); },
+                                        [&](std::string_view page) { return add_page(listing, query, where, page); },
                                         [&] {
                                             listing.items.clear();
                                             listing.damaged.clear();
@@ -188,28 +189,40 @@ private:
         return to_object(*std::move(translated));
     }
 
-    static void add_page(Listing& listing, const ListQuery& query, const Place& where, json::object& page) {
-        if (json::value* items = page.if_contains("items"); items != nullptr && items->is_array()) {
-            for (json::value& item : items->get_array()) {
-                auto translated =
-                    item.is_object() ? to_document(query.kind, where, std::move(item.get_object())) : std::nullopt;
-                if (translated && translated->key.name.starts_with(query.name_prefix)) {
-                    listing.items.push_back(to_object(*std::move(translated)));
+    /// An item that is written as nobody expects is parsed.
+    static std::optional<Object> object_of(model::Kind kind, const Place& where, std::string_view item) {
+        if (auto object = cut_out(kind, item)) {
+            return object;
+        }
+        auto parsed = parse_answer(item);
+        auto translated = parsed ? to_document(kind, where, *std::move(parsed)) : std::nullopt;
+        return translated ? std::optional(to_object(*std::move(translated))) : std::nullopt;
+    }
+
+    static StoreResult<json::object> add_page(Listing& listing, const ListQuery& query, const Place& where,
+                                              std::string_view text) {
+        auto page = split_page(text);
+        if (!page) {
+            return std::unexpected(error(Code::unavailable, "the server's answer is no list in JSON"));
+        }
+        for (const std::string_view item : page->items) {
+            auto object = object_of(query.kind, where, item);
+            if (object && object->key.name.starts_with(query.name_prefix)) {
+                listing.items.push_back(*std::move(object));
+            }
+        }
+        if (listing.damaged.empty()) {  // every page tells of all
+            for (const json::value& row : array_at(page->metadata, "damaged")) {
+                if (!row.is_object()) {
+                    continue;
                 }
+                const json::object& damaged = row.get_object();
+                listing.damaged.push_back({{query.kind, text_at(damaged, "namespace"), text_at(damaged, "name")},
+                                           text_at(damaged, "resourceVersion"),
+                                           error(Code::corrupt, text_at(damaged, "message"))});
             }
         }
-        if (!listing.damaged.empty()) {
-            return;  // every page tells of all
-        }
-        for (const json::value& row : array_at(object_at(page, "metadata"), "damaged")) {
-            if (!row.is_object()) {
-                continue;
-            }
-            const json::object& damaged = row.get_object();
-            listing.damaged.push_back({{query.kind, text_at(damaged, "namespace"), text_at(damaged, "name")},
-                                       text_at(damaged, "resourceVersion"),
-                                       error(Code::corrupt, text_at(damaged, "message"))});
-        }
+        return std::move(page->metadata);
     }
 
     Session session_;

@@ -15,6 +15,7 @@
 #include <boost/json/object.hpp>
 
 #include "base/overloaded.hpp"
+#include "base/try.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/document.hpp"
 #include "config/store/kubernetes/access.hpp"
@@ -55,8 +56,7 @@ StoreResult<void> Session::connect() {
     return {};
 }
 
-StoreResult<Revision> Session::read_pages(std::string_view path, const Query& query,
-                                          const std::function<void(json::object&)>& page,
+StoreResult<Revision> Session::read_pages(std::string_view path, const Query& query, const TakePage& take,
                                           const std::function<void()>& restart) {
     std::string next;
     bool started_anew = false;
@@ -66,7 +66,7 @@ StoreResult<Revision> Session::read_pages(std::string_view path, const Query& qu
         if (!next.empty()) {
             parameters["continue"] = next;
         }
-        auto answer = api_->get(path, parameters);
+        auto answer = api_->get_text(path, parameters);
         if (!answer && answer.error().code == Code::compacted && !std::exchange(started_anew, true)) {
             // The pages of the first attempt are of a version that is gone: only a whole list is consistent.
             restart();
@@ -76,8 +76,7 @@ StoreResult<Revision> Session::read_pages(std::string_view path, const Query& qu
         if (!answer) {
             return std::unexpected(std::move(answer).error());
         }
-        page(*answer);
-        const json::object& metadata = object_at(*answer, "metadata");
+        MANUL_TRY(const json::object metadata, take(*answer));
         next = text_at(metadata, "continue");
         if (next.empty()) {
             return text_at(metadata, "resourceVersion");

@@ -34,10 +34,11 @@ public:
     [[nodiscard]] const HttpModule& http() const noexcept { return *http_; }
     [[nodiscard]] const HttpServer& server() const noexcept { return server_; }
 
+    /// Takes a page of a list as it is written; returns the list's metadata in it.
+    using TakePage = std::function<StoreResult<boost::json::object>(std::string_view)>;
     /// A whole list, page by page. When its version goes away half-way the list begins anew, once: `restart` is called
     /// then, and what was given before counts no more. Returns the list's revision.
-    [[nodiscard]] StoreResult<Revision> read_pages(std::string_view path, const Query& query,
-                                                   const std::function<void(boost::json::object&)>& page,
+    [[nodiscard]] StoreResult<Revision> read_pages(std::string_view path, const Query& query, const TakePage& take,
                                                    const std::function<void()>& restart);
 
 private:
