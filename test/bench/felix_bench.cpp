@@ -552,13 +552,14 @@ void measure_memory(Report& report) {
 
 void run(const Options& options) {
     Report report;
+    // First: a process that forks later gives its children memory that it has had and left.
+    if (options.includes("memory", {"node", "large", "memory"})) {
+        measure_memory(report);
+    }
     for (const Scale& scale : {kNode, kLarge}) {
         if (options.includes(scale.name, {"node", "large", "memory"})) {
             measure(scale, options, report);
         }
-    }
-    if (options.includes("memory", {"node", "large", "memory"})) {
-        measure_memory(report);
     }
     if (options.json) {
         report.write(*options.json);
