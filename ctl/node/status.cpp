@@ -94,6 +94,18 @@ Result<NodeSessions> ask_daemon(const Context& context) {
     return NodeSessions{context.settings.node_name, report->spec.sessions};
 }
 
+/// What people must hear who look after the node, whatever they look for.
+void warn_of_lost_datastore(const Context& context) {
+    const auto answer = control::call(context.settings.run_dir + "/felix.sock", {{"op", "status"}}, kPatience);
+    const json::object* const status = answer ? answer->if_object() : nullptr;
+    const json::value* const lost = status == nullptr ? nullptr : status->if_contains("storeLost");
+    if (lost != nullptr && lost->is_bool() && lost->get_bool()) {
+        context.err(
+            "manul-felix: an empty datastore is in the place of the one whose policy is in force; it stays in force "
+            "until the datastore is restored, or there is something in the new one\n");
+    }
+}
+
 std::expected<std::vector<NodeSessions>, store::StoreError> read_reports(const Context& context,
                                                                          const StatusOptions& options) {
     MANUL_TRY(const store::Listing listing,
@@ -154,6 +166,7 @@ std::string session_tables(const std::vector<ReportedSession>& sessions) {
 
 ExitCode node_status(const Context& context, const StatusOptions& options) {
     if (!options.all && options.nodes.empty()) {
+        warn_of_lost_datastore(context);
         const auto local = ask_daemon(context);
         if (!local) {
             return context.fail("manul-bgpd of this node: " + local.error().message);

@@ -91,6 +91,7 @@ Result<void> Dataplane::start() {
     left_marks_ = marks_.clear();
     MANUL_TRY(const auto snapshot, nft_.read());
     generation_ = snapshot.generation;
+    found_rules_ = !snapshot.state.empty();
     for (const auto& [pair, group] : nft::class_groups(snapshot.state)) {
         renderer_.reserve_group(pair, group);
     }

@@ -52,6 +52,8 @@ public:
 
     /// Call once before the first batch: reads what the kernel holds.
     [[nodiscard]] Result<void> start();
+    /// There were rules of an earlier run.
+    [[nodiscard]] bool found_rules() const noexcept { return found_rules_; }
     void apply(const Batch& batch);
     /// Called at once, and whenever the addresses of the node's interfaces change.
     void on_interfaces(std::function<void(const InterfaceAddresses&)> told);
@@ -149,6 +151,7 @@ private:
     nft::Tracker tracker_;
     nft::CounterLedger counters_;
 
+    bool found_rules_ = false;
     bool in_sync_ = false;
     bool commit_pending_ = false;
     bool must_read_back_ = false;

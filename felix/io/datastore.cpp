@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,12 +25,16 @@ namespace {
 
 constexpr std::int64_t kFirstRetryUs = 200'000;
 constexpr std::int64_t kLastRetryUs = 10'000'000;
+/// How often an empty store in the place of the one in force is looked at.
+constexpr std::int64_t kHeldRetryUs = 2'000'000;
 
 }  // namespace
 
-Datastore::Datastore(boost::asio::io_context& io, std::unique_ptr<store::Store> store, OnChanges on_changes)
+Datastore::Datastore(boost::asio::io_context& io, std::unique_ptr<store::Store> store, StoreInForce in_force,
+                     OnChanges on_changes)
     : io_(io),
       store_(std::move(store)),
+      in_force_(std::move(in_force)),
       on_changes_(std::move(on_changes)),
       retry_us_(kFirstRetryUs),
       retry_(io, [this] { connect(); }) {}
@@ -56,37 +61,67 @@ void Datastore::read_again(const std::vector<model::Key>& keys) {
     retry_.after_us(0);  // not from within the handling of an event
 }
 
+bool Datastore::Contents::is_made_by_people() const {
+    return std::ranges::any_of(kinds, [](const Listed& listed) {
+        return std::ranges::any_of(listed.listing.items,
+                                   [](const store::Object& object) { return io::is_made_by_people(object.key); }) ||
+               std::ranges::any_of(listed.listing.damaged, [](const store::DamagedObject& object) {
+                   return io::is_made_by_people(object.key);
+               });
+    });
+}
+
 void Datastore::connect() {
     readable_.reset();
     watch_.reset();
-    StoreChanges changes;
-    std::vector<store::WatchStart> starts;
-    for (const FollowedKind& followed : kFollowedKinds) {
-        if (auto listed = list(followed.kind, changes, starts); !listed) {
-            return failed(listed.error());
-        }
+    auto contents = read();
+    if (!contents) {
+        return failed(contents.error());
     }
-    auto watch = store_->watch(starts);
-    if (!watch) {
-        return failed(watch.error());
+    if (in_force_.is_lost(contents->uid, !contents->is_made_by_people())) {
+        return hold();
     }
-    watch_ = std::move(*watch);
+    uid_ = std::move(contents->uid);
+    watch_ = std::move(contents->watch);
     readable_ = std::make_unique<ReadableWatch>(io_, watch_->fd(), [this] { on_readable(); });
     retry_us_ = kFirstRetryUs;
+    lost_ = false;
     if (std::exchange(reported_away_, false)) {
         log::emit(kStoreBack);
+    }
+    StoreChanges changes;
+    for (const Listed& listed : std::exchange(contents->kinds, {})) {
+        compare(listed, changes);
     }
     if (!std::exchange(in_sync_, true)) {
         changes.events.emplace_back(StoreInSync{});
     }
-    on_changes_(changes);
+    hand_on(changes);
     on_readable();  // what happened between list and watch
 }
 
+/// All of it or nothing: of a store that goes away meanwhile no part counts as read.
+store::StoreResult<Datastore::Contents> Datastore::read() {
+    Contents contents;
+    MANUL_TRY(contents.uid, StoreInForce::read_uid(*store_));
+    std::vector<store::WatchStart> starts;
+    for (const FollowedKind& followed : kFollowedKinds) {
+        MANUL_TRY(store::Listing listing, store_->list({followed.kind, std::nullopt, {}}));
+        starts.push_back({followed.kind, listing.revision});
+        contents.kinds.push_back({followed.kind, std::move(listing)});
+    }
+    MANUL_TRY(contents.watch, store_->watch(starts));
+    MANUL_TRY(const std::string uid, StoreInForce::read_uid(*store_));
+    if (uid != contents.uid) {
+        return std::unexpected(store::StoreError{
+            store::StoreError::Code::unavailable, "the datastore was replaced while it was read", {}});
+    }
+    return contents;
+}
+
 /// What differs from what is known, by revision.
-store::StoreResult<void> Datastore::list(model::Kind kind, StoreChanges& changes,
-                                         std::vector<store::WatchStart>& starts) {
-    MANUL_TRY(const store::Listing listing, store_->list({kind, std::nullopt, {}}));
+void Datastore::compare(const Listed& listed, StoreChanges& changes) {
+    const auto& [kind, listing] = listed;
     auto& known = known_[kind];
     std::unordered_set<model::Key> present;
     std::vector<const store::Object*> changed;
@@ -112,8 +147,24 @@ store::StoreResult<void> Datastore::list(model::Kind kind, StoreChanges& changes
         remove(key, changes);
     }
     note_token(kind, listing.revision);
-    starts.push_back({kind, listing.revision});
-    return {};
+}
+
+void Datastore::hand_on(const StoreChanges& changes) {
+    on_changes_(changes);
+    const bool made_by_people = std::ranges::any_of(known_, [](const auto& kind) {
+        return is_made_by_people(kind.first) &&
+               std::ranges::any_of(kind.second, [](const auto& object) { return is_made_by_people(object.first); });
+    });
+    in_force_.note(uid_, !made_by_people);
+}
+
+void Datastore::hold() {
+    if (!std::exchange(lost_, true)) {
+        reported_away_ = true;
+        log::emit(kStoreLost);
+        on_changes_({});
+    }
+    retry_.after_us(kHeldRetryUs);
 }
 
 void Datastore::on_readable() {
@@ -148,7 +199,7 @@ void Datastore::on_readable() {
         }
     }
     if (!changes.events.empty()) {
-        on_changes_(changes);
+        hand_on(changes);
     }
     if (list_again) {
         connect();

@@ -12,6 +12,7 @@
 #include "config/model/kind.hpp"
 #include "config/store/store.hpp"
 #include "felix/calc/event.hpp"
+#include "felix/io/store_in_force.hpp"
 
 namespace manul::felix::io {
 
@@ -23,11 +24,16 @@ struct StoreChanges {
 
 /// Follows every kind that felix reads: lists, then watches, lists again when a watch ends. While the store cannot be
 /// read nothing changes, and it is tried again with growing pauses. StoreInSync comes once, with the first list.
+///
+/// An empty store in the place of the one that is in force is looked at again and again, and otherwise left alone until
+/// it has something that people made.
 class Datastore {
 public:
     using OnChanges = std::function<void(const StoreChanges&)>;
 
-    Datastore(boost::asio::io_context& io, std::unique_ptr<store::Store> store, OnChanges on_changes);
+    /// `on_changes` is called without changes when is_lost() has become true.
+    Datastore(boost::asio::io_context& io, std::unique_ptr<store::Store> store, StoreInForce in_force,
+              OnChanges on_changes);
 
     /// Lists for the first time, or as soon as the store can be read.
     void start() { connect(); }
@@ -41,12 +47,29 @@ public:
     /// Hands these objects on as the store holds them, whatever was handed on before.
     void read_again(const std::vector<model::Key>& keys);
     [[nodiscard]] bool connected() const noexcept { return watch_ != nullptr; }
+    /// There is a new and empty store in the place of the one that is in force.
+    [[nodiscard]] bool is_lost() const noexcept { return lost_; }
 
 private:
+    struct Listed {
+        model::Kind kind;
+        store::Listing listing;
+    };
+    /// Everything that the store holds at one time, and what happens from then on.
+    struct Contents {
+        std::string uid;
+        std::vector<Listed> kinds;
+        std::unique_ptr<store::Watch> watch;
+
+        [[nodiscard]] bool is_made_by_people() const;
+    };
+
     void connect();
+    [[nodiscard]] store::StoreResult<Contents> read();
     void on_readable();
-    [[nodiscard]] store::StoreResult<void> list(model::Kind kind, StoreChanges& changes,
-                                                std::vector<store::WatchStart>& starts);
+    void compare(const Listed& listed, StoreChanges& changes);
+    void hand_on(const StoreChanges& changes);
+    void hold();
     void put(const store::Object& object, Event event, StoreChanges& changes);
     void remove(const model::Key& key, StoreChanges& changes);
     void note_token(model::Kind kind, const store::Revision& revision);
@@ -54,11 +77,14 @@ private:
 
     boost::asio::io_context& io_;
     std::unique_ptr<store::Store> store_;
+    StoreInForce in_force_;
     OnChanges on_changes_;
+    std::string uid_;  ///< of the store that is followed
     std::map<model::Kind, std::unordered_map<model::Key, store::Revision>> known_;
     std::map<std::string, std::string> tokens_;
     bool in_sync_ = false;
     bool reported_away_ = false;
+    bool lost_ = false;
     std::int64_t retry_us_;
     Timer retry_;
     std::unique_ptr<store::Watch> watch_;

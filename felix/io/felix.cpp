@@ -40,6 +40,7 @@
 #include "felix/io/rule_counts.hpp"
 #include "felix/io/show.hpp"
 #include "felix/io/status_pages.hpp"
+#include "felix/io/store_in_force.hpp"
 #include "net/ip.hpp"
 
 namespace manul::felix::io {
@@ -102,6 +103,7 @@ public:
                 .read_again = [this](const std::vector<model::Key>& keys) { datastore_->read_again(keys); },
             });
         datastore_ = std::make_unique<Datastore>(daemon_.io(), std::move(reading),
+                                                 StoreInForce(settings_.run_dir, dataplane_->found_rules()),
                                                  [this](const StoreChanges& changes) { on_store_changes(changes); });
         MANUL_TRY(show_, serve_show(daemon_.io(), settings_.run_dir, *dataplane_, *datastore_));
         if (auto packet_log = PacketLog::open(daemon_.io(), dataplane_->renderer())) {
@@ -253,6 +255,9 @@ private:
         spec.last_tokens = datastore_->tokens();
         spec.overrides = environment_.overrides;
         spec.conditions = environment_.conditions;
+        if (datastore_->is_lost()) {
+            spec.conditions.push_back({"DatastoreLost", std::string(kStoreLost.text)});
+        }
         for (const Report& report : graph_.reports()) {
             spec.not_in_force.push_back(not_in_force(report));
         }
@@ -279,6 +284,7 @@ private:
         const Dataplane::Status status = dataplane_->status();
         Facts facts;
         facts.store_connected = datastore_->connected();
+        facts.store_lost = datastore_->is_lost();
         facts.listed = listed_;
         facts.in_sync = status.in_sync;
         facts.commit_pending = status.commit_pending;

@@ -33,6 +33,7 @@ json::value status(const Dataplane& dataplane, const Datastore& datastore) {
     return json::object{{"version", MANUL_VERSION},
                         {"inSync", status.in_sync},
                         {"storeConnected", datastore.connected()},
+                        {"storeLost", datastore.is_lost()},
                         {"commitPending", status.commit_pending},
                         {"problems", std::move(problems)},
                         {"commits", status.commits},

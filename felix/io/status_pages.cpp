@@ -36,6 +36,8 @@ std::vector<Row> rows_of(const Facts& f) {
     return {
         {"resync_state", "resync_state", "1 waiting for the datastore, 2 reading it, 3 in sync.", resync_state(f)},
         {"datastore_connected", nullptr, "1 while the datastore can be read.", f.store_connected ? 1U : 0U},
+        {"datastore_lost", nullptr, "1 while an empty datastore is in the place of the one whose policy is in force.",
+         f.store_lost ? 1U : 0U},
         {"active_local_endpoints", "active_local_endpoints", "Endpoints of this node.", f.local_endpoints},
         {"active_local_policies", "active_local_policies", "Policies in force on this node.", f.local_policies},
         {"active_local_selectors", "active_local_selectors", "Address sets in force on this node.", f.sets},
@@ -141,7 +143,8 @@ std::string StatusPages::exposition() const {
 http_status::Checks StatusPages::readiness() const {
     const Facts facts = facts_();
     // A store that is away later takes nothing from what is in force: pods may still be sent here.
-    return {{"datastore read", facts.listed, facts.store_connected ? "" : "not connected"},
+    const char* const store = facts.store_lost ? "an empty one is in its place" : "not connected";
+    return {{"datastore read", facts.listed && !facts.store_lost, facts.store_connected ? "" : store},
             {"rules in force", facts.in_sync, facts.problem}};
 }
 

@@ -16,8 +16,9 @@ namespace manul::felix::io {
 /// What felix tells about itself at one moment.
 struct Facts {
     bool store_connected = false;
-    bool listed = false;   ///< everything that the store held at the start was read
-    bool in_sync = false;  ///< and is in the kernel
+    bool store_lost = false;  ///< an empty one is in its place
+    bool listed = false;      ///< everything that the store held at the start was read
+    bool in_sync = false;     ///< and is in the kernel
     bool commit_pending = false;
     std::string problem;  ///< of the last refused commit
 

@@ -148,12 +148,13 @@ public:
         boost::asio::io_context io;
         Graph graph({"node1", {}});
         Batch batch;
-        io::Datastore datastore(io, store::make_memory(database_), [&](const io::StoreChanges& changes) {
-            for (const Event& event : changes.events) {
-                graph.handle(event);
-            }
-            batch = graph.flush();
-        });
+        io::Datastore datastore(io, store::make_memory(database_), io::StoreInForce(run_dir_, false),
+                                [&](const io::StoreChanges& changes) {
+                                    for (const Event& event : changes.events) {
+                                        graph.handle(event);
+                                    }
+                                    batch = graph.flush();
+                                });
         datastore.start();
         return batch;
     }
@@ -169,8 +170,9 @@ public:
         if (const auto started = dataplane_->start(); !started) {
             fail(started.error().message);
         }
-        datastore_ = std::make_unique<io::Datastore>(io_, store::make_memory(database_),
-                                                     [this](const io::StoreChanges& changes) { on_changes(changes); });
+        datastore_ =
+            std::make_unique<io::Datastore>(io_, store::make_memory(database_), io::StoreInForce(run_dir_, false),
+                                            [this](const io::StoreChanges& changes) { on_changes(changes); });
         datastore_->start();
         while (!dataplane_->status().in_sync) {
             poll();

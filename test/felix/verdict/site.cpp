@@ -147,13 +147,14 @@ Site::Process::Process(boost::asio::io_context& io, const std::string& run_dir, 
     if (const auto started = dataplane->start(); !started) {
         FAIL(started.error().message);
     }
-    datastore = std::make_unique<io::Datastore>(io, std::move(store), [this](const io::StoreChanges& changes) {
-        for (const Event& event : changes.events) {
-            graph.handle(event);
-        }
-        flush();
-        ++rounds;
-    });
+    datastore = std::make_unique<io::Datastore>(io, std::move(store), io::StoreInForce(run_dir, false),
+                                                [this](const io::StoreChanges& changes) {
+                                                    for (const Event& event : changes.events) {
+                                                        graph.handle(event);
+                                                    }
+                                                    flush();
+                                                    ++rounds;
+                                                });
     dataplane->on_interfaces([this](const InterfaceAddresses& now) {
         interfaces = now;
         graph.handle(interfaces);

@@ -1,0 +1,229 @@
+#include "felix/io/datastore.hpp"
+
+#include <unistd.h>
+
+#include <cstddef>
+#include <expected>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch.hpp>
+
+#include "config/model/kind.hpp"
+#include "config/store/memory.hpp"
+#include "config/store/store.hpp"
+#include "felix/calc/event.hpp"
+#include "felix/io/store_in_force.hpp"
+
+namespace {
+
+using namespace manul;
+using model::Kind;
+using store::StoreResult;
+
+struct Object {
+    model::Key key;
+    std::string document;
+};
+
+Object object(Kind kind, const std::string& name, std::string_view spec) {
+    return {model::Key{kind, {}, name},
+            fmt::format(R"({{"apiVersion":"{}","kind":"{}","metadata":{{"name":"{}"}},"spec":{}}})",
+                        model::api_version(kind), model::info(kind).name, name, spec)};
+}
+
+const Object kPool = object(Kind::ip_pool, "p", R"({"cidr":"10.1.0.0/16"})");
+const Object kHost = object(Kind::host_endpoint, "h", R"({"node":"n1","interfaceName":"eth0"})");
+const Object kTier = object(Kind::tier, "security", R"({"order":10})");
+const Object kProfile = object(Kind::profile, "pods", R"({"labelsToApply":{"a":"b"}})");
+const Object kNode = object(Kind::node, "n1", "{}");
+
+/// What a path or an address leads to: another store tomorrow, and away for a moment.
+struct Place {
+    std::unique_ptr<store::Store> store = store::make_memory();
+    std::optional<Kind> fails_at;  ///< the next list of it
+
+    void replace() { store = store::make_memory(); }
+    void put(const Object& one) const { REQUIRE(store->create(one.key, one.document)); }
+    void remove(const Object& one) const { REQUIRE(store->remove(one.key, std::nullopt)); }
+};
+
+class StoreAt final : public store::Store {
+public:
+    explicit StoreAt(Place& place) : place_(place) {}
+
+    StoreResult<store::Object> get(const model::Key& key) override { return at().get(key); }
+    StoreResult<store::Listing> list(const store::ListQuery& query) override {
+        if (place_.fails_at == query.kind) {
+            place_.fails_at.reset();
+            return std::unexpected(store::StoreError{store::StoreError::Code::unavailable, "away", {}});
+        }
+        return at().list(query);
+    }
+    StoreResult<store::Object> create(const model::Key& key, std::string_view document) override {
+        return at().create(key, document);
+    }
+    StoreResult<store::Object> update(const model::Key& key, std::string_view document,
+                                      const std::optional<store::Revision>& expected) override {
+        return at().update(key, document, expected);
+    }
+    StoreResult<store::Object> remove(const model::Key& key, const std::optional<store::Revision>& expected) override {
+        return at().remove(key, expected);
+    }
+    StoreResult<store::Revision> transact(std::span<const store::Op> ops, store::Checks checks) override {
+        return at().transact(ops, checks);
+    }
+    bool transactional() const noexcept override { return true; }
+    StoreResult<std::string> identity() override { return at().identity(); }
+    StoreResult<std::unique_ptr<store::Watch>> watch(std::span<const store::WatchStart> starts) override {
+        return at().watch(starts);
+    }
+
+private:
+    [[nodiscard]] store::Store& at() const { return *place_.store; }
+
+    Place& place_;
+};
+
+/// A directory that goes with the test.
+struct RunDir {
+    std::string path = "/tmp/manul-datastore-test-" + std::to_string(::getpid());
+
+    RunDir() { std::filesystem::create_directories(path); }
+    ~RunDir() { std::filesystem::remove_all(path); }
+    RunDir(const RunDir&) = delete;
+    RunDir& operator=(const RunDir&) = delete;
+};
+
+/// One life of felix, as far as the store is concerned.
+struct Life {
+    boost::asio::io_context io;
+    std::set<std::string> in_force;  ///< what people made, by key
+    bool in_sync = false;
+    felix::io::Datastore datastore;
+
+    Life(Place& place, const RunDir& run_dir, bool rules)
+        : datastore(io, std::make_unique<StoreAt>(place), felix::io::StoreInForce(run_dir.path, rules),
+                    [this](const felix::io::StoreChanges& changes) { take(changes); }) {
+        datastore.start();
+        poll();
+    }
+
+    void take(const felix::io::StoreChanges& changes) {
+        for (const felix::Event& event : changes.events) {
+            if (const auto* put = std::get_if<felix::ResourcePut>(&event);
+                put != nullptr && felix::io::is_made_by_people(put->resource->key())) {
+                in_force.insert(put->resource->key().to_string());
+            } else if (const auto* removed = std::get_if<felix::ResourceRemoved>(&event)) {
+                in_force.erase(removed->key.to_string());
+            }
+            in_sync = in_sync || std::holds_alternative<felix::StoreInSync>(event);
+        }
+    }
+    /// Reads the store anew, as after a failure.
+    void look_again() {
+        datastore.read_again({});
+        while (io.run_one() == 0) {
+            io.restart();
+        }
+        poll();
+    }
+    void poll() {
+        io.restart();
+        io.poll();
+    }
+};
+
+using Names = std::set<std::string>;
+
+}  // namespace
+
+TEST_CASE("a store that goes away while it is listed loses nothing") {
+    const RunDir run_dir;
+    Place place;
+    place.put(kPool);
+    place.put(kHost);
+    place.fails_at = Kind::workload_endpoint;
+    Life life(place, run_dir, false);
+    CHECK_FALSE(life.in_sync);
+    CHECK(life.in_force.empty());
+    life.look_again();
+    CHECK(life.in_sync);
+    CHECK(life.in_force == Names{"IPPool(p)", "HostEndpoint(h)"});
+}
+
+TEST_CASE("an empty store in the place of the one in force changes nothing") {
+    const RunDir run_dir;
+    Place place;
+    place.put(kHost);
+    auto life = std::make_unique<Life>(place, run_dir, false);
+    REQUIRE(life->in_force == Names{"HostEndpoint(h)"});
+
+    place.replace();
+    place.put(kNode);     // each daemon writes its Node,
+    place.put(kProfile);  // and ipamd what pods need
+    bool restarted = false;
+    SECTION("under the running daemon") { life->look_again(); }
+    SECTION("after a restart") {
+        life = std::make_unique<Life>(place, run_dir, true);
+        restarted = true;
+    }
+    CHECK(life->datastore.is_lost());
+    CHECK_FALSE(life->datastore.connected());
+    CHECK(life->in_sync == !restarted);
+    CHECK(life->in_force == (restarted ? Names{} : Names{"HostEndpoint(h)"}));
+
+    place.put(kPool);
+    life->look_again();
+    CHECK_FALSE(life->datastore.is_lost());
+    CHECK(life->in_sync);
+    CHECK(life->in_force == Names{"IPPool(p)"});
+    // It is the one in force from now on.
+    CHECK_FALSE(Life(place, run_dir, true).datastore.is_lost());
+}
+
+TEST_CASE("a store is taken as it is") {
+    const RunDir run_dir;
+    Place place;
+    SECTION("when it is the first one") {}
+    SECTION("when there are no rules any more") {
+        place.put(kHost);
+        REQUIRE(Life(place, run_dir, false).in_sync);
+        place.replace();
+        CHECK(Life(place, run_dir, false).in_sync);
+    }
+    SECTION("when everything in it was deleted") {
+        place.put(kHost);
+        Life life(place, run_dir, false);
+        REQUIRE(life.in_force == Names{"HostEndpoint(h)"});
+        place.remove(kHost);
+        SECTION("under the running daemon") {
+            life.look_again();
+            CHECK(life.in_force.empty());
+        }
+        SECTION("while it was away") { CHECK(Life(place, run_dir, true).in_sync); }
+    }
+    SECTION("when the one before had nothing in it") {
+        REQUIRE(Life(place, run_dir, false).in_sync);
+        place.replace();
+    }
+    SECTION("when it is another one with objects") {
+        place.put(kHost);
+        REQUIRE(Life(place, run_dir, false).in_sync);
+        place.replace();
+        place.put(kTier);
+        CHECK(Life(place, run_dir, true).in_force == Names{"Tier(security)"});
+    }
+    CHECK(Life(place, run_dir, true).in_sync);
+}
