@@ -186,6 +186,11 @@ void Dataplane::note_gone_meanwhile() {
     }
 }
 
+/// Before all workloads are known nobody can tell whose addresses the marks of an earlier run are now.
+Dataplane::Gone Dataplane::take_gone() {
+    return in_sync_ ? Gone{std::exchange(gone_addresses_, {}), marks_.take_left()} : Gone{};
+}
+
 void Dataplane::forget_endpoint(const EndpointKey& key) {
     const auto known = interface_of_.find(key);
     if (known == interface_of_.end()) {

@@ -87,8 +87,14 @@ public:
     [[nodiscard]] const render::Renderer& renderer() const noexcept { return renderer_; }
     /// The rules that the kernel has or is about to get.
     [[nodiscard]] const render::Ruleset& wanted() const noexcept { return tracker_.wanted(); }
-    /// Addresses that left the node, or another interface of it, since the last call: their connections must go.
-    [[nodiscard]] std::set<net::Ip> take_gone_addresses() { return std::exchange(gone_addresses_, {}); }
+    /// Addresses that left the node, or another interface of it, since the last call: their connections must go. Then
+    /// nobody needs these marks any more.
+    struct Gone {
+        std::set<net::Ip> addresses;
+        std::vector<std::string> marks;
+    };
+    [[nodiscard]] Gone take_gone();
+    void forget_marks(const std::vector<std::string>& marks) { marks_.forget_left(marks); }
     /// A workload of this node has the address.
     [[nodiscard]] bool routes_to(const net::Ip& address) const { return routes_.wants(net::Prefix::host(address)); }
 

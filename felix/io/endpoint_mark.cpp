@@ -6,7 +6,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -14,6 +17,7 @@
 #include <iterator>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -35,7 +39,29 @@ namespace manul::felix::io {
 
 namespace {
 
-std::optional<EndpointMarks::Left> read_mark(const std::filesystem::path& path) {
+constexpr std::string_view kLeft = ".left.";
+
+/// `.left.<number>.<interface>`
+struct LeftName {
+    std::size_t number = 0;
+    std::string interface;
+};
+
+std::optional<LeftName> parse_left(const std::string& name) {
+    LeftName left;
+    if (!name.starts_with(kLeft)) {
+        return std::nullopt;
+    }
+    const char* const end = name.data() + name.size();
+    const auto number = std::from_chars(name.data() + kLeft.size(), end, left.number);
+    if (number.ec != std::errc() || number.ptr == end || *number.ptr != '.') {
+        return std::nullopt;
+    }
+    left.interface.assign(number.ptr + 1, end);
+    return left;
+}
+
+std::optional<EndpointMarks::Left> read_mark(const std::string& path, const std::string& interface) {
     std::ifstream file(path);
     const std::string text(std::istreambuf_iterator<char>(file), {});
     boost::system::error_code error;
@@ -46,7 +72,7 @@ std::optional<EndpointMarks::Left> read_mark(const std::filesystem::path& path) 
     if (container == nullptr || !container->is_string() || addresses == nullptr || !addresses->is_array()) {
         return std::nullopt;
     }
-    EndpointMarks::Left left{path.filename().string(), std::string(container->get_string()), {}};
+    EndpointMarks::Left left{interface, std::string(container->get_string()), {}};
     for (const boost::json::value& address : addresses->get_array()) {
         if (const auto ip = address.is_string() ? net::Ip::parse(address.get_string()) : std::nullopt) {
             left.addresses.push_back(*ip);
@@ -79,16 +105,47 @@ Result<EndpointMarks> EndpointMarks::open(const std::string& run_dir) {
 
 std::vector<EndpointMarks::Left> EndpointMarks::clear() {
     written_.clear();
-    std::vector<Left> left;
+    left_.clear();
+    std::vector<std::string> standing;
+    std::vector<Left> all;
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(endpoints_, error)) {
-        if (auto mark = read_mark(entry.path())) {
-            left.push_back(*std::move(mark));
+        const std::string name = entry.path().filename().string();
+        const auto set_aside_before = parse_left(name);
+        if (set_aside_before) {
+            next_left_ = std::max(next_left_, set_aside_before->number + 1);
+            left_.push_back(name);
+        } else if (!name.starts_with('.')) {
+            standing.push_back(name);
+        } else {
+            std::error_code ignored;
+            std::filesystem::remove(entry.path(), ignored);  // was being written
+            continue;
         }
-        std::error_code ignored;
-        std::filesystem::remove(entry.path(), ignored);
+        if (auto mark = read_mark(entry.path(), set_aside_before ? set_aside_before->interface : name)) {
+            all.push_back(*std::move(mark));
+        }
     }
-    return left;
+    for (const std::string& interface : standing) {
+        set_aside(interface);
+    }
+    return all;
+}
+
+void EndpointMarks::set_aside(const std::string& interface) {
+    std::string name = fmt::format("{}{}.{}", kLeft, next_left_++, interface);
+    const std::string path = endpoints_ + "/" + interface;
+    if (std::rename(path.c_str(), (endpoints_ + "/" + name).c_str()) == 0) {
+        left_.push_back(std::move(name));
+    } else {
+        (void)::unlink(path.c_str());
+    }
+}
+
+void EndpointMarks::forget_left(const std::vector<std::string>& files) {
+    for (const std::string& name : files) {
+        (void)::unlink((endpoints_ + "/" + name).c_str());
+    }
 }
 
 void EndpointMarks::write(const std::string& interface, const std::string& container_id,
@@ -102,9 +159,13 @@ void EndpointMarks::write(const std::string& interface, const std::string& conta
                                                                         {"resourceVersion", resource_version},
                                                                         {"ifindex", ifindex},
                                                                         {"addresses", std::move(ips)}});
-    std::string& written = written_[interface];
-    if (written == text) {
+    Written& written = written_[interface];
+    if (written.text == text) {
         return;
+    }
+    const Left whose{interface, container_id, addresses};
+    if (!written.text.empty() && written.whose != whose) {
+        set_aside(interface);
     }
     const std::string path = endpoints_ + "/" + interface;
     const std::string temporary = endpoints_ + "/." + interface;
@@ -114,13 +175,13 @@ void EndpointMarks::write(const std::string& interface, const std::string& conta
         log::emit(kMarkFailed, path, std::strerror(errno));
         return;
     }
-    written = text;
+    written = {text, whose};
     wake(interface);
 }
 
 void EndpointMarks::remove(const std::string& interface) {
     if (written_.erase(interface) != 0) {
-        (void)::unlink((endpoints_ + "/" + interface).c_str());
+        set_aside(interface);
     }
 }
 

@@ -187,13 +187,15 @@ private:
     /// The kernel's list is as long as its table, not as what is in it: one look at it for all that go within a moment,
     /// or before one of them is given out again.
     void gather_gone() {
-        for (const net::Ip& address : dataplane_->take_gone_addresses()) {
-            gone_.insert(address);
-        }
-        if (gone_.empty()) {
+        Dataplane::Gone more = dataplane_->take_gone();
+        gone_.addresses.merge(more.addresses);
+        gone_.marks.insert(gone_.marks.end(), more.marks.begin(), more.marks.end());
+        if (gone_.addresses.empty()) {
+            dataplane_->forget_marks(std::exchange(gone_.marks, {}));
             return;
         }
-        const bool reused = std::ranges::any_of(gone_, [this](const net::Ip& ip) { return dataplane_->routes_to(ip); });
+        const bool reused =
+            std::ranges::any_of(gone_.addresses, [this](const net::Ip& ip) { return dataplane_->routes_to(ip); });
         if (reused) {
             forget_connections();
         } else if (!forget_soon_.armed()) {
@@ -204,10 +206,11 @@ private:
     void forget_connections() {
         forget_soon_.cancel();
         worker_->submit([this, gone = std::exchange(gone_, {})]() -> std::move_only_function<void()> {
-            if (const auto forgotten = conntrack_->forget(gone); !forgotten) {
+            if (const auto forgotten = conntrack_->forget(gone.addresses); !forgotten) {
                 log::emit(kConntrackFailed, forgotten.error().message);
+                return [] {};
             }
-            return [] {};
+            return [this, marks = gone.marks] { dataplane_->forget_marks(marks); };
         });
     }
 
@@ -336,7 +339,7 @@ private:
     std::unique_ptr<PublishedPorts> published_;
     std::unique_ptr<store::Store> writing_store_;  // used on the worker's thread alone
     Timer own_node_retry_;
-    std::set<net::Ip> gone_;  ///< addresses whose connections are to end
+    Dataplane::Gone gone_;  ///< whose connections are to end
     Timer forget_soon_;
     std::unique_ptr<Datastore> datastore_;
     std::unique_ptr<control::Server> show_;
