@@ -319,6 +319,12 @@ public:
         for (const auto& [address, end] : ends_) {
             others.insert(address);
         }
+        if (entry.key.kind == felix::EndpointKind::workload) {
+            // Nobody else's way is like that between a workload and its node: past every host endpoint.
+            if (const auto node = find_end(after_, "node/" + entry.node)) {
+                others.insert(node->addresses.begin(), node->addresses.end());
+            }
+        }
         for (const ChangedEndpoint::Side& side : entry.sides) {
             const bool in = side.direction == Direction::ingress;
             for (const net::Ip& own : own_addresses(entry, side)) {

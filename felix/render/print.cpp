@@ -407,12 +407,25 @@ std::string print(const Ruleset& ruleset) {
     return text;
 }
 
+namespace {
+
+/// Rules that earlier versions wrote in another form than today's for the same text: a restart must not take those in
+/// the kernel for right. Masquerading with ports lacked a flag without which the kernel ignores them.
+bool had_another_form(const Rule& rule) {
+    return std::ranges::any_of(rule.actions, [](const Action& action) {
+        const auto* masquerade = std::get_if<Masquerade>(&action);
+        return masquerade != nullptr && masquerade->ports;
+    });
+}
+
+}  // namespace
+
 std::uint64_t fingerprint(net::Family family, const Rule& rule) {
     // Most rules of classes and tiers are plain jumps.
     const Verdict* only = rule.matches.empty() && rule.actions.size() == 1 && rule.id == 0
                               ? std::get_if<Verdict>(&rule.actions.front())
                               : nullptr;
-    return fnv1a(only != nullptr ? print(*only) : print(family, rule));
+    return fnv1a(only != nullptr ? print(*only) : print(family, rule) + (had_another_form(rule) ? "\n2" : ""));
 }
 
 std::uint64_t fnv1a(std::string_view text) noexcept {

@@ -142,7 +142,7 @@ TEST_CASE("impact tells which endpoints change and which connections flip, stage
     CHECK(impact_of("", {.staged = true}) == gone);
 }
 
-TEST_CASE("impact tries members of the network sets that rules select, and those that come or go") {
+TEST_CASE("impact tries members of the network sets that rules select, those that come or go, and the own node") {
     Tool tool = cluster();
     const auto impact_of = [&tool](const std::string& text) {
         tool.input = text;
@@ -175,6 +175,13 @@ TEST_CASE("impact tries members of the network sets that rules select, and those
     CHECK(edited.find("pod default/a -> 203.0.113.200: TCP 64999, UDP 64999, ICMP type 8: allowed -> DENIED") !=
           std::string::npos);
     CHECK(edited.find("203.0.113.1:") == std::string::npos);
+    // Its own node, which no rule speaks of.
+    tool.apply(R"({apiVersion: projectcalico.org/v3, kind: FelixConfiguration, metadata: {name: default},
+  spec: {defaultEndpointToHostAction: Accept}})");
+    const std::string shut = impact_of(R"({apiVersion: projectcalico.org/v3, kind: NetworkPolicy, metadata: {name: shut,
+  namespace: default}, spec: {selector: app == 'c', types: [Egress]}})");
+    CHECK(shut.find("pod default/c -> node n1: TCP 64999, UDP 64999, ICMP type 8: allowed -> DENIED") !=
+          std::string::npos);
 }
 
 TEST_CASE("trace asks host endpoints at every stage, wherever the packet passes them") {

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "felix/render/print.hpp"
 #include "felix/render/rule.hpp"
 
 // Properties of single rules that the listings of whole situations do not show at a glance.
@@ -54,6 +55,16 @@ TEST_CASE("an allow writes the connection mark without a look at connections, so
     CHECK(rules[0].matches.empty());
     CHECK(rules[0].actions ==
           std::vector<render::Action>{render::Count{}, render::SetCtMark{0x7fff'ffff}, render::accept()});
+}
+
+TEST_CASE("a rule that earlier versions wrote in another form is not taken for theirs") {
+    const auto differs = [](const render::Rule& rule) {
+        return render::fingerprint(net::Family::v4, rule) != render::fnv1a(render::print(net::Family::v4, rule));
+    };
+    const auto ports = net::PortRange::make(40000, 40009);
+    REQUIRE(ports);
+    CHECK(differs({{}, {render::Masquerade{*ports}}, 0}));
+    CHECK_FALSE(differs({{}, {render::Masquerade{}}, 0}));
 }
 
 }  // namespace manul::felix::test
