@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -57,14 +58,16 @@ bool rule_allows(const PolicyRule& rule, const Action& action) {
     return named && has(rule.api_groups, action.group) && resource_matches(rule.resources, action.resource);
 }
 
-bool is_subject(const model::RbacSubject& subject, const Caller& caller) {
+/// `ns` is the binding's: there a service account needs no namespace of its own.
+bool is_subject(const model::RbacSubject& subject, const std::string& ns, const Caller& caller) {
     switch (subject.kind) {
         case model::RbacSubjectKind::user:
-            return subject.name == "*" || subject.name == caller.user;
+            return subject.name == caller.user;
         case model::RbacSubjectKind::group:
             return std::ranges::find(caller.groups, subject.name) != caller.groups.end();
         case model::RbacSubjectKind::service_account:
-            return caller.user == "system:serviceaccount:" + subject.ns + ":" + subject.name;
+            return caller.user ==
+                   "system:serviceaccount:" + (subject.ns.empty() ? ns : subject.ns) + ":" + subject.name;
     }
     return false;
 }
@@ -129,6 +132,54 @@ bool each_right(const PolicyRule& rule, const std::string& ns, Visit visit) {
     return true;
 }
 
+using RulesByRole = std::map<std::string, std::vector<PolicyRule>, std::less<>>;
+
+/// The rules of each ClusterRole. One with an aggregation rule has those of the roles that it selects, which may be
+/// such roles themselves: view goes into edit, and edit into admin. What it says of its own counts for nothing, since
+/// Kubernetes' controller writes over it.
+RulesByRole summed_up(const std::vector<std::shared_ptr<const model::ClusterRole>>& roles) {
+    RulesByRole own;
+    std::map<std::string, std::vector<std::string>> parts;  // of each role that adds up others
+    for (const auto& role : roles) {
+        const std::string& name = role->metadata.name;
+        if (!role->aggregation_rule) {
+            own[name] = role->rules;
+            continue;
+        }
+        for (const auto& selector : role->aggregation_rule->cluster_role_selectors) {
+            const auto wanted = model::to_selector(selector);
+            for (const auto& other : roles) {
+                if (wanted.matches(other->metadata.labels)) {
+                    parts[name].push_back(other->metadata.name);
+                }
+            }
+        }
+        parts.try_emplace(name);
+    }
+    for (const auto& [name, rules] : built_in_roles()) {
+        own[name] = rules;  // whatever is stored by that name
+        parts.erase(name);
+    }
+    RulesByRole out = own;
+    for (const auto& [name, direct] : parts) {
+        std::vector<PolicyRule>& rules = out[name];
+        std::set<std::string> seen{name};
+        for (std::vector<std::string> left = direct; !left.empty();) {
+            const std::string part = std::move(left.back());
+            left.pop_back();
+            if (!seen.insert(part).second) {
+                continue;
+            }
+            if (const auto found = own.find(part); found != own.end()) {
+                rules.insert(rules.end(), found->second.begin(), found->second.end());
+            } else if (const auto more = parts.find(part); more != parts.end()) {
+                left.insert(left.end(), more->second.begin(), more->second.end());
+            }
+        }
+    }
+    return out;
+}
+
 }  // namespace
 
 bool is_tiered(model::Kind kind) noexcept {
@@ -163,13 +214,10 @@ std::vector<std::pair<model::Key, std::string>> built_in_role_documents() {
 
 std::shared_ptr<const Rights> Rights::make(const std::vector<model::ResourcePtr>& objects) {
     auto rights = std::make_shared<Rights>();
-    std::vector<std::shared_ptr<const model::ClusterRole>> aggregating;
+    std::vector<std::shared_ptr<const model::ClusterRole>> cluster_roles;
     for (const model::ResourcePtr& object : objects) {
         if (const auto role = model::as<model::ClusterRole>(object)) {
-            rights->cluster_roles_[role->metadata.name] = role->rules;
-            if (role->aggregation_rule) {
-                aggregating.push_back(role);
-            }
+            cluster_roles.push_back(role);
         } else if (const auto local = model::as<model::Role>(object)) {
             rights->roles_[{local->metadata.ns, local->metadata.name}] = local->rules;
         } else if (const auto everywhere = model::as<model::ClusterRoleBinding>(object)) {
@@ -178,23 +226,7 @@ std::shared_ptr<const Rights> Rights::make(const std::vector<model::ResourcePtr>
             rights->bindings_.push_back({binding->metadata.ns, binding->subjects, binding->role_ref});
         }
     }
-    for (const auto& role : aggregating) {
-        std::vector<PolicyRule>& rules = rights->cluster_roles_[role->metadata.name];
-        for (const model::ResourcePtr& object : objects) {
-            const auto other = model::as<model::ClusterRole>(object);
-            const bool picked =
-                other && other != role &&
-                std::ranges::any_of(role->aggregation_rule->cluster_role_selectors, [&](const auto& selector) {
-                    return model::to_selector(selector).matches(other->metadata.labels);
-                });
-            if (picked) {
-                rules.insert(rules.end(), other->rules.begin(), other->rules.end());
-            }
-        }
-    }
-    for (const auto& [name, rules] : built_in_roles()) {
-        rights->cluster_roles_[name] = rules;  // whatever is stored by that name
-    }
+    rights->cluster_roles_ = summed_up(cluster_roles);
     return rights;
 }
 
@@ -209,7 +241,7 @@ const std::vector<PolicyRule>* Rights::rules_of(const model::RoleRef& ref, const
 
 const std::vector<PolicyRule>* Rights::rules_for(const Binding& binding, const Caller& caller) const {
     const bool bound =
-        std::ranges::any_of(binding.subjects, [&](const auto& subject) { return is_subject(subject, caller); });
+        std::ranges::any_of(binding.subjects, [&](const auto& one) { return is_subject(one, binding.ns, caller); });
     return bound ? rules_of(binding.role, binding.ns) : nullptr;
 }
 

@@ -110,7 +110,8 @@ void check_binding(Checks& checks, const std::vector<RbacSubject>& subjects, con
         checks.check(!subject.name.empty(), at + ".name", "required, but empty");
         if (subject.kind == RbacSubjectKind::service_account) {
             checks.check(subject.api_group.empty(), at + ".apiGroup", "must be empty for a ServiceAccount");
-            checks.check(!subject.ns.empty(), at + ".namespace", "required for a ServiceAccount");
+            // A RoleBinding means those of its own namespace.
+            checks.check(!subject.ns.empty() || !cluster, at + ".namespace", "required for a ServiceAccount");
         } else {
             checks.check(subject.api_group.empty() || subject.api_group == kRbacGroup, at + ".apiGroup",
                          "expected rbac.authorization.k8s.io");

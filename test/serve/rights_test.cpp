@@ -141,7 +141,75 @@ TEST_CASE("nobody gives rights that he does not have", "[serve]") {
         R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"b"},)"
         R"("subjects":[{"kind":"User","name":"clerk","apiGroup":"rbac.authorization.k8s.io"}],"roleRef":{"kind":)"
         R"("ClusterRole","name":"manul-admin","apiGroup":"rbac.authorization.k8s.io"}})";
-    CHECK(client.say("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding).starts_with("403"));
+    const std::string bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    CHECK(client.say("POST", bindings, binding).starts_with("403"));
+    // `bind` is a right on the role: whoever has every verb on bindings has none to give.
+    client.grant("clerk", R"([{"verbs":["*"],"apiGroups":["rbac.authorization.k8s.io"],)"
+                          R"("resources":["clusterrolebindings","rolebindings"]}])");
+    CHECK(client.say("POST", bindings, binding).starts_with("403"));
+    client.grant("clerk", R"([{"verbs":["bind"],"apiGroups":["rbac.authorization.k8s.io"],)"
+                          R"("resources":["clusterroles"],"resourceNames":["manul-admin"]}])");
+    CHECK(client.say("POST", bindings, binding) == "201");
+}
+
+TEST_CASE("subjects are judged as Kubernetes judges them", "[serve]") {
+    const auto has_rights = [](const std::string& subject, const serve::Caller& caller) {
+        const auto binding = codec::decode(
+            model::Kind::role_binding,
+            R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{"name":"b","namespace":)"
+            R"("prod"},"subjects":[)" +
+                subject +
+                R"(],"roleRef":{"kind":"ClusterRole","name":"manul-view","apiGroup":"rbac.authorization.k8s.io"}})",
+            codec::Mode::strict);
+        REQUIRE(binding.ok());
+        return serve::Rights::make({binding.resource})
+            ->allows(caller, {.verb = "get", .group = "", .resource = "pods", .ns = "prod", .name = "p", .path = {}});
+    };
+    const serve::Caller ann{.user = "ann", .uid = "", .groups = {"devs", serve::kEveryoneGroup}};
+    const serve::Caller account{.user = "system:serviceaccount:prod:ci", .uid = "", .groups = {}};
+    CHECK(has_rights(R"({"kind":"User","name":"ann"})", ann));
+    CHECK(has_rights(R"({"kind":"Group","name":"system:authenticated"})", ann));
+    CHECK_FALSE(has_rights(R"({"kind":"Group","name":"ann"})", ann));
+    CHECK_FALSE(has_rights(R"({"kind":"Group","name":"*"})", ann));
+    CHECK_FALSE(has_rights(R"({"kind":"User","name":"*"})", ann));
+    CHECK(has_rights(R"({"kind":"User","name":"system:serviceaccount:prod:ci"})", account));
+    CHECK(has_rights(R"({"kind":"ServiceAccount","name":"ci","namespace":"prod"})", account));
+    CHECK(has_rights(R"({"kind":"ServiceAccount","name":"ci"})", account));
+    CHECK_FALSE(has_rights(R"({"kind":"ServiceAccount","name":"ci","namespace":"test"})", account));
+    CHECK_FALSE(has_rights(R"({"kind":"ServiceAccount","name":"prod:ci","namespace":"system"})", account));
+}
+
+TEST_CASE("roles that add up others may be added up themselves", "[serve]") {
+    Client client;
+    const auto role = [&](const std::string& name, const std::string& label, const std::string& rules,
+                          const std::string& selected = "") {
+        const std::string rule =
+            selected.empty()
+                ? ""
+                : R"(,"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"to":")" + selected + "\"}}]}";
+        client.roles.push_back(codec::decode(model::Kind::cluster_role,
+                                             R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole",)"
+                                             R"("metadata":{"name":")" +
+                                                 name + R"(","labels":{"to":")" + label + R"("}},"rules":)" + rules +
+                                                 rule + "}",
+                                             codec::Mode::strict)
+                                   .resource);
+    };
+    const std::string sets =
+        R"([{"verbs":["get"],"apiGroups":["projectcalico.org"],"resources":["globalnetworksets"]}])";
+    const std::string pools = R"([{"verbs":["get"],"apiGroups":["projectcalico.org"],"resources":["ippools"]}])";
+    role("admin", "", "[]", "admin");
+    role("view", "edit", pools, "view");  // its own rules count for nothing
+    role("edit", "admin", "[]", "edit");
+    role("view-sets", "view", sets);
+    role("circle", "circle", "[]", "circle");
+    client.bind("ann", "admin");
+    client.bind("bob", "circle");
+    client.caller = {.user = "ann", .uid = "", .groups = {}};
+    CHECK(client.say("GET", kSets + "/a").starts_with("404"));
+    CHECK(client.say("GET", "/apis/projectcalico.org/v3/ippools/a").starts_with("403"));
+    client.caller.user = "bob";
+    CHECK(client.say("GET", kSets + "/a").starts_with("403"));
 }
 
 TEST_CASE("reviews tell what one may do and who one is", "[serve]") {
