@@ -42,6 +42,8 @@ struct DeleteOptions {
     bool release_addresses = false;  ///< of Nodes: also what the node held, at once instead of after 15 minutes
     /// A node that lives writes its Node back; after this it counts as gone.
     std::chrono::milliseconds write_back_wait{3000};
+    /// The endpoint of a pod goes shortly after the pod: a DEL is answered as soon as it cannot be lost.
+    std::chrono::milliseconds last_pods_wait{2000};
 };
 [[nodiscard]] ExitCode delete_objects(const Context& context, const DeleteOptions& options);
 

@@ -98,8 +98,8 @@ std::string failure_line(const InputObject& object, const StoreError& error) {
 }
 
 /// A Kubernetes API server and `serve` end a namespace by themselves.
-store::StoreResult<store::Object> remove_one(store::Store& store, config::DatastoreType type,
-                                             const InputObject& object) {
+store::StoreResult<store::Object> remove_one(store::Store& store, config::DatastoreType type, const InputObject& object,
+                                             std::chrono::milliseconds last_pods_wait) {
     if (object.key.kind != model::Kind::namespace_ || type == config::DatastoreType::kubernetes ||
         type == config::DatastoreType::server) {
         return store.remove(object.key, revision_of(object));
@@ -108,6 +108,16 @@ store::StoreResult<store::Object> remove_one(store::Store& store, config::Datast
     const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
     auto removed = store::remove_namespace(store, object.key.name, revision_of(object),
                                            store::format_timestamp(now.time_since_epoch().count()), end);
+    constexpr std::chrono::milliseconds kLookAgain{50};
+    const auto deadline = std::chrono::steady_clock::now() + last_pods_wait;
+    while (removed && end.running > 0 && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(kLookAgain);
+        end = {};
+        const auto again = store::remove_namespace(store, object.key.name, removed->revision, {}, end);
+        if (!again && again.error().code != StoreError::Code::not_found) {  // else another process ended it
+            return again;
+        }
+    }
     if (removed && end.running > 0) {
         return std::unexpected(StoreError{
             .code = StoreError::Code::unsupported,
@@ -260,13 +270,13 @@ ExitCode delete_objects(const Context& context, const DeleteOptions& options) {
     if (options.dry_run) {
         return rehearse(
             context, input.objects,
-            [type](store::Store& store, const InputObject& object) { return remove_one(store, type, object); },
+            [type](store::Store& store, const InputObject& object) { return remove_one(store, type, object, {}); },
             tolerated(options.skip_not_exists, StoreError::Code::not_found));
     }
     std::vector<std::string> errors;
     std::size_t done = 0;
     for (const InputObject& object : input.objects) {
-        const auto removed = remove_one(*context.store, type, object);
+        const auto removed = remove_one(*context.store, type, object, options.last_pods_wait);
         if (removed) {
             ++done;
         } else if (!options.skip_not_exists || removed.error().code != StoreError::Code::not_found) {

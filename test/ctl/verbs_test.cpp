@@ -1,12 +1,14 @@
 #include "ctl/verbs/verbs.hpp"
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <expected>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -330,7 +332,8 @@ TEST_CASE("files that name objects for get and delete need say nothing else, or 
 }
 
 TEST_CASE("a namespace is deleted with what is in it, unless pods of it run") {
-    Tool tool;
+    const auto database = manul::store::make_memory_database();
+    Tool tool{.store = manul::store::make_memory(database), .input = {}, .out = {}, .err = {}};
     const std::string content = R"(
 apiVersion: v1
 kind: Namespace
@@ -348,11 +351,20 @@ metadata: {name: n1-k8s-web-eth0, namespace: prod, annotations: {manul.io/boot-i
 spec: {node: n1, orchestrator: k8s, pod: web, endpoint: eth0, interfaceName: cali12345678901}
 )";
     REQUIRE(tool.write(WriteVerb::create, content + endpoint) == ExitCode::ok);
-    CHECK(tool.remove({.objects = {.input = {}, .words = {"namespace", "prod"}}}) == ExitCode::failed);
+    CHECK(tool.remove({.objects = {.input = {}, .words = {"namespace", "prod"}}, .last_pods_wait = {}}) ==
+          ExitCode::failed);
     CHECK(tool.err.find("1 pods of it run") != std::string::npos);
     CHECK(tool.get({.objects = {.input = {.ns = "prod"}, .words = {"networkset", "nets"}}}) == ExitCode::ok);
-    REQUIRE(tool.remove({.objects = {.input = {.ns = "prod"}, .words = {"wep", "n1-k8s-web-eth0"}}}) == ExitCode::ok);
-    CHECK(tool.remove({.objects = {.input = {}, .words = {"namespace", "prod"}}}) == ExitCode::ok);
+    bool ended = false;
+    std::thread last_pod_ends([&] {  // its DEL was answered before
+        ended = manul::store::make_memory(database)
+                    ->remove({manul::model::Kind::workload_endpoint, "prod", "n1-k8s-web-eth0"}, std::nullopt)
+                    .has_value();
+    });
+    CHECK(tool.remove({.objects = {.input = {}, .words = {"namespace", "prod"}},
+                       .last_pods_wait = std::chrono::minutes(1)}) == ExitCode::ok);
+    last_pod_ends.join();
+    CHECK(ended);
     CHECK(tool.get({.objects = {.input = {.ns = "prod"}, .words = {"networkset", "nets"}}}) == ExitCode::failed);
     CHECK(tool.get({.objects = {.input = {}, .words = {"namespace", "prod"}}}) == ExitCode::failed);
 }
