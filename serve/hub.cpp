@@ -261,7 +261,8 @@ void Hub::deliver(Client& client, Entry& entry) const {
     // Who comes back may still have it: better told once too often than never, but not what he may not see.
     const bool had = previous != nullptr
                          ? client.wants(*previous)
-                         : entry.past_unknown && !has && (!request.visible || request.visible(entry.parsed()));
+                         : entry.past_unknown && !has && request.selection.fields.matches_name(entry.parsed()) &&
+                               (!request.visible || request.visible(entry.parsed()));
     if (removed && (had || (previous == nullptr && client.wants(entry.parsed())))) {
         client.send(entry.key.kind, "DELETED", *entry.document);
     } else if (has) {

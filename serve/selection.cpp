@@ -220,15 +220,22 @@ Outcome<FieldQuery> FieldQuery::parse(model::Kind kind, std::string_view text) {
     return out;
 }
 
+bool FieldQuery::Term::matches(const codec::Tree& document) const {
+    const std::size_t dot = std::min(path.find('.'), path.size());
+    const codec::Tree* node = document.find(path.substr(0, dot));
+    if (node != nullptr && dot < path.size()) {
+        node = node->find(path.substr(dot + 1));
+    }
+    return ((node == nullptr ? std::string_view{} : std::string_view(node->text)) == value) == equals;
+}
+
 bool FieldQuery::matches(const codec::Tree& document) const {
-    return std::ranges::all_of(terms_, [&](const Term& term) {
-        const std::size_t dot = std::min(term.path.find('.'), term.path.size());
-        const codec::Tree* node = document.find(term.path.substr(0, dot));
-        if (node != nullptr && dot < term.path.size()) {
-            node = node->find(term.path.substr(dot + 1));
-        }
-        return ((node == nullptr ? std::string_view{} : std::string_view(node->text)) == term.value) == term.equals;
-    });
+    return std::ranges::all_of(terms_, [&](const Term& term) { return term.matches(document); });
+}
+
+bool FieldQuery::matches_name(const codec::Tree& document) const {
+    return std::ranges::all_of(
+        terms_, [&](const Term& term) { return !term.path.starts_with("metadata.") || term.matches(document); });
 }
 
 std::string FieldQuery::only_name() const {

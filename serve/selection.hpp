@@ -43,6 +43,8 @@ public:
 
     [[nodiscard]] bool empty() const noexcept { return terms_.empty(); }
     [[nodiscard]] bool matches(const codec::Tree& document) const;
+    /// What the terms on name and namespace say alone: of an object they never change.
+    [[nodiscard]] bool matches_name(const codec::Tree& document) const;
     /// The one name that is asked for; empty when it is not one.
     [[nodiscard]] std::string only_name() const;
 
@@ -51,6 +53,8 @@ private:
         std::string path;
         std::string value;
         bool equals = true;
+
+        [[nodiscard]] bool matches(const codec::Tree& document) const;
     };
 
     std::vector<Term> terms_;

@@ -220,6 +220,9 @@ TEST_CASE("who comes back to a new server is told of what left the selection mea
     fixture.put("other", "1");
     const auto stream = fixture.watch("labelSelector=x%3D1&resourceVersion=" + from);
     CHECK(stream->take() == Events{"DELETED changed", "DELETED gone", "ADDED other"});
+    // A name never changes: what has another one was never selected by it.
+    const auto one = fixture.watch("fieldSelector=metadata.name%3Dother&resourceVersion=" + from);
+    CHECK(one->take() == Events{"ADDED other"});
     fixture.put("changed", "1");
     fixture.put("other", "2");
     CHECK(stream->take() == Events{"ADDED changed", "DELETED other"});
