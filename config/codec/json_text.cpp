@@ -7,14 +7,19 @@
 #include <cstdint>
 #include <cstring>
 #include <expected>
+#include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/try.hpp"
 #include "config/codec/document.hpp"
+#include "config/codec/seen_keys.hpp"
 #include "config/codec/tree.hpp"
 
 namespace manul::codec {
@@ -103,7 +108,8 @@ void append_utf8(std::string& out, std::uint32_t code) {
 
 class Parser {
 public:
-    explicit Parser(std::string_view text) : text_(text) {}
+    explicit Parser(std::string_view text, bool takes_repeated = false)
+        : text_(text), takes_repeated_(takes_repeated) {}
 
     Result<Tree> parse() {
         if (!is_utf8(text_)) {
@@ -217,17 +223,21 @@ private:
         if (take('}')) {
             return {};
         }
+        SeenKeys seen;
         do {
             skip_blanks();
             if (peek() != '"') {
                 return error("expected a key in quotes");
             }
-            Tree& child = add_child(out);
-            child.line = line_;
-            MANUL_CHECK(string(child.key));
-            if (out.find(child.key) != &child) {
-                return error("the key \"" + child.key + "\" is given twice");
+            std::string key;
+            const std::uint32_t line = line_;
+            MANUL_CHECK(string(key));
+            if (!takes_repeated_ && seen.line_of(out, key)) {
+                return error("the key \"" + key + "\" is given twice");
             }
+            Tree& child = add_child(out);
+            child.line = line;
+            child.key = std::move(key);
             if (!take(':')) {
                 return error("expected ':'");
             }
@@ -307,6 +317,7 @@ private:
     }
 
     std::string_view text_;
+    bool takes_repeated_;
     std::size_t at_ = 0;
     std::uint32_t line_ = 1;
 };
@@ -376,7 +387,48 @@ void append_json_text(std::string& out, std::string_view text) {
     out += '"';
 }
 
+namespace {
+
+void drop_repeated(Tree& tree, const std::string& path, std::vector<std::string>& repeated) {
+    if (tree.is_map()) {
+        std::map<std::string, std::size_t, std::less<>> last;
+        for (std::size_t i = 0; i < tree.children.size(); ++i) {
+            last[tree.children[i].key] = i;
+        }
+        if (last.size() < tree.children.size()) {
+            std::vector<Tree> kept;
+            std::set<std::string> told;
+            for (std::size_t i = 0; i < tree.children.size(); ++i) {
+                Tree& child = tree.children[i];
+                if (last.at(child.key) == i) {
+                    kept.push_back(std::move(child));
+                } else if (told.insert(child.key).second) {
+                    repeated.push_back(path_with_key(path, child.key));
+                }
+            }
+            tree.children = std::move(kept);
+        }
+    }
+    for (std::size_t i = 0; i < tree.children.size(); ++i) {
+        Tree& child = tree.children[i];
+        if (child.is_map() || child.is_list()) {
+            drop_repeated(child, tree.is_map() ? path_with_key(path, child.key) : path + "[" + std::to_string(i) + "]",
+                          repeated);
+        }
+    }
+}
+
+}  // namespace
+
 Result<Tree> parse_json(std::string_view text) { return Parser(text).parse(); }
+
+Result<Tree> parse_json(std::string_view text, std::vector<std::string>& repeated) {
+    auto tree = Parser(text, true).parse();
+    if (tree) {
+        drop_repeated(*tree, "", repeated);
+    }
+    return tree;
+}
 
 std::string to_json(const Tree& tree) {
     std::string out;

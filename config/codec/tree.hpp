@@ -52,6 +52,8 @@ inline constexpr int kMaxTreeDepth = 64;
 /// One JSON value (RFC 8259) and nothing after it. Refused besides: duplicate keys, nesting deeper than
 /// kMaxTreeDepth, text that is not UTF-8, NUL characters. The error names line and column.
 [[nodiscard]] Result<Tree> parse_json(std::string_view text);
+/// The same, but of a key that is given twice the last value counts; the paths of such keys are added to `repeated`.
+[[nodiscard]] Result<Tree> parse_json(std::string_view text, std::vector<std::string>& repeated);
 /// Compact JSON.
 [[nodiscard]] std::string to_json(const Tree& tree);
 

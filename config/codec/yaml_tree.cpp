@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/codec/seen_keys.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/finding.hpp"
 
@@ -81,6 +82,7 @@ private:
         bool skipped = false;
         bool drops_next = false;  ///< map: its key was not one
         std::string path;
+        SeenKeys seen;  ///< map
     };
 
     static bool is_plain_or_text(const std::string& tag) {
@@ -160,8 +162,8 @@ private:
             return nullptr;
         }
         last_path_ = path_with_key(level.path, slot.key);
-        if (const Tree* first = level.tree->find(slot.key)) {
-            error(slot.line, "given twice, first in line " + std::to_string(first->line));
+        if (const auto first = level.seen.line_of(*level.tree, slot.key)) {
+            error(slot.line, "given twice, first in line " + std::to_string(*first));
             return nullptr;
         }
         slot.assign(std::move(value));
@@ -178,7 +180,7 @@ private:
         if (tree != nullptr && !is_plain_or_text(tag)) {
             error(tree->line, "tags (" + tag + ") are not supported");
         }
-        levels_.push_back({.tree = tree, .skipped = tree == nullptr || too_deep, .path = last_path_});
+        levels_.push_back({.tree = tree, .skipped = tree == nullptr || too_deep, .path = last_path_, .seen = {}});
     }
 
     void close() { levels_.pop_back(); }

@@ -82,6 +82,26 @@ TEST_CASE("nesting is limited") {
     CHECK_FALSE(codec::parse_json(std::string(1'000'000, '[')));
 }
 
+TEST_CASE("a key that is given twice is found among many, too, and soon") {
+    std::string many = "{";
+    for (int i = 0; i < 200'000; ++i) {
+        many += "\"" + std::to_string(i) + "\":0,\n";
+    }
+    CHECK(codec::parse_json(many + "\"x\":0}"));
+    const auto parsed = codec::parse_json(many + "\"77\":0}");
+    REQUIRE_FALSE(parsed);
+    CHECK_THAT(parsed.error().message, Catch::Contains("the key \"77\" is given twice"));
+}
+
+TEST_CASE("the last value of a key that is given twice counts for who asks for it") {
+    std::vector<std::string> repeated;
+    const auto parsed =
+        codec::parse_json(R"({"a":1,"b":{"x.y":1,"x.y":2},"a":{},"c":[{"d":1,"d":2,"d":3}],"a":4})", repeated);
+    REQUIRE(parsed);
+    CHECK(codec::to_json(*parsed) == R"({"b":{"x.y":2},"c":[{"d":3}],"a":4})");
+    CHECK(repeated == std::vector<std::string>{"a", R"(b["x.y"])", "c[0].d"});
+}
+
 TEST_CASE("JSON passes through unchanged, digits and order included") {
     const std::string text =
         GENERATE(as<std::string>{}, "{}", "[]", "null", "true", "-0.50e+10", "12345678901234567890123",
