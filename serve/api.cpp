@@ -27,6 +27,7 @@
 #include "config/model/kind.hpp"
 #include "config/store/document.hpp"
 #include "config/store/watched_kinds.hpp"
+#include "serve/accept.hpp"
 #include "serve/call.hpp"
 #include "serve/documents.hpp"
 #include "serve/protobuf.hpp"
@@ -76,29 +77,36 @@ Result<codec::Tree> parse_yaml(std::string_view text) {
 }
 
 constexpr std::string_view kYaml = "application/yaml";
+/// No kind needs a tenth of it, and what is done with the keys of one object takes time with the square of their
+/// number.
+constexpr std::size_t kMostKeys = 5000;
 
-std::string_view media_type(std::string_view text) {
-    text = text.substr(0, text.find(';'));
-    const std::size_t begin = std::min(text.find_first_not_of(' '), text.size());
-    return text.substr(begin, text.find_last_not_of(' ') + 1 - begin);
+/// Whether no object has too many keys, nor metadata too long a list.
+bool is_bounded(const codec::Tree& tree, bool in_metadata = false) {
+    const bool is_wide = (tree.is_map() || (in_metadata && tree.is_list())) && tree.children.size() > kMostKeys;
+    return !is_wide && std::ranges::all_of(tree.children, [&](const codec::Tree& child) {
+        return is_bounded(child, in_metadata || child.key == "metadata");
+    });
 }
 
-/// Whether the client likes YAML best of what there is.
-bool wants_yaml(std::string_view accept) {
-    while (!accept.empty()) {
-        const std::size_t end = std::min(accept.find(','), accept.size());
-        const std::string_view type = media_type(accept.substr(0, end));
-        if (type == kYaml || type == "application/json" || type == "*/*" || type == "application/*") {
-            return type == kYaml;
-        }
-        accept.remove_prefix(std::min(end + 1, accept.size()));
+constexpr const char* kReading = "GET, HEAD";
+constexpr std::string_view kWatchedTypes = "application/json;stream=watch";
+
+std::string allowed_methods(const ResourcePath& path) {
+    std::string out = kReading;
+    if (!is_read_only(path.kind)) {
+        out += path.name.empty() ? ", POST" : ", PUT, PATCH";
+        out += path.subresource.empty() ? ", DELETE" : "";
     }
-    return false;
+    return out;
 }
 
 std::string verb_of(const Request& request, const Route& route) {
     const bool one = !route.resource.name.empty();
-    if (request.method == "GET" || request.method == "HEAD") {
+    if (request.method == "HEAD") {  // of a watch there would be no end
+        return one ? "get" : "list";
+    }
+    if (request.method == "GET") {
         return one ? "get" : route.flag("watch") ? "watch" : "list";
     }
     if (request.method == "POST") {
@@ -120,14 +128,12 @@ std::string Rendering::document(Kind kind, std::string_view stored) const {
 
 Rendering rendering_of(const Request& request, const Route& route, const Access& access, std::int64_t now) {
     Rendering out;
-    // The first of the types that are offered is what the client likes best.
-    const std::string first = request.accept.substr(0, request.accept.find(','));
-    const std::string version = first.find("v=v1beta1") != std::string::npos ? "v1beta1" : "v1";
-    if (first.find("as=PartialObjectMetadata") != std::string::npos) {
-        out.metadata_version = version;
+    const Format format = negotiated(request.accept).value_or(Format{});
+    if (format.as.starts_with("PartialObjectMetadata")) {
+        out.metadata_version = format.version;
     }
-    if (first.find("as=Table") != std::string::npos) {
-        out.table = TableOptions{.version = version, .include = "Metadata", .now = now};
+    if (format.as == "Table") {
+        out.table = TableOptions{.version = format.version, .include = "Metadata", .now = now};
         if (const std::string include = route.parameter("includeObject"); include == "None" || include == "Object") {
             out.table->include = include;
         }
@@ -137,7 +143,7 @@ Rendering rendering_of(const Request& request, const Route& route, const Access&
     return out;
 }
 
-Outcome<codec::Tree> parse_body(const Request& request) {
+Outcome<codec::Tree> parse_body(const Request& request, std::vector<std::string>* repeated) {
     if (request.body.empty()) {
         return codec::Tree{};
     }
@@ -147,7 +153,7 @@ Outcome<codec::Tree> parse_body(const Request& request) {
             .reason = "UnsupportedMediaType",
             .message = "bodies are read as they are, not in the encoding \"" + request.content_encoding + "\""});
     }
-    const std::string_view type = media_type(request.content_type);
+    const std::string type = media_type(request.content_type);
     const bool is_yaml = type == kYaml || type == kApplyPatch;
     std::string text;
     std::string_view body = request.body;
@@ -158,13 +164,23 @@ Outcome<codec::Tree> parse_body(const Request& request) {
         }
         text = *std::move(document);
         body = text;
-    } else if (!type.empty() && !type.ends_with("json") && !is_yaml) {
+    } else if (!type.empty() && type != "application/json" && !is_yaml &&
+               !(request.method == "PATCH" && type.ends_with("+json"))) {
         return std::unexpected(
             unsupported_media_type(type, "application/json, application/yaml, application/vnd.kubernetes.protobuf"));
     }
-    auto tree = is_yaml && !body.starts_with('{') ? parse_yaml(body) : codec::parse_json(body);
+    auto tree = is_yaml && !body.starts_with('{') ? parse_yaml(body)
+                : repeated != nullptr             ? codec::parse_json(body, *repeated)
+                                                  : codec::parse_json(body);
     if (!tree) {
         return std::unexpected(bad_request("the body of the request cannot be read: " + tree.error().message));
+    }
+    if (!is_bounded(*tree)) {
+        return std::unexpected(Problem{.code = 413,
+                                       .reason = "RequestEntityTooLarge",
+                                       .message = "the body of the request has an object with more than " +
+                                                  std::to_string(kMostKeys) +
+                                                  " fields, or as long a list in metadata"});
     }
     return *std::move(tree);
 }
@@ -190,7 +206,8 @@ Answer Api::handle(const Request& request, const Caller& caller, const Surroundi
     Call call{request, *route, around, store_, Access(caller, around.rights), {}, {}};
     auto answer = dispatch(call);
     Answer out = answer ? *std::move(answer) : refused(answer.error());
-    if (out.watches.empty() && out.response.content_type == "application/json" && wants_yaml(request.accept)) {
+    if (out.watches.empty() && out.response.content_type == "application/json" &&
+        negotiated(request.accept).value_or(Format{}).yaml) {
         if (auto yaml = codec::to_yaml(out.response.body)) {
             out.response.body = *std::move(yaml);
             out.response.content_type = kYaml;
@@ -233,7 +250,7 @@ Outcome<Answer> Api::dispatch(Call& call) {
     switch (call.route.type) {
         case Route::Type::document: {
             if (!reads) {
-                return std::unexpected(method_not_allowed());
+                return std::unexpected(method_not_allowed(kReading));
             }
             MANUL_TRY(Response response, document_answer(call.route, request));
             return Answer{.response = std::move(response)};
@@ -254,7 +271,7 @@ Outcome<Answer> Api::dispatch(Call& call) {
         }
         case Route::Type::transactions: {
             if (request.method != "POST") {
-                return std::unexpected(method_not_allowed());
+                return std::unexpected(method_not_allowed("POST"));
             }
             MANUL_TRY(const codec::Tree body, parse_body(request));
             const TransactionWriter by{manager_of(request), store::format_timestamp(call.around.now)};
@@ -262,7 +279,7 @@ Outcome<Answer> Api::dispatch(Call& call) {
             return Answer{.response = std::move(response)};
         }
         case Route::Type::watches:
-            return reads ? watches(call) : std::unexpected(method_not_allowed());
+            return reads ? watches(call) : std::unexpected(method_not_allowed(kReading));
         case Route::Type::resource:
         case Route::Type::health:
         case Route::Type::version:
@@ -278,11 +295,14 @@ Outcome<Answer> Api::resource(Call& call) {
         return std::unexpected(unknown_path());
     }
     if (verb.empty()) {
-        return std::unexpected(method_not_allowed());
+        return std::unexpected(method_not_allowed(allowed_methods(path)));
+    }
+    if (const auto format = negotiated(call.request.accept); !format || (format->yaml && verb == "watch")) {
+        return std::unexpected(not_acceptable(verb == "watch" ? kWatchedTypes : kAcceptedTypes));
     }
     const bool reads = verb == "get" || verb == "list" || verb == "watch";
     if (!reads && (is_read_only(path.kind) || (!path.subresource.empty() && verb == "delete"))) {
-        return std::unexpected(method_not_allowed());
+        return std::unexpected(method_not_allowed(allowed_methods(path)));
     }
     if (verb == "get") {
         return get(call);
@@ -333,7 +353,7 @@ Outcome<Answer> Api::get(Call& call) {
 
 Outcome<Answer> Api::access_review(Call& call) const {
     if (call.request.method != "POST") {
-        return std::unexpected(method_not_allowed());
+        return std::unexpected(method_not_allowed("POST"));
     }
     MANUL_TRY(const codec::Tree body, parse_body(call.request));
     const codec::Tree* spec = body.find("spec");
@@ -370,7 +390,7 @@ Outcome<Answer> Api::access_review(Call& call) const {
 
 Outcome<Answer> Api::rules_review(Call& call) const {
     if (call.request.method != "POST") {
-        return std::unexpected(method_not_allowed());
+        return std::unexpected(method_not_allowed("POST"));
     }
     MANUL_TRY(const codec::Tree body, parse_body(call.request));
     const std::string ns(body.text_at("spec", "namespace"));
@@ -407,7 +427,7 @@ Outcome<Answer> Api::rules_review(Call& call) const {
 
 Outcome<Answer> Api::self_review(Call& call) const {
     if (call.request.method != "POST") {
-        return std::unexpected(method_not_allowed());
+        return std::unexpected(method_not_allowed("POST"));
     }
     Answer out =
         plain(json::serialize(json::object{{"kind", "SelfSubjectReview"},

@@ -35,8 +35,9 @@ struct Api::Call {
 /// Server-side apply; its body is YAML, of which JSON is a part.
 inline constexpr std::string_view kApplyPatch = "application/apply-patch+yaml";
 
-/// The body as a tree; null when there is none. JSON, or what document_of_protobuf knows.
-[[nodiscard]] Outcome<codec::Tree> parse_body(const Request& request);
+/// The body as a tree; null when there is none. JSON, YAML, or what document_of_protobuf knows. With `repeated`, of a
+/// key of JSON that is given twice the last value counts, and its path is added there; else it is refused.
+[[nodiscard]] Outcome<codec::Tree> parse_body(const Request& request, std::vector<std::string>* repeated = nullptr);
 
 /// A number in the request's query; 0 when it is not given.
 [[nodiscard]] Outcome<std::int64_t> integer_parameter(const Route& route, std::string_view name);

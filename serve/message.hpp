@@ -24,6 +24,7 @@ struct Request {
     std::string content_type;
     std::string content_encoding;
     std::string accept;
+    std::string accept_encoding;
     std::string if_none_match;
     std::string user_agent;
     std::string source;  ///< address of the client

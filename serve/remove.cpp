@@ -63,11 +63,21 @@ struct Writer::DeleteOptions {
 };
 
 Outcome<Writer::DeleteOptions> Writer::delete_options() const {
-    MANUL_TRY(const Tree body, parse_body(context_.request));
+    MANUL_TRY(Tree body, parse_body(context_.request));
     DeleteOptions out;
     out.dry_run = dry_run_;
+    if (body.type == Tree::Type::null) {  // without a body the query says it
+        for (const char* option : {"propagationPolicy", "orphanDependents"}) {
+            if (const std::string given = context_.route.parameter(option); !given.empty()) {
+                body.make(option).assign(Tree::of_text(given));
+            }
+        }
+    }
     if (!body.is_map()) {
         return out;
+    }
+    if (const std::string_view kind = body.text_at("kind"); !kind.empty() && kind != "DeleteOptions") {
+        return std::unexpected(bad_request("the body of a delete is a DeleteOptions, not a " + std::string(kind)));
     }
     if (const Tree* preconditions = body.find("preconditions")) {
         out.uid = preconditions->text_at("uid");
@@ -113,7 +123,6 @@ Outcome<Response> Writer::remove() {
         return std::unexpected(refused);
     }
     MANUL_CHECK(read_options());
-    MANUL_TRY(const DeleteOptions options, delete_options());
     const auto current = context_.store.get(key_);
     const auto stored = current ? codec::parse_json(*current->document) : Result<Tree>(Tree{});
     if (!context_.access.may_with("delete", key_, current && stored ? &*stored : nullptr)) {
@@ -121,6 +130,7 @@ Outcome<Response> Writer::remove() {
         context_.audit.push_back({"delete", key_, {}, refused.code, refused.message, {}, {}});
         return std::unexpected(refused);
     }
+    MANUL_TRY(const DeleteOptions options, delete_options());
     store::Object object{key_, {}, nullptr};
     if (current) {
         object = *current;

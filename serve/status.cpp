@@ -110,10 +110,11 @@ Problem unknown_path() {
     return {.code = 404, .reason = "NotFound", .message = "the server could not find the requested resource"};
 }
 
-Problem method_not_allowed() {
+Problem method_not_allowed(std::string allowed) {
     return {.code = 405,
             .reason = "MethodNotAllowed",
-            .message = "the server does not allow this method on the requested resource"};
+            .message = "the server does not allow this method on the requested resource",
+            .allowed = std::move(allowed)};
 }
 
 Problem not_found(model::Kind kind, const std::string& name) {
@@ -160,6 +161,12 @@ Problem forbidden(model::Kind kind, const std::string& name, const std::string& 
 }
 
 Problem expired(std::string message) { return {.code = 410, .reason = "Expired", .message = std::move(message)}; }
+
+Problem not_acceptable(std::string_view accepted) {
+    return {.code = 406,
+            .reason = "NotAcceptable",
+            .message = "only the following media types are accepted: " + std::string(accepted)};
+}
 
 Problem unsupported_media_type(std::string_view found, std::string_view accepted) {
     return {.code = 415,
@@ -256,6 +263,9 @@ Response response_of(const Problem& problem) {
     Response response{.status = problem.code, .body = to_json(problem) + "\n"};
     if (problem.retry_after_seconds != 0) {
         response.headers.emplace_back("Retry-After", std::to_string(problem.retry_after_seconds));
+    }
+    if (!problem.allowed.empty()) {
+        response.headers.emplace_back("Allow", problem.allowed);
     }
     return response;
 }

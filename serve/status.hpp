@@ -30,6 +30,7 @@ struct Problem {
     std::string name;
     std::vector<Cause> causes;
     unsigned retry_after_seconds = 0;
+    std::string allowed;     ///< of a 405: the methods that are
     std::string store_code;  ///< which StoreError it was, for clients that are stores themselves
 };
 
@@ -42,7 +43,7 @@ using Outcome = std::expected<T, Problem>;
 [[nodiscard]] Problem bad_request(std::string message);
 [[nodiscard]] Problem unauthorized();
 [[nodiscard]] Problem unknown_path();
-[[nodiscard]] Problem method_not_allowed();
+[[nodiscard]] Problem method_not_allowed(std::string allowed);
 [[nodiscard]] Problem not_found(model::Kind kind, const std::string& name);
 [[nodiscard]] Problem already_exists(model::Kind kind, const std::string& name);
 [[nodiscard]] Problem conflict(model::Kind kind, const std::string& name, const std::string& why);
@@ -51,6 +52,8 @@ using Outcome = std::expected<T, Problem>;
 [[nodiscard]] Problem invalid(model::Kind kind, const std::string& name, std::vector<Cause> causes);
 [[nodiscard]] Problem forbidden(model::Kind kind, const std::string& name, const std::string& why);
 [[nodiscard]] Problem expired(std::string message);
+/// The Accept header has nothing that is written here.
+[[nodiscard]] Problem not_acceptable(std::string_view accepted);
 [[nodiscard]] Problem unsupported_media_type(std::string_view found, std::string_view accepted);
 
 /// Of the request's options: "PatchOptions", "ListOptions".

@@ -22,6 +22,7 @@
 #include "config/store/document.hpp"
 #include "config/store/kubernetes/read_backend.hpp"
 #include "config/store/store.hpp"
+#include "serve/accept.hpp"
 #include "serve/call.hpp"
 #include "serve/documents.hpp"
 #include "serve/patch.hpp"
@@ -38,9 +39,16 @@ namespace {
 constexpr int kAttempts = 20;
 constexpr std::size_t kLongestManager = 128;
 constexpr std::size_t kNameSuffix = 5;
+constexpr std::size_t kMostWarnings = 20;  ///< of keys that are given twice: they are headers of the answer
 
 bool is_unknown_field_message(const model::Finding& finding) {
     return finding.unknown_field && finding.severity == model::Finding::Severity::error;
+}
+
+/// With what may be meant, where that is known.
+std::string unknown_field_text(const model::Finding& finding) {
+    const std::size_t hint = finding.message.find(", ");
+    return "unknown field \"" + finding.path + "\"" + (hint == std::string::npos ? "" : finding.message.substr(hint));
 }
 
 Tree* metadata_of(Tree& document) { return document.find("metadata"); }
@@ -130,8 +138,19 @@ Outcome<void> Writer::read_options() {
     return {};
 }
 
+Outcome<Tree> Writer::body() {
+    const std::string strictness = context_.route.parameter("fieldValidation");
+    std::vector<std::string> repeated;
+    auto tree = parse_body(context_.request, strictness == "Ignore" || strictness == "Warn" ? &repeated : nullptr);
+    repeated.resize(std::min(repeated.size(), kMostWarnings));
+    for (const std::string& path : repeated) {
+        warn("duplicate field \"" + path + "\"");
+    }
+    return tree;
+}
+
 Outcome<Written> Writer::create() {
-    auto body = parse_body(context_.request);
+    auto body = this->body();
     return body ? create(*std::move(body)) : std::unexpected(std::move(body).error());
 }
 
@@ -172,6 +191,7 @@ Outcome<Written> Writer::create_checked(Tree document) {
     }
     MANUL_CHECK(complete(document, nullptr));
     if (!applies_) {
+        prune_unknown(document, nullptr);
         codec::record_update(document, nullptr, field_writer());
     }
     MANUL_TRY(const std::string text, validated(std::move(document), nullptr));
@@ -183,7 +203,7 @@ Outcome<Written> Writer::create_checked(Tree document) {
 
 Outcome<Written> Writer::update() {
     return modify("update", [this](const Tree& stored) -> Outcome<Tree> {
-        MANUL_TRY(Tree document, parse_body(context_.request));
+        MANUL_TRY(Tree document, body());
         if (!document.is_map()) {
             return std::unexpected(bad_request("the body of the request is no object"));
         }
@@ -197,8 +217,7 @@ Outcome<Written> Writer::update() {
 }
 
 Outcome<Written> Writer::patch() {
-    const std::string_view type =
-        std::string_view(context_.request.content_type).substr(0, context_.request.content_type.find(';'));
+    const std::string type = media_type(context_.request.content_type);
     if (type == kApplyPatch) {
         return apply();
     }
@@ -218,8 +237,8 @@ Outcome<Written> Writer::patch() {
         return std::unexpected(invalid_options(
             "PatchOptions", {{"FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force"}}));
     }
-    return modify("patch", [this, type, strategic](const Tree& stored) -> Outcome<Tree> {
-        MANUL_TRY(const Tree changes, parse_body(context_.request));
+    return modify("patch", [this, &type, strategic](const Tree& stored) -> Outcome<Tree> {
+        MANUL_TRY(const Tree changes, body());
         Tree document = stored;
         if (strategic) {
             MANUL_CHECK(strategic_merge_patch(document, changes));
@@ -247,6 +266,7 @@ Outcome<Written> Writer::apply() {
             return modify("patch", [&](const Tree& stored) -> Outcome<Tree> {
                 Tree wanted = config;
                 MANUL_CHECK(complete(wanted, &stored));
+                prune_unknown(wanted, &stored);
                 auto applied = codec::apply_fields(&stored, wanted, force, field_writer());
                 if (!applied) {
                     return std::unexpected(apply_conflict(applied.error()));
@@ -270,6 +290,7 @@ Outcome<Written> Writer::apply() {
         }
         config.make("metadata").erase("resourceVersion");
         MANUL_CHECK(complete(config, nullptr));
+        prune_unknown(config, nullptr);
         auto applied = codec::apply_fields(nullptr, config, force, field_writer());
         if (!applied) {
             return std::unexpected(apply_conflict(applied.error()));
@@ -289,7 +310,7 @@ Outcome<Tree> Writer::applied_config() {
         return std::unexpected(invalid_options(
             "PatchOptions", {{"FieldValueRequired", "Required value: is required for apply patch", "fieldManager"}}));
     }
-    MANUL_TRY(Tree config, parse_body(context_.request));
+    MANUL_TRY(Tree config, body());
     if (!config.is_map()) {
         return std::unexpected(bad_request("the applied configuration is no object"));
     }
@@ -369,6 +390,7 @@ Outcome<Written> Writer::modify_checked(const std::string& verb, const Change& c
         }
         MANUL_CHECK(complete(document, &*stored));
         if (!applies_) {
+            prune_unknown(document, &*stored);
             codec::record_update(document, &*stored, field_writer());
         }
         MANUL_TRY(const bool last, lets_go(document, *stored));
@@ -466,28 +488,17 @@ Outcome<std::string> Writer::validated(Tree document, const Tree* stored) {
         store::drop_kept_fields(decoded.findings, document, *stored);
     }
     std::string unknown;
-    std::vector<std::string> unknown_paths;
     std::size_t errors = 0;
     for (const model::Finding& finding : decoded.findings) {
         if (finding.severity == model::Finding::Severity::warning) {
             context_.warnings.push_back(finding.path + ": " + finding.message);
         } else if (is_unknown_field_message(finding)) {
-            unknown_paths.push_back(finding.path);
-            const std::size_t hint = finding.message.find(", ");
-            unknown += (unknown.empty() ? "" : ", ") + ("unknown field \"" + finding.path + "\"") +
-                       (hint == std::string::npos ? "" : finding.message.substr(hint));
+            unknown += (unknown.empty() ? "" : ", ") + unknown_field_text(finding);
         } else {
             ++errors;
         }
     }
-    const std::string strictness = context_.route.parameter("fieldValidation");
-    if (!unknown_paths.empty() && errors == 0 && (strictness == "Ignore" || strictness == "Warn")) {
-        if (strictness == "Warn") {
-            context_.warnings.push_back(unknown);
-        }
-        return prune_unknown(std::move(document), unknown_paths);
-    }
-    if (!unknown_paths.empty() && errors == 0) {
+    if (!unknown.empty() && errors == 0) {
         const model::KindInfo& info = model::info(key_.kind);
         return std::unexpected(bad_request(std::string(info.name) + " in version \"" + std::string(info.version) +
                                            "\" cannot be handled as a " + std::string(info.name) +
@@ -499,13 +510,31 @@ Outcome<std::string> Writer::validated(Tree document, const Tree* stored) {
     return text;
 }
 
-Outcome<std::string> Writer::prune_unknown(Tree document, const std::vector<std::string>& paths) {
-    for (const std::string& path : paths) {
-        if (!erase_at(document, path)) {
-            return std::unexpected(bad_request("unknown field \"" + path + "\""));
+void Writer::prune_unknown(Tree& document, const Tree* stored) {
+    const std::string strictness = context_.route.parameter("fieldValidation");
+    if (strictness != "Ignore" && strictness != "Warn") {
+        return;
+    }
+    codec::Decoded decoded = codec::decode_and_validate(key_.kind, codec::to_json(document), codec::Mode::strict);
+    if (stored != nullptr) {  // what a newer version wrote stays
+        store::drop_kept_fields(decoded.findings, document, *stored);
+    }
+    std::string unknown;
+    for (const model::Finding& finding : decoded.findings) {
+        if (is_unknown_field_message(finding) && erase_at(document, finding.path)) {
+            unknown += (unknown.empty() ? "" : ", ") + unknown_field_text(finding);
         }
     }
-    return codec::to_json(document);
+    if (!unknown.empty()) {
+        warn(unknown);
+    }
+}
+
+void Writer::warn(const std::string& what) {
+    const bool asked = context_.route.parameter("fieldValidation") == "Warn";
+    if (asked && std::ranges::find(context_.warnings, what) == context_.warnings.end()) {
+        context_.warnings.push_back(what);  // once, however often the write is tried
+    }
 }
 
 Outcome<store::Object> Writer::commit(const std::string& text, const store::Object* before) {

@@ -50,6 +50,8 @@ private:
     /// From the stored document to the one that is wanted.
     using Change = std::function<Outcome<codec::Tree>(const codec::Tree& stored)>;
 
+    /// What was sent, as `fieldValidation` says that it is read.
+    [[nodiscard]] Outcome<codec::Tree> body();
     [[nodiscard]] Outcome<Written> create(codec::Tree document);
     [[nodiscard]] Outcome<Written> create_checked(codec::Tree document);
     /// Server-side apply.
@@ -75,7 +77,9 @@ private:
     /// Of a Secret: texts encoded, masked values put back.
     [[nodiscard]] Outcome<void> complete(codec::Tree& document, const codec::Tree* before) const;
     [[nodiscard]] codec::FieldWriter field_writer() const;
-    [[nodiscard]] Outcome<std::string> prune_unknown(codec::Tree document, const std::vector<std::string>& paths);
+    /// Drops what no field is, where `fieldValidation` asks for that: before owners of fields are recorded.
+    void prune_unknown(codec::Tree& document, const codec::Tree* stored);
+    void warn(const std::string& what);
     [[nodiscard]] Outcome<store::Object> commit(const std::string& text, const store::Object* before);
     [[nodiscard]] Outcome<store::Object> dry_run(const std::string& text, const store::Object* before) const;
     [[nodiscard]] Outcome<void> read_options();

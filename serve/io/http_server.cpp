@@ -62,6 +62,7 @@ constexpr seconds kHeaderTime{20};
 constexpr seconds kIdleTime{120};
 constexpr seconds kBodyTime{30};
 constexpr seconds kWriteTime{60};
+constexpr seconds kLingerTime{2};
 
 using Plain = beast::tcp_stream;
 using Tls = beast::ssl_stream<beast::tcp_stream>;
@@ -140,9 +141,9 @@ public:
     // An answer that goes on: chunks, until finished, aborted or left.
 
     void begin_stream() {
-        queue(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
-            "Cache-Control: no-cache, private\r\n\r\n");
+        // Its end is the connection's, so that nobody sends a request into one that is being closed.
+        queue(std::string("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n") +
+              (is_old_ ? "" : "Transfer-Encoding: chunked\r\n") + "Cache-Control: no-cache, private\r\n\r\n");
         watch_for_end();
     }
     void queue(std::string_view bytes) {
@@ -150,6 +151,9 @@ public:
         flush();
     }
     void queue_chunk(std::string_view bytes) {
+        if (is_old_) {
+            return queue(bytes);
+        }
         std::array<char, 20> size{};
         const auto end = std::to_chars(size.data(), size.data() + size.size(), bytes.size(), 16).ptr;
         pending_.append(size.data(), end).append("\r\n").append(bytes).append("\r\n");
@@ -157,7 +161,7 @@ public:
     }
     void finish_stream() {
         finished_ = true;
-        queue("0\r\n\r\n");
+        queue(is_old_ ? "" : "0\r\n\r\n");
     }
     void close() {
         if (!std::exchange(ended_, true) && on_end_) {
@@ -245,14 +249,31 @@ private:
                                    self->serializer_.reset();
                                    self->answer_.body() = {};
                                    if (failed || !self->keep_alive_) {
-                                       return self->close();
+                                       return self->refused_ && !failed ? self->linger() : self->close();
                                    }
                                    self->read(kIdleTime);
                                });
     }
 
+    /// A client that is still sending must not lose the answer to it: closing a socket with something unread resets the
+    /// connection (RFC 9112, 9.6).
+    void linger() {
+        error_code ignored;
+        lowest().socket().shutdown(asio::socket_base::shutdown_send, ignored);
+        lowest().expires_after(kLingerTime);
+        buffer_.clear();
+        discard();
+    }
+    void discard() {
+        lowest().async_read_some(buffer_.prepare(kWriteSize),
+                                 [self = this->shared_from_this()](error_code failed, std::size_t) {
+                                     failed ? self->lowest().close() : self->discard();
+                                 });
+    }
+
     /// What was read is no request, or too much of one.
     void refuse(error_code failed) {
+        refused_ = true;
         keep_alive_ = false;
         is_head_ = false;
         if (failed == http::error::body_limit) {
@@ -283,6 +304,7 @@ private:
         request.content_type = text(http::field::content_type);
         request.content_encoding = text(http::field::content_encoding);
         request.accept = text(http::field::accept);
+        request.accept_encoding = text(http::field::accept_encoding);
         request.if_none_match = text(http::field::if_none_match);
         request.user_agent = text(http::field::user_agent);
         request.source = source_;
@@ -291,7 +313,8 @@ private:
             request.impersonates |= name.size() > 11 && beast::iequals(name.substr(0, 12), "impersonate-");
         }
         request.body = std::move(read.body());
-        keep_alive_ = read.keep_alive();
+        is_old_ = read.version() < 11;
+        keep_alive_ = read.keep_alive() && !is_old_;
         is_head_ = read.method() == http::verb::head;
         static constexpr std::string_view kBearer = "bearer ";
         const std::string authorization = text(http::field::authorization);
@@ -351,6 +374,8 @@ private:
     std::optional<http::response_serializer<http::string_body>> serializer_;
     bool keep_alive_ = true;
     bool is_head_ = false;
+    bool is_old_ = false;  ///< HTTP/1.0: no chunks, and one request only
+    bool refused_ = false;
     // of a stream
     std::string pending_;
     std::string current_;  ///< what is being sent,

@@ -34,6 +34,7 @@
 #include "serve/api.hpp"
 #include "serve/hub.hpp"
 #include "serve/io/audit_log.hpp"
+#include "serve/io/gzip.hpp"
 #include "serve/io/http_server.hpp"
 #include "serve/messages.hpp"
 #include "serve/page_cache.hpp"
@@ -390,6 +391,7 @@ private:
             }
         }
         if (answer.watches.empty()) {
+            compress(answer.response, request.accept_encoding);
             exchange->respond(std::move(answer.response));
             return [] {};
         }

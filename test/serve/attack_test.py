@@ -2,6 +2,7 @@
 """What the API server says to bytes that no client should send: every answer is a Status object with the right code, and
 nobody else is kept waiting. Runs `manulctl serve --insecure` of its own on loopback."""
 
+import gzip
 import json
 import os
 import pathlib
@@ -203,6 +204,33 @@ def main():
             check("and answered then", answer_of(connection)[0] == 201)
         large = request("POST", SETS, more="Expect: 100-continue\r\n").replace(b"Content-Length: 0", b"Content-Length: 9999999")
         check("but not for a body that is too large", ask(port, large)[0] == 413)
+
+        with connect(port) as connection:  # as client-go sends one: without asking, and without reading meanwhile
+            body = b" " * 6_000_000
+            connection.sendall(b"POST " + SETS.encode() + b" HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body))
+            for at in range(0, len(body), 65536):
+                connection.sendall(body[at:at + 65536])
+            check("who sends it all the same is answered", answer_of(connection)[0] == 413)
+
+        for number in range(300):
+            ask(port, request("POST", SETS, network_set(f"many-{number}").replace(
+                '["10.0.0.0/8"]', json.dumps([f"10.{number % 250}.{i}.0/24" for i in range(100)]))))
+        plain = ask(port, request("GET", SETS))[1]
+        zipped = ask(port, request("GET", SETS, more="Accept-Encoding: br, gzip\r\n"))[1]
+        check("a large answer is small for who takes gzip", len(zipped) * 4 < len(plain) and
+              gzip.decompress(zipped) == plain, (len(plain), len(zipped)))
+        small = request("GET", SETS + "/here")
+        check("a small one is left as it is", ask(port, small)[1] == ask(port, request(
+            "GET", SETS + "/here", more="Accept-Encoding: gzip\r\n"))[1])
+
+        with connect(port) as connection:  # a client of 1996
+            connection.sendall(b"GET " + SETS.encode() + b"?watch=1&timeoutSeconds=1 HTTP/1.0\r\n\r\n")
+            data = b"".join(iter(lambda: connection.recv(65536), b""))
+            head, _, body = data.partition(b"\r\n\r\n")
+            events = [json.loads(line)["type"] for line in body.splitlines()]
+            check("HTTP/1.0 watches without chunks", b"chunked" not in head and set(events) == {"ADDED"}, data[:300])
+            answer = ask(port, b"GET " + SETS.encode() + b"/here HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            check("and gets one answer", answer[0] == 200, answer)
 
         before = server.memory_mb()
         idle = [connect(port) for _ in range(1000)]
