@@ -20,9 +20,11 @@
 #include "base/try.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
+#include "config/store/store.hpp"
 #include "config/store/watched_kinds.hpp"
 #include "serve/api.hpp"
 #include "serve/call.hpp"
+#include "serve/page_cache.hpp"
 
 /// Lists and watches.
 namespace manul::serve {
@@ -209,6 +211,36 @@ std::string render_list(Kind kind, const std::vector<const store::Object*>& item
     return out;
 }
 
+/// What a list shows that begins now.
+Outcome<PageCache::ListingPtr> first_page(const Route& route, const model::Key& key, store::Store& store) {
+    const std::string asked = route.parameter("resourceVersion");
+    auto read = store.list({.kind = key.kind, .ns = route.resource.ns, .name_prefix = {}});
+    if (!read) {
+        return std::unexpected(problem_of(read.error(), key));
+    }
+    MANUL_CHECK(check_revision(asked, read->revision));
+    if (route.parameter("resourceVersionMatch") == kExact && asked != read->revision) {
+        return std::unexpected(expired("The provided resource version is too old."));
+    }
+    return std::make_shared<const store::Listing>(*std::move(read));
+}
+
+/// What the first page of this list has shown a part of.
+Outcome<PageCache::ListingPtr> later_page(const Route& route, const model::Key& key, const PageStart& start,
+                                          PageCache& pages, std::int64_t now) {
+    const std::string asked = route.parameter("resourceVersion");
+    if (!asked.empty() && asked != "0") {
+        return std::unexpected(bad_request("specifying resource version is not allowed when using continue"));
+    }
+    PageCache::ListingPtr listing = pages.find(key.kind, route.resource.ns, start.revision, now);
+    if (!listing) {
+        return std::unexpected(
+            expired("The provided continue parameter is too old to display a consistent list result. You must "
+                    "start a new list without the continue parameter."));
+    }
+    return listing;
+}
+
 }  // namespace
 
 Outcome<std::int64_t> integer_parameter(const Route& route, std::string_view name) {
@@ -234,44 +266,22 @@ Outcome<Answer> Api::list(Call& call) {
     if (!call.access.may_somewhere("list", key)) {
         return std::unexpected(call.access.refusal("list", key));
     }
-    const std::optional<std::string>& ns = call.route.resource.ns;
     MANUL_TRY(const std::int64_t limit, integer_parameter(call.route, "limit"));
     MANUL_CHECK(check_list_options(call.route, false));
-    PageCache::ListingPtr listing;
-    PageStart start;
     const std::string token = call.route.parameter("continue");
-    const std::string asked = call.route.parameter("resourceVersion");
-    if (!token.empty()) {
-        if (!asked.empty() && asked != "0") {
-            return std::unexpected(bad_request("specifying resource version is not allowed when using continue"));
-        }
-        MANUL_TRY(start, parse_continue(token));
-        listing = pages_.find(key.kind, ns, start.revision, call.around.now);
-        if (!listing) {
-            return std::unexpected(
-                expired("The provided continue parameter is too old to display a consistent list result. You must "
-                        "start a new list without the continue parameter."));
-        }
-    } else {
-        auto read = store_.list({.kind = key.kind, .ns = ns, .name_prefix = {}});
-        if (!read) {
-            return std::unexpected(problem_of(read.error(), key));
-        }
-        listing = std::make_shared<const store::Listing>(*std::move(read));
-        MANUL_CHECK(check_revision(asked, listing->revision));
-        if (call.route.parameter("resourceVersionMatch") == kExact && asked != listing->revision) {
-            return std::unexpected(expired("The provided resource version is too old."));
-        }
-    }
+    MANUL_TRY(const std::optional<PageStart> start,
+              token.empty() ? Outcome<std::optional<PageStart>>(std::nullopt) : parse_continue(token));
+    MANUL_TRY(const PageCache::ListingPtr listing, start ? later_page(call.route, key, *start, pages_, call.around.now)
+                                                         : first_page(call.route, key, store_));
     const auto visible = visibility(call.access, "list", key);
     // Items are in the order of their keys: a page costs what it shows, however long the list.
     const auto place = [](const store::Object& item) {
         return std::pair<std::string_view, std::string_view>(item.key.ns, item.key.name);
     };
     auto item = listing->items.begin();
-    if (!token.empty()) {
-        item = std::ranges::upper_bound(listing->items,
-                                        std::pair<std::string_view, std::string_view>(start.ns, start.name), {}, place);
+    if (start) {
+        item = std::ranges::upper_bound(
+            listing->items, std::pair<std::string_view, std::string_view>(start->ns, start->name), {}, place);
     }
     const bool whole = selection.empty() && !visible;
     std::vector<const store::Object*> items;
@@ -292,8 +302,8 @@ Outcome<Answer> Api::list(Call& call) {
         if (whole) {  // what a selection leaves out is not known beforehand
             metadata["remainingItemCount"] = left;
         }
-        if (token.empty()) {
-            pages_.keep(key.kind, ns, listing, call.around.now);
+        if (!start) {
+            pages_.keep(key.kind, call.route.resource.ns, listing, call.around.now);
         }
     }
     return Answer{
