@@ -126,21 +126,25 @@ std::optional<ControlPacket> Session::receive(const ControlPacket& received, Tim
     }
     silent_at_ = now + detection_time();
 
-    if (received.poll || state_ != before) {
-        // The answer to a Poll may not wait, and news of the state should not.
-        ControlPacket answer = packet();
-        if (received.poll) {
-            answer.final = true;
-            answer.poll = false;  // both at once are not allowed; our own Poll goes on with the next packet
-        }
+    const bool news = state_ != before;
+    if (news) {
         transmitted_ = now;
         schedule(now);
-        return answer;
-    }
-    if (transmit_interval() != interval_before || transmits_periodically() != periodic_before) {
+    } else if (transmit_interval() != interval_before || transmits_periodically() != periodic_before) {
         schedule(transmitted_);  // a shorter interval holds at once
     }
-    return std::nullopt;
+    // The answer to a Poll may not wait, and news of the state should not.
+    if (!received.poll && !news) {
+        return std::nullopt;
+    }
+    ControlPacket answer = packet();
+    if (received.poll) {
+        // Both bits at once are not allowed: our own Poll goes on with the next packet, whose time an answer leaves as
+        // it was (section 6.8.7), or a neighbour that polls without end would keep it back.
+        answer.final = true;
+        answer.poll = false;
+    }
+    return answer;
 }
 
 void Session::on_silence() {
@@ -197,8 +201,11 @@ void Session::set_settings(const SessionSettings& settings, Time now) {
     }
 }
 
-ControlPacket Session::farewell() {
+ControlPacket Session::farewell(Time now) {
     enter(State::admin_down, Diagnostic::administratively_down);
+    silent_at_.reset();
+    transmitted_ = now;
+    schedule(now);
     return packet();
 }
 

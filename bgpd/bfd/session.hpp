@@ -36,9 +36,9 @@ public:
 
     /// Takes effect by a Poll sequence when the session is up (section 6.8.3).
     void set_settings(const SessionSettings& settings, Time now);
-    /// The last packet to send when the session is taken away on purpose, so that the neighbour does not take our
-    /// silence for a failure (section 6.8.16).
-    [[nodiscard]] ControlPacket farewell();
+    /// The session is taken away on purpose: the packet that says so, which tick() repeats. The neighbour should hear
+    /// it for neighbours_detection_time(), so that it does not take our silence for a failure (section 6.8.16).
+    [[nodiscard]] ControlPacket farewell(Time now);
 
     [[nodiscard]] State state() const noexcept { return state_; }
     [[nodiscard]] State remote_state() const noexcept { return remote_state_; }
@@ -49,6 +49,10 @@ public:
     [[nodiscard]] Micros transmit_interval() const noexcept;
     /// After how long a silence the session is down. 0 while nothing was heard.
     [[nodiscard]] Micros detection_time() const noexcept;
+    /// After how long a silence of ours the neighbour takes the session for down.
+    [[nodiscard]] Micros neighbours_detection_time() const noexcept {
+        return settings_.detect_multiplier * transmit_interval();
+    }
 
 private:
     void enter(State state, Diagnostic diagnostic);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "bgpd/bfd/packet.hpp"
@@ -67,6 +68,20 @@ void Sessions::report(const Entry& entry, State before, Actions& actions) {
     }
 }
 
+/// RFC 5880 section 6.8.16: for a detection time, for a single packet can be lost. A neighbour that was never heard has
+/// nothing to be told.
+void Sessions::dismiss(Entry entry, Time now, Actions& actions) {
+    const bool heard = entry.session.remote_discriminator() != 0;
+    send(entry, entry.session.farewell(now), actions);
+    if (!heard) {
+        actions.emplace_back(Close{entry.config.remote});
+        return;
+    }
+    const Time until = now + entry.session.neighbours_detection_time();
+    const net::Ip remote = entry.config.remote;
+    leaving_.emplace(remote, Leaving{std::move(entry), until});
+}
+
 void Sessions::configure(std::span<const SessionConfig> wanted, Time now, Actions& actions) {
     for (auto it = sessions_.begin(); it != sessions_.end();) {
         const auto same = std::ranges::find_if(
@@ -75,9 +90,8 @@ void Sessions::configure(std::span<const SessionConfig> wanted, Time now, Action
             ++it;
             continue;
         }
-        send(it->second, it->second.session.farewell(), actions);
-        actions.emplace_back(Close{it->first});
         by_discriminator_.erase(it->second.session.discriminator());
+        dismiss(std::move(it->second), now, actions);
         it = sessions_.erase(it);
     }
     for (const SessionConfig& config : wanted) {
@@ -85,6 +99,9 @@ void Sessions::configure(std::span<const SessionConfig> wanted, Time now, Action
             known->second.config = config;
             known->second.session.set_settings(config.settings, now);
             continue;
+        }
+        if (leaving_.erase(config.remote) > 0) {
+            actions.emplace_back(Close{config.remote});
         }
         const std::uint32_t discriminator = new_discriminator();
         by_discriminator_.emplace(discriminator, config.remote);
@@ -131,21 +148,38 @@ void Sessions::tick(Time now, Actions& actions) {
             report(entry, before, actions);
         }
     }
+    for (auto it = leaving_.begin(); it != leaving_.end();) {
+        auto& [entry, until] = it->second;
+        if (entry.session.next_deadline() <= now) {
+            send(entry, entry.session.tick(now), actions);
+        }
+        if (until > now) {
+            ++it;
+            continue;
+        }
+        actions.emplace_back(Close{it->first});
+        it = leaving_.erase(it);
+    }
 }
 
-void Sessions::stop(Actions& actions) {
+void Sessions::stop(Time now, Actions& actions) {
     for (auto& [remote, entry] : sessions_) {
-        send(entry, entry.session.farewell(), actions);
+        send(entry, entry.session.farewell(now), actions);
     }
 }
 
 std::optional<Time> Sessions::next_deadline() const {
     std::optional<Time> next;
-    for (const auto& [remote, entry] : sessions_) {
-        const Time due = entry.session.next_deadline();
+    const auto consider = [&](Time due) {
         if (!next || due < *next) {
             next = due;
         }
+    };
+    for (const auto& [remote, entry] : sessions_) {
+        consider(entry.session.next_deadline());
+    }
+    for (const auto& [remote, leaving] : leaving_) {
+        consider(std::min(leaving.until, leaving.entry.session.next_deadline()));
     }
     return next;
 }

@@ -77,12 +77,12 @@ class Sessions {
 public:
     explicit Sessions(std::uint32_t seed);
 
-    /// The whole wanted set, compared with the one in force. Sessions that go away say farewell first.
+    /// The whole wanted set, compared with the one in force. Sessions that go away say farewell for a while.
     void configure(std::span<const SessionConfig> wanted, Time now, Actions& actions);
     void receive(const Arrival& arrival, Time now, Actions& actions);
     void tick(Time now, Actions& actions);
     /// Says farewell to every neighbour, so that none takes the end of this process for a failure of the path.
-    void stop(Actions& actions);
+    void stop(Time now, Actions& actions);
 
     [[nodiscard]] std::optional<Time> next_deadline() const;
     [[nodiscard]] std::vector<SessionStatus> status() const;
@@ -96,6 +96,13 @@ private:
         std::uint64_t packets_out = 0;
     };
 
+    /// Not wanted any more; the neighbour is being told.
+    struct Leaving {
+        Entry entry;
+        Time until;
+    };
+
+    void dismiss(Entry entry, Time now, Actions& actions);
     [[nodiscard]] static SessionStatus status(const Entry& entry);
     [[nodiscard]] Entry* find(const Arrival& arrival, const ControlPacket& packet);
     [[nodiscard]] std::uint32_t random();
@@ -105,6 +112,7 @@ private:
 
     std::uint32_t random_;
     std::map<net::Ip, Entry> sessions_;
+    std::map<net::Ip, Leaving> leaving_;  ///< none of these is in sessions_
     std::map<std::uint32_t, net::Ip> by_discriminator_;
     std::uint64_t discarded_ = 0;
 };

@@ -214,7 +214,7 @@ void BfdThread::Impl::run() {
         sessions.tick(Clock::now(), actions);
         carry_out();
     }
-    sessions.stop(actions);
+    sessions.stop(Clock::now(), actions);
     carry_out();
 }
 

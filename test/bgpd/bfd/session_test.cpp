@@ -37,7 +37,7 @@ Session session_in(State state, Time now) {
         static_cast<void>(session.receive(final, now));
     }
     if (state == State::admin_down) {
-        static_cast<void>(session.farewell());
+        static_cast<void>(session.farewell(now));
     }
     REQUIRE(session.state() == state);
     return session;
@@ -120,6 +120,23 @@ TEST_CASE("a Poll is answered at once with Final, never with both bits") {
     CHECK(session.tick(session.next_deadline())->poll);  // our own goes on
 }
 
+TEST_CASE("a neighbour that polls faster than packets are due does not keep them back (RFC 5880 section 6.8.7)") {
+    Session session = session_in(State::up, kStart);
+    session.set_settings({.desired_min_tx = 100ms, .required_min_rx = 100ms, .detect_multiplier = 3}, kStart);
+    ControlPacket poll = from_peer(session, State::up);
+    poll.poll = true;
+    int polls = 0;
+    for (Time now = kStart; now < kStart + 1s; now += 10ms) {
+        REQUIRE(session.receive(poll, now)->final);
+        if (session.next_deadline() <= now) {
+            const auto sent = session.tick(now);
+            polls += sent && sent->poll ? 1 : 0;
+        }
+    }
+    CHECK(polls >= 5);
+    CHECK(polls <= 15);
+}
+
 TEST_CASE("slower sending and quicker detection wait for the end of the Poll sequence (RFC 5880 section 6.8.3)") {
     Session session = session_in(State::up, kStart);
     session.set_settings({.desired_min_tx = 500ms, .required_min_rx = 50ms, .detect_multiplier = 3}, kStart);
@@ -167,10 +184,15 @@ TEST_CASE("the neighbour's wishes: a slower rate, none at all, demand mode") {
 
 TEST_CASE("a session taken away says so") {
     Session session = session_in(State::up, kStart);
-    const ControlPacket last = session.farewell();
+    const ControlPacket last = session.farewell(kStart);
     CHECK(last.state == State::admin_down);
     CHECK(last.diagnostic == Diagnostic::administratively_down);
     CHECK(last.your_discriminator == 77);
+    CHECK(last.desired_min_tx == 1'000'000);
+    CHECK(session.neighbours_detection_time() == 3s);
+    const auto again = session.tick(session.next_deadline());
+    REQUIRE(again);
+    CHECK(again->state == State::admin_down);
 }
 
 TEST_CASE("two sessions find each other and agree on everything, whatever the order of their packets") {

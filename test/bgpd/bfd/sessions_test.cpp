@@ -94,7 +94,7 @@ TEST_CASE("sessions are opened, kept and closed by what is configured") {
         CHECK(all<Close>(actions).size() == 1);
         CHECK(all<Open>(actions).size() == 1);
     }
-    SECTION("one that goes away says farewell first") {
+    SECTION("one that goes away without having been heard says farewell once") {
         sessions.configure(std::vector<SessionConfig>{two[1]}, kStart, actions);
         REQUIRE(actions.size() == 2);
         CHECK(parse(std::get<Send>(actions[0]).data)->state == State::admin_down);
@@ -120,9 +120,45 @@ TEST_CASE("coming up and going down are reported once; AdminDown of the neighbou
         CHECK(now - kStart == 3 * 300ms);
     }
     SECTION("AdminDown") {
-        sessions.receive(arrival("10.0.0.2", Neighbour::bytes(neighbour.session.farewell())), kStart, actions);
+        sessions.receive(arrival("10.0.0.2", Neighbour::bytes(neighbour.session.farewell(kStart))), kStart, actions);
         REQUIRE(all<Changed>(actions).size() == 1);
         CHECK_FALSE(all<Changed>(actions).front().failure);
+    }
+}
+
+TEST_CASE("a session that goes away says so for as long as the neighbour waits (RFC 5880 section 6.8.16)") {
+    Sessions sessions(1);
+    Neighbour neighbour;
+    Actions actions;
+    sessions.configure(std::vector<SessionConfig>{to("10.0.0.2")}, kStart, actions);
+    bring_up(sessions, neighbour, kStart);
+    actions.clear();
+    sessions.configure({}, kStart, actions);
+    CHECK(all<Close>(actions).empty());
+    CHECK(sessions.status().empty());
+    SECTION("and then no more") {
+        Time now = kStart;
+        while (const auto due = sessions.next_deadline()) {
+            now = *due;
+            sessions.tick(now, actions);
+        }
+        CHECK(now - kStart == 3s);
+        const auto sent = all<Send>(actions);
+        CHECK(sent.size() >= 4);
+        for (const Send& packet : sent) {
+            CHECK(parse(packet.data)->state == State::admin_down);
+        }
+        CHECK(all<Close>(actions).size() == 1);
+    }
+    SECTION("unless it is wanted again") {
+        actions.clear();
+        sessions.configure(std::vector<SessionConfig>{to("10.0.0.2", false)}, kStart, actions);
+        REQUIRE(actions.size() == 2);
+        CHECK(std::holds_alternative<Close>(actions[0]));
+        CHECK(std::holds_alternative<Open>(actions[1]));
+        actions.clear();
+        sessions.tick(kStart + 4s, actions);
+        CHECK(all<Close>(actions).empty());
     }
 }
 
