@@ -105,4 +105,29 @@ bool PrefixSet::contains(const Prefix& prefix) const noexcept {
     return std::any_of(prefixes_.begin(), prefixes_.end(), [&](const Prefix& mine) { return mine.contains(prefix); });
 }
 
+std::vector<Prefix> without(const Prefix& whole, std::span<const Prefix> holes) {
+    std::vector<Range> taken;
+    for (const Prefix& hole : holes) {
+        if (hole.contains(whole)) {
+            return {};
+        }
+        if (whole.contains(hole)) {
+            taken.push_back(to_range(hole));
+        }
+    }
+    std::vector<Range> left;
+    Range rest = to_range(whole);
+    for (const Range& hole : joined(std::move(taken))) {
+        if (rest.first < hole.first) {
+            left.push_back({rest.family, rest.first, hole.first - 1});
+        }
+        if (hole.last == rest.last) {
+            return to_prefixes(left);
+        }
+        rest.first = hole.last + 1;
+    }
+    left.push_back(rest);
+    return to_prefixes(left);
+}
+
 }  // namespace manul::net

@@ -30,4 +30,7 @@ private:
     std::vector<Prefix> prefixes_;
 };
 
+/// The fewest prefixes that cover what is left of `whole` without the addresses of `holes`, in order.
+[[nodiscard]] std::vector<Prefix> without(const Prefix& whole, std::span<const Prefix> holes);
+
 }  // namespace manul::net

@@ -10,7 +10,10 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/daemon.hpp"
 #include "base/log.hpp"
@@ -22,6 +25,8 @@
 #include "bgpd/speaker/action.hpp"
 #include "bgpd/speaker/event.hpp"
 #include "net/ip.hpp"
+#include "net/prefix.hpp"
+#include "net/prefix_set.hpp"
 
 namespace manul::bgp::io {
 namespace {
@@ -29,6 +34,8 @@ namespace {
 constexpr int kAcceptsATurn = 64;
 constexpr std::int64_t kListenRetryMicroseconds = 5'000'000;
 constexpr std::uint8_t kGtsmTtl = 255;
+
+bool has_md5_key(const speaker::SocketOptions& options) { return options.key && !options.ao; }
 
 }  // namespace
 
@@ -67,8 +74,11 @@ void Listener::open_missing() {
         const int number = fd->get();
         auto watch = std::make_unique<ReadableWatch>(io_, number, [this, number] { accept_all(number); });
         const Socket& socket = sockets_.emplace_back(Socket{endpoint, *std::move(fd), std::move(watch)});
-        for (const auto& [remotes, options] : peers_) {
-            apply(socket, remotes, &options);
+        for (const auto& [remotes, entry] : peers_) {
+            apply(socket, remotes, entry);
+            for (const net::Prefix& place : entry.md5_places) {
+                set_md5(socket, place, entry.options.key);
+            }
         }
         log::emit(kListening, endpoint.address.to_string(), endpoint.port);
     }
@@ -79,39 +89,105 @@ void Listener::open_missing() {
     }
 }
 
-void Listener::apply(const Socket& socket, const net::Prefix& remotes, const speaker::SocketOptions* options) const {
+/// All but TCP-MD5.
+void Listener::apply(const Socket& socket, const net::Prefix& remotes, const Entry& entry) const {
+    const speaker::SocketOptions& options = entry.options;
     if (remotes.family() != socket.endpoint.address.family()) {
         return;
     }
-    const auto done = options != nullptr ? set_key(socket.fd.get(), remotes, *options)
-                                         : set_md5_key(socket.fd.get(), remotes, std::nullopt);
-    if (!done) {
-        log::emit(kSocketOption, remotes.to_string(), done.error().message);
+    if (options.ao && options.key) {
+        if (const auto done = add_ao_key(socket.fd.get(), remotes, *options.ao, *options.key); !done) {
+            log::emit(kSocketOption, remotes.to_string(), done.error().message);
+        }
     }
-    if (options != nullptr && options->ttl == kGtsmTtl) {
+    if (options.ttl == kGtsmTtl) {
         set_listener_ttl(socket.fd.get(), remotes.family(), kGtsmTtl);
     }
-    if (options != nullptr && options->minimum_ttl) {
+    if (options.minimum_ttl) {
         keep_syns(socket.fd.get());
+    }
+}
+
+/// No key: takes it away.
+void Listener::set_md5(const Socket& socket, const net::Prefix& place, const std::optional<std::string>& key) const {
+    if (place.family() != socket.endpoint.address.family()) {
+        return;
+    }
+    if (const auto done = set_md5_key(socket.fd.get(), place, key); !done) {
+        log::emit(kSocketOption, place.to_string(), done.error().message);
+    }
+}
+
+/// Where the kernel needs the entry's TCP-MD5 key. Of several keys for an address it takes the one with the longest
+/// prefix, as we do, but it has no way to say that an address has none: a range with a peer inside that has no password
+/// is cut into the prefixes around all that is inside.
+std::vector<net::Prefix> Listener::md5_places(const net::Prefix& remotes, const Entry& entry) const {
+    if (!has_md5_key(entry.options)) {
+        return {};
+    }
+    std::vector<net::Prefix> inside;
+    bool one_without = false;
+    if (!remotes.is_host()) {
+        for (const auto& [other, its] : peers_) {
+            if (other != remotes && remotes.contains(other)) {
+                inside.push_back(other);
+                one_without = one_without || !has_md5_key(its.options);
+            }
+        }
+    }
+    return one_without ? net::without(remotes, inside) : std::vector{remotes};
+}
+
+void Listener::place_md5_key(const net::Prefix& remotes, Entry& entry, Key key) {
+    const std::vector<net::Prefix> before = std::exchange(entry.md5_places, md5_places(remotes, entry));
+    for (const Socket& socket : sockets_) {
+        for (const net::Prefix& place : entry.md5_places) {
+            if (key == Key::other || !std::ranges::binary_search(before, place)) {
+                set_md5(socket, place, entry.options.key);
+            }
+        }
+        for (const net::Prefix& place : before) {
+            if (!std::ranges::binary_search(entry.md5_places, place)) {
+                set_md5(socket, place, std::nullopt);
+            }
+        }
+    }
+}
+
+/// For the ranges that these addresses are in.
+void Listener::place_md5_keys_around(const net::Prefix& remotes) {
+    for (std::uint8_t length = 0; length < remotes.length(); ++length) {
+        const net::Prefix range = *net::Prefix::masked(remotes.address(), length);
+        if (const auto known = peers_.find(range); known != peers_.end()) {
+            place_md5_key(range, known->second, Key::same);
+        }
     }
 }
 
 /// New options, or none, for connections from these addresses; keys of the kind used before go.
 void Listener::replace(const net::Prefix& remotes, const speaker::SocketOptions* options) {
     const auto known = peers_.find(remotes);
-    if (known != peers_.end() && known->second.ao) {
+    if (known != peers_.end() && known->second.options.ao) {
         for (const Socket& socket : sockets_) {
-            remove_ao_key(socket.fd.get(), remotes, *known->second.ao);
+            remove_ao_key(socket.fd.get(), remotes, *known->second.options.ao);
         }
-    } else if (options != nullptr && options->ao) {
-        apply(remotes, nullptr);
     }
     if (options == nullptr) {
-        peers_.erase(remotes);
-    } else {
-        peers_[remotes] = *options;
+        if (known != peers_.end()) {
+            known->second.options.key.reset();
+            place_md5_key(remotes, known->second, Key::other);
+            peers_.erase(known);
+            place_md5_keys_around(remotes);
+        }
+        return;
     }
-    apply(remotes, options);
+    Entry& entry = peers_[remotes];
+    entry.options = *options;
+    place_md5_keys_around(remotes);
+    place_md5_key(remotes, entry, Key::other);
+    for (const Socket& socket : sockets_) {
+        apply(socket, remotes, entry);
+    }
 }
 
 void Listener::expect(const speaker::ExpectPeer& peer) { replace(net::Prefix::host(peer.address), &peer.options); }
@@ -122,21 +198,15 @@ void Listener::expect(const speaker::ExpectRange& range) { replace(range.range, 
 
 void Listener::forget(const speaker::ForgetRange& range) { replace(range.range, nullptr); }
 
-void Listener::apply(const net::Prefix& remotes, const speaker::SocketOptions* options) const {
-    for (const Socket& socket : sockets_) {
-        apply(socket, remotes, options);
-    }
-}
-
 const speaker::SocketOptions* Listener::options_for(const net::Ip& address) const {
     if (const auto known = peers_.find(net::Prefix::host(address)); known != peers_.end()) {
-        return &known->second;
+        return &known->second.options;
     }
     const speaker::SocketOptions* best = nullptr;
     int longest = -1;
-    for (const auto& [remotes, options] : peers_) {
+    for (const auto& [remotes, entry] : peers_) {
         if (remotes.length() > longest && remotes.contains(address)) {
-            best = &options;
+            best = &entry.options;
             longest = remotes.length();
         }
     }

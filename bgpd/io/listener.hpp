@@ -1,8 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "base/daemon.hpp"
@@ -47,9 +50,19 @@ private:
     void open_missing();
     void accept_all(int fd);
     void refuse_one(int fd);
-    void apply(const Socket& socket, const net::Prefix& remotes, const speaker::SocketOptions* options) const;
+    /// Whom to expect from an address or a range.
+    struct Entry {
+        speaker::SocketOptions options;
+        std::vector<net::Prefix> md5_places;  ///< where the kernel has its TCP-MD5 key
+    };
+
+    void apply(const Socket& socket, const net::Prefix& remotes, const Entry& entry) const;
     void replace(const net::Prefix& remotes, const speaker::SocketOptions* options);
-    void apply(const net::Prefix& remotes, const speaker::SocketOptions* options) const;
+    [[nodiscard]] std::vector<net::Prefix> md5_places(const net::Prefix& remotes, const Entry& entry) const;
+    enum class Key : std::uint8_t { same, other };
+    void place_md5_key(const net::Prefix& remotes, Entry& entry, Key key);
+    void place_md5_keys_around(const net::Prefix& remotes);
+    void set_md5(const Socket& socket, const net::Prefix& place, const std::optional<std::string>& key) const;
     /// Null: nobody expects a connection from there.
     [[nodiscard]] const speaker::SocketOptions* options_for(const net::Ip& address) const;
 
@@ -58,7 +71,7 @@ private:
     OnStranger on_stranger_;
     std::vector<speaker::Endpoint> wanted_;
     std::vector<Socket> sockets_;
-    std::map<net::Prefix, speaker::SocketOptions> peers_;  ///< single addresses and ranges
+    std::map<net::Prefix, Entry> peers_;  ///< single addresses and ranges
     fsm::RateLimit strangers_;
     Timer retry_;
     UniqueFd spare_;  ///< given up for a moment when descriptors run out

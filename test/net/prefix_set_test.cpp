@@ -77,3 +77,25 @@ TEST_CASE("a prefix set agrees with a set of single addresses") {
         }
     }
 }
+
+TEST_CASE("a prefix without some of its addresses") {
+    const auto left = [](const char* whole, std::initializer_list<const char*> texts) {
+        std::vector<Prefix> holes;
+        for (const char* one : texts) {
+            holes.push_back(*Prefix::parse(one));
+        }
+        std::string out;
+        for (const Prefix& prefix : manul::net::without(*Prefix::parse(whole), holes)) {
+            out += prefix.to_string() + " ";
+        }
+        return out;
+    };
+    CHECK(left("10.0.0.0/24", {}) == "10.0.0.0/24 ");
+    CHECK(left("10.0.0.0/24", {"10.0.1.0/24", "fd00::/8"}) == "10.0.0.0/24 ");
+    CHECK(left("10.0.0.0/24", {"10.0.0.0/16"}).empty());
+    CHECK(left("10.0.0.0/30", {"10.0.0.1/32"}) == "10.0.0.0/32 10.0.0.2/31 ");
+    CHECK(left("10.0.0.0/30", {"10.0.0.0/32", "10.0.0.3/32"}) == "10.0.0.1/32 10.0.0.2/32 ");
+    CHECK(left("0.0.0.0/0", {"128.0.0.0/1"}) == "0.0.0.0/1 ");
+    CHECK(left("::/0", {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128", "::/1"}).starts_with("8000::/2 c000::/3 "));
+    CHECK(left("10.0.0.0/24", {"10.0.0.0/25", "10.0.0.64/26", "10.0.0.128/26"}) == "10.0.0.192/26 ");
+}

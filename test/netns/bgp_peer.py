@@ -10,7 +10,7 @@ import time
 
 OPEN, UPDATE, NOTIFICATION, KEEPALIVE, REFRESH = 1, 2, 3, 4, 5
 CLONE_NEWNET = 0x40000000
-TCP_REPAIR = 19
+TCP_MD5SIG, TCP_REPAIR = 14, 19
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -84,6 +84,12 @@ def attributes_of(section):
     return found
 
 
+def md5_signature(address, key):
+    """struct tcp_md5sig of linux/tcp.h, for an IPv4 address."""
+    remote = struct.pack("=HH4s", socket.AF_INET, 0, ipaddress.ip_address(address).packed)
+    return remote.ljust(128, b"\0") + struct.pack("=BBHi", 0, 0, len(key), 0) + key.encode().ljust(80, b"\0")
+
+
 class Peer:
     """One TCP connection to or from the daemon. `routes` is what it has announced: {prefix: attributes}."""
 
@@ -99,17 +105,23 @@ class Peer:
         self.routes = {}
 
     @classmethod
-    def connected(cls, namespace, source, destination, identifier=None, ttl=64):
+    def connected(cls, namespace, source, destination, identifier=None, ttl=64, key=None, seconds=5):
         v6 = ":" in destination
         with inside(namespace):
             connection = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET)
-        connection.settimeout(5)
+        connection.settimeout(seconds)
         if v6:
             connection.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
         else:
             connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+        if key is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, TCP_MD5SIG, md5_signature(destination, key))
         connection.bind((source, 0))
-        connection.connect((destination, 179))
+        try:
+            connection.connect((destination, 179))
+        except OSError:
+            connection.close()
+            raise
         return cls(connection, identifier or source)
 
     def send(self, data):
