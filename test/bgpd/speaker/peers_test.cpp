@@ -258,6 +258,27 @@ TEST_CASE("a Node that a peer's address leads to gets the session in return unle
     }
 }
 
+TEST_CASE("the gateway to a peer is also the way back where it is on this node's link, too") {
+    for (const char* text : {"10.0.0.254", "10.9.0.254", "10.0.0.2"}) {
+        const net::Ip gateway = *net::Ip::parse(text);
+        for (const char* self : {"a", "b"}) {
+            CAPTURE(text, self);
+            Cluster cluster(self);
+            cluster.node("a", "10.9.0.1/24");
+            cluster.node("b", "10.0.0.2/24");
+            cluster.configuration().node_to_node_mesh_enabled = false;
+            auto& peer = cluster.peer("to-b");
+            peer.node = "a";
+            peer.peer_ip = model::PeerAddress{*net::Ip::parse("10.0.0.2"), std::nullopt};
+            peer.reachable_by = gateway;
+            const Configuration configuration = cluster.make();
+            REQUIRE(configuration.peers.size() == 1);
+            const bool holds = *self == 'a' || std::string_view(text) == "10.0.0.254";
+            CHECK(configuration.peers[0].reachable_by == (holds ? std::optional(gateway) : std::nullopt));
+        }
+    }
+}
+
 TEST_CASE("what a definition says of one end is turned round for the Node at the other end") {
     using bgp::wire::Role;
     struct {
