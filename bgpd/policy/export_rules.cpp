@@ -18,12 +18,32 @@ bool ExportTarget::same_group(const ExportTarget& other) const noexcept {
 
 namespace {
 
+bool same(const std::vector<FilterOperation>* a, const std::vector<FilterOperation>* b) {
+    return a == b || (a != nullptr && b != nullptr && *a == *b);
+}
+
 /// RFC 9234 section 5, egress 1: whom it goes to may pass the route on to customers alone.
 bool marks_for_customers(const std::optional<wire::Role>& ours) noexcept {
     return ours == wire::Role::provider || ours == wire::Role::peer || ours == wire::Role::route_server;
 }
 
 }  // namespace
+
+bool same_operations(const Operations& a, const Operations& b) {
+    return same(a.of_rule, b.of_rule) && same(a.of_marking, b.of_marking);
+}
+
+Bytes with_operations(const Operations& operations, ByteView canonical) {
+    wire::PathAttributes attributes = wire::decode_attributes(canonical);
+    for (const auto* each : {operations.of_rule, operations.of_marking}) {
+        if (each != nullptr) {
+            apply(*each, attributes);
+        }
+    }
+    Bytes out;
+    wire::encode_attributes(attributes, out);
+    return out;
+}
 
 std::uint32_t local_preference(const wire::AttributeFacts& facts) noexcept {
     return facts.local_pref.value_or(facts.graceful_shutdown ? 0 : kDefaultLocalPref);

@@ -8,6 +8,7 @@
 
 #include "base/bytes.hpp"
 #include "bgpd/policy/filter.hpp"
+#include "bgpd/policy/marking.hpp"
 #include "bgpd/policy/route.hpp"
 #include "bgpd/wire/attribute.hpp"
 #include "bgpd/wire/capability.hpp"
@@ -52,9 +53,10 @@ struct ExportTarget {
     std::vector<std::string> filters;         ///< names of the BGPFilters
     // What may change during a session.
     std::shared_ptr<const net::PrefixRanges> relayable;  ///< never null in use
+    std::shared_ptr<const Markings> markings;            ///< null: none
     FilterPtr filter;                                    ///< what `filters` say now; null: nothing
 
-    /// Members of one group: all but `relayable` and `filter`, which may change during a session.
+    /// Members of one group: all but what may change during a session.
     [[nodiscard]] bool same_group(const ExportTarget& other) const noexcept;
 };
 
@@ -98,10 +100,18 @@ enum class Permission : std::uint8_t { never, by_filter, inside_ranges, always }
     return Permission::never;
 }
 
+/// What changes the attributes of a route that is sent: numbers, so that routes can be compared and packed together.
+struct Treatment {
+    std::uint32_t rule = 0;     ///< of the target's filter, plus 1; 0: no filter decided
+    std::uint16_t marking = 0;  ///< of the target's markings; 0: none
+
+    bool operator==(const Treatment&) const = default;
+};
+
 /// Whether a route is sent, and what decided.
 struct ExportVerdict {
     bool accepted = false;
-    std::uint32_t rule = 0;  ///< of the target's filter, plus 1; 0: no filter decided
+    Treatment treatment;
 
     bool operator==(const ExportVerdict&) const = default;
 };
@@ -120,25 +130,42 @@ template <class Key, class Route>
     if (allowed == Permission::never) {
         return {};
     }
+    const auto verdict = [&](bool accepted, std::uint32_t rule) -> ExportVerdict {
+        const bool marked = accepted && target.markings != nullptr;
+        return {accepted, {rule, marked ? target.markings->of(key) : std::uint16_t{0}}};
+    };
     if (target.filter) {
         const auto rule = target.filter->match(key, target.external ? PeerType::external : PeerType::internal,
                                                target.filter->asks_for_route() ? route() : FilterRoute{});
         if (rule != FilterProgram::kNoMatch) {
-            return {(*target.filter)[rule].action == FilterAction::accept, static_cast<std::uint32_t>(rule + 1)};
+            return verdict((*target.filter)[rule].action == FilterAction::accept, static_cast<std::uint32_t>(rule + 1));
         }
     }
-    return {built_in_export(target, allowed, key), 0};
+    return verdict(built_in_export(target, allowed, key), 0);
 }
 
-/// What the accepting rule does to the attributes; null: nothing. (While a filter is replaced by a shorter one, what
-/// was told by it may still be asked for.)
-[[nodiscard]] inline const std::vector<FilterOperation>* operations_of(const ExportTarget& target,
-                                                                       std::uint32_t rule) noexcept {
-    if (rule == 0 || !target.filter || rule > target.filter->rules().size()) {
-        return nullptr;
+/// What the accepting rule does to the attributes, and what the marking then adds; null: nothing.
+struct Operations {
+    const std::vector<FilterOperation>* of_rule = nullptr;
+    const std::vector<FilterOperation>* of_marking = nullptr;
+
+    [[nodiscard]] bool any() const noexcept { return of_rule != nullptr || of_marking != nullptr; }
+};
+[[nodiscard]] bool same_operations(const Operations& a, const Operations& b);
+/// Canonical attributes with the operations applied.
+[[nodiscard]] Bytes with_operations(const Operations& operations, ByteView canonical);
+
+/// (While a filter is replaced by a shorter one, what was told by it may still be asked for; markings alike.)
+[[nodiscard]] inline Operations operations_of(const ExportTarget& target, Treatment treatment) noexcept {
+    Operations out;
+    if (treatment.rule != 0 && target.filter && treatment.rule <= target.filter->rules().size()) {
+        const auto& operations = (*target.filter)[treatment.rule - 1].operations;
+        out.of_rule = operations.empty() ? nullptr : &operations;
     }
-    const auto& operations = (*target.filter)[rule - 1].operations;
-    return operations.empty() ? nullptr : &operations;
+    if (treatment.marking != 0 && target.markings && treatment.marking <= target.markings->size()) {
+        out.of_marking = &(*target.markings)[treatment.marking];
+    }
+    return out;
 }
 
 /// The next hop to send (RFC 4271 section 5.1.3, RFC 4456 section 10). `received` is meaningless for local routes.

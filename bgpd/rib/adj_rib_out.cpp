@@ -6,14 +6,6 @@
 
 namespace manul::bgp::rib {
 
-namespace {
-
-bool same_operations(const std::vector<policy::FilterOperation>* a, const std::vector<policy::FilterOperation>* b) {
-    return a == b || (a != nullptr && b != nullptr && *a == *b);
-}
-
-}  // namespace
-
 template <class Key>
 AdjRibOut<Key>::AdjRibOut(RibCore& core, const LocRib<Key>& rib, UpdatePacker<Key>& packer, GroupId group,
                           policy::ExportTarget target, const wire::WriteContext& context)
@@ -44,16 +36,25 @@ bool AdjRibOut<Key>::may_have_been_exported(AttributeId attributes, SourceId sou
            (before_ && judge(attributes, source, key, *before_).accepted);
 }
 
+/// Routes that no operation changes are packed together, whatever let them out.
+template <class Key>
+policy::Treatment AdjRibOut<Key>::effective(policy::Treatment treatment) const {
+    if (policy::operations_of(target_, treatment).of_rule == nullptr) {
+        treatment.rule = 0;
+    }
+    return treatment;
+}
+
 template <class Key>
 void AdjRibOut<Key>::announce(Slot slot, AttributeId attributes, SourceId source, policy::ExportVerdict verdict) {
-    packer_.announce(slot, attributes, source, policy::operations_of(target_, verdict.rule) ? verdict.rule : 0);
+    packer_.announce(slot, attributes, source, effective(verdict.treatment));
 }
 
 template <class Key>
 void AdjRibOut<Key>::update_paths(Slot slot, typename PathsOut<Key>::Say say) {
     paths_->update(slot, say, [this](AttributeId attributes, SourceId source, const Key& key) {
         policy::ExportVerdict now = verdict(attributes, source, key);
-        now.rule = policy::operations_of(target_, now.rule) ? now.rule : 0;
+        now.treatment = effective(now.treatment);
         return now;
     });
 }
@@ -166,13 +167,15 @@ ChunkPtr AdjRibOut<Key>::state(SourceId reader, std::span<const Slot> slots, boo
 }
 
 template <class Key>
-void AdjRibOut<Key>::retarget(std::shared_ptr<const net::PrefixRanges> relayable, policy::FilterPtr filter) {
+void AdjRibOut<Key>::retarget(std::shared_ptr<const net::PrefixRanges> relayable,
+                              std::shared_ptr<const policy::Markings> markings, policy::FilterPtr filter) {
     if (!before_) {
         before_ = std::make_unique<policy::ExportTarget>(target_);
     } else {
         before_unknown_ = true;  // changed again before all was said
     }
     target_.relayable = std::move(relayable);
+    target_.markings = std::move(markings);
     target_.filter = std::move(filter);
 }
 
@@ -200,9 +203,9 @@ ChunkPtr AdjRibOut<Key>::retargeted(Slot from, Slot count) {
         const auto before = judge(entry.attributes, entry.source, entry.key(), *before_);
         const auto now = verdict(entry.attributes, entry.source, entry.key());
         if (now.accepted) {
-            const bool same =
-                before.accepted && !before_unknown_ &&
-                same_operations(policy::operations_of(*before_, before.rule), policy::operations_of(target_, now.rule));
+            const bool same = before.accepted && !before_unknown_ &&
+                              policy::same_operations(policy::operations_of(*before_, before.treatment),
+                                                      policy::operations_of(target_, now.treatment));
             if (!same) {
                 announce(slot, entry.attributes, entry.source, now);
             }

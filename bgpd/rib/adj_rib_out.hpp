@@ -50,9 +50,10 @@ public:
     /// The present state of these prefixes, for one reader that may have been told anything about them.
     [[nodiscard]] ChunkPtr state(SourceId reader, std::span<const Slot> slots, bool end_of_rib);
 
-    /// Other ranges may be relayed, or the filter says something else, now. Until retargeted() has gone over all slots,
-    /// and finish_retarget(), readers may have been told what was allowed before.
-    void retarget(std::shared_ptr<const net::PrefixRanges> relayable, policy::FilterPtr filter);
+    /// Other ranges may be relayed, or the markings or the filter say something else, now. Until retargeted() has gone
+    /// over all slots, and finish_retarget(), readers may have been told what was allowed before.
+    void retarget(std::shared_ptr<const net::PrefixRanges> relayable, std::shared_ptr<const policy::Markings> markings,
+                  policy::FilterPtr filter);
     /// The ways to next hops have changed, and the filter asks for interfaces: as after retarget().
     void judge_again();
     /// What the new rules change for the slots; null: nothing.
@@ -71,6 +72,7 @@ private:
     [[nodiscard]] policy::ExportVerdict judge(AttributeId attributes, SourceId source, const Key& key,
                                               const policy::ExportTarget& target) const;
     [[nodiscard]] bool may_have_been_exported(AttributeId attributes, SourceId source, const Key& key) const;
+    [[nodiscard]] policy::Treatment effective(policy::Treatment treatment) const;
     void announce(Slot slot, AttributeId attributes, SourceId source, policy::ExportVerdict verdict);
     void update_paths(Slot slot, typename PathsOut<Key>::Say say);
     void pack_all(Slot from, Slot count, bool bring_paths_in_line);

@@ -55,8 +55,9 @@ void PathsOut<Key>::bring_in_line(Slot slot, Say say) {
     for (Told& path : wanted_) {
         const auto told = std::ranges::find_if(prefix.paths, [&](const Told& each) { return same_path(each, path); });
         const bool is_new = told == prefix.paths.end();
-        const bool same_rule = !is_new && told->rule == path.rule && (path.rule == 0 || say != Say::other_rules);
-        if (same_rule && told->attributes == path.attributes) {
+        const bool same_treatment = !is_new && told->treatment == path.treatment &&
+                                    (path.treatment == policy::Treatment{} || say != Say::other_rules);
+        if (same_treatment && told->attributes == path.attributes) {
             continue;
         }
         path.id = is_new ? unused_id(prefix) : told->id;
@@ -69,7 +70,7 @@ void PathsOut<Key>::bring_in_line(Slot slot, Say say) {
             *told = path;
         }
         if (say != Say::nothing) {
-            packer_.announce(slot, path.attributes, path.source, path.rule, path.id);
+            packer_.announce(slot, path.attributes, path.source, path.treatment, path.id);
         }
     }
     if (prefix.paths.empty()) {
@@ -81,7 +82,7 @@ template <class Key>
 void PathsOut<Key>::repeat(Slot slot) {
     if (const auto known = told_.find(slot); known != told_.end()) {
         for (const Told& told : known->second.paths) {
-            packer_.announce(slot, told.attributes, told.source, told.rule, told.id);
+            packer_.announce(slot, told.attributes, told.source, told.treatment, told.id);
         }
     }
 }
@@ -96,7 +97,7 @@ void PathsOut<Key>::state(Slot slot, SourceId reader) {
     for (std::uint32_t id = 1; id <= prefix.highest_id; ++id) {
         const auto told = std::ranges::find(prefix.paths, id, &Told::id);
         if (told != prefix.paths.end() && told->source != reader) {
-            packer_.announce(slot, told->attributes, told->source, told->rule, id);
+            packer_.announce(slot, told->attributes, told->source, told->treatment, id);
         } else {
             packer_.withdraw(slot, Chunk::Audience::everybody, kLocalSource, id);
         }

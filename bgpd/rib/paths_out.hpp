@@ -27,10 +27,10 @@ public:
     PathsOut& operator=(const PathsOut&) = delete;
 
     /// Who is told how a prefix is brought in line: nobody, everybody of what differs, or everybody of that and of what
-    /// goes by a rule with operations, since the rules have changed and the number may be another rule's.
+    /// operations change, since the rules have changed and the number may be another rule's.
     enum class Say : std::uint8_t { nothing, differences, other_rules };
     /// Brings a prefix in line with the tables. `judge(attributes, source, key)` says whether a path is sent, and by
-    /// which rule's operations.
+    /// which operations.
     template <class Judge>
     void update(Slot slot, Say say, Judge&& judge) {
         wanted_.clear();
@@ -42,7 +42,7 @@ public:
                 }
                 if (const auto verdict = judge(path.attributes, path.source, key); verdict.accepted) {
                     const std::uint32_t received = core_.attributes[path.attributes].path_id;
-                    wanted_.push_back({path.source, received, 0, path.attributes, verdict.rule});
+                    wanted_.push_back({path.source, received, 0, path.attributes, verdict.treatment});
                 }
             });
         }
@@ -64,7 +64,7 @@ private:
         std::uint32_t received_id;
         std::uint32_t id;
         AttributeId attributes;
-        std::uint32_t rule;
+        policy::Treatment treatment;
     };
     struct Prefix {
         std::vector<Told> paths;

@@ -17,11 +17,11 @@ void UpdatePacker<Key>::begin(const policy::ExportTarget& target, const wire::Wr
 }
 
 template <class Key>
-void UpdatePacker<Key>::announce(Slot slot, AttributeId attributes, SourceId source, std::uint32_t rule,
+void UpdatePacker<Key>::announce(Slot slot, AttributeId attributes, SourceId source, policy::Treatment treatment,
                                  std::uint32_t path_id) {
     const bool reads_itself = group_ != 0 && core_.sources[source].groups[family_index(Key::kFamily)] == group_;
     add(slot, path_id,
-        {attributes, source, reads_itself ? Chunk::Audience::all_but : Chunk::Audience::everybody, rule});
+        {attributes, source, reads_itself ? Chunk::Audience::all_but : Chunk::Audience::everybody, treatment});
 }
 
 template <class Key>
@@ -43,11 +43,12 @@ void UpdatePacker<Key>::add(Slot slot, std::uint32_t path_id, const Bucket& want
 
 namespace {
 
-std::size_t cell_of(AttributeId attributes, SourceId source, Chunk::Audience audience, std::uint32_t rule,
+std::size_t cell_of(AttributeId attributes, SourceId source, Chunk::Audience audience, policy::Treatment treatment,
                     std::size_t cells) noexcept {
+    const std::uint64_t treated = std::uint64_t{treatment.marking} << 32U | treatment.rule;
     const std::uint64_t key = std::uint64_t{attributes.value()} << 32U | std::uint64_t{source.value()} << 8U |
                               static_cast<std::uint64_t>(audience);
-    return static_cast<std::size_t>(net::mix(key ^ 0x9e37'79b9'7f4a'7c15U ^ rule, 0xd6e8'feb8'6659'fd93U)) &
+    return static_cast<std::size_t>(net::mix(key ^ 0x9e37'79b9'7f4a'7c15U ^ treated, 0xd6e8'feb8'6659'fd93U)) &
            (cells - 1);
 }
 
@@ -99,7 +100,7 @@ std::uint32_t UpdatePacker<Key>::find_bucket(const Bucket& wanted) {
     if ((buckets_.size() + 1) * 2 > cells_.size()) {
         grow_cells();
     }
-    std::size_t at = cell_of(wanted.attributes, wanted.source, wanted.audience, wanted.rule, cells_.size());
+    std::size_t at = cell_of(wanted.attributes, wanted.source, wanted.audience, wanted.treatment, cells_.size());
     for (; cells_[at] != 0; at = (at + 1) & (cells_.size() - 1)) {
         if (same(buckets_[cells_[at] - 1], wanted)) {
             return cells_[at] - 1;
@@ -115,7 +116,7 @@ void UpdatePacker<Key>::grow_cells() {
     cells_.assign(std::max<std::size_t>(16, cells_.size() * 2), 0);
     for (std::size_t i = 0; i < buckets_.size(); ++i) {
         const Bucket& bucket = buckets_[i];
-        std::size_t at = cell_of(bucket.attributes, bucket.source, bucket.audience, bucket.rule, cells_.size());
+        std::size_t at = cell_of(bucket.attributes, bucket.source, bucket.audience, bucket.treatment, cells_.size());
         while (cells_[at] != 0) {
             at = (at + 1) & (cells_.size() - 1);
         }
@@ -159,9 +160,9 @@ void UpdatePacker<Key>::write_announcements(wire::UpdateWriter& writer, const Bu
     const AttributeSet& set = core_.attributes[bucket.attributes];
     const Source& source = core_.sources[bucket.source];
     attributes_.clear();
-    if (const auto* operations = policy::operations_of(target_, bucket.rule)) {
+    if (const auto operations = policy::operations_of(target_, bucket.treatment); operations.any()) {
         policy::export_attributes(target_, source.traits, source.router_id,
-                                  policy::with_operations(*operations, set.canonical()), attributes_);
+                                  policy::with_operations(operations, set.canonical()), attributes_);
     } else {
         policy::export_attributes(target_, source.traits, source.router_id, set.canonical(), attributes_);
     }

@@ -21,8 +21,8 @@ public:
     /// Begins a chunk for peers with this target. `group`: peers of it never see their own paths; 0 = the chunk is for
     /// a single reader, whom the caller has already taken into account.
     void begin(const policy::ExportTarget& target, const wire::WriteContext& context, GroupId group);
-    /// `rule`: of the target's filter, plus 1, whose operations change the attributes; 0: none.
-    void announce(Slot slot, AttributeId attributes, SourceId source, std::uint32_t rule = 0,
+    /// `treatment`: whose operations change the attributes.
+    void announce(Slot slot, AttributeId attributes, SourceId source, policy::Treatment treatment = {},
                   std::uint32_t path_id = 0);
     void withdraw(Slot slot, Chunk::Audience audience, SourceId peer, std::uint32_t path_id = 0);
     /// The chunk; null when nothing was collected and no End-of-RIB is wanted.
@@ -34,7 +34,7 @@ private:
         AttributeId attributes;  ///< kNoAttributes: withdrawals
         SourceId source;         ///< of the path; for withdrawals the peer of the audience
         Chunk::Audience audience = Chunk::Audience::everybody;
-        std::uint32_t rule = 0;   ///< whose operations apply, plus 1
+        policy::Treatment treatment;
         std::uint32_t first = 0;  ///< item, plus 1
         std::uint32_t last = 0;
     };
@@ -47,7 +47,8 @@ private:
     void add(Slot slot, std::uint32_t path_id, const Bucket& wanted);
     [[nodiscard]] std::uint32_t find_bucket(const Bucket& wanted);
     [[nodiscard]] static bool same(const Bucket& a, const Bucket& b) noexcept {
-        return a.attributes == b.attributes && a.source == b.source && a.audience == b.audience && a.rule == b.rule;
+        return a.attributes == b.attributes && a.source == b.source && a.audience == b.audience &&
+               a.treatment == b.treatment;
     }
     void grow_cells();
     void write_withdrawals(wire::UpdateWriter& writer, const Bucket& bucket);

@@ -220,9 +220,9 @@ ExportView Speaker::Impl::export_to(const Peer& peer, const Key& key) const {
     }
     const auto verdict = group->out().verdict(best.attributes, best.source, key);
     view.sent = verdict.accepted;
-    if (verdict.rule != 0) {
+    if (const std::uint32_t rule = verdict.treatment.rule; rule != 0) {
         view.reason = std::string(verdict.accepted ? "sent: accepted by " : "not sent: rejected by ") + "filter " +
-                      (*target.filter)[verdict.rule - 1].label;
+                      (*target.filter)[rule - 1].label;
     } else {
         view.reason = verdict.accepted ? "sent" : why_not(target, source, marks, permission(target, source, marks));
     }
@@ -260,9 +260,10 @@ void Speaker::Impl::try_filters(const std::map<net::Ip, policy::PeerFilters>& ru
     constexpr std::size_t kIndex = Key::kFamily == net::Family::v4 ? 0 : 1;
     const rib::LocRib<Key>& table = family<Key>().rib();
     const auto export_text = [](const policy::ExportTarget& target, policy::ExportVerdict verdict) {
-        const std::string by = verdict.rule == 0 ? "" : " by " + (*target.filter)[verdict.rule - 1].label;
+        const std::uint32_t rule = verdict.treatment.rule;
+        const std::string by = rule == 0 ? "" : " by " + (*target.filter)[rule - 1].label;
         return (verdict.accepted ? "sent" : "not sent") + by +
-               (policy::operations_of(target, verdict.rule) != nullptr ? ", with operations" : "");
+               (policy::operations_of(target, verdict.treatment).of_rule != nullptr ? ", with operations" : "");
     };
     for (const auto& [address, wanted] : rules) {
         const auto known = peer_by_address.find(address);

@@ -73,12 +73,15 @@ void Family<Key>::repeat(const Outlet& outlet) {
 
 template <class Key>
 void Family<Key>::retarget(const std::shared_ptr<const net::PrefixRanges>& relayable,
+                           const std::shared_ptr<const policy::Markings>& markings,
                            const std::function<policy::FilterPtr(const std::vector<std::string>&)>& rules_of) {
     for (Numbered& each : groups_) {
         const policy::ExportTarget& target = each.group->out().target();
         auto rules = rules_of(target.filters);
-        if (!policy::same_rules(target.filter, rules) || *target.relayable != *relayable) {
-            each.group->retarget(relayable, std::move(rules));
+        const bool same_markings =
+            target.markings == markings || (target.markings && markings && *target.markings == *markings);
+        if (!policy::same_rules(target.filter, rules) || *target.relayable != *relayable || !same_markings) {
+            each.group->retarget(relayable, markings, std::move(rules));
         }
     }
 }

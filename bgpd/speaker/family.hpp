@@ -36,8 +36,9 @@ public:
     /// Leaves, to join another group with ToldBefore::anything.
     void change_group(Outlet& outlet);
     void repeat(const Outlet& outlet);
-    /// Gives every group the ranges and what `rules_of` (its filters' names) says, where that differs.
+    /// Gives every group the ranges, the markings and what `rules_of` (its filters' names) says, where that differs.
     void retarget(const std::shared_ptr<const net::PrefixRanges>& relayable,
+                  const std::shared_ptr<const policy::Markings>& markings,
                   const std::function<policy::FilterPtr(const std::vector<std::string>&)>& rules_of);
     /// For groups whose filters ask for interfaces.
     void judge_exports_again();

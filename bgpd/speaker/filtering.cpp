@@ -55,8 +55,8 @@ void Speaker::Impl::apply_filters() {
             find_definition(*configuration, [&](const PeerConfig& peer) { return peer.filters == names; });
         return user != nullptr ? user->rules.export_rules[family] : nullptr;
     };
-    v4.retarget(relayable, [&](const std::vector<std::string>& names) { return rules_of(names, 0); });
-    v6.retarget(relayable, [&](const std::vector<std::string>& names) { return rules_of(names, 1); });
+    v4.retarget(relayable, markings, [&](const std::vector<std::string>& names) { return rules_of(names, 0); });
+    v6.retarget(relayable, markings, [&](const std::vector<std::string>& names) { return rules_of(names, 1); });
 }
 
 void Speaker::Impl::judge_again(Peer& peer) {
@@ -186,9 +186,9 @@ void Speaker::Impl::apply_host_routes() {
         const std::uint32_t normal = policy::priority_of(local_pref);
         const std::uint32_t priority = route.workload || route.connected ? normal : route.metric;
         const bool travels = policy::local_pref_of(normal) == local_pref;
-        const rib::AttributeId id = core.attributes.intern_host(
-            own_attributes(route.prefix, true, travels ? policy::local_pref_of(priority) : local_pref), priority,
-            core.interfaces.id(route.interface));
+        const rib::AttributeId id =
+            core.attributes.intern_host(own_attributes(true, travels ? policy::local_pref_of(priority) : local_pref),
+                                        priority, core.interfaces.id(route.interface));
         announce(route.prefix, route.connected ? connected_source : kernel_source, id, rib::PathFlags::local(false));
         core.attributes.release(id);
     }

@@ -27,6 +27,20 @@ bool same_session(PeerConfig a, const PeerConfig& b) {
     return a == b;
 }
 
+std::shared_ptr<const policy::Markings> make_markings(const std::vector<Tagging>& taggings) {
+    std::vector<policy::Marking> markings;
+    for (const Tagging& tagging : taggings) {
+        policy::Marking& marking = markings.emplace_back(policy::Marking{tagging.within, {}});
+        std::ranges::for_each(tagging.communities, [&](auto community) {
+            marking.operations.emplace_back(policy::AddCommunity{community});
+        });
+        std::ranges::for_each(tagging.large_communities, [&](auto community) {
+            marking.operations.emplace_back(policy::AddCommunity{community});
+        });
+    }
+    return markings.empty() ? nullptr : std::make_shared<const policy::Markings>(markings);
+}
+
 std::vector<net::Ip> listen_addresses(const Configuration& configuration) {
     std::vector<net::Ip> addresses;
     if (configuration.listen_on_node_address) {
@@ -100,8 +114,11 @@ void Speaker::Impl::apply_routing(const Configuration& before) {
     if (before.relayable != wanted.relayable) {
         relayable = std::make_shared<const net::PrefixRanges>(wanted.relayable);
     }
+    if (before.tagging != wanted.tagging) {
+        markings = make_markings(wanted.tagging);
+    }
     if (before.local_preference_v4 != wanted.local_preference_v4 ||
-        before.local_preference_v6 != wanted.local_preference_v6 || before.tagging != wanted.tagging) {
+        before.local_preference_v6 != wanted.local_preference_v6) {
         for (const LocalRoute& route : local_routes) {
             announce_local(route);
         }
@@ -233,20 +250,12 @@ std::uint32_t Speaker::Impl::own_local_preference(net::Family family) const {
 }
 
 /// Of a route that starts at this host.
-Bytes Speaker::Impl::own_attributes(const net::Prefix& prefix, bool advertise, std::uint32_t local_pref) const {
+Bytes Speaker::Impl::own_attributes(bool advertise, std::uint32_t local_pref) {
     wire::PathAttributes attributes;
     attributes.origin = wire::Origin::igp;
     attributes.local_pref = local_pref;
     if (!advertise) {
         attributes.add(wire::kNoAdvertise);
-    }
-    if (configuration) {
-        for (const Tagging& tagging : configuration->tagging) {
-            if (tagging.within.contains(prefix)) {
-                std::ranges::for_each(tagging.communities, [&](auto community) { attributes.add(community); });
-                std::ranges::for_each(tagging.large_communities, [&](auto community) { attributes.add(community); });
-            }
-        }
     }
     Bytes canonical;
     wire::encode_attributes(attributes, canonical);
@@ -254,7 +263,7 @@ Bytes Speaker::Impl::own_attributes(const net::Prefix& prefix, bool advertise, s
 }
 
 void Speaker::Impl::announce_local(const LocalRoute& route) {
-    const Bytes attributes = own_attributes(route.prefix, route.advertise, own_local_preference(route.prefix.family()));
+    const Bytes attributes = own_attributes(route.advertise, own_local_preference(route.prefix.family()));
     const rib::AttributeId id = route.gateway ? core.attributes.intern(attributes, {*route.gateway, std::nullopt})
                                               : core.attributes.intern_local(attributes);
     announce(route.prefix, rib::kLocalSource, id, rib::PathFlags::local(route.blackhole));

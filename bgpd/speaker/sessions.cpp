@@ -270,6 +270,7 @@ void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, 
         target.self = next_hop->address;
         target.self_link_local = next_hop->link_local;
         target.relayable = relayable;
+        target.markings = markings;
         target.filters = peer.config.filters;
         target.filter = peer.config.rules.export_rules[rib::family_index(family)];
         if (target.external && peer.config.address.family() == family) {

@@ -141,8 +141,8 @@ RouteView Speaker::Impl::sent_view(const Key& key, const rib::Path& path, const 
     const rib::AttributeSet& set = core.attributes[path.attributes];
     const rib::Source& source = core.sources[path.source];
     Bytes attributes(set.canonical().begin(), set.canonical().end());
-    if (const auto* operations = policy::operations_of(target, verdict.rule)) {
-        attributes = policy::with_operations(*operations, attributes);
+    if (const auto operations = policy::operations_of(target, verdict.treatment); operations.any()) {
+        attributes = policy::with_operations(operations, attributes);
     }
     Bytes sent;
     policy::export_attributes(target, source.traits, source.router_id, attributes, sent);
@@ -152,7 +152,8 @@ RouteView Speaker::Impl::sent_view(const Key& key, const rib::Path& path, const 
     view.next_hop = policy::export_next_hop(target, source.traits, core.next_hops[set.next_hop].next_hop).address;
     view.best = true;
     view.verdict = "sent";
-    view.rule = verdict.rule == 0 ? std::string() : (*target.filter)[verdict.rule - 1].label;
+    const std::uint32_t rule = verdict.treatment.rule;
+    view.rule = rule == 0 ? std::string() : (*target.filter)[rule - 1].label;
     add_attributes(sent, view);
     return view;
 }

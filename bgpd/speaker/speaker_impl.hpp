@@ -101,7 +101,7 @@ struct Speaker::Impl {
     void set_local_routes(const std::vector<LocalRoute>& wanted);
     void announce_local(const LocalRoute& route);
     [[nodiscard]] std::uint32_t own_local_preference(net::Family family) const;
-    [[nodiscard]] Bytes own_attributes(const net::Prefix& prefix, bool advertise, std::uint32_t local_pref) const;
+    [[nodiscard]] static Bytes own_attributes(bool advertise, std::uint32_t local_pref);
     void announce(const net::Prefix& prefix, rib::SourceId source, rib::AttributeId attributes, rib::PathFlags flags);
     void withdraw(const net::Prefix& prefix, rib::SourceId source);
 
@@ -187,6 +187,7 @@ struct Speaker::Impl {
 
     std::shared_ptr<const Configuration> configuration;
     std::shared_ptr<const net::PrefixRanges> relayable = std::make_shared<const net::PrefixRanges>();
+    std::shared_ptr<const policy::Markings> markings;                  ///< null: none
     std::vector<LocalRoute> local_routes;                              ///< sorted
     std::shared_ptr<const std::vector<LocalRoute>> originated_routes;  ///< as wanted from outside; null: not told yet
     std::shared_ptr<const std::vector<HostRoute>> host_routes;

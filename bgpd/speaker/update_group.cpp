@@ -54,8 +54,9 @@ void UpdateGroup<Key>::repeat(const Outlet& outlet) {
 }
 
 template <class Key>
-void UpdateGroup<Key>::retarget(std::shared_ptr<const net::PrefixRanges> relayable, policy::FilterPtr filter) {
-    out_.retarget(std::move(relayable), std::move(filter));
+void UpdateGroup<Key>::retarget(std::shared_ptr<const net::PrefixRanges> relayable,
+                                std::shared_ptr<const policy::Markings> markings, policy::FilterPtr filter) {
+    out_.retarget(std::move(relayable), std::move(markings), std::move(filter));
     retarget_next_ = 0;
 }
 

@@ -61,7 +61,8 @@ public:
     void leave(const Outlet& outlet);
     /// Gives the reader the whole table again (route refresh).
     void repeat(const Outlet& outlet);
-    void retarget(std::shared_ptr<const net::PrefixRanges> relayable, policy::FilterPtr filter);
+    void retarget(std::shared_ptr<const net::PrefixRanges> relayable, std::shared_ptr<const policy::Markings> markings,
+                  policy::FilterPtr filter);
     /// The ways to next hops have changed, and the filter asks for them.
     void judge_again();
 

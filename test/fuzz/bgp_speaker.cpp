@@ -110,6 +110,7 @@ std::shared_ptr<const Configuration> make_configuration(std::uint8_t shape, std:
     }
     if (bit(shape, 7)) {
         made->kept_from_kernel = {kPrefixes4[1], kPrefixes6[1]};
+        made->tagging = {{*net::Prefix::parse("0.0.0.0/0"), {wire::Community{0xfc00004dU}}, {}}};
     }
     for (std::size_t i = 0; i < 5; ++i) {
         if (bit(shape, 0) && i == 3) {

@@ -226,16 +226,57 @@ protocol bgp n6 {{ local fd00:65:1::5 as 65100; neighbor {PEERING6} as 64512; mu
                 self.a.apply(resource("BGPPeer", "other", peerIP=OTHER, asNumber=65001, passive=True))
                 self.hears(self.again(1, OTHER, 65001), "10.65.10.0/24", NODE_A)
 
+    def test_whoever_is_named_inside_a_range_has_the_named_peers_password_or_none(self):
+        self.crowd()
+        for peer in self.peers:
+            peer.close()
+
+        def definition(name, key=None, **spec):
+            password = {"password": {"secretKeyRef": {"name": "keys", "key": key}}} if key else {}
+            return resource("BGPPeer", name, passive=True, filters=["all"], **password, **spec)
+        keys = {key: base64.b64encode(key.encode()).decode() for key in ("range", "own")}
+        self.a.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys", "namespace": "manul-system"},
+                      "data": keys}, resource("BGPFilter", "all", importV4=[{"action": "Accept"}]),
+                     definition("range", "range", listenRange="192.0.2.0/24", asNumber=64512),
+                     definition("other", "own", peerIP=OTHER, asNumber=64512),
+                     definition("router", peerIP=ROUTER, asNumber=64512))
+        self.a.delete("bgppeer", "inside")
+
+        def admitted(address, key):
+            try:
+                peer = Peer.connected(self.rig.parts[1].namespace.name, address, NODE_A, key=key, seconds=1)
+            except TimeoutError:
+                return False
+            self.peers.append(peer)
+            peer.up(64512).close()
+            return True
+        for address, key in ((ROUTER, None), (OTHER, "own"), (INSIDE, "range")):
+            eventually(f"{address} with {key}", lambda address=address, key=key: admitted(address, key))
+        for address, key in ((ROUTER, "range"), (OTHER, "range"), (INSIDE, None)):
+            self.assertFalse(admitted(address, key), (address, key))
+        self.a.delete("bgppeer", "router")
+        eventually("the range is whole again", lambda: admitted(ROUTER, "range"))
+        self.assertFalse(admitted(ROUTER, None))
+
     def test_a_node_that_is_about_to_be_shut_down_says_so(self):
         """RFC 8326, by the node's own BGPConfiguration, while its sessions stay up."""
         router, _, inside = self.crowd()
+        relayed = "10.65.10.0/24"
+        self.announce(inside, relayed, INSIDE, internal=True)
         for peer in (router, inside):
             peer.wait(lambda peer=peer: BLOCK_A in peer.routes)
+        router.wait(lambda: relayed in router.routes)
         drain = resource("BGPConfiguration", "node.node-a",
                          prefixAdvertisements=[{"cidr": "0.0.0.0/0", "communities": ["65535:0"]}])
         self.a.apply(drain)
         for peer in (router, inside):
             peer.wait(lambda peer=peer: peer.routes[BLOCK_A].get(8, (0, b""))[1] == b"\xff\xff\0\0")
+        router.wait(lambda: router.routes[relayed].get(8, (0, b""))[1] == b"\xff\xff\0\0")
+        # What speaks to the receivers does not keep routes here: NO_EXPORT, and NO_ADVERTISE.
+        drain["spec"]["prefixAdvertisements"][0]["communities"] = ["65535:65281", "65535:65282"]
+        self.a.apply(drain)
+        for peer in (router, inside):
+            peer.wait(lambda peer=peer: peer.routes[BLOCK_A].get(8, (0, b""))[1] == b"\xff\xff\xff\1\xff\xff\xff\2")
         self.a.delete("bgpconfiguration", "node.node-a")
         for peer in (router, inside):
             peer.wait(lambda peer=peer: 8 not in peer.routes[BLOCK_A])

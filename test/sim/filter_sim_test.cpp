@@ -340,6 +340,13 @@ TEST_CASE("a random walk of filters ends where a start with the last ones would 
                     other.rules = peer.rules;
                 }
             }
+            if (below(3) == 0) {
+                lab.node.tagging.clear();
+                for (std::size_t n = below(3); n > 0; --n) {
+                    const bgp::wire::Community community{static_cast<std::uint32_t>(10 + below(3))};
+                    lab.node.tagging.push_back({*net::Prefix::parse(ranges[below(4)]), {community}, {}});
+                }
+            }
             lab.net.configure(0, lab.node);
             if (below(2) == 0) {
                 lab.net.settle();

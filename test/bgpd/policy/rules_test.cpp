@@ -294,11 +294,49 @@ TEST_CASE("an export filter decides before the built-in rules, but not against t
     const auto verdict = [&](const SourceTraits& from, const RouteMarks& marks, const char* prefix) {
         return judge_export(to, from, marks, key(prefix), [] { return FilterRoute{}; });
     };
-    CHECK(verdict(kLocal, {}, "10.244.1.0/26") == ExportVerdict{false, 1});
-    CHECK(verdict(kLocal, {}, "10.244.128.0/26") == ExportVerdict{true, 2});
-    CHECK(verdict(kExternal, {}, "192.0.2.0/24") == ExportVerdict{true, 2});
-    CHECK(verdict(kConnected, {}, "192.0.2.0/24") == ExportVerdict{true, 2});
+    CHECK(verdict(kLocal, {}, "10.244.1.0/26") == ExportVerdict{false, {1, 0}});
+    CHECK(verdict(kLocal, {}, "10.244.128.0/26") == ExportVerdict{true, {2, 0}});
+    CHECK(verdict(kExternal, {}, "192.0.2.0/24") == ExportVerdict{true, {2, 0}});
+    CHECK(verdict(kConnected, {}, "192.0.2.0/24") == ExportVerdict{true, {2, 0}});
     CHECK(verdict(kExternal, {.no_export = true, .no_advertise = false}, "192.0.2.0/24") == ExportVerdict{});
     to.external = false;
     CHECK(verdict(kInternal, {}, "192.0.2.0/24") == ExportVerdict{});  // reflection is not a filter's to allow
+}
+
+TEST_CASE("what leaves inside a prefix is marked on the way out, own or relayed, and the mark does not keep it here") {
+    const auto community = [](const char* text) { return AddCommunity{*wire::Community::parse(text)}; };
+    const auto marking = [&](const char* within, const char* text) {
+        return Marking{*net::Prefix::parse(within), {community(text)}};
+    };
+    const std::vector given = {marking("0.0.0.0/0", "65535:65281"), marking("10.244.0.0/16", "64512:1"),
+                               marking("10.244.0.0/16", "64512:2"), marking("2001:db8::/32", "64512:6")};
+    FilterRule adds;
+    adds.cidr_match = CidrMatch::in;
+    adds.cidr = *net::Prefix::parse("10.244.9.0/24");
+    adds.operations = {AddCommunity{*wire::Community::parse("64512:9")}};
+    ExportTarget to = target(true);
+    to.markings = std::make_shared<const Markings>(given);
+    to.filter = std::make_shared<const FilterProgram>(std::vector{adds});
+    const auto sent = [&](const SourceTraits& from, const char* prefix) -> std::vector<std::string> {
+        const ExportVerdict verdict = judge_export(to, from, {}, key(prefix), [] { return FilterRoute{}; });
+        if (!verdict.accepted) {
+            return {"not sent"};
+        }
+        Bytes in;
+        wire::encode_attributes(route(), in);
+        std::vector<std::string> out;
+        for (const auto& each :
+             wire::decode_attributes(with_operations(operations_of(to, verdict.treatment), in)).communities) {
+            out.push_back(each.to_string());
+        }
+        return out;
+    };
+    using Texts = std::vector<std::string>;
+    CHECK(sent(kLocal, "10.244.1.0/26") == Texts{"1:2", "no-export", "64512:1", "64512:2"});
+    CHECK(sent(kInternal, "10.244.0.0/16") == Texts{"1:2", "no-export", "64512:1", "64512:2"});
+    CHECK(sent(kInternal, "10.244.9.0/26") == Texts{"1:2", "64512:9", "no-export", "64512:1", "64512:2"});
+    CHECK(sent(kLocal, "10.0.0.0/8") == Texts{"1:2", "no-export"});
+    CHECK(sent(kInternal, "10.0.0.0/8") == Texts{"not sent"});
+    CHECK(Markings(given).of(net::PrefixKey6::from(*net::Prefix::parse("2001:db8:1::/48"))) != 0);
+    CHECK(Markings(given).of(net::PrefixKey6::from(*net::Prefix::parse("2001::/16"))) == 0);
 }

@@ -261,7 +261,7 @@ TEST_CASE("other ranges to relay withdraw what they exclude and announce what th
     setup.announce("172.16.1.0/24", setup.outside);
     setup.turn();
     setup.out->retarget(std::make_shared<const net::PrefixRanges>(std::vector{*net::Prefix::parse("172.16.0.0/12")}),
-                        nullptr);
+                        nullptr, nullptr);
     SECTION("with the walk") {
         const ChunkPtr chunk = setup.out->retargeted(0, setup.table.end());
         REQUIRE(chunk);
