@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <iterator>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -137,7 +138,8 @@ Tree FieldSet::to_tree() const {
         out.make(".").assign(Tree{.type = Tree::Type::map});
     }
     for (const auto& [element, child] : children) {
-        out.make(element).assign(child.to_tree());
+        out.children.push_back(child.to_tree());
+        out.children.back().key = element;
     }
     return out;
 }
@@ -147,6 +149,24 @@ std::vector<std::string> FieldSet::paths() const {
     add_paths(*this, "", out);
     return out;
 }
+
+/// Parts by their elements: objects and lists may have thousands.
+class FieldRules::PartsByElement {
+public:
+    /// `parts` must outlive it.
+    explicit PartsByElement(const std::vector<Part>& parts) {
+        for (const Part& part : parts) {
+            by_element_.emplace(part.element, &part);
+        }
+    }
+    [[nodiscard]] const Part* find(std::string_view element) const {
+        const auto found = by_element_.find(element);
+        return found == by_element_.end() ? nullptr : found->second;
+    }
+
+private:
+    std::map<std::string_view, const Part*> by_element_;
+};
 
 std::optional<std::vector<FieldRules::Part>> FieldRules::parts_of(const Tree& value, const std::string& path) const {
     std::vector<Part> parts;
@@ -216,11 +236,12 @@ void FieldRules::compare(FieldSet& out, const Tree* before, const Tree& after, c
         }
         return;
     }
+    const PartsByElement known(*old);
     for (const Part& part : *parts) {
-        const auto same = std::ranges::find(*old, part.element, &Part::element);
+        const Part* same = known.find(part.element);
         FieldSet inner;
-        inner.member = part.is_item && same == old->end();
-        compare(inner, same == old->end() ? nullptr : &before->children[same->index], after.children[part.index],
+        inner.member = part.is_item && same == nullptr;
+        compare(inner, same == nullptr ? nullptr : &before->children[same->index], after.children[part.index],
                 part.path);
         if (!inner.empty()) {
             out.children[part.element] = std::move(inner);
@@ -232,9 +253,10 @@ void FieldRules::keep_existing(FieldSet& set, const Tree& document) const { keep
 
 void FieldRules::keep_existing(FieldSet& set, const Tree& value, const std::string& path) const {
     const std::vector<Part> parts = parts_of(value, path).value_or(std::vector<Part>{});
+    const PartsByElement known(parts);
     for (auto child = set.children.begin(); child != set.children.end();) {
-        const auto part = std::ranges::find(parts, child->first, &Part::element);
-        const bool there = part != parts.end();
+        const Part* part = known.find(child->first);
+        const bool there = part != nullptr;
         if (there) {
             keep_existing(child->second, value.children[part->index], part->path);
         }
@@ -246,14 +268,14 @@ void FieldRules::merge(Tree& document, const Tree& config) const { merge(documen
 
 void FieldRules::merge(Tree& target, const Tree& config, const std::string& path) const {
     const auto parts = parts_of(config, path);
-    if (!parts || !parts_of(target, path)) {
+    const auto present = parts_of(target, path);
+    if (!parts || !present) {
         return target.assign(config);
     }
+    const PartsByElement known(*present);
     for (const Part& part : *parts) {
         const Tree& value = config.children[part.index];
-        const auto present = parts_of(target, path);  // anew: what was added moved the rest
-        const auto same = std::ranges::find(*present, part.element, &Part::element);
-        if (same != present->end()) {
+        if (const Part* same = known.find(part.element)) {  // what is added comes behind: indices stay
             merge(target.children[same->index], value, part.path);
         } else {
             target.children.push_back(value);
@@ -266,21 +288,30 @@ void FieldRules::prune(Tree& document, const FieldSet& before, const FieldSet& k
 }
 
 void FieldRules::prune(Tree& node, const FieldSet& before, const FieldSet& kept, const std::string& path) const {
+    const auto parts = parts_of(node, path);
+    if (!parts) {
+        return;
+    }
+    const PartsByElement known(*parts);
+    std::vector<bool> goes(node.children.size());
     for (const auto& [element, child] : before.children) {
-        const auto parts = parts_of(node, path);
-        if (!parts) {
-            return;
-        }
-        const auto part = std::ranges::find(*parts, element, &Part::element);
-        if (part == parts->end()) {
+        const Part* part = known.find(element);
+        if (part == nullptr) {
             continue;
         }
         if (const FieldSet* still = kept.find(element)) {
             prune(node.children[part->index], child, *still, part->path);
         } else {
-            node.children.erase(node.children.begin() + static_cast<std::ptrdiff_t>(part->index));
+            goes[part->index] = true;
         }
     }
+    std::vector<Tree> left;
+    for (std::size_t i = 0; i < node.children.size(); ++i) {
+        if (!goes[i]) {
+            left.push_back(std::move(node.children[i]));
+        }
+    }
+    node.children = std::move(left);
 }
 
 }  // namespace manul::codec

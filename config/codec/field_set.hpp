@@ -65,6 +65,7 @@ private:
         std::size_t index;  ///< of the node's children
         bool is_item;
     };
+    class PartsByElement;
     /// Nothing: the value is owned as a whole.
     [[nodiscard]] std::optional<std::vector<Part>> parts_of(const Tree& value, const std::string& path) const;
     void collect(FieldSet& out, const Tree& value, const std::string& path) const;
