@@ -175,6 +175,7 @@ void Engine::drain() {
         for (const speaker::Action& action : speaker_.handle(event, Clock::now()).actions) {
             carry_out(action);
         }
+        listener_.settle();
     }
 }
 

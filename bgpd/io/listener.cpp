@@ -77,7 +77,7 @@ void Listener::open_missing() {
         for (const auto& [remotes, entry] : peers_) {
             apply(socket, remotes, entry);
             for (const net::Prefix& place : entry.md5_places) {
-                set_md5(socket, place, entry.options.key);
+                static_cast<void>(set_md5(socket, place, entry.options.key));
             }
         }
         log::emit(kListening, endpoint.address.to_string(), endpoint.port);
@@ -108,14 +108,16 @@ void Listener::apply(const Socket& socket, const net::Prefix& remotes, const Ent
     }
 }
 
-/// No key: takes it away.
-void Listener::set_md5(const Socket& socket, const net::Prefix& place, const std::optional<std::string>& key) const {
+/// No key: takes it away. False: the kernel would not have it.
+bool Listener::set_md5(const Socket& socket, const net::Prefix& place, const std::optional<std::string>& key) const {
     if (place.family() != socket.endpoint.address.family()) {
-        return;
+        return true;
     }
-    if (const auto done = set_md5_key(socket.fd.get(), place, key); !done) {
+    const auto done = set_md5_key(socket.fd.get(), place, key);
+    if (!done) {
         log::emit(kSocketOption, place.to_string(), done.error().message);
     }
+    return done.has_value();
 }
 
 /// Where the kernel needs the entry's TCP-MD5 key. Of several keys for an address it takes the one with the longest
@@ -138,26 +140,49 @@ std::vector<net::Prefix> Listener::md5_places(const net::Prefix& remotes, const 
     return one_without ? net::without(remotes, inside) : std::vector{remotes};
 }
 
+/// Where the kernel has no room for all places of a range, the whole of it needs the key: who has none cannot connect
+/// then, but nobody gets in without that needs one.
 void Listener::place_md5_key(const net::Prefix& remotes, Entry& entry, Key key) {
     const std::vector<net::Prefix> before = std::exchange(entry.md5_places, md5_places(remotes, entry));
-    for (const Socket& socket : sockets_) {
-        for (const net::Prefix& place : entry.md5_places) {
-            if (key == Key::other || !std::ranges::binary_search(before, place)) {
-                set_md5(socket, place, entry.options.key);
-            }
+    const auto placed = [&](const net::Prefix& place) {
+        return (key == Key::same && std::ranges::binary_search(before, place)) ||
+               std::ranges::all_of(sockets_,
+                                   [&](const Socket& socket) { return set_md5(socket, place, entry.options.key); });
+    };
+    const auto refused = std::ranges::find_if_not(entry.md5_places, placed);
+    if (refused != entry.md5_places.end() && entry.md5_places.size() > 1) {
+        for (const Socket& socket : sockets_) {
+            std::for_each(entry.md5_places.begin(), refused,
+                          [&](const net::Prefix& place) { static_cast<void>(set_md5(socket, place, std::nullopt)); });
         }
-        for (const net::Prefix& place : before) {
-            if (!std::ranges::binary_search(entry.md5_places, place)) {
-                set_md5(socket, place, std::nullopt);
-            }
+        entry.md5_places = {remotes};
+        static_cast<void>(placed(remotes));
+    }
+    for (const net::Prefix& place : before) {
+        // A place of a range that was cut can be that of another entry's own key by now.
+        const auto other = place == remotes ? peers_.end() : peers_.find(place);
+        if (std::ranges::binary_search(entry.md5_places, place) ||
+            (other != peers_.end() && has_md5_key(other->second.options))) {
+            continue;
+        }
+        for (const Socket& socket : sockets_) {
+            static_cast<void>(set_md5(socket, place, std::nullopt));
         }
     }
 }
 
-/// For the ranges that these addresses are in.
-void Listener::place_md5_keys_around(const net::Prefix& remotes) {
+void Listener::touch_ranges_around(const net::Prefix& remotes) {
     for (std::uint8_t length = 0; length < remotes.length(); ++length) {
         const net::Prefix range = *net::Prefix::masked(remotes.address(), length);
+        if (peers_.contains(range)) {
+            touched_.insert(range);
+        }
+    }
+}
+
+/// Each range once, however many peers inside have come or gone.
+void Listener::settle() {
+    for (const net::Prefix& range : std::exchange(touched_, {})) {
         if (const auto known = peers_.find(range); known != peers_.end()) {
             place_md5_key(range, known->second, Key::same);
         }
@@ -177,13 +202,13 @@ void Listener::replace(const net::Prefix& remotes, const speaker::SocketOptions*
             known->second.options.key.reset();
             place_md5_key(remotes, known->second, Key::other);
             peers_.erase(known);
-            place_md5_keys_around(remotes);
+            touch_ranges_around(remotes);
         }
         return;
     }
     Entry& entry = peers_[remotes];
     entry.options = *options;
-    place_md5_keys_around(remotes);
+    touch_ranges_around(remotes);
     place_md5_key(remotes, entry, Key::other);
     for (const Socket& socket : sockets_) {
         apply(socket, remotes, entry);

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,8 @@ public:
     void forget(const speaker::ForgetPeer& peer);
     void expect(const speaker::ExpectRange& range);
     void forget(const speaker::ForgetRange& range);
+    /// To be called when all is said: what was said of peers is brought together with the ranges that they are in.
+    void settle();
 
 private:
     struct Socket {
@@ -61,8 +64,9 @@ private:
     [[nodiscard]] std::vector<net::Prefix> md5_places(const net::Prefix& remotes, const Entry& entry) const;
     enum class Key : std::uint8_t { same, other };
     void place_md5_key(const net::Prefix& remotes, Entry& entry, Key key);
-    void place_md5_keys_around(const net::Prefix& remotes);
-    void set_md5(const Socket& socket, const net::Prefix& place, const std::optional<std::string>& key) const;
+    void touch_ranges_around(const net::Prefix& remotes);
+    [[nodiscard]] bool set_md5(const Socket& socket, const net::Prefix& place,
+                               const std::optional<std::string>& key) const;
     /// Null: nobody expects a connection from there.
     [[nodiscard]] const speaker::SocketOptions* options_for(const net::Ip& address) const;
 
@@ -72,6 +76,7 @@ private:
     std::vector<speaker::Endpoint> wanted_;
     std::vector<Socket> sockets_;
     std::map<net::Prefix, Entry> peers_;  ///< single addresses and ranges
+    std::set<net::Prefix> touched_;       ///< ranges whose keys may have to be elsewhere
     fsm::RateLimit strangers_;
     Timer retry_;
     UniqueFd spare_;  ///< given up for a moment when descriptors run out

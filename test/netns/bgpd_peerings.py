@@ -254,6 +254,13 @@ protocol bgp n6 {{ local fd00:65:1::5 as 65100; neighbor {PEERING6} as 64512; mu
             eventually(f"{address} with {key}", lambda address=address, key=key: admitted(address, key))
         for address, key in ((ROUTER, "range"), (OTHER, "range"), (INSIDE, None)):
             self.assertFalse(admitted(address, key), (address, key))
+        # Its address is one of those that the range was cut into: with a key of its own, and without.
+        self.a.apply(definition("inside", "own", peerIP=INSIDE, asNumber=64512))
+        eventually("with its own", lambda: admitted(INSIDE, "own"))
+        self.a.apply(definition("inside", peerIP=INSIDE, asNumber=64512))
+        eventually("and with none", lambda: admitted(INSIDE, None))
+        self.a.delete("bgppeer", "inside")
+        eventually("as all in the range", lambda: admitted(INSIDE, "range"))
         self.a.delete("bgppeer", "router")
         eventually("the range is whole again", lambda: admitted(ROUTER, "range"))
         self.assertFalse(admitted(ROUTER, None))
