@@ -406,10 +406,12 @@ void Builder::add(const BgpPeer& peer, const Remote& remote, net::Asn local_as, 
     PeerConfig config = make(peer, remote, local_as);
     if (reversed) {
         turn_round(config);
-        // A gateway of the other end's link serves nobody here: one that both have on their links is meant for both.
+        // A gateway of the other end's link serves nobody here: one that both have on their links is meant for both. Of
+        // a single address the link is not known.
         const auto& own = remote.address.is_v4() ? own_.spec.bgp->ipv4_address : own_.spec.bgp->ipv6_address;
         const auto& gateway = config.reachable_by;
-        if (gateway && (!own || *gateway == own->address || !own->network().contains(*gateway))) {
+        if (gateway &&
+            (!own || *gateway == own->address || !(own->network().is_host() || own->network().contains(*gateway)))) {
             config.reachable_by.reset();
         }
     }

@@ -4,10 +4,10 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "bgpd/speaker/bfd_session.hpp"
-
 #include "bgpd/speaker/originate.hpp"
 #include "bgpd/speaker/workloads.hpp"
 
@@ -259,13 +259,14 @@ TEST_CASE("a Node that a peer's address leads to gets the session in return unle
 }
 
 TEST_CASE("the gateway to a peer is also the way back where it is on this node's link, too") {
-    for (const char* text : {"10.0.0.254", "10.9.0.254", "10.0.0.2"}) {
+    for (const auto& [b, text, both] :
+         {std::tuple("10.0.0.2/24", "10.0.0.254", true), std::tuple("10.0.0.2/24", "10.9.0.254", false),
+          std::tuple("10.0.0.2/24", "10.0.0.2", false), std::tuple("10.0.0.2/32", "10.0.0.254", true)}) {
         const net::Ip gateway = *net::Ip::parse(text);
         for (const char* self : {"a", "b"}) {
-            CAPTURE(text, self);
             Cluster cluster(self);
             cluster.node("a", "10.9.0.1/24");
-            cluster.node("b", "10.0.0.2/24");
+            cluster.node("b", b);
             cluster.configuration().node_to_node_mesh_enabled = false;
             auto& peer = cluster.peer("to-b");
             peer.node = "a";
@@ -273,7 +274,7 @@ TEST_CASE("the gateway to a peer is also the way back where it is on this node's
             peer.reachable_by = gateway;
             const Configuration configuration = cluster.make();
             REQUIRE(configuration.peers.size() == 1);
-            const bool holds = *self == 'a' || std::string_view(text) == "10.0.0.254";
+            const bool holds = *self == 'a' || both;
             CHECK(configuration.peers[0].reachable_by == (holds ? std::optional(gateway) : std::nullopt));
         }
     }
