@@ -18,10 +18,10 @@ using felix::io::EndpointMarks;
 using Lefts = std::vector<EndpointMarks::Left>;
 
 /// A directory that goes with the test.
-struct RunDir {
+struct MarksDirectory {
     std::string path = "/tmp/manul-marks-test-" + std::to_string(::getpid());
 
-    ~RunDir() { std::filesystem::remove_all(path); }
+    ~MarksDirectory() { std::filesystem::remove_all(path); }
 
     [[nodiscard]] EndpointMarks open() const {
         auto marks = EndpointMarks::open(path);
@@ -39,7 +39,7 @@ const std::vector<net::Ip> kNew{*net::Ip::parse("10.65.0.3")};
 }  // namespace
 
 TEST_CASE("a mark says whose connections must end until they have ended") {
-    const RunDir run_dir;
+    const MarksDirectory run_dir;
     EndpointMarks marks = run_dir.open();
     CHECK(marks.clear().empty());
     marks.write("calia", "a1", "1", 7, kOld);
