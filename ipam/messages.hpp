@@ -64,6 +64,11 @@ inline constexpr log::Message kNodeMissing{
     "IPAMD_NODE_MISSING", log::Level::warning,
     "the Node {} was deleted while this node lives; what it holds stays its own as long as this daemon runs",
     "Restart the kubelet, which makes its Node again; or stop this node's daemons."};
+inline constexpr log::Message kUnrecorded{
+    "IPAMD_PODS_UNRECORDED", log::Level::warning,
+    "{} addresses are used by pods of this node that the datastore does not know (the first is {}, link {}); no other "
+    "pod gets them",
+    "The datastore was lost, or is older than these pods: get the right one back, or end them."};
 inline constexpr log::Message kObjectRefused{"IPAMD_OBJECT_REFUSED", log::Level::warning,
                                              "{} {} is not in force as stored: {}",
                                              "Correct the object; its last good version stays in force."};

@@ -59,9 +59,9 @@ Outcome<void> adopt(Draft& draft, const World& world, const Block& block, WallTi
     return confirm(draft, world.node, block.cidr());
 }
 
-bool has_room(const Block& block, const Reservations& reservations) {
+bool has_room(const Block& block, const World& world) {
     return std::ranges::any_of(block.free_ordinals(),
-                               [&](Block::Ordinal o) { return !reservations.contains(block.address(o)); });
+                               [&](Block::Ordinal o) { return world.may_give(block.address(o)); });
 }
 
 /// Blocks that somebody claims, to be asked whether a candidate is free.
@@ -104,7 +104,7 @@ Outcome<std::optional<Claim>> reclaim(Draft& draft, const World& world, const Po
         }
         Block block = *stored;
         block.end_cooldown(now, world.settings.cooldown);
-        if (!block.is_empty() || !has_room(block, world.reservations)) {
+        if (!block.is_empty() || !has_room(block, world)) {
             continue;
         }
         const std::string rival(*owner);
@@ -124,7 +124,7 @@ Outcome<std::optional<Claim>> try_claim(Draft& draft, const World& world, const 
         return Claim{cidr, ClaimKind::created};
     }
     MANUL_TRY(const auto block, draft.block(cidr));
-    if (block && block->affinity().empty() && has_room(*block, world.reservations)) {
+    if (block && block->affinity().empty() && has_room(*block, world)) {
         MANUL_CHECK(adopt(draft, world, *block, now));
         return Claim{cidr, ClaimKind::adopted};
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "ipam/core/draft.hpp"
 #include "ipam/core/pool.hpp"
 #include "ipam/core/timestamp.hpp"
+#include "net/ip.hpp"
 #include "net/prefix.hpp"
 
 /// Who owns which block. A claim is two objects: the node's BlockAffinity (pending, then confirmed) and the block that
@@ -33,7 +35,15 @@ struct World {
     model::StringMap node_labels;
     std::vector<Pool> pools;
     Reservations reservations;
+    /// Addresses that pods of this node use and no endpoint tells of, and the links that lead there: what a datastore
+    /// that was lost, or is older than they, does not know.
+    std::map<net::Ip, std::string> unrecorded;
     IpamSettings settings;
+
+    /// Whether automatic assignment may hand the address out.
+    [[nodiscard]] bool may_give(const net::Ip& address) const {
+        return !reservations.contains(address) && !unrecorded.contains(address);
+    }
 };
 
 /// An empty block of another node is left alone for this long after its claim: its owner is about to use it.

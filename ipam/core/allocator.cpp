@@ -182,8 +182,7 @@ private:
         }
         auto block = std::make_shared<Block>(*stored);
         block->end_cooldown(now_, world_.settings.cooldown);
-        const auto address =
-            block->allocate(owner_, [&](const net::Ip& ip) { return world_.reservations.contains(ip); });
+        const auto address = block->allocate(owner_, [&](const net::Ip& ip) { return !world_.may_give(ip); });
         if (address) {
             MANUL_CHECK(draft_.put_block(cidr, std::move(block)));
         }
@@ -224,6 +223,12 @@ private:
                                ? fmt::format("{} was asked for, but rests (cool-down of {} s)", text,
                                              world_.settings.cooldown.count())
                                : fmt::format("{} was asked for, but is in use ({})", text, other->handle));
+        }
+        if (const auto link = world_.unrecorded.find(address); link != world_.unrecorded.end()) {
+            return no_room(
+                fmt::format("{} was asked for, but a pod of this node that the datastore does not know has it "
+                            "(link {})",
+                            text, link->second));
         }
         block->allocate_exact(ordinal, owner_);
         MANUL_CHECK(draft_.put_block(cidr, std::move(block)));
@@ -441,11 +446,17 @@ Outcome<PoolUsage> usage_of(Draft& draft, const World& world, const Pool& pool, 
         }
     }
     usage.nodes = nodes.size();
+    for (const auto& [address, link] : world.unrecorded) {
+        if (pool.cidr.contains(address)) {
+            MANUL_TRY(const auto block, draft.block(pool.block_of(address)));
+            usage.unrecorded += block && block->owner(*block->ordinal(address)) ? 0U : 1U;
+        }
+    }
     return usage;
 }
 
 std::string describe(const Pool& pool, const PoolUsage& usage) {
-    const double taken = static_cast<double>(usage.in_use + usage.cooling) + usage.reserved_free;
+    const double taken = static_cast<double>(usage.in_use + usage.cooling + usage.unrecorded) + usage.reserved_free;
     std::string text = fmt::format("pool {} has {:.0f} free of {:.0f}: {} in use by {} node{}", pool.name,
                                    std::max(0.0, usage.total - taken), usage.total, usage.in_use, usage.nodes,
                                    usage.nodes == 1 ? "" : "s");
@@ -460,6 +471,9 @@ std::string describe(const Pool& pool, const PoolUsage& usage) {
     }
     if (usage.reserved_free > 0) {
         text += fmt::format(", {:.0f} reserved", usage.reserved_free);
+    }
+    if (usage.unrecorded > 0) {
+        text += fmt::format(", {} used by pods of this node that the datastore does not know", usage.unrecorded);
     }
     if (usage.free_in_others > 0) {
         text += fmt::format(", {} free in blocks of other nodes", usage.free_in_others);

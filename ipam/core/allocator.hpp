@@ -74,7 +74,8 @@ struct PoolUsage {
     double reserved_free = 0;  ///< reserved, and nobody's
     std::size_t free_in_own = 0;
     std::size_t free_in_others = 0;
-    std::size_t nodes = 0;  ///< that use addresses
+    std::size_t nodes = 0;       ///< that use addresses
+    std::size_t unrecorded = 0;  ///< nobody's, but used by pods of this node all the same
     /// When the first and the last of those in cool-down are free again.
     std::optional<WallTime> first_rested;
     std::optional<WallTime> last_rested;

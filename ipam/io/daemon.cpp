@@ -99,6 +99,8 @@ Result<void> Ipamd::open() {
                                                        }));
     MANUL_TRY(auto links, HostLinks::open());
     links_ = std::make_unique<HostLinks>(std::move(links));
+    MANUL_TRY(auto lookout, HostLinks::open());
+    lookout_ = std::make_unique<HostLinks>(std::move(lookout));
     MANUL_TRY(auto log, DeleteLog::open(settings_.state_dir + "/ipamd-deletes.log"));
     log_ = std::make_unique<DeleteLog>(std::move(log));
     std::vector<HostLinks> lanes;

@@ -93,7 +93,8 @@ private:
         std::string journal_file;  ///< removed once the request is in the log
     };
 
-    /// Of a datastore that is a file of this host; empty where nothing is known against it.
+    /// On the store worker. Of a datastore that is a file of this host as it is now; of others, why they refused an ADD
+    /// a moment ago. Empty where nothing is known against it.
     [[nodiscard]] std::string why_not_writable() const;
 
     // Requests of the plugin.
@@ -133,6 +134,8 @@ private:
     // Periodic work.
     void read_journal();
     void check_presence();
+    /// On the store worker.
+    void look_for_unrecorded();
     void record_history();
     void write_history();
     void tidy();
@@ -152,6 +155,11 @@ private:
     std::unique_ptr<store::Store> store_;
     Service service_;
     std::unique_ptr<HostLinks> links_;
+    std::unique_ptr<HostLinks> lookout_;  ///< of the store worker
+    std::size_t unrecorded_ = 0;          ///< of the store worker: addresses that were told of
+    /// Of the store worker. A write is the only way to find out that it works again, so that is believed after a while.
+    std::chrono::steady_clock::time_point write_refused_at_;
+    static constexpr std::chrono::seconds kWriteRefused{30};
     std::unique_ptr<DeleteLog> log_;
     Presence presence_;
 

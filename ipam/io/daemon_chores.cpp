@@ -317,18 +317,37 @@ Result<void> Ipamd::open_status_servers() {
 /// said, the log of the store is read before somebody is refused, and otherwise not.
 Ipamd::Added Ipamd::add_all(const std::vector<Request>& requests) {
     Added out;
+    const auto take = [this, &out] {
+        out.changes = service_.take_changes();
+        if (*out.changes && (*out.changes)->restarted) {
+            look_for_unrecorded();
+        }
+    };
     pollfd said{service_.watch_fd(), POLLIN, 0};
     if (::poll(&said, 1, 0) > 0) {
-        out.changes = service_.take_changes();
+        take();
     }
     out.results = service_.add(requests, wall_now());
     const auto is_refused = [](const AddResult& result) { return result.answer.error.has_value(); };
-    if (!out.changes && std::ranges::any_of(out.results, is_refused)) {
-        out.changes = service_.take_changes();
-        for (std::size_t i = 0; out.changes->has_value() && (*out.changes)->any && i < requests.size(); ++i) {
-            if (is_refused(out.results[i])) {
-                out.results[i] = service_.add(std::span(&requests[i], 1), wall_now()).front();
-            }
+    if (std::ranges::none_of(out.results, is_refused)) {
+        return out;
+    }
+    if (service_.committer().problem()) {
+        write_refused_at_ = std::chrono::steady_clock::now();
+    }
+    const std::size_t unrecorded = unrecorded_;
+    bool anything_new = false;
+    if (!out.changes) {
+        take();
+        anything_new = out.changes->has_value() && (*out.changes)->any;
+    }
+    if (unrecorded > 0) {  // some of those pods may have ended
+        look_for_unrecorded();
+        anything_new = anything_new || unrecorded_ < unrecorded;
+    }
+    for (std::size_t i = 0; anything_new && i < requests.size(); ++i) {
+        if (is_refused(out.results[i])) {
+            out.results[i] = service_.add(std::span(&requests[i], 1), wall_now()).front();
         }
     }
     return out;

@@ -1,5 +1,6 @@
 #include <sys/statvfs.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,6 +10,7 @@
 #include "base/log.hpp"
 #include "config/own_node.hpp"
 #include "ipam/io/daemon.hpp"
+#include "ipam/io/teardown.hpp"
 #include "ipam/messages.hpp"
 
 // How manul-ipamd follows the datastore.
@@ -22,6 +24,10 @@ constexpr std::int64_t kSecondUs = 1'000'000;
 }  // namespace
 
 std::string Ipamd::why_not_writable() const {
+    const auto& refused = service_.committer().problem();
+    if (refused && std::chrono::steady_clock::now() - write_refused_at_ < kWriteRefused) {
+        return refused->msg;
+    }
     const std::string& path = settings_.datastore.path;
     struct statvfs file_system{};
     if (settings_.datastore.type != config::DatastoreType::sqlite || ::statvfs(path.c_str(), &file_system) != 0) {
@@ -43,6 +49,7 @@ void Ipamd::connect() {
         } else if (const auto done = service_.start(); !done) {
             problem = done.error().msg;
         } else {
+            look_for_unrecorded();
             pools = service_.knowledge().world().pools.size();
             const auto known = service_.attachments();
             endpoints = known ? known->size() : 0;
@@ -91,6 +98,9 @@ void Ipamd::take_changes() {
     taking_changes_ = true;
     store_worker_.submit([this] {
         auto changes = service_.take_changes();
+        if (changes && changes->restarted) {
+            look_for_unrecorded();
+        }
         return [this, changes = std::move(changes)] {
             taking_changes_ = false;
             on_changes(changes);
@@ -99,6 +109,25 @@ void Ipamd::take_changes() {
             }
         };
     });
+}
+
+/// A datastore that takes the place of a lost one, or was restored from an older backup, does not know which addresses
+/// are in use. The kernel does. On Kubernetes endpoints follow from Pods, and the kubelet ends what it does not know.
+void Ipamd::look_for_unrecorded() {
+    const auto links = lookout_->list();
+    const auto known = service_.attachments();
+    if (host_.on_kubernetes || !links || !known) {
+        return;
+    }
+    auto addresses = lookout_->addresses_behind(unrecorded_links(*known, *links));
+    if (!addresses) {
+        return;
+    }
+    if (addresses->size() > unrecorded_) {
+        log::emit(kUnrecorded, addresses->size(), addresses->begin()->first.to_string(), addresses->begin()->second);
+    }
+    unrecorded_ = addresses->size();
+    service_.set_unrecorded(*std::move(addresses));
 }
 
 void Ipamd::on_changes(const Outcome<Service::Changes>& changes) {

@@ -1,5 +1,6 @@
 #include "ipam/io/host_links.hpp"
 
+#include <linux/neighbour.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 
@@ -53,6 +54,24 @@ Result<std::optional<netlink::Link>> HostLinks::find(std::uint32_t index) {
         return failed("look a link up", link.error());
     }
     return *std::move(link);
+}
+
+Result<std::map<net::Ip, std::string>> HostLinks::addresses_behind(std::span<const netlink::Link> links) {
+    std::map<net::Ip, std::string> out;
+    for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+        const auto neighbours =
+            links.empty() ? netlink::SocketResult<std::vector<netlink::Neighbour>>{} : socket_.neighbours(family);
+        if (!neighbours) {
+            return failed("list the neighbours", neighbours.error());
+        }
+        for (const netlink::Neighbour& one : *neighbours) {
+            const auto link = std::ranges::find(links, one.ifindex, &netlink::Link::index);
+            if (link != links.end() && (one.state & NUD_PERMANENT) != 0) {
+                out.emplace(one.address, link->name);
+            }
+        }
+    }
+    return out;
 }
 
 Result<bool> HostLinks::exists(std::uint32_t index) {

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
+#include "net/ip.hpp"
 #include "net/netlink/decode.hpp"
 #include "net/netlink/socket.hpp"
 
@@ -21,6 +23,8 @@ public:
     [[nodiscard]] Result<std::vector<netlink::Link>> list();
     [[nodiscard]] Result<std::optional<netlink::Link>> find(const std::string& name);
     [[nodiscard]] Result<std::optional<netlink::Link>> find(std::uint32_t index);
+    /// What pods behind these links use, as the plugin told the kernel: the addresses, and the names of the links.
+    [[nodiscard]] Result<std::map<net::Ip, std::string>> addresses_behind(std::span<const netlink::Link> links);
     /// Unlike find(), waits for no lock of the kernel's.
     [[nodiscard]] Result<bool> exists(std::uint32_t index);
     /// Puts the links into the group of doomed links, which felix closes, and deletes that group with one message.

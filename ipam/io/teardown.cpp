@@ -8,6 +8,22 @@ bool is_host_end(const netlink::Link& link) noexcept {
     return link.name.starts_with("cali") || link.name.starts_with(kAsidePrefix);
 }
 
+std::vector<netlink::Link> unrecorded_links(std::span<const KnownAttachment> attachments,
+                                            std::span<const netlink::Link> links) {
+    std::set<std::pair<std::string_view, std::string_view>> recorded;
+    for (const KnownAttachment& known : attachments) {
+        recorded.emplace(known.interface_name, known.attachment.container_id);
+    }
+    std::vector<netlink::Link> out;
+    for (const netlink::Link& link : links) {
+        if (is_host_end(link) && !link.alias.empty() && link.group != kDoomedGroup &&
+            !recorded.contains({link.name, link.alias})) {
+            out.push_back(link);
+        }
+    }
+    return out;
+}
+
 std::vector<netlink::Link> links_of(const Deletion& deletion, std::span<const netlink::Link> links,
                                     const LinkClaims& claims) {
     const std::string& container = deletion.release.attachment.container_id;

@@ -41,6 +41,11 @@ struct LinkClaims {
 /// By its name: this project's host end of a pod, or one that was put aside.
 [[nodiscard]] bool is_host_end(const netlink::Link& link) noexcept;
 
+/// Links of pods that no endpoint tells of: the datastore was lost, or is older than they. None where links are not
+/// this project's, or are about to go.
+[[nodiscard]] std::vector<netlink::Link> unrecorded_links(std::span<const KnownAttachment> attachments,
+                                                          std::span<const netlink::Link> links);
+
 /// The links of one deletion.
 [[nodiscard]] std::vector<netlink::Link> links_of(const Deletion& deletion, std::span<const netlink::Link> links,
                                                   const LinkClaims& claims);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/model/node_report.hpp"
@@ -29,6 +30,7 @@ public:
     void apply(const store::Event& event);
 
     [[nodiscard]] const World& world() const noexcept { return world_; }
+    void set_unrecorded(std::map<net::Ip, std::string> addresses) { world_.unrecorded = std::move(addresses); }
     /// False: an administrator has locked the datastore (ClusterInformation datastoreReady).
     [[nodiscard]] bool datastore_ready() const noexcept { return datastore_ready_; }
     [[nodiscard]] const MtuSettings& mtu_settings() const noexcept { return mtu_; }

@@ -235,6 +235,11 @@ Answer Service::status(const Request& request, WallTime now) {
     if (auto why = not_ready()) {
         return unavailable(*std::move(why));
     }
+    // What is in memory would do for an address, but not for the write that gives it.
+    const auto answers = store_.get({model::Kind::cluster_information, {}, "default"});
+    if (!answers && answers.error().code != store::StoreError::Code::not_found) {
+        return unavailable(store_failure(answers.error()));
+    }
     source_.begin(now);
     Request sample = request;
     sample.attachment = {"status", "eth0"};

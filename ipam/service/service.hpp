@@ -93,6 +93,8 @@ public:
 
     /// The node's links, for the MTU of pods.
     void set_uplinks(std::vector<Uplink> uplinks);
+    /// Addresses of pods of this node that have no endpoint, and their links: nobody else gets them.
+    void set_unrecorded(std::map<net::Ip, std::string> addresses) { knowledge_.set_unrecorded(std::move(addresses)); }
 
     /// All requests in as few transactions as possible. `now` is the wall clock, for records.
     [[nodiscard]] std::vector<AddResult> add(std::span<const Request> requests, WallTime now);

@@ -191,6 +191,7 @@ std::size_t Committer::commit_some(std::span<const Change> changes, std::size_t 
             const auto committed = writes.commit(store_, source_);
             if (committed) {
                 ++commits_;
+                problem_.reset();
                 for (auto& result : gathered) {
                     if (result) {
                         result = *committed;
@@ -211,6 +212,7 @@ std::size_t Committer::commit_some(std::span<const Change> changes, std::size_t 
                 }
                 fail_all(gathered, store_failure(committed.error()));
                 if (code == StoreError::Code::unavailable || code == StoreError::Code::newer_schema) {
+                    problem_ = store_failure(committed.error());
                     // The others would only wait for the same.
                     gathered.resize(changes.size(), std::unexpected(store_failure(committed.error())));
                 }

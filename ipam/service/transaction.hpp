@@ -98,6 +98,9 @@ public:
     /// Transactions that were committed, and attempts that another writer spoiled.
     [[nodiscard]] std::size_t commits() const noexcept { return commits_; }
     [[nodiscard]] std::size_t conflicts() const noexcept { return conflicts_; }
+    /// Why the store did not take the last transaction, for a reason that is not the transaction's own. Nothing when it
+    /// took it.
+    [[nodiscard]] const std::optional<Failure>& problem() const noexcept { return problem_; }
 
 private:
     using Results = std::vector<Outcome<store::Revision>>;
@@ -112,6 +115,7 @@ private:
     Limits limits_;
     std::atomic<std::size_t> commits_ = 0;  // read for metrics by another thread
     std::atomic<std::size_t> conflicts_ = 0;
+    std::optional<Failure> problem_;
 };
 
 }  // namespace manul::ipam

@@ -304,6 +304,25 @@ TEST_CASE("reserved addresses are never chosen, but may be asked for") {
     check_consistent(source);
 }
 
+TEST_CASE("addresses of pods that no endpoint tells of are not given to others, also where they are asked for") {
+    FakeSource source;
+    World world = world_of("n1", {make_pool("p", "10.0.0.0/30", 30)});
+    world.unrecorded = {{ip("10.0.0.0"), "caliaaa"}, {ip("10.0.0.2"), "calibbb"}, {ip("10.9.0.1"), "caliccc"}};
+    for (const char* left : {"10.0.0.1", "10.0.0.3"}) {
+        const auto assigned = assign_now(source, world, demand_of(left, "n1"));
+        REQUIRE(assigned);
+        CHECK(assigned->front().address == ip(left));
+    }
+    CHECK_THAT(assign_now(source, world, demand_of("h2", "n1")).error().msg,
+               Catch::EndsWith(
+                   "0 free of 4: 2 in use by 1 node, 2 used by pods of this node that the datastore does not know"));
+    Demand demand = demand_of("h3", "n1");
+    demand.addresses = {ip("10.0.0.2")};
+    CHECK_THAT(assign_now(source, world, demand).error().msg, Catch::EndsWith("(link calibbb)"));
+    world.unrecorded.erase(ip("10.0.0.2"));  // its link is gone
+    CHECK(assign_now(source, world, demand));
+}
+
 TEST_CASE("an address asked for by name is given or refused with the reason") {
     FakeSource source;
     World world = world_of("n1", {make_pool("p", "10.0.0.0/28", 30)});

@@ -108,14 +108,16 @@ public:
     void put(model::Kind kind, const std::string& ns, const std::string& name, const std::string& document) const {
         const model::Key key{kind, ns, name};
         if (!store->update(key, document, std::nullopt)) {
-            REQUIRE(store->create(key, document));
+            const auto created = store->create(key, document);
+            CAPTURE(created ? "" : created.error().message);
+            REQUIRE(created);
         }
     }
-    void put_pool(const std::string& cidr = "10.0.0.0/24") const {
+    void put_pool(const std::string& cidr = "10.0.0.0/24", int block_size = 26) const {
         put(model::Kind::ip_pool, "", "p",
             fmt::format(
-                R"({{"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":{{"name":"p"}},"spec":{{"cidr":"{}"}}}})",
-                cidr));
+                R"({{"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":{{"name":"p"}},"spec":{{"cidr":"{}","blockSize":{}}}}})",
+                cidr, block_size));
     }
     std::size_t count(model::Kind kind) const {
         const auto listing = store->list({.kind = kind, .ns = std::nullopt, .name_prefix = {}});
@@ -169,6 +171,22 @@ public:
         up.alias = alias;
         netlink::change_link(change, up);
         REQUIRE(links->request(change));
+    }
+    /// As the plugin makes the way to the pod.
+    void add_way(const std::string& link_name, const net::Ip& address) {
+        const auto link = links->link(link_name);
+        REQUIRE((link && *link));
+        netlink::RequestBuffer request;
+        netlink::put_neighbour(request, {.ifindex = (*link)->index, .address = address, .mac = (*link)->mac});
+        REQUIRE(links->request(request));
+    }
+    /// Somebody deletes the store's file; the next program that opens it makes a new one.
+    void lose_store() {
+        store.reset();
+        for (const char* suffix : {"", "-wal", "-shm"}) {
+            std::filesystem::remove((directory_ / "store.db").string() + suffix);
+        }
+        store = store::open_sqlite((directory_ / "store.db").string());
     }
     bool has_link(const std::string& name) {
         const auto link = links->link(name);
@@ -475,6 +493,39 @@ TEST_CASE("without a datastore pods are refused with the reason, and DELs are st
     CHECK_FALSE(node.ask(pod_request(Op::del, "c1", "web")).error);
     CHECK(node.status_of("inSync") == boost::json::value(false));
     CHECK(eventually([&] { return node.status_of("problem").is_string(); }));
+}
+
+TEST_CASE("an address of a pod that runs is nobody else's after the store was deleted") {
+    const bool restarted = GENERATE(false, true);
+    CAPTURE(restarted);
+    Node node;
+    node.put_pool("10.0.0.0/29", 29);
+    node.start();
+    std::set<net::Ip> in_use;
+    for (const std::string id : {"a", "b", "c"}) {
+        const Answer added = node.ask(pod_request(Op::add, id, id));
+        REQUIRE_FALSE(added.error);
+        node.make_link("cali" + id, id);
+        node.add_way("cali" + id, added.ips.front());
+        in_use.insert(added.ips.front());
+    }
+    if (restarted) {
+        node.stop(SIGKILL);
+    }
+    node.lose_store();
+    node.put_pool("10.0.0.0/29", 29);
+    if (restarted) {
+        node.start();
+    }
+    for (std::size_t i = in_use.size(); i < 8; ++i) {
+        const Answer added = node.ask(pod_request(Op::add, fmt::format("new{}", i), fmt::format("p{}", i)));
+        REQUIRE_FALSE(added.error);
+        CHECK(in_use.insert(added.ips.front()).second);
+    }
+    CHECK(node.ask(pod_request(Op::add, "late", "late")).error);
+    CHECK_FALSE(node.ask(pod_request(Op::del, "b", "b")).error);  // an old one ends, and its address is free
+    CHECK(eventually([&] { return !node.has_link("calib"); }));
+    CHECK_FALSE(node.ask(pod_request(Op::add, "late", "late")).error);
 }
 
 TEST_CASE("a Node that is deleted under a living daemon comes back") {

@@ -205,6 +205,40 @@ TEST_CASE("a store that fails in any step of CHECK or STATUS makes them say so, 
     }
 }
 
+TEST_CASE("STATUS tells of a store that is away, although an address could be given from memory") {
+    Fixture f("10.0.0.0/28", 30);
+    FailingStore flaky(*f.store);
+    Service service(flaky, {"n1", kBoot});
+    REQUIRE(service.start());
+    const std::vector requests{bare("a")};
+    REQUIRE_FALSE(service.add(requests, kNow).front().answer.error);
+    Request question = bare("a");
+    question.op = Op::status;
+    CHECK_FALSE(service.status(question, kNow).error);
+    flaky.fail_call(1, FailingStore::Way::unavailable);
+    const Answer answer = service.status(question, kNow);
+    REQUIRE(answer.error);
+    CHECK(answer.error->code == 50);
+}
+
+TEST_CASE("a store that takes no writes is remembered until it takes one") {
+    Fixture f("10.0.0.0/28", 30);
+    FailingStore flaky(*f.store);
+    Service service(flaky, {"n1", kBoot});
+    REQUIRE(service.start());
+    for (std::size_t call = 1; !service.committer().problem(); ++call) {  // until the call is the write
+        REQUIRE(call < 12);
+        flaky.fail_call(call, FailingStore::Way::unavailable);
+        const std::vector requests{bare("a" + std::to_string(call))};
+        (void)service.add(requests, kNow);
+    }
+    CHECK_THAT(service.committer().problem()->msg, Catch::Contains("is away"));
+    flaky.heal();
+    const std::vector requests{bare("b")};
+    REQUIRE_FALSE(service.add(requests, kNow).front().answer.error);
+    CHECK_FALSE(service.committer().problem());
+}
+
 TEST_CASE("a store that fails in any step of GC leaves whole attachments, and the next GC goes on") {
     for (const auto way : {FailingStore::Way::unavailable, FailingStore::Way::lost_answer}) {
         for_each_failing_call(way, [&](std::size_t failing) {

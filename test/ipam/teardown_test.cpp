@@ -71,6 +71,17 @@ TEST_CASE("a deletion takes the links of its container and no other") {
     CHECK(indexes(links_of(row.deletion, links, row.claims)) == row.wanted);
 }
 
+TEST_CASE("a pod's link is unrecorded when no endpoint names both it and its container") {
+    std::vector<netlink::Link> links{link(1, "lo", ""),       link(2, "caliaaa", "c1"), link(3, "calibbb", "new"),
+                                     link(4, "caliccc", ""),  link(5, "caliddd", "c4"), link(6, "eth0", "c1"),
+                                     link(7, "mxl7", "gone"), link(8, "mxl8", "c8")};
+    links[6].group = kDoomedGroup;
+    const std::vector<KnownAttachment> known{
+        {"net", {"c1", "eth0"}, "caliaaa"}, {"net", {"c3", "eth0"}, "calibbb"}, {"net", {"c3", "eth0"}, "caliccc"}};
+    CHECK(indexes(unrecorded_links(known, links)) == std::vector<std::uint32_t>{3, 5, 8});
+    CHECK(indexes(unrecorded_links({}, links)) == std::vector<std::uint32_t>{2, 3, 5, 8});
+}
+
 TEST_CASE("only the predecessor's link is put aside") {
     struct Row {
         std::string name;
