@@ -100,10 +100,15 @@ private:
             file_error(tree, "", "expected an object with apiVersion, kind and metadata, found " + describe(tree));
             return;
         }
+        load_one(tree, std::move(document.findings));
+    }
+
+    /// An object, or a list with a kind of its own.
+    void load_one(Tree& tree, Findings findings) {
         const std::string_view kind = tree.text_at("kind");
         Tree* items = tree.find("items");
         if (!kind.ends_with(kListSuffix) || items == nullptr) {
-            load_object(std::move(tree), std::move(document.findings));
+            load_object(std::move(tree), std::move(findings));
             return;
         }
         if (!items->is_list()) {
@@ -111,7 +116,7 @@ private:
             return;
         }
         load_list(*items, "items", tree.text_at("apiVersion"), kind.substr(0, kind.size() - kListSuffix.size()),
-                  std::move(document.findings));
+                  std::move(findings));
     }
 
     /// Items of "v1 List" say themselves what they are; those of "IPPoolList" need not.
@@ -128,7 +133,7 @@ private:
                 item.make("apiVersion").assign(Tree::of_text(std::string(api_version)));
                 item.make("kind").assign(Tree::of_text(std::string(item_kind)));
             }
-            load_object(std::move(item), take_below(findings, prefix));
+            load_one(item, take_below(findings, prefix));
         }
         add_to_file(std::move(findings));
     }

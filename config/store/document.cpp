@@ -199,7 +199,9 @@ private:
     }
 
     std::string finish() {
-        metadata().erase("resourceVersion");
+        for (const char* of_servers : {"resourceVersion", "selfLink"}) {
+            metadata().erase(of_servers);
+        }
         return text_of();
     }
 

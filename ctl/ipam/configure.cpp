@@ -118,7 +118,11 @@ ExitCode ipam_split(const Context& context, const IpamSplitOptions& options) {
     std::vector<store::Op> ops;
     for (std::size_t i = 0; i < parts->size(); ++i) {
         const model::IpPool& part = (*parts)[i];
-        ops.emplace_back(store::Put{part.key(), codec::encode(part), std::nullopt});
+        auto document = codec::with_creation_defaults(Kind::ip_pool, codec::encode(part));
+        if (!document) {
+            return context.fail(document.error().message);
+        }
+        ops.emplace_back(store::Put{part.key(), *std::move(document), std::nullopt});
         const bool last = i + 1 == parts->size();
         if (last) {
             ops.emplace_back(store::Remove{pool->key(), store::Precondition{false, revision}});

@@ -83,7 +83,10 @@ void add_node_commands(CLI::App& app, Command& chosen, const std::optional<std::
         "is.");
     const auto check_format = std::make_shared<std::string>();
     check->add_option("-o,--output", *check_format, "json or yaml");
-    check->callback([&chosen, check_format] {
+    const auto unused = std::make_shared<std::string>();
+    check->add_option("-f,--kernel-config", *unused, "no effect: features are tried out; calicoctl has this option")
+        ->type_name("FILE");
+    check->callback([&chosen, check_format, unused] {
         chosen = {[check_format](const Context& context) { return node_checksystem(context, *check_format); },
                   Needs::settings};
     });
@@ -98,7 +101,9 @@ void add_node_commands(CLI::App& app, Command& chosen, const std::optional<std::
     diags->add_option("--since", collected->since, "how far back logs go: 2h, 3d")
         ->capture_default_str()
         ->type_name("TIME");
-    diags->callback([&chosen, collected] {
+    diags->add_option("--log-dir", *unused, "no effect: logs come from the journal; calicoctl has this option")
+        ->type_name("DIRECTORY");
+    diags->callback([&chosen, collected, unused] {
         chosen.run = [collected](const Context& context) { return node_diags(context, *collected); };
     });
     CLI::App* run = node->add_subcommand("run", "Run the three daemons in the foreground and keep them running");

@@ -80,6 +80,7 @@ Result<void> apply_patch(Tree& document, const Tree& patch, const std::string& t
 struct Label {
     std::string key;
     std::optional<std::string> value;  ///< nothing: removed
+    bool must_exist = false;           ///< calicoctl's --remove; kubectl's KEY- is content where there is none
 };
 
 /// How many of the words name objects: KIND NAME... or KIND/NAME...
@@ -105,8 +106,10 @@ Result<std::vector<Label>> parse_labels(std::span<const std::string> words, bool
         Label label;
         if (remove) {
             label.key = word;
+            label.must_exist = true;
         } else if (equals != std::string::npos) {
-            label = {word.substr(0, equals), word.substr(equals + 1)};
+            label.key = word.substr(0, equals);
+            label.value = word.substr(equals + 1);
         } else if (word.ends_with('-')) {
             label.key = word.substr(0, word.size() - 1);
         } else {
@@ -134,11 +137,12 @@ Result<std::string> change_labels(Tree& document, std::span<const Label> labels,
     for (const Label& label : labels) {
         Tree* old = present.find(label.key);
         if (!label.value) {
-            if (old == nullptr) {
+            if (old == nullptr && label.must_exist) {
                 return fail("cannot remove " + noun + " of " + object + ", key " + label.key + " does not exist");
             }
+            report += old == nullptr ? "No " + noun + " " + label.key + " on " + object
+                                     : "Successfully removed " + noun + " " + label.key + " from " + object;
             present.erase(label.key);
-            report += "Successfully removed " + noun + " " + label.key + " from " + object;
         } else {
             if (old != nullptr && old->text != *label.value && !options.overwrite) {
                 return fail("failed to update " + noun + " of " + object + ", key " + label.key +

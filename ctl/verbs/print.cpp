@@ -39,6 +39,9 @@ Result<std::optional<std::string>> argument_of(std::string_view format, std::str
         return std::nullopt;
     }
     format.remove_prefix(name.size());
+    if (format.empty() || format == "=") {
+        return fail(std::string(name) + ": nothing stands behind it; expected " + std::string(name) + "=...");
+    }
     if (format.starts_with('=')) {
         return std::string(format.substr(1));
     }

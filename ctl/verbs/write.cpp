@@ -12,6 +12,7 @@
 
 #include <fmt/core.h>
 
+#include "base/try.hpp"
 #include "config/codec/json.hpp"
 #include "config/settings.hpp"
 #include "config/store/document.hpp"
@@ -195,6 +196,63 @@ void note_untried(std::vector<std::string>& errors, std::size_t count) {
     }
 }
 
+/// Whether this program commits by itself, and each commit waits for a disk.
+bool has_own_commits(const Context& context) {
+    const config::DatastoreType type = context.settings.datastore.type;
+    return context.store->transactional() && type != config::DatastoreType::server;
+}
+
+/// Writes objects in their order, several of them in one commit where that can be.
+class Writer {
+public:
+    Writer(const Context& context, WriteVerb verb)
+        : context_(context), verb_(verb), together_(verb == WriteVerb::apply && has_own_commits(context)) {}
+
+    /// Writes the first of the objects, or more, and gives the number. An error is the first one's.
+    store::StoreResult<std::size_t> write_next(std::span<const InputObject> objects) {
+        if (together_ && alone_ == 0) {
+            auto applied = apply_together(objects);
+            if (applied ? *applied > 0 : is_hopeless(context_, applied.error(), false)) {
+                return applied;
+            }
+            alone_ = kMost;  // one of them is refused: each has an error of its own, and the others are applied
+        }
+        alone_ -= alone_ > 0 ? 1U : 0U;
+        MANUL_TRY([[maybe_unused]] const auto object, write_one(*context_.store, verb_, objects.front()));
+        return 1;
+    }
+
+private:
+    static constexpr std::size_t kMost = 50;
+    static constexpr std::size_t kMostBytes = std::size_t{256} << 10U;
+
+    /// As many as one commit takes, or none.
+    store::StoreResult<std::size_t> apply_together(std::span<const InputObject> objects) {
+        std::vector<store::Op> ops;
+        std::size_t bytes = 0;
+        for (const InputObject& object : objects.first(std::min(objects.size(), kMost))) {
+            bytes += object.document.size();
+            if (bytes > kMostBytes) {
+                break;
+            }
+            const auto revision = revision_of(object);
+            ops.emplace_back(
+                store::Put{object.key, object.document,
+                           revision ? std::optional(store::Precondition{false, *revision}) : std::nullopt});
+        }
+        if (ops.size() < 2) {
+            return 0;
+        }
+        MANUL_TRY([[maybe_unused]] const auto revision, context_.store->transact(ops, store::Checks::full));
+        return ops.size();
+    }
+
+    const Context& context_;
+    WriteVerb verb_;
+    bool together_;
+    std::size_t alone_ = 0;  ///< so many are to be written one by one
+};
+
 /// What may fail without being told.
 std::optional<StoreError::Code> tolerated(bool tolerates, StoreError::Code code) {
     return tolerates ? std::optional(code) : std::nullopt;
@@ -234,21 +292,27 @@ ExitCode write_objects(const Context& context, WriteVerb verb, const WriteOption
     }
     std::vector<std::string> errors;
     std::size_t done = 0;
-    for (const InputObject& object : input.objects) {
-        const auto written = write_one(*context.store, verb, object);
+    const std::span<const InputObject> objects(input.objects);
+    Writer writer(context, verb);
+    for (std::size_t i = 0; i < objects.size();) {
+        const auto written = writer.write_next(objects.subspan(i));
         if (written) {
-            ++done;
-        } else if (options.skip_exists && written.error().code == StoreError::Code::already_exists) {
+            done += *written;
+            i += *written;
+            continue;
+        }
+        const InputObject& object = objects[i++];
+        if (options.skip_exists && written.error().code == StoreError::Code::already_exists) {
             context.print(object.key.to_string() + " exists already, skipped\n");
-        } else {
-            errors.push_back(failure_line(object, written.error()));
-            const bool hopeless = is_hopeless(context, written.error(), false);
-            if (hopeless) {
-                note_untried(errors, static_cast<std::size_t>(&input.objects.back() - &object));
-            }
-            if (hopeless || verb == WriteVerb::replace) {
-                break;
-            }
+            continue;
+        }
+        errors.push_back(failure_line(object, written.error()));
+        const bool hopeless = is_hopeless(context, written.error(), false);
+        if (hopeless) {
+            note_untried(errors, objects.size() - i);
+        }
+        if (hopeless || verb == WriteVerb::replace) {
+            break;
         }
     }
     return report(context, words_of(verb), input.objects, done, errors);

@@ -1,6 +1,10 @@
 #include "config/store/kubernetes/documents.hpp"
 
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 #include <boost/json/parse.hpp>
@@ -279,6 +283,31 @@ contexts:
     CHECK(parse_kubeconfig("[]", "f", "").error().message == "f is no kubeconfig");
     CHECK(parse_kubeconfig("a: [", "f", "").error().message.starts_with("f is no kubeconfig"));
     CHECK(load_kubeconfig("/nowhere", "").error().message == "/nowhere: No such file or directory");
+}
+
+TEST_CASE("several kubeconfigs, as in $KUBECONFIG") {
+    const std::filesystem::path directory =
+        std::filesystem::temp_directory_path() / ("manul-kubeconfigs-" + std::to_string(::getpid()));
+    std::filesystem::create_directories(directory);
+    const auto write = [&](const std::string& name, const std::string& current) {
+        std::ofstream(directory / name) << "current-context: " << current
+                                        << "\nclusters:\n- name: c\n  cluster: {server: 'https://" << name
+                                        << "'}\ncontexts:\n- name: " << name << "\n  context: {cluster: c}\n";
+        return (directory / name).string();
+    };
+    const std::string files =
+        "/nowhere:" + write("one", "''") + ":" + write("two", "two") + ":" + write("three", "three");
+    const auto server = [&](std::string_view context) {
+        const auto access = load_kubeconfig(files, context);
+        return access ? access->server : access.error().message;
+    };
+    CHECK(server("one") == "https://one");
+    CHECK(server("three") == "https://three");
+    CHECK(server("") == "https://two");
+    CHECK(server("four") == files + ": no file among these describes the context \"four\"");
+    CHECK(load_kubeconfig("/nowhere:/neither", "").error().message ==
+          "/nowhere:/neither: no current-context; name one in datastore.kubernetes.context");
+    std::filesystem::remove_all(directory);
 }
 
 TEST_CASE("servers of kubeconfigs") {

@@ -235,6 +235,22 @@ items:
     CHECK(text_of(bare.objects[1].findings) ==
           "f:4: metadata.name: given twice, first in line 4\n"
           "f:4: spec.order: expected a number, found \"x\"\n");
+
+    // What calicoctl printed for several objects and a whole kind, in one file.
+    const auto nested = codec::load_yaml(R"(- {apiVersion: projectcalico.org/v3, kind: Tier, metadata: {name: a}}
+- apiVersion: projectcalico.org/v3
+  kind: TierList
+  items:
+  - {metadata: {name: b}}
+  - {metadata: {name: c, name: d}, spec: {order: x}}
+)",
+                                         "f");
+    REQUIRE(nested.objects.size() == 3);
+    CHECK(nested.objects[1].resource->metadata.name == "b");
+    CHECK(text_of(nested.objects[2].findings) ==
+          "f:6: metadata.name: given twice, first in line 6\n"
+          "f:6: spec.order: expected a number, found \"x\"\n");
+    CHECK(nested.findings.empty());
 }
 
 TEST_CASE("namespaced objects get the default namespace, in the document too") {

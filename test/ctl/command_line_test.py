@@ -263,6 +263,8 @@ datastore: {{path: {self.directory}/store.db}}
                               r"^manulctl: jsonpath: '0}' is no index at character 11": "jsonpath={.items[0}",
                               r"^manulctl: go-template: 'nope' is not known": "go-template={{nope}}",
                               r"^manulctl: custom-columns: A: expected": "custom-columns=A:.b[",
+                              r"^manulctl: go-template: nothing stands behind it": "go-template=",
+                              r"^manulctl: jsonpath: nothing stands behind it": "jsonpath",
                               r"^manulctl: /nonexistent: No such file": "jsonpath-file=/nonexistent"}.items():
             self.fails(1, text, "get", "tiers", "-o", format_)
         columns = self.file("columns", "N        O\n.metadata.name {.spec.order}\n")

@@ -231,6 +231,9 @@ TEST_CASE("a pool is split while the datastore is locked, and its addresses stay
     CHECK(ipam_split(tool.context(), {.parts = 4, .name = "q"}) == ExitCode::failed);
     CHECK(ipam_split(tool.context(), {.parts = 4, .cidr = "10.0.0.0/24"}) == ExitCode::ok);
     CHECK(tool.says("split-p-3 10.0.0.192/26"));
+    const auto part = tool.store->get({model::Kind::ip_pool, "", "split-p-0"});
+    REQUIRE(part);
+    CHECK_THAT(*part->document, Catch::Contains(R"("assignmentMode":"Automatic")"));
     const auto pools = tool.store->list({.kind = model::Kind::ip_pool, .ns = std::nullopt, .name_prefix = {}});
     CHECK(pools->items.size() == 4);
     CHECK(tool.check({.fail_on_problems = true}) == ExitCode::ok);

@@ -5,6 +5,7 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -147,7 +148,57 @@ TEST_CASE("where the datastore is away, objects behind the first are not tried")
                        : write_objects(context, WriteVerb::create, WriteOptions{.input = input})) == ExitCode::failed);
         CHECK(store.asked == tried);
         CHECK((tool.err.find("\n  2 more were not tried") != std::string::npos) == (tried == 1));
+        if (tried == 1) {
+            store.asked = 0;
+            tool.clear();
+            CHECK(write_objects(context, WriteVerb::apply, WriteOptions{.input = input}) == ExitCode::failed);
+            CHECK(store.asked == 1);
+            CHECK_THAT(tool.err, Catch::Contains("no answer\n  2 more were not tried"));
+        }
     }
+}
+
+TEST_CASE("a long file is applied in few commits, and an object that is refused keeps no other from being applied") {
+    const auto pools = [](int count) {
+        std::string text;
+        for (int i = 0; i < count; ++i) {
+            text += "---\napiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: p" + std::to_string(i) +
+                    "}\nspec: {cidr: 10." + std::to_string(i) + ".0.0/16}\n";
+        }
+        return text;
+    };
+    Tool tool;
+    CHECK(tool.write(WriteVerb::apply, pools(120)) == ExitCode::ok);
+    CHECK(tool.out == "Successfully applied 120 'IPPool' resource(s)\n");
+    const manul::store::ListQuery query{.kind = manul::model::Kind::ip_pool, .ns = std::nullopt, .name_prefix = {}};
+    std::set<std::string> commits;
+    const auto applied = tool.store->list(query);
+    REQUIRE(applied);
+    for (const Object& object : applied->items) {
+        commits.insert(object.revision);
+    }
+    CHECK(commits.size() == 3);
+
+    // One that overlaps another, one of a name twice, one at an old version: between the others.
+    CHECK(tool.write(WriteVerb::apply, pools(130) + R"(
+---
+{apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: overlapping}, spec: {cidr: 10.7.1.0/24}}
+---
+{apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: p129}, spec: {cidr: 10.129.0.0/16, disabled: true}}
+---
+{apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: p3, resourceVersion: "1"}, spec: {cidr: 10.3.0.0/16}}
+---
+{apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: last}, spec: {cidr: 10.200.0.0/16}}
+)") == ExitCode::failed);
+    CHECK(tool.out == "Partial success: applied 132 out of 134 'IPPool' resources\n");
+    CHECK_THAT(tool.err, Catch::Contains("IPPool(overlapping)") && Catch::Contains("IPPool(p3): update conflict") &&
+                             !Catch::Contains("IPPool(p129)"));
+    const auto then = tool.store->list(query);
+    REQUIRE(then);
+    CHECK(then->items.size() == 131);
+    const auto twice = tool.store->get({manul::model::Kind::ip_pool, "", "p129"});
+    REQUIRE(twice);
+    CHECK_THAT(*twice->document, Catch::Contains(R"("disabled":true)"));
 }
 
 TEST_CASE("one error anywhere in the input writes nothing, and every error is named with its line") {

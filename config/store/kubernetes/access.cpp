@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -130,9 +131,30 @@ Result<Access> parse_kubeconfig(std::string_view text, const std::string& file, 
     return access;
 }
 
-Result<Access> load_kubeconfig(const std::string& file, std::string_view context) {
-    MANUL_TRY(const std::string text, read_file(file));
-    return parse_kubeconfig(text, file, context);
+Result<Access> load_kubeconfig(const std::string& files, std::string_view context) {
+    if (files.find(':') == std::string::npos) {
+        MANUL_TRY(const std::string text, read_file(files));
+        return parse_kubeconfig(text, files, context);
+    }
+    std::vector<std::pair<std::string, std::string>> readable;  // name, text
+    std::string wanted(context);
+    std::istringstream names(files);
+    for (std::string file; std::getline(names, file, ':');) {
+        if (auto text = read_file(file)) {
+            const codec::YamlFile yaml = codec::parse_yaml(*text);
+            if (wanted.empty() && !yaml.documents.empty()) {
+                wanted = yaml.documents.front().tree.text_at("current-context");
+            }
+            readable.emplace_back(std::move(file), *std::move(text));
+        }
+    }
+    for (const auto& [file, text] : readable) {
+        if (auto access = parse_kubeconfig(text, file, wanted)) {
+            return access;
+        }
+    }
+    return fail(files + (wanted.empty() ? ": no current-context; name one in datastore.kubernetes.context"
+                                        : ": no file among these describes the context \"" + wanted + "\""));
 }
 
 Result<Access> in_cluster_access() {

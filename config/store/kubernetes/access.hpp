@@ -47,7 +47,10 @@ struct Access {
 /// `text` is the content of `file`; relative paths in it are relative to its directory. An empty context means
 /// current-context.
 [[nodiscard]] Result<Access> parse_kubeconfig(std::string_view text, const std::string& file, std::string_view context);
-[[nodiscard]] Result<Access> load_kubeconfig(const std::string& file, std::string_view context);
+/// `files` may be several, with colons between them, as $KUBECONFIG often has: the context is looked for in each, and
+/// the first that names a current one decides which is meant. Files that are not there are passed over, as kubectl
+/// does.
+[[nodiscard]] Result<Access> load_kubeconfig(const std::string& files, std::string_view context);
 /// What the kubelet gives every pod.
 [[nodiscard]] Result<Access> in_cluster_access();
 
