@@ -9,5 +9,8 @@ inline constexpr log::Message kBadSettings{"SETTINGS_INVALID", log::Level::error
 inline constexpr log::Message kReportNotWritten{
     "REPORT_NOT_WRITTEN", log::Level::warning, "NodeReport {} could not be written: {}",
     "See why the datastore refuses writes; the report is written again by itself, until then `node status` is old."};
+inline constexpr log::Message kStoreNotRemembered{
+    "STORE_NOT_REMEMBERED", log::Level::warning, "cannot write {}: {}",
+    "Until this works a restart takes any datastore for the right one: look at space and rights of the run directory."};
 
 }  // namespace manul::config

@@ -43,6 +43,7 @@
 #include "config/settings.hpp"
 #include "config/store/obey_lock.hpp"
 #include "config/store/store.hpp"
+#include "config/store_in_force.hpp"
 #include "net/ip.hpp"
 
 namespace manul::bgp::io {
@@ -72,7 +73,8 @@ public:
           engine_(daemon_.io(), settings.bgpd_kernel,
                   [this](const speaker::PeerStatus& status, bool removed) { on_peer(status, removed); }),
           dump_(daemon_.io(), engine_.speaker()),
-          datastore_(daemon_.io(), worker_, std::move(followed), settings.node_name,
+          datastore_(daemon_.io(), worker_, std::move(followed),
+                     config::StoreInForce(settings.run_dir + "/store-in-force-bgpd", true), settings.node_name,
                      [this] { apply_.armed() ? void() : apply_.after_us(kSettleUs); }),
           apply_(daemon_.io(), [this] { apply(); }),
           report_soon_(daemon_.io(), [this] { write_report(); }),
@@ -123,7 +125,7 @@ private:
         const auto& listeners = settings_.listeners;
         if (listeners.bgpd_metrics_port != 0) {
             http_status::Pages pages;
-            pages.metrics = [this] { return metrics_text(engine_, sent_); };
+            pages.metrics = [this] { return metrics_text(engine_, sent_, datastore_.is_lost()); };
             if (!serve(listeners.bgpd_metrics_port, std::move(pages), metrics_server_)) {
                 return false;
             }
@@ -135,8 +137,10 @@ private:
         http_status::Pages pages;
         pages.live = [] { return http_status::Checks{{"loop", true, {}}}; };
         pages.ready = [this] {
+            const bool lost = datastore_.is_lost();
+            const char* const unread = datastore_.in_sync() ? "" : "not read yet";
             return http_status::Checks{
-                {"datastore", datastore_.in_sync(), datastore_.in_sync() ? "" : "not read yet"},
+                {"datastore", datastore_.in_sync() && !lost, lost ? "an empty one is in its place" : unread},
                 {"routes", engine_.in_sync(), engine_.in_sync() ? "" : "first tables are being loaded"}};
         };
         return serve(listeners.bgpd_health_port, std::move(pages), health_server_);
@@ -179,6 +183,9 @@ private:
     }
 
     void apply() {
+        if (!datastore_.in_sync()) {
+            return write_report();  // the store is lost: routes of an earlier run stay as they are
+        }
         auto configuration = speaker::make_configuration(datastore_.peer_resources());
         configuration.program_kernel = settings_.bgpd_kernel;
         look_up_passwords(configuration, datastore_.secrets());
@@ -253,6 +260,9 @@ private:
         spec.last_tokens = datastore_.tokens();
         spec.sessions = sessions_.sessions();
         spec.not_in_force = datastore_.not_in_force();
+        if (datastore_.is_lost()) {
+            spec.conditions.push_back({"DatastoreLost", std::string(kStoreLost.text)});
+        }
         if (configuration_) {
             for (const std::string& finding : configuration_->findings) {
                 spec.conditions.push_back({"ConfigurationWithoutEffect", finding});
@@ -262,7 +272,7 @@ private:
     }
 
     void write_report() {
-        if (datastore_.in_sync()) {
+        if (datastore_.in_sync() || datastore_.is_lost()) {
             report_.set_node_count(datastore_.node_count());
             report_.update(report());
         }

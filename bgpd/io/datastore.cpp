@@ -4,8 +4,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -15,6 +17,7 @@
 #include "base/base64.hpp"
 #include "base/daemon.hpp"
 #include "base/log.hpp"
+#include "base/try.hpp"
 #include "bgpd/io/messages.hpp"
 #include "bgpd/speaker/originate.hpp"
 #include "bgpd/speaker/peers.hpp"
@@ -34,6 +37,7 @@
 #include "config/model/service.hpp"
 #include "config/model/workload_endpoint.hpp"
 #include "config/store/store.hpp"
+#include "config/store_in_force.hpp"
 
 namespace manul::bgp::io {
 namespace {
@@ -42,6 +46,8 @@ using model::Kind;
 
 constexpr std::int64_t kFirstPauseUs = 200'000;
 constexpr std::int64_t kLastPauseUs = 10'000'000;
+/// How often an empty store in the place of the one in force is looked at.
+constexpr std::int64_t kHeldPauseUs = 2'000'000;
 
 constexpr std::array kKinds = {Kind::node,       Kind::bgp_configuration, Kind::bgp_peer,
                                Kind::bgp_filter, Kind::ip_pool,           Kind::block_affinity,
@@ -69,17 +75,24 @@ std::string errors_of(const model::Findings& findings) {
 
 }  // namespace
 
-/// What a job on the worker brings back.
+/// What a job on the worker brings back: everything that the store holds at one time, and what happens from then on.
 struct Datastore::Snapshot {
+    std::string uid;
     std::vector<Listed> kinds;
     std::unique_ptr<store::Watch> watch;
+
+    [[nodiscard]] bool is_made_by_people() const {
+        return std::ranges::any_of(
+            kinds, [](const Listed& listed) { return applied_by_people(listed.kind) && !listed.keys.empty(); });
+    }
 };
 
 Datastore::Datastore(boost::asio::io_context& io, Worker& worker, std::unique_ptr<store::Store> store,
-                     std::string node_name, std::function<void()> on_change)
+                     config::StoreInForce in_force, std::string node_name, std::function<void()> on_change)
     : io_(io),
       worker_(worker),
       store_(std::move(store)),
+      in_force_(std::move(in_force)),
       node_name_(std::move(node_name)),
       on_change_(std::move(on_change)),
       pause_us_(kFirstPauseUs),
@@ -90,32 +103,38 @@ void Datastore::connect() {
     watch_.reset();
     // From here to the answer the store belongs to the worker's thread.
     worker_.submit([this, store = store_]() -> std::move_only_function<void()> {
-        Snapshot snapshot;
-        std::vector<store::WatchStart> starts;
-        for (const Kind kind : kKinds) {
-            auto listing = store->list({kind, std::nullopt, {}});
-            if (!listing) {
-                return [this, error = listing.error()] { failed(error); };
-            }
-            Listed& listed =
-                snapshot.kinds.emplace_back(Listed{kind, listing->revision, {}, {}, !listing->damaged.empty()});
-            for (const store::Object& object : listing->items) {
-                listed.keys.push_back(object.key);
-                listed.items.emplace_back(object.key, decode(object));
-            }
-            for (const store::DamagedObject& object : listing->damaged) {
-                listed.keys.push_back(object.key);
-                listed.items.emplace_back(object.key, Followed{object.revision, {}, nullptr, object.error.message});
-            }
-            starts.push_back({kind, listing->revision});
+        auto snapshot = read(*store);
+        if (!snapshot) {
+            return [this, error = snapshot.error()] { failed(error); };
         }
-        auto watch = store->watch(starts);
-        if (!watch) {
-            return [this, error = watch.error()] { failed(error); };
-        }
-        snapshot.watch = *std::move(watch);
-        return [this, result = std::move(snapshot)]() mutable { take(std::move(result)); };
+        return [this, result = *std::move(snapshot)]() mutable { take(std::move(result)); };
     });
+}
+
+store::StoreResult<Datastore::Snapshot> Datastore::read(store::Store& store) {
+    Snapshot snapshot;
+    MANUL_TRY(snapshot.uid, config::StoreInForce::read_uid(store));
+    std::vector<store::WatchStart> starts;
+    for (const Kind kind : kKinds) {
+        MANUL_TRY(const store::Listing listing, store.list({kind, std::nullopt, {}}));
+        Listed& listed = snapshot.kinds.emplace_back(Listed{kind, listing.revision, {}, {}, !listing.damaged.empty()});
+        for (const store::Object& object : listing.items) {
+            listed.keys.push_back(object.key);
+            listed.items.emplace_back(object.key, decode(object));
+        }
+        for (const store::DamagedObject& object : listing.damaged) {
+            listed.keys.push_back(object.key);
+            listed.items.emplace_back(object.key, Followed{object.revision, {}, nullptr, object.error.message});
+        }
+        starts.push_back({kind, listing.revision});
+    }
+    MANUL_TRY(snapshot.watch, store.watch(starts));
+    MANUL_TRY(const std::string uid, config::StoreInForce::read_uid(store));
+    if (uid != snapshot.uid) {
+        return std::unexpected(store::StoreError{
+            store::StoreError::Code::unavailable, "the datastore was replaced while it was read", {}});
+    }
+    return snapshot;
 }
 
 Datastore::Followed Datastore::decode(const store::Object& object) {
@@ -127,6 +146,11 @@ Datastore::Followed Datastore::decode(const store::Object& object) {
 }
 
 void Datastore::take(Snapshot snapshot) {
+    if (in_force_.is_lost(snapshot.uid, !snapshot.is_made_by_people())) {
+        return hold();
+    }
+    uid_ = std::move(snapshot.uid);
+    lost_ = false;
     watch_ = std::move(snapshot.watch);
     readable_ = std::make_unique<ReadableWatch>(io_, watch_->fd(), [this] { on_readable(); });
     pause_us_ = kFirstPauseUs;
@@ -144,8 +168,24 @@ void Datastore::take(Snapshot snapshot) {
         note_token(listed.kind, listed.revision);
     }
     in_sync_ = true;
-    on_change_();
+    changed();
     on_readable();  // what happened between list and watch
+}
+
+void Datastore::changed() {
+    on_change_();
+    const bool made_by_people = std::ranges::any_of(
+        objects_, [](const auto& kind) { return applied_by_people(kind.first) && !kind.second.empty(); });
+    in_force_.note(uid_, !made_by_people);
+}
+
+void Datastore::hold() {
+    if (!std::exchange(lost_, true)) {
+        away_ = true;
+        log::emit(kStoreLost);
+        on_change_();
+    }
+    retry_.after_us(kHeldPauseUs);
 }
 
 void Datastore::on_readable() {
@@ -177,7 +217,7 @@ void Datastore::on_readable() {
         }
     }
     if (!events->empty()) {
-        on_change_();
+        changed();
     }
     if (list_again) {
         connect();

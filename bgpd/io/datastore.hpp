@@ -18,6 +18,7 @@
 #include "config/model/node_report.hpp"
 #include "config/model/resource.hpp"
 #include "config/store/store.hpp"
+#include "config/store_in_force.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -27,12 +28,14 @@ namespace manul::bgp::io {
 
 /// The resources that bgpd lives by, followed in the store: listed and decoded on the worker (a locked store must not
 /// delay a keepalive), then watched. An object that cannot be used as stored keeps its last good version in force and
-/// is reported; while the store is away nothing changes.
+/// is reported; while the store is away nothing changes. An empty store in the place of the one that is in force is
+/// looked at again and again, and otherwise left alone until it has something that people made.
 class Datastore {
 public:
-    /// `on_change` comes after each group of changes, first when everything has been listed once.
-    Datastore(boost::asio::io_context& io, Worker& worker, std::unique_ptr<store::Store> store, std::string node_name,
-              std::function<void()> on_change);
+    /// `on_change` comes after each group of changes, first when everything has been listed once, and when is_lost()
+    /// has become true.
+    Datastore(boost::asio::io_context& io, Worker& worker, std::unique_ptr<store::Store> store,
+              config::StoreInForce in_force, std::string node_name, std::function<void()> on_change);
 
     void start() { connect(); }
 
@@ -46,6 +49,8 @@ public:
     /// Everything has been listed at least once.
     [[nodiscard]] bool in_sync() const noexcept { return in_sync_; }
     [[nodiscard]] bool connected() const noexcept { return watch_ != nullptr; }
+    /// There is a new and empty store in the place of the one that is in force.
+    [[nodiscard]] bool is_lost() const noexcept { return lost_; }
     [[nodiscard]] std::size_t node_count() const;
     /// For the NodeReport: the last token of each kind that people apply, and what is not in force as stored.
     [[nodiscard]] const std::map<std::string, std::string>& tokens() const noexcept { return tokens_; }
@@ -69,7 +74,11 @@ private:
 
     [[nodiscard]] static Followed decode(const store::Object& object);
     void connect();
+    /// All of it or nothing: of a store that goes away meanwhile no part counts as read.
+    [[nodiscard]] static store::StoreResult<Snapshot> read(store::Store& store);
     void take(Snapshot snapshot);
+    void changed();
+    void hold();
     void on_readable();
     void put(const model::Key& key, Followed next);
     void note_token(model::Kind kind, const store::Revision& revision);
@@ -83,12 +92,15 @@ private:
     boost::asio::io_context& io_;
     Worker& worker_;
     std::shared_ptr<store::Store> store_;
+    config::StoreInForce in_force_;
     std::string node_name_;
     std::function<void()> on_change_;
     std::map<model::Kind, std::unordered_map<model::Key, Followed>> objects_;
     std::map<std::string, std::string> tokens_;
+    std::string uid_;  ///< of the store that is followed
     bool in_sync_ = false;
     bool away_ = false;
+    bool lost_ = false;
     std::int64_t pause_us_;
     Timer retry_;
     std::unique_ptr<store::Watch> watch_;

@@ -55,6 +55,11 @@ inline constexpr Message kAdopted{"BGPD_ADOPTED", Level::info,
 inline constexpr Message kStoreFailed{"BGPD_STORE_FAILED", Level::warning, "datastore: {}; trying again",
                                       "Sessions and routes stay as they are. Check that the datastore can be reached."};
 inline constexpr Message kStoreBack{"BGPD_STORE_BACK", Level::info, "the datastore answers again", "No action needed."};
+inline constexpr Message kStoreLost{
+    "BGPD_STORE_LOST", Level::error,
+    "the datastore is another one than that whose sessions and routes are in force, and empty: what is in force stays",
+    "Look whether its file or data were lost, or its path is wrong; restore a backup. Where the new datastore is "
+    "meant, apply something of your own, such as an IPPool or BGPConfiguration default: bgpd then goes over to it."};
 inline constexpr Message kBadResource{"BGPD_BAD_RESOURCE", Level::warning,
                                       "{} {} cannot be used as stored: {}; the version before stays in force",
                                       "Correct the object (manulctl validate, manulctl apply)."};

@@ -66,7 +66,7 @@ void add_prefixes(Exposition& out, const PeerStatus& peer, const SentByPeer& sen
 
 }  // namespace
 
-std::string metrics_text(const Engine& engine, const SentByPeer& sent) {
+std::string metrics_text(const Engine& engine, const SentByPeer& sent, bool datastore_lost) {
     const std::vector<PeerStatus> peers = engine.speaker().peers();
     Exposition out;
     const auto each = [&](std::string_view name, std::string_view type, std::string_view help,
@@ -107,6 +107,8 @@ std::string metrics_text(const Engine& engine, const SentByPeer& sent) {
     }
     out.head("in_sync", "gauge", "The first tables of all peers are loaded.");
     out.value("in_sync", {}, engine.in_sync() ? 1 : 0);
+    out.head("datastore_lost", "gauge", "An empty datastore is in the place of the one whose sessions are in force.");
+    out.value("datastore_lost", {}, datastore_lost ? 1 : 0);
     if (const auto fib = engine.fib()) {
         out.head("kernel_routes", "gauge", "Routes in the kernel, waiting to be written, refused, and left over.");
         out.value("kernel_routes", R"(state="installed")", static_cast<double>(fib->routes));

@@ -14,6 +14,6 @@ namespace manul::bgp::io {
 using SentByPeer = std::map<net::Ip, std::array<std::uint32_t, 2>>;
 
 /// The exposition of bgpd's metrics (Prometheus text format 0.0.4).
-[[nodiscard]] std::string metrics_text(const Engine& engine, const SentByPeer& sent);
+[[nodiscard]] std::string metrics_text(const Engine& engine, const SentByPeer& sent, bool datastore_lost);
 
 }  // namespace manul::bgp::io

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <expected>
+#include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include <boost/json/array.hpp>
@@ -96,13 +98,16 @@ Result<NodeSessions> ask_daemon(const Context& context) {
 
 /// What people must hear who look after the node, whatever they look for.
 void warn_of_lost_datastore(const Context& context) {
-    const auto answer = control::call(context.settings.run_dir + "/felix.sock", {{"op", "status"}}, kPatience);
-    const json::object* const status = answer ? answer->if_object() : nullptr;
-    const json::value* const lost = status == nullptr ? nullptr : status->if_contains("storeLost");
-    if (lost != nullptr && lost->is_bool() && lost->get_bool()) {
-        context.err(
-            "manul-felix: an empty datastore is in the place of the one whose policy is in force; it stays in force "
-            "until the datastore is restored, or there is something in the new one\n");
+    for (const auto& [daemon, socket, in_force] : {std::tuple("manul-felix", "/felix.sock", "policy is"),
+                                                   std::tuple("manul-bgpd", "/bgpd.sock", "sessions and routes are")}) {
+        const auto answer = control::call(context.settings.run_dir + socket, {{"op", "status"}}, kPatience);
+        const json::object* const status = answer ? answer->if_object() : nullptr;
+        const json::value* const lost = status == nullptr ? nullptr : status->if_contains("storeLost");
+        if (lost != nullptr && lost->is_bool() && lost->get_bool()) {
+            context.err(std::string(daemon) + ": an empty datastore is in the place of the one whose " + in_force +
+                        " in force; they stay in force until the datastore is restored, or there is something in the "
+                        "new one\n");
+        }
     }
 }
 

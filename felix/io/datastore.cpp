@@ -30,7 +30,7 @@ constexpr std::int64_t kHeldRetryUs = 2'000'000;
 
 }  // namespace
 
-Datastore::Datastore(boost::asio::io_context& io, std::unique_ptr<store::Store> store, StoreInForce in_force,
+Datastore::Datastore(boost::asio::io_context& io, std::unique_ptr<store::Store> store, config::StoreInForce in_force,
                      OnChanges on_changes)
     : io_(io),
       store_(std::move(store)),
@@ -103,7 +103,7 @@ void Datastore::connect() {
 /// All of it or nothing: of a store that goes away meanwhile no part counts as read.
 store::StoreResult<Datastore::Contents> Datastore::read() {
     Contents contents;
-    MANUL_TRY(contents.uid, StoreInForce::read_uid(*store_));
+    MANUL_TRY(contents.uid, config::StoreInForce::read_uid(*store_));
     std::vector<store::WatchStart> starts;
     for (const FollowedKind& followed : kFollowedKinds) {
         MANUL_TRY(store::Listing listing, store_->list({followed.kind, std::nullopt, {}}));
@@ -111,7 +111,7 @@ store::StoreResult<Datastore::Contents> Datastore::read() {
         contents.kinds.push_back({followed.kind, std::move(listing)});
     }
     MANUL_TRY(contents.watch, store_->watch(starts));
-    MANUL_TRY(const std::string uid, StoreInForce::read_uid(*store_));
+    MANUL_TRY(const std::string uid, config::StoreInForce::read_uid(*store_));
     if (uid != contents.uid) {
         return std::unexpected(store::StoreError{
             store::StoreError::Code::unavailable, "the datastore was replaced while it was read", {}});

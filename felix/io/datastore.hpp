@@ -11,8 +11,8 @@
 #include "base/daemon.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/store.hpp"
+#include "config/store_in_force.hpp"
 #include "felix/calc/event.hpp"
-#include "felix/io/store_in_force.hpp"
 
 namespace manul::felix::io {
 
@@ -32,7 +32,7 @@ public:
     using OnChanges = std::function<void(const StoreChanges&)>;
 
     /// `on_changes` is called without changes when is_lost() has become true.
-    Datastore(boost::asio::io_context& io, std::unique_ptr<store::Store> store, StoreInForce in_force,
+    Datastore(boost::asio::io_context& io, std::unique_ptr<store::Store> store, config::StoreInForce in_force,
               OnChanges on_changes);
 
     /// Lists for the first time, or as soon as the store can be read.
@@ -77,7 +77,7 @@ private:
 
     boost::asio::io_context& io_;
     std::unique_ptr<store::Store> store_;
-    StoreInForce in_force_;
+    config::StoreInForce in_force_;
     OnChanges on_changes_;
     std::string uid_;  ///< of the store that is followed
     std::map<model::Kind, std::unordered_map<model::Key, store::Revision>> known_;

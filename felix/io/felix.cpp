@@ -26,6 +26,7 @@
 #include "config/report.hpp"
 #include "config/settings.hpp"
 #include "config/store/obey_lock.hpp"
+#include "config/store_in_force.hpp"
 #include "felix/calc/graph.hpp"
 #include "felix/io/connection_cutter.hpp"
 #include "felix/io/conntrack.hpp"
@@ -40,7 +41,6 @@
 #include "felix/io/rule_counts.hpp"
 #include "felix/io/show.hpp"
 #include "felix/io/status_pages.hpp"
-#include "felix/io/store_in_force.hpp"
 #include "net/ip.hpp"
 
 namespace manul::felix::io {
@@ -102,9 +102,10 @@ public:
                 .enforce = [this](const StoreChanges& changes) { on_store_changes(changes); },
                 .read_again = [this](const std::vector<model::Key>& keys) { datastore_->read_again(keys); },
             });
-        datastore_ = std::make_unique<Datastore>(daemon_.io(), std::move(reading),
-                                                 StoreInForce(settings_.run_dir, dataplane_->found_rules()),
-                                                 [this](const StoreChanges& changes) { on_store_changes(changes); });
+        datastore_ = std::make_unique<Datastore>(
+            daemon_.io(), std::move(reading),
+            config::StoreInForce(settings_.run_dir + "/store-in-force", dataplane_->found_rules()),
+            [this](const StoreChanges& changes) { on_store_changes(changes); });
         MANUL_TRY(show_, serve_show(daemon_.io(), settings_.run_dir, *dataplane_, *datastore_));
         if (auto packet_log = PacketLog::open(daemon_.io(), dataplane_->renderer())) {
             packet_log_ = *std::move(packet_log);

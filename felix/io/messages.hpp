@@ -51,9 +51,6 @@ inline constexpr log::Message kStoreLost{
     "Look whether its file or data were lost, or its path is wrong; restore a backup. Where the new datastore is "
     "meant, "
     "apply something of your own, such as an IPPool or FelixConfiguration default: felix then goes over to it."};
-inline constexpr log::Message kStoreNotRemembered{
-    "FELIX_STORE_NOT_REMEMBERED", Level::warning, "cannot write {}: {}",
-    "Until this works a restart takes any datastore for the right one: look at space and rights of the run directory."};
 inline constexpr log::Message kStoreBack{"FELIX_STORE_AVAILABLE", Level::info, "the datastore can be read again",
                                          "No action needed."};
 inline constexpr log::Message kObjectRefused{"FELIX_OBJECT_REFUSED", Level::warning, "{} is not in force as stored: {}",

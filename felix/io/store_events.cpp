@@ -11,6 +11,7 @@
 
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
+#include "config/model/tier.hpp"
 #include "config/model/validate.hpp"
 #include "felix/calc/policy_source.hpp"
 
@@ -30,6 +31,18 @@ std::string joined(const model::Findings& findings) {
 }
 
 }  // namespace
+
+bool is_made_by_people(model::Kind kind) {
+    // ipamd makes the Profile of a network with its first pod.
+    return kind != model::Kind::profile && std::ranges::any_of(kFollowedKinds, [kind](const FollowedKind& followed) {
+               return followed.kind == kind && followed.applied_by_people;
+           });
+}
+
+bool is_made_by_people(const model::Key& key) {
+    const bool built_in = key.kind == model::Kind::tier && model::built_in_tier(key.name) != nullptr;
+    return is_made_by_people(key.kind) && !built_in;
+}
 
 Event event_of(const store::Object& object) {
     codec::Decoded decoded = codec::decode_and_validate(object.key.kind, *object.document, codec::Mode::lenient);

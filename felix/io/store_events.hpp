@@ -40,6 +40,11 @@ inline constexpr std::array kFollowedKinds{
     FollowedKind{model::Kind::secret, false},  // the record of a change that waits to be confirmed
 };
 
+/// Whether people make such objects, so that a store which has one was not made by our own programs alone. Others are
+/// in every store, or come with the first daemon or the first pod.
+[[nodiscard]] bool is_made_by_people(model::Kind kind);
+[[nodiscard]] bool is_made_by_people(const model::Key& key);
+
 /// A stored object as it is taken up: put, or refused with the reasons.
 [[nodiscard]] Event event_of(const store::Object& object);
 

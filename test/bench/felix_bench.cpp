@@ -34,6 +34,7 @@
 #include "config/model/resource.hpp"
 #include "config/store/memory.hpp"
 #include "config/store/store.hpp"
+#include "config/store_in_force.hpp"
 #include "felix/calc/graph.hpp"
 #include "felix/io/dataplane.hpp"
 #include "felix/io/datastore.hpp"
@@ -148,7 +149,8 @@ public:
         boost::asio::io_context io;
         Graph graph({"node1", {}});
         Batch batch;
-        io::Datastore datastore(io, store::make_memory(database_), io::StoreInForce(run_dir_, false),
+        io::Datastore datastore(io, store::make_memory(database_),
+                                config::StoreInForce(run_dir_ + "/store-in-force", false),
                                 [&](const io::StoreChanges& changes) {
                                     for (const Event& event : changes.events) {
                                         graph.handle(event);
@@ -170,9 +172,9 @@ public:
         if (const auto started = dataplane_->start(); !started) {
             fail(started.error().message);
         }
-        datastore_ =
-            std::make_unique<io::Datastore>(io_, store::make_memory(database_), io::StoreInForce(run_dir_, false),
-                                            [this](const io::StoreChanges& changes) { on_changes(changes); });
+        datastore_ = std::make_unique<io::Datastore>(io_, store::make_memory(database_),
+                                                     config::StoreInForce(run_dir_ + "/store-in-force", false),
+                                                     [this](const io::StoreChanges& changes) { on_changes(changes); });
         datastore_->start();
         while (!dataplane_->status().in_sync) {
             poll();

@@ -1,110 +1,35 @@
 #include "felix/io/datastore.hpp"
 
-#include <unistd.h>
-
-#include <cstddef>
-#include <expected>
-#include <filesystem>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <set>
-#include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
 
-#include <fmt/format.h>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 
 #include "config/model/kind.hpp"
-#include "config/store/memory.hpp"
-#include "config/store/store.hpp"
+#include "config/store_in_force.hpp"
 #include "felix/calc/event.hpp"
-#include "felix/io/store_in_force.hpp"
+#include "felix/io/store_events.hpp"
+#include "test/config/replaceable_store.hpp"
 
 namespace {
 
 using namespace manul;
 using model::Kind;
-using store::StoreResult;
+using test::Object;
+using test::Place;
+using test::RunDir;
+using test::StoreAt;
 
-struct Object {
-    model::Key key;
-    std::string document;
-};
-
-Object object(Kind kind, const std::string& name, std::string_view spec) {
-    return {model::Key{kind, {}, name},
-            fmt::format(R"({{"apiVersion":"{}","kind":"{}","metadata":{{"name":"{}"}},"spec":{}}})",
-                        model::api_version(kind), model::info(kind).name, name, spec)};
-}
-
-const Object kPool = object(Kind::ip_pool, "p", R"({"cidr":"10.1.0.0/16"})");
-const Object kHost = object(Kind::host_endpoint, "h", R"({"node":"n1","interfaceName":"eth0"})");
-const Object kTier = object(Kind::tier, "security", R"({"order":10})");
-const Object kProfile = object(Kind::profile, "pods", R"({"labelsToApply":{"a":"b"}})");
-const Object kNode = object(Kind::node, "n1", "{}");
-
-/// What a path or an address leads to: another store tomorrow, and away for a moment.
-struct Place {
-    std::unique_ptr<store::Store> store = store::make_memory();
-    std::optional<Kind> fails_at;  ///< the next list of it
-
-    void replace() { store = store::make_memory(); }
-    void put(const Object& one) const { REQUIRE(store->create(one.key, one.document)); }
-    void remove(const Object& one) const { REQUIRE(store->remove(one.key, std::nullopt)); }
-};
-
-class StoreAt final : public store::Store {
-public:
-    explicit StoreAt(Place& place) : place_(place) {}
-
-    StoreResult<store::Object> get(const model::Key& key) override { return at().get(key); }
-    StoreResult<store::Listing> list(const store::ListQuery& query) override {
-        if (place_.fails_at == query.kind) {
-            place_.fails_at.reset();
-            return std::unexpected(store::StoreError{store::StoreError::Code::unavailable, "away", {}});
-        }
-        return at().list(query);
-    }
-    StoreResult<store::Object> create(const model::Key& key, std::string_view document) override {
-        return at().create(key, document);
-    }
-    StoreResult<store::Object> update(const model::Key& key, std::string_view document,
-                                      const std::optional<store::Revision>& expected) override {
-        return at().update(key, document, expected);
-    }
-    StoreResult<store::Object> remove(const model::Key& key, const std::optional<store::Revision>& expected) override {
-        return at().remove(key, expected);
-    }
-    StoreResult<store::Revision> transact(std::span<const store::Op> ops, store::Checks checks) override {
-        return at().transact(ops, checks);
-    }
-    bool transactional() const noexcept override { return true; }
-    StoreResult<std::string> identity() override { return at().identity(); }
-    StoreResult<std::unique_ptr<store::Watch>> watch(std::span<const store::WatchStart> starts) override {
-        return at().watch(starts);
-    }
-
-private:
-    [[nodiscard]] store::Store& at() const { return *place_.store; }
-
-    Place& place_;
-};
-
-/// A directory that goes with the test.
-struct RunDir {
-    std::string path = "/tmp/manul-datastore-test-" + std::to_string(::getpid());
-
-    RunDir() { std::filesystem::create_directories(path); }
-    ~RunDir() { std::filesystem::remove_all(path); }
-    RunDir(const RunDir&) = delete;
-    RunDir& operator=(const RunDir&) = delete;
-};
+const Object kPool = test::object(Kind::ip_pool, "p", R"({"cidr":"10.1.0.0/16"})");
+const Object kHost = test::object(Kind::host_endpoint, "h", R"({"node":"n1","interfaceName":"eth0"})");
+const Object kTier = test::object(Kind::tier, "security", R"({"order":10})");
+const Object kProfile = test::object(Kind::profile, "pods", R"({"labelsToApply":{"a":"b"}})");
+const Object kNode = test::object(Kind::node, "n1", "{}");
 
 /// One life of felix, as far as the store is concerned.
 struct Life {
@@ -114,7 +39,7 @@ struct Life {
     felix::io::Datastore datastore;
 
     Life(Place& place, const RunDir& run_dir, bool rules)
-        : datastore(io, std::make_unique<StoreAt>(place), felix::io::StoreInForce(run_dir.path, rules),
+        : datastore(io, std::make_unique<StoreAt>(place), config::StoreInForce(run_dir.path + "/in-force", rules),
                     [this](const felix::io::StoreChanges& changes) { take(changes); }) {
         datastore.start();
         poll();

@@ -12,6 +12,7 @@
 #include "base/overloaded.hpp"
 #include "config/codec/json.hpp"
 #include "config/codec/yaml.hpp"
+#include "config/store_in_force.hpp"
 #include "test/felix/builders.hpp"
 
 namespace manul::felix::test {
@@ -147,14 +148,15 @@ Site::Process::Process(boost::asio::io_context& io, const std::string& run_dir, 
     if (const auto started = dataplane->start(); !started) {
         FAIL(started.error().message);
     }
-    datastore = std::make_unique<io::Datastore>(io, std::move(store), io::StoreInForce(run_dir, false),
-                                                [this](const io::StoreChanges& changes) {
-                                                    for (const Event& event : changes.events) {
-                                                        graph.handle(event);
-                                                    }
-                                                    flush();
-                                                    ++rounds;
-                                                });
+    datastore =
+        std::make_unique<io::Datastore>(io, std::move(store), config::StoreInForce(run_dir + "/store-in-force", false),
+                                        [this](const io::StoreChanges& changes) {
+                                            for (const Event& event : changes.events) {
+                                                graph.handle(event);
+                                            }
+                                            flush();
+                                            ++rounds;
+                                        });
     dataplane->on_interfaces([this](const InterfaceAddresses& now) {
         interfaces = now;
         graph.handle(interfaces);

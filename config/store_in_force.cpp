@@ -1,9 +1,8 @@
-#include "felix/io/store_in_force.hpp"
+#include "config/store_in_force.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -15,26 +14,13 @@
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
 #include "config/codec/json.hpp"
-#include "config/model/tier.hpp"
-#include "felix/io/messages.hpp"
-#include "felix/io/store_events.hpp"
+#include "config/messages.hpp"
+#include "config/model/kind.hpp"
 
-namespace manul::felix::io {
+namespace manul::config {
 
-bool is_made_by_people(model::Kind kind) {
-    // ipamd makes the Profile of a network with its first pod.
-    return kind != model::Kind::profile && std::ranges::any_of(kFollowedKinds, [kind](const FollowedKind& followed) {
-               return followed.kind == kind && followed.applied_by_people;
-           });
-}
-
-bool is_made_by_people(const model::Key& key) {
-    const bool built_in = key.kind == model::Kind::tier && model::built_in_tier(key.name) != nullptr;
-    return is_made_by_people(key.kind) && !built_in;
-}
-
-StoreInForce::StoreInForce(const std::string& run_dir, bool rules) : path_(run_dir + "/store-in-force") {
-    if (rules) {
+StoreInForce::StoreInForce(std::string path, bool left_over) : path_(std::move(path)) {
+    if (left_over) {
         std::getline(std::ifstream(path_), uid_);
     } else {
         ::unlink(path_.c_str());
@@ -78,4 +64,4 @@ bool StoreInForce::write(const std::string& uid) const {
            std::rename(temporary.c_str(), path_.c_str()) == 0;
 }
 
-}  // namespace manul::felix::io
+}  // namespace manul::config
