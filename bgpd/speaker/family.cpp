@@ -32,12 +32,20 @@ rib::GroupId Family<Key>::unused_number() const noexcept {
 }
 
 template <class Key>
-void Family<Key>::join(Outlet& outlet, const policy::ExportTarget& target, const wire::WriteContext& context,
-                       ToldBefore told) {
-    auto at = std::ranges::find_if(groups_, [&](const Numbered& each) {
-        const auto& out = each.group->out();
-        return out.target().same_group(target) && out.context() == context;
-    });
+void Family<Key>::join(Outlet& outlet, const policy::ExportTarget& target, const wire::WriteContext& context) {
+    auto told = ToldBefore::nothing;
+    const auto is_for = [&](const UpdateGroup<Key>& group) {
+        return group.out().target().same_group(target) && group.out().context() == context;
+    };
+    if (const UpdateGroup<Key>* group = group_of(outlet.source)) {
+        if (is_for(*group)) {
+            return;
+        }
+        outlet.told_ids[rib::family_index(Key::kFamily)] = group->out().told_ids();
+        leave(outlet);
+        told = ToldBefore::anything;
+    }
+    auto at = std::ranges::find_if(groups_, [&](const Numbered& each) { return is_for(*each.group); });
     if (at == groups_.end()) {
         const rib::GroupId number = unused_number();
         groups_.push_back({number, std::make_unique<UpdateGroup<Key>>(core_, rib_, packer_, number, target, context)});
@@ -54,14 +62,6 @@ void Family<Key>::leave(const Outlet& outlet) {
         group->leave(outlet);
         std::erase_if(groups_, [](const Numbered& each) { return each.group->empty(); });
     }
-}
-
-template <class Key>
-void Family<Key>::change_group(Outlet& outlet) {
-    if (const UpdateGroup<Key>* group = group_of(outlet.source)) {
-        outlet.told_ids[rib::family_index(Key::kFamily)] = group->out().told_ids();
-    }
-    leave(outlet);
 }
 
 template <class Key>

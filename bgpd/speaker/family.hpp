@@ -30,11 +30,10 @@ public:
     [[nodiscard]] rib::LocRib<Key>& rib() noexcept { return rib_; }
     [[nodiscard]] const rib::LocRib<Key>& rib() const noexcept { return rib_; }
 
-    /// Adds a session's outlet to the group with this target, which is made when there is none.
-    void join(Outlet& outlet, const policy::ExportTarget& target, const wire::WriteContext& context, ToldBefore told);
+    /// Adds a session's outlet to the group with this target, which is made when there is none; from another group it
+    /// changes over.
+    void join(Outlet& outlet, const policy::ExportTarget& target, const wire::WriteContext& context);
     void leave(const Outlet& outlet);
-    /// Leaves, to join another group with ToldBefore::anything.
-    void change_group(Outlet& outlet);
     void repeat(const Outlet& outlet);
     /// Gives every group the ranges, the markings and what `rules_of` (its filters' names) says, where that differs.
     void retarget(const std::shared_ptr<const net::PrefixRanges>& relayable,

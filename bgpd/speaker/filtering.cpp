@@ -29,22 +29,18 @@ const PeerConfig* find_definition(const Configuration& configuration, F&& holds)
 
 }  // namespace
 
-/// A BGPFilter, or the list of filters of a BGPPeer, has changed: what the peer sent is judged again where it is, and
-/// the peer is told what differs.
-void Speaker::Impl::change_filters(Peer& peer, const PeerConfig& wanted) {
-    const bool other_list = peer.config.filters != wanted.filters;
-    const bool other_import =
+/// What decides over routes of the peer has changed, or may have: they are judged again where they are.
+void Speaker::Impl::change_intake(Peer& peer, const PeerConfig& wanted) {
+    const policy::ImportContext before = peer.intake.context;
+    policy::ImportContext& context = peer.intake.context;
+    context.allowed_own_as = wanted.allowed_own_as;
+    context.cluster_id = configuration->self.cluster_id;
+    const bool other_rules =
         !std::ranges::equal(peer.config.rules.import_rules, wanted.rules.import_rules, policy::same_rules);
-    peer.config.filters = wanted.filters;
     peer.config.rules = wanted.rules;
     peer.intake.rules = wanted.rules;
-    if (other_import) {
+    if (other_rules || context.allowed_own_as != before.allowed_own_as || context.cluster_id != before.cluster_id) {
         judge_again(peer);
-    }
-    if (other_list && peer.session != nullptr) {
-        v4.change_group(peer.session->outlet);
-        v6.change_group(peer.session->outlet);
-        join_groups(peer, *peer.machine.negotiated(), ToldBefore::anything);
     }
 }
 

@@ -15,16 +15,37 @@ bool is_final(std::uint8_t cease) {
            cease == wire::cease::kMaxPrefixes || cease == wire::cease::kBfdDown;
 }
 
-/// Differences that a running session does not notice.
+/// Everything else changes under a running session.
 bool same_session(PeerConfig a, const PeerConfig& b) {
     a.name = b.name;
     a.origin = b.origin;
+    a.port = b.port;
+    a.passive = b.passive;
+    a.reachable_by = b.reachable_by;
     a.max_prefixes = b.max_prefixes;
+    a.max_prefixes_warning = b.max_prefixes_warning;
     a.bfd = b.bfd;
     a.filters = b.filters;
     a.rules = b.rules;
-    a.max_prefixes_warning = b.max_prefixes_warning;
+    a.next_hop_mode = b.next_hop_mode;
+    a.allowed_own_as = b.allowed_own_as;
     return a == b;
+}
+
+/// Of a peer without a session: what comes of the next attempt is the same.
+bool same_attempt(const PeerConfig& a, const PeerConfig& b) {
+    return a.port == b.port && a.passive == b.passive && a.max_prefixes == b.max_prefixes;
+}
+
+/// What our OPEN says of us, and the families in which routes can be told at all.
+bool same_speaker(const Self& a, const Self& b) {
+    return a.node_name == b.node_name && a.as == b.as && a.router_id == b.router_id &&
+           a.v4.has_value() == b.v4.has_value() && a.v6.has_value() == b.v6.has_value();
+}
+
+/// What routes are told with.
+bool same_announcer(const Self& a, const Self& b) {
+    return a.v4 == b.v4 && a.v6 == b.v6 && a.cluster_id == b.cluster_id;
 }
 
 std::shared_ptr<const policy::Markings> make_markings(const std::vector<Tagging>& taggings) {
@@ -78,16 +99,15 @@ void Speaker::Impl::on(const Configure& event) {
         if (range != nullptr && range->range == now_there.range) {
             PeerConfig changed = *range;
             changed.address = now_there.address;
-            change_peer(*peers[i], changed, before.self != configuration->self);
+            change_peer(*peers[i], changed, before.self);
         } else if (!wanted) {
             remove_peer(i);
         }
     }
     expect_ranges(before);
-    const bool self_changed = before.self != configuration->self;
     for (const PeerConfig& wanted : configuration->peers) {
         if (Peer* const known = find_peer(wanted)) {
-            change_peer(*known, wanted, self_changed);
+            change_peer(*known, wanted, before.self);
             continue;
         }
         Peer& peer = add_peer(wanted);
@@ -179,20 +199,14 @@ void Speaker::Impl::stop(Peer& peer, std::uint8_t cease, std::string_view text) 
     }
 }
 
-void Speaker::Impl::change_peer(Peer& peer, const PeerConfig& wanted, bool restart) {
-    restart = restart || !same_session(peer.config, wanted);
-    if (!restart) {
-        change_filters(peer, wanted);
-        // Neighbours that take AdminDown, or silence, for a failure of the path (BIRD does) would end the session over
-        // a change of ours: BFD goes on without a say until they stop it, too.
-        peer.lingering_bfd = !wanted.bfd && peer.session != nullptr && peer.bfd_up
-                                 ? (peer.config.bfd ? peer.config.bfd : peer.lingering_bfd)
-                                 : std::nullopt;
-        peer.config = wanted;
+void Speaker::Impl::change_peer(Peer& peer, const PeerConfig& wanted, const Self& before) {
+    if (same_session(peer.config, wanted) && same_speaker(before, configuration->self) &&
+        (peer.session != nullptr || same_attempt(peer.config, wanted))) {
+        change_session(peer, wanted, before);
         return;
     }
     stop(peer, wire::cease::kConfigurationChange);
-    change_filters(peer, wanted);  // for routes that are kept
+    change_intake(peer, wanted);  // for routes that are kept
     dynamic_peers -= peer.config.range ? 1U : 0U;
     dynamic_peers += wanted.range ? 1U : 0U;
     const bool moved = peer.config.placed != wanted.placed || peer.config.address != wanted.address;
@@ -208,6 +222,30 @@ void Speaker::Impl::change_peer(Peer& peer, const PeerConfig& wanted, bool resta
     offer_restart(peer);
     expect(peer);
     start(peer);
+}
+
+/// The session, if there is one, goes on: what the peer sent is judged again where it is, and the peer is told what
+/// differs.
+void Speaker::Impl::change_session(Peer& peer, const PeerConfig& wanted, const Self& before) {
+    const bool told_otherwise = peer.config.filters != wanted.filters ||
+                                peer.config.next_hop_mode != wanted.next_hop_mode ||
+                                !same_announcer(before, configuration->self);
+    const bool other_limit = peer.config.max_prefixes != wanted.max_prefixes;
+    change_intake(peer, wanted);
+    // Neighbours that take AdminDown, or silence, for a failure of the path (BIRD does) would end the session over a
+    // change of ours: BFD goes on without a say until they stop it, too.
+    peer.lingering_bfd = !wanted.bfd && peer.session != nullptr && peer.bfd_up
+                             ? (peer.config.bfd ? peer.config.bfd : peer.lingering_bfd)
+                             : std::nullopt;
+    peer.config = wanted;
+    offer_restart(peer);
+    if (peer.session != nullptr && told_otherwise) {
+        join_groups(peer, *peer.machine.negotiated());
+        unfinished = true;
+    }
+    if (peer.session != nullptr && other_limit) {
+        check_prefix_limit(peer);
+    }
 }
 
 void Speaker::Impl::remove_peer(std::size_t index) {

@@ -200,7 +200,7 @@ void Speaker::Impl::session_up(Peer& peer, const fsm::action::SessionUp& up) {
     peer.session = std::move(session);
     peer.was_up = true;
     offer_restart(peer);
-    join_groups(peer, up.negotiated, ToldBefore::nothing);
+    join_groups(peer, up.negotiated);
     monitor_up(peer);
     unfinished = true;
 }
@@ -250,8 +250,8 @@ std::optional<net::Prefix> Speaker::Impl::shared_link(const net::Ip& peer) const
     return std::nullopt;
 }
 
-/// `told`: the peer was in other groups before.
-void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, ToldBefore told) {
+/// Puts the peer into the groups that its configuration and ours give, out of those that it is in.
+void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated) {
     Session& session = *peer.session;
     for (const net::Family family : wire::kFamilies) {
         const auto next_hop = own_next_hop(session, family);
@@ -280,9 +280,9 @@ void Speaker::Impl::join_groups(Peer& peer, const wire::Negotiated& negotiated, 
         const wire::WriteContext context{negotiated.four_octet_as, negotiated.max_send,
                                          negotiated.add_path_send.has(family)};
         if (family == net::Family::v4) {
-            v4.join(session.outlet, target, context, told);
+            v4.join(session.outlet, target, context);
         } else {
-            v6.join(session.outlet, target, context, told);
+            v6.join(session.outlet, target, context);
         }
     }
 }

@@ -148,9 +148,7 @@ void Speaker::Impl::on(const LocalAddresses& event) {
     for (const auto& peer : peers) {
         if (peer->session != nullptr && peer->intake.context.external &&
             peer->session->shared_link != shared_link(peer->config.address)) {
-            v4.change_group(peer->session->outlet);  // next hops are to be told anew
-            v6.change_group(peer->session->outlet);
-            join_groups(*peer, *peer->machine.negotiated(), ToldBefore::anything);
+            join_groups(*peer, *peer->machine.negotiated());  // next hops are to be told anew
             unfinished = true;
         }
     }

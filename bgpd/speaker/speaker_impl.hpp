@@ -54,7 +54,7 @@ struct Speaker::Impl {
     void carry_out(Peer& peer, const fsm::Action& action);
     void session_up(Peer& peer, const fsm::action::SessionUp& up);
     void session_down(Peer& peer, const fsm::SessionEnd& end);
-    void join_groups(Peer& peer, const wire::Negotiated& negotiated, ToldBefore told);
+    void join_groups(Peer& peer, const wire::Negotiated& negotiated);
     [[nodiscard]] std::optional<wire::NextHop> own_next_hop(const Session& session, net::Family family) const;
     [[nodiscard]] std::optional<net::Prefix> shared_link(const net::Ip& peer) const;
     std::size_t read_messages(Peer& peer, fsm::Direction direction, ByteView data);
@@ -95,7 +95,8 @@ struct Speaker::Impl {
     void unexpect(const Peer& peer);
     void stop(Peer& peer, std::uint8_t cease, std::string_view text = {});
     Peer& add_peer(const PeerConfig& wanted);
-    void change_peer(Peer& peer, const PeerConfig& wanted, bool restart);
+    void change_peer(Peer& peer, const PeerConfig& wanted, const Self& before);
+    void change_session(Peer& peer, const PeerConfig& wanted, const Self& before);
     void remove_peer(std::size_t index);
     void apply_routing(const Configuration& before);
     void set_local_routes(const std::vector<LocalRoute>& wanted);
@@ -112,7 +113,7 @@ struct Speaker::Impl {
     void forget_idle();
 
     // Filters and the host's own routes (filtering.cpp).
-    void change_filters(Peer& peer, const PeerConfig& wanted);
+    void change_intake(Peer& peer, const PeerConfig& wanted);
     void apply_filters();
     void judge_again(Peer& peer);
     void judge_slice();

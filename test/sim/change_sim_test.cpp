@@ -119,6 +119,88 @@ TEST_CASE("a pool that leaves BGP takes relayed routes back from the routers") {
     CHECK(net.best(2).contains(block(1)));
 }
 
+TEST_CASE("edits under a running session give what a start with them gives") {
+    struct Row {
+        const char* name;
+        void (*edit)(Configuration&);
+    };
+    // Peers of node 0: router 1, which node 2 peers with, too, and node 3.
+    const auto row = GENERATE(values<Row>({
+        {"port", [](Configuration& c) { c.peers[0].port = 1179; }},
+        {"passive", [](Configuration& c) { c.peers[0].passive = true; }},
+        {"reachableBy", [](Configuration& c) { c.peers[0].reachable_by = *net::Ip::parse("10.0.0.9"); }},
+        {"nextHopMode Self", [](Configuration& c) { c.peers[0].next_hop_mode = bgp::speaker::NextHopMode::self; }},
+        {"nextHopMode Keep", [](Configuration& c) { c.peers[1].next_hop_mode = bgp::speaker::NextHopMode::keep; }},
+        {"numAllowedLocalASNumbers", [](Configuration& c) { c.peers[0].allowed_own_as = 1; }},
+        {"routeReflectorClusterID", [](Configuration& c) { c.self.cluster_id = 7; }},
+        {"length of the address", [](Configuration& c) { c.self.v4->length = 32; }},
+        {"maxPrefixes that holds", [](Configuration& c) { c.peers[0].max_prefixes = 4; }},
+    }));
+    CAPTURE(row.name);
+    const auto start = [](Network& net, bool edited, const Row& of) {
+        net.add("node", {"10.0.0.1/24"});
+        net.add("router", {"10.0.0.2/24"});
+        net.add("other", {"10.0.0.3/24"});
+        net.add("node-3", {"10.0.0.4/24"});
+        Configuration node = make_configuration("node", kAs, "10.0.0.1/24", kPools);
+        node.peers = {make_peer(address(1), 65001, kAs), node_peer(address(0), address(3))};
+        if (edited) {
+            of.edit(node);
+        }
+        Configuration router = make_configuration("router", 65001, "10.0.0.2/24", {"0.0.0.0/0"});
+        router.peers = {make_peer(address(0), kAs, 65001), make_peer(address(2), kAs, 65001)};
+        Configuration other = make_configuration("other", kAs, "10.0.0.3/24", kPools);
+        other.peers = {make_peer(address(1), 65001, kAs)};
+        Configuration third = make_configuration("node-3", kAs, "10.0.0.4/24", kPools);
+        third.peers = {node_peer(address(3), address(0))};
+        const std::vector<Configuration> all{node, router, other, third};
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            net.configure(i, all[i]);
+            net.originate(i, {block(i)});
+        }
+        net.advance(60s);
+        return node;
+    };
+    Network live;
+    Configuration configuration = start(live, false, row);
+    const auto since = [&] { return std::pair(live[0].peers()[0].since, live[0].peers()[1].since); };
+    const auto before = since();
+    row.edit(configuration);
+    live.configure(0, configuration);
+    live.settle();
+    CHECK(since() == before);
+    Network fresh;
+    start(fresh, true, row);
+    for (std::size_t i = 0; i < 4; ++i) {
+        CAPTURE(i);
+        CHECK(live.sessions(i) == fresh.sessions(i));
+        CHECK(live.paths(i) == fresh.paths(i));
+        CHECK(live.kernel(i) == fresh.kernel(i));
+    }
+}
+
+TEST_CASE("another maximum of prefixes counts at once") {
+    Network net;
+    make_mesh(net, 2);
+    Configuration configuration = make_configuration(name(0), kAs, address(0) + "/24", kPools);
+    configuration.peers = {node_peer(address(0), address(1))};
+    net.originate(1, {"10.244.1.0/26", "10.244.2.0/26", "10.244.3.0/26"});
+    net.configure(0, configuration);
+    net.settle();
+    REQUIRE(net.sessions(0) == 1);
+    configuration.peers[0].max_prefixes = 2;
+    net.configure(0, configuration);
+    net.settle();
+    CHECK(net.sessions(0) == 0);
+    CHECK(net[0].peers()[0].last_error.find("Maximum Number of Prefixes") != std::string::npos);
+    net.advance(300s);
+    CHECK(net.kernel(0) == Routes{{block(0), "blackhole"}});
+    configuration.peers[0].max_prefixes = 3;
+    net.configure(0, configuration);
+    net.advance(15s);
+    CHECK(net.sessions(0) == 1);
+}
+
 TEST_CASE("more prefixes than allowed end the session") {
     Network net;
     make_mesh(net, 2);
