@@ -174,6 +174,16 @@ bool valid_as_path(ByteView bytes, std::size_t as_size, Confederations confedera
     return true;
 }
 
+bool has_any_set(ByteView as4_path) noexcept {
+    Segments segments(as4_path, 4);
+    for (Segment segment; segments.next(segment);) {
+        if (segment.is_set() || segment.type == SegmentType::confed_set) {
+            return true;
+        }
+    }
+    return false;
+}
+
 namespace {
 
 /// Sequences and sets of a validated path.

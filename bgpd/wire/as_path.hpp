@@ -48,6 +48,9 @@ enum class Confederations : bool { refused, allowed };
 [[nodiscard]] bool valid_as_path(ByteView bytes, std::size_t as_size,
                                  Confederations confederations = Confederations::refused) noexcept;
 
+/// Whether a validated AS4_PATH has numbers without order, inside a confederation or not (RFC 9774).
+[[nodiscard]] bool has_any_set(ByteView as4_path) noexcept;
+
 /// Appends a 2-octet path as a 4-octet one. With `as4_path` (a validated AS4_PATH value) the numbers that did not fit
 /// are taken from it, as RFC 6793 section 4.2.3 says; its confederation segments are left out, and it is ignored when
 /// it is longer than the path.

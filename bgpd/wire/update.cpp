@@ -182,6 +182,9 @@ private:
         if (const std::uint8_t subcode = wrong_value(type, value); subcode != 0) {
             return fault(info->verdict, subcode, type, whole);
         }
+        if (type == type::kAs4Path && has_any_set(value)) {  // RFC 9774 section 3, also where AS_PATH alone counts
+            return fault(Verdict::treat_as_withdraw, update_error::kMalformedAsPath, type, whole);
+        }
         if (type == type::kNextHop) {
             update_.next_hop.address = *net::Ip::from_bytes(value);
             next_hop_ = whole;
