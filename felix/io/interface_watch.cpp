@@ -1,5 +1,6 @@
 #include "felix/io/interface_watch.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -79,9 +80,7 @@ Result<std::vector<InterfaceWatch::Change>> InterfaceWatch::take() {
                        [&](const netlink::Changed<netlink::Address>& e) {
                            addresses_[e.value.ifindex].insert(e.value.address.address);
                        },
-                       [&](const netlink::Removed<netlink::Address>& e) {
-                           addresses_[e.value.ifindex].erase(e.value.address.address);
-                       },
+                       [&](const netlink::Removed<netlink::Address>& e) { forget(e.value, changed); },
                        [&](const netlink::Overrun&) { lost = true; },
                        [](const auto&) {},
                    },
@@ -135,6 +134,18 @@ void InterfaceWatch::forget(std::uint32_t index, std::vector<Change>& changed) {
     links_.erase(known->second);
     addresses_.erase(index);
     names_.erase(known);
+}
+
+/// The last IPv4 address of a link takes all IPv4 routes over the link along, and the kernel does not say so.
+void InterfaceWatch::forget(const netlink::Address& gone, std::vector<Change>& changed) {
+    const auto left = addresses_.find(gone.ifindex);
+    if (left == addresses_.end() || left->second.erase(gone.address.address) == 0) {
+        return;
+    }
+    const auto link = names_.find(gone.ifindex);
+    if (gone.address.address.is_v4() && std::ranges::none_of(left->second, &net::Ip::is_v4) && link != names_.end()) {
+        changed.push_back({link->second, true});
+    }
 }
 
 std::vector<InterfaceWatch::Failure> InterfaceWatch::set_groups(

@@ -24,7 +24,7 @@ public:
     [[nodiscard]] int fd() const noexcept { return monitor_.fd(); }
     struct Change {
         std::string name;
-        bool interrupted = false;  ///< it was down or away at some point, so that its routes may be gone
+        bool interrupted = false;  ///< down, away or without IPv4 address at some point: its routes may be gone
     };
     /// Reads all links. Those that changed since they were last known, vanished ones included.
     [[nodiscard]] Result<std::vector<Change>> list();
@@ -49,6 +49,7 @@ private:
     InterfaceWatch(netlink::Monitor monitor, netlink::Socket socket);
     void learn(const netlink::Link& link, std::vector<Change>& changed);
     void forget(std::uint32_t index, std::vector<Change>& changed);
+    void forget(const netlink::Address& gone, std::vector<Change>& changed);
 
     netlink::Monitor monitor_;
     netlink::Socket socket_;

@@ -231,6 +231,9 @@ for line in sys.stdin:
     # A link that flaps loses its IPv4 route without a word from the kernel.
     sh(f"ip -n {NODE} link set calic down && ip -n {NODE} link set calic up")
     wait_until("the route is back", lambda: address("c", 4) in sh(f"ip -n {NODE} route").stdout)
+    # So does one whose last address is taken away: bgpd has one there while the workload speaks BGP.
+    sh(f"ip -n {NODE} addr add 169.254.0.179/32 dev calic && ip -n {NODE} addr del 169.254.0.179/32 dev calic")
+    wait_until("the route is back again", lambda: address("c", 4) in sh(f"ip -n {NODE} route").stdout)
     counters = ask("counters")["counters"]
     assert any(c.get("owner") == "GlobalNetworkPolicy//security.stop" and c["packets"] > 0 for c in counters), counters
     assert {e["name"] for e in ask("endpoints")["endpoints"] if e["programmed"]} >= {"node1-k8s-c-eth0"}
