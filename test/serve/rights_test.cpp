@@ -1,5 +1,7 @@
 #include <catch2/catch.hpp>
 #include <string>
+#include <tuple>
+#include <utility>
 
 #include "serve/rights.hpp"
 #include "serve/tokens.hpp"
@@ -238,6 +240,30 @@ TEST_CASE("reviews tell what one may do and who one is", "[serve]") {
     client.caller.groups = {"g"};
     const codec::Tree self = client.json("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", "{}");
     CHECK(self.find("status")->text_at("userInfo", "username") == "reader");
+}
+
+TEST_CASE("a host's daemons write what is theirs, and nothing that people make", "[serve]") {
+    Client client;
+    client.bind("host", "manul-node");
+    client.caller = {.user = "host", .uid = "", .groups = {}};
+    const std::string calico = "/apis/projectcalico.org/v3/";
+    for (const auto& [plural, kind, spec, answer] :
+         {std::tuple("nodes", "Node", "{}", "201"), std::tuple("tiers", "Tier", "{}", "403"),
+          std::tuple("ippools", "IPPool", R"({"cidr":"10.0.0.0/24"})", "403"),
+          std::tuple("globalnetworksets", "GlobalNetworkSet", "{}", "403")}) {
+        CAPTURE(plural);
+        const std::string document = std::string(R"({"apiVersion":"projectcalico.org/v3","kind":")") + kind +
+                                     R"(","metadata":{"name":"x"},"spec":)" + spec + "}";
+        CHECK(client.say("POST", calico + plural, document).starts_with(answer));
+    }
+    for (const auto& [plural, name] : {std::pair("tiers", "default"), std::pair("ipamconfigurations", "default"),
+                                       std::pair("clusterinformations", "default")}) {
+        CAPTURE(plural);
+        CHECK(client
+                  .say("PATCH", calico + plural + "/" + name, R"({"metadata":{"labels":{"a":"b"}}})",
+                       "application/merge-patch+json")
+                  .starts_with("403"));
+    }
 }
 
 TEST_CASE("tokens are read as Kubernetes writes them", "[serve]") {
