@@ -78,7 +78,7 @@ void add_datastore_commands(CLI::App& app, Command& chosen) {
     const auto from = std::make_shared<std::string>();
     const auto force = std::make_shared<bool>(false);
     take_back->add_option("file", *from, "the backup")->required()->type_name("FILE");
-    take_back->add_flag("--force", *force, "also when endpoints would be lost, and their addresses given out again");
+    take_back->add_flag("--force", *force, "also when endpoints would be lost: those pods are without policy then");
     take_back->callback([&chosen, from, force] {
         chosen = {[from, force](const Context& context) { return restore(context, *from, *force); }, Needs::settings};
     });

@@ -17,7 +17,7 @@ void add_show(CLI::App& ipam, Command& chosen) {
     CLI::App* show = ipam.add_subcommand("show", "Show the use of pools, blocks and single addresses");
     const auto options = std::make_shared<IpamShowOptions>();
     show->add_flag("--show-blocks", options->blocks, "also a row for each block");
-    show->add_flag("--show-borrowed", options->borrowed, "also addresses that a node took out of another node's block");
+    show->add_flag("--show-borrowed", options->borrowed, "only addresses that a node took out of another node's block");
     show->add_flag("--show-configuration", options->configuration, "only the settings of IPAM");
     show->add_option("--ip", options->ip, "who has this address");
     show->callback([&chosen, options] {

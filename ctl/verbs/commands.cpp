@@ -105,7 +105,8 @@ void add_get(CLI::App& app, Command& chosen) {
     verb->add_option("--sort-by", options->sort_by, "path of the field to sort by (.spec.order)")->type_name("PATH");
     verb->add_flag("--show-labels", options->show_labels, "labels as the last column");
     verb->add_flag("--no-headers", options->no_headers, "tables without their heading");
-    verb->add_flag("--export", options->export_, "without what only this store knows (uid, resourceVersion ...)");
+    verb->add_flag("--export", options->export_,
+                   "objects that are named without what only this store knows (uid, resourceVersion ...)");
     verb->add_flag("-w,--watch", options->watch, "then every change, until interrupted");
     verb->add_flag("--watch-only", options->watch_only, "every change from now on, without what there is");
     verb->add_flag("--output-watch-events", options->output_watch_events,

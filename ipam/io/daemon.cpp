@@ -284,7 +284,8 @@ void Ipamd::clear_way(std::shared_ptr<WaitingAdd> add, const KnownAttachment& ol
         auto link = links_->find(old.interface_name);
         if (!link) {
             problem = link.error().message;
-        } else if (*link && may_put_aside(**link, old.attachment, add->request.attachment, host_.on_kubernetes)) {
+        } else if (*link && may_put_aside(**link, old.attachment, add->request.attachment,
+                                          host_.on_kubernetes || old.attachment.container_id.empty())) {
             aside = (*link)->index;
             of.container_id = (*link)->alias;
             if (auto renamed = links_->put_aside(aside); !renamed) {
@@ -378,7 +379,7 @@ void Ipamd::on_question(Request request, Reply reply) {
         Answer answer = request.op == Op::check ? service_.check(request) : service_.status(request, wall_now());
         if (request.op == Op::status && !answer.error) {
             if (const std::string why = why_not_writable(); !why.empty()) {
-                answer = failure(ErrorCode::not_available, "the datastore cannot be written: " + why);
+                answer = failure(ErrorCode::not_available, why);
             }
         }
         return [shared, answer = std::move(answer)] { send(*shared, answer); };

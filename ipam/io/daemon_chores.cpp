@@ -353,10 +353,11 @@ Ipamd::Added Ipamd::add_all(const std::vector<Request>& requests) {
     return out;
 }
 
-/// On Kubernetes a Pod that was deleted takes the record of its container along, and the link may still be there.
+/// On Kubernetes a Pod that was deleted takes the record of its container along, and elsewhere a datastore that was
+/// lost: the link may still be there.
 std::optional<KnownAttachment> Ipamd::predecessor_of(const Request& request) {
     auto known = service_.predecessor_of(request).value_or(std::nullopt);
-    if (!known && host_.on_kubernetes && ::if_nametoindex(request.host_interface.c_str()) != 0) {
+    if (!known && (host_.on_kubernetes || unrecorded_ > 0) && ::if_nametoindex(request.host_interface.c_str()) != 0) {
         known = KnownAttachment{request.network, {{}, request.attachment.ifname}, request.host_interface};
     }
     return known;

@@ -20,6 +20,7 @@ namespace manul::ipam {
 namespace {
 
 constexpr std::int64_t kSecondUs = 1'000'000;
+constexpr const char* kNotWritable = "the datastore cannot be written: ";
 
 }  // namespace
 
@@ -34,9 +35,9 @@ std::string Ipamd::why_not_writable() const {
         return {};
     }
     if ((file_system.f_flag & ST_RDONLY) != 0) {
-        return path + ": its file system is read-only";
+        return std::string(kNotWritable) + path + ": its file system is read-only";
     }
-    return file_system.f_bfree == 0 ? path + ": its file system is full" : std::string();
+    return file_system.f_bfree == 0 ? std::string(kNotWritable) + path + ": its file system is full" : std::string();
 }
 
 void Ipamd::connect() {

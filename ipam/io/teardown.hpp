@@ -51,8 +51,8 @@ struct LinkClaims {
                                                   const LinkClaims& claims);
 
 /// Whether the link of this name stands in the way of an ADD whose predecessor is `old`, and may be put aside. Where
-/// the record of a pod's container goes with the Pod (`follows_pod`), any older container's may: the name says whose it
-/// is.
+/// the record of a pod's container went with the Pod or with a datastore (`follows_pod`), any older container's may:
+/// the name says whose it is.
 [[nodiscard]] bool may_put_aside(const netlink::Link& link, const Attachment& old, const Attachment& wanted,
                                  bool follows_pod);
 [[nodiscard]] std::string aside_name(std::uint32_t index);

@@ -523,6 +523,10 @@ TEST_CASE("an address of a pod that runs is nobody else's after the store was de
         CHECK(in_use.insert(added.ips.front()).second);
     }
     CHECK(node.ask(pod_request(Op::add, "late", "late")).error);
+    const Answer again =
+        node.ask(pod_request(Op::add, "a2", "a"));  // a new sandbox: the old one's link is in its place
+    CHECK_FALSE(again.error);
+    CHECK_FALSE(node.has_link("calia"));
     CHECK_FALSE(node.ask(pod_request(Op::del, "b", "b")).error);  // an old one ends, and its address is free
     CHECK(eventually([&] { return !node.has_link("calib"); }));
     CHECK_FALSE(node.ask(pod_request(Op::add, "late", "late")).error);
