@@ -12,7 +12,9 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 
+#include "base/control.hpp"
 #include "base/read_file.hpp"
 #include "base/run_program.hpp"
 #include "base/try.hpp"
@@ -21,6 +23,7 @@
 #include "ctl/node/status.hpp"
 #include "ctl/node/supervisor.hpp"
 #include "ctl/node/tar_file.hpp"
+#include "ctl/output/json.hpp"
 #include "ctl/policy/verify.hpp"
 #include "felix/render/ruleset.hpp"
 
@@ -85,6 +88,18 @@ std::string settings_text(const config::Settings& settings) {
         settings.state_dir, settings.log_dir, static_cast<int>(settings.log_level), settings.serve.listen);
 }
 
+/// What manul-ipamd says of itself, and of pools and blocks as it sees them.
+std::string ipamd_text(const config::Settings& settings) {
+    constexpr std::chrono::seconds kPatience{5};
+    std::string text;
+    for (const char* op : {"status", "show"}) {
+        const auto answer = control::call(settings.run_dir + "/ipamd.sock", {{"op", op}}, kPatience);
+        const auto printed = answer ? pretty_json(boost::json::serialize(*answer)) : std::unexpected(answer.error());
+        text += printed ? *printed : printed.error().message + "\n";
+    }
+    return text;
+}
+
 std::string kernel_settings() {
     std::string text;
     for (const char* name :
@@ -143,6 +158,7 @@ std::vector<Part> parts_of(const Context& context, const DiagsOptions& options) 
         {"checksystem.txt", verb([](const Context& c) { return node_checksystem(c, ""); })},
         {"bgp-peers.json", verb([](const Context& c) { return bgp_peers(c, {.peer = {}, .format = "json"}); })},
         {"bgp-routes.txt", verb([](const Context& c) { return bgp_routes(c, {}); })},
+        {"ipamd.json", [&context] { return ipamd_text(context.settings); }},
         {"kernel-settings.txt", kernel_settings},
         {"network.txt", network},
         {"nftables.txt", nftables},

@@ -61,7 +61,12 @@ json::value show_json(Service& service, WallTime now) {
         }
     }
     service.source().end();
-    return json::object{{"pools", std::move(pools)}, {"blocks", std::move(blocks)}};
+    json::array unrecorded;
+    for (const auto& [address, link] : service.knowledge().world().unrecorded) {
+        unrecorded.push_back(json::object{{"address", address.to_string()}, {"link", link}});
+    }
+    return json::object{
+        {"pools", std::move(pools)}, {"blocks", std::move(blocks)}, {"unrecorded", std::move(unrecorded)}};
 }
 
 }  // namespace manul::ipam

@@ -280,7 +280,7 @@ datastore: {{path: {self.directory}/store.db}}
         with tarfile.open(archive) as tar:
             parts = {pathlib.PurePath(member.name).name: tar.extractfile(member).read().decode() for member in tar.getmembers()}
         self.assertEqual(set(parts), {"versions.txt", "settings.txt", "node-status.txt", "checksystem.txt", "bgp-peers.json",
-                                      "bgp-routes.txt", "kernel-settings.txt", "network.txt", "nftables.txt",
+                                      "bgp-routes.txt", "ipamd.json", "kernel-settings.txt", "network.txt", "nftables.txt",
                                       "policy-verify.txt", "logs.txt"})
         self.assertRegex(parts["versions.txt"], r"^manulctl \d")
         self.assertIn("http://127.0.0.1:1", parts["settings.txt"])
