@@ -60,6 +60,11 @@ void World::advance(std::chrono::milliseconds duration) {
 void World::configure(std::shared_ptr<const Configuration> configuration) {
     configuration_ = std::move(configuration);
     handle(Configure{configuration_});
+    for (Far& far : fars) {  // a lower maximum
+        if (std::exchange(far.too_many, false) && far.exact) {
+            check_maximum(far);
+        }
+    }
 }
 
 void World::resolve(const net::Ip& next_hop, std::optional<Resolution> way) {
