@@ -60,11 +60,7 @@ void World::advance(std::chrono::milliseconds duration) {
 void World::configure(std::shared_ptr<const Configuration> configuration) {
     configuration_ = std::move(configuration);
     handle(Configure{configuration_});
-    for (Far& far : fars) {  // a lower maximum
-        if (std::exchange(far.too_many, false) && far.exact) {
-            check_maximum(far);
-        }
-    }
+    std::ranges::for_each(fars, [this](Far& far) { check_maximum(far); });
 }
 
 void World::resolve(const net::Ip& next_hop, std::optional<Resolution> way) {
@@ -146,14 +142,12 @@ void World::deliver(Far& far, const wire::Frame& frame) {
     const auto outcome = speaker_.handle(Received{id, frame.message}, now_);
     require(outcome.consumed == frame.message.size());
     const std::vector<Action> actions(outcome.actions.begin(), outcome.actions.end());
-    for (const Action& action : actions) {
-        carry_out(action);
-    }
-    if (std::exchange(far.too_many, false) && far.exact) {
+    std::ranges::for_each(actions, [this](const Action& action) { carry_out(action); });
+    if (far.too_many && far.exact) {
         require(was_up && frame.type == wire::MessageType::update);
         note(far, frame.body());
-        check_maximum(far);
     }
+    check_maximum(far);
     if (!far.up) {
         return;
     }
@@ -193,13 +187,14 @@ void World::note(Far& far, ByteView body) {
 }
 
 /// Who is sent away has said more than was allowed, in this session.
-void World::check_maximum(const Far& far) const {
+void World::check_maximum(Far& far) const {
     const auto config = std::ranges::find(configuration_->peers, far.address, &PeerConfig::address);
-    require(config != configuration_->peers.end() && config->max_prefixes.has_value());
-    require(std::ranges::any_of(wire::kFamilies, [&](net::Family family) {
-        return std::ranges::count_if(far.announced, [&](const Path& path) { return path.first.family() == family; }) >
-               static_cast<std::ptrdiff_t>(*config->max_prefixes);
-    }));
+    const bool limited = config != configuration_->peers.end() && config->max_prefixes.has_value();
+    const auto more = [&](net::Family family) {
+        const auto is_of = [&](const Path& path) { return path.first.family() == family; };
+        return limited && std::cmp_greater(std::ranges::count_if(far.announced, is_of), *config->max_prefixes);
+    };
+    require(!std::exchange(far.too_many, false) || !far.exact || std::ranges::any_of(wire::kFamilies, more));
 }
 
 void World::carry_out(const Action& action) {

@@ -87,7 +87,7 @@ private:
     void hear_message(Far& far, const wire::Frame& frame);
     void deliver(Far& far, const wire::Frame& frame);
     void note(Far& far, ByteView body);
-    void check_maximum(const Far& far) const;
+    void check_maximum(Far& far) const;
     void report(Station& station, const speaker::MonitorEvent& event) const;
     void check_stations();
     void check_told(const Far& far, const net::Prefix& prefix, const speaker::ExportView& wanted) const;
