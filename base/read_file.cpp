@@ -1,6 +1,7 @@
 #include "base/read_file.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -43,6 +44,14 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
             return fail(path + ": larger than " + std::to_string(limit >> 20U) + " MiB");
         }
     }
+}
+
+Result<std::string> read_secret_file(const std::string& path) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) == 0 && (status.st_mode & 077U) != 0) {
+        return fail(path + ": others may read it; make it mode 0600");
+    }
+    return read_file(path);
 }
 
 }  // namespace manul

@@ -13,4 +13,7 @@ namespace manul {
 [[nodiscard]] Result<std::string> read_file(const std::string& path,
                                             std::size_t limit = std::numeric_limits<std::size_t>::max());
 
+/// The same of a file with a password, token or key, which others than its owner may not read.
+[[nodiscard]] Result<std::string> read_secret_file(const std::string& path);
+
 }  // namespace manul

@@ -86,14 +86,6 @@ Result<Listen> parse_listen(const std::string& text) {
 
 bool is_loopback(const std::string& host) { return host == "::1" || host.starts_with("127."); }
 
-Result<std::string> read_secret_file(const std::string& path) {
-    struct stat status{};
-    if (::stat(path.c_str(), &status) == 0 && (status.st_mode & 077U) != 0) {
-        return fail(path + ": others may read it; make it mode 0600");
-    }
-    return read_file(path);
-}
-
 /// Every client of a watch is a connection of its own.
 void allow_many_connections() {
     struct rlimit limit{};

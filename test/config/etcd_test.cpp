@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <deque>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -453,6 +454,14 @@ TEST_CASE("users and passwords: a right one works beyond its token, a wrong one 
     options.username = "root";
     options.password_file = directory.path() + "/password";
     std::ofstream(options.password_file) << "secret\n";
+    std::filesystem::permissions(options.password_file, std::filesystem::perms(0640));
+    const auto open_to_all = open_etcd(options)->get(set_key("a"));
+    REQUIRE(!open_to_all);
+    CHECK(contains(open_to_all.error().message, "/password: others may read it; make it mode 0600"));
+    std::filesystem::permissions(options.password_file, std::filesystem::perms(0600));
+    const auto nameless = open_etcd(options_of(server.endpoints()))->get(set_key("a"));
+    REQUIRE(!nameless);
+    CHECK(contains(nameless.error().message, "it asks for a user: give datastore.etcd.username"));
     const auto store = open_etcd(options);
     REQUIRE(put(*store, "a"));
     const auto watch = watch_sets(*store);

@@ -30,8 +30,10 @@ bool has(const Failure& failure, std::string_view text) noexcept {
     return failure.message.find(text) != std::string::npos;
 }
 
+constexpr std::string_view kPasswordFile = "datastore.etcd.password_file";
+
 Result<std::string> read_named_file(const std::string& path, std::string_view setting) {
-    auto text = read_file(path);
+    auto text = setting == kPasswordFile ? read_secret_file(path) : read_file(path);
     return text ? std::move(text) : fail(fmt::format("{}: cannot read {}", setting, text.error().message));
 }
 
@@ -137,7 +139,7 @@ Reply<void> Cluster::log_in(SteadyTime deadline) {
     }
     std::string password = options_.password;
     if (!options_.password_file.empty()) {
-        auto text = read_named_file(options_.password_file, "datastore.etcd.password_file");
+        auto text = read_named_file(options_.password_file, kPasswordFile);
         if (!text) {
             return std::unexpected(Failure{static_cast<int>(Rpc::permission_denied), text.error().message});
         }
@@ -249,6 +251,12 @@ StoreError Cluster::explain(const Failure& failure) const {
     }
     if (has(failure, "authentication failed")) {
         return say(Code::unavailable, fmt::format("user \"{}\" or its password is wrong", options_.username));
+    }
+    if (failure.message.starts_with(kPasswordFile)) {
+        return say(Code::unavailable, failure.message);
+    }
+    if (has(failure, "user name is empty")) {
+        return say(Code::unavailable, "it asks for a user: give datastore.etcd.username and password_file");
     }
     if (failure.is(Rpc::permission_denied) || is_stale_token(failure)) {
         return say(Code::unavailable, fmt::format("{} (user \"{}\"; it needs the right to read and write {})",
