@@ -105,6 +105,10 @@ std::shared_ptr<const Configuration> make_configuration(std::uint8_t shape, std:
     if (!bit(shape, 3)) {
         made->self.cluster_id = 7;
     }
+    if (bit(other, 7)) {
+        made->self.v4->length = 32;
+        made->self.cluster_id = made->self.cluster_id ? std::optional<std::uint32_t>(8) : std::nullopt;
+    }
     if (!bit(shape, 5)) {
         made->relayable = {*net::Prefix::parse("10.244.0.0/16"), *net::Prefix::parse("2001:db8:244::/48")};
     }
@@ -133,6 +137,7 @@ std::shared_ptr<const Configuration> make_configuration(std::uint8_t shape, std:
     made->peers[2].role = bit(other, 1) ? std::optional(wire::Role::provider) : std::nullopt;
     made->peers[2].allowed_own_as = bit(other, 2) ? 1 : 0;
     made->peers[2].next_hop_mode = bit(other, 3) ? NextHopMode::self : NextHopMode::automatic;
+    made->peers[2].port = bit(other, 3) ? 1790 : 179;
     made->peers.back().hold_time = std::chrono::seconds(bit(other, 4) ? 3 : 90);
     for (const net::Family family : wire::kFamilies) {
         const std::size_t index = family == net::Family::v4 ? 0 : 1;
