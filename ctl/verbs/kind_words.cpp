@@ -1,5 +1,6 @@
 #include "ctl/verbs/kind_words.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <utility>
@@ -22,6 +23,8 @@ void ask(AskedWords& out, std::string_view kind_text, std::vector<std::string> n
     const auto kind = kind_named(kind_text);
     if (!kind) {
         out.errors.push_back(kind.error().message);
+    } else if (std::ranges::find(names, std::string()) != names.end()) {  // an unset variable of a script
+        out.errors.emplace_back("the name of an object may not be empty");
     } else if (!out.asked.empty() && out.asked.back().kind == *kind && !names.empty()) {
         auto& present = out.asked.back().names;
         present.insert(present.end(), names.begin(), names.end());

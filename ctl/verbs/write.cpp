@@ -95,7 +95,9 @@ store::StoreResult<store::Object> write_one(store::Store& store, WriteVerb verb,
 }
 
 std::string failure_line(const InputObject& object, const StoreError& error) {
-    return object.origin + ": " + object.key.to_string() + ": " + describe(error);
+    const std::string name = object.key.to_string() + ": ";
+    const std::string why = describe(error);
+    return object.origin + ": " + (why.starts_with(name) ? "" : name) + why;
 }
 
 /// A Kubernetes API server and `serve` end a namespace by themselves.

@@ -258,6 +258,11 @@ datastore: {{path: {self.directory}/store.db}}
         self.settings = self.file("other.yaml", "datastore: {type: none}\n")
         self.assertEqual(self.run_it("diff", "-f", pool).returncode, 2)
 
+    def test_names_that_are_empty_are_told(self):
+        for words in (["get", "tiers", ""], ["get", "tiers", "default", ""], ["delete", "ippool", ""], ["patch", "ippool", "", "-p", "{}"],
+                      ["label", "ippool", "", "a=b"]):
+            self.fails(1, r"the name of an object may not be empty", *words)
+
     def test_output_formats_that_are_none_are_told(self):
         for text, format_ in {r"^manulctl: unknown output format 'xml'; there are ps, wide, yaml": "xml",
                               r"^manulctl: jsonpath: '0}' is no index at character 11": "jsonpath={.items[0}",
