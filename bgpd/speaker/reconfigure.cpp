@@ -231,6 +231,7 @@ void Speaker::Impl::change_session(Peer& peer, const PeerConfig& wanted, const S
                                 peer.config.next_hop_mode != wanted.next_hop_mode ||
                                 !same_announcer(before, configuration->self);
     const bool other_limit = peer.config.max_prefixes != wanted.max_prefixes;
+    const bool other_attempts = peer.config.passive != wanted.passive;
     change_intake(peer, wanted);
     // Neighbours that take AdminDown, or silence, for a failure of the path (BIRD does) would end the session over a
     // change of ours: BFD goes on without a say until they stop it, too.
@@ -238,7 +239,9 @@ void Speaker::Impl::change_session(Peer& peer, const PeerConfig& wanted, const S
                              ? (peer.config.bfd ? peer.config.bfd : peer.lingering_bfd)
                              : std::nullopt;
     peer.config = wanted;
-    offer_restart(peer);
+    if (other_attempts) {
+        offer_restart(peer);  // what the next connection is made with
+    }
     if (peer.session != nullptr && told_otherwise) {
         join_groups(peer, *peer.machine.negotiated());
         unfinished = true;
