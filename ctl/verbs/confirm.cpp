@@ -1,3 +1,5 @@
+#include <chrono>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,8 @@ using store::StoreError;
 /// means to confirm.
 constexpr std::chrono::seconds kShortest{5};
 constexpr std::chrono::seconds kLongest{24 * 3600};
+/// A transaction's keys, but for the record of what was there before.
+constexpr std::size_t kMostObjects = 99;
 
 ExitCode no_change_waits(const Context& context) {
     return context.fail("no change waits to be confirmed (it may have been confirmed or rolled back already)");
@@ -28,6 +32,10 @@ ExitCode apply_revertibly(const Context& context, const std::vector<InputObject>
     if (!duration || duration->seconds() < kShortest || duration->seconds() > kLongest) {
         context.fail("--confirm-within: expected a time from 5s to 24h, such as 2m, not '" + within + "'");
         return ExitCode::usage;
+    }
+    if (objects.size() > kMostObjects) {
+        return context.fail("nothing was changed: --confirm-within takes at most " + std::to_string(kMostObjects) +
+                            " objects, these are " + std::to_string(objects.size()));
     }
     std::vector<config::RevertibleWrite> writes;
     for (const InputObject& object : objects) {

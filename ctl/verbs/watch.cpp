@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -68,7 +69,8 @@ private:
     /// Lists everything, notes what differs from what was known, and watches from there.
     Result<void> list() {
         std::vector<store::WatchStart> starts;
-        std::map<model::Key, Object> now;
+        std::vector<Object> listed;  // in the order in which `get` shows them
+        std::set<model::Key> now;
         std::vector<std::string> damaged;
         for (const Scope& scope : scopes_) {
             auto found = list_objects(*context_.store, scope, damaged);
@@ -77,7 +79,8 @@ private:
             }
             starts.push_back({scope.kind, std::move(found->revision)});
             for (Object& object : found->objects) {
-                now.emplace(object.key, std::move(object));
+                now.insert(object.key);
+                listed.push_back(std::move(object));
             }
         }
         auto watch = context_.store->watch(starts);
@@ -93,12 +96,8 @@ private:
                 gone(key);
             }
         }
-        for (const Scope& scope : scopes_) {
-            for (const auto& [key, object] : now) {
-                if (key.kind == scope.kind) {
-                    seen(object);
-                }
-            }
+        for (const Object& object : listed) {
+            seen(object);
         }
         watch_ = *std::move(watch);
         return {};

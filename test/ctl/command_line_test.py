@@ -254,6 +254,9 @@ datastore: {{path: {self.directory}/store.db}}
         self.assertIn("applied 1", self.works("apply", "--dry-run=none", "-f", pool))
         self.assertEqual(self.run_it("diff", "-f", "/nonexistent").returncode, 2)
         self.fails(2, "--dry-run: maybe not in", "apply", "--dry-run=maybe", "-f", pool)
+        many = "---\n".join(POOL.replace("pool-a", f"p{i}").replace("10.0", f"10.{i}") for i in range(100))
+        self.fails(1, "--confirm-within takes at most 99 objects, these are 100", "apply", "--confirm-within", "2m", "-f",
+                   self.file("many.yaml", many))
         self.fails(2, "--dry-run excludes --confirm-within", "apply", "--dry-run", "--confirm-within", "2m", "-f", pool)
         self.settings = self.file("other.yaml", "datastore: {type: none}\n")
         self.assertEqual(self.run_it("diff", "-f", pool).returncode, 2)
