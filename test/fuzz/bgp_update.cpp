@@ -88,7 +88,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const std::vector<net::Prefix> prefixes(view.begin(), view.end());
         if (update.verdict < Verdict::treat_as_withdraw && !prefixes.empty()) {
             write_and_read(update.attributes, next_hop, prefixes, true);
-            write_and_read(update.attributes, next_hop, prefixes, false);
+            if (!attribute_facts(update.attributes).as_path.has_set()) {  // which nobody is told of (RFC 9774)
+                write_and_read(update.attributes, next_hop, prefixes, false);
+            }
         }
     }
     return 0;
