@@ -193,12 +193,51 @@ std::vector<ChangedEndpoint> compare_endpoints(ClusterView& before, ClusterView&
     return changed;
 }
 
+/// The settings that judge connections, as far as they differ.
+std::vector<std::string> changed_settings(const felix::Snapshot& old, const felix::Snapshot& now) {
+    const felix::Config& a = *old.config;
+    const felix::Config& b = *now.config;
+    std::vector<std::string> out;
+    const auto look = [&out](bool differs, const char* name) {
+        if (differs) {
+            out.emplace_back(name);
+        }
+    };
+    look(a.interface_prefixes != b.interface_prefixes, "interfacePrefix");
+    look(a.excluded_interfaces != b.excluded_interfaces, "interfaceExclude");
+    look(a.endpoint_to_host != b.endpoint_to_host, "defaultEndpointToHostAction");
+    look(a.host_to_workload_policy != b.host_to_workload_policy, "hostToWorkloadPolicy");
+    look(a.failsafe_inbound != b.failsafe_inbound, "failsafeInboundHostPorts");
+    look(a.failsafe_outbound != b.failsafe_outbound, "failsafeOutboundHostPorts");
+    look(a.allow_vxlan_from_workloads != b.allow_vxlan_from_workloads, "allowVXLANPacketsFromWorkloads");
+    look(a.allow_ipip_from_workloads != b.allow_ipip_from_workloads, "allowIPIPPacketsFromWorkloads");
+    look(a.vxlan_port != b.vxlan_port, "vxlanPort");
+    look(a.service_loop != b.service_loop, "serviceLoopPrevention");
+    look(old.tunnels.vxlan_v4 != now.tunnels.vxlan_v4 || old.tunnels.vxlan_v6 != now.tunnels.vxlan_v6, "vxlanEnabled");
+    look(old.tunnels.ip_in_ip != now.tunnels.ip_in_ip, "ipipEnabled");
+    look(old.tunnels.wireguard_v4 != now.tunnels.wireguard_v4, "wireguardEnabled");
+    look(old.tunnels.wireguard_v6 != now.tunnels.wireguard_v6, "wireguardEnabledV6");
+    look(a.external_nodes != b.external_nodes, "externalNodesList");
+    return out;
+}
+
+std::vector<ChangedNode> compare_nodes(ClusterView& before, ClusterView& after) {
+    std::vector<ChangedNode> changed;
+    for (const std::string& node : after.node_names()) {
+        if (auto settings = changed_settings(before.node(node), after.node(node)); !settings.empty()) {
+            changed.push_back({node, std::move(settings)});
+        }
+    }
+    return changed;
+}
+
 /// What rules speak of: the points at which verdicts can differ.
 struct Points {
     std::set<std::pair<net::Protocol, std::uint16_t>> ports;
     std::set<net::Ip> addresses;
 
     void add(const felix::Snapshot& snapshot, const felix::Rule& rule);
+    void add(const felix::Snapshot& snapshot);  // its settings
     /// Addresses of which `is_tried` says that they are tried anyway are left out.
     template <class IsTried>
     void add_members(const felix::SetSnapshot& set, const felix::SetSnapshot& without, IsTried is_tried);
@@ -240,6 +279,30 @@ void Points::add(const felix::Snapshot& snapshot, const felix::Rule& rule) {
     }
 }
 
+void Points::add(const felix::Snapshot& snapshot) {
+    const felix::Config& config = *snapshot.config;
+    for (const auto* list : {&config.failsafe_inbound, &config.failsafe_outbound}) {
+        for (const felix::FailsafePort& port : *list) {
+            ports.insert({port.protocol, port.port});
+            if (port.net) {
+                addresses.insert(port.net->address());
+            }
+        }
+    }
+    ports.insert({net::kUdp, config.vxlan_port});
+    for (const auto& port : {snapshot.tunnels.wireguard_v4, snapshot.tunnels.wireguard_v6}) {
+        if (port) {
+            ports.insert({net::kUdp, *port});
+        }
+    }
+    for (const net::Prefix& node : config.external_nodes) {
+        addresses.insert(node.address());
+    }
+    for (const net::Prefix& range : config.service_ranges) {
+        addresses.insert(range.address());
+    }
+}
+
 template <class IsTried>
 void Points::add_members(const felix::SetSnapshot& set, const felix::SetSnapshot& without, IsTried is_tried) {
     std::size_t left = kMembersTried;
@@ -256,6 +319,13 @@ void Points::add_members(const felix::SetSnapshot& set, const felix::SetSnapshot
             --left;
         }
     }
+}
+
+void add_unnamed(Points& points) {
+    points.ports.insert({net::kTcp, kUnnamedPort});
+    points.ports.insert({net::kUdp, kUnnamedPort});
+    points.addresses.insert(*net::Ip::parse(kUnnamedAddress));
+    points.addresses.insert(*net::Ip::parse(kUnnamedAddress6));
 }
 
 Points points_of(ClusterView& before, ClusterView& after, const std::vector<ChangedEndpoint>& changed) {
@@ -295,10 +365,15 @@ Points points_of(ClusterView& before, ClusterView& after, const std::vector<Chan
             }
         }
     }
-    points.ports.insert({net::kTcp, kUnnamedPort});
-    points.ports.insert({net::kUdp, kUnnamedPort});
-    points.addresses.insert(*net::Ip::parse(kUnnamedAddress));
-    points.addresses.insert(*net::Ip::parse(kUnnamedAddress6));
+    add_unnamed(points);
+    return points;
+}
+
+Points points_of(ClusterView& before, ClusterView& after, const ChangedNode& changed) {
+    Points points;
+    points.add(before.node(changed.node));
+    points.add(after.node(changed.node));
+    add_unnamed(points);
     return points;
 }
 
@@ -334,6 +409,31 @@ public:
                     }
                 }
             }
+        }
+    }
+
+    /// Workloads among themselves are left out: what settings say of them, they say of all the world.
+    void try_node(const ChangedNode& changed, const Points& points) {
+        std::set<net::Ip> own;
+        if (const auto end = find_end(after_, "node/" + changed.node)) {
+            own.insert(end->addresses.begin(), end->addresses.end());
+        }
+        std::set<net::Ip> workloads;
+        for (const auto& [key, endpoint] : after_.node(changed.node).endpoints) {
+            workloads.insert(endpoint->addresses.begin(), endpoint->addresses.end());
+        }
+        const auto try_both = [&](const net::Ip& here, const net::Ip& there) {
+            if (here.family() == there.family() && here != there) {
+                try_ports(here, there, points);
+                try_ports(there, here, points);
+            }
+        };
+        for (const net::Ip& address : own) {
+            std::ranges::for_each(workloads, [&](const net::Ip& there) { try_both(address, there); });
+            std::ranges::for_each(points.addresses, [&](const net::Ip& there) { try_both(address, there); });
+        }
+        for (const net::Ip& address : workloads) {
+            std::ranges::for_each(points.addresses, [&](const net::Ip& there) { try_both(address, there); });
         }
     }
 
@@ -480,11 +580,15 @@ std::vector<felix::Event> enforced(const std::vector<felix::Event>& staged) {
 Impact compare(ClusterView& before, ClusterView& after, const std::vector<felix::io::Flow>& recorded) {
     Impact impact;
     impact.endpoints = compare_endpoints(before, after);
+    impact.nodes = compare_nodes(before, after);
     const Points points = points_of(before, after, impact.endpoints);
     Comparison comparison(before, after, impact);
     comparison.judge_recorded(recorded);
     for (const ChangedEndpoint& entry : impact.endpoints) {
         comparison.try_between(entry, points);
+    }
+    for (const ChangedNode& node : impact.nodes) {
+        comparison.try_node(node, points_of(before, after, node));
     }
     return impact;
 }

@@ -46,6 +46,12 @@ struct ChangedEndpoint {
     std::vector<Side> sides;
 };
 
+/// A node whose settings judge connections otherwise.
+struct ChangedNode {
+    std::string node;
+    std::vector<std::string> settings;  ///< fields of FelixConfiguration
+};
+
 /// A connection that is allowed on one side of the change and denied on the other.
 struct Flip {
     std::string source;
@@ -58,6 +64,7 @@ struct Flip {
 
 struct Impact {
     std::vector<ChangedEndpoint> endpoints;
+    std::vector<ChangedNode> nodes;
     std::vector<Flip> flips;
     std::size_t judged = 0;  ///< connections that were looked at
     bool cut_short = false;  ///< there were more to look at
@@ -65,7 +72,8 @@ struct Impact {
 
 /// What differs between two states of the cluster. Connections are tried between the changed endpoints and all others,
 /// addresses that rules name, members of the sets that they select, and an address that none names, on every port that
-/// a rule names and one that none does. `recorded` are connections to judge besides.
+/// a rule names and one that none does; where settings of a node differ, also those of the node itself and those of its
+/// workloads to the outside, on the ports that the settings name. `recorded` are connections to judge besides.
 [[nodiscard]] Impact compare(ClusterView& before, ClusterView& after, const std::vector<felix::io::Flow>& recorded);
 
 /// Staged policies turned into what they stand for: put (Set), removed (Delete), nothing (Learn, Ignore).

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
@@ -99,6 +100,9 @@ std::string impact_text(const Impact& impact) {
             text += side_text(side);
         }
     }
+    for (const ChangedNode& node : impact.nodes) {
+        text += fmt::format("{} judges otherwise: {}\n", node.node, fmt::join(node.settings, ", "));
+    }
     // One line for all ports of a pair that flip for the same reason.
     std::map<std::tuple<bool, bool, std::string, std::string, std::string>, std::string> lines;
     for (const Flip& flip : impact.flips) {
@@ -136,6 +140,10 @@ json::object impact_json(const Impact& impact) {
                                             {"disappears", endpoint.life == ChangedEndpoint::Life::goes},
                                             {"changes", std::move(sides)}});
     }
+    json::array nodes;
+    for (const ChangedNode& node : impact.nodes) {
+        nodes.emplace_back(json::object{{"node", node.node}, {"settings", texts(node.settings)}});
+    }
     json::array flips;
     for (const Flip& flip : impact.flips) {
         json::object entry{{"source", flip.source},
@@ -153,6 +161,7 @@ json::object impact_json(const Impact& impact) {
         flips.emplace_back(std::move(entry));
     }
     return {{"endpoints", std::move(endpoints)},
+            {"nodes", std::move(nodes)},
             {"connections", std::move(flips)},
             {"judged", impact.judged},
             {"complete", !impact.cut_short}};

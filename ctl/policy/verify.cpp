@@ -29,6 +29,7 @@
 #include "felix/nft/align.hpp"
 #include "felix/nft/tracker.hpp"
 #include "felix/render/renderer.hpp"
+#include "felix/render/skeleton.hpp"
 #include "net/netlink/socket.hpp"
 
 namespace manul::ctl {
@@ -117,8 +118,9 @@ private:
     std::unordered_map<std::uint64_t, felix::render::RuleOrigin> origins_;
 };
 
-/// Links that stand in another group than their endpoint's classes have: they are judged by another policy, or closed.
-Result<void> compare_links(const felix::Snapshot& snapshot, const Wanted& wanted, Findings& findings) {
+using Links = std::unordered_map<std::string, netlink::Link>;
+
+Result<Links> read_links() {
     auto socket = netlink::Socket::open();
     if (!socket) {
         return fail(socket.error().message());
@@ -127,10 +129,29 @@ Result<void> compare_links(const felix::Snapshot& snapshot, const Wanted& wanted
     if (!links) {
         return fail("cannot list network interfaces: " + links.error().message());
     }
-    std::unordered_map<std::string, const netlink::Link*> by_name;
+    Links by_name;
     for (const netlink::Link& link : *links) {
-        by_name[link.name] = &link;
+        by_name.emplace(link.name, link);
     }
+    return by_name;
+}
+
+/// The groups that links are in, by those that they should be in.
+std::map<std::uint32_t, std::uint32_t> held_groups(const felix::Snapshot& snapshot, const Wanted& wanted,
+                                                   const Links& by_name) {
+    std::map<std::uint32_t, std::uint32_t> groups;
+    for (const auto& [key, endpoint] : snapshot.endpoints) {
+        const auto link = by_name.find(endpoint->interface);
+        if (const auto group = wanted.renderer().group_of(endpoint->interface); group && link != by_name.end()) {
+            groups.emplace(*group, link->second.group);
+        }
+    }
+    return groups;
+}
+
+/// Links that stand in another group than their endpoint's classes have: they are judged by another policy, or closed.
+Result<void> compare_links(const felix::Snapshot& snapshot, const Wanted& wanted, const Links& by_name,
+                           Findings& findings) {
     MANUL_TRY(auto shaper, felix::io::Shaper::open());
     std::map<std::string, std::string> owners;
     std::set<std::string> workloads;
@@ -140,19 +161,27 @@ Result<void> compare_links(const felix::Snapshot& snapshot, const Wanted& wanted
             continue;  // its pair is made after its endpoint was stored
         }
         ++findings.links;
+        const std::string object = fmt::format("interface {} ({}/{})", endpoint->interface, key.ns, key.name);
+        // Felix leaves another container's link closed, until the endpoint's own is there.
+        if (!felix::is_of_container(endpoint->container_id, link->second.alias)) {
+            if (link->second.group > felix::render::kClosedGroup && link->second.group < felix::render::kEndGroup) {
+                findings.differences.push_back(
+                    {"links", object, fmt::format("is another container's, and in group {:#x}", link->second.group)});
+            }
+            continue;
+        }
         shaper.want(endpoint->interface, endpoint->to_workload, endpoint->from_workload);
         workloads.insert(endpoint->interface);
         owners[endpoint->interface] = fmt::format("{}/{}", key.ns, key.name);
         const auto group = wanted.renderer().group_of(endpoint->interface);
-        const std::string object = fmt::format("interface {} ({}/{})", endpoint->interface, key.ns, key.name);
-        if (group && link->second->group != *group) {
+        if (group && link->second.group != *group) {
             findings.differences.push_back(
-                {"links", object, fmt::format("is in group {:#x} instead of {:#x}", link->second->group, *group)});
+                {"links", object, fmt::format("is in group {:#x} instead of {:#x}", link->second.group, *group)});
         }
     }
     const auto find = [&by_name](const std::string& name) {
         const auto link = by_name.find(name);
-        return link == by_name.end() ? nullptr : link->second;
+        return link == by_name.end() ? nullptr : &link->second;
     };
     for (const std::string& interface : shaper.differences(find, workloads)) {
         findings.differences.push_back({"traffic control",
@@ -183,7 +212,8 @@ Result<Findings> look(const Context& context, const VerifyOptions& options) {
                set->second.member_keys().size() <= kMostElements;
     };
     MANUL_TRY(const auto kernel, socket.contents(wants_elements));
-    const auto aliases = felix::nft::find_aliases(as_born.ruleset(), kernel);
+    MANUL_TRY(const Links links, read_links());
+    const auto aliases = felix::nft::find_aliases(as_born.ruleset(), kernel, held_groups(snapshot, as_born, links));
     std::optional<Wanted> as_held;  // classes are numbered by name, so other names mean another ruleset
     if (!aliases.empty()) {
         as_held.emplace(batch, before.state, aliases);
@@ -194,7 +224,7 @@ Result<Findings> look(const Context& context, const VerifyOptions& options) {
     for (const Difference& difference : felix::nft::verify(wanted.ruleset(), kernel)) {
         findings.differences.push_back(wanted.named(difference));
     }
-    MANUL_CHECK(compare_links(snapshot, wanted, findings));
+    MANUL_CHECK(compare_links(snapshot, wanted, links, findings));
     return findings;
 }
 

@@ -108,6 +108,11 @@ void Dataplane::apply(const Batch& batch) {
     for (const Update& update : batch) {
         std::visit(overloaded{
                        [&](const ConfigChanged& u) {
+                           if (u.config->interface_prefixes != renderer_.config().interface_prefixes) {
+                               for (const auto& [name, link] : links_.links()) {
+                                   dirty_links_.insert(name);
+                               }
+                           }
                            routes_.configure(*u.config);
                            configured = true;
                        },
@@ -144,9 +149,7 @@ void Dataplane::apply(const Batch& batch) {
     if (configured) {
         schedule_rules_refresh();
         schedule_routes_refresh();
-        if (const auto listed = routes_.list(); !listed) {
-            log::emit(kListFailed, "routes", listed.error().message);
-        }
+        list_routes();
         if (status_.in_sync) {
             enable_forwarding();
         }
@@ -183,6 +186,10 @@ void Dataplane::note_gone_meanwhile() {
                 gone_addresses_.insert(address);
             }
         }
+        if (workload == workloads_.end() && !is_workload_name(left.interface)) {
+            released_.insert(left.interface);
+            dirty_links_.insert(left.interface);
+        }
     }
 }
 
@@ -215,6 +222,7 @@ void Dataplane::synchronize() {
     if (!in_sync_) {
         return;
     }
+    const bool was_refused = commit_pending_;
     if (!status_.in_sync) {
         enable_forwarding();
         read_members();
@@ -242,6 +250,9 @@ void Dataplane::synchronize() {
     }
     if (routes_.has_failures() || !dirty_links_.empty() || !withheld_.empty()) {
         retry_.after_us(static_cast<std::int64_t>(options_.retry_last_us / 10));
+    }
+    if (was_refused && on_recovered_) {
+        on_recovered_();
     }
 }
 
@@ -287,9 +298,8 @@ std::optional<std::uint32_t> Dataplane::wanted_group(const netlink::Link& link) 
                                                                                   : std::nullopt;
 }
 
-/// A link of an earlier container of that name is not the one that the endpoint speaks of.
 bool Dataplane::belongs_to(const netlink::Link& link, const Workload& workload) {
-    return workload.container_id.empty() || link.alias.empty() || link.alias == workload.container_id;
+    return is_of_container(workload.container_id, link.alias);
 }
 
 void Dataplane::move_links() {
@@ -337,12 +347,22 @@ std::set<net::Ip> Dataplane::own_addresses() const {
     return out;
 }
 
+void Dataplane::list_routes() {
+    routes_.set_own_addresses(own_addresses());
+    if (const auto listed = routes_.list(); !listed) {
+        log::emit(kListFailed, "routes", listed.error().message);
+    }
+}
+
 void Dataplane::tell_addresses() {
     if (!on_interfaces_) {
         return;
     }
     if (InterfaceAddresses now = links_.addresses(); now != told_addresses_) {
         told_addresses_ = std::move(now);
+        if (routes_.names_sources()) {
+            list_routes();
+        }
         on_interfaces_(told_addresses_);
     }
 }
@@ -390,7 +410,9 @@ void Dataplane::on_links_changed() {
 
 void Dataplane::links_changed(const std::vector<InterfaceWatch::Change>& changes) {
     for (const InterfaceWatch::Change& change : changes) {
-        if (change.interrupted) {
+        if (change.renamed) {
+            routes_.link_renamed(change.name);
+        } else if (change.interrupted) {
             routes_.link_changed(change.name, std::nullopt);
         }
         const netlink::Link* link = links_.find(change.name);

@@ -57,6 +57,8 @@ public:
     void apply(const Batch& batch);
     /// Called at once, and whenever the addresses of the node's interfaces change.
     void on_interfaces(std::function<void(const InterfaceAddresses&)> told);
+    /// Called when a change that the kernel had refused is in force after all.
+    void on_recovered(std::function<void()> told) { on_recovered_ = std::move(told); }
     /// The node's own addresses.
     [[nodiscard]] std::set<net::Ip> own_addresses() const;
 
@@ -140,6 +142,7 @@ private:
     void take_gathered_links();
     void watch_links();
     void tell_addresses();
+    void list_routes();
     void links_changed(const std::vector<InterfaceWatch::Change>& changes);
     [[nodiscard]] bool is_workload_name(const std::string& name) const;
     [[nodiscard]] std::optional<std::uint32_t> wanted_group(const netlink::Link& link) const;
@@ -175,6 +178,7 @@ private:
     std::set<std::string> reported_groups_;
     std::function<void(const InterfaceAddresses&)> on_interfaces_;
     InterfaceAddresses told_addresses_;
+    std::function<void()> on_recovered_;
     Status status_;
     std::int64_t started_us_;
 

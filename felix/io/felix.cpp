@@ -122,7 +122,11 @@ public:
         dataplane_->on_interfaces([this](const InterfaceAddresses& interfaces) {
             graph_.handle(interfaces);
             program(graph_.flush());
+            if (listed_) {
+                tell();
+            }
         });
+        dataplane_->on_recovered([this] { tell(); });
         datastore_->start();
         return {};
     }
@@ -165,12 +169,20 @@ private:
         updates_ += changes.events.size();
         const Config& config = dataplane_->renderer().config();
         pages_->configure(config.metrics, config.health);
+        write_journal(changes);
+        tell();
+    }
+
+    /// Everybody who follows what is in force.
+    void tell() {
+        if (const Dataplane::Status status = dataplane_->status(); status.in_sync && !status.commit_pending) {
+            published_->take_effect([this] { return dataplane_->own_addresses(); });
+        }
         if (packet_log_) {
             packet_log_->rules_changed();
         }
         gather_gone();
         log_refused();
-        write_journal(changes);
         write_report();
     }
 
@@ -180,9 +192,6 @@ private:
         cutter_->apply(batch, config,
                        config.cut_denied_connections ? dataplane_->own_addresses() : std::set<net::Ip>{});
         published_->note(batch);
-        if (const Dataplane::Status status = dataplane_->status(); status.in_sync && !status.commit_pending) {
-            published_->take_effect([this] { return dataplane_->own_addresses(); });
-        }
     }
 
     /// The kernel's list is as long as its table, not as what is in it: one look at it for all that go within a moment,

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <set>
 #include <string>
 #include <utility>
@@ -86,7 +87,14 @@ Result<std::vector<InterfaceWatch::Change>> InterfaceWatch::take() {
                    },
                    event);
     }
-    return lost ? list() : std::move(changed);
+    if (lost) {
+        auto listed = list();
+        if (!listed) {
+            return listed;
+        }
+        std::ranges::move(*listed, std::back_inserter(changed));
+    }
+    return changed;
 }
 
 InterfaceAddresses InterfaceWatch::addresses() const {
@@ -106,15 +114,17 @@ const netlink::Link* InterfaceWatch::find(const std::string& name) const {
 
 void InterfaceWatch::learn(const netlink::Link& link, std::vector<Change>& changed) {
     const auto known = names_.find(link.index);
-    if (known != names_.end() && known->second != link.name) {
-        forget(link.index, changed);  // renamed
+    if (known != names_.end() && known->second != link.name) {  // with its addresses
+        changed.push_back({.name = known->second, .interrupted = true, .renamed = true});
+        links_.erase(known->second);
+        names_.erase(known);
     }
     const auto [entry, is_new] = links_.try_emplace(link.name, link);
     bool interrupted = !link.is_up();
     if (!is_new) {
         const netlink::Link& before = entry->second;
         if (before.index == link.index && before.group == link.group && before.alias == link.alias &&
-            before.is_up() == link.is_up()) {
+            before.mtu == link.mtu && before.is_up() == link.is_up()) {
             return;
         }
         interrupted = interrupted || before.index != link.index;
@@ -122,7 +132,7 @@ void InterfaceWatch::learn(const netlink::Link& link, std::vector<Change>& chang
         entry->second = link;
     }
     names_[link.index] = link.name;
-    changed.push_back({link.name, interrupted});
+    changed.push_back({.name = link.name, .interrupted = interrupted});
 }
 
 void InterfaceWatch::forget(std::uint32_t index, std::vector<Change>& changed) {
@@ -130,7 +140,7 @@ void InterfaceWatch::forget(std::uint32_t index, std::vector<Change>& changed) {
     if (known == names_.end()) {
         return;
     }
-    changed.push_back({known->second, true});
+    changed.push_back({.name = known->second, .interrupted = true});
     links_.erase(known->second);
     addresses_.erase(index);
     names_.erase(known);

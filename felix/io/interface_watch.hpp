@@ -25,6 +25,7 @@ public:
     struct Change {
         std::string name;
         bool interrupted = false;  ///< down, away or without IPv4 address at some point: its routes may be gone
+        bool renamed = false;      ///< the link has another name now
     };
     /// Reads all links. Those that changed since they were last known, vanished ones included.
     [[nodiscard]] Result<std::vector<Change>> list();

@@ -58,6 +58,23 @@ void put_u64(RequestBuffer& out, std::uint16_t type, std::uint64_t value) {
     out.bytes(type, bytes);
 }
 
+/// Bytes/s, of which the kernel gives the lower half apart.
+std::uint64_t rate_of(ByteView options, std::uint16_t wide_type, const tc_ratespec& narrow) {
+    std::uint64_t rate = narrow.rate;
+    if (const ByteView wide = find_payload(options, wide_type); wide.size() == sizeof(rate)) {
+        std::memcpy(&rate, wide.data(), sizeof(rate));
+    }
+    return rate;
+}
+
+/// The kernel tells a burst as the time that it takes, in ticks of 64 ns and rounded.
+bool is_time_of(std::uint32_t ticks, std::uint32_t bytes, std::uint64_t rate) {
+    constexpr std::uint64_t kTicksPerSecond = 15'625'000;
+    const std::uint64_t exact = bytes * kTicksPerSecond / rate;
+    const std::uint64_t rounding = exact / 1000 + 1;
+    return ticks + rounding >= exact && ticks <= exact + rounding;
+}
+
 /// A batch of nf_tables messages, all or nothing, with one answer.
 class NftBatch {
 public:
@@ -138,6 +155,8 @@ std::optional<Shaper::Bucket> Shaper::bucket_of(const TrafficLimits& limits, std
     return bucket;
 }
 
+std::uint32_t Shaper::limit_of(const Bucket& bucket) { return clamp32(bucket.rate / kLongestWait + bucket.burst); }
+
 std::string Shaper::ifb_name(std::string_view interface) { return "mifb" + sha256_hex(interface).substr(0, 11); }
 
 // --- programming ----------------------------------------------------------------------------------------------------
@@ -154,8 +173,8 @@ void Shaper::program(const FindLink& find_link, const std::set<std::string>& wor
         const netlink::Link* link = find_link(interface);
         const bool limited = wish->second.to_workload.bandwidth || wish->second.from_workload.bandwidth;
         if (link == nullptr || !limited) {
-            if (link != nullptr && wish->second.to) {
-                remove_bucket(link->index);
+            if (wish->second.to) {
+                remove_bucket(wish->second.index);  // the link may be there, under another name
             }
             if (wish->second.from) {
                 remove_redirect(interface);
@@ -181,14 +200,15 @@ void Shaper::program(const FindLink& find_link, const std::set<std::string>& wor
 Result<void> Shaper::put(const std::string& interface, const netlink::Link& link, Wish& wish) {
     const auto to = bucket_of(wish.to_workload, link.mtu);
     const auto from = bucket_of(wish.from_workload, link.mtu);
-    const bool same_link = std::exchange(wish.index, link.index) == link.index;
+    const std::uint32_t before = std::exchange(wish.index, link.index);
+    if (wish.to && (!to || before != link.index)) {
+        remove_bucket(before);
+    }
     if (to) {
         wish.to = std::nullopt;
         if (!has_bucket(link.index, to)) {  // writing it again would fill it up
             MANUL_CHECK(put_bucket(link.index, *to));
         }
-    } else if (wish.to && same_link) {
-        remove_bucket(link.index);
     }
     wish.to = to;
     const std::string ifb = ifb_name(interface);
@@ -296,7 +316,7 @@ Result<void> Shaper::put_bucket(std::uint32_t index, const Bucket& bucket) {
     options.rate.rate = clamp32(bucket.rate);
     options.peakrate.linklayer = TC_LINKLAYER_ETHERNET;
     options.peakrate.rate = clamp32(bucket.peak);
-    options.limit = clamp32(bucket.rate / kLongestWait + bucket.burst);
+    options.limit = limit_of(bucket);
     RequestBuffer request;
     request.begin(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, of_root(index));
     request.text(TCA_KIND, "tbf");
@@ -347,13 +367,10 @@ bool Shaper::has_bucket(std::uint32_t index, const std::optional<Bucket>& wanted
         }
         tc_tbf_qopt held{};
         std::memcpy(&held, parameters.data(), sizeof(held));
-        std::uint64_t rate = held.rate.rate;
-        if (const ByteView wide = find_payload(options, TCA_TBF_RATE64); wide.size() == sizeof(rate)) {
-            std::memcpy(&rate, wide.data(), sizeof(rate));
-        }
-        found =
-            !wanted || (rate == wanted->rate && held.limit == clamp32(wanted->rate / kLongestWait + wanted->burst) &&
-                        (held.peakrate.rate != 0) == (wanted->peak != 0));
+        found = !wanted ||
+                (rate_of(options, TCA_TBF_RATE64, held.rate) == wanted->rate && held.limit == limit_of(*wanted) &&
+                 rate_of(options, TCA_TBF_PRATE64, held.peakrate) == wanted->peak &&
+                 (wanted->peak == 0 || is_time_of(held.mtu, wanted->peak_burst, wanted->peak)));
     });
     return asked && found;
 }

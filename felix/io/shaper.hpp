@@ -63,6 +63,8 @@ private:
         std::optional<Bucket> from;
     };
     [[nodiscard]] static std::optional<Bucket> bucket_of(const TrafficLimits& limits, std::uint32_t mtu);
+    /// Of the queue, in bytes.
+    [[nodiscard]] static std::uint32_t limit_of(const Bucket& bucket);
     [[nodiscard]] static std::string ifb_name(std::string_view interface);
 
     [[nodiscard]] Result<void> put(const std::string& interface, const netlink::Link& link, Wish& wish);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "felix/model/endpoint_key.hpp"
@@ -76,6 +77,12 @@ struct TrafficLimits {
 
     bool operator==(const TrafficLimits&) const = default;
 };
+
+/// Whether a link is that container's: the plugin makes the id the link's alias, and a link of an earlier container is
+/// not the one that the endpoint speaks of. Stores and plugins of others do not always tell.
+[[nodiscard]] inline bool is_of_container(std::string_view container_id, std::string_view alias) noexcept {
+    return container_id.empty() || alias.empty() || alias == container_id;
+}
 
 /// A workload of this node. Interface names are unique among the endpoints at the end of every batch.
 struct Endpoint {

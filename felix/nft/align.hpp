@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -13,10 +14,12 @@ namespace manul::felix::nft {
 /// The kernel's names of wanted chains, by the wanted names; where both are the same nothing is said.
 using Aliases = std::map<render::TableKey, std::map<std::string, std::string>>;
 
-/// Finds chains by their rules' comments, which only say where to look: `verify` judges by what rules do.
-[[nodiscard]] Aliases find_aliases(const render::Ruleset& wanted, const KernelContents& kernel);
+/// Finds chains by their rules' comments, which only say where to look: `verify` judges by what rules do. Which of
+/// several classes with the same rules is which, links tell: `held_groups` are their groups, by those that are wanted.
+[[nodiscard]] Aliases find_aliases(const render::Ruleset& wanted, const KernelContents& kernel,
+                                   const std::map<std::uint32_t, std::uint32_t>& held_groups = {});
 
-/// Calls the chains, wherever they are named, as the kernel does.
+/// Calls the chains, and the maps of the lists among them, wherever they are named, as the kernel does.
 void rename_chains(render::Ruleset& wanted, const Aliases& aliases);
 
 }  // namespace manul::felix::nft

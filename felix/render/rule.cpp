@@ -143,7 +143,11 @@ private:
     bool add_protocol() {
         if (rule_.protocol) {
             ways_.require(MatchProtocol{rule_.protocol->number()});
-            return rule_.protocol != rule_.not_protocol;
+            // A service's ports are of TCP, UDP or SCTP. The kernel would take the lookup for another protocol's
+            // packets too, but nft 1.0.6 dies of it, whatever it is asked to list.
+            const bool has_ports =
+                rule_.protocol->has_ports() || (!rule_.source.has_ports() && !rule_.destination.has_ports());
+            return has_ports && rule_.protocol != rule_.not_protocol;
         }
         if (rule_.not_protocol) {
             ways_.require(MatchProtocol{rule_.not_protocol->number(), true});

@@ -290,6 +290,19 @@ TEST_CASE("impact tells what a host endpoint and its policies would close and op
     CHECK(forward.find("198.51.100.1 -> pod default/a: TCP 64999, UDP 64999, ICMP type 8: allowed -> DENIED") !=
           std::string::npos);
     CHECK(forward.find("198.51.100.1 -> host endpoint up1: TCP 80: denied -> ALLOWED") != std::string::npos);
+    const std::string settings = impact_of(R"(
+{apiVersion: projectcalico.org/v3, kind: FelixConfiguration, metadata: {name: node.n1}, spec: {
+ defaultEndpointToHostAction: Accept, failsafeInboundHostPorts: [{protocol: TCP, port: 2222}]}})",
+                                           {});
+    CHECK(
+        settings.starts_with("0 endpoints have other policies\n"
+                             "n1 judges otherwise: defaultEndpointToHostAction, failsafeInboundHostPorts\n"));
+    CHECK(settings.find("198.51.100.1 -> host endpoint up1: TCP 2222: denied -> ALLOWED") != std::string::npos);
+    CHECK(settings.find("pod default/a -> host endpoint up1: ") != std::string::npos);
+    CHECK(impact_of(R"({apiVersion: projectcalico.org/v3, kind: FelixConfiguration, metadata: {name: default}, spec: {
+ logPrefix: other}})",
+                    {})
+              .find("otherwise") == std::string::npos);
 }
 
 TEST_CASE("counters are summed by policy, and rules stand below them") {

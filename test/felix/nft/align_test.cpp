@@ -117,6 +117,52 @@ TEST_CASE("chains that the kernel has under other names are found by their rules
     }
 }
 
+TEST_CASE("a list's cells and map are found under its name") {
+    const std::string born = "t_x_" + std::string(24, '1');
+    const std::string now = "t_x_" + std::string(24, '2');
+    const auto chains = [](const std::string& list, std::uint64_t id) {
+        const Rule lookup{.matches = {}, .actions = {render::LookupVerdict{{render::Field::out_group}, "m_" + list}}};
+        return std::map<std::string, ChainPtr>{{list, Chain::make(kTable.family, {lookup})},
+                                               {list + "_tcp_80", tier({id})},
+                                               {"c_" + list, class_of({list}, 9)}};
+    };
+    Ruleset wanted = ruleset(chains(now, 1));
+    wanted.tables[kTable].sets["m_" + now] = {};
+    CHECK(names(wanted, held(chains(born, 2))).empty());  // the same map, and another rule in its cell
+    const auto kernel = held(chains(born, 1));
+    CHECK(names(wanted, kernel) == Names{{now, born}, {"c_" + now, "c_" + born}});
+    nft::rename_chains(wanted, nft::find_aliases(wanted, kernel));
+    CHECK(wanted.tables[kTable].chains.contains(born + "_tcp_80"));
+    CHECK(wanted.tables[kTable].sets.contains("m_" + born));
+}
+
+TEST_CASE("classes of equal rules are found in the pairs that the kernel's groups make of them") {
+    constexpr TableKey kEgress{net::Family::v4, TableId::egress};
+    using Pairs = std::map<std::uint32_t, std::pair<std::string, std::string>>;
+    Ruleset wanted;
+    for (const auto& [group, pair] : Pairs{{1, {"c_1", "c_1"}}, {2, {"c_2", "c_2"}}}) {
+        for (const auto& [table, name] : {std::pair(kEgress, pair.first), std::pair(kTable, pair.second)}) {
+            const auto key = render::ElementKey::group(group);
+            wanted.tables[table].chains.emplace(name, class_of({}, 9));
+            wanted.tables[table].sets["class"].elements.insert_or_assign(key,
+                                                                         render::Element{key, {}, render::go_to(name)});
+        }
+    }
+    nft::KernelContents kernel;
+    const Pairs pairs{{7, {"c_3", "c_6"}}, {8, {"c_4", "c_5"}}};
+    for (const auto& [group, pair] : pairs) {
+        for (const auto& [table, name] : {std::pair(kEgress, pair.first), std::pair(kTable, pair.second)}) {
+            kernel[table].chains[name] = held({{name, class_of({}, 9)}}).at(kTable).chains.at(name);
+            kernel[table].sets["class"].elements.emplace(render::ElementKey::group(group), render::go_to(name));
+        }
+    }
+    for (const std::uint32_t first : {7U, 8U}) {  // the group of the links that should be in 1
+        const nft::Aliases aliases = nft::find_aliases(wanted, kernel, {{1, first}});
+        CHECK(std::pair(aliases.at(kEgress).at("c_1"), aliases.at(kTable).at("c_1")) == pairs.at(first));
+        CHECK(std::pair(aliases.at(kEgress).at("c_2"), aliases.at(kTable).at("c_2")) == pairs.at(15 - first));
+    }
+}
+
 TEST_CASE("a map of classes leads to the kernel's names") {
     Ruleset wanted = ruleset({{"t_x_2", tier({1})}, {"c_2", class_of({"t_x_2"}, 9)}});
     const auto group = render::ElementKey::group(0x6d000001);

@@ -34,6 +34,16 @@ TEST_CASE("a rule whose protocol is the one that it excludes is left out") {
     CHECK(rendered(rule).empty());
 }
 
+TEST_CASE("a rule for a service's ports in a protocol that has none is left out") {
+    Rule rule = allow();
+    rule.protocol = *net::Protocol::make(99);
+    CHECK(rendered(rule).size() == 1);
+    rule.destination.named_ports = {SetId::of_named_port("all()", "", "http")};
+    CHECK(rendered(rule).empty());
+    rule.protocol = net::kSctp;
+    CHECK(rendered(rule).size() == 1);
+}
+
 TEST_CASE("excluded ports of any protocol are looked up only where there are ports") {
     Rule rule = allow();
     rule.destination.not_named_ports = {SetId::of_named_port("all()", "", "http")};
