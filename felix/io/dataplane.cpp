@@ -293,9 +293,9 @@ std::optional<std::uint32_t> Dataplane::wanted_group(const netlink::Link& link) 
         return link.group == *group ? std::nullopt : group;
     }
     const bool ours = link.group >= render::kFirstGroup && link.group < render::kEndGroup;
-    // A link whose endpoint went before it must not keep another endpoint's class, whatever its name.
-    return ours && (is_workload_name(link.name) || released_.contains(link.name)) ? std::optional<std::uint32_t>(0)
-                                                                                  : std::nullopt;
+    // A link whose endpoint went before it, or has another container now, must not keep a class, whatever its name.
+    const bool to_close = is_workload_name(link.name) || released_.contains(link.name) || workload != workloads_.end();
+    return ours && to_close ? std::optional<std::uint32_t>(0) : std::nullopt;
 }
 
 bool Dataplane::belongs_to(const netlink::Link& link, const Workload& workload) {

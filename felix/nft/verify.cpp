@@ -57,9 +57,11 @@ std::string key_text(const ElementKey& key, net::Family family, const SetType& t
 }
 
 /// The chain of translations stays when its last rule went: without any such chain the kernel ends the translation of
-/// connections that it has.
+/// connections that it has. Those of the node's own traffic are emptied when hostToWorkloadPolicy ends.
 bool may_stay(const TableKey& table, const std::string& name, const KernelContent::Chain& chain) {
-    return table.id == render::TableId::nat && name == render::kPostChain && chain.rules.empty();
+    const bool translates = table.id == render::TableId::nat && name == render::kPostChain;
+    const bool own_traffic = table.id == render::TableId::ingress && (name == "out_hook" || name == "post_hook");
+    return chain.rules.empty() && (translates || own_traffic);
 }
 
 class Verifier {
