@@ -187,8 +187,7 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
     field<&FelixConfigurationSpec::vxlan_port>("vxlanPort", "UDP port of VXLAN.").range(1, 65535).fallback("4789"),
     field<&FelixConfigurationSpec::vxlan_vni>("vxlanVNI", "VXLAN network identifier.")
         .range(1, 16777215)
-        .fallback("4096")
-        .without_effect(),
+        .fallback("4096"),
     field<&FelixConfigurationSpec::allow_vxlan_packets_from_workloads>("allowVXLANPacketsFromWorkloads",
                                                                        "Let workloads send VXLAN packets.")
         .fallback("false"),
@@ -226,8 +225,7 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         .without_effect(),
     field<&FelixConfigurationSpec::program_cluster_routes>("programClusterRoutes",
                                                            "Which pools' routes felix programs; bgpd does the others.")
-        .fallback("EnabledIPIPOnly")
-        .without_effect(),
+        .fallback("EnabledIPIPOnly"),
     field<&FelixConfigurationSpec::ip_forwarding>("ipForwarding", "Turn on forwarding in the kernel.")
         .fallback("Enabled"),
     field<&FelixConfigurationSpec::external_nodes_list, LooseCidr>(

@@ -130,6 +130,16 @@ void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
         config.allow_spoofed_sources = *layer.workload_source_spoofing == model::WorkloadSourceSpoofing::any;
     }
     set(config.vxlan_port, layer.vxlan_port);
+    set(config.vxlan_vni, layer.vxlan_vni);
+    set(config.vxlan_mtu_v4, layer.vxlan_mtu);
+    set(config.vxlan_mtu_v6, layer.vxlan_mtu_v6);
+    set(config.ip_in_ip_mtu, layer.ipip_mtu);
+    if (layer.program_cluster_routes) {
+        const auto routes = *layer.program_cluster_routes;
+        const bool all = routes == model::ProgramClusterRoutes::enabled;
+        config.route_ip_in_ip_pools = all || routes == model::ProgramClusterRoutes::enabled_ipip_only;
+        config.route_plain_pools = all || routes == model::ProgramClusterRoutes::enabled_no_encap_only;
+    }
     set(config.vxlan_enabled, layer.vxlan_enabled);
     set(config.ip_in_ip_enabled, layer.ipip_enabled);
     set(config.external_nodes, layer.external_nodes_list);

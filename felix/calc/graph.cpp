@@ -13,6 +13,7 @@
 #include "base/overloaded.hpp"
 #include "base/try.hpp"
 #include "config/model/bgp_configuration.hpp"
+#include "config/model/block_affinity.hpp"
 #include "config/model/felix_configuration.hpp"
 #include "config/model/host_endpoint.hpp"
 #include "config/model/ip_pool.hpp"
@@ -48,7 +49,8 @@ Graph::Graph(GraphOptions options)
                     policies_.set_parent_labels(profile, labels);
                     sets_.set_parent_labels(profile, labels);
                 }),
-      config_(options.node_name, std::move(options.overrides)) {}
+      config_(options.node_name, std::move(options.overrides)),
+      overlay_(std::move(options.node_name)) {}
 
 // --- which version is in force ---------------------------------------------------------------------------------------
 
@@ -124,6 +126,7 @@ Result<void> Graph::put(const model::ResourcePtr& resource) {
             break;
         case model::Kind::ip_pool:
             config_.put(*model::as<model::IpPool>(*resource));
+            overlay_.put(*model::as<model::IpPool>(*resource));
             break;
         case model::Kind::felix_configuration:
             config_.put(model::as<model::FelixConfiguration>(resource));
@@ -136,6 +139,13 @@ Result<void> Graph::put(const model::ResourcePtr& resource) {
             break;
         case model::Kind::node:
             config_.put(*model::as<model::Node>(*resource));
+            overlay_.put(*model::as<model::Node>(*resource));
+            break;
+        case model::Kind::block_affinity:
+            overlay_.put(*model::as<model::BlockAffinity>(*resource));
+            break;
+        case model::Kind::workload_endpoint:
+            overlay_.put(*model::as<model::WorkloadEndpoint>(*resource));
             break;
         default:
             break;  // done above, or policy and routes do not depend on it
@@ -165,6 +175,7 @@ void Graph::remove(const model::Key& key) {
             break;
         case model::Kind::ip_pool:
             config_.remove_pool(key.name);
+            overlay_.remove_pool(key.name);
             break;
         case model::Kind::felix_configuration:
             config_.remove_configuration(key.name);
@@ -177,6 +188,13 @@ void Graph::remove(const model::Key& key) {
             break;
         case model::Kind::node:
             config_.remove_node(key.name);
+            overlay_.remove_node(key.name);
+            break;
+        case model::Kind::block_affinity:
+            overlay_.remove_affinity(key.name);
+            break;
+        case model::Kind::workload_endpoint:
+            overlay_.remove_workload(key);
             break;
         default:
             break;
@@ -270,6 +288,7 @@ void Graph::remove_local(const model::Key& key) {
 
 Batch Graph::flush() {
     config_.flush(sequencer_);
+    overlay_.flush(config_.current(), sequencer_);
     hosts_.set_names(config_.current().interface_prefixes, config_.current().excluded_interfaces);
     endpoints_.translate_floating(config_.current().floating_addresses);
     std::set<model::Key> changed = policies_.flush(sequencer_);

@@ -20,6 +20,7 @@
 #include "felix/calc/last_good.hpp"
 #include "felix/calc/local_endpoints.hpp"
 #include "felix/calc/local_hosts.hpp"
+#include "felix/calc/overlay_plan.hpp"
 #include "felix/calc/profiles.hpp"
 #include "felix/calc/sequencer.hpp"
 #include "felix/model/snapshot.hpp"
@@ -33,12 +34,12 @@
 ///        +-----------------+-----+-----------+--------------------+------------------+
 ///        | policies        | local           | endpoints and      | namespaces,      | configuration,
 ///        | and tiers       | endpoints       | network sets of    | accounts,        | pools,
-///        |                 |                 | the whole cluster  | profiles         | own node
+///        |                 |                 | the whole cluster  | profiles         | nodes, blocks
 ///        v                 v                 v                    v                  v
 ///   +--------------------------+   +------------------+   +---------------+   +------------+
 ///   | ActivePolicies           |   | AddressSets      |<--| Profiles      |   | ConfigPlan |
-///   |   LabelIndex: which      |<--|   LabelIndex:    |   |  labels to    |   +------------+
-///   |   policy applies where   |   |   who is in      |   |  inherit      |         |
+///   |   LabelIndex: which      |<--|   LabelIndex:    |   |  labels to    |   | OverlayPlan|
+///   |   policy applies where   |   |   who is in      |   |  inherit      |   +------------+
 ///   |   RuleScanner: rules of  |-->|   which set      |   |  (to both     |         |
 ///   |   active policies, sets  |   +------------------+   |  indexes)     |         |
 ///   |   PolicyOrder: lists     | sets        |            +---------------+         |
@@ -112,6 +113,7 @@ private:
     LocalEndpoints endpoints_;
     LocalHosts hosts_;
     ConfigPlan config_;
+    OverlayPlan overlay_;
     Sequencer sequencer_;
     std::unordered_map<model::Key, Labelled> labelled_;
     std::unordered_set<model::Key> in_namespaces_;

@@ -54,6 +54,11 @@ void Sequencer::set_host_endpoint(Shared<HostEndpoint> endpoint) {
     host_endpoints_.set(key, std::move(endpoint));
 }
 
+void Sequencer::set_tunnel_device(TunnelDevice device) {
+    const TunnelKind kind = device.kind;
+    tunnel_devices_.set(kind, std::move(device));
+}
+
 Snapshot Sequencer::snapshot() const {
     Snapshot out;
     for (const auto& [unused, config] : config_.told()) {
@@ -72,6 +77,8 @@ Snapshot Sequencer::snapshot() const {
     }
     out.host_endpoints = host_endpoints_.told();
     out.routes = routes_.told();
+    out.tunnel_devices = tunnel_devices_.told();
+    out.cluster_routes = cluster_routes_.told();
     out.in_sync = !in_sync_.told().empty();
     return out;
 }
@@ -82,12 +89,16 @@ Batch Sequencer::take_batch(AddressSets::Delta sets) {
     auto endpoints = endpoints_.take_delta();
     auto host_endpoints = host_endpoints_.take_delta();
     auto routes = routes_.take_delta();
+    auto tunnel_devices = tunnel_devices_.take_delta();
+    auto cluster_routes = cluster_routes_.take_delta();
 
     Batch batch;
     append<ConfigChanged>(batch, config_.take_delta().updated);
     append<PoolsChanged>(batch, pools_.take_delta().updated);
     append<TunnelsChanged>(batch, tunnels_.take_delta().updated);
     append<RouteRemoved>(batch, std::move(routes.removed));
+    append<ClusterRouteRemoved>(batch, std::move(cluster_routes.removed));
+    append<TunnelDeviceRemoved>(batch, std::move(tunnel_devices.removed));
     append<EndpointRemoved>(batch, std::move(endpoints.removed));
     append<HostEndpointRemoved>(batch, std::move(host_endpoints.removed));
     append<SetAdded>(batch, std::move(sets.added));
@@ -102,6 +113,8 @@ Batch Sequencer::take_batch(AddressSets::Delta sets) {
     }
     append<HostEndpointUpdated>(batch, std::move(host_endpoints.updated));
     append<RouteUpdated>(batch, std::move(routes.updated));
+    append<TunnelDeviceUpdated>(batch, std::move(tunnel_devices.updated));
+    append<ClusterRouteUpdated>(batch, std::move(cluster_routes.updated));
     append<PolicyRemoved>(batch, std::move(policies.removed));
     append<ProfileRemoved>(batch, std::move(profiles.removed));
     append<SetRemoved>(batch, std::move(sets.removed));

@@ -12,6 +12,7 @@
 #include "felix/model/endpoint.hpp"
 #include "felix/model/endpoint_key.hpp"
 #include "felix/model/host_endpoint.hpp"
+#include "felix/model/overlay.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 #include "felix/model/route.hpp"
@@ -86,6 +87,10 @@ public:
     void drop_host_endpoint(const EndpointKey& key) { host_endpoints_.drop(key); }
     void set_route(const WorkloadRoute& route) { routes_.set(route.prefix, route); }
     void drop_route(const net::Prefix& prefix) { routes_.drop(prefix); }
+    void set_tunnel_device(TunnelDevice device);
+    void drop_tunnel_device(TunnelKind kind) { tunnel_devices_.drop(kind); }
+    void set_cluster_route(const ClusterRoute& route) { cluster_routes_.set(route.prefix, route); }
+    void drop_cluster_route(const net::Prefix& prefix) { cluster_routes_.drop(prefix); }
     void set_in_sync() { in_sync_.set(0, true); }
 
     [[nodiscard]] Batch take_batch(AddressSets::Delta sets);
@@ -112,6 +117,8 @@ private:
     std::vector<ListsReplaced> replaced_;
     Told<EndpointKey, Shared<HostEndpoint>> host_endpoints_;
     Told<net::Prefix, WorkloadRoute> routes_;
+    Told<TunnelKind, TunnelDevice> tunnel_devices_;
+    Told<net::Prefix, ClusterRoute> cluster_routes_;
     Told<int, bool> in_sync_;
 };
 

@@ -46,13 +46,14 @@ bool is_other_container(const std::string& before, const std::string& now) {
 }  // namespace
 
 Dataplane::Dataplane(boost::asio::io_context& io, Options options, NftSocket nft, NftMonitor nft_monitor,
-                     InterfaceWatch links, RouteSync routes, EndpointMarks marks, Shaper shaper)
+                     InterfaceWatch links, RouteSync routes, OverlaySync overlay, EndpointMarks marks, Shaper shaper)
     : io_(io),
       options_(std::move(options)),
       nft_(std::move(nft)),
       nft_monitor_(std::move(nft_monitor)),
       links_(std::move(links)),
       routes_(std::move(routes)),
+      overlay_(std::move(overlay)),
       marks_(std::move(marks)),
       shaper_(std::move(shaper)),
       renderer_(options_.dispatch),
@@ -80,11 +81,12 @@ Result<std::unique_ptr<Dataplane>> Dataplane::open(boost::asio::io_context& io, 
     MANUL_TRY(NftMonitor monitor, NftMonitor::open());
     MANUL_TRY(InterfaceWatch links, InterfaceWatch::open());
     MANUL_TRY(RouteSync routes, RouteSync::open());
+    MANUL_TRY(OverlaySync overlay, OverlaySync::open());
     MANUL_TRY(EndpointMarks marks, EndpointMarks::open(options.run_dir));
     MANUL_TRY(Shaper shaper, Shaper::open());
     return std::unique_ptr<Dataplane>(new Dataplane(io, std::move(options), std::move(nft), std::move(monitor),
-                                                    std::move(links), std::move(routes), std::move(marks),
-                                                    std::move(shaper)));
+                                                    std::move(links), std::move(routes), std::move(overlay),
+                                                    std::move(marks), std::move(shaper)));
 }
 
 Result<void> Dataplane::start() {
@@ -114,6 +116,7 @@ void Dataplane::apply(const Batch& batch) {
                                }
                            }
                            routes_.configure(*u.config);
+                           overlay_.configure(*u.config);
                            configured = true;
                        },
                        [&](const EndpointUpdated& u) { note_endpoint(*u.endpoint); },
@@ -128,6 +131,10 @@ void Dataplane::apply(const Batch& batch) {
                            gone_addresses_.insert(u.prefix.address());
                            routes_.forget(u.prefix);
                        },
+                       [&](const TunnelDeviceUpdated& u) { overlay_.want(u.device); },
+                       [&](const TunnelDeviceRemoved& u) { overlay_.forget(u.kind); },
+                       [&](const ClusterRouteUpdated& u) { overlay_.want(u.route); },
+                       [&](const ClusterRouteRemoved& u) { overlay_.forget(u.prefix); },
                        [&](const InSync&) {
                            in_sync_ = true;
                            routes_.sweep();
@@ -236,6 +243,7 @@ void Dataplane::synchronize() {
     }
     move_links();
     routes_.program();
+    overlay_.program();
     if (dirty_links_.empty()) {  // else some link may still be in a group that nobody has any more
         renderer_.settle();
     }
@@ -248,7 +256,7 @@ void Dataplane::synchronize() {
     if (!std::exchange(status_.in_sync, true)) {
         log::emit(kInSync, workloads_.size(), (now_us() - started_us_) / 1000);
     }
-    if (routes_.has_failures() || !dirty_links_.empty() || !withheld_.empty()) {
+    if (routes_.has_failures() || overlay_.has_failures() || !dirty_links_.empty() || !withheld_.empty()) {
         retry_.after_us(static_cast<std::int64_t>(options_.retry_last_us / 10));
     }
     if (was_refused && on_recovered_) {
@@ -339,6 +347,18 @@ void Dataplane::on_interfaces(std::function<void(const InterfaceAddresses&)> tol
     on_interfaces_(told_addresses_);
 }
 
+bool Dataplane::differ_besides_workloads(const std::map<std::string, std::set<net::Ip>>& now,
+                                         const std::map<std::string, std::set<net::Ip>>& before) const {
+    const auto lacks = [this](const auto& one, const auto& other) {
+        return std::ranges::any_of(one, [&](const auto& link) {
+            const auto& [name, addresses] = link;
+            const auto same = other.find(name);
+            return (same == other.end() || same->second != addresses) && !is_workload_name(name);
+        });
+    };
+    return lacks(now, before) || lacks(before, now);
+}
+
 std::set<net::Ip> Dataplane::own_addresses() const {
     std::set<net::Ip> out;
     for (const auto& [interface, addresses] : links_.addresses().addresses) {
@@ -359,6 +379,10 @@ void Dataplane::tell_addresses() {
         return;
     }
     if (InterfaceAddresses now = links_.addresses(); now != told_addresses_) {
+        if (in_sync_ && differ_besides_workloads(now.addresses, told_addresses_.addresses)) {
+            overlay_.look_again();
+            overlay_.program();
+        }
         told_addresses_ = std::move(now);
         if (routes_.names_sources()) {
             list_routes();
@@ -421,6 +445,9 @@ void Dataplane::links_changed(const std::vector<InterfaceWatch::Change>& changes
         }
         dirty_links_.insert(change.name);
         shaper_.link_changed(change.name);
+        if (!is_workload_name(change.name) && !workloads_.contains(change.name)) {
+            overlay_.look_again();
+        }
         if (const auto workload = workloads_.find(change.name); workload != workloads_.end()) {
             workload->second.programmed = false;
             // Without a link, or with one on its way out, there is nothing to mark before the next event.
@@ -467,6 +494,8 @@ Dataplane::Status Dataplane::status() const {
     status.commit_pending = commit_pending_;
     status.endpoints = workloads_.size();
     status.routes = routes_.wanted();
+    status.cluster_routes = overlay_.routes();
+    std::ranges::move(overlay_.problems(), std::back_inserter(status.problems));
     return status;
 }
 

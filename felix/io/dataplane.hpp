@@ -15,6 +15,7 @@
 #include "felix/io/endpoint_mark.hpp"
 #include "felix/io/interface_watch.hpp"
 #include "felix/io/nft_apply.hpp"
+#include "felix/io/overlay_sync.hpp"
 #include "felix/io/route_sync.hpp"
 #include "felix/io/shaper.hpp"
 #include "felix/model/update.hpp"
@@ -29,7 +30,7 @@
 ///                |                         |
 ///                |  link groups            v  only after the commit:
 ///                +-----------------> InterfaceWatch (links into their groups)
-///   routes --------------------------> RouteSync
+///   routes --------------------------> RouteSync, OverlaySync
 ///                                          |
 ///                                          v  only then: NftSocket (commit: what nobody uses any more)
 ///                                             EndpointMarks (interfaces that have all three)
@@ -80,7 +81,8 @@ public:
         std::uint64_t failures = 0;  ///< transactions that the kernel refused
         std::uint64_t drifts = 0;    ///< times that somebody else had changed our tables
         std::size_t endpoints = 0;
-        std::size_t routes = 0;
+        std::size_t routes = 0;          ///< to workloads of this node
+        std::size_t cluster_routes = 0;  ///< to those of others
     };
     [[nodiscard]] Status status() const;
     [[nodiscard]] std::vector<EndpointStatus> endpoints() const;
@@ -102,7 +104,7 @@ public:
 
 private:
     Dataplane(boost::asio::io_context& io, Options options, NftSocket nft, NftMonitor nft_monitor, InterfaceWatch links,
-              RouteSync routes, EndpointMarks marks, Shaper shaper);
+              RouteSync routes, OverlaySync overlay, EndpointMarks marks, Shaper shaper);
 
     struct Workload {
         EndpointKey key;
@@ -143,6 +145,8 @@ private:
     void watch_links();
     void tell_addresses();
     void list_routes();
+    [[nodiscard]] bool differ_besides_workloads(const std::map<std::string, std::set<net::Ip>>& now,
+                                                const std::map<std::string, std::set<net::Ip>>& before) const;
     void links_changed(const std::vector<InterfaceWatch::Change>& changes);
     [[nodiscard]] bool is_workload_name(const std::string& name) const;
     [[nodiscard]] std::optional<std::uint32_t> wanted_group(const netlink::Link& link) const;
@@ -154,6 +158,7 @@ private:
     NftMonitor nft_monitor_;
     InterfaceWatch links_;
     RouteSync routes_;
+    OverlaySync overlay_;
     EndpointMarks marks_;
     Shaper shaper_;
     render::Renderer renderer_;

@@ -241,6 +241,8 @@ void Dataplane::refresh_routes() {
         log::emit(kListFailed, "routes", listed.error().message);
     } else if (in_sync_) {
         routes_.program();
+        overlay_.look_again();
+        overlay_.program();
         shaper_.check();
         shape();
     }

@@ -37,6 +37,14 @@ inline constexpr log::Message kRouteRefused{"FELIX_ROUTE_REFUSED", Level::error,
 inline constexpr log::Message kRouteTaken{
     "FELIX_ROUTE_TAKEN", Level::warning, "the route to {} with metric {} belongs to somebody else; it is left alone",
     "Remove the other route; the workload is not reachable from its node until then."};
+inline constexpr log::Message kClusterRouteTaken{
+    "FELIX_CLUSTER_ROUTE_TAKEN", Level::warning,
+    "the route to pods of another node, {} with metric {}, belongs to somebody else; it is left alone",
+    "Remove the other route, or let one program write the routes of the pool: programClusterRoutes in "
+    "FelixConfiguration and BGPConfiguration."};
+inline constexpr log::Message kTunnelFailed{
+    "FELIX_TUNNEL_FAILED", Level::error, "cannot set up the tunnel device {}: {}",
+    "Pods of other nodes in pools with this encapsulation are not reached until this works. It is tried again."};
 inline constexpr log::Message kListFailed{"FELIX_KERNEL_LIST_FAILED", Level::error, "cannot list {}: {}",
                                           "Look at the kernel log; felix needs the capability CAP_NET_ADMIN."};
 inline constexpr log::Message kMarkFailed{

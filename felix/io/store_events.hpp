@@ -37,6 +37,7 @@ inline constexpr std::array kFollowedKinds{
     FollowedKind{model::Kind::host_endpoint, true},
     FollowedKind{model::Kind::endpoint_slice, false},
     FollowedKind{model::Kind::workload_endpoint, false},
+    FollowedKind{model::Kind::block_affinity, false},
     FollowedKind{model::Kind::secret, false},  // the record of a change that waits to be confirmed
 };
 

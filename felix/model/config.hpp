@@ -59,6 +59,12 @@ struct Config {
     bool allow_ipip_from_workloads = false;
     bool allow_spoofed_sources = false;  ///< workloadSourceSpoofing: Any
     std::uint16_t vxlan_port = 4789;
+    std::uint32_t vxlan_vni = 4096;
+    std::uint32_t vxlan_mtu_v4 = 0;  ///< 0: what the link with the node's address leaves
+    std::uint32_t vxlan_mtu_v6 = 0;
+    std::uint32_t ip_in_ip_mtu = 0;
+    bool route_ip_in_ip_pools = true;  ///< programClusterRoutes: felix does so, not bgpd; pools with VXLAN always
+    bool route_plain_pools = false;
     std::optional<bool> vxlan_enabled;     ///< absent: when a pool uses it
     std::optional<bool> ip_in_ip_enabled;  ///< likewise
     bool wireguard_enabled_v4 = false;

@@ -91,6 +91,14 @@ void Snapshot::apply(const Update& update) {
             [this](const HostEndpointRemoved& change) { host_endpoints.erase(change.key); },
             [this](const RouteUpdated& change) { routes.insert_or_assign(change.route.prefix, change.route); },
             [this](const RouteRemoved& change) { routes.erase(change.prefix); },
+            [this](const TunnelDeviceUpdated& change) {
+                tunnel_devices.insert_or_assign(change.device.kind, change.device);
+            },
+            [this](const TunnelDeviceRemoved& change) { tunnel_devices.erase(change.kind); },
+            [this](const ClusterRouteUpdated& change) {
+                cluster_routes.insert_or_assign(change.route.prefix, change.route);
+            },
+            [this](const ClusterRouteRemoved& change) { cluster_routes.erase(change.prefix); },
             [this](const InSync&) { in_sync = true; },
         },
         update);

@@ -12,6 +12,7 @@
 #include "felix/model/endpoint.hpp"
 #include "felix/model/endpoint_key.hpp"
 #include "felix/model/host_endpoint.hpp"
+#include "felix/model/overlay.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/route.hpp"
 #include "felix/model/shared.hpp"
@@ -45,6 +46,8 @@ struct Snapshot {
     std::map<EndpointKey, Shared<Endpoint>> endpoints;
     std::map<EndpointKey, Shared<HostEndpoint>> host_endpoints;
     std::map<net::Prefix, WorkloadRoute> routes;
+    std::map<TunnelKind, TunnelDevice> tunnel_devices;
+    std::map<net::Prefix, ClusterRoute> cluster_routes;
     bool in_sync = false;
 
     void apply(const Update& update);

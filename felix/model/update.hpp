@@ -9,6 +9,7 @@
 #include "felix/model/endpoint.hpp"
 #include "felix/model/endpoint_key.hpp"
 #include "felix/model/host_endpoint.hpp"
+#include "felix/model/overlay.hpp"
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 #include "felix/model/route.hpp"
@@ -18,10 +19,10 @@
 /// Minimal changes of what a node must enforce, from felix/calc to the dataplane.
 ///
 /// A batch is one consistent step and is meant to be committed as one. Inside it the order is safe at every point:
-/// configuration, pools and tunnels; removed routes and endpoints; sets; profiles and policies; lists of whole classes
-/// of endpoints; endpoints; routes; then what nobody refers to any more: policies, profiles, sets. Each object appears
-/// at most once (a set's removal and addition under one id never meet in a batch). Updated carries the whole new value,
-/// of an object that is new or changed.
+/// configuration, pools and tunnels; removed routes, tunnel devices and endpoints; sets; profiles and policies; lists
+/// of whole classes of endpoints; endpoints; tunnel devices and routes; then what nobody refers to any more: policies,
+/// profiles, sets. Each object appears at most once (a set's removal and addition under one id never meet in a batch).
+/// Updated carries the whole new value, of an object that is new or changed.
 namespace manul::felix {
 
 struct ConfigChanged {
@@ -100,6 +101,22 @@ struct RouteRemoved {
     net::Prefix prefix;
     bool operator==(const RouteRemoved&) const = default;
 };
+struct TunnelDeviceUpdated {
+    TunnelDevice device;
+    bool operator==(const TunnelDeviceUpdated&) const = default;
+};
+struct TunnelDeviceRemoved {
+    TunnelKind kind = TunnelKind::vxlan;
+    bool operator==(const TunnelDeviceRemoved&) const = default;
+};
+struct ClusterRouteUpdated {
+    ClusterRoute route;
+    bool operator==(const ClusterRouteUpdated&) const = default;
+};
+struct ClusterRouteRemoved {
+    net::Prefix prefix;
+    bool operator==(const ClusterRouteRemoved&) const = default;
+};
 /// Everything that the store held at the start is in this batch or in earlier ones.
 struct InSync {
     bool operator==(const InSync&) const = default;
@@ -108,7 +125,8 @@ struct InSync {
 using Update =
     std::variant<ConfigChanged, PoolsChanged, TunnelsChanged, SetAdded, SetMembersChanged, SetRemoved, PolicyUpdated,
                  PolicyRemoved, ProfileUpdated, ProfileRemoved, ListsReplaced, EndpointUpdated, EndpointRemoved,
-                 HostEndpointUpdated, HostEndpointRemoved, RouteUpdated, RouteRemoved, InSync>;
+                 HostEndpointUpdated, HostEndpointRemoved, RouteUpdated, RouteRemoved, TunnelDeviceUpdated,
+                 TunnelDeviceRemoved, ClusterRouteUpdated, ClusterRouteRemoved, InSync>;
 using Batch = std::vector<Update>;
 
 }  // namespace manul::felix

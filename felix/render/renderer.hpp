@@ -181,6 +181,10 @@ private:
     void update(const HostEndpointRemoved& u);
     void update(const RouteUpdated& /*u*/) {}
     void update(const RouteRemoved& /*u*/) {}
+    void update(const TunnelDeviceUpdated& /*u*/) {}
+    void update(const TunnelDeviceRemoved& /*u*/) {}
+    void update(const ClusterRouteUpdated& /*u*/) {}
+    void update(const ClusterRouteRemoved& /*u*/) {}
     void update(const InSync& /*u*/) {}
 
     // Sharing.

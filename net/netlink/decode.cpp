@@ -3,7 +3,9 @@
 #include <linux/fib_rules.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
+
 #include <linux/if_link.h>
+#include <linux/if_tunnel.h>
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/nexthop.h>
@@ -119,6 +121,39 @@ std::optional<Event> event_of(bool removed, std::optional<T> value) {
     return Changed<T>{*std::move(value)};
 }
 
+TunnelSettings tunnel_settings(const std::string& kind, ByteView data) {
+    TunnelSettings out;
+    AttributeWalk walk(data);
+    while (auto attribute = walk.next()) {
+        if (kind == "ipip") {
+            if (attribute->type == IFLA_IPTUN_LOCAL) {
+                out.local = net::Ip::from_bytes(attribute->payload);
+            }
+            continue;
+        }
+        switch (attribute->type) {
+            case IFLA_VXLAN_ID:
+                out.vni = attribute->u32().value_or(0);
+                break;
+            case IFLA_VXLAN_LOCAL:
+            case IFLA_VXLAN_LOCAL6:
+                out.local = net::Ip::from_bytes(attribute->payload);
+                break;
+            case IFLA_VXLAN_PORT:
+                if (attribute->payload.size() == 2) {  // big endian
+                    out.port = static_cast<std::uint16_t>(attribute->payload[0] << 8U | attribute->payload[1]);
+                }
+                break;
+            case IFLA_VXLAN_LEARNING:
+                out.learning = attribute->u8().value_or(0) != 0;
+                break;
+            default:
+                break;
+        }
+    }
+    return out;
+}
+
 }  // namespace
 
 bool Link::is_up() const noexcept { return (flags & IFF_UP) != 0; }
@@ -168,6 +203,8 @@ std::optional<Link> decode_link(ByteView payload) {
                 while (auto inner = info.next()) {
                     if (inner->type == IFLA_INFO_KIND) {
                         link.kind = inner->text();
+                    } else if (inner->type == IFLA_INFO_DATA && (link.kind == "vxlan" || link.kind == "ipip")) {
+                        link.tunnel = tunnel_settings(link.kind, inner->payload);
                     }
                 }
                 break;
@@ -327,6 +364,30 @@ std::optional<Neighbour> decode_neighbour(ByteView payload) {
     return neighbour;
 }
 
+std::optional<FdbEntry> decode_fdb_entry(ByteView payload) {
+    const auto fixed = host_struct<ndmsg>(payload);
+    if (!fixed) {
+        return std::nullopt;
+    }
+    FdbEntry entry{.ifindex = static_cast<std::uint32_t>(fixed->ndm_ifindex), .state = fixed->ndm_state};
+    std::optional<net::Mac> mac;
+    std::optional<net::Ip> remote;
+    AttributeWalk walk(after(payload, sizeof(ndmsg)));
+    while (auto attribute = walk.next()) {
+        if (attribute->type == NDA_DST) {
+            remote = net::Ip::from_bytes(attribute->payload);
+        } else if (attribute->type == NDA_LLADDR) {
+            mac = mac_of(*attribute);
+        }
+    }
+    if (walk.damaged() || !mac || !remote) {
+        return std::nullopt;
+    }
+    entry.mac = *mac;
+    entry.remote = *remote;
+    return entry;
+}
+
 std::optional<Nexthop> decode_nexthop(ByteView payload) {
     const auto fixed = host_struct<nhmsg>(payload);
     if (!fixed) {
@@ -464,6 +525,9 @@ std::optional<Event> decode_event(const MessageView& message) {
             return event_of(message.type == RTM_DELROUTE, decode_route(message.payload));
         case RTM_NEWNEIGH:
         case RTM_DELNEIGH:
+            if (!message.payload.empty() && message.payload.front() == AF_BRIDGE) {  // ndm_family
+                return event_of(message.type == RTM_DELNEIGH, decode_fdb_entry(message.payload));
+            }
             return event_of(message.type == RTM_DELNEIGH, decode_neighbour(message.payload));
         case RTM_NEWNEXTHOP:
         case RTM_DELNEXTHOP:

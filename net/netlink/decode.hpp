@@ -14,6 +14,16 @@
 /// What the kernel holds, as plain values. They are what decode() gives and what encode.hpp takes.
 namespace manul::netlink {
 
+/// How a tunnel device was made ("vxlan", "ipip").
+struct TunnelSettings {
+    std::optional<net::Ip> local;  ///< outer address
+    std::uint32_t vni = 0;         ///< VXLAN alone, as the others
+    std::uint16_t port = 0;        ///< UDP
+    bool learning = false;         ///< from packets which node has which MAC
+
+    bool operator==(const TunnelSettings&) const = default;
+};
+
 struct Link {
     std::uint32_t index = 0;
     std::string name;
@@ -27,6 +37,7 @@ struct Link {
     std::optional<std::int32_t> lower_netns;  ///< id of the namespace that `lower` lives in, when it is another one
     std::string kind;                         ///< "veth", "bridge", ...; empty for hardware and loopback
     std::uint8_t operstate = 0;               ///< RFC 2863, IF_OPER_*
+    std::optional<TunnelSettings> tunnel;     ///< of kinds "vxlan" and "ipip"
 
     [[nodiscard]] bool is_up() const noexcept;       ///< set up by an administrator (IFF_UP)
     [[nodiscard]] bool is_running() const noexcept;  ///< up and with carrier (IFF_RUNNING)
@@ -85,6 +96,16 @@ struct Neighbour {
     bool operator==(const Neighbour&) const = default;
 };
 
+/// Where a VXLAN device sends frames for a MAC.
+struct FdbEntry {
+    std::uint32_t ifindex = 0;
+    net::Mac mac;
+    net::Ip remote;
+    std::uint16_t state = 0;  ///< NUD_*
+
+    bool operator==(const FdbEntry&) const = default;
+};
+
 struct NexthopMember {
     std::uint32_t id = 0;
     std::uint16_t weight = 1;  ///< 1..256
@@ -136,7 +157,7 @@ struct Overrun {
 
 using Event = std::variant<Overrun, Changed<Link>, Removed<Link>, Changed<Address>, Removed<Address>, Changed<Route>,
                            Removed<Route>, Changed<Neighbour>, Removed<Neighbour>, Changed<Nexthop>, Removed<Nexthop>,
-                           Changed<Rule>, Removed<Rule>>;
+                           Changed<Rule>, Removed<Rule>, Changed<FdbEntry>, Removed<FdbEntry>>;
 
 /// The kernel's answer to one request (NLMSG_ERROR) or the end of a dump (NLMSG_DONE). `code` is an errno value, 0 =
 /// done; `text` is the kernel's own explanation when it gave one.
@@ -153,6 +174,8 @@ struct Ack {
 [[nodiscard]] std::optional<Address> decode_address(ByteView payload);
 [[nodiscard]] std::optional<Route> decode_route(ByteView payload);
 [[nodiscard]] std::optional<Neighbour> decode_neighbour(ByteView payload);
+/// An entry of a bridge's own list has no remote end, and is nothing.
+[[nodiscard]] std::optional<FdbEntry> decode_fdb_entry(ByteView payload);
 [[nodiscard]] std::optional<Nexthop> decode_nexthop(ByteView payload);
 [[nodiscard]] std::optional<Rule> decode_rule(ByteView payload);
 /// Of an NLMSG_ERROR or NLMSG_DONE message.

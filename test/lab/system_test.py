@@ -159,6 +159,40 @@ class SystemTest:
         self.expect(self.pairs(yes, names=names), "TCP over IPv6 between all pods", family=6)
         self.expect([(n, "outside", "tcp", 80, True) for n in names], "the outside by the router's default route")
 
+    def ways(self, node) -> list:
+        """Routes of felix to other nodes' pods."""
+        return [line for family in ("-4", "-6") for line in
+                node.namespace.ip(family, "route", "show", "proto", "177").stdout.splitlines() if " via " in line]
+
+    def test_pools_with_vxlan_are_reached_by_tunnel_and_past_it_within_one_network(self):
+        everybody = self.pairs(lambda a, b: True)
+
+        def encapsulate(mode, as_wanted):
+            for pool in ("pods-ipv4", "pods-ipv6"):
+                self.ctl("patch", "ippool", pool, "-p", json.dumps({"spec": {"vxlanMode": mode}}))
+            wait_for(f"routes of mode {mode}", lambda: all(as_wanted(self.ways(node)) for node in self.lab.nodes), 30)
+            for family in (4, 6):
+                self.expect(everybody, f"all pods to reach each other, mode {mode}", family=family)
+
+        def tunnelled(ways):
+            return len(ways) == 4 and all(" dev vxlan" in way and " onlink" in way for way in ways)
+
+        encapsulate("Always", tunnelled)
+        first = self.lab.nodes[0].namespace
+        sent = json.loads(first.ip("-s", "-j", "link", "show", "vxlan.manul").stdout)[0]["stats64"]["tx"]["packets"]
+        assert sent > 0, "nothing went through the tunnel"
+        # Whoever takes something away, it comes back.
+        first.ip("link", "del", "vxlan.manul")
+        first.ip("-6", "route", "flush", "proto", "177", "via", "fd00::/8", check=False)
+        self.lab.nodes[1].namespace.ip("link", "set", "vxlan-v6.manul", "down")
+        wait_for("the tunnels to be there again", lambda: all(tunnelled(self.ways(n)) for n in self.lab.nodes), 30)
+        for family in (4, 6):
+            self.expect(everybody, "all pods to reach each other again", family=family)
+        encapsulate("CrossSubnet", lambda ways: len(ways) == 4 and all(" dev eth0" in way for way in ways))
+        encapsulate("Never", lambda ways: not ways)
+        devices = first.ip("-o", "link").stdout
+        assert "vxlan" not in devices, devices
+
     def test_a_global_deny_acts_on_the_wire_and_goes_away_again(self):
         names = [p.name for p in self.lab.pods if p.labels.get("app") in ("client", "server")]
         allowed = lambda a, b: not (a.startswith("client") and b.startswith("server"))

@@ -1,0 +1,329 @@
+#include "felix/calc/overlay_plan.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace manul::felix {
+
+namespace {
+
+constexpr std::array kTunnelKinds{TunnelKind::vxlan, TunnelKind::vxlan_v6, TunnelKind::ip_in_ip};
+
+/// Of a node's tunnel end, which claims its address like a workload does.
+model::Key end_key(const std::string& node) { return {model::Kind::node, {}, node}; }
+
+}  // namespace
+
+// --- what there is ---------------------------------------------------------------------------------------------------
+
+OverlayPlan::Node OverlayPlan::node_of(const model::Node& node) {
+    const model::NodeSpec& spec = node.spec;
+    Node out;
+    if (spec.bgp) {
+        out.address_v4 = spec.bgp->ipv4_address;
+        out.address_v6 = spec.bgp->ipv6_address;
+    }
+    if (out.address_v4 && spec.ipv4_vxlan_tunnel_addr && spec.vxlan_tunnel_mac_addr) {
+        out.ends.emplace(TunnelKind::vxlan,
+                         TunnelEnd{out.address_v4->address, *spec.ipv4_vxlan_tunnel_addr, *spec.vxlan_tunnel_mac_addr});
+    }
+    if (out.address_v6 && spec.ipv6_vxlan_tunnel_addr && spec.vxlan_tunnel_mac_addr_v6) {
+        out.ends.emplace(TunnelKind::vxlan_v6, TunnelEnd{out.address_v6->address, *spec.ipv6_vxlan_tunnel_addr,
+                                                         *spec.vxlan_tunnel_mac_addr_v6});
+    }
+    if (out.address_v4 && spec.bgp->ipv4_ipip_tunnel_addr) {
+        out.ends.emplace(TunnelKind::ip_in_ip,
+                         TunnelEnd{out.address_v4->address, *spec.bgp->ipv4_ipip_tunnel_addr, {}});
+    }
+    return out;
+}
+
+void OverlayPlan::put(const model::Node& node) { set_node(node.metadata.name, node_of(node)); }
+
+void OverlayPlan::remove_node(const std::string& name) { set_node(name, std::nullopt); }
+
+void OverlayPlan::set_node(const std::string& name, std::optional<Node> node) {
+    const auto known = nodes_.find(name);
+    if (node ? known != nodes_.end() && known->second == *node : known == nodes_.end()) {
+        return;
+    }
+    devices_dirty_ = true;
+    all_dirty_ = all_dirty_ || name == node_name_;
+    if (!node) {
+        nodes_.erase(known);
+        drop_claim(end_key(name));
+    } else {
+        std::vector<net::Ip> addresses;
+        for (const auto& [kind, end] : node->ends) {
+            addresses.push_back(end.address);
+        }
+        set_claim(end_key(name), name, std::move(addresses));
+        nodes_.insert_or_assign(name, *std::move(node));
+    }
+    for (const auto& [affinity, block] : affinities_) {
+        if (block.second == name) {
+            dirty_.insert(block.first);
+        }
+    }
+    for (const net::Ip& address : apart_) {
+        dirty_.insert(net::Prefix::host(address));
+    }
+}
+
+void OverlayPlan::put(const model::IpPool& pool) {
+    const model::IpPoolSpec& spec = pool.spec;
+    Pool out{.cidr = spec.cidr};
+    if (spec.vxlan_mode != model::EncapMode::never) {
+        out.tunnel = spec.cidr.family() == net::Family::v4 ? TunnelKind::vxlan : TunnelKind::vxlan_v6;
+        out.across_subnets_only = spec.vxlan_mode == model::EncapMode::cross_subnet;
+    } else if (spec.ipip_mode != model::EncapMode::never) {
+        out.tunnel = TunnelKind::ip_in_ip;
+        out.across_subnets_only = spec.ipip_mode == model::EncapMode::cross_subnet;
+    }
+    set_pool(pool.metadata.name, out);
+}
+
+void OverlayPlan::remove_pool(const std::string& name) { set_pool(name, std::nullopt); }
+
+void OverlayPlan::set_pool(const std::string& name, std::optional<Pool> pool) {
+    const auto known = pools_.find(name);
+    if (pool ? known != pools_.end() && known->second == *pool : known == pools_.end()) {
+        return;
+    }
+    if (pool) {
+        pools_.insert_or_assign(name, *pool);
+    } else {
+        pools_.erase(known);
+    }
+    devices_dirty_ = true;
+    all_dirty_ = true;
+}
+
+void OverlayPlan::put(const model::BlockAffinity& affinity) {
+    const model::BlockAffinitySpec& spec = affinity.spec;
+    const bool leads = spec.is_confirmed() && spec.type == model::AffinityType::host;
+    set_block(affinity.metadata.name, leads ? std::optional(std::pair(spec.cidr, spec.node)) : std::nullopt);
+}
+
+void OverlayPlan::remove_affinity(const std::string& name) { set_block(name, std::nullopt); }
+
+void OverlayPlan::set_block(const std::string& affinity, std::optional<std::pair<net::Prefix, std::string>> block) {
+    const auto known = affinities_.find(affinity);
+    if (block ? known != affinities_.end() && known->second == *block : known == affinities_.end()) {
+        return;
+    }
+    std::set<net::Prefix> changed;
+    if (known != affinities_.end()) {
+        const auto& [prefix, node] = known->second;
+        changed.insert(prefix);
+        const auto nodes = blocks_.find(prefix);
+        nodes->second.erase(node);
+        if (nodes->second.empty()) {
+            blocks_.erase(nodes);
+        }
+        affinities_.erase(known);
+    }
+    if (block) {
+        changed.insert(block->first);
+        blocks_[block->first].insert(block->second);
+        affinities_.emplace(affinity, *std::move(block));
+    }
+    for (const net::Prefix& prefix : changed) {
+        dirty_.insert(prefix);
+        const auto end = claimants_.upper_bound(prefix.last());
+        for (auto claim = claimants_.lower_bound(prefix.address()); claim != end; ++claim) {
+            look_at(claim->first);
+        }
+    }
+}
+
+void OverlayPlan::put(const model::WorkloadEndpoint& workload) {
+    if (workload.spec.node.empty() || workload.spec.node == node_name_) {
+        drop_claim(workload.key());  // the route to it leads to its interface
+        return;
+    }
+    std::vector<net::Ip> addresses;
+    for (const net::Prefix& network : workload.spec.ip_networks) {
+        addresses.push_back(network.address());
+    }
+    set_claim(workload.key(), workload.spec.node, std::move(addresses));
+}
+
+void OverlayPlan::remove_workload(const model::Key& key) { drop_claim(key); }
+
+void OverlayPlan::set_claim(const model::Key& key, const std::string& node, std::vector<net::Ip> addresses) {
+    Claim claim{&*node_names_.insert(node).first, std::move(addresses)};
+    if (const auto known = claims_.find(key); known != claims_.end() && known->second == claim) {
+        return;
+    }
+    drop_claim(key);
+    if (claim.addresses.empty()) {
+        return;
+    }
+    for (const net::Ip& address : claim.addresses) {
+        claimants_.emplace(address, claim.node);
+        look_at(address);
+    }
+    claims_.emplace(key, std::move(claim));
+}
+
+void OverlayPlan::drop_claim(const model::Key& key) {
+    const auto known = claims_.find(key);
+    if (known == claims_.end()) {
+        return;
+    }
+    for (const net::Ip& address : known->second.addresses) {
+        const auto [first, last] = claimants_.equal_range(address);
+        const auto own = std::find_if(first, last, [&](const auto& one) { return one.second == known->second.node; });
+        claimants_.erase(own);
+        look_at(address);
+    }
+    claims_.erase(known);
+}
+
+/// Who has the address, or whose block it is in, may be another node now.
+void OverlayPlan::look_at(const net::Ip& address) {
+    const std::string* node = claimant(address);
+    const std::string* owner = owner_of_block(address);
+    const bool apart = node != nullptr && (owner == nullptr || *owner != *node);
+    if (apart ? apart_.insert(address).second : apart_.erase(address) != 0) {
+        dirty_.insert(net::Prefix::host(address));
+    } else if (apart) {
+        dirty_.insert(net::Prefix::host(address));  // by another node than before, perhaps
+    }
+}
+
+// --- what follows from it --------------------------------------------------------------------------------------------
+
+const std::string* OverlayPlan::owner_of_block(const net::Ip& address) const {
+    auto after = blocks_.upper_bound(net::Prefix::host(address));
+    if (after == blocks_.begin()) {
+        return nullptr;
+    }
+    const auto& [block, nodes] = *std::prev(after);
+    return block.contains(address) ? &*nodes.begin() : nullptr;
+}
+
+/// Of several the first by name, on every node.
+const std::string* OverlayPlan::claimant(const net::Ip& address) const {
+    const auto [first, last] = claimants_.equal_range(address);
+    const auto least =
+        std::min_element(first, last, [](const auto& a, const auto& b) { return *a.second < *b.second; });
+    return least == last ? nullptr : least->second;
+}
+
+const OverlayPlan::Pool* OverlayPlan::pool_of(const net::Prefix& prefix) const {
+    const Pool* best = nullptr;
+    for (const auto& [name, pool] : pools_) {
+        if (pool.cidr.contains(prefix) && (best == nullptr || pool.cidr.length() > best->cidr.length())) {
+            best = &pool;
+        }
+    }
+    return best;
+}
+
+bool OverlayPlan::is_on(TunnelKind kind) const {
+    const bool used = std::ranges::any_of(pools_, [kind](const auto& pool) { return pool.second.tunnel == kind; });
+    switch (kind) {
+        case TunnelKind::vxlan:
+            return switches_.vxlan.value_or(used);
+        case TunnelKind::vxlan_v6:
+            return used && switches_.vxlan.value_or(true);
+        case TunnelKind::ip_in_ip:
+            return switches_.ip_in_ip.value_or(used) && switches_.routes_ip_in_ip;
+    }
+    std::unreachable();
+}
+
+std::optional<ClusterRoute> OverlayPlan::route_to(const net::Prefix& prefix) const {
+    const bool by_address = prefix.is_host() && apart_.contains(prefix.address());
+    const auto block = blocks_.find(prefix);
+    const std::string* name = by_address               ? claimant(prefix.address())
+                              : block != blocks_.end() ? &*block->second.begin()
+                                                       : nullptr;
+    const Pool* pool = name != nullptr && *name != node_name_ ? pool_of(prefix) : nullptr;
+    const auto node = pool != nullptr ? nodes_.find(*name) : nodes_.end();
+    const auto own = nodes_.find(node_name_);
+    if (node == nodes_.end() || own == nodes_.end()) {
+        return std::nullopt;
+    }
+    const auto& far = node->second.address(prefix.family());
+    const auto& near = own->second.address(prefix.family());
+    if (!far || !near || (pool->tunnel == TunnelKind::ip_in_ip && !switches_.routes_ip_in_ip) ||
+        (!pool->tunnel && !switches_.routes_plain)) {
+        return std::nullopt;
+    }
+    const bool neighbour = near->network().contains(far->address);
+    if (!pool->tunnel || (pool->across_subnets_only && neighbour)) {
+        return neighbour ? std::optional(ClusterRoute{prefix, std::nullopt, far->address}) : std::nullopt;
+    }
+    const auto end = node->second.ends.find(*pool->tunnel);
+    if (!is_on(*pool->tunnel) || !own->second.ends.contains(*pool->tunnel)) {
+        return std::nullopt;
+    }
+    if (*pool->tunnel == TunnelKind::ip_in_ip) {
+        return ClusterRoute{prefix, pool->tunnel, far->address};
+    }
+    return end == node->second.ends.end() ? std::nullopt
+                                          : std::optional(ClusterRoute{prefix, pool->tunnel, end->second.address});
+}
+
+std::optional<TunnelDevice> OverlayPlan::device(TunnelKind kind) const {
+    const auto own = nodes_.find(node_name_);
+    if (!is_on(kind) || own == nodes_.end() || !own->second.ends.contains(kind)) {
+        return std::nullopt;
+    }
+    TunnelDevice out{.kind = kind, .own = own->second.ends.at(kind), .peers = {}};
+    if (kind == TunnelKind::ip_in_ip) {
+        out.mtu = switches_.mtu_ip_in_ip;
+        return out;
+    }
+    out.vni = switches_.vni;
+    out.port = switches_.port;
+    out.mtu = kind == TunnelKind::vxlan ? switches_.mtu_v4 : switches_.mtu_v6;
+    for (const auto& [name, node] : nodes_) {
+        if (const auto end = node.ends.find(kind); end != node.ends.end() && name != node_name_) {
+            out.peers.push_back(end->second);
+        }
+    }
+    std::ranges::sort(out.peers, {}, &TunnelEnd::address);
+    return out;
+}
+
+void OverlayPlan::flush(const Config& config, Sequencer& sequencer) {
+    const Switches now{config.vxlan_vni,        config.vxlan_port,           config.vxlan_mtu_v4,
+                       config.vxlan_mtu_v6,     config.ip_in_ip_mtu,         config.vxlan_enabled,
+                       config.ip_in_ip_enabled, config.route_ip_in_ip_pools, config.route_plain_pools};
+    if (now != switches_) {
+        switches_ = now;
+        devices_dirty_ = true;
+        all_dirty_ = true;
+    }
+    if (std::exchange(devices_dirty_, false)) {
+        for (const TunnelKind kind : kTunnelKinds) {
+            if (auto wanted = device(kind)) {
+                sequencer.set_tunnel_device(*std::move(wanted));
+            } else {
+                sequencer.drop_tunnel_device(kind);
+            }
+        }
+    }
+    if (std::exchange(all_dirty_, false)) {
+        for (const auto& [block, nodes] : blocks_) {
+            dirty_.insert(block);
+        }
+        for (const net::Ip& address : apart_) {
+            dirty_.insert(net::Prefix::host(address));
+        }
+    }
+    for (const net::Prefix& prefix : std::exchange(dirty_, {})) {
+        if (auto route = route_to(prefix)) {
+            sequencer.set_cluster_route(*std::move(route));
+        } else {
+            sequencer.drop_cluster_route(prefix);
+        }
+    }
+}
+
+}  // namespace manul::felix
