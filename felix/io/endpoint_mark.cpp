@@ -169,7 +169,15 @@ void EndpointMarks::write(const std::string& interface, const std::string& conta
     }
     const std::string path = endpoints_ + "/" + interface;
     const std::string temporary = endpoints_ + "/." + interface;
-    const UniqueFd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    const auto begin = [&temporary] {
+        return UniqueFd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    };
+    UniqueFd file = begin();
+    if (!file && errno == ENOENT) {  // somebody has emptied the run directory
+        std::error_code ignored;
+        std::filesystem::create_directories(endpoints_, ignored);
+        file = begin();
+    }
     if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
         std::rename(temporary.c_str(), path.c_str()) != 0) {
         log::emit(kMarkFailed, path, std::strerror(errno));

@@ -38,6 +38,15 @@ const std::vector<net::Ip> kNew{*net::Ip::parse("10.65.0.3")};
 
 }  // namespace
 
+TEST_CASE("marks are written again into a run directory that somebody emptied") {
+    const MarksDirectory run_dir;
+    EndpointMarks marks = run_dir.open();
+    marks.write("calia", "a1", "1", 7, kOld);
+    std::filesystem::remove_all(run_dir.path + "/endpoints");
+    marks.write("calib", "b1", "1", 8, kNew);
+    CHECK(run_dir.has("calib"));
+}
+
 TEST_CASE("a mark says whose connections must end until they have ended") {
     const MarksDirectory run_dir;
     EndpointMarks marks = run_dir.open();
