@@ -37,6 +37,7 @@ namespace {
 
 /// A pod's link makes half a dozen messages within a millisecond, most of them before its endpoint is known.
 constexpr std::int64_t kGatherLinksUs = 2'000;
+constexpr std::int64_t kRouteRepairPauseUs = 200'000;
 
 /// Stores may hold an endpoint without saying which container it is.
 bool is_other_container(const std::string& before, const std::string& now) {
@@ -117,6 +118,9 @@ void Dataplane::apply(const Batch& batch) {
                            }
                            routes_.configure(*u.config);
                            overlay_.configure(*u.config);
+                           if (const auto hears = links_.follow_routes(u.config->route_protocol); !hears) {
+                               log::emit(kListFailed, "removed routes", hears.error().message);
+                           }
                            configured = true;
                        },
                        [&](const EndpointUpdated& u) { note_endpoint(*u.endpoint); },
@@ -242,6 +246,7 @@ void Dataplane::synchronize() {
         return;
     }
     move_links();
+    take_removed_routes();
     routes_.program();
     overlay_.program();
     if (dirty_links_.empty()) {  // else some link may still be in a group that nobody has any more
@@ -371,6 +376,33 @@ void Dataplane::list_routes() {
     routes_.set_own_addresses(own_addresses());
     if (const auto listed = routes_.list(); !listed) {
         log::emit(kListFailed, "routes", listed.error().message);
+    }
+}
+
+/// At once the first time; with somebody who keeps removing our routes, a few times a second.
+void Dataplane::take_removed_routes() {
+    if (!links_.has_removed_routes()) {
+        return;
+    }
+    if (now_us() - routes_repaired_us_ < kRouteRepairPauseUs) {
+        retry_.after_us(kRouteRepairPauseUs);
+        return;
+    }
+    const InterfaceWatch::RemovedRoutes removed = links_.take_removed_routes();
+    bool ours = removed.incomplete;
+    for (const netlink::Route& route : removed.routes) {
+        if (route.hops.size() == 1 && route.hops.front().gateway) {
+            overlay_.look_again();
+            ours = true;
+        }
+        ours = routes_.removed(route) || ours;
+    }
+    if (removed.incomplete) {
+        list_routes();
+        overlay_.look_again();
+    }
+    if (ours) {
+        routes_repaired_us_ = now_us();
     }
 }
 

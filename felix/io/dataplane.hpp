@@ -145,6 +145,7 @@ private:
     void watch_links();
     void tell_addresses();
     void list_routes();
+    void take_removed_routes();
     [[nodiscard]] bool differ_besides_workloads(const std::map<std::string, std::set<net::Ip>>& now,
                                                 const std::map<std::string, std::set<net::Ip>>& before) const;
     void links_changed(const std::vector<InterfaceWatch::Change>& changes);
@@ -170,6 +171,7 @@ private:
     bool commit_pending_ = false;
     bool must_read_back_ = false;
     std::uint32_t generation_ = 0;
+    std::int64_t routes_repaired_us_ = 0;              ///< when routes were last put again that somebody removed
     std::int64_t repaired_us_ = 0;                     ///< when rules were last read back because somebody changed them
     std::map<nft::ObjectName, std::string> withheld_;  ///< with the kernel's reason
     std::uint64_t retry_us_;

@@ -82,12 +82,14 @@ Result<std::vector<InterfaceWatch::Change>> InterfaceWatch::take() {
                            addresses_[e.value.ifindex].insert(e.value.address.address);
                        },
                        [&](const netlink::Removed<netlink::Address>& e) { forget(e.value, changed); },
+                       [&](const netlink::Removed<netlink::Route>& e) { removed_routes_.routes.push_back(e.value); },
                        [&](const netlink::Overrun&) { lost = true; },
                        [](const auto&) {},
                    },
                    event);
     }
     if (lost) {
+        removed_routes_.incomplete = true;
         auto listed = list();
         if (!listed) {
             return listed;
@@ -95,6 +97,13 @@ Result<std::vector<InterfaceWatch::Change>> InterfaceWatch::take() {
         std::ranges::move(*listed, std::back_inserter(changed));
     }
     return changed;
+}
+
+Result<void> InterfaceWatch::follow_routes(std::uint8_t protocol) {
+    if (const auto hears = monitor_.hear_removed_routes(protocol); !hears) {
+        return fail(hears.error().message());
+    }
+    return {};
 }
 
 InterfaceAddresses InterfaceWatch::addresses() const {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -32,6 +33,18 @@ public:
     /// Takes what the monitor has; never blocks. Links that changed, vanished ones included, in order of events.
     [[nodiscard]] Result<std::vector<Change>> take();
 
+    /// From now on removals of routes of this protocol are noted, whoever asked for them.
+    [[nodiscard]] Result<void> follow_routes(std::uint8_t protocol);
+    struct RemovedRoutes {
+        std::vector<netlink::Route> routes;
+        bool incomplete = false;  ///< events were lost
+    };
+    [[nodiscard]] bool has_removed_routes() const noexcept {
+        return removed_routes_.incomplete || !removed_routes_.routes.empty();
+    }
+    /// Since the last call, as far as take() has seen.
+    [[nodiscard]] RemovedRoutes take_removed_routes() { return std::exchange(removed_routes_, {}); }
+
     /// Null when there is no link of that name.
     [[nodiscard]] const netlink::Link* find(const std::string& name) const;
     [[nodiscard]] const std::map<std::string, netlink::Link>& links() const noexcept { return links_; }
@@ -57,6 +70,7 @@ private:
     std::map<std::string, netlink::Link> links_;
     std::map<std::uint32_t, std::string> names_;
     std::map<std::uint32_t, std::set<net::Ip>> addresses_;
+    RemovedRoutes removed_routes_;
 };
 
 }  // namespace manul::felix::io

@@ -161,8 +161,12 @@ OverlaySync::Done OverlaySync::remove_device(TunnelKind kind) {
 OverlaySync::Done OverlaySync::make_device(const TunnelDevice& wanted) {
     const std::string name(device_name(wanted.kind));
     const bool vxlan = wanted.kind != TunnelKind::ip_in_ip;
-    MANUL_TRY(const std::uint32_t mtu, mtu_of(wanted));
     MANUL_TRY(auto link, socket_.link(name));
+    auto found_out = mtu_of(wanted);
+    if (!found_out && !link) {
+        return std::unexpected(std::move(found_out).error());
+    }
+    const std::uint32_t mtu = found_out ? *found_out : link->mtu;  // the node's address may come back
     netlink::RequestBuffer requests;
     if (link && (link->kind != link_kind(wanted.kind) || link->tunnel != settings_of(wanted))) {
         netlink::delete_link(requests, link->index);
@@ -182,9 +186,12 @@ OverlaySync::Done OverlaySync::make_device(const TunnelDevice& wanted) {
         if (!link) {
             return missing("it vanished as soon as it was made");
         }
+        netlink::change_link(requests, {.index = link->index, .no_ipv6_auto_address = true});  // before it is up
+        MANUL_CHECK(socket_.request(requests));
+        requests.clear();
     }
     if (link->mtu != mtu || !link->is_up() || (vxlan && link->mac != wanted.own.mac)) {
-        netlink::LinkChange change{.index = link->index, .up = true, .mtu = mtu, .no_ipv6_auto_address = true};
+        netlink::LinkChange change{.index = link->index, .up = true, .mtu = mtu};
         if (vxlan) {
             change.mac = wanted.own.mac;
         }

@@ -147,6 +147,17 @@ void RouteSync::link_changed(const std::string& interface, std::optional<std::ui
     }
 }
 
+bool RouteSync::removed(const netlink::Route& route) {
+    const auto held = kernel_.find(route.dst);
+    if (held == kernel_.end() || route.hops.size() != 1 || route.hops.front().ifindex != held->second.index ||
+        route.priority != held->second.metric) {
+        return false;
+    }
+    kernel_.erase(held);
+    dirty_.insert(route.dst);
+    return wants(route.dst);
+}
+
 void RouteSync::link_renamed(const std::string& interface) {
     links_.erase(interface);
     if (const auto prefixes = by_interface_.find(interface); prefixes != by_interface_.end()) {

@@ -38,6 +38,8 @@ public:
     [[nodiscard]] bool wants(const net::Prefix& prefix) const { return wanted_.contains(prefix); }
     /// The link of that name is up with this index, or it is not there or down (nothing), also if only for a moment.
     void link_changed(const std::string& interface, std::optional<std::uint32_t> index);
+    /// The kernel told that the route is gone. True when it is one that should be there.
+    bool removed(const netlink::Route& route);
     /// The link of that name has another one now, and still the routes that lead over it.
     void link_renamed(const std::string& interface);
     /// Routes name an address of the node as their source, so that they depend on it.

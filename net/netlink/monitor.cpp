@@ -14,6 +14,7 @@
 #include <expected>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -38,19 +39,41 @@ bool join(int fd, bool wanted, std::initializer_list<int> groups) {
     return true;
 }
 
-/// A socket filter over the netlink header: drops what was caused by requests of one port. Loads of the filter machine
-/// are big endian, netlink is host order.
+/// Loads of the filter machine are big endian, netlink is host order.
+template <class T>
+std::uint32_t as_loaded(T value) {
+    return std::endian::native == std::endian::little ? std::byteswap(value) : value;
+}
+
+bool attach(int fd, std::span<sock_filter> program) {
+    const sock_fprog attached{static_cast<unsigned short>(program.size()), program.data()};
+    return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &attached, sizeof attached) == 0;
+}
+
+/// A socket filter over the netlink header: drops what was caused by requests of one port.
 bool ignore_requests(int fd, std::uint32_t port) {
-    constexpr std::uint32_t kPortAt = offsetof(nlmsghdr, nlmsg_pid);
-    const std::uint32_t wanted = std::endian::native == std::endian::little ? std::byteswap(port) : port;
     std::array<sock_filter, 4> program{{
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kPortAt),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, wanted, 0, 1),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(nlmsghdr, nlmsg_pid)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, as_loaded(port), 0, 1),
         BPF_STMT(BPF_RET | BPF_K, 0),
         BPF_STMT(BPF_RET | BPF_K, 0xffffffffU),
     }};
-    const sock_fprog attached{static_cast<unsigned short>(program.size()), program.data()};
-    return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &attached, sizeof attached) == 0;
+    return attach(fd, program);
+}
+
+/// Of messages about routes, lets pass removals of one protocol's.
+bool hear_only_removed(int fd, std::uint8_t protocol) {
+    constexpr std::uint32_t kProtocolAt = NLMSG_HDRLEN + offsetof(rtmsg, rtm_protocol);
+    std::array<sock_filter, 7> program{{
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, as_loaded(std::uint16_t{RTM_NEWROUTE}), 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, as_loaded(std::uint16_t{RTM_DELROUTE}), 0, 3),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kProtocolAt),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, protocol, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffffU),
+    }};
+    return attach(fd, program);
 }
 
 }  // namespace
@@ -81,6 +104,16 @@ SocketResult<Monitor> Monitor::open(const Options& options) {
         return std::unexpected(SocketError::from_errno("cannot subscribe to kernel events"));
     }
     return Monitor(std::move(fd));
+}
+
+SocketResult<void> Monitor::hear_removed_routes(std::uint8_t protocol) {
+    if (!hear_only_removed(fd_.get(), protocol)) {
+        return std::unexpected(SocketError::from_errno("cannot filter a netlink monitor"));
+    }
+    if (!join(fd_.get(), true, {RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE})) {
+        return std::unexpected(SocketError::from_errno("cannot subscribe to kernel events"));
+    }
+    return {};
 }
 
 SocketResult<std::vector<Event>> Monitor::take() {

@@ -33,6 +33,10 @@ public:
 
     [[nodiscard]] static SocketResult<Monitor> open(const Options& options);
 
+    /// From now on removals of routes of this protocol are announced, and nothing else about routes: the kernel drops
+    /// it. Takes the place of an earlier call and of `ignore_requests_of`.
+    [[nodiscard]] SocketResult<void> hear_removed_routes(std::uint8_t protocol);
+
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
     /// Everything that is there; never blocks; at most about 1,000 events a call, so that a flood leaves room for
     /// others (the descriptor stays readable). An error means that the socket is unusable.

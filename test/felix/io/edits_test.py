@@ -47,6 +47,11 @@ def routes_follow(node):
     for there in (False, True):  # the kernel takes the routes with the address, and gives none back
         node.node.ip(node.links.address("eth0", "192.0.2.1/24", there))
         node.check(f"their source is {'there again' if there else 'gone'}")
+    for settings in ({"deviceRouteProtocol": 80}, {}):
+        node.apply(felix(**settings))
+        for family in ("-4", "-6"):
+            sh(["ip", "-n", node.node.ns, family, "route", "flush", "proto", str(settings.get("deviceRouteProtocol", 177))])
+        node.check(f"somebody removed the routes with {settings}")
     node.node.kill()
     node.apply(felix(deviceRouteProtocol=81))
     node.node.start()
