@@ -70,7 +70,10 @@ struct Daemon::Impl {
 };
 
 Daemon::Daemon(std::string name) : impl_(std::make_unique<Impl>(std::move(name))) {
-    std::signal(SIGPIPE, SIG_IGN);  // NOLINT(bugprone-signal-handler): writes report EPIPE instead
+    // NOLINTBEGIN(bugprone-signal-handler)
+    std::signal(SIGPIPE, SIG_IGN);  // writes report EPIPE instead
+    std::signal(SIGHUP, SIG_IGN);   // "read your files again" to other daemons of this kind: what is stored is followed
+    // NOLINTEND(bugprone-signal-handler)
     impl_->signals.add(SIGTERM);
     impl_->signals.add(SIGINT);
     impl_->signals.async_wait([this](const error_code& ec, int signal) {

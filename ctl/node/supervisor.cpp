@@ -141,6 +141,7 @@ std::optional<std::string> find_program(const std::string& name) {
 }
 
 int supervise(const std::vector<SupervisedProgram>& programs) {
+    std::signal(SIGHUP, SIG_IGN);  // NOLINT(bugprone-signal-handler): as its daemons
     sigset_t signals;
     sigemptyset(&signals);
     for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) {

@@ -279,16 +279,22 @@ class SystemTest:
                               t.count("Established") == 18 and t, 20)
         assert "Node node3" in everywhere
 
-    def kill(self, node, *names):
+    def kill(self, node, *names, number=signal.SIGKILL):
+        left = set(names)
         for pid in run("ip", "netns", "pids", node.namespace.name).stdout.split():
-            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() in names:
-                os.kill(int(pid), signal.SIGKILL)
+            if (name := pathlib.Path(f"/proc/{pid}/comm").read_text().strip()) in names:
+                os.kill(int(pid), number)
+                left.discard(name)
+        assert not left, f"{', '.join(left)} did not run"
 
     def test_killed_daemons_come_back_and_policy_stays_meanwhile(self):
         node = self.lab.nodes[1]
         self.ctl("apply", "-f", MANIFESTS / "deny-clients.yaml")
         rows = [("client1", "server2", "tcp", 8080, False), ("client2", "client1", "tcp", 8080, True), ("server2", "client2", "tcp", 8080, True)]
         self.expect(rows, "the deny before the kill")
+        self.kill(node, "manul-felix", "manul-ipamd", "manul-bgpd", "manulctl", number=signal.SIGHUP)
+        time.sleep(0.3)
+        self.kill(node, "manul-felix", "manul-ipamd", "manul-bgpd", "manulctl", number=0)  # all of them are there
         self.kill(node, "manul-felix", "manul-ipamd")
         results = probe([(self.lab.pod(s).namespace, self.target(t), proto, port) for s, t, proto, port, _ in rows], 0.8)
         assert results == [want for *_, want in rows], results
