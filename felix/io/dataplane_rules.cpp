@@ -161,6 +161,9 @@ void Dataplane::try_again() {
     for (const auto& [object, reason] : withheld_) {
         tracker_.release(object);
     }
+    if (overlay_.has_failures()) {
+        overlay_.look_again();
+    }
     synchronize();
 }
 

@@ -92,6 +92,7 @@ void OverlaySync::want(const ClusterRoute& route) {
 
 void OverlaySync::forget(const net::Prefix& prefix) {
     wanted_.erase(prefix);
+    failed_.erase(prefix);
     refusals_.erase(prefix);
     dirty_routes_.insert(prefix);
 }
@@ -100,9 +101,6 @@ void OverlaySync::program() {
     if (compare_) {
         dirty_devices_.insert(kTunnelKinds.begin(), kTunnelKinds.end());
         compare_ = !list_routes();
-    }
-    for (const auto& [kind, problem] : problems_) {
-        dirty_devices_.insert(kind);
     }
     for (const TunnelKind kind : std::exchange(dirty_devices_, {})) {
         sync_device(kind);
@@ -126,9 +124,13 @@ void OverlaySync::sync_device(TunnelKind kind) {
         indexes_.contains(kind) ? std::optional(indexes_.at(kind)) : std::nullopt;
     indexes_.erase(kind);
     const Done done = wanted == devices_.end() ? remove_device(kind) : make_device(wanted->second);
+    unsupported_.erase(kind);
     if (done) {
         problems_.erase(kind);
     } else {
+        if (done.error().is(EOPNOTSUPP)) {
+            unsupported_.insert(kind);
+        }
         std::string problem = done.error().is(EOPNOTSUPP) ? "this kernel has no devices of kind " + link_kind(kind)
                                                           : done.error().message();
         if (done.error().is(EEXIST)) {
@@ -326,6 +328,7 @@ bool OverlaySync::list_routes() {
         }
     }
     held_ = std::move(found);
+    failed_.clear();
     for (const auto& [prefix, held] : held_) {
         dirty_routes_.insert(prefix);
     }
@@ -365,8 +368,6 @@ void OverlaySync::sync_routes() {
         net::Prefix prefix;
         std::optional<Held> now;  ///< nothing: deleted
     };
-    dirty_routes_.merge(failed_);
-    failed_.clear();
     netlink::RequestBuffer requests;
     std::vector<Operation> operations;
     for (const net::Prefix& prefix : std::exchange(dirty_routes_, {})) {
@@ -410,14 +411,14 @@ void OverlaySync::sync_routes() {
             held_.erase(operation.prefix);  // ESRCH: the kernel dropped it with its link
         } else if (why == refused.end()) {
             held_[operation.prefix] = *operation.now;
+            failed_.erase(operation.prefix);
             refusals_.erase(operation.prefix);
         } else {
-            if (why->second->code == EEXIST) {
-                // bgpd may still be taking its route away, when a pool has come to felix.
-                if (++refusals_[operation.prefix] == 2) {
-                    log::emit(kClusterRouteTaken, operation.prefix.to_string(), metric(operation.prefix.family()));
-                }
-            } else {
+            const int times = ++refusals_[operation.prefix];
+            // The first time bgpd may still be taking its route away, when a pool has come to felix.
+            if (why->second->code == EEXIST && times == 2) {
+                log::emit(kClusterRouteTaken, operation.prefix.to_string(), metric(operation.prefix.family()));
+            } else if (why->second->code != EEXIST && times == 1) {
                 log::emit(kRouteRefused, operation.prefix.to_string(), operation.now->via.to_string(),
                           std::strerror(why->second->code));
             }

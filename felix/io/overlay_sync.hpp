@@ -39,8 +39,10 @@ public:
     void look_again() noexcept { compare_ = true; }
     /// Brings the kernel to what is wanted. Everything wanted must be known by then: what is left of earlier goes.
     void program();
-    /// Something could not be done; another attempt is worth while.
-    [[nodiscard]] bool has_failures() const noexcept { return !problems_.empty() || !failed_.empty(); }
+    /// Something could not be done; another attempt, after look_again(), is worth while.
+    [[nodiscard]] bool has_failures() const noexcept {
+        return problems_.size() > unsupported_.size() || !failed_.empty();
+    }
     /// What keeps tunnels from working, for people.
     [[nodiscard]] std::vector<std::string> problems() const;
     [[nodiscard]] std::size_t routes() const noexcept { return wanted_.size(); }
@@ -84,12 +86,13 @@ private:
     std::set<TunnelKind> dirty_devices_;
     std::map<TunnelKind, std::uint32_t> indexes_;  ///< of devices that are in order
     std::map<TunnelKind, std::string> problems_;
+    std::set<TunnelKind> unsupported_;  ///< of those: the kernel has no such devices, and an attempt looks for modules
 
     std::map<net::Prefix, ClusterRoute> wanted_;
     std::map<net::Prefix, Held> held_;  ///< by the kernel
     std::set<net::Prefix> dirty_routes_;
     std::set<net::Prefix> failed_;
-    std::map<net::Prefix, int> refusals_;  ///< since another owner's route stands in the way
+    std::map<net::Prefix, int> refusals_;  ///< in a row
 };
 
 }  // namespace manul::felix::io
