@@ -150,6 +150,7 @@ int supervise(const std::vector<SupervisedProgram>& programs) {
     sigprocmask(SIG_BLOCK, &signals, nullptr);
 
     std::vector<Child> children;
+    children.reserve(programs.size());
     for (const SupervisedProgram& program : programs) {
         children.push_back(
             Child{.program = &program, .pid = -1, .started = {}, .restart_at = Clock::now(), .delay = {}});

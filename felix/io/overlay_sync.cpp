@@ -110,6 +110,7 @@ void OverlaySync::program() {
 
 std::vector<std::string> OverlaySync::problems() const {
     std::vector<std::string> out;
+    out.reserve(problems_.size());
     for (const auto& [kind, problem] : problems_) {
         out.push_back("tunnel device " + std::string(device_name(kind)) + ": " + problem);
     }
