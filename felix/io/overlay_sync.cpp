@@ -48,18 +48,6 @@ std::unexpected<netlink::SocketError> missing(std::string text) {
 
 }  // namespace
 
-std::string_view device_name(TunnelKind kind) noexcept {
-    switch (kind) {
-        case TunnelKind::vxlan:
-            return "vxlan.manul";
-        case TunnelKind::vxlan_v6:
-            return "vxlan-v6.manul";
-        case TunnelKind::ip_in_ip:
-            return "ipip.manul";
-    }
-    std::unreachable();
-}
-
 Result<OverlaySync> OverlaySync::open() {
     auto socket = netlink::Socket::open();
     if (!socket) {

@@ -5,7 +5,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/error.hpp"
@@ -15,9 +14,6 @@
 #include "net/prefix.hpp"
 
 namespace manul::felix::io {
-
-/// "vxlan.manul", "vxlan-v6.manul", "ipip.manul". The names make the devices felix's own.
-[[nodiscard]] std::string_view device_name(TunnelKind kind) noexcept;
 
 /// The tunnel devices of this node, what they must know of the other nodes' ends (neighbours and forwarding entries:
 /// nothing is learned from packets), and the routes to other nodes' pods. The routes carry felix's protocol number, the

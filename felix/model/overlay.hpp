@@ -2,7 +2,8 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "net/ip.hpp"
@@ -17,6 +18,19 @@ enum class TunnelKind : std::uint8_t { vxlan, vxlan_v6, ip_in_ip };
 
 [[nodiscard]] constexpr net::Family family_of(TunnelKind kind) noexcept {
     return kind == TunnelKind::vxlan_v6 ? net::Family::v6 : net::Family::v4;
+}
+
+/// The names make the devices felix's own.
+[[nodiscard]] constexpr std::string_view device_name(TunnelKind kind) noexcept {
+    switch (kind) {
+        case TunnelKind::vxlan:
+            return "vxlan.manul";
+        case TunnelKind::vxlan_v6:
+            return "vxlan-v6.manul";
+        case TunnelKind::ip_in_ip:
+            return "ipip.manul";
+    }
+    std::unreachable();
 }
 
 /// A node's end of a tunnel.

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "felix/model/overlay.hpp"
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
 
@@ -39,6 +40,9 @@ struct Tunnels {
 
     [[nodiscard]] bool vxlan(net::Family family) const noexcept {
         return family == net::Family::v4 ? vxlan_v4 : vxlan_v6;
+    }
+    [[nodiscard]] bool has(TunnelKind kind) const noexcept {
+        return kind == TunnelKind::ip_in_ip ? ip_in_ip : vxlan(family_of(kind));
     }
     [[nodiscard]] const std::optional<std::uint16_t>& wireguard(net::Family family) const noexcept {
         return family == net::Family::v4 ? wireguard_v4 : wireguard_v6;

@@ -3,6 +3,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/rtnetlink.h>
 
 #include <algorithm>
 #include <array>
@@ -324,9 +325,14 @@ private:
         compare(match.negated, host_bytes(render::kOurGroups));
     }
     void add(const render::MatchLocalDestination& /*match*/) {
-        constexpr std::uint32_t kLocal = 2;  // RTN_LOCAL
         fib(NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR);
-        compare(false, host_bytes(kLocal));
+        compare(false, host_bytes(std::uint32_t{RTN_LOCAL}));
+    }
+    void add(const render::MatchOwnSourceElsewhere& /*match*/) {
+        fib(NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_SADDR | NFTA_FIB_F_OIF);
+        compare(true, host_bytes(std::uint32_t{RTN_LOCAL}));
+        fib(NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_SADDR);
+        compare(false, host_bytes(std::uint32_t{RTN_LOCAL}));
     }
     void add(const render::MatchSpoofed& /*match*/) {
         fib(NFT_FIB_RESULT_OIF, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT);

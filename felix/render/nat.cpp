@@ -11,6 +11,8 @@
 
 #include "felix/model/config.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/overlay.hpp"
+#include "felix/model/route.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/ruleset.hpp"
 #include "net/ip.hpp"
@@ -37,7 +39,35 @@ MatchInterface through(std::string name) {
     return {MatchInterface::Way::out, std::move(name), prefix};
 }
 
-std::vector<Rule> leaving_pools(net::Family family, const Config& config) {
+/// Answers to a port that is VXLAN's would be taken for packets of a tunnel. A range has no hole: the wider side of it.
+net::PortRange ports_beside(std::uint16_t vxlan_port) {
+    constexpr std::uint16_t kLeast = 1024;
+    constexpr std::uint16_t kMost = 65535;
+    const bool below = vxlan_port - kLeast >= kMost - vxlan_port;
+    return below ? *net::PortRange::make(kLeast, vxlan_port - 1) : *net::PortRange::make(vxlan_port + 1, kMost);
+}
+
+std::optional<net::PortRange> ports_for(net::Protocol protocol, net::Family family, const Config& config,
+                                        const Tunnels& tunnels) {
+    return protocol == net::kUdp && tunnels.vxlan(family) ? std::optional(ports_beside(config.vxlan_port))
+                                                          : std::nullopt;
+}
+
+/// What the node itself sends into a tunnel by another address of its (a service's connection that is translated after
+/// its source was chosen, a socket bound to one): the other node's answers would take another way, and its filter of
+/// reverse paths would not let it in. Sources that are not the node's are workloads'.
+void append_into_tunnel(std::vector<Rule>& rules, TunnelKind kind, const Config& config, const Tunnels& tunnels) {
+    const std::vector<Match> matches{MatchInterface{MatchInterface::Way::out, std::string(device_name(kind))},
+                                     MatchOwnSourceElsewhere{}};
+    if (const auto ports = ports_for(net::kUdp, family_of(kind), config, tunnels)) {
+        Rule rule{{MatchProtocol{net::kUdp.number()}}, {Masquerade{ports}}};
+        rule.matches.insert(rule.matches.end(), matches.begin(), matches.end());
+        rules.push_back(std::move(rule));
+    }
+    rules.push_back({matches, {Masquerade{}}});
+}
+
+std::vector<Rule> leaving_pools(net::Family family, const Config& config, const Tunnels& tunnels) {
     std::vector<Match> matches;
     if (!config.nat_interface_filter.empty()) {
         matches.emplace_back(through(config.nat_interface_filter));
@@ -50,8 +80,9 @@ std::vector<Rule> leaving_pools(net::Family family, const Config& config) {
     };
     std::vector<Rule> rules;
     for (const net::Protocol protocol : {net::kTcp, net::kUdp}) {
-        if (config.nat_port_range) {
-            Rule rule{{MatchProtocol{protocol.number()}}, {translate(config.nat_port_range)}};
+        const auto ports = config.nat_port_range ? config.nat_port_range : ports_for(protocol, family, config, tunnels);
+        if (ports) {
+            Rule rule{{MatchProtocol{protocol.number()}}, {translate(ports)}};
             rule.matches.insert(rule.matches.end(), matches.begin(), matches.end());
             rules.push_back(std::move(rule));
         }
@@ -62,7 +93,7 @@ std::vector<Rule> leaving_pools(net::Family family, const Config& config) {
 
 }  // namespace
 
-ChainPtr nat_postrouting(net::Family family, const Config& config, bool masquerades,
+ChainPtr nat_postrouting(net::Family family, const Config& config, const Tunnels& tunnels, bool masquerades,
                          const std::vector<PortForward>& forwards, const std::vector<FloatingAddress>& floating) {
     std::vector<Rule> rules;
     // A pod that reaches itself through its floating address sees answers from that.
@@ -75,7 +106,12 @@ ChainPtr nat_postrouting(net::Family family, const Config& config, bool masquera
         }
     }
     if (masquerades) {
-        std::ranges::move(leaving_pools(family, config), std::back_inserter(rules));
+        std::ranges::move(leaving_pools(family, config, tunnels), std::back_inserter(rules));
+    }
+    for (const TunnelKind kind : {TunnelKind::vxlan, TunnelKind::vxlan_v6, TunnelKind::ip_in_ip}) {
+        if (family_of(kind) == family && tunnels.has(kind)) {
+            append_into_tunnel(rules, kind, config, tunnels);
+        }
     }
     // A pod that reaches itself through its node's port would else see an answer from its own address.
     std::set<net::Ip> targets;

@@ -4,9 +4,11 @@
 
 #include "felix/model/config.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/route.hpp"
 #include "felix/render/ruleset.hpp"
 
-/// Address translation for workloads: masquerading of what leaves the pools, and ports of the node that lead to a pod.
+/// Address translation for workloads: masquerading of what leaves the pools or enters a
+/// tunnel, and ports of the node that lead to a pod.
 namespace manul::felix::render {
 
 /// One port of the node and where it leads.
@@ -21,8 +23,8 @@ inline constexpr const char* kHostPortChain = "host_ports";
 inline constexpr const char* kPostChain = "post";
 
 /// `masquerades`: some pool wants it.
-[[nodiscard]] ChainPtr nat_postrouting(net::Family family, const Config& config, bool masquerades,
-                                       const std::vector<PortForward>& forwards,
+[[nodiscard]] ChainPtr nat_postrouting(net::Family family, const Config& config, const Tunnels& tunnels,
+                                       bool masquerades, const std::vector<PortForward>& forwards,
                                        const std::vector<FloatingAddress>& floating);
 /// Both base chains: `dnat_pre` for what comes from outside, `dnat_out` for the node's own connections. Floating
 /// addresses come first; `forwards` says whether there are ports of the node.

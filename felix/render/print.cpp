@@ -223,6 +223,9 @@ private:
                         kGroupMask, match.negated ? "!=" : "==", kOurGroups));
     }
     void add(const MatchLocalDestination& /*match*/, bool /*implied*/) { put("fib daddr type local"); }
+    void add(const MatchOwnSourceElsewhere& /*match*/, bool /*implied*/) {
+        put("fib saddr . oif type != local fib saddr type local");
+    }
     void add(const MatchSpoofed& /*match*/, bool /*implied*/) { put("fib saddr . iif oif missing"); }
 
     void add(const Count& /*action*/) { put("counter"); }

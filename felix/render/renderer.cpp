@@ -164,6 +164,7 @@ void Renderer::update(const TunnelsChanged& u) {
     }
     tunnels_ = u.tunnels;
     spoofing_dirty_ = true;
+    nat_dirty_ = true;
     host_.touch_hooks();
 }
 

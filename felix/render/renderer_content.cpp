@@ -385,7 +385,7 @@ void Renderer::render_nat() {
             pools_, [family](const IpPoolInfo& pool) { return pool.nat_outgoing && pool.cidr.family() == family; });
         // While there is such a chain the kernel makes a translation, if of nothing, for each new connection; without
         // any it stops to translate the connections that it has. So it comes with the first rule, and stays.
-        const ChainPtr post = nat_postrouting(family, *config_, masquerades, forwards, floating);
+        const ChainPtr post = nat_postrouting(family, *config_, tunnels_, masquerades, forwards, floating);
         if (!post->rules().empty() || chain_of(table, kPostChain) != nullptr) {
             put_chain(table, kPostChain, post);
         }

@@ -172,6 +172,10 @@ inline constexpr std::uint32_t kOurGroups = 0x6d000000;
 struct MatchLocalDestination {
     bool operator==(const MatchLocalDestination&) const = default;
 };
+/// The source is one of the node's own addresses, but none of the interface that the packet leaves by.
+struct MatchOwnSourceElsewhere {
+    bool operator==(const MatchOwnSourceElsewhere&) const = default;
+};
 /// No route leads back to the source through the interface that the packet came in by.
 struct MatchSpoofed {
     bool operator==(const MatchSpoofed&) const = default;
@@ -179,7 +183,7 @@ struct MatchSpoofed {
 
 using Match = std::variant<MatchAddress, MatchProtocol, MatchPort, MatchIcmp, MatchIcmpTypes, MatchInterface, MatchSet,
                            MatchMidStream, MatchCtState, MatchCtStatus, MatchCtLabel, MatchFromNode, MatchWorkloadGroup,
-                           MatchLocalDestination, MatchSpoofed>;
+                           MatchLocalDestination, MatchOwnSourceElsewhere, MatchSpoofed>;
 
 // --- actions --------------------------------------------------------------------------------------------------------
 

@@ -181,6 +181,11 @@ class SystemTest:
         first = self.lab.nodes[0].namespace
         sent = json.loads(first.ip("-s", "-j", "link", "show", "vxlan.manul").stdout)[0]["stats64"]["tx"]["packets"]
         assert sent > 0, "nothing went through the tunnel"
+        # What a node sends by another address than the tunnel's is answered through the tunnel all the same.
+        second = self.lab.nodes[1]
+        second.namespace.exec("sh", "-c", "echo 1 >/proc/sys/net/ipv4/conf/vxlan.manul/rp_filter")
+        pod = next(p for p in self.lab.pods if p.node == second.name)
+        first.exec("ping", "-c", "1", "-W", "5", "-I", self.lab.nodes[0].address4, pod.address4)
         # Whoever takes something away, it comes back.
         first.ip("link", "del", "vxlan.manul")
         first.ip("-6", "route", "flush", "proto", "177", "via", "fd00::/8", check=False)

@@ -354,11 +354,24 @@ Case addresses() {
           TunnelsChanged{tunnels}, allow_all_profile("kns.default"), a.update(), b.update(), c.update(), InSync{}}}};
 }
 
+/// Pools whose packets leave by tunnels.
+Case tunnels() {
+    Config config;
+    config.interface_prefixes = {"cali"};
+    Tunnels tunnels{.vxlan_v4 = true, .vxlan_v6 = true, .ip_in_ip = true};
+    tunnels.peers = {net("192.0.2.1/32"), net("2001:db8::1/128")};
+    return {"tunnels",
+            {{ConfigChanged{Shared<Config>(config)},
+              PoolsChanged{{{"four", net("10.65.0.0/16"), true}, {"six", net("fd65::/64"), true}}},
+              TunnelsChanged{tunnels}, InSync{}}}};
+}
+
 }  // namespace
 
 std::vector<Case> cases() {
-    return {empty_node(), profile_only(), no_profile(), deny_and_allow(), selectors(),  tiers_and_pass(),
-            long_lists(), every_match(),  configured(), deny_logging(),   host_ports(), addresses()};
+    return {empty_node(),     profile_only(), no_profile(),  deny_and_allow(), selectors(),
+            tiers_and_pass(), long_lists(),   every_match(), configured(),     deny_logging(),
+            host_ports(),     addresses(),    tunnels()};
 }
 
 }  // namespace manul::felix::test
