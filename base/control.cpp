@@ -149,16 +149,22 @@ std::unexpected<Error> system_failure(const std::string& what, int number) {
     return fail(what + ": " + std::strerror(number));  // NOLINT(concurrency-mt-unsafe)
 }
 
-/// A socket file that nobody listens on is a leftover; one that answers belongs to a running daemon.
-Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
+/// The errno of an attempt to connect; 0: somebody listens.
+int try_to_connect(const sockaddr_un& address) {
     const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (probe < 0) {
-        return system_failure("cannot create a socket", errno);
+        return errno;
     }
     const int connected = ::connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
-    const int reason = errno;
+    const int reason = connected == 0 ? 0 : errno;
     ::close(probe);
-    if (connected == 0) {
+    return reason;
+}
+
+/// A socket file that nobody listens on is a leftover; one that answers belongs to a running daemon.
+Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
+    const int reason = try_to_connect(address);
+    if (reason == 0) {
         return fail(path + ": another process serves this socket already");
     }
     if (reason == ECONNREFUSED) {
@@ -269,6 +275,11 @@ Result<std::unique_ptr<Server>> Server::listen(asio::io_context& io, const std::
     MANUL_CHECK(listener->start());
     listener->look_later();
     return std::make_unique<Listening>(std::move(listener));
+}
+
+bool is_served(const std::string& path) {
+    const auto address = address_of(path);
+    return address && try_to_connect(*address) == 0;
 }
 
 Result<json::value> call(const std::string& path, const json::object& request, std::chrono::milliseconds timeout) {

@@ -36,6 +36,9 @@ public:
     virtual ~Server() = default;
 };
 
+/// Somebody listens on `path`.
+[[nodiscard]] bool is_served(const std::string& path);
+
 /// Blocking client for command-line programs.
 [[nodiscard]] Result<boost::json::value> call(const std::string& path, const boost::json::object& request,
                                               std::chrono::milliseconds timeout);

@@ -212,7 +212,7 @@ ExitCode node_checksystem(const Context& context, const std::string& format) {
     const auto add = [&checks](std::vector<SystemCheck> more) {
         checks.insert(checks.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     };
-    add(probe_nf_tables());
+    add(probe_kernel());
     add({check_forwarding(), check_rp_filter()});
     if (const auto conntrack = check_conntrack()) {
         add({*conntrack});

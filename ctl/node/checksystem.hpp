@@ -21,8 +21,9 @@ struct SystemCheck {
 /// 0 when nothing that is needed is missing (warnings are none), else 1. `format` is "", json or yaml.
 [[nodiscard]] ExitCode node_checksystem(const Context& context, const std::string& format);
 
-/// Whether each feature of nf_tables that rules use works, tried out in a network namespace of its own.
-[[nodiscard]] std::vector<SystemCheck> probe_nf_tables();
+/// Whether each feature of nf_tables that rules use works, and each kind of tunnel device, tried out in a network
+/// namespace of its own.
+[[nodiscard]] std::vector<SystemCheck> probe_kernel();
 
 /// What others' chains do to packets that Manul allowed.
 [[nodiscard]] std::vector<SystemCheck> judge_foreign_chains(const std::vector<felix::nft::ForeignChain>& chains);

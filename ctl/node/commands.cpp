@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "ctl/node/checksystem.hpp"
+#include "ctl/node/cleanup.hpp"
 #include "ctl/node/diags.hpp"
 #include "ctl/node/install_cni.hpp"
 #include "ctl/node/status.hpp"
@@ -57,6 +58,24 @@ void add_install_cni(CLI::App& node, Command& chosen) {
     install->add_flag("--remove", options->remove, "remove list and program again");
     install->callback([&chosen, options] {
         chosen = {[options](const Context& context) { return install_cni(context, *options); }, Needs::settings};
+    });
+}
+
+void add_cleanup(CLI::App& node, Command& chosen) {
+    CLI::App* cleanup = node.add_subcommand(
+        "cleanup",
+        "Take what the stopped daemons left in the kernel out of it, before Manul is removed from a node.\n"
+        "Nftables tables, routes and nexthop objects, tunnel and ifb devices. Without --yes only says what would go.\n"
+        "Links of pods stay: they are the container runtime's. `node install-cni --remove` takes the plugin away.");
+    const auto options = std::make_shared<CleanupOptions>();
+    cleanup->add_flag("--yes", options->yes, "remove it");
+    cleanup
+        ->add_option("--route-protocol", options->route_protocol,
+                     "protocol number of routes to pods, where FelixConfiguration has another deviceRouteProtocol")
+        ->check(CLI::Range(1, 255))
+        ->capture_default_str();
+    cleanup->callback([&chosen, options] {
+        chosen = {[options](const Context& context) { return node_cleanup(context, *options); }, Needs::settings};
     });
 }
 
@@ -111,6 +130,7 @@ void add_node_commands(CLI::App& app, Command& chosen, const std::optional<std::
         chosen = {[&config](const Context& context) { return run_node(context, config); }, Needs::settings};
     });
     add_install_cni(*node, chosen);
+    add_cleanup(*node, chosen);
 }
 
 }  // namespace manul::ctl

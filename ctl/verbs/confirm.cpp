@@ -38,6 +38,7 @@ ExitCode apply_revertibly(const Context& context, const std::vector<InputObject>
                             " objects, these are " + std::to_string(objects.size()));
     }
     std::vector<config::RevertibleWrite> writes;
+    writes.reserve(objects.size());
     for (const InputObject& object : objects) {
         writes.push_back({object.key, object.document,
                           object.resource_version.empty() ? std::nullopt : std::optional(object.resource_version)});

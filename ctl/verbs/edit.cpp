@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/core.h>
+
 #include "base/error.hpp"
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
@@ -138,18 +140,19 @@ Result<std::string> change_labels(Tree& document, std::span<const Label> labels,
         Tree* old = present.find(label.key);
         if (!label.value) {
             if (old == nullptr && label.must_exist) {
-                return fail("cannot remove " + noun + " of " + object + ", key " + label.key + " does not exist");
+                return fail(fmt::format("cannot remove {} of {}, key {} does not exist", noun, object, label.key));
             }
-            report += old == nullptr ? "No " + noun + " " + label.key + " on " + object
-                                     : "Successfully removed " + noun + " " + label.key + " from " + object;
+            report += old == nullptr ? fmt::format("No {} {} on {}", noun, label.key, object)
+                                     : fmt::format("Successfully removed {} {} from {}", noun, label.key, object);
             present.erase(label.key);
         } else {
             if (old != nullptr && old->text != *label.value && !options.overwrite) {
-                return fail("failed to update " + noun + " of " + object + ", key " + label.key +
-                            " is already present: give --overwrite to set a new value");
+                return fail(fmt::format(
+                    "failed to update {} of {}, key {} is already present: give --overwrite to set a new value", noun,
+                    object, label.key));
             }
-            report += std::string("Successfully ") + (old == nullptr ? "set " : "updated ") + noun + " " + label.key +
-                      " on " + object;
+            report +=
+                fmt::format("Successfully {} {} {} on {}", old == nullptr ? "set" : "updated", noun, label.key, object);
             present.make(label.key).assign(Tree::of_text(*label.value));
         }
         report += options.targets.dry_run ? " (dry run)\n" : "\n";

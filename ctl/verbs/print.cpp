@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/core.h>
+
 #include "base/read_file.hpp"
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
@@ -221,8 +223,8 @@ private:
                 for (const model::Column& column : known) {
                     names += (names.empty() ? "" : ", ") + std::string(column.heading);
                 }
-                return fail("unknown column '" + heading + "' for " + std::string(model::info(kind).name) +
-                            "; there are " + names + ", and HEADING:PATH");
+                return fail(fmt::format("unknown column '{}' for {}; there are {}, and HEADING:PATH", heading,
+                                        model::info(kind).name, names));
             }
             out.push_back({heading, &*at, {}});
         }

@@ -33,7 +33,7 @@ constexpr std::uint8_t kBootProtocol = 3;
 template <class To, class From>
 void set(To& to, const std::optional<From>& from) {
     if (from) {
-        to = *from;
+        to = From(*from);
     }
 }
 

@@ -55,6 +55,7 @@ void OverlayPlan::set_node(const std::string& name, std::optional<Node> node) {
         drop_claim(end_key(name));
     } else {
         std::vector<net::Ip> addresses;
+        addresses.reserve(node->ends.size());
         for (const auto& [kind, end] : node->ends) {
             addresses.push_back(end.address);
         }
@@ -144,6 +145,7 @@ void OverlayPlan::put(const model::WorkloadEndpoint& workload) {
         return;
     }
     std::vector<net::Ip> addresses;
+    addresses.reserve(workload.spec.ip_networks.size());
     for (const net::Prefix& network : workload.spec.ip_networks) {
         addresses.push_back(network.address());
     }
@@ -187,10 +189,9 @@ void OverlayPlan::look_at(const net::Ip& address) {
     const std::string* node = claimant(address);
     const std::string* owner = owner_of_block(address);
     const bool apart = node != nullptr && (owner == nullptr || *owner != *node);
-    if (apart ? apart_.insert(address).second : apart_.erase(address) != 0) {
+    const bool changed = apart ? apart_.insert(address).second : apart_.erase(address) != 0;
+    if (changed || apart) {  // apart before, it may be another node that has it now
         dirty_.insert(net::Prefix::host(address));
-    } else if (apart) {
-        dirty_.insert(net::Prefix::host(address));  // by another node than before, perhaps
     }
 }
 
@@ -236,16 +237,24 @@ bool OverlayPlan::is_on(TunnelKind kind) const {
     std::unreachable();
 }
 
-std::optional<ClusterRoute> OverlayPlan::route_to(const net::Prefix& prefix) const {
-    const bool by_address = prefix.is_host() && apart_.contains(prefix.address());
+/// Of a block, or of an address out of another node's block.
+const std::string* OverlayPlan::holder(const net::Prefix& prefix) const {
+    if (prefix.is_host() && apart_.contains(prefix.address())) {
+        return claimant(prefix.address());
+    }
     const auto block = blocks_.find(prefix);
-    const std::string* name = by_address               ? claimant(prefix.address())
-                              : block != blocks_.end() ? &*block->second.begin()
-                                                       : nullptr;
-    const Pool* pool = name != nullptr && *name != node_name_ ? pool_of(prefix) : nullptr;
-    const auto node = pool != nullptr ? nodes_.find(*name) : nodes_.end();
+    return block == blocks_.end() ? nullptr : &*block->second.begin();
+}
+
+std::optional<ClusterRoute> OverlayPlan::route_to(const net::Prefix& prefix) const {
+    const std::string* name = holder(prefix);
+    if (name == nullptr || *name == node_name_) {
+        return std::nullopt;
+    }
+    const Pool* pool = pool_of(prefix);
+    const auto node = nodes_.find(*name);
     const auto own = nodes_.find(node_name_);
-    if (node == nodes_.end() || own == nodes_.end()) {
+    if (pool == nullptr || node == nodes_.end() || own == nodes_.end()) {
         return std::nullopt;
     }
     const auto& far = node->second.address(prefix.family());

@@ -93,6 +93,7 @@ private:
     void look_at(const net::Ip& address);
     [[nodiscard]] const std::string* owner_of_block(const net::Ip& address) const;
     [[nodiscard]] const std::string* claimant(const net::Ip& address) const;
+    [[nodiscard]] const std::string* holder(const net::Prefix& prefix) const;
     [[nodiscard]] const Pool* pool_of(const net::Prefix& prefix) const;
     [[nodiscard]] bool is_on(TunnelKind kind) const;
     [[nodiscard]] std::optional<ClusterRoute> route_to(const net::Prefix& prefix) const;

@@ -19,7 +19,7 @@ namespace manul::felix {
 namespace {
 
 template <class As, class T>
-void append(Batch& batch, std::vector<T> values) {
+void append(Batch& batch, std::vector<T>&& values) {
     for (T& value : values) {
         batch.emplace_back(As{std::move(value)});
     }

@@ -287,6 +287,9 @@ void Shaper::sweep(const FindLink& find_link, const std::set<std::string>& workl
             remove_redirect(interface);
         }
     }
+    if (wishes_.empty()) {
+        remove_table();
+    }
     const auto links = routes_.links();
     if (!links) {
         return;
@@ -470,6 +473,16 @@ void Shaper::remove_redirect(const std::string& interface) {
     out.end();
     batch.finish();
     (void)send_batch(out);  // it may have gone with its link
+}
+
+void Shaper::remove_table() {
+    RequestBuffer out;
+    NftBatch batch(out);
+    batch.message(NFT_MSG_DELTABLE, NLM_F_ACK);
+    out.text(NFTA_TABLE_NAME, kTable);
+    out.end();
+    batch.finish();
+    (void)send_batch(out);  // mostly there is none
 }
 
 bool Shaper::has_redirect(const std::string& interface) {

@@ -77,6 +77,7 @@ private:
     void remove_ifb(const std::string& name);
     [[nodiscard]] Result<void> put_redirect(const std::string& interface, std::uint32_t ifb);
     void remove_redirect(const std::string& interface);
+    void remove_table();
     [[nodiscard]] bool has_redirect(const std::string& interface);
     [[nodiscard]] std::vector<std::string> redirected();
     [[nodiscard]] bool dump(netlink::RequestBuffer& question, std::uint16_t kind,

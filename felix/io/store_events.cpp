@@ -82,6 +82,7 @@ store::StoreResult<std::vector<Event>> read_everything(store::Store& store) {
     for (const FollowedKind& followed : kFollowedKinds) {
         MANUL_TRY(const store::Listing listing, store.list({followed.kind, std::nullopt, {}}));
         std::vector<const store::Object*> all;
+        all.reserve(listing.items.size());
         for (const store::Object& object : listing.items) {
             all.push_back(&object);
         }

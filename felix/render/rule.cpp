@@ -154,10 +154,9 @@ private:
         }
         // Numbered ports without a protocol: those of every protocol that has any.
         if (!rule_.source.ports.empty() || !rule_.destination.ports.empty()) {
-            std::vector<Match> protocols;
-            for (const std::uint8_t protocol : kPortProtocols) {
-                protocols.emplace_back(MatchProtocol{protocol});
-            }
+            std::vector<Match> protocols(kPortProtocols.size());
+            std::ranges::transform(kPortProtocols, protocols.begin(),
+                                   [](std::uint8_t protocol) { return MatchProtocol{protocol}; });
             ways_.require_any(protocols);
         } else {
             // Only packets with ports can fail "none of these ports"; for the others the criterion holds.

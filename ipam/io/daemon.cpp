@@ -90,11 +90,11 @@ Result<void> Ipamd::open() {
     MANUL_CHECK(make_directory(settings_.state_dir, 0755));
     // First: where another one listens already, nothing of its may be touched. Nobody is answered before this returns.
     MANUL_TRY(plugin_server_, control::Server::listen(daemon_.io(), settings_.run_dir + "/cni.sock",
-                                                      [this](json::object request, Reply reply) {
+                                                      [this](const json::object& request, Reply reply) {
                                                           on_plugin_request(request, std::move(reply));
                                                       }));
     MANUL_TRY(control_server_, control::Server::listen(daemon_.io(), settings_.run_dir + "/ipamd.sock",
-                                                       [this](json::object request, Reply reply) {
+                                                       [this](const json::object& request, Reply reply) {
                                                            on_control_request(request, std::move(reply));
                                                        }));
     MANUL_TRY(auto links, HostLinks::open());

@@ -311,7 +311,7 @@ public:
             MANUL_TRY(listening.identity, files_.identity());
         }
         MANUL_TRY(const HttpServerModule* const module, load_http_server());
-        MANUL_TRY(server_, module->listen(listening, [this](Request request, Credentials credentials,
+        MANUL_TRY(server_, module->listen(listening, [this](Request request, const Credentials& credentials,
                                                             std::shared_ptr<Exchange> exchange) {
             on_request(std::move(request), credentials, std::move(exchange));
         }));
@@ -365,14 +365,14 @@ private:
     void on_request(Request request, const Credentials& credentials, std::shared_ptr<Exchange> exchange) {
         RequestWorker& worker = *workers_[next_worker_++ % workers_.size()];
         worker.thread->submit([this, &worker, request = std::move(request), caller = caller_of(credentials),
-                               exchange = std::move(exchange)]() mutable -> std::move_only_function<void()> {
-            return work(worker, request, caller, std::move(exchange));
+                               exchange = std::move(exchange)]() -> std::move_only_function<void()> {
+            return work(worker, request, caller, exchange);
         });
     }
 
     /// On a worker's thread; what it returns runs on the io_context's.
     std::move_only_function<void()> work(RequestWorker& worker, const Request& request, const Caller& caller,
-                                         std::shared_ptr<Exchange> exchange) {
+                                         const std::shared_ptr<Exchange>& exchange) {
         const std::int64_t now = now_us();
         Answer answer = worker.api->handle(request, caller, {rights_->get(), now / kSecondUs});
         for (const AuditEntry& entry : answer.audit) {

@@ -516,6 +516,9 @@ std::size_t memory_of(const Scale& scale) {
     const pid_t child = ::fork();
     if (child == 0) {
         const auto scope = netlink::NetnsScope::create();
+        if (!scope) {
+            fail("no network namespace");
+        }
         Bench bench(scale);
         const std::size_t before = resident_bytes();
         bench.start();

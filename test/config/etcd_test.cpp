@@ -454,11 +454,12 @@ TEST_CASE("users and passwords: a right one works beyond its token, a wrong one 
     options.username = "root";
     options.password_file = directory.path() + "/password";
     std::ofstream(options.password_file) << "secret\n";
-    std::filesystem::permissions(options.password_file, std::filesystem::perms(0640));
+    using std::filesystem::perms;
+    std::filesystem::permissions(options.password_file, perms::group_read, std::filesystem::perm_options::add);
     const auto open_to_all = open_etcd(options)->get(set_key("a"));
     REQUIRE(!open_to_all);
     CHECK(contains(open_to_all.error().message, "/password: others may read it; make it mode 0600"));
-    std::filesystem::permissions(options.password_file, std::filesystem::perms(0600));
+    std::filesystem::permissions(options.password_file, perms::owner_read | perms::owner_write);
     const auto nameless = open_etcd(options_of(server.endpoints()))->get(set_key("a"));
     REQUIRE(!nameless);
     CHECK(contains(nameless.error().message, "it asks for a user: give datastore.etcd.username"));

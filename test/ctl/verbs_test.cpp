@@ -231,7 +231,7 @@ TEST_CASE("an empty input is an error unless it may be") {
 
 TEST_CASE("namespaces come from the file, from -n, or are `default`") {
     Tool tool;
-    constexpr const char* kPolicyIn =
+    static constexpr const char* kPolicyIn =
         "apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\nmetadata: {name: p%}\nspec: {selector: all()}\n";
     const auto text = [&](const std::string& ns) {
         std::string policy = kPolicyIn;
@@ -282,8 +282,8 @@ TEST_CASE("templates of calicoctl's users get lists of what was asked for, with 
     Tool tool;
     REQUIRE(tool.write(WriteVerb::create, kPools) == ExitCode::ok);
     const auto print = [&](std::vector<std::string> words, const std::string& text) {
-        REQUIRE(tool.get({.objects = {.input = {}, .words = std::move(words)}, .format = "go-template=" + text}) ==
-                ExitCode::ok);
+        const GetOptions options{.objects = {.input = {}, .words = std::move(words)}, .format = "go-template=" + text};
+        REQUIRE(tool.get(options) == ExitCode::ok);
         return tool.out;
     };
     const std::string list = "{{range .}}{{range .Items}}{{.ObjectMeta.Name}},{{.Spec.CIDR}} {{end}}{{end}}";

@@ -225,6 +225,7 @@ TEST_CASE("sockets that killed plugins left are removed, those in use and other 
     const TemporaryDirectory directory;
     const auto bind = [&directory](const char* name) {
         UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        REQUIRE(fd);
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         const std::string path = (directory.path / name).string();

@@ -375,6 +375,40 @@ class SystemTest:
         assert "10.244.0.0/16" in text and "Block" in text, text
         assert f"{len(self.lab.pods)} (0%)" in text, text
 
+    def test_a_node_whose_daemons_are_stopped_can_be_cleaned_up(self):
+        node = self.lab.nodes[2]
+        here = node.namespace
+
+        def cleanup(*options, check=True):
+            return here.exec(BUILD / "ctl/manulctl", "--config", node.config, "node", "cleanup", *options, check=check)
+
+        def in_the_kernel():
+            return (here.exec("nft", "list", "tables").stdout + here.ip("route", "show", "proto", "176").stdout +
+                    here.ip("-6", "route", "show", "proto", "176").stdout + here.ip("route", "show", "proto", "177").stdout +
+                    here.ip("nexthop").stdout + here.ip("-o", "link", "show", "type", "vxlan").stdout +
+                    here.ip("-o", "link", "show", "type", "ifb").stdout)
+
+        endpoint = next(i for i in json.loads(self.ctl("get", "wep", "-A", "-o", "json").stdout)["items"] if i["spec"]["node"] == node.name)
+        self.ctl("patch", "wep", endpoint["metadata"]["name"], "-n", endpoint["metadata"]["namespace"], "-p",
+                 json.dumps({"spec": {"qosControls": {"ingressBandwidth": 10000000, "egressBandwidth": 10000000}}}))
+        self.ctl("patch", "ippool", "pods-ipv4", "-p", json.dumps({"spec": {"vxlanMode": "Always"}}))
+        wait_for("the tunnel and the bandwidth", lambda: "vxlan.manul" in in_the_kernel() and "manul_shape" in in_the_kernel(), 20)
+        refused = cleanup("--yes", check=False)
+        assert refused.returncode == 1 and "stop the daemons" in refused.stderr, refused
+        self.kill(node, "manulctl", number=signal.SIGTERM)
+        wait_for("the daemons to stop", lambda: "manul-" not in here.exec("ps", "-o", "comm=", "-p", ",".join(
+            ["1", *run("ip", "netns", "pids", here.name).stdout.split()])).stdout, 20)
+        before = in_the_kernel()
+        assert "manul_e" in before and "blackhole" in before, before
+        would = cleanup().stdout
+        for text in ("would remove nftables table ip manul_e", "of manul-bgpd (protocol 176)", "of manul-felix (protocol 177)",
+                     "device vxlan.manul", "token buckets of 2 devices", "Nothing was removed"):
+            assert text in would, (text, would)
+        assert in_the_kernel() == before
+        cleanup("--yes")
+        assert in_the_kernel().strip() == "", in_the_kernel()
+        assert "nothing of Manul's" in cleanup("--yes").stdout
+
     def tests(self):
         """All of them, as they stand in this file."""
         tests = [getattr(self, n) for n in dir(type(self)) if n.startswith("test_")]

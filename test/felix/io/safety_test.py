@@ -231,6 +231,7 @@ def check_system(node):
     assert code == 0, found
     assert found["nf_tables: route lookup (nft_fib)"]["result"] == "OK"
     assert found["rules of others"]["result"] == "OK"
+    assert found["VXLAN devices"]["result"] == "OK" and found["IPIP devices"]["result"] in ("OK", "WARNING")
     assert found["kube-proxy"]["result"] == "OK"
     nft(node, "add table ip filter")
     nft(node, "'add chain ip filter FORWARD { type filter hook forward priority 0 ; policy drop ; }'")

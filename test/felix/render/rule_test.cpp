@@ -73,7 +73,7 @@ TEST_CASE("a rule that earlier versions wrote in another form is not taken for t
     };
     const auto ports = net::PortRange::make(40000, 40009);
     REQUIRE(ports);
-    CHECK(differs({{}, {render::Masquerade{*ports}}, 0}));
+    CHECK(differs({{}, {render::Masquerade{ports}}, 0}));
     CHECK_FALSE(differs({{}, {render::Masquerade{}}, 0}));
 }
 

@@ -13,6 +13,10 @@
 #include "felix/render/denial.hpp"
 #include "felix/render/ruleset.hpp"
 #include "net/ip.hpp"
+#include "net/mac.hpp"
+#include "net/netlink/message.hpp"
+#include "net/netlink/socket.hpp"
+#include "net/netlink/tunnel.hpp"
 
 // Asking the kernel is the only way to know: a feature may be built in, a module, or left out.
 namespace manul::ctl {
@@ -112,6 +116,21 @@ SystemCheck try_out(felix::io::NftSocket& socket, const Feature& feature) {
     return {feature.required ? SystemCheck::Level::failed : SystemCheck::Level::warning, name, detail};
 }
 
+/// Needed by pools that ask for it alone.
+SystemCheck try_tunnel(netlink::Socket& socket, const char* kind, const char* name, const char* needed_for) {
+    netlink::RequestBuffer request;
+    netlink::create_tunnel(request, {.name = std::string("probe-") + kind,
+                                     .kind = kind,
+                                     .settings = {.local = net::Ip4{}, .vni = 4096, .port = 4789},
+                                     .mac = *net::Mac::parse("66:00:00:00:00:01"),
+                                     .mtu = 1400});
+    if (const auto made = socket.request(request); !made) {
+        return {SystemCheck::Level::warning, name,
+                std::string("the kernel lacks them; needed for ") + needed_for + " (" + made.error().message() + ")"};
+    }
+    return {SystemCheck::Level::ok, name, {}};
+}
+
 std::vector<SystemCheck> try_all() {
     // Rules of the probe must not touch the node's own packets.
     if (::unshare(CLONE_NEWNET) != 0) {
@@ -126,12 +145,16 @@ std::vector<SystemCheck> try_all() {
     for (const Feature& feature : features()) {
         checks.push_back(try_out(*socket, feature));
     }
+    if (auto routes = netlink::Socket::open()) {
+        checks.push_back(try_tunnel(*routes, "vxlan", "VXLAN devices", "pools with vxlanMode"));
+        checks.push_back(try_tunnel(*routes, "ipip", "IPIP devices", "pools with ipipMode"));
+    }
     return checks;
 }
 
 }  // namespace
 
-std::vector<SystemCheck> probe_nf_tables() {
+std::vector<SystemCheck> probe_kernel() {
     std::vector<SystemCheck> checks;
     std::jthread([&checks] { checks = try_all(); }).join();  // a thread has a network namespace of its own
     return checks;
