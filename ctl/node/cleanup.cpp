@@ -34,7 +34,7 @@ namespace {
 
 constexpr std::uint8_t kBgpRouteProtocol = 176;
 
-/// One line of what is there, and how it goes.
+/// Something that is still there: one line of output, and how to remove it.
 struct Leftover {
     std::string what;
     std::function<Result<void>()> remove;
@@ -45,7 +45,7 @@ Result<T> told(netlink::SocketResult<T> result) {
     return result ? Result<T>(*std::move(result)) : Result<T>(fail(result.error().message()));
 }
 
-/// Sends all; an object that went by itself meanwhile is no failure.
+/// Sends all requests; that an object vanished by itself meanwhile is no failure.
 Result<void> remove_all(netlink::Socket& socket, netlink::RequestBuffer& requests) {
     MANUL_TRY(const auto refused, told(socket.batch(requests)));
     const auto failed = std::ranges::find_if(refused, [](const netlink::RefusedRequest& one) {
@@ -145,7 +145,7 @@ Result<std::vector<Leftover>> bandwidths(netlink::Socket& socket, felix::io::Sha
                                   }}};
 }
 
-/// In the order of removal: what opens the node to packets comes last.
+/// In the order of removal: the rules, without which the node is open, go last.
 Result<std::vector<Leftover>> find_leftovers(netlink::Socket& socket, felix::io::NftSocket& nft,
                                              felix::io::Shaper& shaper, const CleanupOptions& options) {
     std::vector<Leftover> out;

@@ -64,9 +64,10 @@ void add_install_cni(CLI::App& node, Command& chosen) {
 void add_cleanup(CLI::App& node, Command& chosen) {
     CLI::App* cleanup = node.add_subcommand(
         "cleanup",
-        "Take what the stopped daemons left in the kernel out of it, before Manul is removed from a node.\n"
-        "Nftables tables, routes and nexthop objects, tunnel and ifb devices. Without --yes only says what would go.\n"
-        "Links of pods stay: they are the container runtime's. `node install-cni --remove` takes the plugin away.");
+        "Remove from the kernel what the stopped daemons left there, when Manul is removed from a node:\n"
+        "nftables tables, routes and nexthop objects, tunnel devices and token buckets. Without --yes it only lists "
+        "them.\n"
+        "Links of pods stay: the container runtime deletes them. `node install-cni --remove` removes the plugin.");
     const auto options = std::make_shared<CleanupOptions>();
     cleanup->add_flag("--yes", options->yes, "remove it");
     cleanup

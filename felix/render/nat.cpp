@@ -39,7 +39,7 @@ MatchInterface through(std::string name) {
     return {MatchInterface::Way::out, std::move(name), prefix};
 }
 
-/// Answers to a port that is VXLAN's would be taken for packets of a tunnel. A range has no hole: the wider side of it.
+/// Answers to VXLAN's own port would be taken for tunnel packets. A range has no hole, so the wider side of the port.
 net::PortRange ports_beside(std::uint16_t vxlan_port) {
     constexpr std::uint16_t kLeast = 1024;
     constexpr std::uint16_t kMost = 65535;
@@ -53,9 +53,10 @@ std::optional<net::PortRange> ports_for(net::Protocol protocol, net::Family fami
                                                           : std::nullopt;
 }
 
-/// What the node itself sends into a tunnel by another address of its (a service's connection that is translated after
-/// its source was chosen, a socket bound to one): the other node's answers would take another way, and its filter of
-/// reverse paths would not let it in. Sources that are not the node's are workloads'.
+/// Masquerades what the node itself sends into a tunnel with another of its addresses as the source: a connection to a
+/// service, translated after its source was chosen, or a socket bound to one. Otherwise the answers take another way
+/// back, and a strict reverse path filter on the other node drops the packet. Any source that is not the node's own is
+/// a workload's.
 void append_into_tunnel(std::vector<Rule>& rules, TunnelKind kind, const Config& config, const Tunnels& tunnels) {
     const std::vector<Match> matches{MatchInterface{MatchInterface::Way::out, std::string(device_name(kind))},
                                      MatchOwnSourceElsewhere{}};

@@ -172,7 +172,7 @@ inline constexpr std::uint32_t kOurGroups = 0x6d000000;
 struct MatchLocalDestination {
     bool operator==(const MatchLocalDestination&) const = default;
 };
-/// The source is one of the node's own addresses, but none of the interface that the packet leaves by.
+/// The source is one of the node's own addresses, but not one of the interface by which the packet leaves.
 struct MatchOwnSourceElsewhere {
     bool operator==(const MatchOwnSourceElsewhere&) const = default;
 };
