@@ -17,9 +17,13 @@ for module in "$work"/all/usr/lib/*/manul/manul-store-*.so; do
     [ -e "$module" ] && modules+=("$module")
 done
 
-# control NAME DIRECTORY DESCRIPTION FURTHER-DEPENDS: DEBIAN/control with the libraries that its programs ask for
+# control NAME DIRECTORY SYNOPSIS FURTHER-DEPENDS TEXT: DEBIAN/control with the libraries that its programs ask for, and
+# what each package has in share/doc
 control() {
-    local name=$1 root=$2 description=$3 further=$4 programs libraries
+    local name=$1 root=$2 synopsis=$3 further=$4 text=$5 programs libraries doc
+    doc=$root/usr/share/doc/$name
+    install -D -m 644 "$here/debian/copyright" "$doc/copyright"
+    gzip -9nc "$here/../CHANGELOG.md" >"$doc/changelog.gz"
     mapfile -t programs < <(find "$root" -type f \( -perm -u+x -o -name '*.so' \) -exec sh -c \
         'readelf -d "$1" 2>/dev/null | grep -q NEEDED && echo "$1"' _ {} \;)
     mkdir -p "$work/shlibs/debian"
@@ -36,7 +40,8 @@ Section: net
 Priority: optional
 Depends: $libraries${further:+, $further}
 Installed-Size: $(du -sk --exclude=DEBIAN "$root" | cut -f1)
-Description: $description
+Description: $synopsis
+$(fold -s -w 76 <<<"$text" | sed 's/^/ /; s/ *$//')
 TXT
 }
 
@@ -46,11 +51,15 @@ for module in "${modules[@]}"; do
     root=$work/manul-$kind
     mkdir -p "$root$(dirname "${module#"$work/all"}")"
     mv "$module" "$root${module#"$work/all"}"
-    control "manul-$kind" "$root" "the $kind datastore of Manul" "manul (= $version)"
+    control "manul-$kind" "$root" "$kind datastore for Manul" "manul (= $version)" \
+        "The module with which Manul's daemons and manulctl keep their resources in $kind (datastore.type: $kind)."
 done
 
 root=$work/all
-control manul "$root" "BGP-routed network and policy stack for bare metal and Kubernetes" ""
+find "$root/usr/share/man" -type f -exec gzip -9n {} +
+control manul "$root" "BGP-routed network and policy stack for bare metal and Kubernetes" "" \
+    "A BGP speaker, address management, network policy in nftables, a CNI plugin and manulctl. Reads Calico's resources \
+(projectcalico.org/v3) unchanged; keeps them in SQLite, etcd, the Kubernetes API or on a server of its own."
 echo /etc/manul/manul.yaml >"$root/DEBIAN/conffiles"
 install -m 755 "$here/debian/postinst" "$here/debian/prerm" "$here/debian/postrm" "$root/DEBIAN/"
 for root in "$work"/all "$work"/manul-*; do
