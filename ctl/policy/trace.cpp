@@ -1,14 +1,20 @@
 #include "ctl/policy/trace.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "base/try.hpp"
+#include "config/model/node.hpp"
 #include "ctl/output/document.hpp"
 #include "ctl/policy/this_node.hpp"
+#include "felix/calc/address_names.hpp"
 #include "felix/eval/path.hpp"
 #include "felix/model/config.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/overlay.hpp"
+#include "felix/model/route.hpp"
 #include "net/port_range.hpp"
 
 namespace manul::ctl {
@@ -95,13 +101,17 @@ std::string own_node_text(felix::EndpointToHost action) {
 /// The part of a packet's way that lies on one node.
 class NodeLeg {
 public:
-    NodeLeg(ClusterView& view, Trace& trace, std::string node) : view_(view), trace_(trace), node_(std::move(node)) {}
+    /// The packet comes from `source` here.
+    NodeLeg(ClusterView& view, Trace& trace, std::string node, const net::Ip& source)
+        : view_(view), trace_(trace), node_(std::move(node)), source_(source) {}
 
     /// Whether the packet goes on. `dialed`: destination translation happens here, or has not happened yet.
     bool judge(const std::string& in, const std::string& out, bool dialed) {
         felix::Journey journey{in, out, trace_.packet, std::nullopt};
-        if (dialed) {
+        journey.packet.source = source_;
+        if (dialed && trace_.before_dnat) {
             journey.before_dnat = trace_.before_dnat;
+            journey.before_dnat->source = source_;
         }
         const felix::JourneyVerdict verdict = evaluate(view_.node(node_), journey);
         for (const felix::JourneyStep& step : verdict.steps) {
@@ -168,7 +178,65 @@ private:
     ClusterView& view_;
     Trace& trace_;
     std::string node_;
+    net::Ip source_;
 };
+
+/// Whether a name is what natOutgoingInterfaceFilter says; one that ends in + or * stands for all that begin so.
+bool is_filtered(std::string_view interface, std::string_view filter) {
+    const bool prefix = filter.ends_with('+') || filter.ends_with('*');
+    return prefix ? interface.starts_with(filter.substr(0, filter.size() - 1)) : interface == filter;
+}
+
+/// What a packet comes from when it has left a node, and why.
+struct NewSource {
+    net::Ip address;
+    const char* reason;
+};
+
+/// Masquerading on the way from a node to another one. `own`: the node itself sent it. `by_service`: a service proxy
+/// there gave the packet its destination, and masquerades what it sends on.
+std::optional<NewSource> masquerade(ClusterView& view, const std::string& node, const felix::Packet& packet,
+                                    const std::string& out, bool own, bool by_service) {
+    const felix::Snapshot& state = view.node(node);
+    const felix::Config& config = *state.config;
+    const auto pooled = [&](const net::Ip& address, bool translated_alone) {
+        return std::ranges::any_of(state.pools, [&](const felix::IpPoolInfo& pool) {
+            return (pool.nat_outgoing || !translated_alone) && pool.cidr.contains(address);
+        });
+    };
+    const bool filtered = config.nat_interface_filter.empty() || out == kUnknownInterface ||
+                          is_filtered(out, config.nat_interface_filter);
+    const bool leaves_pools = filtered && pooled(packet.source, true) && !pooled(packet.destination, false);
+    const felix::ClusterRoute* route = nullptr;
+    for (const auto& [prefix, one] : state.cluster_routes) {
+        if (prefix.contains(packet.destination) && (route == nullptr || prefix.length() > route->prefix.length())) {
+            route = &one;
+        }
+    }
+    const auto device =
+        route != nullptr && route->tunnel ? state.tunnel_devices.find(*route->tunnel) : state.tunnel_devices.end();
+    const bool tunnelled = device != state.tunnel_devices.end();
+    if (!leaves_pools && !by_service && !(tunnelled && own)) {
+        return std::nullopt;
+    }
+    const char* const reason = leaves_pools ? "natOutgoing"
+                               : by_service ? "a service's proxy masquerades what it sends to another node"
+                                            : "what a node sends into a tunnel has the tunnel's address";
+    if (leaves_pools && config.nat_outgoing_address && config.nat_outgoing_address->family() == packet.family()) {
+        return NewSource{*config.nat_outgoing_address, reason};
+    }
+    if (tunnelled) {
+        return NewSource{device->second.own.address, reason};
+    }
+    for (const auto& object : view.all<model::Node>()) {
+        for (const net::Ip& address : felix::addresses_of(*object)) {
+            if (object->metadata.name == node && address.family() == packet.family()) {
+                return NewSource{address, reason};
+            }
+        }
+    }
+    return std::nullopt;
+}
 
 bool is_workload(const End& end) { return end.kind == End::Kind::workload; }
 
@@ -250,15 +318,30 @@ void judge(ClusterView& view, Trace& trace) {
     if (!is_programmed(view, trace, from) || !is_programmed(view, trace, to)) {
         return;
     }
-    const net::Ip& source = trace.packet.source;
+    net::Ip source = trace.packet.source;
     const net::Ip& destination = trace.packet.destination;
     const std::string through = node_between(view, trace);
+    // What the next node sees of a packet that leaves this one.
+    const auto leave = [&](const std::string& node, const std::string& out, bool translated) {
+        felix::Packet packet = translated ? trace.packet : trace.before_dnat.value_or(trace.packet);
+        packet.source = source;
+        // Workloads that dial a service's own address are not masqueraded.
+        const bool by_service = translated && trace.before_dnat && (!is_workload(from) || !through.empty());
+        const bool own = node == from.node && !is_workload(from);
+        const auto beyond = masquerade(view, node, packet, out, own, by_service);
+        if (beyond && beyond->address != source) {
+            source = beyond->address;
+            trace.notes.push_back("beyond node " + node + " it comes from " + source.to_string() + ": " +
+                                  beyond->reason);
+        }
+    };
     if (!from.node.empty()) {
         const bool translated_here = through.empty() || through == from.node;
         const std::string out = same_node && translated_here
                                     ? (is_workload(to) ? to.interface : std::string{})
                                     : network_side(view, trace, from.node, from, source, destination);
-        if (!NodeLeg(view, trace, from.node).judge(is_workload(from) ? from.interface : "", out, translated_here)) {
+        if (!NodeLeg(view, trace, from.node, source)
+                 .judge(is_workload(from) ? from.interface : "", out, translated_here)) {
             return;
         }
         if (same_node && translated_here && is_workload(from) && !is_workload(to)) {
@@ -270,6 +353,9 @@ void judge(ClusterView& view, Trace& trace) {
                     "what a node sends to its own workloads (probes, for example) meets no policy");
             }
             return;
+        }
+        if (!to.node.empty() || through != from.node) {
+            leave(from.node, out, translated_here);
         }
     }
     if (through.empty() && from.node.empty() && to.node.empty()) {
@@ -283,14 +369,17 @@ void judge(ClusterView& view, Trace& trace) {
         const net::Ip own = trace.before_dnat.value_or(trace.packet).destination;
         const std::string in = network_side(view, trace, through, {}, own, source);
         const std::string out = network_side(view, trace, through, {}, own, destination);
-        if (!NodeLeg(view, trace, through).judge(in, out, true)) {
+        if (!NodeLeg(view, trace, through, source).judge(in, out, true)) {
             return;
+        }
+        if (!to.node.empty()) {
+            leave(through, out, true);
         }
     }
     if (!to.node.empty()) {
         const bool translated_here = through == to.node || (through.empty() && from.node.empty());
         const std::string in = network_side(view, trace, to.node, to, is_workload(to) ? source : destination, source);
-        (void)NodeLeg(view, trace, to.node).judge(in, is_workload(to) ? to.interface : "", translated_here);
+        (void)NodeLeg(view, trace, to.node, source).judge(in, is_workload(to) ? to.interface : "", translated_here);
     }
 }
 

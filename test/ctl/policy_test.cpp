@@ -261,6 +261,54 @@ TEST_CASE("trace asks host endpoints at every stage, wherever the packet passes 
     CHECK(tool.trace(untracked).find("\"stage\": \"normal\"") != std::string::npos);
 }
 
+TEST_CASE("trace knows the address by which a masquerading node is seen at the next one") {
+    Tool tool = cluster();
+    tool.apply(R"(---
+{apiVersion: projectcalico.org/v3, kind: Node, metadata: {name: n2}, spec: {bgp: {ipv4Address: 192.0.2.2/24}}}
+---
+{apiVersion: projectcalico.org/v3, kind: HostEndpoint, metadata: {name: up2, labels: {role: gate}},
+ spec: {node: n2, interfaceName: eth0, expectedIPs: [192.0.2.2]}}
+---
+{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: gate}, spec: {selector: role == 'gate',
+ types: [Ingress], ingress: [{action: Deny, source: {nets: [192.0.2.1/32]}}, {action: Allow}]}}
+---
+{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: pods}, spec: {namespaceSelector: all(),
+ order: 1, types: [Ingress], ingress: [{action: Deny, source: {nets: [192.0.2.2/32]}}, {action: Allow}]}}
+)");
+    CHECK(tool.trace(options("default/a", "node/n2", 80)).ends_with("ALLOWED\n"));
+    tool.apply(
+        "{apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: four}, spec: {cidr: 10.65.0.0/16, "
+        "natOutgoing: true}}");
+    const std::string leaving = tool.trace(options("default/a", "node/n2", 80));
+    CHECK(leaving.find("denied by rule 0 of GlobalNetworkPolicy gate") != std::string::npos);
+    CHECK(leaving.find("beyond node n1 it comes from 192.0.2.1: natOutgoing") != std::string::npos);
+    const std::string inside = tool.trace(options("default/a", "default/b", 80));
+    CHECK(inside.find("beyond") == std::string::npos);
+    CHECK(inside.ends_with("ALLOWED\n"));
+    // A node port that leads to a pod of another node; to one of its own the client stays who it is for policy.
+    TraceOptions port = options("203.0.113.7", "default/a", 80);
+    port.dialed = "192.0.2.2:30080";
+    const std::string passed_on = tool.trace(port);
+    CHECK(passed_on.find("denied by rule 0 of GlobalNetworkPolicy pods") != std::string::npos);
+    CHECK(passed_on.find("beyond node n2 it comes from 192.0.2.2: a service's proxy") != std::string::npos);
+    port.dialed = "192.0.2.1:30080";
+    CHECK(tool.trace(port).ends_with("ALLOWED\n"));
+    // A pod that dials a service's own address stays who it is; one that dials another node is masqueraded twice.
+    port = options("default/a", "default/b", 80);
+    port.dialed = "10.96.0.1:80";
+    CHECK(tool.trace(port).find("beyond") == std::string::npos);
+    port.destination = "default/c";
+    port.dialed = "192.0.2.2:30080";
+    const std::string twice = tool.trace(port);
+    CHECK(twice.find("beyond node n1 it comes from 192.0.2.1: natOutgoing") != std::string::npos);
+    CHECK(twice.find("beyond node n2 it comes from 192.0.2.2") != std::string::npos);
+    CHECK(twice.find("denied by rule 0 of GlobalNetworkPolicy pods") != std::string::npos);
+    tool.apply(
+        "{apiVersion: projectcalico.org/v3, kind: FelixConfiguration, metadata: {name: default}, spec: "
+        "{natOutgoingAddress: 192.0.2.99}}");
+    CHECK(tool.trace(options("default/a", "node/n2", 80)).find("comes from 192.0.2.99") != std::string::npos);
+}
+
 TEST_CASE("impact tells what a host endpoint and its policies would close and open") {
     Tool tool = cluster();
     const auto impact_of = [&tool](const std::string& text, ImpactOptions wanted) {
