@@ -6,21 +6,16 @@ import json
 import os
 import re
 import shutil
-import socket
 import sqlite3
 import subprocess
 import tempfile
 import time
 
+import felix_rig
+from felix_rig import sh
+
 PREFIX = f"mfd{os.getpid()}"
 OTHER_ENDS = f"{PREFIX}-o"
-
-
-def sh(command, text=None, check=True):
-    result = subprocess.run(command, shell=isinstance(command, str), input=text, text=True, capture_output=True)
-    if check and result.returncode:
-        raise RuntimeError(f"{command}: exit code {result.returncode}: {result.stdout}{result.stderr}")
-    return result
 
 
 class Links:
@@ -112,17 +107,7 @@ class Side:
         sh(f"ip netns del {self.ns}", check=False)
 
     def ask(self, op):
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-                s.connect(f"{self.work}/run/felix.sock")
-                request = json.dumps({"op": op}).encode()
-                s.sendall(len(request).to_bytes(4, "big") + request)
-                answer = b""
-                while chunk := s.recv(65536):
-                    answer += chunk
-                return json.loads(answer[4:])
-        except OSError:
-            return {}
+        return felix_rig.ask(f"{self.work}/run", op)
 
     def report(self, field="notInForce"):
         """What felix says of objects that are not in force, or the like."""
@@ -177,6 +162,8 @@ def rules(listing, groups):
 
 
 class Named:
+    """The lines of one table, with chains and maps called by a hash of what they hold."""
+
     def __init__(self, name, table, groups):
         self.name, self.table, self.groups, self.known = name, table, groups, {}
 

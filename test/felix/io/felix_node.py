@@ -3,15 +3,16 @@
 A node has pods a, b and c (c without an endpoint at first), and an outside host x behind an uplink. Everything is made
 in namespaces named after this process and removed at the end. Arguments of the process: MANUL_FELIX STORE_TOOL.
 """
-import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+
+import felix_rig
+from felix_rig import sh
 
 FELIX, STORE_TOOL = sys.argv[1:3]
 # Whoever ends a test wants everything removed that it made.
@@ -22,13 +23,6 @@ WORK = tempfile.mkdtemp(prefix="mfp")
 RUN, STATE, STORE = f"{WORK}/run", f"{WORK}/state", f"{WORK}/store.db"
 PODS = {"a": 2, "b": 3, "c": 4}
 processes = []
-
-
-def sh(command, text=None, check=True):
-    result = subprocess.run(command, shell=isinstance(command, str), input=text, text=True, capture_output=True)
-    if check and result.returncode:
-        raise SystemExit(f"{command}: {result.stdout}{result.stderr}")
-    return result
 
 
 def namespaces():
@@ -72,19 +66,7 @@ while True:
 
 
 def add_link(pod, alias, node=NODE):
-    """What the CNI plugin does for a pod, apart from the host route and the link group."""
-    ns, host = f"{PREFIX}-{pod}", f"cali{pod}"
-    sh(f"ip -n {node} link add {host} address ee:ee:ee:ee:ee:ee type veth peer name eth0 netns {ns}"
-       f" && ip -n {node} link set {host} alias {alias} up"
-       f" && ip -n {node} addr add fe80::ecee:eeff:feee:eeee/64 dev {host} nodad"
-       f" && ip -n {ns} link set eth0 up"
-       f" && ip -n {ns} addr add {address(pod, 4)}/32 dev eth0"
-       f" && ip -n {ns} addr add {address(pod, 6)}/128 dev eth0 nodad"
-       f" && ip -n {ns} route add 169.254.1.1 dev eth0"
-       f" && ip -n {ns} route add default via 169.254.1.1 dev eth0"
-       f" && ip -n {ns} -6 route add default via fe80::ecee:eeff:feee:eeee dev eth0"
-       f" && ip -n {ns} neigh replace 169.254.1.1 lladdr ee:ee:ee:ee:ee:ee dev eth0 nud permanent"
-       f" && ip -n {ns} neigh replace fe80::ecee:eeff:feee:eeee lladdr ee:ee:ee:ee:ee:ee dev eth0 nud permanent")
+    felix_rig.attach_pod(node, f"{PREFIX}-{pod}", f"cali{pod}", alias, address(pod, 4), address(pod, 6))
 
 
 def up():
@@ -130,17 +112,7 @@ def stop_felix(process):
 
 
 def ask(op):
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-            s.connect(f"{RUN}/felix.sock")
-            request = json.dumps({"op": op}).encode()
-            s.sendall(len(request).to_bytes(4, "big") + request)
-            answer = b""
-            while chunk := s.recv(65536):
-                answer += chunk
-            return json.loads(answer[4:])
-    except OSError:
-        return {}
+    return felix_rig.ask(RUN, op)
 
 
 def wait_until(what, condition, seconds=10.0):

@@ -9,6 +9,8 @@ import sys
 import tempfile
 import time
 
+from felix_rig import attach_pod, sh
+
 SERVER = """
 import select, socket, sys
 sockets = []
@@ -32,13 +34,6 @@ try:
 except OSError:
     sys.exit(1)
 """
-
-
-def sh(command, text=None, check=True):
-    result = subprocess.run(command, shell=isinstance(command, str), input=text, text=True, capture_output=True)
-    if check and result.returncode:
-        raise RuntimeError(f"{command}: exit code {result.returncode}: {result.stdout}{result.stderr}")
-    return result
 
 
 class Node:
@@ -84,20 +79,9 @@ class Node:
            f" && ip -n {self.prefix}-x addr add 192.0.9.2/24 dev eth0 && ip -n {self.prefix}-x link set eth0 up"
            f" && ip -n {self.prefix}-x route add default via 192.0.9.1")
         for pod in self.pods:
-            ns, host = f"{self.prefix}-{pod}", f"cali{pod}"
-            sh(f"ip netns add {ns} && ip -n {ns} link set lo up"
-               f" && ip -n {self.ns} link add {host} address ee:ee:ee:ee:ee:ee type veth peer name eth0 netns {ns}"
-               f" && ip -n {self.ns} link set {host} alias {pod}1 up"
-               f" && ip -n {self.ns} addr add fe80::ecee:eeff:feee:eeee/64 dev {host} nodad"
-               f" && ip -n {ns} link set eth0 up"
-               f" && ip -n {ns} addr add {self.address(pod)}/32 dev eth0"
-               f" && ip -n {ns} addr add {self.address(pod, 6)}/128 dev eth0 nodad"
-               f" && ip -n {ns} route add 169.254.1.1 dev eth0"
-               f" && ip -n {ns} route add default via 169.254.1.1 dev eth0"
-               f" && ip -n {ns} -6 route add default via fe80::ecee:eeff:feee:eeee dev eth0"
-               f" && ip -n {ns} neigh replace 169.254.1.1 lladdr ee:ee:ee:ee:ee:ee dev eth0 nud permanent"
-               f" && ip -n {ns} neigh replace fe80::ecee:eeff:feee:eeee lladdr ee:ee:ee:ee:ee:ee dev eth0"
-               f" nud permanent")
+            ns = f"{self.prefix}-{pod}"
+            sh(f"ip netns add {ns} && ip -n {ns} link set lo up")
+            attach_pod(self.ns, ns, f"cali{pod}", f"{pod}1", self.address(pod), self.address(pod, 6))
 
     def serve_node(self, *ports):
         self.serve("n", *ports)

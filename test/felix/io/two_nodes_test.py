@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 
+from felix_rig import attach_pod, sh
 from two_nodes_cases import CASES, gnp, tier
 
 FELIX, MANULCTL = sys.argv[1:3]
@@ -163,13 +164,6 @@ else:
 """
 
 
-def sh(command, text=None, check=True):
-    result = subprocess.run(command, shell=isinstance(command, str), input=text, text=True, capture_output=True)
-    if check and result.returncode:
-        raise RuntimeError(f"{str(command)[:200]}: {result.stdout}{result.stderr}")
-    return result
-
-
 def address(pod, family):
     node, number = NODES[PODS[pod][0]], PODS[pod][1]
     return f"10.65.{node}.{number}" if family == 4 else f"fd65:{node}::{number}"
@@ -212,16 +206,7 @@ def up():
            f" && ip -n {ns} neigh add fe80::{NODES[other]} lladdr {far} dev vx nud permanent")
         sh(["bridge", "-n", ns, "fdb", "append", far, "dev", "vx", "dst", node_address(other, 4)])
     for pod, (node, *_rest) in PODS.items():
-        ns, host, node_ns = f"{PREFIX}-{pod}", f"cali{pod}", f"{PREFIX}-{node}"
-        sh(f"ip -n {node_ns} link add {host} address ee:ee:ee:ee:ee:ee type veth peer name eth0 netns {ns}"
-           f" && ip -n {node_ns} link set {host} alias {pod}1 up"
-           f" && ip -n {node_ns} addr add fe80::ecee:eeff:feee:eeee/64 dev {host} nodad"
-           f" && ip -n {ns} link set eth0 up && ip -n {ns} addr add {address(pod, 4)}/32 dev eth0"
-           f" && ip -n {ns} addr add {address(pod, 6)}/128 dev eth0 nodad"
-           f" && ip -n {ns} route add 169.254.1.1 dev eth0 && ip -n {ns} route add default via 169.254.1.1 dev eth0"
-           f" && ip -n {ns} -6 route add default via fe80::ecee:eeff:feee:eeee dev eth0"
-           f" && ip -n {ns} neigh replace 169.254.1.1 lladdr ee:ee:ee:ee:ee:ee dev eth0 nud permanent"
-           f" && ip -n {ns} neigh replace fe80::ecee:eeff:feee:eeee lladdr ee:ee:ee:ee:ee:ee dev eth0 nud permanent")
+        attach_pod(f"{PREFIX}-{node}", f"{PREFIX}-{pod}", f"cali{pod}", f"{pod}1", address(pod, 4), address(pod, 6))
     for ns in namespaces():
         server = subprocess.Popen(["ip", "netns", "exec", ns, sys.executable, "-c", AGENT, "serve", "80,81"],
                                   stdout=subprocess.PIPE, text=True)
