@@ -4,7 +4,8 @@
 
 namespace manul::serve {
 
-inline constexpr log::Message kListening{"SERVE_LISTENING", log::Level::info, "serving the API on {}", ""};
+inline constexpr log::Message kListening{"SERVE_LISTENING", log::Level::info, "serving the API on {}",
+                                         "No action needed."};
 inline constexpr log::Message kRightsUnread{
     "SERVE_RIGHTS_UNREAD", log::Level::warning, "roles and bindings cannot be read: {}",
     "Requests are judged by what was read last; group system:masters may still do everything. Check the datastore."};
@@ -21,7 +22,9 @@ inline constexpr log::Message kRollbackFailed{"SERVE_ROLLBACK_FAILED", log::Leve
                                               "cannot write the old versions back: {}; trying again in {} s",
                                               "Look at the datastore."};
 inline constexpr log::Message kNamespaceGone{"SERVE_NAMESPACE_GONE", log::Level::info,
-                                             "namespace {}, whose deletion was asked for earlier, is gone", ""};
-inline constexpr log::Message kFilesRead{"SERVE_FILES_READ", log::Level::info, "{} was read again", ""};
+                                             "namespace {}, whose deletion was asked for earlier, is gone",
+                                             "No action needed."};
+inline constexpr log::Message kFilesRead{"SERVE_FILES_READ", log::Level::info, "{} was read again",
+                                         "No action needed."};
 
 }  // namespace manul::serve
