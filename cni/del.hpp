@@ -8,10 +8,10 @@
 
 namespace manul::cni {
 
-/// Releases an attachment: ipamd takes the link away and frees the addresses; when it cannot be asked, the request goes
-/// into `<state_dir>/cni-journal/` as a file that ipamd works off later. `note` is set in that case. Either way the
-/// release is durable when this returns; it fails only where not even the file can be written. Repeatable, and needs
-/// neither the pod's namespace nor any knowledge of the attachment.
+/// Releases an attachment: ipamd deletes the link and frees the addresses. If ipamd cannot be reached, the request is
+/// left in `<state_dir>/cni-journal/` as a file that ipamd processes later, and `note` is set. Either way the release
+/// is durable when this returns; it fails only if not even the file can be written. Repeatable; needs neither the pod's
+/// namespace nor any knowledge of the attachment.
 [[nodiscard]] CniResult<void> release(const ipam::Request& request, const NetConf& conf, std::string& note);
 
 [[nodiscard]] CniResult<void> del(const Environment& environment, const NetConf& conf, std::string& note);

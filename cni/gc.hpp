@@ -7,8 +7,8 @@
 
 namespace manul::cni {
 
-/// Releases every attachment of this network that the runtime does not list as existing. Without a list, as some of its
-/// clients call it, nothing is known to be gone and nothing is released; `note` says so.
+/// Releases every attachment of this network that the runtime does not list as existing. Some clients send no list:
+/// then nothing is known to be gone, nothing is released, and `note` says so.
 [[nodiscard]] CniResult<void> gc(const Environment& environment, const NetConf& conf, std::string& note);
 
 }  // namespace manul::cni

@@ -15,7 +15,7 @@ public:
     /// Sends the request. Code 11 when ipamd cannot be reached within `connect` (0 = one try).
     [[nodiscard]] static CniResult<PendingAnswer> ask(const ipam::Request& request, const NetConf& conf,
                                                       std::chrono::milliseconds connect);
-    /// What ipamd refuses comes as its answer's error; code 11 when no answer comes.
+    /// A refusal by ipamd is returned as the answer's error; code 11 when no answer comes.
     [[nodiscard]] CniResult<ipam::Answer> receive();
 
 private:

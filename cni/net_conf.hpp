@@ -27,7 +27,7 @@ inline constexpr std::array<std::string_view, 4> kSupportedVersions{"0.3.1", "0.
 [[nodiscard]] bool is_older(std::string_view version, std::string_view than);
 
 enum class Verb : std::uint8_t { add, del, check, gc, status, version };
-/// Of CNI_COMMAND; nothing when it is none.
+/// The verb that CNI_COMMAND names; nothing when it names none.
 [[nodiscard]] std::optional<Verb> parse_verb(std::string_view command);
 
 /// CNI_* as they are.
@@ -91,13 +91,13 @@ struct NetConf {
 /// The version alone, empty when there is none: VERSION and errors are answered in it. Code 6 as below.
 [[nodiscard]] CniResult<std::string> read_version(std::string_view input);
 /// Code 6 when the input is no JSON object, 1 for a version that is not supported or too old for the verb, 7 for
-/// anything else. Of DEL only what names the attachment is looked at: a setting that has become wrong must not keep a
-/// pod from going.
+/// anything else. For DEL only the fields that identify the attachment are read: a setting that has become invalid must
+/// not keep a pod from being deleted.
 [[nodiscard]] CniResult<NetConf> parse_net_conf(std::string_view input, Verb verb);
 
-/// `K=V;K=V`. Code 4 when a pair is none.
+/// Parses `K=V;K=V`. Code 4 for anything that is not a pair.
 [[nodiscard]] CniResult<std::map<std::string, std::string>> parse_args(std::string_view args);
-/// Code 4 names the keys that mean nothing here, unless `IgnoreUnknown` permits them.
+/// Code 4 names the unknown keys, unless `IgnoreUnknown` permits them.
 [[nodiscard]] CniResult<void> check_args(const std::map<std::string, std::string>& args);
 /// CNI_CONTAINERID, CNI_IFNAME and, when `netns_needed`, CNI_NETNS. Code 4 names the variables.
 [[nodiscard]] CniResult<void> check_attachment(const Environment& environment, bool netns_needed);

@@ -5,8 +5,8 @@
 
 #include "cni/net_conf.hpp"
 
-/// The CNI plugin `manul`: one process per call of a container runtime, over before anybody notices. It connects a
-/// pod's network namespace to the node and keeps nothing itself: addresses and endpoints are manul-ipamd's, asked over
+/// The CNI plugin `manul`: one short-lived process per call of a container runtime. It connects a pod's network
+/// namespace to the node and keeps no state: addresses and endpoints are manul-ipamd's, requested through
 /// `<run_dir>/cni.sock`; rules and the route to the pod are felix's, which it waits for. Verbs, formats and codes are
 /// those of the CNI specification 0.3.1 to 1.1.0.
 namespace manul::cni {

@@ -12,8 +12,8 @@
 /// exit code. What a verb prints goes through the Context, so that tests read it.
 namespace manul::ctl {
 
-/// 0 ok, 1 the operation failed (also in part), 2 the command line is wrong. For diff, 1 is a difference, and more is
-/// what 1 is elsewhere.
+/// 0 ok, 1 the operation failed (at least in part), 2 the command line is wrong. For diff, 1 means a difference, and a
+/// failure is 2.
 enum class ExitCode : int { ok = 0, failed = 1, usage = 2, trouble = 2 };
 
 struct Context {
@@ -23,7 +23,7 @@ struct Context {
     std::function<void(std::string_view)> err;
     std::function<std::string()> read_standard_input;
     bool out_is_terminal = false;
-    /// Sends what was printed; false: it cannot be written any more. For commands that go on printing.
+    /// Flushes what was printed; false: it can no longer be written. For commands that keep printing.
     std::function<bool()> flush = {};
 
     void print(std::string_view text) const { out(text); }

@@ -16,9 +16,9 @@ namespace manul::ctl {
 struct ExportOptions {
     std::string file;             ///< empty: standard output
     std::string format = "yaml";  ///< yaml or json
-    bool unlocked = false;        ///< although the datastore is not locked: then it is no picture of one moment
+    bool unlocked = false;        ///< even if the datastore is not locked, so that the file is no consistent snapshot
 };
-/// Every object but what daemons tell of themselves. Files are written whole or not at all, and are the owner's alone.
+/// Writes every object except the daemons' own reports. A file is written completely or not at all, with mode 0600.
 [[nodiscard]] ExitCode export_datastore(const Context& context, const ExportOptions& options);
 
 struct ImportOptions {
@@ -27,7 +27,7 @@ struct ImportOptions {
     bool dry_run = false;
 };
 /// Into an empty datastore, which is locked from the first write on and stays locked. All of the file is checked, and
-/// rehearsed in memory, before anything is written; an import that was interrupted is taken up by the same command.
+/// rehearsed in memory, before anything is written; an interrupted import is continued by the same command.
 [[nodiscard]] ExitCode import_datastore(const Context& context, const ImportOptions& options);
 
 /// The marks in ClusterInformation `default` that an import leaves and unlock removes.

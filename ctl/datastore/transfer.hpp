@@ -7,7 +7,7 @@
 namespace manul::ctl {
 
 /// What daemons write about themselves is not moved: the ones at the new place write their own. The Kubernetes API
-/// holds Calico's kinds only; endpoints follow from its own Pods there, and the rest is Kubernetes' business.
+/// holds only Calico's kinds: endpoints are derived from its own Pods there, and the rest is Kubernetes' own.
 [[nodiscard]] inline bool is_moved(model::Kind kind, config::DatastoreType type) noexcept {
     if (kind == model::Kind::node_report || kind == model::Kind::lease) {
         return false;

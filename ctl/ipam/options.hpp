@@ -17,7 +17,7 @@ struct IpamCheckOptions {
     std::string output;          ///< file of the JSON report; "json" or "-": standard output instead of text
     bool repair = false;
     bool fail_on_problems = false;
-    /// What looks wrong is looked at again after this: an ADD or DEL under way is done with by then.
+    /// Findings are checked again after this time: an ADD or DEL that was under way has ended by then.
     std::chrono::milliseconds between_looks{2000};
 };
 [[nodiscard]] ExitCode ipam_check(const Context& context, const IpamCheckOptions& options);
@@ -44,7 +44,7 @@ struct IpamSplitOptions {
 };
 [[nodiscard]] ExitCode ipam_split(const Context& context, const IpamSplitOptions& options);
 
-/// Whose an address is, since when, by which handle, why it was chosen, and who had it before.
+/// Who has an address, since when, by which handle, why it was chosen, and who had it before.
 [[nodiscard]] ExitCode ipam_why(const Context& context, const std::string& address);
 
 struct IpamExplainOptions {

@@ -9,7 +9,7 @@
 
 namespace manul::ctl {
 
-/// One thing that was looked at.
+/// The result of one check.
 struct SystemCheck {
     enum class Level { ok, warning, failed };
     Level level = Level::ok;
@@ -18,7 +18,7 @@ struct SystemCheck {
 };
 
 /// `node checksystem`: whether this machine can do what Manul needs, and what on it would get in the way. Needs root.
-/// 0 when nothing that is needed is missing (warnings are none), else 1. `format` is "", json or yaml.
+/// Exit code 0 unless something required is missing (warnings do not count), else 1. `format` is "", json or yaml.
 [[nodiscard]] ExitCode node_checksystem(const Context& context, const std::string& format);
 
 /// Whether each feature of nf_tables that rules use works, and each kind of tunnel device, tried out in a network

@@ -14,11 +14,11 @@ struct InstallCniOptions {
     std::string conf_name = "10-manul.conflist";
     std::string network = "manul";                ///< name of the list
     std::optional<std::string> conf;              ///< file with the list to install instead of our own
-    std::optional<std::string> plugin;            ///< the plugin's program; found beside this one otherwise
-    std::optional<std::uint32_t> mtu;             ///< worked out by manul-ipamd otherwise
+    std::optional<std::string> plugin;            ///< the plugin's program; otherwise found beside this one
+    std::optional<std::uint32_t> mtu;             ///< otherwise determined by manul-ipamd
     bool ipv6 = false;                            ///< pods get an IPv6 address too
     std::optional<std::uint32_t> policy_timeout;  ///< seconds
-    bool remove = false;                          ///< takes both files away again
+    bool remove = false;                          ///< removes both files again
 };
 
 /// `manulctl node install-cni`: makes this node's container runtime use the plugin. The program goes to `bin_dir`, then

@@ -10,10 +10,10 @@
 #include "config/codec/tree.hpp"
 
 /// The part of Go's text/template that `get -o go-template=` needs: fields, variables, pipelines, range, if, with,
-/// break, continue, comments, trimmed blanks, and the functions of `template_functions.hpp`. Anything else (define,
-/// template, block, methods) is refused by name. Fields are those of the JSON document, or, in a template that begins
-/// with one of Go's names, as calicoctl's users write them (`{{range .}}{{range .Items}}{{.ObjectMeta.Name}}`), in any
-/// letter case; what is not there then prints nothing.
+/// break, continue, comments, trimmed white space, and the functions of `template_functions.hpp`. Anything else
+/// (define, template, block, methods) is refused by name. Fields are those of the JSON document, or, in a template that
+/// begins with one of Go's names, as calicoctl's users write them (`{{range .}}{{range .Items}}{{.ObjectMeta.Name}}`),
+/// in any letter case; absent fields then print nothing.
 namespace manul::ctl {
 
 namespace go {

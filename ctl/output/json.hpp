@@ -7,7 +7,7 @@
 
 namespace manul::ctl {
 
-/// The JSON document with two blanks of indentation, as people read it; keys keep their order.
+/// The JSON document indented by two spaces, for people; keys keep their order.
 [[nodiscard]] Result<std::string> pretty_json(std::string_view document);
 
 /// What `get --export` prints: the document without uid, resourceVersion, creationTimestamp, generation and status of

@@ -14,9 +14,9 @@
 namespace manul::ctl {
 
 /// JSONPath as kubectl understands it: fields, `['a.b']` (a field of that name, else a path), `[n]`, `[a:b:step]`,
-/// `[*]`, `..`, unions, filters
-/// `[?(@.x=="y")]`; in a template also text, `{"quoted"}` and `{range PATH}...{end}`. `$` and `@` are both what the
-/// path starts from.
+/// `[*]`, `..`, unions, and filters `[?(@.x=="y")]`; in a template also text, `{"quoted"}` and
+/// `{range PATH}...{end}`.
+/// `$` and `@` are both what the path starts from.
 ///
 /// A parsed path is a value without pointers into anything; what it finds points into the document.
 class JsonPath {
@@ -24,8 +24,8 @@ public:
     /// One path: `.metadata.name`, also without the dot or in braces.
     [[nodiscard]] static Result<JsonPath> parse(std::string_view text);
 
-    /// What the path leads to, in the order of the document. A field that is not there is nothing; an index behind the
-    /// end of a list is an error.
+    /// What the path leads to, in the order of the document. An absent field gives nothing; an index beyond the end of
+    /// a list is an error.
     [[nodiscard]] Result<std::vector<const codec::Tree*>> find(const codec::Tree& start) const;
 
 private:
@@ -89,10 +89,10 @@ private:
     std::vector<Part> parts_;
 };
 
-/// For sorting: numbers by value, before texts; what is not there first.
+/// For sorting: absent values first, then numbers by value, then texts.
 [[nodiscard]] bool comes_before(const codec::Tree& a, const codec::Tree& b);
 
-/// Of a list of values, as people read it: texts without quotes, anything with structure as JSON.
+/// A list of values for people: texts without quotes, anything with structure as JSON.
 [[nodiscard]] std::string joined_values(const std::vector<const codec::Tree*>& values, std::string_view separator);
 
 }  // namespace manul::ctl

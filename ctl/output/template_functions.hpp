@@ -15,16 +15,16 @@ namespace manul::ctl {
 /// All names, for people.
 [[nodiscard]] std::string template_functions();
 
-/// A null pointer is a value that is not there.
+/// A null pointer stands for an absent value.
 using TemplateValues = std::vector<const codec::Tree*>;
-/// The answer is a part of an argument, or is kept in `made`. `and` and `or`, which look at no more arguments than they
-/// must, are whoever's who computes the arguments.
+/// The result is a part of an argument, or is stored in `made`. `and` and `or` are not handled here: they evaluate no
+/// more arguments than necessary, so the caller, who computes the arguments, implements them.
 [[nodiscard]] Result<const codec::Tree*> call_template_function(std::string_view name, const TemplateValues& arguments,
                                                                 std::deque<codec::Tree>& made);
 
 /// As Go prints it: `map[a:1 b:2]`, `[x y]`, `<no value>`.
 [[nodiscard]] std::string template_text(const codec::Tree* value);
-/// False, zero, and what is empty or not there are false.
+/// False, zero, and whatever is empty or absent are false.
 [[nodiscard]] bool template_truth(const codec::Tree* value);
 
 }  // namespace manul::ctl

@@ -34,22 +34,22 @@ public:
     /// The same cluster with these objects put or removed.
     [[nodiscard]] ClusterView with(const std::vector<felix::Event>& changes) const;
 
-    /// What that node remembers of versions that were valid: in force where the stored one is not. Before it is asked
-    /// about.
+    /// The last valid versions that this node remembers; they are in force where the stored version is not. To be
+    /// called before the first question about the node.
     void restore(const std::string& node, std::vector<model::ResourcePtr> last_good);
 
-    /// Settings that the node's felix was started with (FELIX_...), as its report tells them. Before it is asked about.
+    /// Settings that the node's felix was started with (FELIX_...), from its report. To be called first, likewise.
     void override_settings(const model::NodeReport& report);
 
-    /// By which interface a node reaches an address; nothing when it has no route.
+    /// The interface through which a node reaches an address; nothing when it has no route.
     using FindRoute = std::function<std::optional<std::string>(const net::Ip&)>;
-    /// Which addresses the node's interfaces really have; else it is guessed from what Node and HostEndpoints say.
-    /// Before the node is asked about.
+    /// The real addresses of the node's interfaces; otherwise they are guessed from Node and HostEndpoints. To be
+    /// called before the first question about the node.
     void tell_interfaces(const std::string& node, felix::InterfaceAddresses interfaces, FindRoute find_route = {});
-    /// As they were told or guessed. An address of the node whose interface nothing names is at `kUnknownInterface`.
+    /// As given or guessed. An address of the node whose interface is not known is listed under `kUnknownInterface`.
     [[nodiscard]] felix::InterfaceAddresses interfaces(const std::string& node) const;
-    /// The interface by which the node exchanges packets with `other`, as far as that is known: by its routes if they
-    /// were told, else the one with the address `own`, else the one with the node's first address of that family.
+    /// The interface through which the node exchanges packets with `other`, as far as that is known: from its routes if
+    /// they were given, else the one with the address `own`, else the one with the node's first address of that family.
     [[nodiscard]] std::string interface_towards(const std::string& node, const net::Ip& other,
                                                 const net::Ip& own) const;
 
@@ -90,7 +90,7 @@ private:
     std::map<std::string, NodeState> nodes_;
     std::map<std::string, model::FelixConfigurationSpec> overrides_;
     std::map<std::string, std::vector<model::ResourcePtr>> last_good_;
-    std::map<std::string, felix::InterfaceAddresses> interfaces_;  ///< told ones
+    std::map<std::string, felix::InterfaceAddresses> interfaces_;  ///< as given
     std::map<std::string, FindRoute> routes_;
 };
 

@@ -10,7 +10,7 @@ namespace manul::ctl {
 
 struct CountersOptions {
     std::string policy;  ///< "[KIND/][NAMESPACE/]NAME"; empty: all
-    bool used = false;   ///< only rules that packets met
+    bool used = false;   ///< only rules that packets have matched
     std::string format;  ///< "", json, yaml
 };
 

@@ -27,8 +27,8 @@ struct ImpactOptions {
     std::string format;   ///< "", json, yaml
 };
 
-/// An endpoint whose policies, or the rules of these, are other ones. Host endpoints that come or go are here too: an
-/// interface is closed by having one.
+/// An endpoint whose policies, or their rules, change. Includes host endpoints that are added or removed, since having
+/// one closes an interface.
 struct ChangedEndpoint {
     std::string node;
     felix::EndpointKey key;
@@ -41,12 +41,12 @@ struct ChangedEndpoint {
         std::vector<std::string> added;         ///< policies that apply from then on
         std::vector<std::string> removed;
         std::vector<std::string> edited;  ///< apply as before, with other rules
-        bool reordered = false;           ///< or a tier ends otherwise
+        bool reordered = false;           ///< or a tier ends differently
     };
     std::vector<Side> sides;
 };
 
-/// A node whose settings judge connections otherwise.
+/// A node whose changed settings judge connections differently.
 struct ChangedNode {
     std::string node;
     std::vector<std::string> settings;  ///< fields of FelixConfiguration
@@ -66,8 +66,8 @@ struct Impact {
     std::vector<ChangedEndpoint> endpoints;
     std::vector<ChangedNode> nodes;
     std::vector<Flip> flips;
-    std::size_t judged = 0;  ///< connections that were looked at
-    bool cut_short = false;  ///< there were more to look at
+    std::size_t judged = 0;  ///< connections that were judged
+    bool cut_short = false;  ///< there were more to judge
 };
 
 /// What differs between two states of the cluster. Connections are tried between the changed endpoints and all others,

@@ -11,8 +11,8 @@ namespace manul::ctl {
 /// The interfaces of this network namespace that have addresses.
 [[nodiscard]] Result<felix::InterfaceAddresses> read_interfaces();
 
-/// Tells the view interfaces and routes of the node on which this runs. Nothing is told when this is somewhere else:
-/// none of the node's addresses is here.
+/// Gives the view the interfaces and routes of the node, if this runs on that node; otherwise, when none of the node's
+/// addresses is on this host, does nothing.
 void tell_this_node(ClusterView& view, const std::string& node);
 
 }  // namespace manul::ctl

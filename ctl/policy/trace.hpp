@@ -26,7 +26,7 @@ struct TraceOptions {
     std::optional<std::uint8_t> icmp_type;
     std::optional<std::uint8_t> icmp_code;
     std::string dialed;     ///< ADDRESS:PORT before destination translation; empty: `destination` and `port`
-    std::string interface;  ///< of the nodes, towards the network; empty: found out or guessed
+    std::string interface;  ///< of the nodes, towards the network; empty: determined or guessed
     std::string through;    ///< node that routes between two ends that have none
     bool v4 = false;
     bool v6 = false;
@@ -50,12 +50,12 @@ struct Trace {
     End source;
     End destination;
     felix::Packet packet;
-    std::optional<felix::Packet> before_dnat;  ///< where that is another one
+    std::optional<felix::Packet> before_dnat;  ///< if different
     std::string interface;                     ///< as asked for
     std::string through;                       ///< node that routes between two ends that have none
     felix::Verdict verdict = felix::Verdict::allow;
     std::vector<Judgement> judgements;  ///< up to the one that denied
-    std::vector<std::string> notes;     ///< what a reader may not expect
+    std::vector<std::string> notes;     ///< remarks on what may be unexpected
 };
 
 /// Both ends and the packet that the options name.

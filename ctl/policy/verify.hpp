@@ -22,8 +22,8 @@ struct NamedDifference {
 };
 
 /// `policy verify`: compares what the resources ask of this node with what its kernel holds: rules by their
-/// expressions, sets by their elements, links by their group. Changes nothing. 0: equal; 1: not, or it could not be
-/// found out. What differs is looked at again before it is told: a change may be under way.
+/// expressions, sets by their elements, links by their group. Changes nothing. Exit code 0: equal; 1: not equal, or the
+/// comparison failed. Differences are rechecked before they are reported: a change may be under way.
 [[nodiscard]] ExitCode policy_verify(const Context& context, const VerifyOptions& options);
 
 }  // namespace manul::ctl

@@ -10,7 +10,7 @@ namespace manul::ctl {
 struct ConvertOptions {
     InputOptions input;
     std::string format = "yaml";
-    bool ignore_validation = false;  ///< print also what could not be stored
+    bool ignore_validation = false;  ///< also print objects that could not be stored
     bool strict = false;             ///< an unknown field of the first API is an error, not a remark
 };
 /// Prints older manifests as projectcalico.org/v3: Calico's first API, its custom resources, and Kubernetes'

@@ -48,7 +48,7 @@ inline constexpr std::uintmax_t kLargestDump = std::uintmax_t{1} << 30U;
 /// What the files are read for.
 enum class Purpose : std::uint8_t {
     write,  ///< everything is decoded and validated before anything is done: a file with one error changes nothing
-    name,   ///< they name stored objects, whatever else stands in them
+    name,   ///< the files only name stored objects; their other content is ignored
 };
 [[nodiscard]] Input read_input(const Context& context, const InputOptions& options, Purpose purpose = Purpose::write);
 

@@ -2,7 +2,7 @@
 
 namespace manul::ctl {
 
-/// While it lives, SIGINT and SIGTERM do not end the process but what waits here.
+/// While it exists, SIGINT and SIGTERM end a wait() instead of the process.
 class Interrupt {
 public:
     Interrupt();
@@ -10,7 +10,7 @@ public:
     Interrupt(const Interrupt&) = delete;
     Interrupt& operator=(const Interrupt&) = delete;
 
-    /// Waits for a signal or `other` (-1: none); at most so long (-1: for ever). True: a signal came.
+    /// Waits for a signal, for `other` to be readable (-1: none) or for the timeout (-1: none). True: a signal came.
     [[nodiscard]] bool wait(int other, int milliseconds) const noexcept;
 };
 

@@ -7,10 +7,10 @@
 #include "base/error.hpp"
 #include "config/model/kind.hpp"
 
-/// What people type for kinds and objects.
+/// The words by which people name kinds and objects.
 namespace manul::ctl {
 
-/// A kind by any of its names. The error names one that is spelled alike.
+/// Finds a kind by any of its names. The error suggests one with a similar spelling.
 [[nodiscard]] Result<model::Kind> kind_named(std::string_view text);
 
 /// Objects of one kind that a command line names; no names: all of that kind.

@@ -26,7 +26,7 @@ inline constexpr std::string_view kFormats =
     "ps, wide, yaml, json, name, jsonpath=, jsonpath-file=, go-template=, go-template-file=, custom-columns=, "
     "custom-columns-file=";
 
-/// What a watch tells of one object.
+/// What a watch reports about one object.
 struct ObjectChange {
     std::string_view event;  ///< ADDED, MODIFIED or DELETED
     store::Object object;
@@ -37,7 +37,7 @@ public:
     virtual ~Printer() = default;
     /// A whole answer.
     [[nodiscard]] virtual Result<std::string> print(const Answer& answer) = 0;
-    /// Changes that came together, behind those that were printed before.
+    /// Changes that came together; printed after the earlier ones.
     [[nodiscard]] virtual Result<std::string> print(std::span<const ObjectChange> changes) = 0;
 };
 

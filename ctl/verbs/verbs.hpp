@@ -23,8 +23,8 @@ struct WriteOptions {
 /// Creates the object or, when it exists, updates it.
 [[nodiscard]] store::StoreResult<store::Object> apply_object(store::Store& store, const InputObject& object);
 
-/// create, apply, replace. All input is checked first; then apply and create go on after an object that fails, replace
-/// stops there.
+/// create, apply, replace. All input is checked first; then apply and create continue after an object that fails,
+/// replace stops there.
 [[nodiscard]] ExitCode write_objects(const Context& context, WriteVerb verb, const WriteOptions& options);
 
 /// All objects or none, undone by itself unless confirmed in time; see config/rollback.hpp.
@@ -40,9 +40,9 @@ struct DeleteOptions {
     bool dry_run = false;
     bool skip_empty = false;
     bool release_addresses = false;  ///< of Nodes: also what the node held, at once instead of after 15 minutes
-    /// A node that lives writes its Node back; after this it counts as gone.
+    /// A living node writes its Node back; after this time it counts as gone.
     std::chrono::milliseconds write_back_wait{3000};
-    /// The endpoint of a pod goes shortly after the pod: a DEL is answered as soon as it cannot be lost.
+    /// A pod's endpoint disappears shortly after the pod: a DEL is answered as soon as it cannot be lost.
     std::chrono::milliseconds last_pods_wait{2000};
 };
 [[nodiscard]] ExitCode delete_objects(const Context& context, const DeleteOptions& options);
@@ -65,7 +65,7 @@ struct GetOptions {
 
 struct VersionOptions {
     bool client_only = false;
-    std::string poll;  ///< go on, and print again what changed at most so often; empty or 0: print once
+    std::string poll;  ///< check again at this interval and print changes; empty or 0: print once
 };
 [[nodiscard]] ExitCode print_version(const Context& context, const VersionOptions& options);
 

@@ -7,8 +7,8 @@
 namespace manul::ctl {
 
 /// `get --watch`: prints the objects (not with `only_changes`), then every change, until SIGINT or SIGTERM comes or
-/// nobody reads the output any more. A list that the datastore asks to be read again is compared with what was printed,
-/// so that nothing is told twice and nothing is missed.
+/// nobody reads the output any more. When the datastore asks to list again, the new list is compared with what was
+/// printed, so that nothing is printed twice and nothing is missed.
 [[nodiscard]] ExitCode watch_objects(const Context& context, const ObjectQuery& query, Printer& printer,
                                      bool only_changes);
 

@@ -32,9 +32,9 @@ namespace manul::felix {
 
 /// Which policies apply to which endpoints of this node.
 ///
-/// Every policy of the cluster is known by its selector alone. One that matches a local endpoint is active: its rules
-/// are read, the address sets they mention are wanted, and it is told to the dataplane. Rules are read at the next
-/// flush, so a policy that comes and goes in between costs nothing.
+/// Of most policies in the cluster only the selector is known. One that matches a local endpoint is active: its rules
+/// are read, the address sets they mention are requested, and it is sent to the dataplane. Rules are read at the next
+/// flush, so a policy that is added and removed in between costs nothing.
 class ActivePolicies {
 public:
     /// `sets` outlives this.
@@ -50,14 +50,14 @@ public:
     void remove_endpoint(const model::Key& key);
     void set_parent_labels(const std::string& parent, const model::StringMap& labels);
 
-    /// Tells policies that became active, changed or are needed no more, and lists that whole classes of workloads have
-    /// instead of others; returns the other endpoints whose lists may have changed since the last call.
+    /// Sends policies that became active, changed or are no longer needed, and lists that whole classes of workloads
+    /// now have instead of others; returns the other endpoints whose lists may have changed since the last call.
     std::set<model::Key> flush(Sequencer& sequencer);
     /// The lists of a workload of this node, as of the last flush.
     [[nodiscard]] std::shared_ptr<const EndpointLists> lists(const model::Key& endpoint) const {
         return classes_.lists(endpoints_.at(endpoint));
     }
-    /// Those of a host endpoint of this node.
+    /// The lists of a host endpoint of this node.
     [[nodiscard]] std::array<HostEndpoint::Lists, 4> host_lists(const model::Key& endpoint);
 
     /// Rules that are not enforced as written, by policy.

@@ -15,7 +15,7 @@
 #include "felix/calc/event.hpp"
 #include "net/ip.hpp"
 
-/// Who has an address, anywhere in the cluster: for log lines and traces, which speak of endpoints and not of numbers.
+/// Who has an address, anywhere in the cluster: for log lines and traces, which name endpoints rather than addresses.
 namespace manul::felix {
 
 class AddressNames {
@@ -28,7 +28,7 @@ public:
 
     void handle(const Event& event);
 
-    /// Null when nobody is known to have it. A workload goes before a host endpoint, that before a Node.
+    /// Null when no holder is known. A workload takes precedence over a host endpoint, and that over a Node.
     [[nodiscard]] const Holder* find(const net::Ip& address) const;
     /// The holder and the address, "pod default/web-1 (10.65.0.2)", or the address alone.
     [[nodiscard]] std::string describe(const net::Ip& address) const;
@@ -47,7 +47,7 @@ private:
 
 /// "pod NAMESPACE/NAME" of an endpoint that belongs to a pod, else "workload NAMESPACE/NAME".
 [[nodiscard]] std::string workload_label(const model::WorkloadEndpoint& endpoint);
-/// All that the Node says to be its own.
+/// All addresses that the Node declares as its own.
 [[nodiscard]] std::vector<net::Ip> addresses_of(const model::Node& node);
 
 }  // namespace manul::felix

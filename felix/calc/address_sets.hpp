@@ -22,8 +22,8 @@
 
 namespace manul::felix {
 
-/// Members of one set with the number of objects that stand for each: an address stays until the last of them goes.
-/// Remembers what changed since the delta was last taken, net of what was undone.
+/// Members of one set with the number of objects behind each: an address stays until the last of them is removed.
+/// Remembers the net change since the delta was last taken.
 template <class Member>
 class CountedMembers {
 public:
@@ -67,14 +67,14 @@ public:
 private:
     bool told_ = false;
     FlatMap<Member, std::uint32_t> counts_;
-    std::unordered_map<Member, bool> touched_;  ///< and whether it was there when that was told
+    std::unordered_map<Member, bool> touched_;  ///< and whether it was a member at the last delta
 };
 
 /// Membership of every address set that an active policy looks addresses up in, over all objects of the cluster.
 class AddressSets {
 public:
-    /// Counted: a set stays until it was unwanted as often. What is unwanted and wanted again between two deltas stays
-    /// as it is.
+    /// Counted: a set stays until it has been unwanted as often as it was wanted. A set that is unwanted and wanted
+    /// again between two deltas stays as it is.
     void want(const SetSpec& spec);
     void unwant(const SetId& id);
 

@@ -18,13 +18,13 @@
 
 namespace manul::felix {
 
-/// Lays every setting that `layer` gives over `config`.
+/// Overrides `config` with every setting that `layer` gives.
 void overlay(Config& config, const model::FelixConfigurationSpec& layer);
 
-/// The configuration that holds on this node, the addresses of all nodes, and the address pools.
+/// The configuration in force on this node, the addresses of all nodes, and the address pools.
 ///
-/// Layers, each over the ones before: built-in defaults; FelixConfiguration `default`; those whose nodeSelector matches
-/// this node, the oldest last; `node.NAME`; the process's own overrides (environment).
+/// Layers, each overriding the ones before: built-in defaults; FelixConfiguration `default`; those whose nodeSelector
+/// matches this node, the oldest last; `node.NAME`; the process's own overrides (environment).
 class ConfigPlan {
 public:
     ConfigPlan(std::string node_name, model::FelixConfigurationSpec overrides);

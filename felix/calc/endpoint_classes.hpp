@@ -29,20 +29,20 @@ class EndpointClasses {
 public:
     explicit EndpointClasses(const LabelIndex& index) noexcept : index_(index) {}
 
-    /// The item is a workload with these profiles; before the first note() of it.
+    /// The item is a workload with these profiles. To be called before its first note().
     void put(ItemId item, const std::vector<std::string>& profiles);
     /// It starts or stops to match something.
     void note(ItemId item);
     void remove(ItemId item);
-    /// The lists of all who match the selector may differ.
+    /// The lists of all items that match the selector may have changed.
     void touch(SelectorId selector) { touched_.push_back(selector); }
     void touch_everything() noexcept { everything_ = true; }
 
     using MakeLists = std::function<EndpointLists(std::span<const SelectorId>)>;
     using Moved = std::function<void(ItemId)>;
-    /// Tells what whole classes changed to, and calls `moved` for each other item whose lists may differ now.
+    /// Sends the lists that whole classes changed to, and calls `moved` for all other items that may have others now.
     void flush(const MakeLists& make, Sequencer& sequencer, const Moved& moved);
-    /// As of the last flush. The class changes the object when it is told as a whole.
+    /// As of the last flush. The object changes when the class is updated as a whole.
     [[nodiscard]] std::shared_ptr<const EndpointLists> lists(ItemId item) const {
         return classes_[*members_[item.value()].number].lists;
     }
@@ -51,7 +51,7 @@ private:
     using Number = std::uint32_t;
     using Profiles = std::shared_ptr<const std::vector<std::string>>;  ///< interned
 
-    /// What tells a class from others.
+    /// What distinguishes a class from others.
     struct Kind {
         std::vector<SelectorId> matches;
         Profiles profiles;
@@ -127,7 +127,7 @@ private:
     std::vector<Number> dirty_;
     std::vector<SelectorId> touched_;
     bool everything_ = false;
-    std::vector<Orphan> orphans_;  ///< of classes that went; the dataplane may know members
+    std::vector<Orphan> orphans_;  ///< of removed classes; the dataplane may still know members
 };
 
 }  // namespace manul::felix

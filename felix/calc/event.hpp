@@ -17,7 +17,7 @@ struct ResourcePut {
     model::ResourcePtr resource;
 };
 
-/// A stored resource that is wrong. The version in force before stays in force.
+/// A stored resource that is invalid. The previous version stays in force.
 struct ResourceRefused {
     model::Key key;
     std::string revision;
@@ -30,10 +30,10 @@ struct ResourceRemoved {
     model::Key key;
 };
 
-/// Every kind was listed: nothing that the store held at the start is still to come.
+/// Every kind has been listed: everything that the store held at the start has been sent.
 struct StoreInSync {};
 
-/// Not from the store: which addresses the interfaces of this node have now, all of them.
+/// Not from the store: all addresses that the interfaces of this node have now.
 struct InterfaceAddresses {
     std::map<std::string, std::set<net::Ip>> addresses;
 

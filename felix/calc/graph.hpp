@@ -54,31 +54,31 @@
 ///        | endpoints,   |                    |                    |                 |
 ///        v routes       v                    v                    v                 v
 ///   +----------------------------------------------------------------------------------+
-///   | Sequencer: what differs from what was told, in an order that is safe throughout   |
+///   | Sequencer: what differs from what was sent, in an order that is safe throughout   |
 ///   +----------------------------------------------------------------------------------+
 ///        |
 ///        v  Batch (felix/model/update.hpp)
 ///
-/// Invariants: after a flush the batches so far add up to what one flush of a new graph would tell that was given the
+/// Invariants: after a flush the batches so far add up to what one flush of a new graph would send if it were given the
 /// objects in force in any order; a batch holds nothing that did not change; the cost of an event is proportional to
-/// what it changes, not to what there is. Pure: no I/O, no clock.
+/// what it changes, not to what exists. Pure: no I/O, no clock.
 namespace manul::felix {
 
 struct GraphOptions {
     std::string node_name;
-    model::FelixConfigurationSpec overrides;  ///< what the process was given besides the store; wins over it
+    model::FelixConfigurationSpec overrides;  ///< from the process's environment; take precedence over the store
 };
 
 class Graph {
 public:
     explicit Graph(GraphOptions options);
 
-    /// A last good version from the journal of an earlier run; before the first event.
+    /// Restores a last good version from the journal of an earlier run. To be called before the first event.
     void restore(const model::ResourcePtr& last_good);
     void handle(const Event& event);
     /// Everything that changed since the last flush. Carries InSync once the store was listed.
     [[nodiscard]] Batch flush();
-    /// What all batches so far add up to; right after a flush. Costs time in proportion to everything.
+    /// The sum of all batches so far; to be called right after a flush. Takes time proportional to everything.
     [[nodiscard]] Snapshot snapshot() const;
 
     /// Objects that are not in force as stored, as of the last flush, sorted by key.
@@ -99,7 +99,7 @@ private:
     void enter_namespace(const model::Key& key);
     void leave_namespace(const model::Key& key);
 
-    /// Remembered of each object that policy can select, to undo it.
+    /// What is remembered about each object that policy can select, to undo its effects.
     struct Labelled {
         std::vector<std::string> profiles;
         bool local = false;

@@ -9,8 +9,8 @@
 #include "net/port_range.hpp"
 #include "net/prefix.hpp"
 
-/// Who an object is to policy: its labels, whom it inherits labels from, and which addresses and named ports it stands
-/// for.
+/// What an object is to policy: its labels, the profiles it inherits labels from, and the addresses and named ports it
+/// stands for.
 namespace manul::felix {
 
 struct NamedPort {

@@ -11,11 +11,11 @@
 
 namespace manul::felix {
 
-/// Objects by what they are made of, as long as somebody holds them: equal ones are the same object.
+/// Objects by their content, for as long as somebody holds them: equal ones are the same object.
 template <class T>
 class Interned {
 public:
-    /// The one that `is_it`, if there is any.
+    /// The object for which `is_it` holds, if there is one.
     template <class Predicate>
     [[nodiscard]] std::optional<Shared<T>> find(std::size_t hash, const Predicate& is_it) const {
         const auto [first, last] = known_.equal_range(hash);
@@ -41,7 +41,7 @@ public:
 
 private:
     std::unordered_multimap<std::size_t, std::weak_ptr<const T>> known_;
-    std::size_t swept_at_ = 1024;  ///< entries; those that nobody holds are removed then
+    std::size_t swept_at_ = 1024;  ///< number of entries at which those that nobody holds are removed
 };
 
 }  // namespace manul::felix

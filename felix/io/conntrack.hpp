@@ -19,7 +19,7 @@ namespace manul::felix::io {
 struct Flow {
     /// As policy saw its first packet: from the client's own address to the address behind destination translation.
     Packet packet;
-    std::optional<Packet> before_dnat;  ///< to what the client dialed, where that is something else
+    std::optional<Packet> before_dnat;  ///< towards what the client dialed, if different
     net::Family family = net::Family::v4;
     std::vector<std::uint8_t> entry;  ///< the kernel's description, to delete it by
 };
@@ -33,7 +33,7 @@ public:
     [[nodiscard]] Result<std::vector<Flow>> list();
 
     /// Makes the kernel forget connections of addresses that left the node, before or after translation: the first rule
-    /// of every policy hook accepts what belongs to a known connection, and the address may soon be somebody else's.
+    /// of every policy hook accepts what belongs to a known connection, and the address may soon belong to another pod.
     /// Walks the whole table once (about 1 us an entry): not for the thread that commits rules. Returns how many.
     [[nodiscard]] Result<std::size_t> forget(const std::set<net::Ip>& addresses);
     [[nodiscard]] Result<void> forget(const std::vector<Flow>& flows);

@@ -35,10 +35,10 @@
 ///                                          v  only then: NftSocket (commit: what nobody uses any more)
 ///                                             EndpointMarks (interfaces that have all three)
 ///
-/// Until the store was listed nothing is written: the rules of an earlier run stay in force. The first commit then
-/// turns them into the wanted ones. Whatever fails is tried again, with growing pauses; a single chain or set that the
-/// kernel refuses is left out and reported, and holds back nothing else. What others change in our tables is read back
-/// and put right; besides, rules and routes are compared in the intervals that FelixConfiguration sets.
+/// Until the store has been listed nothing is written: the rules of an earlier run stay in force. The first commit then
+/// turns them into the wanted ones. Whatever fails is retried, with growing pauses; a single chain or set that the
+/// kernel refuses is left out and reported, and delays nothing else. Changes that others make to our tables are read
+/// back and undone; in addition, rules and routes are compared at the intervals set in FelixConfiguration.
 namespace manul::felix::io {
 
 class Dataplane {
@@ -53,7 +53,7 @@ public:
 
     /// Call once before the first batch: reads what the kernel holds.
     [[nodiscard]] Result<void> start();
-    /// There were rules of an earlier run.
+    /// Whether start() found rules of an earlier run.
     [[nodiscard]] bool found_rules() const noexcept { return found_rules_; }
     void apply(const Batch& batch);
     /// Called at once, and whenever the addresses of the node's interfaces change.
@@ -79,27 +79,27 @@ public:
         std::uint64_t last_commit_us = 0;
         std::uint64_t commit_us_total = 0;
         std::uint64_t failures = 0;  ///< transactions that the kernel refused
-        std::uint64_t drifts = 0;    ///< times that somebody else had changed our tables
+        std::uint64_t drifts = 0;    ///< how often somebody else had changed our tables
         std::size_t endpoints = 0;
         std::size_t routes = 0;          ///< to workloads of this node
         std::size_t cluster_routes = 0;  ///< to those of others
     };
     [[nodiscard]] Status status() const;
     [[nodiscard]] std::vector<EndpointStatus> endpoints() const;
-    /// Of every rule that has an id, once for each place where it stands; counts survive edits of the rules around it.
+    /// Counters of every rule that has an id, one for each chain that holds it; they survive edits of other rules.
     [[nodiscard]] Result<std::vector<nft::RuleCounter>> counters();
     [[nodiscard]] const render::Renderer& renderer() const noexcept { return renderer_; }
     /// The rules that the kernel has or is about to get.
     [[nodiscard]] const render::Ruleset& wanted() const noexcept { return tracker_.wanted(); }
-    /// Addresses that left the node, or another interface of it, since the last call: their connections must go. Then
-    /// nobody needs these marks any more.
+    /// Addresses that left the node, or moved to another interface of it, since the last call: their connections must
+    /// be ended. After that these marks are no longer needed.
     struct Gone {
         std::set<net::Ip> addresses;
         std::vector<std::string> marks;
     };
     [[nodiscard]] Gone take_gone();
     void forget_marks(const std::vector<std::string>& marks) { marks_.forget_left(marks); }
-    /// A workload of this node has the address.
+    /// Whether a workload of this node has the address.
     [[nodiscard]] bool routes_to(const net::Ip& address) const { return routes_.wants(net::Prefix::host(address)); }
 
 private:
@@ -171,7 +171,7 @@ private:
     bool commit_pending_ = false;
     bool must_read_back_ = false;
     std::uint32_t generation_ = 0;
-    std::int64_t routes_repaired_us_ = 0;              ///< when routes were last put again that somebody removed
+    std::int64_t routes_repaired_us_ = 0;              ///< when routes that somebody had removed were last restored
     std::int64_t repaired_us_ = 0;                     ///< when rules were last read back because somebody changed them
     std::map<nft::ObjectName, std::string> withheld_;  ///< with the kernel's reason
     std::uint64_t retry_us_;

@@ -22,11 +22,11 @@ struct StoreChanges {
     std::unordered_map<model::Key, std::shared_ptr<const std::string>> documents;
 };
 
-/// Follows every kind that felix reads: lists, then watches, lists again when a watch ends. While the store cannot be
-/// read nothing changes, and it is tried again with growing pauses. StoreInSync comes once, with the first list.
+/// Follows every kind that felix reads: lists, then watches, and lists again when a watch ends. While the store cannot
+/// be read nothing changes, and reading is retried with growing pauses. StoreInSync comes once, with the first list.
 ///
-/// An empty store in the place of the one that is in force is looked at again and again, and otherwise left alone until
-/// it has something that people made.
+/// An empty store that has replaced the one in force is polled, and otherwise ignored until it contains something made
+/// by people.
 class Datastore {
 public:
     using OnChanges = std::function<void(const StoreChanges&)>;
@@ -38,16 +38,16 @@ public:
     /// Lists for the first time, or as soon as the store can be read.
     void start() { connect(); }
 
-    /// The last token of each kind that people apply, by the kind's reported name: of the newest change that was handed
-    /// on, or of the last list.
+    /// The last token of each kind that people apply, by the kind's reported name: that of the newest change passed on,
+    /// or of the last list.
     [[nodiscard]] const std::map<std::string, std::string>& tokens() const noexcept { return tokens_; }
     [[nodiscard]] std::size_t count(model::Kind kind) const;
-    /// The revision of the version that was handed on last; nothing when there is none.
+    /// The revision of the version that was passed on last; nothing when there is none.
     [[nodiscard]] std::optional<store::Revision> revision_of(const model::Key& key) const;
-    /// Hands these objects on as the store holds them, whatever was handed on before.
+    /// Passes these objects on as they are in the store, whatever was passed on before.
     void read_again(const std::vector<model::Key>& keys);
     [[nodiscard]] bool connected() const noexcept { return watch_ != nullptr; }
-    /// There is a new and empty store in the place of the one that is in force.
+    /// A new and empty store has replaced the one in force.
     [[nodiscard]] bool is_lost() const noexcept { return lost_; }
 
 private:

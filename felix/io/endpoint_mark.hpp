@@ -18,12 +18,12 @@ namespace manul::felix::io {
 /// `<run_dir>/wait/<interface>` wakes the plugin up. Directories are made when they are missing.
 ///
 /// A mark that no longer holds is set aside, as `.left.<number>.<interface>`, until the connections of its addresses
-/// were ended: whoever stops before that finds it at the next start.
+/// were ended: after an interruption the next start finds it.
 class EndpointMarks {
 public:
     [[nodiscard]] static Result<EndpointMarks> open(const std::string& run_dir);
 
-    /// Of whom a mark was.
+    /// Whom a mark belonged to.
     struct Left {
         std::string interface;
         std::string container_id;

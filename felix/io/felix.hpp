@@ -4,7 +4,7 @@ namespace manul::config {
 struct Settings;
 }
 
-/// The daemon: store -> calculation -> dataplane, and what is told about it.
+/// The daemon: store -> calculation -> dataplane, and reports on all of it.
 namespace manul::felix::io {
 
 /// Runs until asked to stop; returns the exit code. The kernel's rules, routes and groups stay when it ends.

@@ -26,7 +26,7 @@ public:
 
     [[nodiscard]] static Result<std::unique_ptr<FlowLog>> open(boost::asio::io_context& io, OnPacket on_packet);
 
-    /// Times that packets were lost because the socket was full.
+    /// How often packets were lost because the socket was full.
     [[nodiscard]] std::uint64_t overruns() const noexcept { return overruns_; }
 
 private:

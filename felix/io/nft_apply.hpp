@@ -96,7 +96,7 @@ private:
     bool own_tables_ = false;
 };
 
-/// Hears all commits in the namespace and tells those that touched our tables and were not made by this process.
+/// Listens to all commits in the namespace and reports those that touched our tables and were not made by this process.
 class NftMonitor {
 public:
     [[nodiscard]] static Result<NftMonitor> open();
@@ -109,8 +109,8 @@ public:
     /// Reads what is there, never blocks.
     [[nodiscard]] Heard take();
 
-    /// Does not listen until join(). For each object of a commit the kernel makes a message of its own while anybody
-    /// listens, and keeps them all until the commit is done: a million set elements are four gigabytes and 20 s.
+    /// Stops listening until join(). While anybody listens, the kernel creates a message for each object of a commit
+    /// and keeps them all until the commit is done: for a million set elements four gigabytes and 20 s.
     void leave() noexcept { listen(false); }
     void join() noexcept { listen(true); }
 

@@ -16,22 +16,22 @@
 
 namespace manul::felix::io {
 
-/// Writes a line of the log for each packet that a rule reports: Log rules, and with deny logging everything that
-/// denies. A line names both endpoints, and the tier, policy and rule, or the reason that is no rule.
+/// Writes a log line for each packet that a rule reports: Log rules, and with deny logging everything that denies. A
+/// line names both endpoints and the tier, policy and rule, or the reason if it was no rule.
 class PacketLog {
 public:
     /// `renderer` knows the rules; it outlives the log.
     [[nodiscard]] static Result<std::unique_ptr<PacketLog>> open(boost::asio::io_context& io,
                                                                  const render::Renderer& renderer);
 
-    /// Learns who has which address.
+    /// Updates who has which address.
     void handle(const Event& event) { names_.handle(event); }
-    /// Ids may stand for other rules now.
+    /// To be called when ids may stand for other rules than before.
     void rules_changed() { origins_.reset(); }
 
     [[nodiscard]] std::uint64_t received() const noexcept { return received_; }
     [[nodiscard]] std::uint64_t damaged() const noexcept { return damaged_; }
-    /// Times that the kernel had more than the socket holds.
+    /// How often the kernel had more packets than fit into the socket.
     [[nodiscard]] std::uint64_t overruns() const noexcept { return flow_log_ ? flow_log_->overruns() : 0; }
 
 private:

@@ -25,16 +25,16 @@ struct PublishedPort {
 /// Whether the connection was made to the port but does not lead to its target. `own`: the node's addresses.
 [[nodiscard]] bool is_past(const PublishedPort& published, const Flow& flow, const std::set<net::Ip>& own);
 
-/// Only the first datagram of a connection meets the translation of a published port. A client that goes on sending
-/// keeps one alive that began before the port was published, or while it was another pod's: it is ended here, as
-/// portmap does. TCP ends such connections by itself, since nobody answers.
+/// Only the first datagram of a connection is translated for a published port. A client that keeps sending keeps alive
+/// a connection that began before the port was published, or while it belonged to another pod: such connections are
+/// ended here, as portmap does. TCP connections of this kind end by themselves, since nobody answers.
 class PublishedPorts {
 public:
     /// Both outlive this; the connections are used on the worker's thread alone.
     PublishedPorts(Worker& worker, Conntrack& conntrack) noexcept : worker_(worker), conntrack_(conntrack) {}
 
     void note(const Batch& batch);
-    /// What was noted is in force.
+    /// To be called when what was noted is in force.
     void take_effect(const std::function<std::set<net::Ip>()>& own);
 
 private:

@@ -20,15 +20,15 @@ public:
     struct Hooks {
         /// Whether the stored version of the object is still the one with this revision.
         std::function<bool(const model::Key&, const store::Revision&)> is_current;
-        /// Takes these versions up, as if the store had told them.
+        /// Puts these versions into force, as if they had come from the store.
         std::function<void(const StoreChanges&)> enforce;
-        /// Reads these objects from the store again, whatever is known of them.
+        /// Reads these objects from the store again, whatever is known about them.
         std::function<void(const std::vector<model::Key>&)> read_again;
     };
     /// `store` is used on the worker's thread alone.
     RollbackWatch(boost::asio::io_context& io, Worker& worker, store::Store& store, Hooks hooks);
 
-    /// True when the event is about the record and about nothing else.
+    /// True when the event concerns only the record.
     bool handle(const Event& event, const StoreChanges& changes);
 
 private:

@@ -17,12 +17,12 @@ namespace manul::felix::io {
 
 /// Host routes to the workloads of this node. They carry felix's protocol number and a metric of their own, one below
 /// what others use: a replacement ignores the protocol, so routes of different owners must never share a metric. Only
-/// routes with both are ever replaced or deleted; where the configuration gives other numbers, those with the numbers
-/// that held before as well, once their successors stand.
+/// routes with both are ever replaced or deleted; after the configuration has changed these numbers, routes with the
+/// previous ones too, once their successors are in place.
 ///
-/// The kernel drops IPv4 routes of a link that goes down without a word; so whatever happens to a link, its routes are
-/// put again. It also drops those whose source address goes, and takes none with a source that the node does not have:
-/// they stand without it meanwhile.
+/// The kernel silently drops the IPv4 routes of a link that goes down; so whatever happens to a link, its routes are
+/// written again. It also drops routes whose source address is removed, and refuses a source that the node does not
+/// have: in the meantime they are written without one.
 class RouteSync {
 public:
     [[nodiscard]] static Result<RouteSync> open();
@@ -36,30 +36,30 @@ public:
     void want(const WorkloadRoute& route);
     void forget(const net::Prefix& prefix);
     [[nodiscard]] bool wants(const net::Prefix& prefix) const { return wanted_.contains(prefix); }
-    /// The link of that name is up with this index, or it is not there or down (nothing), also if only for a moment.
+    /// The link of that name is up with this index, or is or was for a moment absent or down (nothing).
     void link_changed(const std::string& interface, std::optional<std::uint32_t> index);
-    /// The kernel told that the route is gone. True when it is one that should be there.
+    /// The kernel reported that the route is gone. True if it should be there.
     bool removed(const netlink::Route& route);
-    /// The link of that name has another one now, and still the routes that lead over it.
+    /// The link of that name has a new name now, and still has its routes.
     void link_renamed(const std::string& interface);
-    /// Routes name an address of the node as their source, so that they depend on it.
+    /// Whether routes have an address of the node as their source and so depend on it.
     [[nodiscard]] bool names_sources() const noexcept { return numbers_.source_v4 || numbers_.source_v6; }
 
-    /// Writes what is missing, in one batch. Routes over links that are not there wait for them.
+    /// Writes what is missing, in one batch. Routes over absent links wait for them.
     void program();
-    /// Everything wanted is known now: routes of ours that nobody wants are deleted by the next program().
+    /// Everything wanted is known now: the next program() deletes our routes that are not wanted.
     void sweep() noexcept { swept_ = true; }
 
-    /// Every wanted route over the interface is in the kernel.
+    /// Whether every wanted route over the interface is in the kernel.
     [[nodiscard]] bool complete(const std::string& interface) const;
     [[nodiscard]] std::size_t wanted() const noexcept { return wanted_.size(); }
-    /// Routes that could not be written though their link is there; another attempt is worth while.
+    /// Some routes could not be written although their link exists; another attempt is worthwhile.
     [[nodiscard]] bool has_failures() const noexcept { return !failed_.empty(); }
 
 private:
     explicit RouteSync(netlink::Socket socket) : socket_(std::move(socket)) {}
 
-    /// What the configuration says of our routes.
+    /// What the configuration says about our routes.
     struct Numbers {
         std::uint8_t protocol = 177;
         std::uint32_t metric_v4 = 1023;
@@ -100,7 +100,7 @@ private:
     std::map<std::string, std::set<net::Prefix>> by_interface_;
     std::map<std::string, std::uint32_t> links_;
     std::map<net::Prefix, Held> kernel_;
-    /// Routes of ours in the kernel besides those: with former numbers, or over a link that is no workload's any more.
+    /// Our other routes in the kernel: with former numbers, or over a link that no longer belongs to a workload.
     std::vector<std::pair<net::Prefix, Held>> retired_;
     std::set<net::Prefix> dirty_;
     std::set<net::Prefix> failed_;

@@ -11,8 +11,8 @@
 
 namespace manul::felix::io {
 
-/// What every rule has counted, summed over both families and all chains that hold it; rules that no packet met are
-/// there with zero.
+/// What every rule has counted, summed over both families and all chains that hold it; rules that no packet has matched
+/// are included with zero.
 struct RuleCounts {
     struct Sum {
         std::uint64_t packets = 0;

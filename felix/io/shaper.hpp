@@ -18,9 +18,9 @@
 
 /// Bandwidth of workloads, by token buckets of the kernel (sch_tbf).
 ///
-/// What goes to a workload leaves the node by the workload's link, which gets the bucket. What a workload sends arrives
-/// there, where nothing can be queued: table `manul_shape` of family netdev hands it to an ifb device of its own, which
-/// has the bucket and gives the packets back. Everything else about them stays as it was: they come in by the
+/// Traffic to a workload leaves the node through the workload's link, which gets the bucket. Traffic from a workload
+/// arrives there, where nothing can be queued: the table `manul_shape` of family netdev redirects it to an ifb device
+/// of its own, which has the bucket and passes the packets back. Nothing else changes: they still arrive through the
 /// workload's link, and policy judges them as before.
 namespace manul::felix::io {
 
@@ -35,14 +35,14 @@ public:
     void link_changed(const std::string& interface);
 
     [[nodiscard]] bool is_idle() const noexcept { return swept_ && dirty_.empty(); }
-    /// Looks at what the kernel has; program() puts right what differs.
+    /// Reads what the kernel has; program() corrects the differences.
     void check();
-    /// Writes what is missing. `find` gives the link of a name, null when it is not there. The first call also removes
-    /// what an earlier process left: `workloads` are the links that may have it.
+    /// Writes what is missing. `find` returns the link of a name, null if it does not exist. The first call also
+    /// removes what an earlier process left behind: `workloads` are the links that may have it.
     using FindLink = std::function<const netlink::Link*(const std::string&)>;
     void program(const FindLink& find, const std::set<std::string>& workloads);
 
-    /// Links of these whose buckets are not those that are wanted; only reads.
+    /// Those of these links whose buckets differ from the wanted ones; only reads.
     [[nodiscard]] std::vector<std::string> differences(const FindLink& find, const std::set<std::string>& workloads);
 
 private:
@@ -91,7 +91,7 @@ private:
     bool swept_ = false;
     std::map<std::string, Wish> wishes_;
     std::set<std::string> dirty_;
-    std::map<std::string, std::string> told_;  ///< failures that the log knows, by interface
+    std::map<std::string, std::string> told_;  ///< failures that were logged, by interface
 };
 
 }  // namespace manul::felix::io

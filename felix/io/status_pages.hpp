@@ -13,10 +13,10 @@
 
 namespace manul::felix::io {
 
-/// What felix tells about itself at one moment.
+/// The state of felix at one moment, for metrics and probes.
 struct Facts {
     bool store_connected = false;
-    bool store_lost = false;  ///< an empty one is in its place
+    bool store_lost = false;  ///< an empty one has replaced it
     bool listed = false;      ///< everything that the store held at the start was read
     bool in_sync = false;     ///< and is in the kernel
     bool commit_pending = false;
@@ -39,7 +39,7 @@ struct Facts {
 
     std::uint64_t commits = 0;
     std::uint64_t failures = 0;
-    std::uint64_t drifts = 0;  ///< times that somebody else had changed our tables
+    std::uint64_t drifts = 0;  ///< how often somebody else had changed our tables
     std::uint64_t updates = 0;
     std::uint64_t packets_logged = 0;
     std::uint64_t packets_damaged = 0;
@@ -50,11 +50,11 @@ struct Facts {
 /// beside our own (`manul_felix_...`) when `felix_names` is set, for dashboards that know those.
 class StatusPages {
 public:
-    /// `add_more` adds what is not a fact of Facts to an exposition.
+    /// `add_more` adds what is not in Facts to an exposition.
     StatusPages(boost::asio::io_context& io, bool felix_names, std::function<Facts()> facts,
                 std::function<void(metrics::Registry&)> add_more);
 
-    /// Opens, moves or closes the listeners. One that cannot be opened is tried again each 10 s.
+    /// Opens, moves or closes the listeners. One that cannot be opened is retried every 10 s.
     void configure(const HttpListener& metrics, const HttpListener& health);
 
     void observe_calculation(double seconds) { calculation_.observe(seconds); }

@@ -13,7 +13,7 @@ namespace manul::felix::io {
 
 struct FollowedKind {
     model::Kind kind;
-    bool applied_by_people;  ///< others change by themselves all the time
+    bool applied_by_people;  ///< the others are changed by programs all the time
 };
 
 /// Every kind that the calculation reads.
@@ -41,18 +41,18 @@ inline constexpr std::array kFollowedKinds{
     FollowedKind{model::Kind::secret, false},  // the record of a change that waits to be confirmed
 };
 
-/// Whether people make such objects, so that a store which has one was not made by our own programs alone. Others are
-/// in every store, or come with the first daemon or the first pod.
+/// Whether such objects are made by people, so that a store that has one was not filled by our own programs alone. The
+/// others are in every store, or are created by the first daemon or for the first pod.
 [[nodiscard]] bool is_made_by_people(model::Kind kind);
 [[nodiscard]] bool is_made_by_people(const model::Key& key);
 
-/// A stored object as it is taken up: put, or refused with the reasons.
+/// The event for a stored object: put, or refused with the reasons.
 [[nodiscard]] Event event_of(const store::Object& object);
 
-/// The same of many, in their order; of long lists on two processors at once.
+/// The same for many, in their order; long lists are decoded on two processors.
 [[nodiscard]] std::vector<Event> events_of(const std::vector<const store::Object*>& objects);
 
-/// Everything that is stored now, StoreInSync last.
+/// Everything in the store, StoreInSync last.
 [[nodiscard]] store::StoreResult<std::vector<Event>> read_everything(store::Store& store);
 
 }  // namespace manul::felix::io

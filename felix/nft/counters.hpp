@@ -12,10 +12,10 @@
 
 namespace manul::felix::nft {
 
-/// Packets and bytes of rules that are replaced, which would start again at zero: the counts of the rules that a
-/// transaction removes are read before it, and the rules of the same id that it makes begin with them. Counts of rules
-/// that were removed and not made again (a policy's rules may move to another chain, and the old one goes in a later
-/// transaction) are kept here.
+/// Preserves the packets and bytes of rules that are replaced, which would otherwise restart at zero: the counts of the
+/// rules that a transaction removes are read first, and new rules with the same id start from them. Counts of rules
+/// that were removed and not created again are kept here (a policy's rules may move to another chain, and the old chain
+/// is removed in a later transaction).
 ///
 /// What a rule counts between being read and being replaced, some tens of microseconds, is lost.
 class CounterLedger {
@@ -33,7 +33,7 @@ public:
     /// The transaction that carry() saw last is in force.
     void committed();
 
-    /// Counts that no rule in the kernel holds.
+    /// Counts that no rule in the kernel has.
     [[nodiscard]] std::vector<RuleCounter> kept() const;
 
 private:

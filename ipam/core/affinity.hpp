@@ -29,14 +29,14 @@ struct IpamSettings {
 };
 [[nodiscard]] IpamSettings settings_of(const model::IpamConfigurationSpec& spec);
 
-/// What changes seldom: this node, the pools and the settings.
+/// What rarely changes: this node, the pools and the settings.
 struct World {
     std::string node;
     model::StringMap node_labels;
     std::vector<Pool> pools;
     Reservations reservations;
-    /// Addresses that pods of this node use and no endpoint tells of, and the links that lead there: what a datastore
-    /// that was lost, or is older than they, does not know.
+    /// Addresses that pods of this node use although no endpoint has them (the datastore was lost, or is older than the
+    /// pods), and the links that lead to them.
     std::map<net::Ip, std::string> unrecorded;
     IpamSettings settings;
 
@@ -46,22 +46,22 @@ struct World {
     }
 };
 
-/// An empty block of another node is left alone for this long after its claim: its owner is about to use it.
+/// An empty block of another node is not reclaimed for this long after its claim: its owner is about to use it.
 inline constexpr std::chrono::seconds kReclaimAge{60};
 
-/// How a block was come by.
+/// How a block was obtained.
 enum class ClaimKind : std::uint8_t {
     created,    ///< it did not exist
     adopted,    ///< it had no owner, but room
-    reclaimed,  ///< it stood empty in another node's hands
+    reclaimed,  ///< it was another node's, and empty
 };
 struct Claim {
     net::Prefix cidr;
     ClaimKind kind = ClaimKind::created;
 };
 
-/// Makes an affinity of this node and its block agree: completes a claim that was interrupted, takes back a release
-/// that was, drops an affinity whose block belongs to somebody else. True when the block is this node's now.
+/// Makes an affinity of this node and its block agree: completes an interrupted claim, undoes an interrupted release,
+/// or drops an affinity whose block belongs to another node. True if the block is this node's now.
 [[nodiscard]] Outcome<bool> settle(Draft& draft, const World& world, const net::Prefix& cidr, WallTime now);
 
 /// Claims one more block of the pool for this node: the first that does not exist, walking from a place that depends

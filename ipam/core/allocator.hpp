@@ -12,8 +12,8 @@
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
 
-/// Requests for addresses, and their release, as changes of a Draft. Pure: whoever calls commits the draft with
-/// compare-and-swap and repeats from fresh reads when somebody else was faster.
+/// Requests for addresses, and their release, as changes to a Draft. Pure: the caller commits the draft with
+/// compare-and-swap, and repeats from fresh reads if somebody else was faster.
 ///
 /// Each function is all or nothing: an error leaves the draft as it was. After each of them a handle's counts equal
 /// what its blocks hold (they are counted, never added up), so a stop between two writes cannot make them drift.
@@ -28,7 +28,7 @@ struct Demand {
     std::vector<net::Ip> addresses;  ///< by name, at most one of a family; the rest is chosen
     std::vector<std::string> ipv4_pools;
     std::vector<std::string> ipv6_pools;
-    /// Addresses outside of every pool that the pod's owner answers for: used as they are, not allocated.
+    /// Addresses outside all pools, for which the pod's owner is responsible: used as they are, not allocated.
     std::vector<net::Ip> unmanaged;
     model::AllowedUse use = model::AllowedUse::workload;
     model::StringMap namespace_labels;
@@ -51,9 +51,9 @@ struct Assigned {
     bool operator==(const Assigned&) const = default;
 };
 
-/// One address for each family that is wanted, IPv4 first: out of blocks that the node owns, else out of a block that
-/// it claims, else (without strict affinity) borrowed. Errors: `try_again` when nothing is free, with the figures;
-/// `invalid_config` when the request cannot be met as it stands.
+/// One address for each requested family, IPv4 first: from blocks that the node owns, else from a block that it claims,
+/// else (without strict affinity) borrowed. Errors: `try_again`, with figures, if nothing is free; `invalid_config` if
+/// the request can never be met as it is.
 [[nodiscard]] Outcome<std::vector<Assigned>> assign(Draft& draft, const World& world, const Demand& demand,
                                                     WallTime now);
 
@@ -71,12 +71,12 @@ struct PoolUsage {
     double total = 0;
     std::size_t in_use = 0;
     std::size_t cooling = 0;
-    double reserved_free = 0;  ///< reserved, and nobody's
+    double reserved_free = 0;  ///< reserved and not in use
     std::size_t free_in_own = 0;
     std::size_t free_in_others = 0;
     std::size_t nodes = 0;       ///< that use addresses
-    std::size_t unrecorded = 0;  ///< nobody's, but used by pods of this node all the same
-    /// When the first and the last of those in cool-down are free again.
+    std::size_t unrecorded = 0;  ///< not allocated, but in use by pods of this node
+    /// When the first and the last of the addresses in cool-down become available.
     std::optional<WallTime> first_rested;
     std::optional<WallTime> last_rested;
 };

@@ -10,10 +10,10 @@
 
 #include "ipam/core/inventory.hpp"
 
-/// Does everything that the store says about addresses agree? Pure: an inventory in, findings out.
+/// Checks that everything the store says about addresses is consistent. Pure: an inventory in, findings out.
 ///
-/// An inventory is several lists that were not read at one moment, so whatever changes meanwhile looks wrong. A caller
-/// looks twice and keeps what both looks found (`in_both`).
+/// An inventory is several lists that were not read at the same moment, so concurrent changes look like errors. Callers
+/// check twice and keep what both checks found (`in_both`).
 namespace manul::ipam {
 
 enum class Problem : std::uint8_t {

@@ -15,15 +15,15 @@
 #include "ipam/local/protocol.hpp"
 #include "net/prefix.hpp"
 
-/// What the allocator works on: the stored objects as they were read, and the changes that it wants, as values. A Draft
-/// is a plan of writes in the making; nothing is written before somebody commits `changed()` with the revisions noted
-/// as preconditions. Failed requests are rolled back to a savepoint, so a plan holds whole requests only.
+/// What the allocator works on: the stored objects as they were read, and the changes it wants, as values. A Draft is a
+/// plan of writes under construction; nothing is written before somebody commits `changed()` with the recorded
+/// revisions as preconditions. Failed requests are rolled back to a savepoint, so a plan holds whole requests only.
 namespace manul::ipam {
 
 template <class T>
 using Outcome = std::expected<T, Failure>;
 
-/// For want of an address.
+/// The request failed for lack of a free address.
 [[nodiscard]] inline std::unexpected<Failure> no_room(std::string msg, std::string details = {}) {
     return std::unexpected(
         Failure{static_cast<std::uint16_t>(ErrorCode::try_again), std::move(msg), std::move(details), true});
@@ -81,7 +81,7 @@ public:
     [[nodiscard]] virtual Outcome<Versioned<Handle>> handle(const std::string& id) = 0;
     /// The blocks that a node has an affinity for, in any state, ascending.
     [[nodiscard]] virtual Outcome<std::vector<net::Prefix>> blocks_of(const std::string& node) = 0;
-    /// Those of them that may have an address to give: all but such as are known to be confirmed and full.
+    /// Those that may have a free address: all except those known to be confirmed and full.
     [[nodiscard]] virtual Outcome<std::vector<net::Prefix>> roomy_blocks_of(const std::string& node) {
         return blocks_of(node);
     }
@@ -101,7 +101,7 @@ public:
     [[nodiscard]] virtual Outcome<std::uint64_t> next_sequence() = 0;
 };
 
-/// Objects of one kind: as read, as wanted now, and the way back.
+/// Objects of one kind: as read, as wanted now, and how to roll back.
 template <class Id, class T>
 class Overlay {
 public:
@@ -161,7 +161,7 @@ public:
     [[nodiscard]] Outcome<std::shared_ptr<const Affinity>> affinity(const std::string& node, const net::Prefix& cidr);
     [[nodiscard]] Outcome<std::shared_ptr<const Handle>> handle(const std::string& id);
     [[nodiscard]] Outcome<std::vector<net::Prefix>> blocks_of(const std::string& node);
-    /// Those of them that may have an address to give: what is known to be full need not be looked at.
+    /// Those that may have a free address: blocks that are known to be full are skipped.
     [[nodiscard]] Outcome<std::vector<net::Prefix>> roomy_blocks_of(const std::string& node);
     [[nodiscard]] Outcome<std::vector<Affinity>> affinities_in(const net::Prefix& range);
     [[nodiscard]] Outcome<std::vector<net::Prefix>> blocks_in(const net::Prefix& range);

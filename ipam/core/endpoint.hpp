@@ -56,8 +56,8 @@ struct HostIdentity {
 /// something changed. Does nothing to endpoints of bare containers.
 bool sync_with_pod(model::WorkloadEndpoint& endpoint, const model::Pod& pod);
 
-/// Refuses an endpoint that breaks the rules of its kind: labels and names come from people, and the store takes this
-/// daemon's writes as they are.
+/// Refuses an endpoint that breaks the rules of its kind: labels and names come from people, and the store does not
+/// validate this daemon's writes.
 [[nodiscard]] Outcome<void> check_endpoint(const model::WorkloadEndpoint& endpoint);
 
 [[nodiscard]] bool is_policy_only(const model::WorkloadEndpoint& endpoint);
@@ -71,7 +71,7 @@ bool sync_with_pod(model::WorkloadEndpoint& endpoint, const model::Pod& pod);
 /// From its annotation, empty when absent.
 [[nodiscard]] std::string network_of(const model::WorkloadEndpoint& endpoint);
 
-/// Whose it is, for records: "default/web", or "default/<container id>".
+/// The owner, for records: "default/web", or "default/<container id>".
 [[nodiscard]] std::string owner_of(const model::WorkloadEndpoint& endpoint);
 
 /// What the allocator is asked for: pools and addresses by the pod's annotations, then the namespace's, then the
@@ -79,7 +79,7 @@ bool sync_with_pod(model::WorkloadEndpoint& endpoint, const model::Pod& pod);
 [[nodiscard]] Outcome<Demand> make_demand(const Request& request, const HostIdentity& host, const model::Pod* pod,
                                           const model::Namespace* ns, WallTime now);
 
-/// The labels that a namespace has in any case, and those of its object.
+/// The labels that every namespace has, and those of its object.
 [[nodiscard]] model::StringMap namespace_labels(std::string_view name, const model::Namespace* ns);
 
 /// The profile of bare containers, as Calico's plugin makes it: traffic from containers of the same network and all

@@ -15,8 +15,8 @@
 #include "net/ip.hpp"
 #include "net/prefix.hpp"
 
-/// What a node may give back: empty blocks, and addresses whose attachment is gone. Pure: observations in, candidates
-/// out. Nothing is freed on one observation alone, and whoever frees re-reads before it writes.
+/// What a node may release: empty blocks, and addresses whose attachment is gone. Pure: observations in, candidates
+/// out. Nothing is freed because of a single observation, and the caller reads again before it writes.
 namespace manul::ipam {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
@@ -40,11 +40,11 @@ private:
     std::map<net::Prefix, SteadyTime> empty_since_;
 };
 
-/// Handles of this node that no endpoint knows. Addresses of tunnels and of other kinds of owners are left alone.
+/// Handles of this node that no endpoint refers to. Addresses of tunnels and of other kinds of owners are left alone.
 class Leaks {
 public:
     static constexpr std::chrono::minutes kGrace{15};
-    /// Of handles whose container has no link on this node.
+    /// The grace period for handles whose container has no link on this node.
     static constexpr std::chrono::minutes kGraceWithoutLink{1};
 
     /// `blocks`: those in which this node has addresses; `alive`: handles of all its endpoints and of requests under
@@ -61,7 +61,7 @@ private:
     std::map<std::string, SteadyTime> suspected_since_;
 };
 
-/// Those of `handles` that have no address in `used`: what any endpoint uses is no leak, whoever wrote it.
+/// Those of `handles` without an address in `used`: an address that any endpoint uses, whoever wrote it, is no leak.
 [[nodiscard]] std::vector<std::string> without_users(const std::vector<std::string>& handles,
                                                      const std::vector<BlockPtr>& blocks,
                                                      const std::set<net::Ip>& used);

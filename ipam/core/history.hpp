@@ -9,7 +9,7 @@
 #include "net/ip.hpp"
 
 /// Who had which address: lines that manul-ipamd appends to `<state_dir>/ipam-history.log` and `manulctl ipam why`
-/// reads. A record for people: nothing is decided by it, and it may lack the last moments before a crash.
+/// reads. A record for people: no decision depends on it, and it may lack the last moments before a crash.
 namespace manul::ipam {
 
 struct HistoryEntry {
@@ -19,7 +19,7 @@ struct HistoryEntry {
     Event event = Event::assigned;
     net::Ip address;
     std::string handle;
-    std::string owner;  ///< "default/web", or what else is known of it
+    std::string owner;  ///< "default/web", or whatever is known about the owner
     std::string why;    ///< the reason of the choice, or of the release
 
     bool operator==(const HistoryEntry&) const = default;

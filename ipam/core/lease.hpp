@@ -8,11 +8,11 @@
 #include "config/model/lease.hpp"
 #include "ipam/core/garbage.hpp"
 
-/// Who does what must be done once for the whole cluster. Pure: the Lease as read and the time in, what to do out.
+/// Elects the process that does the cluster's chores. Pure: the Lease as read and the time in, what to do out.
 ///
-/// Nobody compares clocks of two machines: a holder is gone when its Lease has not changed for kTakeOver on the
-/// observer's own steady clock, and a holder that could not renew for kGiveUp stops acting by itself, before anybody
-/// can take over.
+/// Clocks of different machines are never compared: a holder counts as gone when its Lease has not changed for
+/// kTakeOver on the observer's own steady clock, and a holder that could not renew for kGiveUp stops acting by itself,
+/// before anybody can take over.
 namespace manul::ipam {
 
 class LeaseKeeper {

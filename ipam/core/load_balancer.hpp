@@ -28,11 +28,11 @@ struct ServiceDemand {
     [[nodiscard]] bool wants(net::Family family) const noexcept;
 };
 
-/// Nothing when addresses of load balancers are switched off. A configuration that does not speak of them does that;
-/// without any configuration every Service gets one as soon as there is a pool.
+/// Nothing if addresses for load balancers are switched off, as by a configuration that does not mention them. Without
+/// any configuration every Service gets one as soon as there is a pool.
 [[nodiscard]] std::optional<model::AssignIps> assign_ips_of(const model::KubeControllersConfiguration* configuration);
 
-/// Of type LoadBalancer, of no other class than `calico`, and asked for where only those who ask get one.
+/// Of type LoadBalancer, of no class other than `calico`, and, with RequestedServicesOnly, asking for an address.
 [[nodiscard]] bool is_served(const model::Service& service, model::AssignIps assign);
 
 /// From the annotations projectcalico.org/{loadBalancerIPs,ipv4pools,ipv6pools}, else spec.loadBalancerIP; families are
@@ -45,7 +45,7 @@ struct ServiceDemand {
 [[nodiscard]] std::string service_handle(std::string_view ns, std::string_view name);
 [[nodiscard]] model::StringMap service_attributes(std::string_view ns, std::string_view name, WallTime now);
 
-/// "namespace/name" of the Service that an allocation is for, ours or Calico's; nothing for others.
+/// "namespace/name" of the Service that an allocation belongs to, made by us or by Calico; nothing for others.
 [[nodiscard]] std::optional<std::string> service_of(const model::StringMap& attributes);
 
 }  // namespace manul::ipam

@@ -32,9 +32,9 @@
 
 /// manul-ipamd: the CNI plugin's requests on one side, the datastore and this node's links on the other.
 ///
-/// The io_context's thread only moves requests and answers. Three workers do what blocks: one owns the store, one the
-/// netlink socket (deleting links waits tens of milliseconds), one the log of DELs. While the store worker commits,
-/// requests gather, and the next job takes all of them: group commit without a timer.
+/// The io_context's thread only moves requests and answers. Workers do everything that blocks: one owns the store, one
+/// the netlink socket (deleting links takes tens of milliseconds), one the log of DELs. While the store worker commits,
+/// requests accumulate, and the next job takes all of them: group commit without a timer.
 namespace manul::ipam {
 
 class Ipamd {
@@ -49,17 +49,17 @@ public:
     [[nodiscard]] Result<void> open();
 
 private:
-    /// An attachment and the network that it is of: the same container id and interface of another one is nothing to
-    /// it.
+    /// An attachment together with its network: the same container id and interface in another network is a different
+    /// attachment.
     using OfNetwork = std::pair<Attachment, std::string>;
     using Reply = control::Reply;
     struct WaitingAdd {
         Request request;
         Reply reply;
-        bool way_is_clear = false;  ///< a link that had its name was dealt with
-        /// Of a container of the same pod whose link is gone; it goes when this ADD has succeeded.
+        bool way_is_clear = false;  ///< no link with the wanted name is in the way any more
+        /// Handle of an earlier container of the pod whose link is gone; released when this ADD has succeeded.
         std::optional<std::string> former_handle;
-        unsigned tries = 0;  ///< for want of an address, beside deletions under way
+        unsigned tries = 0;  ///< how often it was retried for lack of an address while deletions were under way
     };
     /// Written by several threads, read by the one that answers.
     struct Metrics {
@@ -93,8 +93,8 @@ private:
         std::string journal_file;  ///< removed once the request is in the log
     };
 
-    /// On the store worker. Of a datastore that is a file of this host as it is now; of others, why they refused an ADD
-    /// a moment ago. Empty where nothing is known against it.
+    /// On the store worker: why the datastore cannot be written. For a file on this host its present state, for others
+    /// the reason of a recent refusal of an ADD. Empty if no reason is known.
     [[nodiscard]] std::string why_not_writable() const;
 
     // Requests of the plugin.
@@ -156,8 +156,8 @@ private:
     Service service_;
     std::unique_ptr<HostLinks> links_;
     std::unique_ptr<HostLinks> lookout_;  ///< of the store worker
-    std::size_t unrecorded_ = 0;          ///< of the store worker: addresses that were told of
-    /// Of the store worker. A write is the only way to find out that it works again, so that is believed after a while.
+    std::size_t unrecorded_ = 0;          ///< of the store worker: addresses that have been reported
+    /// Of the store worker. Only a write shows whether writing works again, so a refusal is forgotten after a while.
     std::chrono::steady_clock::time_point write_refused_at_;
     static constexpr std::chrono::seconds kWriteRefused{30};
     std::unique_ptr<DeleteLog> log_;
@@ -172,10 +172,10 @@ private:
     std::map<Attachment, std::string> known_;
     std::multiset<Attachment> ending_;  ///< attachments whose DEL is not carried out yet
     std::set<OfNetwork> durable_;       ///< DELs that are in the log, of attachments in ending_
-    std::set<OfNetwork> ended_;         ///< of the DELs carried out, the latest: what comes once more finds nothing
+    std::set<OfNetwork> ended_;         ///< the latest DELs that were carried out: a repeated one finds nothing to do
     std::deque<OfNetwork> ended_order_;
-    std::map<OfNetwork, Request> repeated_;  ///< DELs that came once more while the first was carried out
-    /// ADDs of attachments in ending_: runtimes may use an id again.
+    std::map<OfNetwork, Request> repeated_;  ///< DELs repeated while the first one is being carried out
+    /// ADDs of attachments in ending_: runtimes may reuse an id.
     std::multimap<Attachment, std::shared_ptr<WaitingAdd>> held_;
     /// ADDs that found no address while others were being freed.
     std::multimap<Attachment, std::shared_ptr<WaitingAdd>> without_room_;
@@ -183,7 +183,7 @@ private:
     bool dels_running_ = false;
     bool taking_changes_ = false;
     bool started_ = false;
-    bool node_missing_ = false;  ///< deleted while this daemon runs, and nothing that it could write back
+    bool node_missing_ = false;  ///< the Node was deleted while this daemon runs, and it cannot write it back
     static constexpr std::int64_t kTidyUs = 30'000'000;
     static constexpr std::int64_t kChoresUs = 5'000'000;
     std::chrono::steady_clock::time_point look_everywhere_at_;
@@ -221,10 +221,10 @@ private:
 
 [[nodiscard]] WallTime wall_now();
 
-/// All links but the pods' own.
+/// All links except those of pods.
 [[nodiscard]] std::vector<Uplink> uplinks_of(const std::vector<netlink::Link>& links);
 
-/// Of the running kernel; empty when it cannot be read.
+/// The running kernel's boot id; empty when it cannot be read.
 [[nodiscard]] std::string read_boot_id();
 
 }  // namespace manul::ipam

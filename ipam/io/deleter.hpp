@@ -17,12 +17,12 @@
 
 namespace manul::ipam {
 
-/// The background half of DEL. What waits is gathered for a moment; then the links of all of it go with one message
-/// (one grace period of the kernel instead of one each), and only when they are verified to be gone endpoints and
-/// addresses are freed, in one transaction. Whatever fails stays and is tried again.
+/// The background half of DEL. Requests are collected for a moment; then all their links are deleted with one message
+/// (one grace period of the kernel instead of one each), and only once they are verified to be gone are endpoints and
+/// addresses freed, in one transaction. Whatever fails stays queued and is retried.
 ///
-/// The kernel answers a deletion when the last user of the links has let go of them, tens of milliseconds after it has
-/// taken them down and let go of its lock. The next batch does not wait for that: there are several lanes.
+/// The kernel answers a deletion when the last reference to the links is gone, tens of milliseconds after it has taken
+/// them down and released its lock. The next batch does not wait for that: there are several lanes.
 ///
 /// Lives on the io_context's thread; store, links and log are touched on their workers only.
 class Deleter {
@@ -43,7 +43,7 @@ public:
         std::function<std::set<std::string>()> awaited;
         /// A DEL was carried out (empty text), or has to be tried again.
         std::function<void(const Release&, const std::string& problem)> settled;
-        /// Some of what waited was tried: addresses may have become free.
+        /// Some of the queued requests were processed: addresses may have become free.
         std::function<void()> tried;
         std::function<WallTime()> now;
     };
@@ -51,9 +51,9 @@ public:
 
     /// A DEL that is in the log under `id`.
     void add(std::uint64_t id, const Request& request);
-    /// A DEL that could not be written to the log. It is tried once; `done` is told the outcome, empty text for good.
+    /// A DEL that could not be written to the log. It is tried once; `done` gets the error, empty on success.
     void try_once(const Request& request, std::function<void(const std::string& problem)> done);
-    /// A link that was put aside; its attachment's handle is freed when it is gone. `index` 0: it is gone already.
+    /// A link that was renamed out of the way; its attachment's handle is freed when it is gone. `index` 0: it is.
     void add_aside(std::uint32_t index, std::string container_id, std::string handle);
 
     [[nodiscard]] std::size_t waiting() const noexcept { return queue_.size() + under_way_; }

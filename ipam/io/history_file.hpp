@@ -8,8 +8,8 @@
 
 namespace manul::ipam {
 
-/// `<state_dir>/ipam-history.log`: appended to without a flush, moved to `.1` when it has grown. A file that cannot be
-/// written loses the record and nothing else.
+/// `<state_dir>/ipam-history.log`: appended to without a flush, moved to `.1` when it has grown. If the
+/// file cannot be written, only the record is lost.
 class HistoryFile {
 public:
     static constexpr std::size_t kMostBytes = std::size_t{8} << 20U;

@@ -23,14 +23,14 @@ public:
     [[nodiscard]] Result<std::vector<netlink::Link>> list();
     [[nodiscard]] Result<std::optional<netlink::Link>> find(const std::string& name);
     [[nodiscard]] Result<std::optional<netlink::Link>> find(std::uint32_t index);
-    /// What pods behind these links use, as the plugin told the kernel: the addresses, and the names of the links.
+    /// The addresses of the pods behind these links, as the plugin configured them, with the names of the links.
     [[nodiscard]] Result<std::map<net::Ip, std::string>> addresses_behind(std::span<const netlink::Link> links);
-    /// Unlike find(), waits for no lock of the kernel's.
+    /// Unlike find(), does not wait for a kernel lock.
     [[nodiscard]] Result<bool> exists(std::uint32_t index);
     /// Puts the links into the group of doomed links, which felix closes, and deletes that group with one message.
-    /// Links that are gone already are no error; whether all are gone is for exists() to say.
+    /// Links that are gone already are no error; exists() tells whether all are gone.
     [[nodiscard]] Result<void> remove(std::span<const std::uint32_t> indexes);
-    /// Renames a link out of the way, down and doomed.
+    /// Renames a link out of the way, takes it down and dooms it.
     [[nodiscard]] Result<void> put_aside(std::uint32_t index);
 
 private:

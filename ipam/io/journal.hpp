@@ -11,13 +11,13 @@
 #include "base/unique_fd.hpp"
 #include "ipam/local/protocol.hpp"
 
-/// Releases that were promised to a runtime and are not done yet, on this node's disk: a DEL is answered when it is in
-/// here, and works also while the datastore is away.
+/// Releases that were promised to a runtime but are not done yet, on this node's disk: a DEL is answered once it is in
+/// here, and so works even while the datastore is away.
 namespace manul::ipam {
 
-/// File of DEL requests, written from its beginning to its end. Many are made durable with one flush. What is done is
-/// noted without one: a process that dies loses nothing that was written, and after power loss no attachment of the old
-/// boot is alive, so that doing it again is harmless.
+/// A file of DEL requests, written sequentially. Many become durable with one flush. Completion is recorded without a
+/// flush: a process that dies loses nothing it has written, and after a power loss no attachment of the old boot is
+/// alive, so that repeating a release is harmless.
 class DeleteLog {
 public:
     /// Opens or creates the file. A torn last line was never acknowledged and is cut off.

@@ -7,7 +7,7 @@
 
 #include "ipam/service/service.hpp"
 
-/// What manulctl asks the daemon over its control socket, as JSON. On the store's thread.
+/// Answers to manulctl's requests on the control socket, as JSON. On the store's thread.
 namespace manul::ipam {
 
 struct DaemonState {

@@ -38,11 +38,11 @@ struct LinkClaims {
     std::set<std::string> awaited;  ///< names that an ADD under way is about to make
 };
 
-/// By its name: this project's host end of a pod, or one that was put aside.
+/// Whether, by its name, the link is this project's host end of a pod, or one that was renamed out of the way.
 [[nodiscard]] bool is_host_end(const netlink::Link& link) noexcept;
 
-/// Links of pods that no endpoint tells of: the datastore was lost, or is older than they. None where links are not
-/// this project's, or are about to go.
+/// Pod links that no endpoint refers to: the datastore was lost, or is older than they are. Links that other programs
+/// made, or that are about to be deleted, are not included.
 [[nodiscard]] std::vector<netlink::Link> unrecorded_links(std::span<const KnownAttachment> attachments,
                                                           std::span<const netlink::Link> links);
 
@@ -50,9 +50,9 @@ struct LinkClaims {
 [[nodiscard]] std::vector<netlink::Link> links_of(const Deletion& deletion, std::span<const netlink::Link> links,
                                                   const LinkClaims& claims);
 
-/// Whether the link of this name stands in the way of an ADD whose predecessor is `old`, and may be put aside. Where
-/// the record of a pod's container went with the Pod or with a datastore (`follows_pod`), any older container's may:
-/// the name says whose it is.
+/// Whether the link blocks an ADD whose predecessor is `old`, and may be renamed out of the way. If the record of a
+/// pod's container disappeared with the Pod or with a datastore (`follows_pod`), any older container's link may be: its
+/// name says which pod it belongs to.
 [[nodiscard]] bool may_put_aside(const netlink::Link& link, const Attachment& old, const Attachment& wanted,
                                  bool follows_pod);
 [[nodiscard]] std::string aside_name(std::uint32_t index);

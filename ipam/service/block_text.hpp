@@ -11,8 +11,8 @@
 
 /// Blocks as documents, without printing again what did not change.
 ///
-/// A block is written with every pod, and its document is mostly whom its addresses belong to: a few hundred bytes for
-/// each, the same from write to write. So these texts are kept, and a write joins them.
+/// A block is written with every pod, and its document consists mostly of the owners of its addresses: a few hundred
+/// bytes each, the same from write to write. So these texts are kept, and a write joins them.
 namespace manul::ipam {
 
 class BlockText {

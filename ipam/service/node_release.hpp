@@ -14,9 +14,9 @@
 /// What a node that is gone for good leaves behind.
 namespace manul::ipam {
 
-/// Nodes that something in the store still names although they have no Node. A node that is only down keeps its Node;
-/// one whose Node was deleted while it lives writes it back, or where it cannot (on Kubernetes) its report each few
-/// minutes: so only a long absence without any sign of life means that it is gone.
+/// Nodes that the store still refers to although they have no Node. A node that is merely down keeps its Node; one
+/// whose Node is deleted while it is alive writes it back or, where it cannot (on Kubernetes), updates its report every
+/// few minutes. So only a long absence without any sign of life means that a node is gone.
 class VanishedNodes {
 public:
     static constexpr std::chrono::minutes kGrace{15};
@@ -34,7 +34,7 @@ private:
     std::map<std::string, Absence> absences_;
 };
 
-/// IPAMConfiguration `default`, or what holds without one.
+/// IPAMConfiguration `default`, or the defaults if there is none.
 [[nodiscard]] Outcome<IpamSettings> read_settings(store::Store& store);
 
 struct NodeRelease {
@@ -45,8 +45,8 @@ struct NodeRelease {
 };
 
 /// Frees everything that a node holds: its endpoints, its addresses in its own and in others' blocks, its blocks (those
-/// with addresses of other nodes lose their owner only), its reports. Safe to run twice, and to stop in between. Fails
-/// when the Node exists. Blocks.
+/// with addresses of other nodes only lose their owner), its reports. Safe to repeat and to interrupt. Fails if the
+/// Node exists. Blocks.
 [[nodiscard]] Outcome<NodeRelease> release_node(store::Store& store, const std::string& node, WallTime now);
 
 }  // namespace manul::ipam

@@ -30,7 +30,7 @@
 /// endpoint; an address is freed only together with its endpoint, and only by a caller that knows the link to be gone.
 namespace manul::ipam {
 
-/// As allocations name it in their attributes; of a bare container its id.
+/// A pod as allocations name it in their attributes; for a bare container its id.
 struct PodName {
     std::string ns;
     std::string name;
@@ -51,7 +51,7 @@ struct Release {
     auto operator<=>(const Release&) const = default;
 };
 
-/// What an ADD found in its place.
+/// The outcome of an ADD.
 struct AddResult {
     Answer answer;
     /// The handle of an older attachment of the same pod, whose endpoint was taken over: its addresses are freed by
@@ -60,7 +60,7 @@ struct AddResult {
     std::vector<HistoryEntry> given;  ///< addresses that this ADD took
 };
 
-/// One attachment of this node, as the lookups give it.
+/// One attachment of this node, as lookups return it.
 struct KnownAttachment {
     std::string network;
     Attachment attachment;
