@@ -63,7 +63,7 @@ void add_serve(CLI::App& app, Command& chosen) {
         "line in audit.log of the log directory.");
     const auto options = std::make_shared<serve::ServeOptions>();
     verb->add_flag("--insecure", options->insecure,
-                   "plain HTTP, and everybody who connects is an admin; on a loopback address alone");
+                   "plain HTTP, and every client is an admin; only on a loopback address");
     verb->callback([&chosen, options] {
         chosen = {[options](const Context& context) { return serve_api(context, *options); }, Needs::settings};
     });

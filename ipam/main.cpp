@@ -15,9 +15,8 @@ constexpr manul::config::DaemonProgram kProgram{
     .name = "manul-ipamd",
     .usage =
         "Usage: manul-ipamd [OPTIONS]\n"
-        "Gives this node blocks of addresses out of the pools, and each pod an address out of the node's blocks; "
-        "answers\n"
-        "the CNI plugin. One manul-ipamd of the cluster does what is to be done once for all nodes.\n"
+        "Claims blocks of the address pools for this node, assigns each pod an address from them, and answers the\n"
+        "CNI plugin. One manul-ipamd in the cluster also does the chores that are due once for all nodes.\n"
         "\n"
         "Options:\n"
         "  --config FILE  settings file (default: $MANUL_CONFIG, then /etc/manul/manul.yaml)\n"
@@ -26,8 +25,8 @@ constexpr manul::config::DaemonProgram kProgram{
         "\n"
         "See manul-ipamd(8) and manul.yaml(5).\n"};
 
-/// Of unused memory, per thread. Unasked, the C library gives the pages of each transaction back to the kernel, and the
-/// next one has them mapped again, one fault after the other, while a pod waits.
+/// Unused memory that each thread keeps. By default the C library returns the pages of each transaction to the kernel,
+/// and the next one has them mapped again, one page fault after the other, while a pod waits.
 constexpr int kKeptBytes = 512 << 10;
 
 int complain(const std::string& text) {

@@ -14,7 +14,7 @@ namespace manul::ctl {
 
 namespace {
 
-constexpr const char* kJsonOrYaml = "json or yaml, in place of a table";
+constexpr const char* kJsonOrYaml = "json or yaml instead of a table";
 
 void add_questions(CLI::App& bgp, Command& chosen) {
     CLI::App* peers = bgp.add_subcommand("peers", "Show sessions: state, routes in and out, last error, capabilities");
@@ -28,11 +28,11 @@ void add_questions(CLI::App& bgp, Command& chosen) {
     CLI::App* routes = bgp.add_subcommand("routes", "Show routes, with the reason why each is used or is not");
     const auto query = std::make_shared<BgpRoutesOptions>();
     routes->add_option("prefix", query->prefix, "only this prefix and longer ones inside it")->type_name("PREFIX");
-    routes->add_option("--peer", query->peer, "only routes learned from this address (with --sent: told to it)")
+    routes->add_option("--peer", query->peer, "only routes learned from this address (with --sent: sent to it)")
         ->type_name("ADDRESS");
     routes->add_option("--community", query->community, "only routes with this community (65000:7, 65000:1:2)");
     routes->add_option("--as-path", query->as_path,
-                       "only paths with these AS numbers in a row; ^ before them: at the start, $ behind: at the end");
+                       "only paths with this sequence of AS numbers; ^ anchors it to the start, $ to the end");
     for (const auto& [name, help] :
          {std::pair("accepted", "only what import rules accept"),
           std::pair("rejected", "only what import rules reject"), std::pair("best", "only the selected routes"),
@@ -67,7 +67,7 @@ void add_session_commands(CLI::App& bgp, Command& chosen) {
     restart->what = "reset";
     reset->add_option("peer", restart->peer, "address of the peer")->type_name("ADDRESS");
     reset->add_flag("--all", *all, "all peers");
-    reset->add_option("-m,--message", restart->text, "words for the peer's operator");
+    reset->add_option("-m,--message", restart->text, "message to the peer's operator");
     reset->callback([&chosen, restart, all] {
         if (restart->peer.empty() != *all) {
             throw CLI::ValidationError("reset", "give either the address of a peer or --all");
@@ -109,9 +109,9 @@ void add_bgp_commands(CLI::App& app, Command& chosen) {
     add_questions(*bgp, chosen);
     add_session_commands(*bgp, chosen);
     CLI::App* shutdown = bgp->add_subcommand(
-        "shutdown", "End all sessions in order and withdraw all routes (stopping bgpd alone keeps them)");
+        "shutdown", "End all sessions gracefully and withdraw all routes (merely stopping bgpd keeps them)");
     const auto message = std::make_shared<std::string>();
-    shutdown->add_option("-m,--message", *message, "words for the peers' operators");
+    shutdown->add_option("-m,--message", *message, "message to the peers' operators");
     shutdown->callback([&chosen, message] {
         chosen = {[message](const Context& context) { return bgp_shutdown(context, *message); }, Needs::settings};
     });

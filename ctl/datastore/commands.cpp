@@ -64,7 +64,7 @@ void add_datastore_commands(CLI::App& app, Command& chosen) {
 
     CLI::App* backup = datastore->add_subcommand("backup",
                                                  "Copy the embedded store into a file (mode 0600) while it is in use.\n"
-                                                 "The copy shows one moment; when it fails there is no file.");
+                                                 "The copy is a consistent snapshot, complete or not written at all.");
     const auto to = std::make_shared<std::string>();
     backup->add_option("file", *to, "the new file")->required()->type_name("FILE");
     backup->callback(
@@ -73,12 +73,12 @@ void add_datastore_commands(CLI::App& app, Command& chosen) {
     CLI::App* take_back =
         datastore->add_subcommand("restore",
                                   "Replace everything in the embedded store by a backup.\n"
-                                  "In one transaction; daemons may run meanwhile, and list everything again. Refused "
-                                  "while endpoints exist that the backup does not have.");
+                                  "Runs in one transaction; daemons may keep running and will list everything again.\n"
+                                  "Refused while endpoints exist that the backup does not have.");
     const auto from = std::make_shared<std::string>();
     const auto force = std::make_shared<bool>(false);
     take_back->add_option("file", *from, "the backup")->required()->type_name("FILE");
-    take_back->add_flag("--force", *force, "also when endpoints would be lost: those pods are without policy then");
+    take_back->add_flag("--force", *force, "even if endpoints would be lost: their pods are then without policy");
     take_back->callback([&chosen, from, force] {
         chosen = {[from, force](const Context& context) { return restore(context, *from, *force); }, Needs::settings};
     });

@@ -17,7 +17,8 @@ void add_show(CLI::App& ipam, Command& chosen) {
     CLI::App* show = ipam.add_subcommand("show", "Show the use of pools, blocks and single addresses");
     const auto options = std::make_shared<IpamShowOptions>();
     show->add_flag("--show-blocks", options->blocks, "also a row for each block");
-    show->add_flag("--show-borrowed", options->borrowed, "only addresses that a node took out of another node's block");
+    show->add_flag("--show-borrowed", options->borrowed,
+                   "only addresses that a node borrowed from another node's block");
     show->add_flag("--show-configuration", options->configuration, "only the settings of IPAM");
     show->add_option("--ip", options->ip, "who has this address");
     show->callback([&chosen, options] {
@@ -26,13 +27,14 @@ void add_show(CLI::App& ipam, Command& chosen) {
 }
 
 void add_check(CLI::App& ipam, Command& chosen) {
-    CLI::App* check = ipam.add_subcommand("check", "Find leaked, doubled and inconsistent addresses, and repair them");
+    CLI::App* check =
+        ipam.add_subcommand("check", "Find leaked, duplicate and inconsistent addresses, and repair them");
     const auto options = std::make_shared<IpamCheckOptions>();
     check->add_flag("--show-all-ips", options->show_all, "list every address that is allocated or used");
     check->add_flag("--show-problem-ips", options->show_problems, "list every problem");
     check->add_option("-o,--output", options->output,
                       "write a JSON report to this file; json or -: print it instead of text");
-    check->add_flag("--repair", options->repair, "repair what can be repaired without a decision of yours");
+    check->add_flag("--repair", options->repair, "repair everything that needs no decision by you");
     check->add_flag("--fail-on-problems", options->fail_on_problems, "exit code 1 when problems are left");
     const auto unused = std::make_shared<std::string>();
     check->add_option("--kubeconfig", *unused, "no effect; calicoctl has this option");
@@ -42,13 +44,13 @@ void add_check(CLI::App& ipam, Command& chosen) {
 }
 
 void add_release(CLI::App& ipam, Command& chosen) {
-    CLI::App* release = ipam.add_subcommand("release", "Release an address, or what reports of `check` call leaked");
+    CLI::App* release =
+        ipam.add_subcommand("release", "Release an address, or all that reports of `check` call leaked");
     const auto options = std::make_shared<IpamReleaseOptions>();
     release->add_option("--ip", options->ip, "the address");
     release->add_option("--from-report", options->reports,
                         "report of `ipam check -o FILE` (repeatable: only what all of them call leaked)");
-    release->add_flag("--force", options->force,
-                      "also when a report is of another version, or the datastore is not locked");
+    release->add_flag("--force", options->force, "even if a report has another version or the datastore is not locked");
     release->callback([&chosen, options] {
         if (options->ip.empty() == options->reports.empty()) {
             throw CLI::ValidationError("release", "give either --ip or --from-report");
@@ -61,12 +63,12 @@ void add_configure(CLI::App& ipam, Command& chosen) {
     CLI::App* configure = ipam.add_subcommand("configure", "Change the settings of IPAM");
     const auto options = std::make_shared<IpamConfigureOptions>();
     configure->add_option("--strictaffinity", options->strict_affinity,
-                          "true: a node takes addresses of its own blocks only");
+                          "true: a node only uses addresses from its own blocks");
     configure->add_option("--max-blocks-per-host", options->max_blocks_per_host, "0: no limit");
     configure->add_option("--kubevirt-ip-persistence", options->persistence, "Enabled or Disabled")
         ->check(CLI::IsMember({"Enabled", "Disabled"}));
     configure->add_option("--ip-cooldown-seconds", options->cooldown_seconds,
-                          "how long a released address rests, at most 1200");
+                          "how long a released address is not reused, at most 1200");
     configure->callback([&chosen, options] {
         if (!options->strict_affinity && !options->max_blocks_per_host && options->persistence.empty() &&
             !options->cooldown_seconds) {
@@ -91,7 +93,7 @@ void add_split(CLI::App& ipam, Command& chosen) {
 }
 
 void add_questions(CLI::App& ipam, Command& chosen) {
-    CLI::App* why = ipam.add_subcommand("why", "Show whose an address is, since when, why, and who had it before");
+    CLI::App* why = ipam.add_subcommand("why", "Show who has an address, since when and why, and who had it before");
     const auto address = std::make_shared<std::string>();
     why->add_option("address", *address, "the address")->required()->type_name("ADDRESS");
     why->callback([&chosen, address] {
@@ -103,8 +105,8 @@ void add_questions(CLI::App& ipam, Command& chosen) {
     const auto options = std::make_shared<IpamExplainOptions>();
     explain->add_option("--node", options->node, "for a pod on this node (default: this machine's)");
     explain->add_option("-n,--namespace", options->ns, "for a pod in this namespace");
-    explain->add_option("--ip", options->ip, "as if this address were asked for");
-    explain->add_option("--pool", options->pools, "as if this pool were asked for (repeatable)");
+    explain->add_option("--ip", options->ip, "as if this address were requested");
+    explain->add_option("--pool", options->pools, "as if this pool were requested (repeatable)");
     explain->add_flag("--ipv6", options->ipv6, "for an IPv6 address");
     explain->callback([&chosen, options] {
         chosen = {[options](const Context& context) { return ipam_explain(context, *options); }, Needs::datastore};

@@ -48,10 +48,11 @@ void add_install_cni(CLI::App& node, Command& chosen) {
     install->add_option("--conf-dir", options->conf_dir, "the runtime's network directory")->capture_default_str();
     install->add_option("--conf-name", options->conf_name, "file name of the list")->capture_default_str();
     install->add_option("--network", options->network, "name of the network")->capture_default_str();
-    install->add_option("--conf", options->conf, "install this list as it is instead of our own")->type_name("FILE");
+    install->add_option("--conf", options->conf, "install this list as it is instead of the built-in one")
+        ->type_name("FILE");
     install->add_option("--plugin", options->plugin, "the plugin's program (default: found beside this program)")
         ->type_name("FILE");
-    install->add_option("--mtu", options->mtu, "MTU of pods (default: found out by manul-ipamd)");
+    install->add_option("--mtu", options->mtu, "MTU of pods (default: determined by manul-ipamd)");
     install->add_flag("--ipv6", options->ipv6, "give pods an IPv6 address too");
     install->add_option("--policy-timeout", options->policy_timeout,
                         "seconds that a pod's start waits for its policy (default 10; 0 = does not wait)");
@@ -96,11 +97,9 @@ void add_node_commands(CLI::App& app, Command& chosen, const std::optional<std::
     CLI::App* check = node->add_subcommand(
         "checksystem",
         "Check whether this machine can do what Manul needs.\n"
-        "Looks at features of the kernel (tried out in a network namespace of their own), forwarding, the reverse "
-        "path\n"
-        "filter, kube-proxy's mode, and chains of Docker, firewalld and others that drop what policy allowed. Changes\n"
-        "nothing; needs root. Exit code 0: nothing that is needed is missing (there may be warnings), 1: something "
-        "is.");
+        "Checks kernel features (tried out in a network namespace of their own), forwarding, the reverse path filter,\n"
+        "kube-proxy's mode, and chains of Docker, firewalld and others that drop what policy allows. Changes nothing;\n"
+        "needs root. Exit code 0: nothing required is missing (there may be warnings), 1: something is.");
     const auto check_format = std::make_shared<std::string>();
     check->add_option("-o,--output", *check_format, "json or yaml");
     const auto unused = std::make_shared<std::string>();
@@ -111,7 +110,7 @@ void add_node_commands(CLI::App& app, Command& chosen, const std::optional<std::
                   Needs::settings};
     });
     CLI::App* diags = node->add_subcommand("diags",
-                                           "Write an archive for whoever is to find out what is wrong with this node.\n"
+                                           "Write an archive for troubleshooting this node.\n"
                                            "Holds versions, settings, checks, BGP sessions and routes, the kernel's "
                                            "routes and interfaces, Manul's nftables\n"
                                            "and the journal. No secrets; needs root.");

@@ -20,12 +20,11 @@ void add_trace(CLI::App& policy, Command& chosen) {
     CLI::App* trace = policy.add_subcommand(
         "trace",
         "Show what policy does to a connection.\n"
-        "Prints every tier, policy and rule looked at, and which one decided. An end is NAMESPACE/POD,\n"
-        "host/HOSTENDPOINT, node/NODE or an address. The answer is worked out from the datastore, for the node of "
-        "each\n"
-        "end; no daemon is asked. Exit code 0 also when it is DENIED. Host endpoints judge too, at the interface that\n"
-        "leads to the other end; on other nodes than this one that is guessed from Node and HostEndpoints, unless\n"
-        "--interface names it.\n"
+        "Prints every tier, policy and rule considered, and which one decided. An end is NAMESPACE/POD,\n"
+        "host/HOSTENDPOINT, node/NODE or an address. The verdict is calculated from the datastore, for the node of\n"
+        "each end, without asking any daemon. The exit code is 0 even if the connection is DENIED. Host endpoints\n"
+        "are evaluated too, at the interface that leads to the other end; for other nodes than this one the\n"
+        "interface is guessed from Nodes and HostEndpoints, unless --interface names it.\n"
         "Examples: manulctl policy trace default/client default/web TCP 80\n"
         "          manulctl policy trace 198.51.100.7 default/web TCP 8080 --dialed 192.0.2.1:30080");
     const auto options = std::make_shared<TraceOptions>();
@@ -38,12 +37,12 @@ void add_trace(CLI::App& policy, Command& chosen) {
     trace->add_option("--icmp-code", options->icmp_code, "code of ICMP messages (0)");
     trace->add_option("--through", options->through, "node that routes between two addresses outside the cluster")
         ->type_name("NODE");
-    trace
-        ->add_option("--dialed", options->dialed, "what the client dialed, where that is translated to the destination")
+    trace->add_option("--dialed", options->dialed, "what the client dialed, if that is translated to the destination")
         ->type_name("ADDRESS:PORT");
-    trace->add_option("--interface", options->interface, "of the nodes, by which the packet comes in or goes out");
-    CLI::Option* v4 = trace->add_flag("-4", options->v4, "by IPv4 (default where both ends have it)");
-    trace->add_flag("-6", options->v6, "by IPv6")->excludes(v4);
+    trace->add_option("--interface", options->interface,
+                      "the nodes' interface through which the packet enters or leaves");
+    CLI::Option* v4 = trace->add_flag("-4", options->v4, "use IPv4 (default if both ends have it)");
+    trace->add_flag("-6", options->v6, "use IPv6")->excludes(v4);
     trace->add_flag("--short", options->short_, "only the verdicts and what decided");
     trace->add_option("-o,--output", options->format, "json or yaml");
     trace->callback([&chosen, options] {
@@ -70,16 +69,16 @@ void add_impact(CLI::App& policy, Command& chosen) {
     CLI::App* impact = policy.add_subcommand(
         "impact",
         "Show what a change would do before it is applied.\n"
-        "Prints which endpoints get other policies, and which connections would be allowed or denied that were not\n"
-        "before. Connections are tried between the endpoints that change and all others, on the ports and addresses "
-        "that\n"
-        "rules name. Staged policies count as what they stand for. Host endpoints are among the endpoints: one that\n"
-        "comes or goes closes or opens an interface of its node. Changes nothing. Exit code 0 whatever the impact is.");
+        "Prints which endpoints would get different policies, and which connections would newly be allowed or denied.\n"
+        "Connections are tried between the endpoints that change and all others, on the ports and addresses that\n"
+        "rules name. Staged policies count as what they stand for. This includes host endpoints: adding or removing\n"
+        "one closes or opens an interface of its node. Changes nothing. The exit code is 0 whatever the impact is.");
     const auto changing = std::make_shared<ImpactOptions>();
     add_input_options(*impact, changing->input, Files::optional);
     impact->add_flag("--delete", changing->remove, "the objects of the files would be deleted");
     impact->add_flag("--staged", changing->staged, "the staged policies of the datastore would be enforced");
-    impact->add_flag("--flows", changing->flows, "judge the connections that this node's kernel knows now, too (root)");
+    impact->add_flag("--flows", changing->flows,
+                     "also judge the connections that this node's kernel tracks now (needs root)");
     impact->add_option("-o,--output", changing->format, "json or yaml");
     impact->callback([&chosen, changing] {
         if (changing->input.paths.empty() && !changing->staged) {
@@ -94,10 +93,10 @@ void add_counters(CLI::App& policy, Command& chosen) {
         "counters",
         "Show packets and bytes of each policy and rule on this node.\n"
         "manul-felix counts them. Editing a policy keeps the counts of the rules that stay the same.\n"
-        "Established connections pass before policy: a rule counts the first packets of connections.");
+        "Established connections bypass policy: a rule counts the first packets of connections.");
     const auto counting = std::make_shared<CountersOptions>();
     counters->add_option("policy", counting->policy, "only this one: NAME, NAMESPACE/NAME or KIND/NAMESPACE/NAME");
-    counters->add_flag("--used", counting->used, "only rules that packets met");
+    counters->add_flag("--used", counting->used, "only rules that packets have matched");
     counters->add_option("-o,--output", counting->format, "json or yaml");
     counters->callback([&chosen, counting] {
         chosen = {[counting](const Context& context) { return policy_counters(context, *counting); }, Needs::settings};

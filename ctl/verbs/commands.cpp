@@ -33,9 +33,10 @@ void add_write_verbs(CLI::App& app, Command& chosen) {
             verb->add_flag("--skip-exists", options->skip_exists, "leave objects that exist alone");
         }
         if (row.verb == WriteVerb::apply) {
-            verb->add_option("--confirm-within", options->confirm_within,
-                             "undo everything by itself after this time (2m) unless `manulctl confirm` is run before;\n"
-                             "all objects are written at once. The daemons keep the time, not this program")
+            verb->add_option(
+                    "--confirm-within", options->confirm_within,
+                    "roll everything back after this time (such as 2m) unless `manulctl confirm` is run first;\n"
+                    "all objects are written at once. The daemons keep the time, not this program")
                 ->type_name("TIME")
                 ->excludes(dry_run);
         }
@@ -78,7 +79,7 @@ void add_delete(CLI::App& app, Command& chosen) {
                    "an object that does not exist is not an error");
     CLI::Option* dry_run = add_dry_run(*verb, options->dry_run);
     verb->add_flag("--release-addresses", options->release_addresses,
-                   "of nodes: free what the node held at once (otherwise 15 minutes later)")
+                   "for nodes: free what the node held immediately (default: after 15 minutes)")
         ->excludes(dry_run);
     verb->add_flag("--skip-empty", options->skip_empty, "an empty input is not an error");
     verb->callback([&chosen, options] {
@@ -106,11 +107,11 @@ void add_get(CLI::App& app, Command& chosen) {
     verb->add_flag("--show-labels", options->show_labels, "labels as the last column");
     verb->add_flag("--no-headers", options->no_headers, "tables without their heading");
     verb->add_flag("--export", options->export_,
-                   "objects that are named without what only this store knows (uid, resourceVersion ...)");
-    verb->add_flag("-w,--watch", options->watch, "then every change, until interrupted");
-    verb->add_flag("--watch-only", options->watch_only, "every change from now on, without what there is");
+                   "print named objects without what only this store knows (uid, resourceVersion ...)");
+    verb->add_flag("-w,--watch", options->watch, "then print every change until interrupted");
+    verb->add_flag("--watch-only", options->watch_only, "print every change from now on, but not what exists already");
     verb->add_flag("--output-watch-events", options->output_watch_events,
-                   "of a watch: also whether the object was ADDED, MODIFIED or DELETED");
+                   "with a watch: also print whether the object was ADDED, MODIFIED or DELETED");
     verb->callback([&chosen, options] {
         const ObjectQuery& asked = options->objects;
         if (asked.words.empty() == asked.input.paths.empty()) {
@@ -149,7 +150,9 @@ void add_offline_verbs(CLI::App& app, Command& chosen) {
     CLI::App* version = app.add_subcommand("version", "Show the versions of this program and of the cluster");
     const auto shown = std::make_shared<VersionOptions>();
     version->add_flag("--client", shown->client_only, "only this program's");
-    version->add_option("--poll", shown->poll, "go on, look so often (10s) and print what changed; until interrupted")
+    version
+        ->add_option("--poll", shown->poll,
+                     "check again at this interval (such as 10s) and print changes until interrupted")
         ->type_name("TIME");
     version->callback([&chosen, shown] {
         chosen = {[shown](const Context& context) { return print_version(context, *shown); },
@@ -195,9 +198,9 @@ void add_label(CLI::App& app, Command& chosen, bool annotations) {
         ->required()
         ->type_name("KIND NAME... KEY=VALUE... KEY-...");
     add_targets(*verb, options->targets);
-    CLI::Option* overwrite = verb->add_flag("--overwrite", options->overwrite, "also where the key has another value");
-    verb->add_flag("--remove", options->remove, "the words behind KIND NAME... are keys to remove")
-        ->excludes(overwrite);
+    CLI::Option* overwrite =
+        verb->add_flag("--overwrite", options->overwrite, "also change keys that have another value");
+    verb->add_flag("--remove", options->remove, "the words after KIND NAME... are keys to remove")->excludes(overwrite);
     verb->callback([&chosen, options] {
         chosen = {[options](const Context& c) { return label_objects(c, *options); }, Needs::datastore};
     });
@@ -212,8 +215,9 @@ void add_convert(CLI::App& app, Command& chosen) {
     const auto options = std::make_shared<ConvertOptions>();
     add_input_options(*verb, options->input, Files::required);
     verb->add_option("-o,--output", options->format, "yaml or json")->capture_default_str();
-    verb->add_flag("--ignore-validation", options->ignore_validation, "print also what could not be stored");
-    verb->add_flag("--strict", options->strict, "refuse fields that the first API did not have, not only name them");
+    verb->add_flag("--ignore-validation", options->ignore_validation, "also print objects that could not be stored");
+    verb->add_flag("--strict", options->strict,
+                   "refuse fields that the first API did not have instead of only naming them");
     verb->callback([&chosen, options] {
         chosen = {[options](const Context& c) { return convert_files(c, *options); }, Needs::settings};
     });

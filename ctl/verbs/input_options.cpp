@@ -10,7 +10,7 @@ void add_input_options(CLI::App& command, InputOptions& input, Files files) {
     auto* file =
         command.add_option("-f,--filename", input.paths, "file, directory or - for standard input (repeatable)");
     file->required(files == Files::required)->type_name("FILE");
-    command.add_flag("-R,--recursive", input.recursive, "with a directory: also those below it");
+    command.add_flag("-R,--recursive", input.recursive, "with a directory: include its subdirectories");
     command.add_option("-n,--namespace", input.ns,
                        "namespace of namespaced objects (default: the file's, else 'default')");
 }
