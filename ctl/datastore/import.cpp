@@ -251,6 +251,32 @@ Result<std::map<std::string, std::string, std::less<>>> parse_names(const std::v
     return names;
 }
 
+/// An import goes into an empty datastore, or into one in which the same import was interrupted.
+Result<void> check_target(const Target& target, const std::string& mark) {
+    if (target.count == 0 || target.import == mark) {
+        return {};
+    }
+    return fail(
+        lines(target.import.empty()
+                  ? fmt::format("the datastore is not empty, it has {} objects; import into a new one. There are",
+                                target.count)
+                  : "another file was imported, and that was never ended by unlock; import into a new datastore. "
+                    "There are",
+              target.examples));
+}
+
+/// Locks and marks the datastore first: daemons act upon nothing until all is there.
+Result<void> write_locked(store::Store& store, const std::vector<store::Object>& objects, const std::string& mark,
+                          const Identities& wanted, const Identities& present) {
+    MANUL_TRY(std::string cluster, cluster_document(objects, mark));
+    const store::Object lock{kCluster, {}, std::make_shared<const std::string>(std::move(cluster))};
+    MANUL_CHECK(write(store, {lock}, wanted, present));
+    std::vector<store::Object> others;
+    std::ranges::copy_if(objects, std::back_inserter(others),
+                         [](const store::Object& object) { return object.key != kCluster; });
+    return write(store, others, wanted, present);
+}
+
 }  // namespace
 
 ExitCode import_datastore(const Context& context, const ImportOptions& options) {
@@ -286,15 +312,9 @@ ExitCode import_datastore(const Context& context, const ImportOptions& options) 
     if (!target) {
         return context.fail(describe(target.error()));
     }
-    std::string mark = sha256_hex(*text);
-    if (target->count != 0 && target->import != mark) {
-        return context.fail(
-            lines(target->import.empty()
-                      ? fmt::format("the datastore is not empty, it has {} objects; import into a new one. There are",
-                                    target->count)
-                      : "another file was imported, and that was never ended by unlock; import into a new datastore. "
-                        "There are",
-                  target->examples));
+    const std::string mark = sha256_hex(*text);
+    if (const auto fit = check_target(*target, mark); !fit) {
+        return context.fail(fit.error().message);
     }
     if (type == config::DatastoreType::kubernetes) {
         if (const auto missing = missing_in_cluster(*context.store, *objects); !missing) {
@@ -305,20 +325,7 @@ ExitCode import_datastore(const Context& context, const ImportOptions& options) 
         context.print(fmt::format("{} resource(s) could be imported\n", objects->size()));
         return ExitCode::ok;
     }
-    // Locked and marked first: daemons act upon nothing until all is there.
-    auto cluster = cluster_document(*objects, mark);
-    if (!cluster) {
-        return context.fail(cluster.error().message);
-    }
-    std::vector<store::Object> ordered{{kCluster, {}, std::make_shared<const std::string>(*std::move(cluster))}};
-    const auto first = write(*context.store, ordered, identities, target->present);
-    if (!first) {
-        return context.fail(first.error().message);
-    }
-    std::ranges::copy_if(*objects, std::back_inserter(ordered),
-                         [](const store::Object& object) { return object.key != kCluster; });
-    ordered.erase(ordered.begin());
-    if (const auto written = write(*context.store, ordered, identities, target->present); !written) {
+    if (const auto written = write_locked(*context.store, *objects, mark, identities, target->present); !written) {
         return context.fail(written.error().message);
     }
     context.print(fmt::format(

@@ -5,6 +5,8 @@
 
 #include <fmt/core.h>
 
+#include "base/error.hpp"
+#include "base/try.hpp"
 #include "config/codec/json.hpp"
 #include "config/model/ip_pool.hpp"
 #include "config/model/ipam_configuration.hpp"
@@ -21,6 +23,55 @@ namespace {
 using model::Kind;
 
 std::string true_or_false(bool value) { return value ? "true" : "false"; }
+
+struct StoredPool {
+    std::shared_ptr<const model::IpPool> pool;
+    store::Revision revision;
+};
+
+/// By its name, or by its CIDR.
+Result<StoredPool> find_pool(store::Store& store, const IpamSplitOptions& options) {
+    const auto listing = store.list({.kind = Kind::ip_pool, .ns = std::nullopt, .name_prefix = {}});
+    if (!listing) {
+        return fail(describe(listing.error()));
+    }
+    const auto cidr = net::Prefix::parse(options.cidr);
+    StoredPool found;
+    for (const store::Object& object : listing->items) {
+        const auto decoded = codec::decode(Kind::ip_pool, *object.document, codec::Mode::lenient);
+        const auto pool = decoded.ok() ? model::as<model::IpPool>(decoded.resource) : nullptr;
+        if (pool && (pool->metadata.name == options.name || (cidr && pool->spec.cidr == *cidr))) {
+            found = {pool, object.revision};
+        }
+    }
+    if (!found.pool) {
+        return fail("there is no IPPool " + (options.name.empty() ? options.cidr : options.name));
+    }
+    return found;
+}
+
+/// The parts overlap the whole, so the store is told not to compare them with it; the last transaction of a large split
+/// removes it. Nobody allocates meanwhile: the datastore is locked.
+Result<void> replace_by_parts(store::Store& store, const StoredPool& whole, const std::vector<model::IpPool>& parts) {
+    constexpr std::size_t kMostKeys = 90;
+    std::vector<store::Op> ops;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        const model::IpPool& part = parts[i];
+        MANUL_TRY(std::string document, codec::with_creation_defaults(Kind::ip_pool, codec::encode(part)));
+        ops.emplace_back(store::Put{part.key(), std::move(document), std::nullopt});
+        const bool last = i + 1 == parts.size();
+        if (last) {
+            ops.emplace_back(store::Remove{whole.pool->key(), store::Precondition{false, whole.revision}});
+        }
+        if (last || ops.size() >= kMostKeys) {
+            if (const auto done = store.transact(ops, store::Checks::own_fields_only); !done) {
+                return fail(describe(done.error()));
+            }
+            ops.clear();
+        }
+    }
+    return {};
+}
 
 }  // namespace
 
@@ -90,52 +141,20 @@ ExitCode ipam_split(const Context& context, const IpamSplitOptions& options) {
         return context.fail(
             "the datastore is not locked: lock it with `manulctl datastore migrate lock`, and unlock it afterwards");
     }
-    const auto listing = context.store->list({.kind = Kind::ip_pool, .ns = std::nullopt, .name_prefix = {}});
-    if (!listing) {
-        return context.fail(describe(listing.error()));
+    const auto whole = find_pool(*context.store, options);
+    if (!whole) {
+        return context.fail(whole.error().message);
     }
-    const auto cidr = net::Prefix::parse(options.cidr);
-    std::shared_ptr<const model::IpPool> pool;
-    store::Revision revision;
-    for (const store::Object& object : listing->items) {
-        const auto decoded = codec::decode(Kind::ip_pool, *object.document, codec::Mode::lenient);
-        const auto one = decoded.ok() ? model::as<model::IpPool>(decoded.resource) : nullptr;
-        if (one && (one->metadata.name == options.name || (cidr && one->spec.cidr == *cidr))) {
-            pool = one;
-            revision = object.revision;
-        }
-    }
-    if (!pool) {
-        return context.fail("there is no IPPool " + (options.name.empty() ? options.cidr : options.name));
-    }
-    const auto parts = ipam::split_pool(*pool, options.parts);
+    const auto parts = ipam::split_pool(*whole->pool, options.parts);
     if (!parts) {
         return context.fail(parts.error().message);
     }
-    // The parts overlap the whole, so the store is told not to compare them with it; the last transaction of a large
-    // split removes it. Nobody allocates meanwhile: the datastore is locked.
-    constexpr std::size_t kMostKeys = 90;
-    std::vector<store::Op> ops;
-    for (std::size_t i = 0; i < parts->size(); ++i) {
-        const model::IpPool& part = (*parts)[i];
-        auto document = codec::with_creation_defaults(Kind::ip_pool, codec::encode(part));
-        if (!document) {
-            return context.fail(document.error().message);
-        }
-        ops.emplace_back(store::Put{part.key(), *std::move(document), std::nullopt});
-        const bool last = i + 1 == parts->size();
-        if (last) {
-            ops.emplace_back(store::Remove{pool->key(), store::Precondition{false, revision}});
-        }
-        if (last || ops.size() >= kMostKeys) {
-            if (const auto done = context.store->transact(ops, store::Checks::own_fields_only); !done) {
-                return context.fail(describe(done.error()));
-            }
-            ops.clear();
-        }
+    if (const auto replaced = replace_by_parts(*context.store, *whole, *parts); !replaced) {
+        return context.fail(replaced.error().message);
     }
-    context.print(fmt::format("Successfully split IP pool {} ({}) into {} pools:\n", pool->metadata.name,
-                              pool->spec.cidr.to_string(), parts->size()));
+    const model::IpPool& pool = *whole->pool;
+    context.print(fmt::format("Successfully split IP pool {} ({}) into {} pools:\n", pool.metadata.name,
+                              pool.spec.cidr.to_string(), parts->size()));
     for (const model::IpPool& part : *parts) {
         context.print(fmt::format("  {} {}\n", part.metadata.name, part.spec.cidr.to_string()));
     }

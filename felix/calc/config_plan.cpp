@@ -37,6 +37,19 @@ void set(To& to, const std::optional<From>& from) {
     }
 }
 
+template <class T>
+void set(std::optional<T>& to, const std::optional<T>& from) {
+    if (from) {
+        to = from;
+    }
+}
+
+void set(bool& to, const std::optional<model::OnOff>& from) {
+    if (from) {
+        to = *from == model::OnOff::enabled;
+    }
+}
+
 std::vector<std::string> split(std::string_view text) {
     std::vector<std::string> out;
     while (!text.empty()) {
@@ -94,9 +107,7 @@ ServiceLoop to_felix(model::ServiceLoopPrevention action) noexcept {
     std::unreachable();
 }
 
-}  // namespace
-
-void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
+void overlay_interfaces(Config& config, const model::FelixConfigurationSpec& layer) {
     if (layer.interface_prefix) {
         if (std::vector<std::string> prefixes = split(*layer.interface_prefix); !prefixes.empty()) {
             config.interface_prefixes = std::move(prefixes);
@@ -105,12 +116,9 @@ void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
     if (layer.interface_exclude) {
         config.excluded_interfaces = split(*layer.interface_exclude);
     }
-    if (layer.floating_ips) {
-        config.floating_addresses = *layer.floating_ips == model::OnOff::enabled;
-    }
-    if (layer.service_loop_prevention) {
-        config.service_loop = to_felix(*layer.service_loop_prevention);
-    }
+}
+
+void overlay_policy(Config& config, const model::FelixConfigurationSpec& layer) {
     if (layer.default_endpoint_to_host_action) {
         config.endpoint_to_host = to_felix(*layer.default_endpoint_to_host_action);
     }
@@ -118,17 +126,25 @@ void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
         config.deny_action =
             *layer.nftables_filter_deny_action == model::DenyAction::drop ? DenyAction::drop : DenyAction::reject;
     }
-    if (layer.ip_forwarding) {
-        config.ip_forwarding = *layer.ip_forwarding == model::OnOff::enabled;
-    }
     if (layer.disable_conntrack_invalid_check) {
         config.drop_invalid_state = !*layer.disable_conntrack_invalid_check;
     }
-    set(config.allow_vxlan_from_workloads, layer.allow_vxlan_packets_from_workloads);
-    set(config.allow_ipip_from_workloads, layer.allow_ipip_packets_from_workloads);
     if (layer.workload_source_spoofing) {
         config.allow_spoofed_sources = *layer.workload_source_spoofing == model::WorkloadSourceSpoofing::any;
     }
+    set(config.cut_denied_connections, layer.cut_denied_connections);
+    set(config.host_to_workload_policy, layer.host_to_workload_policy);
+    if (layer.failsafe_inbound_host_ports) {
+        config.failsafe_inbound = to_felix(*layer.failsafe_inbound_host_ports);
+    }
+    if (layer.failsafe_outbound_host_ports) {
+        config.failsafe_outbound = to_felix(*layer.failsafe_outbound_host_ports);
+    }
+}
+
+void overlay_tunnels(Config& config, const model::FelixConfigurationSpec& layer) {
+    set(config.allow_vxlan_from_workloads, layer.allow_vxlan_packets_from_workloads);
+    set(config.allow_ipip_from_workloads, layer.allow_ipip_packets_from_workloads);
     set(config.vxlan_port, layer.vxlan_port);
     set(config.vxlan_vni, layer.vxlan_vni);
     set(config.vxlan_mtu_v4, layer.vxlan_mtu);
@@ -147,28 +163,21 @@ void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
     set(config.wireguard_enabled_v6, layer.wireguard_enabled_v6);
     set(config.wireguard_port_v4, layer.wireguard_listening_port);
     set(config.wireguard_port_v6, layer.wireguard_listening_port_v6);
+}
 
+void overlay_logging(Config& config, const model::FelixConfigurationSpec& layer) {
     set(config.log_prefix, layer.log_prefix);
     set(config.log_rate_limit, layer.log_action_rate_limit);
     set(config.log_rate_burst, layer.log_action_rate_limit_burst);
-    if (layer.deny_logging) {
-        config.log_denied = *layer.deny_logging == model::OnOff::enabled;
-    }
+    set(config.log_denied, layer.deny_logging);
     set(config.log_denied_rate, layer.deny_logging_rate_limit);
-    if (layer.cut_denied_connections) {
-        config.cut_denied_connections = *layer.cut_denied_connections == model::OnOff::enabled;
-    }
-    if (layer.host_to_workload_policy) {
-        config.host_to_workload_policy = *layer.host_to_workload_policy == model::OnOff::enabled;
-    }
+}
 
-    if (layer.failsafe_inbound_host_ports) {
-        config.failsafe_inbound = to_felix(*layer.failsafe_inbound_host_ports);
+void overlay_translation(Config& config, const model::FelixConfigurationSpec& layer) {
+    set(config.floating_addresses, layer.floating_ips);
+    if (layer.service_loop_prevention) {
+        config.service_loop = to_felix(*layer.service_loop_prevention);
     }
-    if (layer.failsafe_outbound_host_ports) {
-        config.failsafe_outbound = to_felix(*layer.failsafe_outbound_host_ports);
-    }
-
     set(config.nat_port_range, layer.nat_port_range);
     set(config.nat_outgoing_address, layer.nat_outgoing_address);
     if (layer.nat_outgoing_exclusions) {
@@ -177,7 +186,10 @@ void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
                                     : NatExclusions::pools_and_host_ips;
     }
     set(config.nat_interface_filter, layer.iptables_nat_outgoing_interface_filter);
+}
 
+void overlay_routes(Config& config, const model::FelixConfigurationSpec& layer) {
+    set(config.ip_forwarding, layer.ip_forwarding);
     if (layer.device_route_protocol && *layer.device_route_protocol != kBootProtocol) {
         config.route_protocol = *layer.device_route_protocol;
     }
@@ -185,20 +197,37 @@ void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
     set(config.route_source_v6, layer.device_route_source_address_ipv6);
     set(config.route_priority_v4, layer.ipv4_normal_route_priority);
     set(config.route_priority_v6, layer.ipv6_normal_route_priority);
+}
 
+void overlay_monitoring(Config& config, const model::FelixConfigurationSpec& layer) {
     set(config.metrics.enabled, layer.prometheus_metrics_enabled);
     set(config.metrics.host, layer.prometheus_metrics_host);
     set(config.metrics.port, layer.prometheus_metrics_port);
     set(config.health.enabled, layer.health_enabled);
     set(config.health.host, layer.health_host);
     set(config.health.port, layer.health_port);
+}
 
+void overlay_intervals(Config& config, const model::FelixConfigurationSpec& layer) {
     if (layer.nftables_refresh_interval) {
         config.ruleset_refresh = layer.nftables_refresh_interval->milliseconds();
     }
     if (layer.route_refresh_interval) {
         config.route_refresh = layer.route_refresh_interval->milliseconds();
     }
+}
+
+}  // namespace
+
+void overlay(Config& config, const model::FelixConfigurationSpec& layer) {
+    overlay_interfaces(config, layer);
+    overlay_policy(config, layer);
+    overlay_tunnels(config, layer);
+    overlay_logging(config, layer);
+    overlay_translation(config, layer);
+    overlay_routes(config, layer);
+    overlay_monitoring(config, layer);
+    overlay_intervals(config, layer);
 }
 
 ConfigPlan::ConfigPlan(std::string node_name, model::FelixConfigurationSpec overrides)

@@ -157,6 +157,35 @@ public:
         return rendered.empty() ? nullptr : Chain::make(family, std::move(rendered));
     }
 
+    /// Renders the chains of a policy or profile again; `base` is what their names have in common. `rules_at` gives its
+    /// rules of a direction, null when it is gone.
+    template <class RulesAt>
+    static void renew_leaves(HostChains& owner, std::string_view base, const RulesAt& rules_at, const World& world,
+                             std::vector<Change>& changes) {
+        for (const Place& place : {kRawIn, kRawOut, kPreUntracked, kPreDnat, kInUntracked, kOutUntracked, kForwardIn,
+                                   kForwardOut, kNormalIn, kNormalOut, kNormalPost}) {
+            for (const net::Family family : kFamilies) {
+                const auto known = owner.leaves_.find({{family, place.table}, chain_name(place, base)});
+                if (known == owner.leaves_.end()) {
+                    continue;
+                }
+                const std::vector<felix::Rule>* rules = rules_at(place.direction);
+                if (rules == nullptr || has_pass(*rules) || known->second == nullptr) {
+                    owner.leaves_.erase(known);  // the chains that name it, or hold it, may differ as well
+                    owner.structure_changed_ = true;
+                    continue;
+                }
+                ChainPtr chain = leaf(place, family, *rules, world);
+                owner.structure_changed_ = owner.structure_changed_ || chain == nullptr;
+                known->second = chain;
+                if (chain != nullptr) {
+                    owner.given_[known->first] = chain;
+                    changes.push_back({known->first.first, known->first.second, chain});
+                }
+            }
+        }
+    }
+
 private:
     static std::vector<Rule> rules_of(const Place& place, net::Family family, const std::vector<felix::Rule>& rules,
                                       const World& world) {
@@ -466,39 +495,19 @@ void HostChains::touch_everything() {
 
 std::vector<HostChains::Change> HostChains::render(const World& world) {
     std::vector<Change> changes;
-    const auto renew = [&](std::string_view base, const auto& rules_at) {
-        for (const Place& place : {kRawIn, kRawOut, kPreUntracked, kPreDnat, kInUntracked, kOutUntracked, kForwardIn,
-                                   kForwardOut, kNormalIn, kNormalOut, kNormalPost}) {
-            for (const net::Family family : kFamilies) {
-                const auto known = leaves_.find({{family, place.table}, chain_name(place, base)});
-                if (known == leaves_.end()) {
-                    continue;
-                }
-                const std::vector<felix::Rule>* rules = rules_at(place.direction);
-                if (rules == nullptr || has_pass(*rules) || known->second == nullptr) {
-                    leaves_.erase(known);  // the chains that name it, or hold it, may differ as well
-                    structure_changed_ = true;
-                    continue;
-                }
-                ChainPtr chain = Builder::leaf(place, family, *rules, world);
-                structure_changed_ = structure_changed_ || chain == nullptr;
-                known->second = chain;
-                if (chain != nullptr) {
-                    given_[known->first] = chain;
-                    changes.push_back({known->first.first, known->first.second, chain});
-                }
-            }
-        }
-    };
     for (const PolicyId& id : std::exchange(touched_policies_, {})) {
         const Policy* policy = world.policy(id);
-        renew(names::policy_chain(id),
-              [policy](Direction direction) { return policy == nullptr ? nullptr : &policy->rules(direction); });
+        Builder::renew_leaves(
+            *this, names::policy_chain(id),
+            [policy](Direction direction) { return policy == nullptr ? nullptr : &policy->rules(direction); }, world,
+            changes);
     }
     for (const std::string& name : std::exchange(touched_profiles_, {})) {
         const Profile* profile = world.profile(name);
-        renew(names::profile_chain(name),
-              [profile](Direction direction) { return profile == nullptr ? nullptr : &profile->rules(direction); });
+        Builder::renew_leaves(
+            *this, names::profile_chain(name),
+            [profile](Direction direction) { return profile == nullptr ? nullptr : &profile->rules(direction); }, world,
+            changes);
     }
     if (!std::exchange(structure_changed_, false)) {
         return changes;

@@ -33,6 +33,7 @@ struct LimitChains::Place {
     [[nodiscard]] SetType map_type() const {
         return {{from_workload ? Field::in_interface : Field::out_interface}, SetType::Shape::verdicts};
     }
+    void render(LimitChains& chains, net::Family family, std::vector<Change>& out) const;
 };
 
 void LimitChains::put(const Endpoint& endpoint) {
@@ -65,6 +66,55 @@ std::map<std::string, ChainPtr> LimitChains::wanted(const Place& place, net::Fam
     return chains;
 }
 
+/// The base chain of a place with its map, and the chains that the map leads to; each before what names it, and removed
+/// after.
+void LimitChains::Place::render(LimitChains& chains, net::Family family, std::vector<Change>& out) const {
+    const TableKey table{family, TableId::raw};
+    const std::string base(name);
+    const std::string map = base + "_map";
+    const auto chain_of = [&base](const std::string& interface) { return base + "_" + interface; };
+    const auto now = chains.wanted(*this, family);
+    auto& before = chains.given_[{table, base}];
+    if (before.empty() && !now.empty()) {
+        out.emplace_back(PutSet{table, map, map_type()});
+    }
+    ChangeElements change{table, map, {}, {}};
+    for (const auto& [interface, chain] : now) {
+        const auto old = before.find(interface);
+        if (old == before.end() || !(*old->second == *chain)) {
+            out.emplace_back(PutChain{table, chain_of(interface), chain});
+        }
+        if (old == before.end()) {
+            change.add.push_back({ElementKey::interface(interface), {}, go_to(chain_of(interface))});
+        }
+    }
+    for (const auto& [interface, chain] : before) {
+        if (!now.contains(interface)) {
+            change.remove.push_back(ElementKey::interface(interface));
+        }
+    }
+    if (!now.empty() && (!change.add.empty() || !change.remove.empty())) {
+        out.emplace_back(change);
+    }
+    if (before.empty() && !now.empty()) {
+        std::vector<Rule> rules;
+        if (!rate) {
+            rules.push_back(established());
+        }
+        rules.push_back({{}, {LookupVerdict{map_type().fields, map}}});
+        out.emplace_back(PutChain{table, base, Chain::make(family, std::move(rules), hook)});
+    } else if (!before.empty() && now.empty()) {
+        out.emplace_back(RemoveChain{table, base});
+        out.emplace_back(RemoveSet{table, map});
+    }
+    for (const auto& [interface, chain] : before) {
+        if (!now.contains(interface)) {
+            out.emplace_back(RemoveChain{table, chain_of(interface)});
+        }
+    }
+    before = now;
+}
+
 void LimitChains::render(std::vector<Change>& out) {
     static constexpr std::array<Place, 4> kPlaces{{
         {"rate_from", true, true, {Hook::Type::filter, Hook::Point::prerouting, -298}},
@@ -91,49 +141,7 @@ void LimitChains::render(std::vector<Change>& out) {
                                      {{}, {Count{}, drop()}, connection_limit_id().value()}})});
         }
         for (const Place& place : kPlaces) {
-            const std::string base(place.name);
-            const std::string map = base + "_map";
-            const auto chain_of = [&base](const std::string& interface) { return base + "_" + interface; };
-            const auto now = wanted(place, family);
-            auto& before = given_[{table, base}];
-            if (before.empty() && !now.empty()) {
-                out.emplace_back(PutSet{table, map, place.map_type()});
-            }
-            ChangeElements change{table, map, {}, {}};
-            for (const auto& [interface, chain] : now) {
-                const auto old = before.find(interface);
-                if (old == before.end() || !(*old->second == *chain)) {
-                    out.emplace_back(PutChain{table, chain_of(interface), chain});
-                }
-                if (old == before.end()) {
-                    change.add.push_back({ElementKey::interface(interface), {}, go_to(chain_of(interface))});
-                }
-            }
-            for (const auto& [interface, chain] : before) {
-                if (!now.contains(interface)) {
-                    change.remove.push_back(ElementKey::interface(interface));
-                }
-            }
-            if (!now.empty() && (!change.add.empty() || !change.remove.empty())) {
-                out.emplace_back(change);
-            }
-            if (before.empty() && !now.empty()) {
-                std::vector<Rule> rules;
-                if (!place.rate) {
-                    rules.push_back(established());
-                }
-                rules.push_back({{}, {LookupVerdict{place.map_type().fields, map}}});
-                out.emplace_back(PutChain{table, base, Chain::make(family, std::move(rules), place.hook)});
-            } else if (!before.empty() && now.empty()) {
-                out.emplace_back(RemoveChain{table, base});
-                out.emplace_back(RemoveSet{table, map});
-            }
-            for (const auto& [interface, chain] : before) {
-                if (!now.contains(interface)) {
-                    out.emplace_back(RemoveChain{table, chain_of(interface)});
-                }
-            }
-            before = now;
+            place.render(*this, family, out);
         }
         if (counting == 0 && counted != 0) {
             out.emplace_back(RemoveChain{table, kRefuse});

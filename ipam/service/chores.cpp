@@ -112,7 +112,7 @@ Outcome<void> Chores::free_vanished(SteadyTime steady, WallTime wall, Done& done
     return {};
 }
 
-Outcome<std::size_t> Chores::make_host_endpoints() {
+Outcome<std::map<std::string, model::HostEndpoint>> Chores::wanted_host_endpoints() {
     MANUL_TRY(const auto configurations, read_all<model::KubeControllersConfiguration>(store_));
     model::AutoHostEndpoint wanted;
     for (const auto& [object, configuration] : configurations) {
@@ -121,7 +121,6 @@ Outcome<std::size_t> Chores::make_host_endpoints() {
             wanted = *node->host_endpoint;
         }
     }
-    MANUL_TRY(const auto existing, read_all<model::HostEndpoint>(store_));
     std::vector<std::shared_ptr<const model::Node>> nodes;
     if (wanted.auto_create == model::OnOff::enabled) {
         MANUL_TRY(const auto all, read_all<model::Node>(store_));
@@ -129,7 +128,12 @@ Outcome<std::size_t> Chores::make_host_endpoints() {
             nodes.push_back(node);
         }
     }
-    auto endpoints = auto_host_endpoints(nodes, wanted);
+    return auto_host_endpoints(nodes, wanted);
+}
+
+Outcome<std::size_t> Chores::make_host_endpoints() {
+    MANUL_TRY(auto endpoints, wanted_host_endpoints());
+    MANUL_TRY(const auto existing, read_all<model::HostEndpoint>(store_));
     std::size_t changes = 0;
     std::optional<Failure> refused;
     const auto count = [&](const auto& result) -> Outcome<void> {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "config/model/host_endpoint.hpp"
 #include "config/store/store.hpp"
 #include "ipam/core/allocator.hpp"
 #include "ipam/core/lease.hpp"
@@ -56,6 +57,7 @@ public:
 private:
     [[nodiscard]] Outcome<bool> hold(SteadyTime steady, WallTime wall);
     [[nodiscard]] Outcome<void> free_vanished(SteadyTime steady, WallTime wall, Done& done);
+    [[nodiscard]] Outcome<std::map<std::string, model::HostEndpoint>> wanted_host_endpoints();
     [[nodiscard]] Outcome<std::size_t> make_host_endpoints();
     [[nodiscard]] Outcome<std::vector<PoolState>> look_at_pools(WallTime wall);
 

@@ -59,6 +59,20 @@ Outcome<Holdings> holdings_of(store::Store& store, const std::string& node) {
     return out;
 }
 
+/// A living node writes its Node back.
+Outcome<void> check_absent(store::Store& store, const std::string& node) {
+    const auto present = store.get({model::Kind::node, {}, node});
+    if (present) {
+        return refuse(ErrorCode::try_again, fmt::format("node {} exists (a living node writes its Node back); nothing "
+                                                        "of it is freed",
+                                                        node));
+    }
+    if (present.error().code != StoreError::Code::not_found) {
+        return std::unexpected(store_failure(present.error()));
+    }
+    return {};
+}
+
 Outcome<std::size_t> remove_reports(store::Store& store, const std::string& node) {
     const auto listing = store.list({.kind = model::Kind::node_report, .ns = std::nullopt, .name_prefix = node + "."});
     if (!listing) {
@@ -116,15 +130,7 @@ std::vector<std::string> VanishedNodes::observe(const std::set<std::string>& exi
 }
 
 Outcome<NodeRelease> release_node(store::Store& store, const std::string& node, WallTime now) {
-    const auto present = store.get({model::Kind::node, {}, node});
-    if (present) {
-        return refuse(ErrorCode::try_again, fmt::format("node {} exists (a living node writes its Node back); nothing "
-                                                        "of it is freed",
-                                                        node));
-    }
-    if (present.error().code != StoreError::Code::not_found) {
-        return std::unexpected(store_failure(present.error()));
-    }
+    MANUL_CHECK(check_absent(store, node));
     World world;
     world.node = node;
     MANUL_TRY(world.settings, read_settings(store));

@@ -33,6 +33,11 @@ model::ServiceStatus status_with(const std::vector<net::Ip>& addresses) {
     return status;
 }
 
+bool has_usable_pool(const World& world) {
+    return std::ranges::any_of(
+        world.pools, [](const Pool& pool) { return pool.allows(model::AllowedUse::load_balancer) && !pool.disabled; });
+}
+
 std::string list_of(const std::vector<net::Ip>& addresses) {
     std::string out;
     for (const net::Ip& address : addresses) {
@@ -119,8 +124,7 @@ Outcome<World> ServiceAddresses::read_world() {
     return world;
 }
 
-Outcome<std::map<std::string, std::vector<ServiceAddresses::Given>>> ServiceAddresses::read_given(
-    StoreSource& source, const World& world) const {
+Outcome<ServiceAddresses::GivenByService> ServiceAddresses::read_given(StoreSource& source, const World& world) const {
     MANUL_TRY(const auto own, source.blocks_of(world.node));
     std::set<net::Prefix> cidrs(own.begin(), own.end());
     for (const Pool& pool : world.pools) {
@@ -252,6 +256,56 @@ Outcome<std::size_t> ServiceAddresses::give_up_empty(StoreSource& source, Commit
     return count;
 }
 
+void ServiceAddresses::serve_all(const Round& round, model::AssignIps assign_ips, GivenByService& given) const {
+    const bool has_pool = has_usable_pool(round.world);
+    for (const auto& [name, service] : round.services) {
+        const auto held = given.find(name);
+        const bool has_some = held != given.end();
+        if (!is_served(*service, assign_ips) || (!has_pool && !has_some)) {
+            continue;
+        }
+        const std::vector<Given> now_held = has_some ? held->second : std::vector<Given>();
+        std::vector<net::Ip> addresses;
+        const std::vector<Change> change{[&](Transaction& transaction) -> Outcome<void> {
+            MANUL_TRY(addresses, serve(transaction, round.world, *service, now_held, round.now));
+            return {};
+        }};
+        const auto result = round.committer.run(change).front();
+        if (!result) {
+            round.done.problems.push_back(fmt::format("Service {}: {}", name, result.error().msg));
+        } else if (!result->empty()) {
+            round.done.given.push_back(fmt::format("{}: {}", name, list_of(addresses)));
+        }
+        given.erase(name);
+    }
+}
+
+void ServiceAddresses::free_unwanted(const Round& round, const GivenByService& given) const {
+    for (const auto& [name, held] : given) {
+        const auto service = round.services.find(name);
+        const bool exists = service != round.services.end();
+        std::vector<Given> ours = held;
+        if (!exists && store_->transactional()) {
+            std::erase_if(ours, [&](const Given& one) {
+                const std::size_t slash = name.find('/');
+                return one.handle != service_handle(name.substr(0, slash), name.substr(slash + 1));
+            });
+        }
+        if (ours.empty()) {
+            continue;
+        }
+        const auto freed =
+            take_back(round.committer, round.world, exists ? service->second.get() : nullptr, ours, round.now);
+        if (!freed) {
+            round.done.problems.push_back(fmt::format("Service {}: {}", name, freed.error().msg));
+            continue;
+        }
+        std::vector<net::Ip> addresses;
+        std::ranges::transform(ours, std::back_inserter(addresses), &Given::address);
+        round.done.freed.push_back(fmt::format("{}: {}", name, list_of(addresses)));
+    }
+}
+
 Outcome<ServiceAddresses::Done> ServiceAddresses::run(SteadyTime steady, WallTime wall) {
     Done done;
     MANUL_TRY(const bool due, is_due(steady));
@@ -263,10 +317,8 @@ Outcome<ServiceAddresses::Done> ServiceAddresses::run(SteadyTime steady, WallTim
     source.begin(wall);
     // Allocations before Services: one that is made in between makes a Service without address, not one that is gone.
     MANUL_TRY(auto given, read_given(source, world));
-    const bool has_pool = std::ranges::any_of(
-        world.pools, [](const Pool& pool) { return pool.allows(model::AllowedUse::load_balancer) && !pool.disabled; });
     Committer committer(*store_, source);
-    if (!has_pool && given.empty()) {
+    if (!has_usable_pool(world) && given.empty()) {
         MANUL_TRY(done.blocks_given_up, give_up_empty(source, committer, world, steady, wall));
         last_ = steady;
         return done;
@@ -280,48 +332,11 @@ Outcome<ServiceAddresses::Done> ServiceAddresses::run(SteadyTime steady, WallTim
     for (const auto& [object, service] : listed) {
         services.emplace(name_of(*service), service);
     }
-    for (const auto& [name, service] : services) {
-        const auto held = given.find(name);
-        const bool has_some = held != given.end();
-        if (!assign_ips || !is_served(*service, *assign_ips) || (!has_pool && !has_some)) {
-            continue;
-        }
-        const std::vector<Given> now_held = has_some ? held->second : std::vector<Given>();
-        std::vector<net::Ip> addresses;
-        const std::vector<Change> change{[&](Transaction& transaction) -> Outcome<void> {
-            MANUL_TRY(addresses, serve(transaction, world, *service, now_held, wall));
-            return {};
-        }};
-        const auto result = committer.run(change).front();
-        if (!result) {
-            done.problems.push_back(fmt::format("Service {}: {}", name, result.error().msg));
-        } else if (!result->empty()) {
-            done.given.push_back(fmt::format("{}: {}", name, list_of(addresses)));
-        }
-        given.erase(name);
+    const Round round{committer, world, services, wall, done};
+    if (assign_ips) {
+        serve_all(round, *assign_ips, given);
     }
-    for (const auto& [name, held] : given) {
-        const auto service = services.find(name);
-        const bool exists = service != services.end();
-        std::vector<Given> ours = held;
-        if (!exists && store_->transactional()) {
-            std::erase_if(ours, [&](const Given& one) {
-                const std::size_t slash = name.find('/');
-                return one.handle != service_handle(name.substr(0, slash), name.substr(slash + 1));
-            });
-        }
-        if (ours.empty()) {
-            continue;
-        }
-        const auto freed = take_back(committer, world, exists ? service->second.get() : nullptr, ours, wall);
-        if (!freed) {
-            done.problems.push_back(fmt::format("Service {}: {}", name, freed.error().msg));
-            continue;
-        }
-        std::vector<net::Ip> addresses;
-        std::ranges::transform(ours, std::back_inserter(addresses), &Given::address);
-        done.freed.push_back(fmt::format("{}: {}", name, list_of(addresses)));
-    }
+    free_unwanted(round, given);
     MANUL_TRY(done.blocks_given_up, give_up_empty(source, committer, world, steady, wall));
     last_ = steady;
     return done;

@@ -45,16 +45,28 @@ private:
         net::Prefix block;
         std::string handle;
     };
-    using Services = std::map<std::string, std::shared_ptr<const model::Service>>;  ///< by "namespace/name"
+    using GivenByService = std::map<std::string, std::vector<Given>>;               ///< by "namespace/name"
+    using Services = std::map<std::string, std::shared_ptr<const model::Service>>;  ///< likewise
+    /// What one call of run() works with.
+    struct Round {
+        Committer& committer;
+        const World& world;
+        const Services& services;
+        WallTime now;
+        Done& done;
+    };
 
     [[nodiscard]] Outcome<bool> is_due(SteadyTime steady);
     [[nodiscard]] Outcome<void> begin_watch();
     [[nodiscard]] Outcome<World> read_world();
-    [[nodiscard]] Outcome<std::map<std::string, std::vector<Given>>> read_given(StoreSource& source,
-                                                                                const World& world) const;
+    [[nodiscard]] Outcome<GivenByService> read_given(StoreSource& source, const World& world) const;
     [[nodiscard]] Outcome<std::vector<net::Ip>> serve(Transaction& transaction, const World& world,
                                                       const model::Service& service, const std::vector<Given>& given,
                                                       WallTime now) const;
+    /// Gives each Service that wants addresses what it asks for, and removes it from `given`.
+    void serve_all(const Round& round, model::AssignIps assign_ips, GivenByService& given) const;
+    /// Frees what is left in `given`: addresses of Services that are gone or want none any more.
+    void free_unwanted(const Round& round, const GivenByService& given) const;
     [[nodiscard]] Outcome<void> take_back(Committer& committer, const World& world, const model::Service* service,
                                           const std::vector<Given>& given, WallTime now) const;
     [[nodiscard]] Outcome<std::size_t> give_up_empty(StoreSource& source, Committer& committer, const World& world,
