@@ -9,6 +9,7 @@
 #include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
 #include "serve/rights.hpp"
+#include "serve/secrets.hpp"
 
 namespace manul::serve {
 
@@ -74,6 +75,11 @@ bool Access::may_with(std::string_view verb, const model::Key& key, const codec:
 
 bool Access::sees_secrets(std::string_view ns) const {
     return rights_->allows(caller_, {.verb = "reveal", .group = "", .resource = "secrets", .ns = std::string(ns)});
+}
+
+bool Access::sees_referenced_secrets(std::string_view ns) const {
+    return rights_->allows(caller_,
+                           {.verb = "reveal", .group = "", .resource = kReferencedSecrets, .ns = std::string(ns)});
 }
 
 Problem Access::refusal(std::string_view verb, const model::Key& key, std::string_view subresource) const {

@@ -36,7 +36,9 @@ public:
     /// `document` is what is stored or is to be stored; null: it does not exist, and the tier follows from its name.
     [[nodiscard]] bool may_with(std::string_view verb, const model::Key& key, const codec::Tree* document,
                                 std::string_view subresource = {}) const;
+    /// Whether he sees the values of all Secrets, else of those that resources refer to.
     [[nodiscard]] bool sees_secrets(std::string_view ns) const;
+    [[nodiscard]] bool sees_referenced_secrets(std::string_view ns) const;
 
     [[nodiscard]] Problem refusal(std::string_view verb, const model::Key& key,
                                   std::string_view subresource = {}) const;

@@ -20,7 +20,6 @@
 
 #include "base/base64.hpp"
 #include "base/try.hpp"
-#include "config/codec/secret.hpp"
 #include "config/codec/tree.hpp"
 #include "config/codec/yaml.hpp"
 #include "config/codec/yaml_tree.hpp"
@@ -121,12 +120,29 @@ std::string verb_of(const Request& request, const Route& route) {
 }  // namespace
 
 std::string Rendering::document(Kind kind, std::string_view stored) const {
-    const bool hides = kind == Kind::secret && !revealed;
-    std::string shown = hides ? codec::masked_secret(stored).value_or("{}") : std::string(stored);
+    std::string shown = kind == Kind::secret ? secrets.shown(stored) : std::string(stored);
     return metadata_version.empty() ? shown : partial_metadata(shown, metadata_version);
 }
 
-Rendering rendering_of(const Request& request, const Route& route, const Access& access, std::int64_t now) {
+Outcome<SecretView> secret_view(const Route& route, const std::string& ns, const Access& access, store::Store& store) {
+    if (!route.flag("reveal")) {
+        return SecretView();
+    }
+    if (access.sees_secrets(ns)) {
+        return SecretView::everything();
+    }
+    if (!access.sees_referenced_secrets(ns)) {
+        return SecretView();
+    }
+    auto referenced = read_referenced_secrets(store);
+    if (!referenced) {
+        return std::unexpected(problem_of(referenced.error(), {Kind::secret, ns, {}}));
+    }
+    return SecretView::of(*std::move(referenced));
+}
+
+Outcome<Rendering> rendering_of(const Request& request, const Route& route, const Access& access, store::Store& store,
+                                std::int64_t now) {
     Rendering out;
     const Format format = negotiated(request.accept).value_or(Format{});
     if (format.as.starts_with("PartialObjectMetadata")) {
@@ -138,8 +154,9 @@ Rendering rendering_of(const Request& request, const Route& route, const Access&
             out.table->include = include;
         }
     }
-    out.revealed = route.resource.kind == Kind::secret && route.flag("reveal") &&
-                   access.sees_secrets(route.resource.ns.value_or(""));
+    if (route.resource.kind == Kind::secret) {
+        MANUL_TRY(out.secrets, secret_view(route, route.resource.ns.value_or(""), access, store));
+    }
     return out;
 }
 
@@ -314,7 +331,8 @@ Outcome<Answer> Api::resource(Call& call) {
         return watch(call);
     }
     Writer writer({call.store, call.access, call.route, call.request, call.around.now, call.audit, call.warnings});
-    const auto rendering = rendering_of(call.request, call.route, call.access, call.around.now);
+    MANUL_TRY(const Rendering rendering,
+              rendering_of(call.request, call.route, call.access, call.store, call.around.now));
     if (verb == "deletecollection") {
         MANUL_TRY(const Selection selection, selection_of(call.route));
         MANUL_TRY(Response response, writer.remove_all(selection));
@@ -347,8 +365,9 @@ Outcome<Answer> Api::get(Call& call) {
     if (!object) {
         return std::unexpected(not_found(key.kind, key.name));
     }
-    return Answer{.response = object_response(key.kind, *object->document,
-                                              rendering_of(call.request, call.route, call.access, call.around.now))};
+    MANUL_TRY(const Rendering rendering,
+              rendering_of(call.request, call.route, call.access, call.store, call.around.now));
+    return Answer{.response = object_response(key.kind, *object->document, rendering)};
 }
 
 Outcome<Answer> Api::access_review(Call& call) const {

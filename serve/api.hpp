@@ -16,6 +16,7 @@
 #include "serve/message.hpp"
 #include "serve/page_cache.hpp"
 #include "serve/rights.hpp"
+#include "serve/secrets.hpp"
 #include "serve/selection.hpp"
 #include "serve/status.hpp"
 #include "serve/table.hpp"
@@ -26,7 +27,7 @@ namespace manul::serve {
 /// How objects are written in an answer.
 struct Rendering {
     std::optional<TableOptions> table;  ///< nothing: as they are
-    bool revealed = false;              ///< values of secrets are shown
+    SecretView secrets;                 ///< which values of secrets are shown
     std::string metadata_version;       ///< of meta.k8s.io, for who wants PartialObjectMetadata; empty: whole objects
 
     /// The document of one object, as it may be shown.
@@ -45,6 +46,7 @@ struct WatchRequest {
     std::vector<std::string> initial;  ///< documents that come first, as ADDED
     bool marks_initial_end = false;    ///< a bookmark follows them
     bool bookmarks = false;
+    bool outdated = false;  ///< at the revision the caller was perhaps not shown all secrets that he may see by now
     std::int64_t timeout_seconds = 0;
 };
 

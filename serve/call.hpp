@@ -29,8 +29,11 @@ struct Api::Call {
 
 /// How answers are to be written: the Accept header, includeObject, and whether the caller asks for secrets' values and
 /// may see them.
-[[nodiscard]] Rendering rendering_of(const Request& request, const Route& route, const Access& access,
-                                     std::int64_t now);
+[[nodiscard]] Outcome<Rendering> rendering_of(const Request& request, const Route& route, const Access& access,
+                                              store::Store& store, std::int64_t now);
+/// The last part alone, of Secrets of the namespace; what is referenced is read in the store at this moment.
+[[nodiscard]] Outcome<SecretView> secret_view(const Route& route, const std::string& ns, const Access& access,
+                                              store::Store& store);
 
 /// Server-side apply; its body is YAML, of which JSON is a part.
 inline constexpr std::string_view kApplyPatch = "application/apply-patch+yaml";

@@ -165,6 +165,12 @@ bool passes(std::string_view document, const Selection& selection,
     return tree && selection.matches(*tree) && (!visible || visible(*tree));
 }
 
+/// Whether the caller may see values that he was perhaps not shown when he read the watch's revision.
+bool is_outdated(const WatchRequest& watch) {
+    const ReferencedSecrets* referenced = watch.rendering.secrets.referenced();
+    return referenced != nullptr && store::parse_revision(watch.revision).value_or(0) < referenced->since;
+}
+
 /// `{"resourceVersion":…,"continue":…}`, and what is stored but cannot be read.
 json::object list_metadata(const store::Listing& listing) {
     json::object metadata{{"resourceVersion", listing.revision}};
@@ -187,7 +193,7 @@ std::string render_list(Kind kind, const std::vector<const store::Object*>& item
     std::vector<std::string_view> documents;
     documents.reserve(items.size());
     const bool partial = !rendering.metadata_version.empty();
-    const bool hides = partial || (kind == Kind::secret && !rendering.revealed);
+    const bool hides = partial || (kind == Kind::secret && !rendering.secrets.is_everything());
     masked.reserve(hides ? items.size() : 0);
     for (const store::Object* item : items) {
         if (hides) {
@@ -306,9 +312,10 @@ Outcome<Answer> Api::list(Call& call) {
             pages_.keep(key.kind, call.route.resource.ns, listing, call.around.now);
         }
     }
-    return Answer{
-        .response = {.body = render_list(key.kind, items, metadata,
-                                         rendering_of(call.request, call.route, call.access, call.around.now))}};
+    // After the list: what is referenced by its revision is shown.
+    MANUL_TRY(const Rendering rendering,
+              rendering_of(call.request, call.route, call.access, call.store, call.around.now));
+    return Answer{.response = {.body = render_list(key.kind, items, metadata, rendering)}};
 }
 
 Outcome<Answer> Api::watch(Call& call) {
@@ -318,7 +325,7 @@ Outcome<Answer> Api::watch(Call& call) {
         return std::unexpected(call.access.refusal("watch", key));
     }
     WatchRequest watch{.kind = key.kind, .ns = call.route.resource.ns, .selection = std::move(selection)};
-    watch.rendering = rendering_of(call.request, call.route, call.access, call.around.now);
+    MANUL_TRY(watch.rendering, rendering_of(call.request, call.route, call.access, call.store, call.around.now));
     watch.visible = visibility(call.access, "watch", key);
     watch.bookmarks = call.route.flag("allowWatchBookmarks");
     const std::string asked = call.route.parameter("resourceVersion");
@@ -332,6 +339,7 @@ Outcome<Answer> Api::watch(Call& call) {
     const bool initial = marked || (from_now && !call.route.query.contains("sendInitialEvents"));
     watch.marks_initial_end = marked && watch.bookmarks;
     watch.revision = asked;
+    watch.outdated = !from_now && !initial && is_outdated(watch);
     if (from_now || initial) {
         const auto listing = store_.list({.kind = key.kind, .ns = watch.ns, .name_prefix = {}});
         if (!listing) {
@@ -375,11 +383,14 @@ Outcome<Answer> Api::watches(Call& call) {
             return std::unexpected(call.access.refusal("watch", key));
         }
         WatchRequest watch{.kind = *kind, .ns = {}};
-        watch.rendering.revealed = *kind == Kind::secret && call.route.flag("reveal") && call.access.sees_secrets("");
+        if (*kind == Kind::secret) {
+            MANUL_TRY(watch.rendering.secrets, secret_view(call.route, "", call.access, call.store));
+        }
         watch.visible = visibility(call.access, "watch", key);
         watch.bookmarks = true;
         MANUL_TRY(watch.timeout_seconds, watch_time(call.route));
         watch.revision = revision;
+        watch.outdated = is_outdated(watch);
         answer.watches.push_back(std::move(watch));
     }
     if (answer.watches.empty()) {

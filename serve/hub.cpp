@@ -17,6 +17,7 @@
 #include "base/try.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
+#include "config/model/referenced_secret.hpp"
 #include "config/store/position.hpp"
 #include "config/store/store.hpp"
 #include "config/store/watched_kinds.hpp"
@@ -117,7 +118,7 @@ struct Hub::Client {
 
     [[nodiscard]] bool is_plain() const {
         return request.selection.empty() && !request.visible && !request.rendering.table &&
-               request.rendering.metadata_version.empty();
+               request.rendering.metadata_version.empty() && request.rendering.secrets.referenced() == nullptr;
     }
     [[nodiscard]] bool wants(const codec::Tree& document) const {
         return request.selection.matches(document) && (!request.visible || request.visible(document));
@@ -237,8 +238,51 @@ void Hub::add(WatchRequest request, std::shared_ptr<Connection> connection, std:
             deliver(client, entry);
         }
     }
+    if (const ReferencedSecrets* known = client.request.rendering.secrets.referenced()) {
+        // What was read for the request is older or newer than what was told here: either may lack names.
+        ReferencedSecrets both = *known;
+        both.names.insert(referenced_.names.begin(), referenced_.names.end());
+        reveal(**feed, client, std::move(both), client.request.outdated);
+    }
     (*feed)->clients.push_back(std::move(client));
     take(**feed);  // where the store can tell at once what happened since, there is no waiting
+}
+
+void Hub::reveal(const Feed& feed, Client& client, ReferencedSecrets referenced, bool again) {
+    const SecretView before = std::exchange(client.request.rendering.secrets, SecretView::of(std::move(referenced)));
+    const SecretView& view = client.request.rendering.secrets;
+    // Versions of these objects are older than what the client has seen by now: it goes on from the bookmark.
+    const auto mark = [&] {
+        if (client.request.bookmarks) {
+            client.connection->write(
+                bookmark_text(feed.kind, client.request.rendering, std::max(feed.newest, client.after), false));
+        }
+    };
+    bool told = false;
+    for (const auto& [key, object] : feed.objects) {
+        const bool shown = key.ns == model::kSecretsNamespace && view.referenced()->names.contains(key.name);
+        if (shown && (again || !before.referenced()->names.contains(key.name))) {
+            if (!std::exchange(told, true)) {
+                mark();
+            }
+            client.send(feed.kind, "MODIFIED", *object.second);
+        }
+    }
+    if (told) {
+        mark();
+    }
+}
+
+void Hub::refer(ReferencedSecrets referenced) {
+    referenced_ = std::move(referenced);
+    for (const auto& [id, feed] : feeds_) {
+        for (Client& client : feed->clients) {
+            const ReferencedSecrets* known = client.request.rendering.secrets.referenced();
+            if (known != nullptr && known->names != referenced_.names) {
+                reveal(*feed, client, referenced_, false);
+            }
+        }
+    }
 }
 
 void Hub::deliver(Client& client, Entry& entry) const {
@@ -247,8 +291,8 @@ void Hub::deliver(Client& client, Entry& entry) const {
         return;
     }
     if (client.is_plain()) {
-        const bool hides = entry.key.kind == model::Kind::secret && !request.rendering.revealed;
-        Bytes& bytes = entry.key.kind == model::Kind::secret && !hides ? entry.revealed : entry.shared;
+        const bool reveals = entry.key.kind == model::Kind::secret && request.rendering.secrets.is_everything();
+        Bytes& bytes = reveals ? entry.revealed : entry.shared;
         if (!bytes) {
             bytes = std::make_shared<const std::string>(
                 event_text(entry.type, request.rendering.document(entry.key.kind, *entry.document)));

@@ -58,6 +58,8 @@ public:
     void add(std::vector<WatchRequest> requests, std::shared_ptr<Stream> stream, std::int64_t now);
     /// The feed's descriptor is readable.
     void readable(FeedId id);
+    /// These Secrets are referenced now: who may see the values of such alone is told of those that are new.
+    void refer(ReferencedSecrets referenced);
     /// To be called about once a second: ends, bookmarks, feeds that nobody needs.
     void tick(std::int64_t now);
 
@@ -78,6 +80,8 @@ private:
     bool take(Feed& feed);
     void append(Feed& feed, store::Event event) const;
     void deliver(Client& client, Entry& entry) const;
+    /// From now on the client sees the values of these Secrets, and is told of those that it did not see, or of all.
+    static void reveal(const Feed& feed, Client& client, ReferencedSecrets referenced, bool again);
     void end(Feed& feed);
     void close(FeedId id);
 
@@ -87,6 +91,7 @@ private:
     std::map<FeedId, std::unique_ptr<Feed>> feeds_;
     std::set<model::Kind> no_lookback_;  ///< the store did not remember as much as `lookback`
     FeedId last_id_ = 0;
+    ReferencedSecrets referenced_;  ///< of the last refer()
 };
 
 }  // namespace manul::serve

@@ -139,8 +139,9 @@ Outcome<Response> Writer::remove() {
     }
     MANUL_CHECK(remove_one("delete", object, options));
     if ((held_ || key_.kind == Kind::namespace_) && !after_.empty()) {  // it may take a while: what it is now
-        return object_response(key_.kind, after_,
-                               rendering_of(context_.request, context_.route, context_.access, context_.now));
+        MANUL_TRY(const Rendering rendering,
+                  rendering_of(context_.request, context_.route, context_.access, context_.store, context_.now));
+        return object_response(key_.kind, after_, rendering);
     }
     return Response{
         .body = success_json(key_.kind, key_.name, stored ? stored->text_at("metadata", "uid") : std::string_view{}) +

@@ -17,6 +17,7 @@
 #include "config/model/kind.hpp"
 #include "config/model/rbac.hpp"
 #include "config/model/resource.hpp"
+#include "serve/secrets.hpp"
 
 namespace manul::serve {
 
@@ -88,7 +89,7 @@ const Texts kRead{"get", "list", "watch"};
 std::vector<PolicyRule> node_rules() {
     const std::string calico = "projectcalico.org";
     return {rule(kRead, {"*"}, {"*"}),
-            rule({"reveal"}, {""}, {"secrets"}),
+            rule({"reveal"}, {""}, {kReferencedSecrets}),
             rule({"create", "update", "patch", "delete"}, {calico},
                  {"nodes", "nodes/status", "workloadendpoints", "hostendpoints", "ipamblocks", "ipamhandles",
                   "blockaffinities", "profiles", "caliconodestatuses", "caliconodestatuses/status"}),

@@ -32,6 +32,7 @@
 #include "config/model/kind.hpp"
 #include "config/model/node.hpp"
 #include "config/model/node_report.hpp"
+#include "config/model/referenced_secret.hpp"
 #include "config/model/resource.hpp"
 #include "config/model/secret.hpp"
 #include "config/model/service.hpp"
@@ -54,9 +55,6 @@ constexpr std::array kKinds = {Kind::node,       Kind::bgp_configuration, Kind::
                                Kind::service,    Kind::endpoint_slice,    Kind::workload_endpoint,
                                Kind::secret,     Kind::calico_node_status};
 
-/// Where Secrets for daemons are looked for.
-constexpr const char* kSecretsNamespace = "manul-system";
-
 /// The others change by themselves all the time: reporting their tokens would make idle nodes write for ever.
 bool applied_by_people(Kind kind) {
     return kind == Kind::bgp_configuration || kind == Kind::bgp_peer || kind == Kind::bgp_filter ||
@@ -71,6 +69,23 @@ std::string errors_of(const model::Findings& findings) {
         }
     }
     return text;
+}
+
+/// Values that are shown no more stay what they were: who may read a Secret decides about no session.
+void keep_values(const model::ResourcePtr& before, model::ResourcePtr& now) {
+    const auto known = model::as<model::Secret>(before);
+    const auto shown = model::as<model::Secret>(now);
+    if (!known || !shown) {
+        return;
+    }
+    auto secret = std::make_shared<model::Secret>(*shown);
+    for (auto& [key, value] : secret->data) {
+        const auto kept = known->data.find(key);
+        if (value == model::kSecretMask && kept != known->data.end()) {
+            value = kept->second;
+        }
+    }
+    now = std::move(secret);
 }
 
 }  // namespace
@@ -235,7 +250,7 @@ bool Datastore::concerns(const model::Resource& resource) const {
         return status->spec.node == node_name_;
     }
     if (model::as<model::Secret>(resource) != nullptr) {
-        return resource.metadata.ns == kSecretsNamespace;
+        return resource.metadata.ns == model::kSecretsNamespace;
     }
     return true;
 }
@@ -247,6 +262,9 @@ void Datastore::put(const model::Key& key, Followed next) {
         return;
     }
     const auto before = objects.find(key);
+    if (before != objects.end() && next.resource) {
+        keep_values(before->second.resource, next.resource);
+    }
     if (!next.resource) {
         if (before != objects.end()) {
             next.resource = before->second.resource;
@@ -323,12 +341,21 @@ StoredSecrets Datastore::secrets() const {
     StoredSecrets out;
     for (const auto& secret : all<model::Secret>()) {
         for (const auto& [key, text] : secret->data) {
-            if (auto value = base64_decode(text)) {
-                out.emplace(std::pair(secret->metadata.name, key), *std::move(value));
+            if (text == model::kSecretMask) {
+                out.unreadable[secret->metadata.name] = "its values are not shown to this host (role manul-node)";
+            } else if (auto value = base64_decode(text)) {
+                out.values.emplace(std::pair(secret->metadata.name, key), *std::move(value));
             }
         }
         for (const auto& [key, text] : secret->string_data) {
-            out.insert_or_assign(std::pair(secret->metadata.name, key), text);
+            out.values.insert_or_assign(std::pair(secret->metadata.name, key), text);
+        }
+    }
+    if (const auto stored = objects_.find(Kind::secret); stored != objects_.end()) {
+        for (const auto& [key, followed] : stored->second) {
+            if (!followed.refused.empty()) {
+                out.unreadable[key.name] = followed.refused;
+            }
         }
     }
     return out;

@@ -58,8 +58,11 @@ Found find(const speaker::Password& password, const StoredSecrets& secrets, cons
     if (Found file = in_file(path); file.there) {
         return file;
     }
-    if (const auto stored = secrets.find({password.secret, password.key}); stored != secrets.end()) {
+    if (const auto stored = secrets.values.find({password.secret, password.key}); stored != secrets.values.end()) {
         return {stored->second, {}, true};
+    }
+    if (const auto why = secrets.unreadable.find(password.secret); why != secrets.unreadable.end()) {
+        return {std::nullopt, "Secret manul-system/" + password.secret + " cannot be read: " + why->second, false};
     }
     return {std::nullopt,
             "neither the file " + path + " nor key " + password.key + " of Secret manul-system/" + password.secret +

@@ -10,8 +10,11 @@ namespace manul::bgp::io {
 
 inline constexpr const char* kSecretsDirectory = "/etc/manul/secrets";
 
-/// Values of the Secrets of namespace manul-system, decoded, by name and key.
-using StoredSecrets = std::map<std::pair<std::string, std::string>, std::string>;
+/// The Secrets of namespace manul-system.
+struct StoredSecrets {
+    std::map<std::pair<std::string, std::string>, std::string> values;  ///< decoded, by name and key
+    std::map<std::string, std::string> unreadable;                      ///< by name: why values are not known
+};
 
 /// Fills in the values of all passwords: from the file `<directory>/<secret>/<key>` (a trailing line end is dropped),
 /// else from the stored Secret. A file that others than its owner may read is not used, and then neither is the Secret:

@@ -106,6 +106,9 @@ store::StoreResult<Datastore::Contents> Datastore::read() {
     MANUL_TRY(contents.uid, config::StoreInForce::read_uid(*store_));
     std::vector<store::WatchStart> starts;
     for (const FollowedKind& followed : kFollowedKinds) {
+        if (!is_followed(followed.kind, *store_)) {
+            continue;
+        }
         MANUL_TRY(store::Listing listing, store_->list({followed.kind, std::nullopt, {}}));
         starts.push_back({followed.kind, listing.revision});
         contents.kinds.push_back({followed.kind, std::move(listing)});

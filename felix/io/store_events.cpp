@@ -77,9 +77,16 @@ std::vector<Event> events_of(const std::vector<const store::Object*>& objects) {
     return events;
 }
 
+bool is_followed(model::Kind kind, const store::Store& store) {
+    return kind != model::Kind::secret || store.transactional();
+}
+
 store::StoreResult<std::vector<Event>> read_everything(store::Store& store) {
     std::vector<Event> events;
     for (const FollowedKind& followed : kFollowedKinds) {
+        if (!is_followed(followed.kind, store)) {
+            continue;
+        }
         MANUL_TRY(const store::Listing listing, store.list({followed.kind, std::nullopt, {}}));
         std::vector<const store::Object*> all;
         all.reserve(listing.items.size());

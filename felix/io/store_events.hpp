@@ -41,6 +41,9 @@ inline constexpr std::array kFollowedKinds{
     FollowedKind{model::Kind::secret, false},  // the record of a change that waits to be confirmed
 };
 
+/// Changes do not undo themselves in a store without transactions, and nothing else in Secrets concerns felix.
+[[nodiscard]] bool is_followed(model::Kind kind, const store::Store& store);
+
 /// Whether such objects are made by people, so that a store that has one was not filled by our own programs alone. The
 /// others are in every store, or are created by the first daemon or for the first pod.
 [[nodiscard]] bool is_made_by_people(model::Kind kind);

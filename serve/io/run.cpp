@@ -4,16 +4,19 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,6 +28,10 @@
 #include "base/read_file.hpp"
 #include "base/try.hpp"
 #include "config/codec/json.hpp"
+#include "config/model/kind.hpp"
+#include "config/model/rbac.hpp"
+#include "config/model/referenced_secret.hpp"
+#include "config/model/resource.hpp"
 #include "config/open_store.hpp"
 #include "config/settings.hpp"
 #include "config/store/document.hpp"
@@ -39,6 +46,7 @@
 #include "serve/messages.hpp"
 #include "serve/page_cache.hpp"
 #include "serve/rights.hpp"
+#include "serve/secrets.hpp"
 #include "serve/tokens.hpp"
 
 namespace manul::serve {
@@ -178,11 +186,13 @@ private:
     Tokens tokens_;
 };
 
-/// The roles and bindings in force, followed in the store.
+/// The roles and bindings in force, and the Secrets that are referenced, followed in the store.
 class RightsKeeper {
 public:
-    RightsKeeper(boost::asio::io_context& io, store::Store& store)
-        : io_(io), store_(store), rights_(Rights::make({})) {}
+    using OnReferences = std::function<void(ReferencedSecrets)>;
+
+    RightsKeeper(boost::asio::io_context& io, store::Store& store, OnReferences on_references)
+        : io_(io), store_(store), on_references_(std::move(on_references)), rights_(Rights::make({})) {}
 
     [[nodiscard]] std::shared_ptr<const Rights> get() {
         const std::lock_guard lock(mutex_);
@@ -193,18 +203,27 @@ public:
     void check() {
         if (!watch_) {
             begin();
+        } else if (references_unread_) {
+            read_references();
         }
     }
 
 private:
     void begin() {
         std::vector<store::WatchStart> starts;
-        for (const model::Kind kind : kRightsKinds) {
-            const auto listing = store_.list({.kind = kind, .ns = {}, .name_prefix = {}});
-            if (!listing) {
-                return failed(listing.error());
+        const auto add = [&](std::span<const model::Kind> kinds) -> store::StoreResult<void> {
+            for (const model::Kind kind : kinds) {
+                MANUL_TRY(const store::Listing listing, store_.list({.kind = kind, .ns = {}, .name_prefix = {}}));
+                starts.push_back({kind, listing.revision});
             }
-            starts.push_back({kind, listing->revision});
+            return {};
+        };
+        auto added = add(kRightsKinds);
+        if (added) {
+            added = add(model::kReferringKinds);
+        }
+        if (!added) {
+            return failed(added.error());
         }
         auto watch = store_.watch(starts);
         if (!watch) {
@@ -212,6 +231,7 @@ private:
         }
         watch_ = *std::move(watch);
         read();
+        read_references();
         ready_ = std::make_unique<ReadableWatch>(io_, watch_->fd(), [this] { on_readable(); });
     }
 
@@ -220,8 +240,14 @@ private:
         if (!events) {
             return failed(events.error());
         }
-        if (!events->empty()) {
+        const auto is_of = [](const store::Event& event) {
+            return std::ranges::find(kRightsKinds, event.object.key.kind) != kRightsKinds.end();
+        };
+        if (std::ranges::any_of(*events, is_of)) {
             read();
+        }
+        if (!std::ranges::all_of(*events, is_of)) {
+            read_references();
         }
         for (const store::Event& event : *events) {
             if (event.type == store::Event::Type::resync) {
@@ -253,6 +279,15 @@ private:
         rights_ = std::move(made);
     }
 
+    void read_references() {
+        auto referenced = read_referenced_secrets(store_);
+        references_unread_ = !referenced;
+        if (!referenced) {
+            return failed(referenced.error());
+        }
+        on_references_(*std::move(referenced));
+    }
+
     void failed(const store::StoreError& error) {
         if (!std::exchange(reported_, true)) {
             log::emit(kRightsUnread, error.message);
@@ -261,9 +296,11 @@ private:
 
     boost::asio::io_context& io_;
     store::Store& store_;
+    OnReferences on_references_;
     std::unique_ptr<store::Watch> watch_;
     std::unique_ptr<ReadableWatch> ready_;
     bool reported_ = false;
+    bool references_unread_ = false;
     std::mutex mutex_;
     std::shared_ptr<const Rights> rights_;
 };
@@ -296,13 +333,14 @@ public:
             worker->thread = std::make_unique<Worker>(daemon_.io());
             workers_.push_back(std::move(worker));
         }
-        rights_ = std::make_unique<RightsKeeper>(daemon_.io(), *store_);
-        MANUL_TRY(auto chores_store, open_store());
-        chores_ = std::make_unique<Chores>(daemon_.io(), std::move(chores_store));
-        create_roles();
-        rights_->check();
         hub_ = std::make_unique<Hub>(*store_, Hub::Hooks{[this](Hub::FeedId id, int fd) { follow(id, fd); },
                                                          [this](Hub::FeedId id) { followed_.erase(id); }});
+        rights_ = std::make_unique<RightsKeeper>(
+            daemon_.io(), *store_, [this](ReferencedSecrets referenced) { hub_->refer(std::move(referenced)); });
+        MANUL_TRY(auto chores_store, open_store());
+        chores_ = std::make_unique<Chores>(daemon_.io(), std::move(chores_store));
+        write_roles();
+        rights_->check();
         MANUL_CHECK(files_.read_tokens());
         files_.remember();
         MANUL_TRY(const Listen listen, parse_listen(settings_.serve.listen));
@@ -340,13 +378,26 @@ private:
         return store::make_memory(memory_);
     }
 
-    /// People look for the built-in roles in the store; they are in force also where they cannot be written.
-    void create_roles() {
+    /// People look for the built-in roles in the store, as this version has them; they are in force also where they
+    /// cannot be written.
+    void write_roles() {
         for (const auto& [key, document] : built_in_role_documents()) {
-            if (!store_->get(key)) {
+            const auto stored = store_->get(key);
+            if (!stored) {
                 static_cast<void>(store_->create(key, document));
+            } else if (!has_rules(*stored, document)) {
+                static_cast<void>(store_->update(key, document, stored->revision));
             }
         }
+    }
+
+    static bool has_rules(const store::Object& stored, const std::string& document) {
+        const auto rules = [&](std::string_view text) {
+            const auto role = model::as<model::ClusterRole>(
+                codec::decode(model::Kind::cluster_role, text, codec::Mode::lenient).resource);
+            return role ? role->rules : std::vector<model::PolicyRule>{};
+        };
+        return rules(*stored.document) == rules(document);
     }
 
     [[nodiscard]] Caller caller_of(const Credentials& credentials) {

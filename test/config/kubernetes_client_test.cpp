@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -275,6 +276,84 @@ TEST_CASE("a kind that the cluster gets later is listed then") {
     REQUIRE(events.size() == 1);
     CHECK(events[0].type == Event::Type::resync);
     CHECK(asked == 3);
+}
+
+TEST_CASE("secrets that may be read by name alone are asked for by the names that resources have") {
+    constexpr const char* kSecrets = "/api/v1/namespaces/manul-system/secrets?";
+    constexpr const char* kForbidden =
+        R"({"kind":"Status","code":403,"reason":"Forbidden","message":"secrets is forbidden: User \"n\" cannot list it"})";
+    std::atomic<bool> allowed = false;  // the Secret "b"
+    const ScriptedApi api([&](const ScriptedRequest& request, const ScriptedConnection& to) {
+        const auto asks = [&](const std::string& text) { return request.target.find(text) != std::string::npos; };
+        const bool watches = asks("watch=1");
+        if (answers_groups(request, to) || answers_identity(request, to, "cluster-1")) {
+            return true;
+        }
+        if (asks("/bgppeers?") && watches) {
+            to.begin_chunks();
+            if (asks("resourceVersion=7")) {  // another one from now on
+                to.chunk(event("ADDED", R"({"metadata":{"name":"q","resourceVersion":"9"},"spec":{"peerIP":"10.0.0.3",)"
+                                        R"("asNumber":65000,"password":{"secretKeyRef":{"name":"c","key":"k"}}}})"));
+            }
+            to.wait_for_close();
+            return false;
+        }
+        if (asks("/bgppeers?")) {
+            to.answer(200,
+                      R"({"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":"p"},"spec":{"peerIP":)"
+                      R"("10.0.0.2","password":{"secretKeyRef":{"name":"a","key":"k"}}}},{"metadata":{"name":"r"},)"
+                      R"("spec":{"password":{"secretKeyRef":{"name":"../x","key":"k"}}}}]})");
+        } else if (asks("/bgpconfigurations?")) {
+            to.answer(200, R"({"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":"default"},"spec":)"
+                           R"({"nodeMeshPassword":{"secretKeyRef":{"name":"b","key":"k"}}}}]})");
+        } else if (request.target.starts_with(kSecrets) && asks("fieldSelector=metadata.name%3Da")) {
+            if (watches) {
+                to.begin_chunks();
+                to.chunk(
+                    event("MODIFIED", R"({"metadata":{"namespace":"manul-system","name":"a","resourceVersion":"8"}})"));
+                to.wait_for_close();
+                return false;
+            }
+            to.answer(200, R"({"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"namespace":"manul-system",)"
+                           R"("name":"a","resourceVersion":"5"},"data":{"k":"aGVyZQ=="}}]})");
+        } else if (request.target.starts_with(kSecrets) && asks("fieldSelector=metadata.name%3Db") && allowed) {
+            to.answer(200, R"({"metadata":{"resourceVersion":"8"},"items":[]})");
+        } else {
+            to.answer(403, kForbidden);
+        }
+        return true;
+    });
+    Client client(api);
+    const auto listing = client.store->list({Kind::secret, std::nullopt, {}});
+    REQUIRE(listing);
+    REQUIRE(listing->items.size() == 1);
+    CHECK(listing->items[0].key == Key{Kind::secret, "manul-system", "a"});
+    REQUIRE(listing->damaged.size() == 1);  // so that what is in force stays
+    CHECK(listing->damaged[0].key == Key{Kind::secret, "manul-system", "b"});
+    CHECK(listing->damaged[0].error.message.find("secrets is forbidden") != std::string::npos);
+    CHECK_FALSE(client.store->list({Kind::secret, "default", {}}));  // no password is looked for there
+
+    const auto access = kubernetes::parse_kubeconfig(kubeconfig(api.address()), "config", "");
+    const auto server = kubernetes::parse_server(*access);
+    const auto http = kubernetes::load_http_module();
+    const auto open = [&](const Revision& peers) {
+        const std::vector<WatchStart> starts{{Kind::secret, listing->revision}, {Kind::bgp_peer, peers}};
+        return kubernetes::open_watch(**http, *access, *server, kubernetes::CalicoGroup::v3, "cluster-1", starts,
+                                      quick());
+    };
+    {
+        const auto watch = open("8");
+        CHECK(names(take(*watch, 1)) == "+a@8 ");
+        allowed = true;  // found out by asking again and again
+        CHECK(names(take(*watch, 1)) == "!@ ");
+    }
+    allowed = false;
+    const auto watch = open("7");  // a new peer refers to a Secret that nobody follows
+    std::multiset<std::string> came;
+    for (const Event& one : take(*watch, 3)) {
+        came.insert(names({one}));
+    }
+    CHECK(came == std::multiset<std::string>{"+a@8 ", "+q@9 ", "!@ "});
 }
 
 TEST_CASE("a token that was replaced in its file is read again when the server refuses the old one") {

@@ -84,6 +84,12 @@ TEST_CASE("rights and defaults are valid objects, and every kind that daemons re
             FAIL_CHECK(finding.to_string());
         }
         for (const codec::LoadedObject& object : loaded.objects) {
+            if (const auto* local = model::as<model::Role>(*object.resource)) {
+                for (const model::PolicyRule& rule : local->rules) {
+                    const bool secrets = std::ranges::find(rule.resources, "secrets") != rule.resources.end();
+                    CHECK((!secrets || !rule.resource_names.empty()));
+                }
+            }
             const auto* role = model::as<model::ClusterRole>(*object.resource);
             for (const model::PolicyRule& rule : role == nullptr ? std::vector<model::PolicyRule>{} : role->rules) {
                 for (const std::string& group : rule.api_groups) {

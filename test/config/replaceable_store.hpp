@@ -4,6 +4,7 @@
 
 #include <expected>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -35,6 +36,7 @@ inline Object object(model::Kind kind, const std::string& name, std::string_view
 struct Place {
     std::unique_ptr<store::Store> store = store::make_memory();
     std::optional<model::Kind> fails_at;  ///< the next list of it
+    std::function<void(model::Kind, store::Listing&)> shows = [](model::Kind, store::Listing&) {};
 
     void replace() { store = store::make_memory(); }
     void put(const Object& one) const { REQUIRE(store->create(one.key, one.document)); }
@@ -51,7 +53,11 @@ public:
             place_.fails_at.reset();
             return std::unexpected(store::StoreError{store::StoreError::Code::unavailable, "away", {}});
         }
-        return at().list(query);
+        auto listing = at().list(query);
+        if (listing) {
+            place_.shows(query.kind, *listing);
+        }
+        return listing;
     }
     store::StoreResult<store::Object> create(const model::Key& key, std::string_view document) override {
         return at().create(key, document);

@@ -400,7 +400,7 @@ TEST_CASE("secrets leave masked, and what was masked keeps its value", "[serve]"
         const serve::Answer answer = client.ask("GET", target);
         CHECK(answer.response.body.find(real) == std::string::npos);
         if (!answer.watches.empty()) {
-            CHECK_FALSE(answer.watches[0].rendering.revealed);
+            CHECK_FALSE(answer.watches[0].rendering.secrets.is_everything());
         }
     }
     CHECK(client.ask("GET", path + "/s?reveal=true").response.body.find(real) != std::string::npos);

@@ -306,6 +306,57 @@ TEST_CASE("one stream brings several kinds, and ends with the last of them", "[s
     CHECK(half->finished);
 }
 
+TEST_CASE("who sees referenced secrets alone is told of those that are referenced later", "[serve]") {
+    Fixture fixture;
+    const std::string from = fixture.revision();
+    const auto watch = [&](serve::SecretView view, bool outdated = false) {
+        serve::WatchRequest request{.kind = model::Kind::secret, .ns = {}, .revision = from, .timeout_seconds = 60};
+        request.rendering.secrets = std::move(view);
+        request.bookmarks = true;
+        request.outdated = outdated;
+        auto stream = std::make_shared<Recorder>();
+        std::vector<serve::WatchRequest> requests;
+        requests.push_back(std::move(request));
+        fixture.hub.add(std::move(requests), stream, 0);
+        return stream;
+    };
+    const auto host = watch(serve::SecretView::of({{"a"}, 0}));
+    const auto admin = watch(serve::SecretView::everything());
+    const auto reader = watch({});
+    fixture.hub.refer({{"a"}, 0});
+    for (const char* name : {"a", "b"}) {
+        REQUIRE(fixture.client.store->create({model::Kind::secret, "manul-system", name},
+                                             std::string(R"({"apiVersion":"v1","kind":"Secret","metadata":{"name":")") +
+                                                 name + R"(","namespace":"manul-system"},"data":{"p":"aGVyZQ=="}})"));
+    }
+    fixture.take();
+    /// Each event, "!" behind those with the value.
+    const auto events = [](Recorder& stream) {
+        const std::vector<std::string> texts = stream.texts;
+        Events out = stream.take();
+        for (std::size_t i = 0; i < out.size(); ++i) {
+            out[i] += texts[i].find("aGVyZQ==") != std::string::npos ? "!" : "";
+        }
+        return out;
+    };
+    CHECK(events(*host) == Events{"ADDED a!", "ADDED b"});
+    CHECK(events(*admin) == Events{"ADDED a!", "ADDED b!"});
+    CHECK(events(*reader) == Events{"ADDED a", "ADDED b"});
+
+    fixture.hub.refer({{"a", "b"}, 0});
+    CHECK(events(*host) == Events{"BOOKMARK", "MODIFIED b!", "BOOKMARK"});
+    const auto read_before = watch(serve::SecretView::of({{"a"}, 0}));  // and told to the hub since
+    CHECK(events(*read_before) == Events{"ADDED a!", "ADDED b", "BOOKMARK", "MODIFIED b!", "BOOKMARK"});
+    const auto outdated = watch(serve::SecretView::of({{"a", "b"}, 0}), true);
+    CHECK(events(*outdated) == Events{"ADDED a!", "ADDED b!", "BOOKMARK", "MODIFIED a!", "MODIFIED b!", "BOOKMARK"});
+    fixture.hub.refer({{"b"}, 0});
+    CHECK(events(*host).empty());
+    fixture.hub.refer({{"a", "b"}, 0});
+    CHECK(events(*host) == Events{"BOOKMARK", "MODIFIED a!", "BOOKMARK"});
+    CHECK(events(*admin).empty());
+    CHECK(events(*reader).empty());
+}
+
 TEST_CASE("a bookmark moves a kind on to which nothing happens, so that nothing is compacted away from it", "[serve]") {
     Fixture fixture;
     const auto stream = fixture.watch("allowWatchBookmarks=1&resourceVersion=" + fixture.revision());

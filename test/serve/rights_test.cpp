@@ -3,6 +3,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/base64.hpp"
 #include "serve/rights.hpp"
 #include "serve/tokens.hpp"
 #include "test/serve/client.hpp"
@@ -264,6 +265,80 @@ TEST_CASE("a host's daemons write what is theirs, and nothing that people make",
                        "application/merge-patch+json")
                   .starts_with("403"));
     }
+}
+
+TEST_CASE("a host sees the values of the secrets that are referred to, and no other", "[serve]") {
+    Client client;
+    const auto put = [&](const std::string& path, const std::string& document) {
+        CAPTURE(path, document);
+        REQUIRE(client.say("POST", path, document) == "201");
+    };
+    const auto put_secret = [&](const std::string& ns, const std::string& name, const std::string& value) {
+        put("/api/v1/namespaces/" + ns + "/secrets",
+            R"({"metadata":{"name":")" + name + R"("},"data":{"p":")" + value + "\"}}");
+    };
+    const auto refer = [&](const std::string& peer, const std::string& secret) {
+        put("/apis/projectcalico.org/v3/bgppeers",
+            R"({"apiVersion":"projectcalico.org/v3","kind":"BGPPeer","metadata":{"name":")" + peer +
+                R"("},"spec":{"peerIP":"10.0.0.9","asNumber":65000,"password":{"secretKeyRef":{"name":")" + secret +
+                R"(","key":"p"}}}})");
+    };
+    put_secret("manul-system", "used", "dXNlZA==");
+    put_secret("manul-system", "mesh", "bWVzaA==");
+    put_secret("manul-system", "other", "b3RoZXI=");
+    put_secret("default", "used", "ZWxzZXdoZXJl");
+    refer("a", "used");
+    put("/apis/projectcalico.org/v3/bgpconfigurations",
+        R"({"apiVersion":"projectcalico.org/v3","kind":"BGPConfiguration","metadata":{"name":"default"},"spec":)"
+        R"({"nodeMeshPassword":{"secretKeyRef":{"name":"mesh","key":"p"}}}})");
+
+    client.bind("host", "manul-node");
+    serve::Caller admin = std::exchange(client.caller, {.user = "host", .uid = "", .groups = {}});
+    const auto seen = [&](const std::string& path) {
+        const std::string body = client.ask("GET", path + "?reveal=true").response.body;
+        std::string out;
+        for (const char* value : {"dXNlZA==", "bWVzaA==", "b3RoZXI=", "ZWxzZXdoZXJl"}) {
+            out += body.find(value) != std::string::npos ? "+" : "-";
+        }
+        return out;
+    };
+    CHECK(seen("/api/v1/secrets") == "++--");
+    CHECK(seen("/api/v1/namespaces/manul-system/secrets/used") == "+---");
+    CHECK(seen("/api/v1/namespaces/manul-system/secrets/other") == "----");
+    CHECK(seen("/api/v1/namespaces/default/secrets/used") == "----");
+    CHECK(client.ask("GET", "/api/v1/secrets").response.body.find("dXNlZA==") == std::string::npos);
+
+    // What is referred to since the list was read was not shown in it.
+    const std::string listed(client.json("GET", "/api/v1/secrets").text_at("metadata", "resourceVersion"));
+    const std::string watch = "/apis/manul.io/v1/watches?reveal=true&starts=secrets:" + listed;
+    REQUIRE(client.ask("GET", watch).watches.size() == 1);
+    CHECK_FALSE(client.ask("GET", watch).watches[0].outdated);
+    std::swap(client.caller, admin);
+    refer("b", "other");
+    std::swap(client.caller, admin);
+    CHECK(client.ask("GET", watch).watches[0].outdated);
+    CHECK(seen("/api/v1/secrets") == "+++-");
+}
+
+TEST_CASE("of a change that waits to be confirmed a host sees the policies, not the secrets", "[serve]") {
+    Client client;
+    const std::string changes =
+        R"({"withinSeconds":60,"objects":[{"apiVersion":"v1","kind":"Secret","namespace":"x","name":"s","before":"hidden"},)"
+        R"({"apiVersion":"projectcalico.org/v3","kind":"GlobalNetworkPolicy","namespace":"","name":"g","before":"{}"}]})";
+    REQUIRE(client.say("POST", "/api/v1/namespaces/manul-system/secrets",
+                       R"({"metadata":{"name":"manul-rollback"},"type":"manul.io/rollback","data":{"changes":")" +
+                           base64_encode(changes) + "\"}}") == "201");
+    const std::string path = "/api/v1/namespaces/manul-system/secrets/manul-rollback?reveal=true";
+    const auto shown = [&] {
+        const codec::Tree record = client.json("GET", path);
+        return base64_decode(record.text_at("data", "changes")).value_or("");
+    };
+    CHECK(shown() == changes);
+    client.bind("host", "manul-node");
+    client.caller = {.user = "host", .uid = "", .groups = {}};
+    CHECK(shown().find("hidden") == std::string::npos);
+    CHECK(shown().find("GlobalNetworkPolicy") != std::string::npos);
+    CHECK(client.json("GET", path).text_at("metadata", "resourceVersion").empty() == false);
 }
 
 TEST_CASE("tokens are read as Kubernetes writes them", "[serve]") {

@@ -39,6 +39,7 @@ constexpr int kAttempts = 4;
 constexpr milliseconds kFirstPause{100};
 constexpr milliseconds kLongestPause{5000};
 constexpr std::size_t kLongestQuote = 200;
+const std::string kForbidden = "not allowed (403): ";
 
 /// The fields that a Status complains about, one line each.
 std::vector<std::string> causes_of(const json::object& status) {
@@ -112,7 +113,7 @@ StoreError error_of(unsigned status, std::string_view body, const Access& access
             return error(Code::unavailable,
                          "the API server does not accept the credentials of " + access.where + " (401): " + message);
         case 403:
-            return error(Code::unavailable, "not allowed (403): " + message);
+            return error(Code::unavailable, kForbidden + message);
         case 404:
             return error(Code::not_found, message);
         case 409:
@@ -128,6 +129,10 @@ StoreError error_of(unsigned status, std::string_view body, const Access& access
             return error(status >= 400 && status < 500 && status != 429 ? Code::unsupported : Code::unavailable,
                          message);
     }
+}
+
+bool is_forbidden(const StoreError& failed) {
+    return failed.code == Code::unavailable && failed.message.starts_with(kForbidden);
 }
 
 StoreResult<json::object> parse_answer(std::string_view text) {

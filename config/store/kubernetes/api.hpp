@@ -26,6 +26,9 @@ using Query = std::map<std::string, std::string>;
 /// What a refusal means; `body` is a Status of the API server, or any text.
 [[nodiscard]] StoreError error_of(unsigned status, std::string_view body, const Access& access);
 
+/// The caller has no right to what he asked for.
+[[nodiscard]] bool is_forbidden(const StoreError& failed);
+
 /// An answer that is to be an object.
 [[nodiscard]] StoreResult<boost::json::object> parse_answer(std::string_view text);
 

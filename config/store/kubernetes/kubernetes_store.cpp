@@ -25,6 +25,7 @@
 #include "config/codec/secret.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
+#include "config/model/referenced_secret.hpp"
 #include "config/model/resource.hpp"
 #include "config/store/admission.hpp"
 #include "config/store/document.hpp"
@@ -32,6 +33,7 @@
 #include "config/store/kubernetes/api.hpp"
 #include "config/store/kubernetes/documents.hpp"
 #include "config/store/kubernetes/json_text.hpp"
+#include "config/store/kubernetes/named_secrets.hpp"
 #include "config/store/kubernetes/read_backend.hpp"
 #include "config/store/kubernetes/session.hpp"
 #include "config/store/kubernetes/watch.hpp"
@@ -105,10 +107,11 @@ public:
         if (place.form == Form::derived) {
             return listing;
         }
-        auto revision = session_.read_pages(
-            place.collection(query.ns.value_or("")), {},
-            [&](std::string_view page) { return add_items(listing, query, place, page); },
-            [&] { listing.items.clear(); });
+        auto revision = read(listing, query, place, {});
+        if (!revision && query.kind == Kind::secret && is_forbidden(revision.error()) &&
+            query.ns.value_or(place.home) == place.home) {
+            return list_named_secrets(query, place);
+        }
         if (!revision && is_unknown_kind(revision.error())) {
             MANUL_CHECK(refuse_unknown_kind(query.kind));
             return Listing{};
@@ -220,6 +223,40 @@ private:
     static StoreError stale(const model::Key& key, const Revision& found, const Revision& expected) {
         return error(Code::conflict,
                      fmt::format("update conflict: {} is at revision {}, not {}", key.to_string(), found, expected));
+    }
+
+    StoreResult<Revision> read(Listing& listing, const ListQuery& query, const Place& place, const Query& parameters) {
+        const std::size_t before = listing.items.size();
+        return session_.read_pages(
+            place.collection(query.ns.value_or("")), parameters,
+            [&](std::string_view page) { return add_items(listing, query, place, page); },
+            [&] { listing.items.resize(before); });
+    }
+
+    /// Those that may not be read are not known to be absent.
+    StoreResult<Listing> list_named_secrets(const ListQuery& query, const Place& place) {
+        std::set<std::string> names;
+        for (const Kind kind : model::kReferringKinds) {
+            MANUL_TRY(const Listing referring, list({kind, std::nullopt, {}}));
+            for (const Object& object : referring.items) {
+                names.insert(named_secret(kind, *object.document));
+            }
+        }
+        names.erase("");
+        Listing listing;
+        std::vector<NamedSecret> secrets;
+        for (const std::string& name : names) {
+            auto revision = read(listing, query, place, {{"fieldSelector", name_selector(name)}});
+            if (!revision && !is_forbidden(revision.error())) {
+                return std::unexpected(std::move(revision).error());
+            }
+            if (!revision) {
+                listing.damaged.push_back({{Kind::secret, place.home, name}, {}, std::move(revision).error()});
+            }
+            secrets.push_back({name, revision.value_or("")});
+        }
+        listing.revision = revision_of(secrets);
+        return listing;
     }
 
     static StoreResult<json::object> add_items(Listing& listing, const ListQuery& query, const Place& place,

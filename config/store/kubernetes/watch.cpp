@@ -26,6 +26,7 @@
 #include "config/store/event_queue.hpp"
 #include "config/store/kubernetes/api.hpp"
 #include "config/store/kubernetes/json_text.hpp"
+#include "config/store/kubernetes/named_secrets.hpp"
 #include "config/store/store.hpp"
 #include "config/store/watched_kinds.hpp"
 
@@ -60,6 +61,8 @@ struct Shared {
     std::string identity;
     EventQueue queue;
     Credentials credentials;
+    /// Where Secrets are followed by their names: all that resources named so far.
+    std::optional<std::set<std::string>> secrets;
     std::mt19937 random{std::random_device{}()};
     std::unique_ptr<HttpStreams> streams;  // last: its thread ends before the rest goes
 
@@ -73,7 +76,8 @@ struct Shared {
 struct Followed {
     model::Kind kind;
     Place place;
-    Revision revision;  ///< of the last event, or where to begin; empty: the cluster does not have the kind
+    Revision revision;      ///< of the last event, or where to begin; empty: the cluster does not have the kind
+    std::string name = {};  ///< the one object that is followed; with an empty revision: it may not be read
     std::set<model::Key> came = {};  ///< with that version; used with our own server alone
 
     /// One transaction of our own server may have several events with one version, and the stream may have ended
@@ -111,7 +115,7 @@ private:
         if (!shared_.served) {
             query.insert(
                 {{"watch", "1"}, {"allowWatchBookmarks", "true"}, {"resourceVersion", kinds_.front().resume_point()}});
-            return request(kinds_.front().place.collection(""), query);
+            return request_kind(std::move(query));
         }
         std::string starts;
         for (const Followed& each : kinds_) {
@@ -127,7 +131,16 @@ private:
     [[nodiscard]] bool is_absent() const { return !shared_.served && kinds_.front().revision.empty(); }
 
     /// Once the cluster has it, the owner lists it.
-    void look_for_kind() { request(kinds_.front().place.collection(""), {{"limit", "1"}}); }
+    void look_for_kind() { request_kind({{"limit", "1"}}); }
+
+    void request_kind(Query query) {
+        if (is_named()) {
+            query["fieldSelector"] = name_selector(kinds_.front().name);
+        }
+        request(kinds_.front().place.collection(""), query);
+    }
+
+    [[nodiscard]] bool is_named() const { return !shared_.served && !kinds_.front().name.empty(); }
 
     /// After a failure there may be another cluster behind the address.
     void ask_identity() {
@@ -234,9 +247,23 @@ private:
         if (!translated || (shared_.served && !followed->came.insert(translated->key).second)) {
             return;
         }
-        shared_.queue.push(Event{type == "DELETED" ? Event::Type::removed : Event::Type::put,
-                                 Object{std::move(translated->key), std::move(translated->revision),
-                                        std::make_shared<const std::string>(json::serialize(translated->document))}});
+        auto document = std::make_shared<const std::string>(json::serialize(translated->document));
+        note_secret(followed->kind, *document);
+        shared_.queue.push(
+            Event{type == "DELETED" ? Event::Type::removed : Event::Type::put,
+                  Object{std::move(translated->key), std::move(translated->revision), std::move(document)}});
+    }
+
+    /// A Secret that is named for the first time is followed by nobody.
+    void note_secret(model::Kind kind, std::string_view document) {
+        if (!shared_.secrets) {
+            return;
+        }
+        if (std::string name = named_secret(kind, document);
+            !name.empty() && shared_.secrets->insert(std::move(name)).second) {
+            shared_.queue.push(
+                Event{Event::Type::resync, Object{model::Key{model::Kind::secret, {}, {}}, {}, nullptr}});
+        }
     }
 
     /// Who watches has to list these kinds again.
@@ -266,7 +293,10 @@ private:
         if (status_ == 410 || (is_absent() && status_ == 200)) {
             return expire_all();
         }
-        if (is_absent() && status_ == 404) {
+        if (status_ == 403 && !shared_.served && !is_absent() && kinds_.front().kind == model::Kind::secret) {
+            return expire_all();  // the right was taken away; there may be one to some of them by name
+        }
+        if (is_absent() && (status_ == 404 || (status_ == 403 && is_named()))) {
             return shared_.streams->after(shared_.options.absent_poll, [this] { look_for_kind(); });
         }
         if (failure && status_ == 0) {
@@ -332,6 +362,15 @@ public:
         std::vector<Followed> all;
         for (const WatchStart& start : starts) {
             Followed followed{start.kind, place_of(start.kind, group), start.revision};
+            if (const auto secrets = named_secrets(start.revision)) {
+                shared_->secrets.emplace();
+                for (const NamedSecret& secret : *secrets) {
+                    shared_->secrets->insert(secret.name);
+                    followers_.push_back(std::make_unique<Follower>(
+                        *shared_, std::vector{Followed{start.kind, followed.place, secret.revision, secret.name}}));
+                }
+                continue;
+            }
             if (shared_->served) {
                 all.push_back(std::move(followed));
             } else if (followed.place.form != Form::derived) {

@@ -95,6 +95,45 @@ TEST_CASE("sessions and routes stay when an empty store is in the place of the o
     CHECK_FALSE(Life(place, run_dir).datastore.is_lost());
 }
 
+TEST_CASE("a password stays known when its secret can no longer be read") {
+    const RunDir run_dir;
+    Place place;
+    place.put(kRouter);
+    place.put({model::Key{Kind::secret, "manul-system", "s"},
+               R"({"apiVersion":"v1","kind":"Secret","metadata":{"name":"s","namespace":"manul-system"},)"
+               R"("data":{"old":"b2xk","gone":"Z29uZQ=="}})"});
+    Life life(place, run_dir);
+    const std::pair<std::string, std::string> key("s", "old");
+    REQUIRE(life.datastore.secrets().values.at(key) == "old");
+    REQUIRE(life.datastore.secrets().unreadable.empty());
+
+    const bool masked = GENERATE(true, false);
+    place.shows = [&](Kind kind, store::Listing& listing) {
+        if (kind != Kind::secret) {
+            return;
+        }
+        store::Object& secret = listing.items.at(0);
+        if (masked) {
+            secret.document = std::make_shared<const std::string>(
+                R"({"apiVersion":"v1","kind":"Secret","metadata":{"name":"s","namespace":"manul-system"},)"
+                R"("data":{"old":"Kioq","new":"Kioq"}})");
+        } else {
+            listing.damaged.push_back(
+                {secret.key, {}, {store::StoreError::Code::unavailable, "not allowed (403)", {}}});
+            listing.items.clear();
+        }
+    };
+    life.look();
+    CHECK(life.datastore.secrets().values.at(key) == "old");
+    CHECK_FALSE(life.datastore.secrets().values.contains({"s", "new"}));
+    CHECK(life.datastore.secrets().values.contains({"s", "gone"}) == !masked);
+    CHECK(life.datastore.secrets().unreadable.at("s").find(masked ? "manul-node" : "403") != std::string::npos);
+
+    place.shows = [](Kind, store::Listing&) {};
+    life.look();
+    CHECK(life.datastore.secrets().unreadable.empty());
+}
+
 TEST_CASE("a store without peers is taken as it is") {
     const RunDir run_dir;
     Place place;
