@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "base/sha1.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/names.hpp"
+#include "config/model/vxlan_mac.hpp"
 #include "config/model/workload_endpoint.hpp"
 
 namespace manul::calico {
@@ -140,6 +142,18 @@ void convert_block(Tree& spec) {
     }
 }
 
+/// Calico's nodes work out the MACs of each other's VXLAN devices. Here they are in the Nodes, also when those get
+/// other names on the way.
+void add_macs(std::string_view name, Tree& spec) {
+    for (const auto& [address, mac, family] :
+         {std::tuple{"ipv4VXLANTunnelAddr", "vxlanTunnelMACAddr", net::Family::v4},
+          std::tuple{"ipv6VXLANTunnelAddr", "vxlanTunnelMACAddrV6", net::Family::v6}}) {
+        if (!spec.text_at(address).empty() && spec.text_at(mac).empty()) {
+            spec.make(mac).assign(text(model::vxlan_mac(name, family).to_string()));
+        }
+    }
+}
+
 /// What is the same for every object, wherever it was stored. False: it is one that nobody needs.
 bool finish(Tree& object, std::vector<std::string>& notes) {
     Tree& metadata = object.make("metadata");
@@ -161,6 +175,8 @@ bool finish(Tree& object, std::vector<std::string>& notes) {
         convert_block(spec);
     } else if (kind == "IPPool") {
         convert_pool(spec);
+    } else if (kind == "Node") {
+        add_macs(metadata.text_at("name"), spec);
     } else if (is_policy(kind)) {
         convert_policy_name(object, notes);
     }

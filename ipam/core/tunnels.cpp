@@ -1,10 +1,8 @@
 #include "ipam/core/tunnels.hpp"
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
 
-#include "base/sha1.hpp"
+#include "config/model/vxlan_mac.hpp"
 
 namespace manul::ipam {
 
@@ -43,6 +41,11 @@ std::optional<net::Ip4> as_v4(const std::optional<net::Ip>& address) {
 
 std::optional<net::Ip6> as_v6(const std::optional<net::Ip>& address) {
     return address ? std::optional(address->v6()) : std::nullopt;
+}
+
+/// What other nodes know stays: of a node that had another name in Calico's time they know the MAC of that name.
+std::optional<net::Mac> known_or(const std::optional<net::Mac>& known, std::string_view node, net::Family family) {
+    return known ? known : model::vxlan_mac(node, family);
 }
 
 }  // namespace
@@ -85,11 +88,13 @@ void set_tunnel_address(model::NodeSpec& spec, Tunnel tunnel, const std::optiona
             return;
         case Tunnel::vxlan:
             spec.ipv4_vxlan_tunnel_addr = as_v4(address);
-            spec.vxlan_tunnel_mac_addr = address ? std::optional(vxlan_mac(node, net::Family::v4)) : std::nullopt;
+            spec.vxlan_tunnel_mac_addr =
+                address ? known_or(spec.vxlan_tunnel_mac_addr, node, net::Family::v4) : std::nullopt;
             return;
         case Tunnel::vxlan_v6:
             spec.ipv6_vxlan_tunnel_addr = as_v6(address);
-            spec.vxlan_tunnel_mac_addr_v6 = address ? std::optional(vxlan_mac(node, net::Family::v6)) : std::nullopt;
+            spec.vxlan_tunnel_mac_addr_v6 =
+                address ? known_or(spec.vxlan_tunnel_mac_addr_v6, node, net::Family::v6) : std::nullopt;
             return;
         case Tunnel::wireguard:
         case Tunnel::wireguard_v6: {
@@ -103,13 +108,6 @@ void set_tunnel_address(model::NodeSpec& spec, Tunnel tunnel, const std::optiona
             return;
         }
     }
-}
-
-net::Mac vxlan_mac(std::string_view node, net::Family family) {
-    const auto hash = sha1(std::string(node) + (family == net::Family::v6 ? "-v6" : ""));
-    std::array<std::uint8_t, 6> bytes{0x66};  // locally administered, unicast
-    std::copy_n(hash.begin(), bytes.size() - 1, bytes.begin() + 1);
-    return net::Mac(bytes);
 }
 
 std::vector<std::string> tunnel_pools(Tunnel tunnel, const std::vector<Pool>& pools,

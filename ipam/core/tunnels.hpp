@@ -27,13 +27,10 @@ inline constexpr std::array kTunnels{Tunnel::ipip, Tunnel::vxlan, Tunnel::vxlan_
 [[nodiscard]] net::Family tunnel_family(Tunnel tunnel) noexcept;
 
 [[nodiscard]] std::optional<net::Ip> tunnel_address(const model::NodeSpec& spec, Tunnel tunnel);
-/// Nothing removes it. A VXLAN address comes with the MAC of the device, and goes with it; `bgp` and `wireguard` appear
-/// and disappear with their last field.
+/// Nothing removes it. A VXLAN address comes with the MAC of the device, unless there is one, and goes with it; `bgp`
+/// and `wireguard` appear and disappear with their last field.
 void set_tunnel_address(model::NodeSpec& spec, Tunnel tunnel, const std::optional<net::Ip>& address,
                         std::string_view node);
-
-/// The MAC of a node's VXLAN device: locally administered, the same on every start.
-[[nodiscard]] net::Mac vxlan_mac(std::string_view node, net::Family family);
 
 /// What a node uses besides what its pools say.
 struct TunnelSettings {

@@ -220,7 +220,7 @@ TEST_CASE("a Node is read from annotations and written back to them") {
     CHECK(codec::decode_and_validate(Kind::node, text, codec::Mode::strict).ok());
     CHECK(
         json::serialize(translated->document.at("spec")) ==
-        R"({"bgp":{"ipv4Address":"192.0.2.1/24","asNumber":"65001"},"ipv4VXLANTunnelAddr":"10.0.0.1","orchRefs":[{"nodeName":"a","orchestrator":"k8s"}],"addresses":[{"address":"192.0.2.1","type":"InternalIP"}]})");
+        R"({"bgp":{"ipv4Address":"192.0.2.1/24","asNumber":"65001"},"ipv4VXLANTunnelAddr":"10.0.0.1","vxlanTunnelMACAddr":"66:86:f7:e4:37:fa","orchRefs":[{"nodeName":"a","orchestrator":"k8s"}],"addresses":[{"address":"192.0.2.1","type":"InternalIP"}]})");
     const json::object patch = node_patch(translated->document);
     const json::object& annotations = patch.at("metadata").at("annotations").as_object();
     CHECK(annotations.at("projectcalico.org/IPv4Address").as_string() == "192.0.2.1/24");

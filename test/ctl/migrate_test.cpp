@@ -65,7 +65,6 @@ std::vector<std::pair<std::string, std::string>> calico_cluster() {
                                   R"("natOutgoing":true})")},
         {v3 + "nodes/node-a", calico("Node", R"("name":"node-a","resourceVersion":"12")",
                                      R"({"bgp":{"ipv4Address":"192.0.2.1/24"},"ipv4VXLANTunnelAddr":"10.0.0.0",)"
-                                     R"("vxlanTunnelMACAddr":"66:aa:bb:cc:dd:ee",)"
                                      R"("orchRefs":[{"nodeName":"kube-a","orchestrator":"k8s"}]})")},
         {v3 + "globalnetworkpolicies/default.deny",
          calico("GlobalNetworkPolicy", R"("name":"default.deny")",
@@ -347,6 +346,9 @@ TEST_CASE("Calico's etcd becomes a datastore in which every address has its owne
     CHECK(to.document({Kind::namespace_, "", "prod"}).find(R"("team":"red")") != std::string::npos);
     CHECK(to.document({Kind::service_account, "prod", "robot"}).find(R"("kind":"machine")") != std::string::npos);
     CHECK(to.document({Kind::workload_endpoint, "prod", "node--a-k8s-web-eth0"}).find("10.0.0.2/32") !=
+          std::string::npos);
+    // The MAC that Calico's other nodes work out: 66 and the SHA-1 of the node's name.
+    CHECK(to.document({Kind::node, "", "node-a"}).find(R"("vxlanTunnelMACAddr":"66:07:02:c1:cc:60")") !=
           std::string::npos);
     CHECK(to.document({Kind::ipam_block, "", "10-0-0-0-29"}).find("1700000000000000006") != std::string::npos);
     const std::string settings = to.document({Kind::ipam_configuration, "", "default"});

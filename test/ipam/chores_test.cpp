@@ -13,6 +13,7 @@
 #include "config/model/ipam_handle.hpp"
 #include "config/model/lease.hpp"
 #include "config/model/node.hpp"
+#include "config/model/vxlan_mac.hpp"
 #include "ipam/core/auto_host_endpoints.hpp"
 #include "test/ipam/service_fixture.hpp"
 
@@ -358,7 +359,7 @@ TEST_CASE("tunnel addresses come and go with the pools that need them, and stand
     REQUIRE(node()->spec.ipv4_vxlan_tunnel_addr);
     const net::Ip address = *node()->spec.ipv4_vxlan_tunnel_addr;
     CHECK(net::Prefix::parse("10.1.0.0/24")->contains(address));
-    CHECK(node()->spec.vxlan_tunnel_mac_addr == vxlan_mac("n1", net::Family::v4));
+    CHECK(node()->spec.vxlan_tunnel_mac_addr == model::vxlan_mac("n1", net::Family::v4));
     CHECK(node()->spec.bgp->ipv4_address);
     CHECK(f.all<model::IpamHandle>().front()->spec.handle_id == "vxlan-tunnel-addr-n1");
     // It is no leak, and survives a restart.

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include <boost/json/array.hpp>
@@ -15,6 +16,8 @@
 #include <boost/json/value.hpp>
 
 #include "config/model/kind.hpp"
+#include "config/model/referenced_secret.hpp"
+#include "config/model/vxlan_mac.hpp"
 #include "config/store/kubernetes/endpoint.hpp"
 #include "config/store/kubernetes/json_text.hpp"
 
@@ -25,7 +28,6 @@ using model::Kind;
 
 namespace {
 
-constexpr const char* kSecretNamespace = "manul-system";
 constexpr std::string_view kMetadataAnnotation = "projectcalico.org/metadata";
 
 /// Annotations of Kubernetes' Node and the fields of ours that they hold, below spec (or spec.bgp, spec.wireguard).
@@ -71,6 +73,13 @@ json::object node_document(const json::object& node) {
         }
     }
     const std::string name = text_at(metadata, "name");
+    for (const auto& [address, mac, family] :
+         {std::tuple{"ipv4VXLANTunnelAddr", "vxlanTunnelMACAddr", net::Family::v4},
+          std::tuple{"ipv6VXLANTunnelAddr", "vxlanTunnelMACAddrV6", net::Family::v6}}) {
+        if (spec.contains(address) && !spec.contains(mac)) {  // a node that still runs Calico
+            spec[mac] = model::vxlan_mac(name, family).to_string();
+        }
+    }
     spec["orchRefs"] = json::array{json::object{{"nodeName", name}, {"orchestrator", "k8s"}}};
     json::array addresses;
     for (const json::value& entry : array_at(object_at(node, "status"), "addresses")) {
@@ -175,7 +184,7 @@ Place place_of(Kind kind, CalicoGroup group) {
         place.form = Form::derived;
     }
     if (kind == Kind::secret) {
-        place.home = kSecretNamespace;  // all that the daemons of a cluster may read
+        place.home = model::kSecretsNamespace;  // all that the daemons of a cluster may read
     }
     if (info.group == "projectcalico.org" && group == CalicoGroup::classic && place.form == Form::plain) {
         place.form = Form::classic;
