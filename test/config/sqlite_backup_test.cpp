@@ -162,11 +162,17 @@ TEST_CASE("a backup that is damaged, or none, changes nothing") {
     write(good.substr(0, good.size() / 2));
     refused(Code::corrupt, file);
     write("this is no database, but text that somebody put here");
-    refused(Code::corrupt, file);
+    refused(Code::corrupt, "no SQLite database");
+    write("");  // SQLite takes that for a database with nothing in it
+    refused(Code::corrupt, "is empty");
+    CHECK(fs::file_size(file) == 0);
     fs::remove(file);
     refused(Code::unavailable, file);
     write(good);
     CHECK(restore_sqlite(file, file, {}).error().code == Code::invalid);
+    const auto over_itself = back_up_sqlite(scratch.database(), scratch.database());
+    REQUIRE_FALSE(over_itself);
+    CHECK(over_itself.error().code == Code::invalid);
     CHECK_FALSE(back_up_sqlite(scratch.database(), scratch.path() + "/absent/b.db"));
     CHECK_FALSE(back_up_sqlite(scratch.path() + "/no.db", file));
     CHECK_FALSE(fs::exists(scratch.path() + "/no.db"));

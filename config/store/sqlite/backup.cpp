@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -171,8 +172,25 @@ StoreResult<std::size_t> copy_objects(Connection& connection, std::int64_t revis
     }
 }
 
+/// SQLite takes an empty file for an empty database.
+StoreResult<void> check_beginning(const std::string& file) {
+    constexpr std::string_view kMagic("SQLite format 3\0", 16);
+    const UniqueFd opened(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!opened) {
+        return std::unexpected(system_error(file, "the backup cannot be opened"));
+    }
+    std::array<char, kMagic.size()> beginning{};
+    const ssize_t size = ::read(opened.get(), beginning.data(), beginning.size());
+    if (size == 0 || std::string_view(beginning.data(), beginning.size()) != kMagic) {
+        return std::unexpected(error(Code::corrupt, fmt::format("{}: is {}, and so no backup; nothing was changed",
+                                                                file, size == 0 ? "empty" : "no SQLite database")));
+    }
+    return {};
+}
+
 /// Opens and checks a backup, which is only read, also one of an older schema; returns its revision.
 StoreResult<std::int64_t> check_backup(const std::string& file) {
+    MANUL_CHECK(check_beginning(file));
     MANUL_TRY(std::unique_ptr<Database> backup,
               Database::open(file, {.create = false, .check = true, .migrate = false}));
     MANUL_TRY(Rows rows, check_rows(backup->connection()));
@@ -192,6 +210,9 @@ StoreResult<void> attach(Connection& connection, const std::string& file) {
 
 StoreResult<BackupReport> back_up_sqlite(const std::string& store, const std::string& file) {
     MANUL_TRY(std::unique_ptr<Database> source, Database::open(store, {.create = false, .check = false}));
+    if (source->file() == file_id(file)) {
+        return std::unexpected(error(Code::invalid, file + " is the store itself"));
+    }
     const Unfinished unfinished(file + ".part");
     {
         const UniqueFd created(
@@ -232,12 +253,12 @@ StoreResult<BackupReport> back_up_sqlite(const std::string& store, const std::st
 
 StoreResult<RestoreReport> restore_sqlite(const std::string& store, const std::string& file,
                                           const RestoreOptions& options) {
+    if (const auto id = file_id(file); id && id == file_id(store)) {
+        return std::unexpected(error(Code::invalid, file + " is the store itself"));
+    }
     MANUL_TRY(const std::int64_t saved, check_backup(file));
     MANUL_TRY(std::unique_ptr<Database> target,
               Database::open(store, {.create = true, .check = true, .lock_timeout = kLockTimeout}));
-    if (file_id(store) == file_id(file)) {
-        return std::unexpected(error(Code::invalid, file + " is the store itself"));
-    }
     Connection& connection = target->connection();
     MANUL_CHECK(attach(connection, file));
     MANUL_CHECK(target->lock().acquire(kLockTimeout));
