@@ -307,12 +307,11 @@ void Hub::deliver(Client& client, Entry& entry) const {
                          ? client.wants(*previous)
                          : entry.past_unknown && !has && request.selection.fields.matches_name(entry.parsed()) &&
                                (!request.visible || request.visible(entry.parsed()));
-    if (removed && (had || (previous == nullptr && client.wants(entry.parsed())))) {
+    const bool gone = removed ? had || (previous == nullptr && client.wants(entry.parsed())) : had && !has;
+    if (gone) {
         client.send(entry.key.kind, "DELETED", *entry.document);
     } else if (has) {
         client.send(entry.key.kind, had ? "MODIFIED" : "ADDED", *entry.document);
-    } else if (had && !removed) {
-        client.send(entry.key.kind, "DELETED", *entry.document);
     }
 }
 

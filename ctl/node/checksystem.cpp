@@ -13,6 +13,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
+#include "ctl/node/calico_remains.hpp"
 #include "ctl/output/document.hpp"
 #include "felix/io/nft_apply.hpp"
 #include "net/netlink/socket.hpp"
@@ -142,7 +143,7 @@ std::vector<SystemCheck> check_foreign_rules() {
                 checks.push_back(
                     {Level::warning, std::string("rules of others: ") + family + "tables-legacy",
                      "has a filter table: if its FORWARD chain drops, packets that policy allowed are lost. "
-                     "Look with iptables-legacy -S FORWARD"});
+                     "Look with iptables-legacy -S FORWARD; rules that Calico left there (cali-*) cut new pods off"});
             }
         }
     }
@@ -219,6 +220,7 @@ ExitCode node_checksystem(const Context& context, const std::string& format) {
     }
     add(check_links());
     add(check_foreign_rules());
+    add(judge_calico_remains(find_calico_remains()));
     const bool good = std::ranges::none_of(checks, [](const SystemCheck& c) { return c.level == Level::failed; });
     const ExitCode code = good ? ExitCode::ok : ExitCode::failed;
     if (!format.empty()) {

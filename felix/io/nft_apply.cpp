@@ -353,6 +353,18 @@ Result<std::vector<nft::ForeignChain>> NftSocket::foreign_chains() {
     return chains;
 }
 
+Result<std::set<std::string>> NftSocket::calico_tables() {
+    std::set<std::string> tables;
+    netlink::RequestBuffer request;
+    nft::request_base_chains(request);
+    MANUL_TRY([[maybe_unused]] const bool listed, dump(request, [&tables](const auto& message) {
+                  if (auto table = nft::decode_calico_table(message)) {
+                      tables.insert(*std::move(table));
+                  }
+              }));
+    return tables;
+}
+
 Result<std::uint32_t> NftSocket::generation() {
     netlink::RequestBuffer request;
     nft::request_generation(request);

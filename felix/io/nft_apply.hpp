@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -62,6 +63,8 @@ public:
     /// then.
     [[nodiscard]] Result<std::optional<render::Members>> members(const render::TableKey& table, const std::string& set,
                                                                  std::size_t most);
+    /// Tables with chains that Calico made.
+    [[nodiscard]] Result<std::set<std::string>> calico_tables();
     /// Chains of other owners that hang in the packet path, and whether they drop what no rule of theirs accepted.
     [[nodiscard]] Result<std::vector<nft::ForeignChain>> foreign_chains();
     /// Rules of one chain; nothing when they changed meanwhile.

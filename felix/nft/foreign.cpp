@@ -78,6 +78,16 @@ std::optional<ForeignChain> decode_foreign_chain(const netlink::MessageView& mes
     return chain;
 }
 
+std::optional<std::string> decode_calico_table(const netlink::MessageView& message) {
+    const auto attributes = attributes_of(message, NFT_MSG_NEWCHAIN);
+    if (!attributes) {
+        return std::nullopt;
+    }
+    const std::string table = text(*attributes, NFTA_CHAIN_TABLE);
+    const bool made = table == "calico" || text(*attributes, NFTA_CHAIN_NAME).starts_with("cali-");
+    return made ? std::optional(std::string(family_name(message.payload[0])) + " " + table) : std::nullopt;
+}
+
 void request_rules(netlink::RequestBuffer& out, const ForeignChain& chain) {
     const nfgenmsg fixed{chain.family, NFNETLINK_V0, 0};
     out.begin(NFNL_SUBSYS_NFTABLES << 8U | NFT_MSG_GETRULE, NLM_F_REQUEST | NLM_F_DUMP, fixed);

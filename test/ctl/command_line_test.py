@@ -209,7 +209,7 @@ datastore: {{path: {self.directory}/store.db}}
 
     def test_a_backup_that_is_none_is_told(self):
         self.works("get", "tiers")
-        self.fails(1, r"^manulctl: \S+/no\.db: the store's file is no database; restore it from a backup \(SQLite code 26\)$",
+        self.fails(1, r"^manulctl: \S+/no\.db is no SQLite database, and so no backup; nothing was changed$",
                    "datastore", "restore", self.file("no.db", "kind: List\n" * 100))
 
     def test_no_reports_are_told(self):

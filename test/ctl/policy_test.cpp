@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/store/memory.hpp"
+#include "ctl/node/calico_remains.hpp"
 #include "ctl/node/checksystem.hpp"
 #include "ctl/policy/counters.hpp"
 #include "ctl/policy/impact.hpp"
@@ -362,6 +363,27 @@ TEST_CASE("counters are summed by policy, and rules stand below them") {
     CHECK(table.find("NetworkPolicy default/web") < table.find("ingress     0"));
     CHECK(table.find("          7     420") != std::string::npos);
     CHECK(table.find("(end of tier)") != std::string::npos);
+}
+
+TEST_CASE("what Calico left behind is named with the command that removes it") {
+    CHECK(judge_calico_remains({}).front().level == SystemCheck::Level::ok);
+    const auto checks = judge_calico_remains({.tables = {"ip filter", "ip nat", "ip6 calico", "ip6 nat"},
+                                              .links = {"vxlan.calico"},
+                                              .bird_routes = 3,
+                                              .felix_routes = 1});
+    const std::vector<std::pair<std::string, std::string>> expected{
+        {"rules in ip6 nat", "ip6tables-nft-restore"},
+        {"rules in ip filter, ip nat", "iptables-nft-save | grep -vE '^(:|-A )cali|\"cali:' | iptables-nft-restore"},
+        {"rules in ip6 calico", "nft delete table ip6 calico"},
+        {"vxlan.calico", "ip link del vxlan.calico"},
+        {"3 routes of protocol bird", "ip route flush proto bird"},
+        {"1 routes of protocol 80", "ip route flush proto 80"}};
+    REQUIRE(checks.size() == expected.size());
+    for (std::size_t i = 0; i < checks.size(); ++i) {
+        CHECK(checks[i].level == SystemCheck::Level::warning);
+        CHECK(checks[i].name == "left by Calico: " + expected[i].first);
+        CHECK(checks[i].detail.find(expected[i].second) != std::string::npos);
+    }
 }
 
 TEST_CASE("only chains of others that drop what is forwarded are warned about") {

@@ -182,8 +182,8 @@ StoreResult<void> check_beginning(const std::string& file) {
     std::array<char, kMagic.size()> beginning{};
     const ssize_t size = ::read(opened.get(), beginning.data(), beginning.size());
     if (size == 0 || std::string_view(beginning.data(), beginning.size()) != kMagic) {
-        return std::unexpected(error(Code::corrupt, fmt::format("{}: is {}, and so no backup; nothing was changed",
-                                                                file, size == 0 ? "empty" : "no SQLite database")));
+        return std::unexpected(error(Code::corrupt, fmt::format("{} is {}, and so no backup; nothing was changed", file,
+                                                                size == 0 ? "empty" : "no SQLite database")));
     }
     return {};
 }
