@@ -42,6 +42,20 @@ netlink::TunnelSettings settings_of(const TunnelDevice& device) {
     return {.local = device.own.node, .vni = device.vni, .port = device.port, .learning = false};
 }
 
+/// The address by which routes and neighbour entries name the other end of a VXLAN tunnel; no packet carries it. For
+/// IPv6 it is the link-local address that follows from the end's MAC: the kernel refuses a gateway to which a route
+/// leads over another link, and to the end's own address there may be such a route (the block's, from before there was
+/// a tunnel, or a router's aggregate of all blocks).
+net::Ip gateway_to(const TunnelEnd& end) {
+    if (end.address.is_v4()) {
+        return end.address;
+    }
+    const auto& mac = end.mac.bytes();
+    constexpr std::uint8_t kUniversal = 2;  // RFC 4291, appendix A
+    return net::Ip6({0xfe, 0x80, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(mac[0] ^ kUniversal), mac[1], mac[2], 0xff,
+                     0xfe, mac[3], mac[4], mac[5]});
+}
+
 std::unexpected<netlink::SocketError> missing(std::string text) {
     return std::unexpected(netlink::SocketError{netlink::SocketError::Kind::io, 0, std::move(text)});
 }
@@ -66,6 +80,11 @@ void OverlaySync::configure(const Config& config) {
 void OverlaySync::want(const TunnelDevice& device) {
     devices_.insert_or_assign(device.kind, device);
     dirty_devices_.insert(device.kind);
+    for (const auto& [prefix, route] : wanted_) {
+        if (route.tunnel == device.kind) {
+            dirty_routes_.insert(prefix);  // the gateway of an end may have changed
+        }
+    }
 }
 
 void OverlaySync::forget(TunnelKind kind) {
@@ -240,7 +259,7 @@ OverlaySync::Done OverlaySync::sync_address(const TunnelDevice& wanted, std::uin
 OverlaySync::Done OverlaySync::sync_neighbours(const TunnelDevice& wanted, std::uint32_t ifindex) {
     std::map<net::Ip, net::Mac> left;
     for (const TunnelEnd& peer : wanted.peers) {
-        left.emplace(peer.address, peer.mac);
+        left.emplace(gateway_to(peer), peer.mac);
     }
     MANUL_TRY(const auto known, socket_.neighbours(family_of(wanted.kind), ifindex));
     netlink::RequestBuffer requests;
@@ -332,7 +351,17 @@ std::optional<OverlaySync::Held> OverlaySync::wanted_way(const ClusterRoute& rou
         return Held{route.via, 0};
     }
     const auto index = indexes_.find(*route.tunnel);
-    return index == indexes_.end() ? std::nullopt : std::optional(Held{route.via, index->second});
+    const auto device = devices_.find(*route.tunnel);
+    if (index == indexes_.end() || device == devices_.end()) {
+        return std::nullopt;
+    }
+    if (*route.tunnel == TunnelKind::ip_in_ip) {
+        return Held{route.via, index->second};
+    }
+    const auto& peers = device->second.peers;  // by address
+    const auto end = std::ranges::lower_bound(peers, route.via, {}, &TunnelEnd::address);
+    return end == peers.end() || end->address != route.via ? std::nullopt
+                                                           : std::optional(Held{gateway_to(*end), index->second});
 }
 
 /// The kernel finds out by which link a neighbouring node is reached.

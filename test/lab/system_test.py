@@ -188,12 +188,16 @@ class SystemTest:
         first.exec("ping", "-c", "1", "-W", "5", "-I", self.lab.nodes[0].address4, pod.address4)
         # Whoever takes something away, it comes back.
         first.ip("link", "del", "vxlan.manul")
-        first.ip("-6", "route", "flush", "proto", "177", "via", "fd00::/8", check=False)
+        first.ip("-6", "route", "flush", "proto", "177", "via", "fe80::/10", check=False)
         self.lab.nodes[1].namespace.ip("link", "set", "vxlan-v6.manul", "down")
         wait_for("the tunnels to be there again", lambda: all(tunnelled(self.ways(n)) for n in self.lab.nodes), 30)
         for family in (4, 6):
             self.expect(everybody, "all pods to reach each other again", family=family)
         encapsulate("CrossSubnet", lambda ways: len(ways) == 4 and all(" dev eth0" in way for way in ways))
+        # Into the tunnel again, while blocks are reached past it and a router claims to reach all of them.
+        first.ip("-6", "route", "add", "fd00:10:244::/48", "via", "fd99::1")
+        encapsulate("Always", tunnelled)
+        first.ip("-6", "route", "del", "fd00:10:244::/48", "via", "fd99::1")
         encapsulate("Never", lambda ways: not ways)
         devices = first.ip("-o", "link").stdout
         assert "vxlan" not in devices, devices
