@@ -213,10 +213,10 @@ void Ipamd::run_adds() {
         metrics_.commit_seconds.observe(
             std::chrono::duration<double>(std::chrono::steady_clock::now() - asked_at).count());
         return [this, blocked = std::move(blocked), clear = std::move(clear), changes = std::move(added.changes),
-                results = std::move(added.results)]() mutable {
+                readable = std::move(added.readable), results = std::move(added.results)]() mutable {
             adds_running_ = false;
             if (started_ && changes) {
-                on_changes(*changes);
+                on_changes(*changes, std::move(readable));
             }
             for (std::size_t i = 0; i < clear.size(); ++i) {
                 if (waits_for_room(clear[i], results[i].answer)) {

@@ -19,6 +19,7 @@
 #include "base/error.hpp"
 #include "base/http_status.hpp"
 #include "base/metrics.hpp"
+#include "base/unique_fd.hpp"
 #include "config/report.hpp"
 #include "config/settings.hpp"
 #include "config/store/store.hpp"
@@ -106,6 +107,7 @@ private:
     struct Added {
         std::vector<AddResult> results;                    ///< one for each request
         std::optional<Outcome<Service::Changes>> changes;  ///< of the store, if they were read meanwhile
+        UniqueFd readable;                                 ///< where the watch began anew
     };
     /// On the store worker.
     [[nodiscard]] Added add_all(const std::vector<Request>& requests);
@@ -127,9 +129,13 @@ private:
 
     // The datastore.
     void connect();
-    void watch_store();
+    /// On the store worker: a descriptor that is readable when the service has changes to take.
+    [[nodiscard]] UniqueFd duplicate_watch() const;
+    void watch_store(UniqueFd readable);
+    void watch_store_again();
     void take_changes();
-    void on_changes(const Outcome<Service::Changes>& changes);
+    /// `readable` comes with changes after which the watch began anew.
+    void on_changes(const Outcome<Service::Changes>& changes, UniqueFd readable);
     [[nodiscard]] std::string journal_directory() const { return settings_.state_dir + "/cni-journal"; }
     // Periodic work.
     void read_journal();
@@ -191,7 +197,8 @@ private:
     std::string last_problem_;
     std::vector<model::NotInForce> known_refusals_;
 
-    std::unique_ptr<ReadableWatch> store_watch_;
+    UniqueFd store_readable_;
+    std::unique_ptr<ReadableWatch> store_watch_;  // after the descriptor: stops watching before it is closed
     std::unique_ptr<Deleter> deleter_;
     std::unique_ptr<control::Server> plugin_server_;
     std::unique_ptr<control::Server> control_server_;

@@ -321,6 +321,7 @@ Ipamd::Added Ipamd::add_all(const std::vector<Request>& requests) {
         out.changes = service_.take_changes();
         if (*out.changes && (*out.changes)->restarted) {
             look_for_unrecorded();
+            out.readable = duplicate_watch();
         }
     };
     pollfd said{service_.watch_fd(), POLLIN, 0};

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <sys/statvfs.h>
 
 #include <chrono>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/unique_fd.hpp"
 #include "config/own_node.hpp"
 #include "ipam/io/daemon.hpp"
 #include "ipam/io/teardown.hpp"
@@ -45,6 +47,7 @@ void Ipamd::connect() {
         std::string problem;
         std::size_t pools = 0;
         std::size_t endpoints = 0;
+        UniqueFd readable;
         if (const auto node = config::ensure_own_node(*store_, settings_); !node) {
             problem = node.error().message;
         } else if (const auto done = service_.start(); !done) {
@@ -54,8 +57,9 @@ void Ipamd::connect() {
             pools = service_.knowledge().world().pools.size();
             const auto known = service_.attachments();
             endpoints = known ? known->size() : 0;
+            readable = duplicate_watch();
         }
-        return [this, problem = std::move(problem), pools, endpoints] {
+        return [this, problem = std::move(problem), pools, endpoints, readable = std::move(readable)]() mutable {
             if (!problem.empty()) {
                 if (problem != last_problem_) {
                     log::emit(kStoreUnreachable, problem);
@@ -71,7 +75,7 @@ void Ipamd::connect() {
             started_ = true;
             node_missing_ = false;
             log::emit(kStoreReached, pools, endpoints);
-            watch_store();
+            watch_store(std::move(readable));
             take_changes();
             if (!presence_timer_.armed()) {
                 presence_timer_.after_us(0);
@@ -84,8 +88,23 @@ void Ipamd::connect() {
     });
 }
 
-void Ipamd::watch_store() {
-    store_watch_ = std::make_unique<ReadableWatch>(daemon_.io(), service_.watch_fd(), [this] {
+UniqueFd Ipamd::duplicate_watch() const { return UniqueFd(::fcntl(service_.watch_fd(), F_DUPFD_CLOEXEC, 0)); }
+
+/// A duplicate, since the service belongs to the worker, which may begin another watch at any time: the number of a
+/// descriptor that it closed may be anybody's a moment later.
+void Ipamd::watch_store(UniqueFd readable) {
+    store_watch_.reset();
+    store_readable_ = std::move(readable);
+    watch_store_again();
+}
+
+void Ipamd::watch_store_again() {
+    if (!store_readable_) {  // for want of descriptors
+        started_ = false;
+        connect_timer_.after_us(kSecondUs);
+        return;
+    }
+    store_watch_ = std::make_unique<ReadableWatch>(daemon_.io(), store_readable_.get(), [this] {
         // It stays readable until the worker has taken what is there: to watch on would be a busy loop.
         store_watch_.reset();
         take_changes();
@@ -99,14 +118,16 @@ void Ipamd::take_changes() {
     taking_changes_ = true;
     store_worker_.submit([this] {
         auto changes = service_.take_changes();
+        UniqueFd readable;
         if (changes && changes->restarted) {
             look_for_unrecorded();
+            readable = duplicate_watch();
         }
-        return [this, changes = std::move(changes)] {
+        return [this, changes = std::move(changes), readable = std::move(readable)]() mutable {
             taking_changes_ = false;
-            on_changes(changes);
+            on_changes(changes, std::move(readable));
             if (started_ && !store_watch_) {
-                watch_store();
+                watch_store_again();
             }
         };
     });
@@ -131,7 +152,7 @@ void Ipamd::look_for_unrecorded() {
     service_.set_unrecorded(*std::move(addresses));
 }
 
-void Ipamd::on_changes(const Outcome<Service::Changes>& changes) {
+void Ipamd::on_changes(const Outcome<Service::Changes>& changes, UniqueFd readable) {
     if (!changes) {
         if (changes.error().msg != last_problem_) {
             log::emit(kStoreUnreachable, changes.error().msg);
@@ -146,7 +167,7 @@ void Ipamd::on_changes(const Outcome<Service::Changes>& changes) {
         log::emit(kPodRefused, refused);
     }
     if (changes->restarted) {
-        watch_store();
+        watch_store(std::move(readable));
     }
     if (changes->own_node_removed) {
         node_missing_ = host_.on_kubernetes;

@@ -65,7 +65,7 @@ Service::Service(store::Store& store, HostIdentity host)
 int Service::watch_fd() const noexcept { return watch_ ? watch_->fd() : -1; }
 
 Outcome<void> Service::start() {
-    former_watch_ = std::move(watch_);
+    watch_.reset();
     mtu_.reset();
     source_.forget_all();
     std::vector<store::WatchStart> starts;

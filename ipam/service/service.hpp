@@ -179,7 +179,6 @@ private:
     StoreSource source_;
     Committer committer_;
     std::unique_ptr<store::Watch> watch_;
-    std::unique_ptr<store::Watch> former_watch_;  ///< its descriptor stays valid until the next one is known
     EmptyBlocks empty_blocks_;
     Leaks leaks_;           ///< in own blocks
     Leaks borrowed_leaks_;  ///< in blocks of others
