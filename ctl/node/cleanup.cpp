@@ -112,7 +112,7 @@ Result<std::vector<Leftover>> nexthops(netlink::Socket& socket) {
 
 Result<std::vector<Leftover>> tunnels(netlink::Socket& socket) {
     std::vector<Leftover> out;
-    for (const auto kind : {felix::TunnelKind::vxlan, felix::TunnelKind::vxlan_v6, felix::TunnelKind::ip_in_ip}) {
+    for (const felix::TunnelKind kind : felix::kTunnelKinds) {
         MANUL_TRY(const auto link, told(socket.link(felix::device_name(kind))));
         if (link) {
             out.push_back({fmt::format("device {}", link->name), [&socket, index = link->index] {

@@ -1,14 +1,23 @@
 #include "felix/calc/overlay_plan.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace manul::felix {
 
 namespace {
 
-constexpr std::array kTunnelKinds{TunnelKind::vxlan, TunnelKind::vxlan_v6, TunnelKind::ip_in_ip};
+template <class Map>
+void erase_from(Map& map, const typename Map::key_type& key, const typename Map::mapped_type::key_type& member) {
+    const auto found = map.find(key);
+    if (found == map.end()) {
+        return;
+    }
+    found->second.erase(member);
+    if (found->second.empty()) {
+        map.erase(found);
+    }
+}
 
 /// Of a node's tunnel end, which claims its address like a workload does.
 model::Key end_key(const std::string& node) { return {model::Kind::node, {}, node}; }
@@ -62,13 +71,13 @@ void OverlayPlan::set_node(const std::string& name, std::optional<Node> node) {
         set_claim(end_key(name), name, std::move(addresses));
         nodes_.insert_or_assign(name, *std::move(node));
     }
-    for (const auto& [affinity, block] : affinities_) {
-        if (block.second == name) {
-            dirty_.insert(block.first);
-        }
+    if (const auto blocks = blocks_of_.find(name); blocks != blocks_of_.end()) {
+        dirty_.insert(blocks->second.begin(), blocks->second.end());
     }
-    for (const net::Ip& address : apart_) {
-        dirty_.insert(net::Prefix::host(address));
+    if (const auto addresses = apart_of_.find(name); addresses != apart_of_.end()) {
+        for (const net::Ip& address : addresses->second) {
+            dirty_.insert(net::Prefix::host(address));
+        }
     }
 }
 
@@ -118,23 +127,21 @@ void OverlayPlan::set_block(const std::string& affinity, std::optional<std::pair
     if (known != affinities_.end()) {
         const auto& [prefix, node] = known->second;
         changed.insert(prefix);
-        const auto nodes = blocks_.find(prefix);
-        nodes->second.erase(node);
-        if (nodes->second.empty()) {
-            blocks_.erase(nodes);
-        }
+        erase_from(blocks_, prefix, node);
+        erase_from(blocks_of_, node, prefix);
         affinities_.erase(known);
     }
     if (block) {
         changed.insert(block->first);
         blocks_[block->first].insert(block->second);
+        blocks_of_[block->second].insert(block->first);
         affinities_.emplace(affinity, *std::move(block));
     }
     for (const net::Prefix& prefix : changed) {
         dirty_.insert(prefix);
         const auto end = claimants_.upper_bound(prefix.last());
         for (auto claim = claimants_.lower_bound(prefix.address()); claim != end; ++claim) {
-            look_at(claim->first);
+            check_owner(claim->first);
         }
     }
 }
@@ -165,7 +172,7 @@ void OverlayPlan::set_claim(const model::Key& key, const std::string& node, std:
     }
     for (const net::Ip& address : claim.addresses) {
         claimants_.emplace(address, claim.node);
-        look_at(address);
+        check_owner(address);
     }
     claims_.emplace(key, std::move(claim));
 }
@@ -179,19 +186,31 @@ void OverlayPlan::drop_claim(const model::Key& key) {
         const auto [first, last] = claimants_.equal_range(address);
         const auto own = std::find_if(first, last, [&](const auto& one) { return one.second == known->second.node; });
         claimants_.erase(own);
-        look_at(address);
+        check_owner(address);
     }
     claims_.erase(known);
 }
 
-/// Who has the address, or whose block it is in, may be another node now.
-void OverlayPlan::look_at(const net::Ip& address) {
-    const std::string* node = claimant(address);
+/// Another node may have the address now, or the block that it is in.
+void OverlayPlan::check_owner(const net::Ip& address) {
+    const std::string* now = claimant(address);
     const std::string* owner = owner_of_block(address);
-    const bool apart = node != nullptr && (owner == nullptr || *owner != *node);
-    const bool changed = apart ? apart_.insert(address).second : apart_.erase(address) != 0;
-    if (changed || apart) {  // apart before, it may be another node that has it now
-        dirty_.insert(net::Prefix::host(address));
+    if (now != nullptr && owner != nullptr && *owner == *now) {
+        now = nullptr;
+    }
+    const auto known = apart_.find(address);
+    const std::string* before = known == apart_.end() ? nullptr : known->second;
+    if (before == now) {
+        return;
+    }
+    dirty_.insert(net::Prefix::host(address));
+    if (before != nullptr) {
+        erase_from(apart_of_, *before, address);
+        apart_.erase(known);
+    }
+    if (now != nullptr) {
+        apart_of_[*now].insert(address);
+        apart_.emplace(address, now);
     }
 }
 
@@ -301,9 +320,15 @@ std::optional<TunnelDevice> OverlayPlan::device(TunnelKind kind) const {
 }
 
 void OverlayPlan::flush(const Config& config, Sequencer& sequencer) {
-    const Switches now{config.vxlan_vni,        config.vxlan_port,           config.vxlan_mtu_v4,
-                       config.vxlan_mtu_v6,     config.ip_in_ip_mtu,         config.vxlan_enabled,
-                       config.ip_in_ip_enabled, config.route_ip_in_ip_pools, config.route_plain_pools};
+    const Switches now{.vni = config.vxlan_vni,
+                       .port = config.vxlan_port,
+                       .mtu_v4 = config.vxlan_mtu_v4,
+                       .mtu_v6 = config.vxlan_mtu_v6,
+                       .mtu_ip_in_ip = config.ip_in_ip_mtu,
+                       .vxlan = config.vxlan_enabled,
+                       .ip_in_ip = config.ip_in_ip_enabled,
+                       .routes_ip_in_ip = config.route_ip_in_ip_pools,
+                       .routes_plain = config.route_plain_pools};
     if (now != switches_) {
         switches_ = now;
         devices_dirty_ = true;
@@ -322,7 +347,7 @@ void OverlayPlan::flush(const Config& config, Sequencer& sequencer) {
         for (const auto& [block, nodes] : blocks_) {
             dirty_.insert(block);
         }
-        for (const net::Ip& address : apart_) {
+        for (const auto& [address, node] : apart_) {
             dirty_.insert(net::Prefix::host(address));
         }
     }

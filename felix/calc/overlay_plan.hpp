@@ -90,7 +90,7 @@ private:
     void set_block(const std::string& affinity, std::optional<std::pair<net::Prefix, std::string>> block);
     void set_claim(const model::Key& key, const std::string& node, std::vector<net::Ip> addresses);
     void drop_claim(const model::Key& key);
-    void look_at(const net::Ip& address);
+    void check_owner(const net::Ip& address);
     [[nodiscard]] const std::string* owner_of_block(const net::Ip& address) const;
     [[nodiscard]] const std::string* claimant(const net::Ip& address) const;
     [[nodiscard]] const std::string* holder(const net::Prefix& prefix) const;
@@ -105,10 +105,13 @@ private:
     std::map<std::string, Pool> pools_;
     std::map<std::string, std::pair<net::Prefix, std::string>> affinities_;  ///< block and node by name
     std::map<net::Prefix, std::set<std::string>> blocks_;                    ///< nodes; more than one is a fault
+    std::map<std::string, std::set<net::Prefix>> blocks_of_;                 ///< the same by node
     std::set<std::string> node_names_;                                       ///< of claims; there are few
     std::unordered_map<model::Key, Claim> claims_;
     std::multimap<net::Ip, const std::string*> claimants_;
-    std::set<net::Ip> apart_;  ///< claimed, but not by the node whose block the address is in
+    /// Addresses that are claimed, but not by the node whose block they are in, and who claims them.
+    std::map<net::Ip, const std::string*> apart_;
+    std::map<std::string, std::set<net::Ip>> apart_of_;  ///< the same by node
     std::set<net::Prefix> dirty_;
     bool devices_dirty_ = true;
     bool all_dirty_ = true;

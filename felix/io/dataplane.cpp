@@ -412,8 +412,7 @@ void Dataplane::tell_addresses() {
     }
     if (InterfaceAddresses now = links_.addresses(); now != told_addresses_) {
         if (in_sync_ && differ_besides_workloads(now.addresses, told_addresses_.addresses)) {
-            overlay_.look_again();
-            overlay_.program();
+            check_overlay();
         }
         told_addresses_ = std::move(now);
         if (routes_.names_sources()) {

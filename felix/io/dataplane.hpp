@@ -119,6 +119,7 @@ private:
     void forget_endpoint(const EndpointKey& key);
     void note_gone_meanwhile();
     void synchronize();
+    void check_overlay();
     void try_again();
     [[nodiscard]] bool commit(nft::Scope scope);
     [[nodiscard]] nft::Attempt attempt(nft::Transaction& transaction);

@@ -156,6 +156,14 @@ void Dataplane::report_withheld(const std::vector<nft::Withheld>& withheld) {
     }
 }
 
+void Dataplane::check_overlay() {
+    overlay_.look_again();
+    overlay_.program();
+    if (overlay_.has_failures()) {
+        retry_.after_us(static_cast<std::int64_t>(options_.retry_last_us / 10));
+    }
+}
+
 /// With the objects that were left out: the reason may have gone.
 void Dataplane::try_again() {
     for (const auto& [object, reason] : withheld_) {
@@ -244,8 +252,7 @@ void Dataplane::refresh_routes() {
         log::emit(kListFailed, "routes", listed.error().message);
     } else if (in_sync_) {
         routes_.program();
-        overlay_.look_again();
-        overlay_.program();
+        check_overlay();
         shaper_.check();
         shape();
     }

@@ -5,7 +5,6 @@
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -20,8 +19,6 @@
 namespace manul::felix::io {
 
 namespace {
-
-constexpr std::array kTunnelKinds{TunnelKind::vxlan, TunnelKind::vxlan_v6, TunnelKind::ip_in_ip};
 
 /// What a packet grows by: outer IP header, UDP, VXLAN and the inner Ethernet header; for IPIP the outer header.
 constexpr std::uint32_t overhead(TunnelKind kind) noexcept {
@@ -399,6 +396,7 @@ void OverlaySync::sync_routes() {
             continue;
         }
         const auto way = wanted_way(wanted->second);
+        // Without its device a route stays as it was: a way past the tunnel is better than none.
         if (!way || (held != held_.end() && leads_right(wanted->second, held->second))) {
             continue;
         }
@@ -425,8 +423,10 @@ void OverlaySync::sync_routes() {
     for (std::size_t i = 0; i < operations.size(); ++i) {
         const Operation& operation = operations[i];
         const auto why = refused.find(i);
-        if (!operation.now) {
+        if (!operation.now && (why == refused.end() || why->second->code == ESRCH)) {
             held_.erase(operation.prefix);  // ESRCH: the kernel dropped it with its link
+        } else if (!operation.now) {
+            failed_.insert(operation.prefix);
         } else if (why == refused.end()) {
             held_[operation.prefix] = *operation.now;
             failed_.erase(operation.prefix);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -15,6 +16,8 @@ namespace manul::felix {
 
 /// A tunnel device of this node; at most one of each kind. `vxlan_v6` is IPv6 in IPv6.
 enum class TunnelKind : std::uint8_t { vxlan, vxlan_v6, ip_in_ip };
+
+inline constexpr std::array kTunnelKinds{TunnelKind::vxlan, TunnelKind::vxlan_v6, TunnelKind::ip_in_ip};
 
 [[nodiscard]] constexpr net::Family family_of(TunnelKind kind) noexcept {
     return kind == TunnelKind::vxlan_v6 ? net::Family::v6 : net::Family::v4;

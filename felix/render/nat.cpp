@@ -109,7 +109,7 @@ ChainPtr nat_postrouting(net::Family family, const Config& config, const Tunnels
     if (masquerades) {
         std::ranges::move(leaving_pools(family, config, tunnels), std::back_inserter(rules));
     }
-    for (const TunnelKind kind : {TunnelKind::vxlan, TunnelKind::vxlan_v6, TunnelKind::ip_in_ip}) {
+    for (const TunnelKind kind : kTunnelKinds) {
         if (family_of(kind) == family && tunnels.has(kind)) {
             append_into_tunnel(rules, kind, config, tunnels);
         }
