@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "config/model/vxlan_mac.hpp"
+
 namespace manul::felix {
 
 namespace {
@@ -33,13 +35,16 @@ OverlayPlan::Node OverlayPlan::node_of(const model::Node& node) {
         out.address_v4 = spec.bgp->ipv4_address;
         out.address_v6 = spec.bgp->ipv6_address;
     }
-    if (out.address_v4 && spec.ipv4_vxlan_tunnel_addr && spec.vxlan_tunnel_mac_addr) {
-        out.ends.emplace(TunnelKind::vxlan,
-                         TunnelEnd{out.address_v4->address, *spec.ipv4_vxlan_tunnel_addr, *spec.vxlan_tunnel_mac_addr});
+    const auto mac = [&node](const std::optional<net::Mac>& written, net::Family family) {
+        return written ? *written : model::vxlan_mac(node.metadata.name, family);
+    };
+    if (out.address_v4 && spec.ipv4_vxlan_tunnel_addr) {
+        out.ends.emplace(TunnelKind::vxlan, TunnelEnd{out.address_v4->address, *spec.ipv4_vxlan_tunnel_addr,
+                                                      mac(spec.vxlan_tunnel_mac_addr, net::Family::v4)});
     }
-    if (out.address_v6 && spec.ipv6_vxlan_tunnel_addr && spec.vxlan_tunnel_mac_addr_v6) {
+    if (out.address_v6 && spec.ipv6_vxlan_tunnel_addr) {
         out.ends.emplace(TunnelKind::vxlan_v6, TunnelEnd{out.address_v6->address, *spec.ipv6_vxlan_tunnel_addr,
-                                                         *spec.vxlan_tunnel_mac_addr_v6});
+                                                         mac(spec.vxlan_tunnel_mac_addr_v6, net::Family::v6)});
     }
     if (out.address_v4 && spec.bgp->ipv4_ipip_tunnel_addr) {
         out.ends.emplace(TunnelKind::ip_in_ip,

@@ -167,8 +167,13 @@ TEST_CASE("a block counts once it is confirmed, and a node once it has its end o
     world.put(block("node2", "10.2.0.64/26"));
     CHECK(ways(world).size() == 3);
     auto bare = std::make_shared<model::Node>(*model::as<model::Node>(*member("node2")));
-    bare->spec.vxlan_tunnel_mac_addr.reset();
-    world.put(model::ResourcePtr(bare));
+    bare->spec.vxlan_tunnel_mac_addr.reset();  // as Calico's nodes leave it
+    world.put(model::ResourcePtr(std::make_shared<model::Node>(*bare)));
+    CHECK(ways(world).size() == 3);
+    CHECK(world.state().tunnel_devices.at(TunnelKind::vxlan).peers.front().mac ==
+          *net::Mac::parse("66:2d:bf:44:a6:8b"));
+    bare->spec.ipv4_vxlan_tunnel_addr.reset();
+    world.put(model::ResourcePtr(std::make_shared<model::Node>(*bare)));
     CHECK(ways(world) == Ways{"10.3.0.0/26 vxlan 10.3.0.0"});
     auto off = std::make_shared<model::FelixConfiguration>();
     off->metadata.name = "default";
