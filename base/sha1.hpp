@@ -23,7 +23,7 @@ namespace manul {
         if (i == text.size()) {
             return 0x80;
         }
-        return i < padded - 8 ? 0 : static_cast<std::uint8_t>(bits >> (8 * (padded - 1 - i)));
+        return i < padded - 8 ? 0 : static_cast<std::uint8_t>(bits >> (8 * ((padded - 1 - i) % 8)));
     };
     for (std::size_t block = 0; block < padded; block += 64) {
         std::array<std::uint32_t, 80> w{};

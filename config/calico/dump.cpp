@@ -68,7 +68,7 @@ bool is_policy(std::string_view kind) {
     return std::ranges::find(kKinds, kind) != kKinds.end();
 }
 
-std::string shortened_label(std::string name) {
+std::string shortened_label(const std::string& name) {
     constexpr std::size_t kMaxLabel = 63;
     constexpr std::size_t kHashDigits = 8;
     std::string out = name;

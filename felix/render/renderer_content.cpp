@@ -260,9 +260,9 @@ Dispatched Renderer::tier_list(const TierNode& tier, net::Family family, Directi
 }
 
 const std::vector<RulePtr>& Renderer::tier_end(const TierPolicies& tier, net::Family family, Direction direction) {
-    static const std::vector<RulePtr> kNone;
+    static const std::vector<RulePtr> none;
     if (tier.end != TierEnd::deny) {
-        return kNone;
+        return none;
     }
     const auto [known, is_new] = ends_.try_emplace({direction, family, tier.tier, tier.deny_action});
     if (is_new) {
@@ -285,6 +285,7 @@ DenyAction Renderer::denial(Direction direction, std::optional<DenyAction> own) 
 
 std::vector<RulePtr> Renderer::class_rules(const ClassState& state, net::Family family, Direction direction) {
     std::vector<RulePtr> rules;
+    rules.reserve(state.tiers.size() + state.profiles.size());
     for (const TierNode* tier : state.tiers) {
         rules.push_back(tier->second.jump);
     }
@@ -442,8 +443,8 @@ void Renderer::put_chain(const TableKey& table, const std::string& name, const C
     if (known && *known == *chain) {
         return;
     }
-    static const std::vector<RulePtr> kNone;
-    const std::vector<RulePtr>& before = known ? known->shared_rules() : kNone;
+    static const std::vector<RulePtr> none;
+    const std::vector<RulePtr>& before = known ? known->shared_rules() : none;
     const std::vector<RulePtr>& now = chain->shared_rules();
     const auto same = [](const RulePtr& a, const RulePtr& b) { return a->fingerprint == b->fingerprint; };
     const auto first = std::ranges::mismatch(before, now, same);
@@ -524,10 +525,10 @@ void Renderer::put_map(const TableKey& table, const std::string& map, const std:
     if (before == nullptr) {
         changes_.emplace_back(PutSet{table, map, port_map_type()});
     }
-    static const std::vector<Element> kNone;
+    static const std::vector<Element> none;
     ChangeElements change{table, map, {}, {}};
-    auto old = (before == nullptr ? kNone : *before).begin();
-    const auto end = (before == nullptr ? kNone : *before).end();
+    auto old = (before == nullptr ? none : *before).begin();
+    const auto end = (before == nullptr ? none : *before).end();
     for (const Element& element : now) {  // both are in the order of keys
         for (; old != end && old->key < element.key; ++old) {
             change.remove.push_back(old->key);

@@ -99,8 +99,8 @@ json::object node_document(const json::object& node) {
     }
     for (const auto& [annotation, field] :
          {std::pair{kWireguardKey, "wireguardPublicKey"}, std::pair{kWireguardKeyV6, "wireguardPublicKeyV6"}}) {
-        if (std::string key = text_at(annotations, annotation); !key.empty()) {
-            status[field] = std::move(key);
+        if (const std::string key = text_at(annotations, annotation); !key.empty()) {
+            status[field] = key;
         }
     }
     json::object document{{"metadata", metadata}, {"spec", std::move(spec)}};

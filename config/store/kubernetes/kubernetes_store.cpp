@@ -247,13 +247,14 @@ private:
         std::vector<NamedSecret> secrets;
         for (const std::string& name : names) {
             auto revision = read(listing, query, place, {{"fieldSelector", name_selector(name)}});
-            if (!revision && !is_forbidden(revision.error())) {
+            if (revision) {
+                secrets.push_back({name, *std::move(revision)});
+            } else if (is_forbidden(revision.error())) {
+                secrets.push_back({name, ""});
+                listing.damaged.push_back({{Kind::secret, place.home, name}, {}, std::move(revision).error()});
+            } else {
                 return std::unexpected(std::move(revision).error());
             }
-            if (!revision) {
-                listing.damaged.push_back({{Kind::secret, place.home, name}, {}, std::move(revision).error()});
-            }
-            secrets.push_back({name, revision.value_or("")});
         }
         listing.revision = revision_of(secrets);
         return listing;
