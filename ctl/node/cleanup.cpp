@@ -63,8 +63,8 @@ Result<std::vector<Leftover>> tables(felix::io::NftSocket& nft) {
     for (const auto& [table, content] : held.state) {
         out.push_back({fmt::format("nftables table {} {}", table.family == net::Family::v4 ? "ip" : "ip6",
                                    felix::render::name(table.id)),
-                       [&nft, table = table]() -> Result<void> {
-                           const auto result = nft.commit({felix::nft::DeleteTable{table}});
+                       [&nft, gone = table]() -> Result<void> {
+                           const auto result = nft.commit({felix::nft::DeleteTable{gone}});
                            if (result.outcome != felix::io::CommitResult::Outcome::done) {
                                return fail(result.problems.empty() ? "the answer was lost" : result.problems.front());
                            }

@@ -279,8 +279,8 @@ TEST_CASE("a kind that the cluster gets later is listed then") {
 }
 
 TEST_CASE("secrets that may be read by name alone are asked for by the names that resources have") {
-    constexpr const char* kSecrets = "/api/v1/namespaces/manul-system/secrets?";
-    constexpr const char* kForbidden =
+    static constexpr const char* kSecrets = "/api/v1/namespaces/manul-system/secrets?";
+    static constexpr const char* kForbidden =
         R"({"kind":"Status","code":403,"reason":"Forbidden","message":"secrets is forbidden: User \"n\" cannot list it"})";
     std::atomic<bool> allowed = false;  // the Secret "b"
     const ScriptedApi api([&](const ScriptedRequest& request, const ScriptedConnection& to) {

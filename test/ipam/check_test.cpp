@@ -235,7 +235,8 @@ TEST_CASE("addresses of Services are no leaks: while the Service exists, and whe
         Owner service;
         service.handle = handle;
         service.attributes = service_attributes("prod", name, kNow);
-        REQUIRE(block.allocate(std::make_shared<const Owner>(std::move(service)), nullptr));
+        const auto owner = std::make_shared<const Owner>(std::move(service));
+        REQUIRE(block.allocate(owner, nullptr));
         cluster.inventory.handles.push_back({handle, {{prefix("192.0.2.0/30"), 1}}});
     };
     give(service_handle("prod", "web"), "web");
