@@ -148,6 +148,7 @@ private:
     void give_back(bool everywhere, const std::optional<std::set<std::string>>& containers);
     void sync_tunnels();
     void run_chores();
+    void watch_for_chores();
     void on_chores(const Outcome<Chores::Done>& done);
     void update_report();
     // What Prometheus and probes ask.
@@ -192,6 +193,10 @@ private:
     bool node_missing_ = false;  ///< the Node was deleted while this daemon runs, and it cannot write it back
     static constexpr std::int64_t kTidyUs = 30'000'000;
     static constexpr std::int64_t kChoresUs = 5'000'000;
+    /// Changes that come together are worked on together; where they never end, this seldom.
+    static constexpr std::chrono::milliseconds kGatherChanges{50};
+    static constexpr std::chrono::milliseconds kBetweenChores{1000};
+    std::chrono::steady_clock::time_point chores_ended_;
     std::chrono::steady_clock::time_point look_everywhere_at_;
     std::chrono::steady_clock::time_point sync_tunnels_at_;
     std::string last_problem_;
@@ -199,6 +204,8 @@ private:
 
     UniqueFd store_readable_;
     std::unique_ptr<ReadableWatch> store_watch_;  // after the descriptor: stops watching before it is closed
+    UniqueFd chores_readable_;
+    std::unique_ptr<ReadableWatch> chores_watch_;
     std::unique_ptr<Deleter> deleter_;
     std::unique_ptr<control::Server> plugin_server_;
     std::unique_ptr<control::Server> control_server_;

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
 
@@ -161,6 +162,7 @@ void Ipamd::sync_tunnels() {
 }
 
 void Ipamd::run_chores() {
+    chores_watch_.reset();
     chores_worker_.submit([this] {
         if (!chores_) {
             if (auto store = config::open_store(settings_)) {
@@ -170,10 +172,32 @@ void Ipamd::run_chores() {
             }
         }
         auto done = chores_ ? chores_->run(std::chrono::steady_clock::now(), wall_now()) : Outcome<Chores::Done>();
-        return [this, done = std::move(done)] {
+        const int watched = chores_ ? chores_->watch_fd() : -1;
+        const bool anew = done && done->watch_began && watched >= 0;
+        // A duplicate, since the watch belongs to the worker.
+        UniqueFd readable(anew ? ::fcntl(watched, F_DUPFD_CLOEXEC, 0) : -1);
+        return [this, done = std::move(done), watches = watched >= 0, readable = std::move(readable)]() mutable {
             chores_timer_.after_us(kChoresUs);
+            chores_ended_ = std::chrono::steady_clock::now();
+            if (readable || !watches) {
+                chores_readable_ = std::move(readable);
+            }
+            watch_for_chores();
             on_chores(done);
         };
+    });
+}
+
+/// Without a descriptor chores notice changes when they are done the next time.
+void Ipamd::watch_for_chores() {
+    if (!chores_readable_) {
+        return;
+    }
+    chores_watch_ = std::make_unique<ReadableWatch>(daemon_.io(), chores_readable_.get(), [this] {
+        chores_watch_.reset();
+        const auto since = std::chrono::steady_clock::now() - chores_ended_;
+        const auto wait = std::max<std::chrono::steady_clock::duration>(kGatherChanges, kBetweenChores - since);
+        chores_timer_.after_us(std::chrono::duration_cast<std::chrono::microseconds>(wait).count());
     });
 }
 

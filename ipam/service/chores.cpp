@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include <fmt/core.h>
@@ -16,7 +18,6 @@
 #include "config/model/node.hpp"
 #include "config/model/node_report.hpp"
 #include "config/store/obey_lock.hpp"
-#include "ipam/core/auto_host_endpoints.hpp"
 #include "ipam/service/read_all.hpp"
 #include "ipam/service/store_source.hpp"
 
@@ -35,15 +36,15 @@ std::string micro_time(WallTime time) {
     return text + ".000000Z";
 }
 
-bool lost_a_race(const StoreError& error) noexcept {
-    return error.code == StoreError::Code::conflict || error.code == StoreError::Code::already_exists ||
-           error.code == StoreError::Code::not_found;
-}
-
 }  // namespace
 
 Chores::Chores(store::Store& store, std::string node, std::function<Result<void>()> compact)
-    : store_(store), node_(std::move(node)), compact_(std::move(compact)), lease_(node_), services_(store) {}
+    : store_(store),
+      node_(std::move(node)),
+      compact_(std::move(compact)),
+      lease_(node_),
+      host_endpoints_(store),
+      services_(store) {}
 
 Outcome<bool> Chores::hold(SteadyTime steady, WallTime wall) {
     const auto object = store_.get(kLeaseKey);
@@ -112,68 +113,47 @@ Outcome<void> Chores::free_vanished(SteadyTime steady, WallTime wall, Done& done
     return {};
 }
 
-Outcome<std::map<std::string, model::HostEndpoint>> Chores::wanted_host_endpoints() {
-    MANUL_TRY(const auto configurations, read_all<model::KubeControllersConfiguration>(store_));
-    model::AutoHostEndpoint wanted;
-    for (const auto& [object, configuration] : configurations) {
-        const auto& node = configuration->spec.controllers.node;
-        if (object.key.name == "default" && node && node->host_endpoint) {
-            wanted = *node->host_endpoint;
-        }
+Outcome<void> Chores::begin_watch() {
+    std::set<model::Kind> kinds;
+    for (const auto& some : {ServiceAddresses::kinds(), HostEndpoints::kinds()}) {
+        kinds.insert(some.begin(), some.end());
     }
-    std::vector<std::shared_ptr<const model::Node>> nodes;
-    if (wanted.auto_create == model::OnOff::enabled) {
-        MANUL_TRY(const auto all, read_all<model::Node>(store_));
-        for (const auto& [object, node] : all) {
-            nodes.push_back(node);
+    std::vector<store::WatchStart> starts;
+    for (const model::Kind kind : kinds) {
+        const auto listing = store_.list({.kind = kind, .ns = std::nullopt, .name_prefix = {}});
+        if (!listing) {
+            return std::unexpected(store_failure(listing.error()));
         }
+        starts.push_back({kind, listing->revision});
     }
-    return auto_host_endpoints(nodes, wanted);
+    auto watch = store_.watch(starts);
+    if (!watch) {
+        return std::unexpected(store_failure(watch.error()));
+    }
+    watch_ = *std::move(watch);
+    return {};
 }
 
-Outcome<std::size_t> Chores::make_host_endpoints() {
-    MANUL_TRY(auto endpoints, wanted_host_endpoints());
-    MANUL_TRY(const auto existing, read_all<model::HostEndpoint>(store_));
-    std::size_t changes = 0;
-    std::optional<Failure> refused;
-    const auto count = [&](const auto& result) -> Outcome<void> {
-        if (!result && result.error().code == StoreError::Code::invalid) {
-            refused = store_failure(result.error());  // the others do not wait for it
-        } else if (!result && !lost_a_race(result.error())) {
-            return std::unexpected(store_failure(result.error()));
-        }
-        changes += result ? 1U : 0U;
-        return {};
-    };
-    for (const auto& [object, endpoint] : existing) {
-        const auto made = endpoint->metadata.labels.find(kCreatedByLabel);
-        const bool ours = made != endpoint->metadata.labels.end() && made->second == kCreatedByValue;
-        const auto at = endpoints.find(object.key.name);
-        if (at == endpoints.end()) {
-            if (ours) {
-                MANUL_CHECK(count(store_.remove(object.key, object.revision)));
-            }
-            continue;
-        }
-        model::HostEndpoint after = *endpoint;
-        after.spec = at->second.spec;
-        after.metadata.labels = at->second.metadata.labels;
-        after.metadata.annotations = at->second.metadata.annotations;
-        endpoints.erase(at);
-        if (!ours || (after.spec == endpoint->spec && after.metadata == endpoint->metadata)) {
-            continue;  // a person's own of that name stays
-        }
-        const auto document = codec::merge(*object.document, *endpoint, after);
-        if (!document) {
-            return refuse(ErrorCode::internal, document.error().message);
-        }
-        MANUL_CHECK(count(store_.update(object.key, *document, object.revision)));
+Outcome<Chores::Changes> Chores::take_changes(Done& done) {
+    Changes changes;
+    const auto events = watch_ ? watch_->take() : std::vector<store::Event>();
+    if (!events) {
+        return std::unexpected(store_failure(events.error()));
     }
-    for (const auto& [name, endpoint] : endpoints) {
-        MANUL_CHECK(count(store_.create(endpoint.key(), codec::encode(endpoint))));
+    const std::vector<model::Kind> of_services = ServiceAddresses::kinds();
+    for (const store::Event& event : *events) {
+        if (event.type == store::Event::Type::resync) {
+            watch_.reset();
+            break;
+        }
+        changes.services =
+            changes.services || std::ranges::find(of_services, event.object.key.kind) != of_services.end();
+        changes.host_endpoints = changes.host_endpoints || host_endpoints_.concerns(event);
     }
-    if (refused) {
-        return std::unexpected(*std::move(refused));
+    if (!watch_) {
+        MANUL_CHECK(begin_watch());
+        done.watch_began = true;
+        changes = {.services = true, .host_endpoints = true};  // who knows what happened in between
     }
     return changes;
 }
@@ -221,7 +201,9 @@ Outcome<Chores::Done> Chores::run(SteadyTime steady, WallTime wall) {
     if (!done.holds) {
         // Whoever takes over counts absences anew: what it did not see it does not know.
         vanished_ = {};
+        host_endpoints_ = HostEndpoints(store_);
         services_ = ServiceAddresses(store_);
+        watch_.reset();
         last_run_.reset();
         return done;
     }
@@ -237,13 +219,16 @@ Outcome<Chores::Done> Chores::run(SteadyTime steady, WallTime wall) {
             done.problems.push_back(fmt::format("{}: {}", what, result.error().msg));
         }
     };
+    const auto changes = take_changes(done);
+    note("watching for changes", changes);
+    // A minute more or less does not matter to nodes that have to be absent for a quarter of an hour.
     if (is_due(last_run_, kPeriod)) {
         note("freeing what vanished nodes held", free_vanished(steady, wall, done));
-        const auto endpoints = make_host_endpoints();
-        note("making host endpoints", endpoints);
-        done.host_endpoints = endpoints.value_or(0);
     }
-    auto services = services_.run(steady, wall);
+    const auto endpoints = host_endpoints_.run(changes && changes->host_endpoints, steady);
+    note("making host endpoints", endpoints);
+    done.host_endpoints = endpoints.value_or(0);
+    auto services = services_.run(changes && changes->services, steady, wall);
     note("giving Services their addresses", services);
     if (services) {
         std::ranges::move(services->problems, std::back_inserter(done.problems));

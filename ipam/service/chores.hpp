@@ -2,17 +2,16 @@
 
 #include <cstddef>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "config/model/host_endpoint.hpp"
 #include "config/store/store.hpp"
 #include "ipam/core/allocator.hpp"
 #include "ipam/core/lease.hpp"
+#include "ipam/service/host_endpoints.hpp"
 #include "ipam/service/node_release.hpp"
 #include "ipam/service/service_addresses.hpp"
 
@@ -43,6 +42,7 @@ public:
     struct Done {
         bool holds = false;                       ///< this process does the chores
         bool taken_over = false;                  ///< since this call
+        bool watch_began = false;                 ///< watch_fd() is another one
         std::vector<std::string> freed_nodes;     ///< "n7: 3 endpoints, 12 addresses, 2 blocks"
         std::size_t host_endpoints = 0;           ///< written or removed
         std::vector<std::string> services_given;  ///< "prod/web: 192.0.2.1"
@@ -51,14 +51,22 @@ public:
         std::vector<PoolState> pools;       ///< empty when they were not looked at
         std::vector<std::string> problems;  ///< chores that failed; the others ran
     };
-    /// To be called every few seconds.
+    /// To be called every few seconds, and when watch_fd() is readable.
     [[nodiscard]] Outcome<Done> run(SteadyTime steady, WallTime wall);
+    /// Readable when something changed that a chore depends on; -1 while this process does not do the chores: of a
+    /// thousand nodes one alone watches.
+    [[nodiscard]] int watch_fd() const noexcept { return watch_ ? watch_->fd() : -1; }
 
 private:
     [[nodiscard]] Outcome<bool> hold(SteadyTime steady, WallTime wall);
     [[nodiscard]] Outcome<void> free_vanished(SteadyTime steady, WallTime wall, Done& done);
-    [[nodiscard]] Outcome<std::map<std::string, model::HostEndpoint>> wanted_host_endpoints();
-    [[nodiscard]] Outcome<std::size_t> make_host_endpoints();
+    /// What changed for which chore.
+    struct Changes {
+        bool services = false;
+        bool host_endpoints = false;
+    };
+    [[nodiscard]] Outcome<Changes> take_changes(Done& done);
+    [[nodiscard]] Outcome<void> begin_watch();
     [[nodiscard]] Outcome<std::vector<PoolState>> look_at_pools(WallTime wall);
 
     store::Store& store_;
@@ -66,7 +74,9 @@ private:
     std::function<Result<void>()> compact_;
     LeaseKeeper lease_;
     VanishedNodes vanished_;
+    HostEndpoints host_endpoints_;
     ServiceAddresses services_;
+    std::unique_ptr<store::Watch> watch_;
     bool held_ = false;
     std::optional<SteadyTime> last_run_;
     std::optional<SteadyTime> last_pools_;

@@ -61,40 +61,9 @@ void sort_by_family(std::vector<net::Ip>& addresses, const model::Service& servi
 
 }  // namespace
 
-Outcome<void> ServiceAddresses::begin_watch() {
-    std::vector<store::WatchStart> starts;
-    for (const model::Kind kind : {model::Kind::service, model::Kind::ip_pool, model::Kind::ip_reservation,
-                                   model::Kind::ipam_configuration, model::Kind::kube_controllers_configuration}) {
-        const auto listing = store_->list({.kind = kind, .ns = std::nullopt, .name_prefix = {}});
-        if (!listing) {
-            return std::unexpected(store_failure(listing.error()));
-        }
-        starts.push_back({kind, listing->revision});
-    }
-    auto watch = store_->watch(starts);
-    if (!watch) {
-        return std::unexpected(store_failure(watch.error()));
-    }
-    watch_ = *std::move(watch);
-    return {};
-}
-
-Outcome<bool> ServiceAddresses::is_due(SteadyTime steady) {
-    bool due = !last_ || steady - *last_ >= kPeriod;
-    if (watch_) {
-        const auto events = watch_->take();
-        due = due || (events && !events->empty());
-        if (events && std::ranges::any_of(*events, [](const store::Event& event) {
-                return event.type == store::Event::Type::resync;
-            })) {
-            watch_.reset();
-        }
-    }
-    if (!watch_) {
-        MANUL_CHECK(begin_watch());
-        due = true;
-    }
-    return due;
+std::vector<model::Kind> ServiceAddresses::kinds() {
+    return {model::Kind::service, model::Kind::ip_pool, model::Kind::ip_reservation, model::Kind::ipam_configuration,
+            model::Kind::kube_controllers_configuration};
 }
 
 Outcome<World> ServiceAddresses::read_world() {
@@ -306,10 +275,9 @@ void ServiceAddresses::free_unwanted(const Round& round, const GivenByService& g
     }
 }
 
-Outcome<ServiceAddresses::Done> ServiceAddresses::run(SteadyTime steady, WallTime wall) {
+Outcome<ServiceAddresses::Done> ServiceAddresses::run(bool changed, SteadyTime steady, WallTime wall) {
     Done done;
-    MANUL_TRY(const bool due, is_due(steady));
-    if (!due) {
+    if (!changed && last_ && steady - *last_ < kPeriod) {
         return done;
     }
     MANUL_TRY(const World world, read_world());

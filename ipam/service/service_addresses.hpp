@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "config/model/kind.hpp"
 #include "config/store/store.hpp"
 #include "ipam/core/affinity.hpp"
 #include "ipam/core/garbage.hpp"
@@ -35,8 +36,11 @@ public:
         std::vector<std::string> problems;
         std::size_t blocks_given_up = 0;  ///< that stayed empty, or whose pool is gone
     };
-    /// To be called every few seconds: acts when something changed that matters, and each minute.
-    [[nodiscard]] Outcome<Done> run(SteadyTime steady, WallTime wall);
+    /// Kinds whose changes ask for work.
+    [[nodiscard]] static std::vector<model::Kind> kinds();
+
+    /// Acts when something `changed`, and each minute.
+    [[nodiscard]] Outcome<Done> run(bool changed, SteadyTime steady, WallTime wall);
 
 private:
     /// An address that some Service has.
@@ -56,8 +60,6 @@ private:
         Done& done;
     };
 
-    [[nodiscard]] Outcome<bool> is_due(SteadyTime steady);
-    [[nodiscard]] Outcome<void> begin_watch();
     [[nodiscard]] Outcome<World> read_world();
     [[nodiscard]] Outcome<GivenByService> read_given(StoreSource& source, const World& world) const;
     [[nodiscard]] Outcome<std::vector<net::Ip>> serve(Transaction& transaction, const World& world,
@@ -73,7 +75,6 @@ private:
                                                      SteadyTime steady, WallTime now);
 
     store::Store* store_;
-    std::unique_ptr<store::Watch> watch_;
     std::optional<SteadyTime> last_;
     EmptyBlocks empty_blocks_{0};
 };

@@ -65,6 +65,11 @@ Failure store_failure(const StoreError& error) {
     }
 }
 
+bool lost_a_race(const StoreError& error) noexcept {
+    return error.code == StoreError::Code::conflict || error.code == StoreError::Code::already_exists ||
+           error.code == StoreError::Code::not_found;
+}
+
 StoreSource::StoreSource(store::Store& store, std::string node) : store_(store), node_(std::move(node)) {}
 
 const StoreSource::Stored* StoreSource::stored(const model::Key& key) const {

@@ -33,6 +33,8 @@ namespace manul::ipam {
 
 /// What a failed store call means to a CNI client: try again, with the reason.
 [[nodiscard]] Failure store_failure(const store::StoreError& error);
+/// Somebody else wrote in between.
+[[nodiscard]] bool lost_a_race(const store::StoreError& error) noexcept;
 
 class StoreSource final : public Source {
 public:

@@ -42,11 +42,6 @@ void forget_reads(StoreSource& source, const Transaction& transaction) {
     }
 }
 
-bool lost_a_race(StoreError::Code code) noexcept {
-    return code == StoreError::Code::conflict || code == StoreError::Code::already_exists ||
-           code == StoreError::Code::not_found;
-}
-
 }  // namespace
 
 Outcome<std::shared_ptr<const model::WorkloadEndpoint>> Transaction::endpoint(const model::Key& key) {
@@ -200,7 +195,7 @@ std::size_t Committer::commit_some(std::span<const Change> changes, std::size_t 
             } else {
                 forget_reads(source_, transaction);
                 const StoreError::Code code = committed.error().code;
-                const bool repeat = lost_a_race(code) || code == StoreError::Code::unknown_result;
+                const bool repeat = lost_a_race(committed.error()) || code == StoreError::Code::unknown_result;
                 conflicts_ += repeat ? 1U : 0U;
                 if (repeat && attempt < limits_.attempts) {
                     continue;

@@ -1,7 +1,10 @@
 #include "ipam/service/chores.hpp"
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -319,6 +322,102 @@ TEST_CASE("host endpoints are made for nodes where that is asked for, and a pers
     configure(R"({"autoCreate":"Disabled"})");
     CHECK(run() == 3);
     CHECK(f.all<model::HostEndpoint>().size() == 1);
+}
+
+/// How often all objects of a kind were asked for, and how many watches there are.
+class CountingStore : public test::ForwardingStore {
+public:
+    using ForwardingStore::ForwardingStore;
+    store::StoreResult<store::Listing> list(const store::ListQuery& query) override {
+        ++lists[query.kind];
+        return ForwardingStore::list(query);
+    }
+    store::StoreResult<std::unique_ptr<store::Watch>> watch(std::span<const store::WatchStart> starts) override {
+        ++watches;
+        return ForwardingStore::watch(starts);
+    }
+    std::map<model::Kind, int> lists;
+    int watches = 0;
+};
+
+TEST_CASE("host endpoints follow what they depend on at once, and nothing else makes work") {
+    Fixture f;
+    const auto configure = [&](const char* host_endpoint) {
+        f.put(
+            model::Kind::kube_controllers_configuration, "", "default",
+            fmt::format(
+                R"({{"apiVersion":"projectcalico.org/v3","kind":"KubeControllersConfiguration","metadata":{{"name":"default"}},"spec":{{"controllers":{{"node":{{"hostEndpoint":{}}}}}}}}})",
+                host_endpoint));
+    };
+    const auto put_node = [&](const std::string& name, const std::string& spec) {
+        f.put(model::Kind::node, "", name, node_document(name, spec));
+    };
+    const model::Key own{model::Kind::host_endpoint, "", "n1-auto-hep"};
+    put_node("n1", R"({"bgp":{"ipv4Address":"192.0.2.1/24"}})");
+    const auto inner = f.open();
+    CountingStore store(*inner);
+    Chores chores(store, "n1", nullptr);
+    const auto made = [&] {  // time stands still: the next full look is never due
+        const auto done = chores.run(kStart, kNow);
+        REQUIRE(done);
+        CHECK(done->problems.empty());
+        return done->host_endpoints;
+    };
+    CHECK(made() == 0);
+    struct Row {
+        const char* what;
+        std::function<void()> change;
+        std::size_t made;
+        bool looks;  ///< at all Nodes
+    };
+    const std::string document = R"({"apiVersion":"projectcalico.org/v3","kind":"HostEndpoint","metadata":)"
+                                 R"({"name":"%","labels":{}},"spec":{"node":"n1","interfaceName":"eth0"}})";
+    const auto put_endpoint = [&](const std::string& name) {
+        std::string text = document;
+        f.put(model::Kind::host_endpoint, "", name, text.replace(text.find('%'), 1, name));
+    };
+    const std::vector<Row> rows{
+        {"a Node's address, switched off", [&] { put_node("n1", R"({"bgp":{"ipv4Address":"192.0.2.2/24"}})"); }, 0,
+         false},
+        {"switched on", [&] { configure(R"({"autoCreate":"Enabled"})"); }, 1, true},
+        {"a Node's address", [&] { put_node("n1", R"({"bgp":{"ipv4Address":"192.0.2.3/24"}})"); }, 1, true},
+        {"what of a Node no endpoint has",
+         [&] { put_node("n1", R"({"bgp":{"ipv4Address":"192.0.2.3/24","asNumber":64512}})"); }, 0, false},
+        {"a new Node", [&] { put_node("n2", "{}"); }, 1, true},
+        {"a Node is gone", [&] { REQUIRE(f.store->remove({model::Kind::node, "", "n2"}, std::nullopt)); }, 1, true},
+        {"somebody removes one", [&] { REQUIRE(f.store->remove(own, std::nullopt)); }, 1, true},
+        {"somebody's own", [&] { put_endpoint("mine"); }, 0, false},
+        {"somebody's own that has the name of one",
+         [&] {
+             put_endpoint("n3-auto-hep");
+             put_node("n3", "{}");
+         },
+         0, true},
+        {"another template",
+         [&] {
+             configure(
+                 R"({"autoCreate":"Enabled","templates":[{"generateName":"lan","interfaceCIDRs":["192.0.2.0/24"]}]})");
+         },
+         1, true},
+        {"switched off", [&] { configure(R"({"autoCreate":"Disabled"})"); }, 2, false},
+    };
+    for (const Row& row : rows) {
+        INFO(row.what);
+        row.change();
+        store.lists.clear();
+        CHECK(made() == row.made);
+        CHECK(store.lists[model::Kind::node] == (row.looks ? 1 : 0));
+        store.lists.clear();
+        CHECK(made() == 0);  // what it wrote itself
+        CHECK(store.lists[model::Kind::node] == 0);
+    }
+    CHECK(store.watches == 1);
+    // Of several one alone watches.
+    CountingStore other(*inner);
+    Chores waiting(other, "n2", nullptr);
+    REQUIRE(waiting.run(kStart, kNow));
+    CHECK(other.watches == 0);
+    CHECK(waiting.watch_fd() == -1);
 }
 
 TEST_CASE("a pool that is nearly full is told of before it is empty") {

@@ -540,5 +540,15 @@ TEST_CASE("a Node that is deleted under a living daemon comes back") {
     CHECK(eventually([&] { return node.count(model::Kind::node) == 1; }));
 }
 
+TEST_CASE("automatic host endpoints do not wait for the next round of chores") {
+    Node node;
+    node.start();
+    REQUIRE(eventually([&] { return node.count(model::Kind::lease) == 1; }));
+    node.put(
+        model::Kind::kube_controllers_configuration, "", "default",
+        R"({"apiVersion":"projectcalico.org/v3","kind":"KubeControllersConfiguration","metadata":{"name":"default"},"spec":{"controllers":{"node":{"hostEndpoint":{"autoCreate":"Enabled"}}}}})");
+    CHECK(eventually([&] { return node.count(model::Kind::host_endpoint) == 1; }));
+}
+
 }  // namespace
 }  // namespace manul::ipam

@@ -431,7 +431,7 @@ TEST_CASE("a Service gets its address through the status alone") {
     };
     ServiceAddresses addresses(*c.store);
     SteadyTime now{};
-    const auto done = addresses.run(now, kNow);
+    const auto done = addresses.run(false, now, kNow);
     INFO((done ? std::string() : done.error().msg));
     REQUIRE(done);
     REQUIRE(done->given.size() == 1);
@@ -443,7 +443,7 @@ TEST_CASE("a Service gets its address through the status alone") {
     CHECK(c.allocated() == 1);
     c.api.remove("v1/namespaces/prod/services/web");
     now += std::chrono::minutes(2);
-    REQUIRE(addresses.run(now, kNow));
+    REQUIRE(addresses.run(false, now, kNow));
     CHECK(c.allocated() == 0);
 }
 
