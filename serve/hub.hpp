@@ -64,7 +64,6 @@ public:
     void tick(std::int64_t now);
 
     [[nodiscard]] std::size_t client_count() const noexcept;
-    [[nodiscard]] std::size_t feed_count() const noexcept { return feeds_.size(); }
 
 private:
     struct Entry;

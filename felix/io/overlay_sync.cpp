@@ -11,6 +11,7 @@
 
 #include "base/log.hpp"
 #include "base/try.hpp"
+#include "config/model/tunnel_overhead.hpp"
 #include "felix/io/messages.hpp"
 #include "net/netlink/decode.hpp"
 #include "net/netlink/encode.hpp"
@@ -20,15 +21,14 @@ namespace manul::felix::io {
 
 namespace {
 
-/// What a packet grows by: outer IP header, UDP, VXLAN and the inner Ethernet header; for IPIP the outer header.
 constexpr std::uint32_t overhead(TunnelKind kind) noexcept {
     switch (kind) {
         case TunnelKind::vxlan:
-            return 50;
+            return model::kVxlanOverhead;
         case TunnelKind::vxlan_v6:
-            return 70;
+            return model::kVxlanV6Overhead;
         case TunnelKind::ip_in_ip:
-            return 20;
+            return model::kIpipOverhead;
     }
     std::unreachable();
 }

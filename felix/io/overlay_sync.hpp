@@ -15,9 +15,9 @@
 
 namespace manul::felix::io {
 
-/// The tunnel devices of this node, what they must know of the other nodes' ends (neighbours and forwarding entries:
-/// nothing is learned from packets), and the routes to other nodes' pods. The routes carry felix's protocol number, the
-/// normal metric and a gateway; only such are replaced or deleted.
+/// The tunnel devices of this node (VXLAN, RFC 7348, and IPIP, RFC 2003), what they must know of the other nodes' ends
+/// (neighbours and forwarding entries: nothing is learned from packets), and the routes to other nodes' pods. The
+/// routes carry felix's protocol number, the normal metric and a gateway; only such are replaced or deleted.
 ///
 /// The kernel takes much of this away without a word when a link or an address goes: after any such event, and at
 /// intervals, everything is compared with what it holds.

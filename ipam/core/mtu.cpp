@@ -4,6 +4,8 @@
 #include <optional>
 #include <regex>
 
+#include "config/model/tunnel_overhead.hpp"
+
 namespace manul::ipam {
 
 namespace {
@@ -56,16 +58,16 @@ std::uint32_t pod_mtu(std::span<const Uplink> links, std::span<const Pool> pools
     for (const Pool& pool : pools) {
         const bool v6 = pool.cidr.family() == net::Family::v6;
         if (pool.encapsulation == Pool::Encapsulation::ipip) {
-            limit(settings.ipip, 20);
+            limit(settings.ipip, model::kIpipOverhead);
         } else if (pool.encapsulation == Pool::Encapsulation::vxlan) {
-            limit(v6 ? settings.vxlan_v6 : settings.vxlan, v6 ? 70 : 50);
+            limit(v6 ? settings.vxlan_v6 : settings.vxlan, v6 ? model::kVxlanV6Overhead : model::kVxlanOverhead);
         }
     }
     if (settings.wireguard_enabled) {
-        limit(settings.wireguard, 60);
+        limit(settings.wireguard, model::kWireguardOverhead);
     }
     if (settings.wireguard_enabled_v6) {
-        limit(settings.wireguard_v6, 80);
+        limit(settings.wireguard_v6, model::kWireguardV6Overhead);
     }
     return least;
 }

@@ -32,8 +32,8 @@ struct MtuSettings {
 };
 
 /// As Calico does: the smallest MTU of the node's network cards (links whose name matches the pattern), less what the
-/// encapsulations in use add to a packet: IPIP 20, VXLAN 50 (over IPv6 70), WireGuard 60 (80) bytes. All pods have the
-/// one MTU, whatever their pool. 0 when no link matches.
+/// encapsulations in use add to a packet (config/model/tunnel_overhead.hpp). All pods have the one MTU, whatever their
+/// pool. 0 when no link matches.
 [[nodiscard]] std::uint32_t pod_mtu(std::span<const Uplink> links, std::span<const Pool> pools,
                                     const MtuSettings& settings);
 
