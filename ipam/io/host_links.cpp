@@ -133,4 +133,8 @@ Result<void> HostLinks::put_aside(std::uint32_t index) {
     return {};
 }
 
+bool link_exists(const std::string& name) { return ::if_nametoindex(name.c_str()) != 0; }
+
+bool link_may_exist(const std::string& name) { return link_exists(name) || errno != ENODEV; }
+
 }  // namespace manul::ipam

@@ -39,4 +39,9 @@ private:
     netlink::Socket socket_;
 };
 
+/// Without a socket, and without waiting for a kernel lock.
+[[nodiscard]] bool link_exists(const std::string& name);
+/// True also when that cannot be found out, for want of descriptors.
+[[nodiscard]] bool link_may_exist(const std::string& name);
+
 }  // namespace manul::ipam

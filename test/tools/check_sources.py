@@ -27,8 +27,8 @@ DOCUMENTED = (
     ("docs/reference/metrics.md", "felix/io/status_pages.cpp", r'\{"(\w+)", (?:nullptr|"\w+"), "', "manul_felix_"),
     ("docs/reference/metrics.md", "felix/io/status_pages.cpp", r'"(manul_felix_\w+\w)"', ""),
     ("docs/reference/metrics.md", "felix/io/rule_counts.cpp", r'"(manul_felix_\w+)"', ""),
-    ("docs/reference/metrics.md", "ipam/io/daemon.hpp", r'"(manul_ipamd_\w+)"', ""),
-    ("docs/reference/metrics.md", "ipam/io/daemon_chores.cpp", r'"(manul_ipamd_\w+)"', ""),
+    ("docs/reference/metrics.md", "ipam/io/metrics.hpp", r'"(manul_ipamd_\w+)"', ""),
+    ("docs/reference/metrics.md", "ipam/io/chores_loop.cpp", r'"(manul_ipamd_\w+)"', ""),
     ("packaging/man/manul.yaml.5", "config/settings.cpp", r'^    \{"([a-z_]+(?:\.[a-z0-9_]+)*)", (?:set_|MANUL_)', ""),
 )
 
