@@ -11,9 +11,12 @@ namespace manul::ctl {
 
 /// What Calico left on this node.
 struct CalicoRemains {
-    std::set<std::string> tables;    ///< with its rules: "ip filter", "ip6 calico"
-    std::vector<std::string> links;  ///< tunnel devices
-    std::size_t bird_routes = 0;     ///< of the main table, by protocol
+    std::set<std::string> tables;         ///< with its rules: "ip filter", "ip6 calico"
+    std::set<std::string> legacy_tables;  ///< of iptables-legacy: "ip filter"
+    std::size_t ip_sets = 0;
+    std::vector<std::string> links;    ///< tunnel devices, and those of its eBPF dataplane
+    std::vector<std::string> shapers;  ///< devices that limit what pods send
+    std::size_t bird_routes = 0;       ///< of the main table, by protocol
     std::size_t felix_routes = 0;
 };
 

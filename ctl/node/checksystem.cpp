@@ -143,7 +143,7 @@ std::vector<SystemCheck> check_foreign_rules() {
                 checks.push_back(
                     {Level::warning, std::string("rules of others: ") + family + "tables-legacy",
                      "has a filter table: if its FORWARD chain drops, packets that policy allowed are lost. "
-                     "Look with iptables-legacy -S FORWARD; rules that Calico left there (cali-*) cut new pods off"});
+                     "Look with iptables-legacy -S FORWARD"});
             }
         }
     }

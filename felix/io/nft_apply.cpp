@@ -365,6 +365,18 @@ Result<std::set<std::string>> NftSocket::calico_tables() {
     return tables;
 }
 
+Result<std::set<std::string>> NftSocket::ip_sets() {
+    std::set<std::string> names;
+    netlink::RequestBuffer request;
+    nft::request_ip_sets(request);
+    MANUL_TRY([[maybe_unused]] const bool listed, dump(request, [&names](const auto& message) {
+                  if (auto name = nft::decode_ip_set(message)) {
+                      names.insert(*std::move(name));
+                  }
+              }));
+    return names;
+}
+
 Result<std::uint32_t> NftSocket::generation() {
     netlink::RequestBuffer request;
     nft::request_generation(request);

@@ -65,6 +65,8 @@ public:
                                                                  std::size_t most);
     /// Tables with chains that Calico made.
     [[nodiscard]] Result<std::set<std::string>> calico_tables();
+    /// Of ipset, all owners'.
+    [[nodiscard]] Result<std::set<std::string>> ip_sets();
     /// Chains of other owners that hang in the packet path, and whether they drop what no rule of theirs accepted.
     [[nodiscard]] Result<std::vector<nft::ForeignChain>> foreign_chains();
     /// Rules of one chain; nothing when they changed meanwhile.

@@ -1,11 +1,16 @@
 #include "felix/nft/foreign.hpp"
 
+#include <arpa/inet.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/ipset/ip_set.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 
+#include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/bytes.hpp"
 #include "felix/nft/wire.hpp"
@@ -36,6 +41,8 @@ std::string_view family_name(std::uint8_t family) {
             return "ip";
         case NFPROTO_IPV6:
             return "ip6";
+        case NFPROTO_ARP:
+            return "arp";
         default:
             return "inet";
     }
@@ -84,8 +91,25 @@ std::optional<std::string> decode_calico_table(const netlink::MessageView& messa
         return std::nullopt;
     }
     const std::string table = text(*attributes, NFTA_CHAIN_TABLE);
-    const bool made = table == "calico" || text(*attributes, NFTA_CHAIN_NAME).starts_with("cali-");
+    const bool made =
+        table == "calico" || table == "calico-arp" || text(*attributes, NFTA_CHAIN_NAME).starts_with("cali-");
     return made ? std::optional(std::string(family_name(message.payload[0])) + " " + table) : std::nullopt;
+}
+
+void request_ip_sets(netlink::RequestBuffer& out) {
+    const nfgenmsg fixed{NFPROTO_IPV4, NFNETLINK_V0, 0};
+    out.begin(NFNL_SUBSYS_IPSET << 8U | IPSET_CMD_LIST, NLM_F_REQUEST | NLM_F_DUMP, fixed);
+    out.u8(IPSET_ATTR_PROTOCOL, IPSET_PROTOCOL);
+    out.u32(IPSET_ATTR_FLAGS | NLA_F_NET_BYTEORDER, htonl(IPSET_FLAG_LIST_SETNAME));
+    out.end();
+}
+
+std::optional<std::string> decode_ip_set(const netlink::MessageView& message) {
+    if (message.type != (NFNL_SUBSYS_IPSET << 8U | IPSET_CMD_LIST) || message.payload.size() < sizeof(nfgenmsg)) {
+        return std::nullopt;
+    }
+    std::string name = text(message.payload.subspan(sizeof(nfgenmsg)), IPSET_ATTR_SETNAME);
+    return name.empty() ? std::nullopt : std::optional(std::move(name));
 }
 
 void request_rules(netlink::RequestBuffer& out, const ForeignChain& chain) {

@@ -30,8 +30,13 @@ void request_base_chains(netlink::RequestBuffer& out);
 /// Nothing for chains that hang nowhere, for other types than filter, for bridges and devices, and for our own.
 [[nodiscard]] std::optional<ForeignChain> decode_foreign_chain(const netlink::MessageView& message);
 
-/// The table of a chain that Calico made, "ip filter" (iptables-nft) or "ip calico"; nothing for other messages.
+/// The table of a chain that Calico made, "ip filter" (iptables-nft), "ip calico" or "arp calico-arp"; nothing for
+/// other messages.
 [[nodiscard]] std::optional<std::string> decode_calico_table(const netlink::MessageView& message);
+
+/// The names of all sets of ipset.
+void request_ip_sets(netlink::RequestBuffer& out);
+[[nodiscard]] std::optional<std::string> decode_ip_set(const netlink::MessageView& message);
 
 /// The rules of one chain.
 void request_rules(netlink::RequestBuffer& out, const ForeignChain& chain);

@@ -367,15 +367,25 @@ TEST_CASE("counters are summed by policy, and rules stand below them") {
 
 TEST_CASE("what Calico left behind is named with the command that removes it") {
     CHECK(judge_calico_remains({}).front().level == SystemCheck::Level::ok);
-    const auto checks = judge_calico_remains({.tables = {"ip filter", "ip nat", "ip6 calico", "ip6 nat"},
-                                              .links = {"vxlan.calico"},
-                                              .bird_routes = 3,
-                                              .felix_routes = 1});
+    const auto checks =
+        judge_calico_remains({.tables = {"arp calico-arp", "ip filter", "ip nat", "ip6 calico", "ip6 nat"},
+                              .legacy_tables = {"ip filter", "ip6 raw"},
+                              .ip_sets = 2,
+                              .links = {"vxlan.calico", "bpfin.cali"},
+                              .shapers = {"bwcali0123"},
+                              .bird_routes = 3,
+                              .felix_routes = 1});
     const std::vector<std::pair<std::string, std::string>> expected{
-        {"rules in ip6 nat", "ip6tables-nft-restore"},
-        {"rules in ip filter, ip nat", "iptables-nft-save | grep -vE '^(:|-A )cali|\"cali:' | iptables-nft-restore"},
+        {"rules in ip6 raw (legacy)", "ip6tables-legacy-restore --noflush"},
+        {"rules in ip6 nat", "ip6tables-nft-restore --noflush"},
+        {"rules in ip filter (legacy)", "iptables-legacy-restore --noflush"},
+        {"rules in ip filter, ip nat", "iptables-nft-restore --noflush"},
+        {"rules in arp calico-arp", "nft delete table arp calico-arp"},
         {"rules in ip6 calico", "nft delete table ip6 calico"},
+        {"2 sets of ipset", "xargs -rn1 ipset destroy"},
         {"vxlan.calico", "ip link del vxlan.calico"},
+        {"bpfin.cali", "bpfEnabled: false"},
+        {"1 limits of what pods send", "ingress; done; ip link del bwcali0123"},
         {"3 routes of protocol bird", "ip route flush proto bird"},
         {"1 routes of protocol 80", "ip route flush proto 80"}};
     REQUIRE(checks.size() == expected.size());

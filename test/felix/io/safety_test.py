@@ -6,6 +6,8 @@ usage: safety_test.py MANUL_FELIX MANULCTL    (root)
 import fcntl
 import json
 import os
+import re
+import shutil
 import sys
 import time
 
@@ -54,6 +56,48 @@ apiVersion: projectcalico.org/v3
 kind: NetworkPolicy
 metadata: {name: c, namespace: default}
 spec: {selector: app == 'c', order: 7, types: [Egress], egress: [{action: Deny}]}
+"""
+
+
+# What Calico writes with iptables beside others' rules. "calico-mine" and the rule about cali+ are somebody else's.
+CALICO_RULES = """
+*raw
+:cali-PREROUTING - [0:0]
+-A PREROUTING -m comment --comment "cali:6gwbT8clXdHdC1b1" -j cali-PREROUTING
+COMMIT
+*nat
+:cali-POSTROUTING - [0:0]
+:cali-nat-outgoing - [0:0]
+:KUBE-SERVICES - [0:0]
+-A POSTROUTING -m comment --comment "cali:O3lYWMrLQYEMJtB5" -j cali-POSTROUTING
+-A POSTROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A cali-POSTROUTING -m comment --comment "cali:Z-c7XtVd2Bq7s_hA" -j cali-nat-outgoing
+COMMIT
+*filter
+:cali-FORWARD - [0:0]
+:cali-from-wl-dispatch - [0:0]
+:calico-mine - [0:0]
+-A INPUT -i cali+ -m comment --comment "mine, not Calico's" -j ACCEPT
+-A FORWARD -m comment --comment "cali:wUHhoiAYhphO9Mso" -j cali-FORWARD
+-A FORWARD -m comment --comment "cali:S93hcgKJrXEqnTfs" -m comment --comment "accepted" -m mark --mark 0x10000/0x10000 -j ACCEPT
+-A FORWARD -j calico-mine
+-A cali-FORWARD -i cali-none+ -m comment --comment "cali:8ZoYfO5HKXWbB3pk" -j cali-from-wl-dispatch
+-A cali-from-wl-dispatch -m comment --comment "cali:zTj6P0TIgYvgz-md" -m comment --comment "Unknown interface" -j DROP
+COMMIT
+"""
+
+CALICO_TABLES = """
+table ip calico {
+  map filter-cali-fw { type ifname : verdict; elements = { "none" : goto filter-cali-fw-x } ; }
+  chain filter-cali-fw-x { drop ; }
+  chain filter-FORWARD { type filter hook forward priority filter; iifname vmap @filter-cali-fw; }
+}
+table arp calico-arp {
+  chain filter-OUTPUT { type filter hook output priority filter; }
+}
+table ip kube-proxy {
+  chain forward { type filter hook forward priority filter; }
+}
 """
 
 
@@ -254,6 +298,49 @@ def check_system(node):
     sh(f"ip -n {node.ns} link del kube-ipvs0")
 
 
+def check_calico_remains(node):
+    """What Calico leaves is found, and the commands that are named remove it, all of it and nothing else."""
+    def remains():
+        found = json.loads(node.ctl("node", "checksystem", "-o", "json").stdout)
+        return {c["check"].removeprefix("left by Calico: "): c["detail"] for c in found
+                if c["check"].startswith("left by Calico") and c["result"] != "OK"}
+
+    def here(command, text=None):
+        return sh(["ip", "netns", "exec", node.ns, "sh", "-ec", command], text=text).stdout
+
+    backends = [name for name in ("iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy")
+                if shutil.which(name)]
+
+    def others():
+        saved = "".join(here(f"{backend}-save") for backend in backends) + here("nft list tables")
+        kept = [line for line in saved.splitlines() if not re.search(r'^[#:][^c]|cali-|"cali:| calico', line)]
+        return kept + here("ip -4 route show table all; ip -6 route show proto static").splitlines()
+    assert remains() == {}
+    for backend in backends:
+        here(f"{backend}-restore --noflush", CALICO_RULES)
+    here("nft -f -", CALICO_TABLES)
+    kept = others()
+    assert any("calico-mine" in line for line in kept) or not backends
+    here("""ip link add vxlan.calico type vxlan id 4097 dstport 4790 && ip link set vxlan.calico up
+         ip route add blackhole 198.18.1.0/26 proto 80; ip -6 route add blackhole fd00:66::/122 proto 80
+         ip route add 198.18.2.0/26 dev vxlan.calico proto 80
+         ip route add blackhole 198.18.3.0/26 proto bird; ip -6 route add blackhole fd00:67::/122 proto bird
+         ip link add bwcali0123 type ifb; ip link add calidown type veth peer name down
+         tc qdisc add dev calidown handle ffff: ingress
+         tc filter add dev calidown parent ffff: protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev bwcali0123""")
+    found = remains()
+    tables = sum(name.startswith("rules in ") for name in found)
+    assert tables == 2 + len(backends), found
+    assert {"vxlan.calico", "3 routes of protocol 80", "2 routes of protocol bird", "1 limits of what pods send"} < set(found), found
+    for detail in found.values():
+        here(re.search(r": ((?:ip6?tables-|nft |ip |for ).*)", detail)[1])
+    assert remains() == {}
+    assert others() == kept
+    assert "ingress" not in here("tc qdisc show dev calidown")
+    here("ip link del calidown; nft delete table ip kube-proxy")
+    assert node.connects("a", "b", 80)
+
+
 def main():
     with Node(*sys.argv[1:3], pods=["a", "b", "c"]) as node:
         node.serve("b", 80, 81, 82)
@@ -261,6 +348,7 @@ def main():
         felix = node.start_felix()
         wait_until("the pods are programmed", lambda: node.connects("a", "b", 80), node)
         check_system(node)
+        check_calico_remains(node)
         check_verify(node, felix)
         check_impact(node)
         check_confirm(node)
