@@ -169,7 +169,7 @@ void Datastore::take(Snapshot snapshot) {
     watch_ = std::move(snapshot.watch);
     readable_ = std::make_unique<ReadableWatch>(io_, watch_->fd(), [this] { on_readable(); });
     pause_us_ = kFirstPauseUs;
-    if (std::exchange(away_, false)) {
+    if (std::exchange(problem_, std::nullopt)) {
         log::emit(kStoreBack);
     }
     for (Listed& listed : snapshot.kinds) {
@@ -196,7 +196,7 @@ void Datastore::changed() {
 
 void Datastore::hold() {
     if (!std::exchange(lost_, true)) {
-        away_ = true;
+        problem_ = "an empty one is in its place";
         log::emit(kStoreLost);
         on_change_();
     }
@@ -206,12 +206,11 @@ void Datastore::hold() {
 void Datastore::on_readable() {
     auto events = watch_->take();
     if (!events) {
-        if (!std::exchange(away_, true)) {
-            log::emit(kStoreFailed, events.error().message);
-        }
-        return;  // the watch goes on by itself
+        return report_away(events.error());  // the watch goes on by itself
     }
-    if (std::exchange(away_, false)) {
+    // Events of one kind do not mean that another is followed again.
+    if (problem_ && !watch_->problem()) {
+        problem_.reset();
         log::emit(kStoreBack);
     }
     bool list_again = false;
@@ -284,11 +283,15 @@ void Datastore::note_token(Kind kind, const store::Revision& revision) {
 }
 
 void Datastore::failed(const store::StoreError& error) {
-    if (!std::exchange(away_, true)) {
-        log::emit(kStoreFailed, error.message);
-    }
+    report_away(error);
     retry_.after_us(pause_us_);
     pause_us_ = std::min(pause_us_ * 2, kLastPauseUs);
+}
+
+void Datastore::report_away(const store::StoreError& error) {
+    if (!std::exchange(problem_, error.message)) {
+        log::emit(kStoreFailed, error.message);
+    }
 }
 
 template <class T>

@@ -48,7 +48,10 @@ public:
 
     /// Everything has been listed at least once.
     [[nodiscard]] bool in_sync() const noexcept { return in_sync_; }
-    [[nodiscard]] bool connected() const noexcept { return watch_ != nullptr; }
+    /// Everything that happens in the store comes here.
+    [[nodiscard]] bool connected() const noexcept { return watch_ != nullptr && !problem_; }
+    /// Why it does not, as far as it is known.
+    [[nodiscard]] std::string problem() const { return problem_.value_or(std::string()); }
     /// There is a new and empty store in the place of the one that is in force.
     [[nodiscard]] bool is_lost() const noexcept { return lost_; }
     [[nodiscard]] std::size_t node_count() const;
@@ -83,6 +86,7 @@ private:
     void put(const model::Key& key, Followed next);
     void note_token(model::Kind kind, const store::Revision& revision);
     void failed(const store::StoreError& error);
+    void report_away(const store::StoreError& error);
     /// Objects of other nodes that do not concern this one are not kept.
     [[nodiscard]] bool concerns(const model::Resource& resource) const;
 
@@ -99,7 +103,7 @@ private:
     std::map<std::string, std::string> tokens_;
     std::string uid_;  ///< of the store that is followed
     bool in_sync_ = false;
-    bool away_ = false;
+    std::optional<std::string> problem_;  ///< that was reported and is not over
     bool lost_ = false;
     std::int64_t pause_us_;
     Timer retry_;

@@ -44,9 +44,13 @@ namespace json = boost::json;
 constexpr std::size_t kMostInFull = 200;
 
 json::value status(const Engine& engine, const Datastore& datastore) {
-    json::object answer{{"version", MANUL_VERSION},         {"storeConnected", datastore.connected()},
-                        {"storeLost", datastore.is_lost()}, {"configured", datastore.in_sync()},
-                        {"inSync", engine.in_sync()},       {"peers", engine.speaker().peers().size()}};
+    json::object answer{{"version", MANUL_VERSION},
+                        {"storeConnected", datastore.connected()},
+                        {"storeLost", datastore.is_lost()},
+                        {"storeProblem", datastore.problem()},
+                        {"configured", datastore.in_sync()},
+                        {"inSync", engine.in_sync()},
+                        {"peers", engine.speaker().peers().size()}};
     if (const auto fib = engine.fib()) {
         answer["kernel"] = json::object{
             {"routes", fib->routes}, {"waiting", fib->waiting}, {"refused", fib->refused}, {"stale", fib->stale}};

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <iterator>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -44,10 +45,24 @@ public:
         const std::lock_guard lock(mutex_);
         reached_ = std::move(revision);
     }
-    void fail(StoreError error) {
+    /// `source`, one of those that fill the queue, cannot work until it recovers.
+    void fail(StoreError error, const void* source = nullptr) {
         const std::lock_guard lock(mutex_);
+        failing_.insert_or_assign(source, error);
         error_ = std::move(error);
         signal();
+    }
+    void recover(const void* source = nullptr) {
+        const std::lock_guard lock(mutex_);
+        if (failing_.erase(source) != 0 && failing_.empty()) {
+            error_.reset();
+            signal();
+        }
+    }
+    /// As Watch::problem().
+    [[nodiscard]] std::optional<StoreError> problem() {
+        const std::lock_guard lock(mutex_);
+        return failing_.empty() ? std::nullopt : std::optional(failing_.begin()->second);
     }
     /// As Watch::take().
     [[nodiscard]] StoreResult<std::vector<Event>> take() {
@@ -87,8 +102,9 @@ private:
     std::mutex mutex_;
     std::vector<Event> events_;
     std::optional<Revision> reached_;
-    std::optional<StoreError> error_;
-    std::optional<Revision> taken_;  ///< what was reached when nothing was left to take
+    std::map<const void*, StoreError> failing_;
+    std::optional<StoreError> error_;  ///< to be told
+    std::optional<Revision> taken_;    ///< what was reached when nothing was left to take
 };
 
 }  // namespace manul::store

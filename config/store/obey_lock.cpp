@@ -72,6 +72,10 @@ public:
         return told;
     }
 
+    [[nodiscard]] std::optional<StoreError> problem() override {
+        return missed_ && locked_ ? std::optional(locked_error()) : watch_->problem();
+    }
+
 private:
     std::unique_ptr<Watch> watch_;
     std::vector<model::Kind> kinds_;  ///< that the owner follows

@@ -77,6 +77,7 @@ public:
         return events;
     }
 
+    [[nodiscard]] std::optional<StoreError> problem() override { return rows_->problem(); }
     [[nodiscard]] std::optional<Revision> position() override { return position_of(*rows_); }
 
 private:

@@ -106,6 +106,9 @@ public:
     [[nodiscard]] virtual int fd() const noexcept = 0;
     /// Everything that happened since the last call, in order per kind. An error is transient: the watch goes on.
     [[nodiscard]] virtual StoreResult<std::vector<Event>> take() = 0;
+    /// Why some or all of the kinds cannot be followed at present, although events of the others may come. When it
+    /// ends, `fd()` becomes readable, be there events or not.
+    [[nodiscard]] virtual std::optional<StoreError> problem() { return std::nullopt; }
 };
 
 struct WatchStart {

@@ -97,16 +97,20 @@ Result<NodeSessions> ask_daemon(const Context& context) {
 }
 
 /// What people must hear who look after the node, whatever they look for.
-void warn_of_lost_datastore(const Context& context) {
+void warn_of_datastore(const Context& context) {
     for (const auto& [daemon, socket, in_force] : {std::tuple("manul-felix", "/felix.sock", "policy is"),
                                                    std::tuple("manul-bgpd", "/bgpd.sock", "sessions and routes are")}) {
         const auto answer = control::call(context.settings.run_dir + socket, {{"op", "status"}}, kPatience);
         const json::object* const status = answer ? answer->if_object() : nullptr;
         const json::value* const lost = status == nullptr ? nullptr : status->if_contains("storeLost");
+        const json::value* const problem = status == nullptr ? nullptr : status->if_contains("storeProblem");
         if (lost != nullptr && lost->is_bool() && lost->get_bool()) {
             context.err(std::string(daemon) + ": an empty datastore is in the place of the one whose " + in_force +
                         " in force; they stay in force until the datastore is restored, or there is something in the "
                         "new one\n");
+        } else if (problem != nullptr && problem->is_string() && !problem->get_string().empty()) {
+            context.err(std::string(daemon) + ": changes in the datastore do not arrive, what is in force stays: " +
+                        std::string(problem->get_string()) + "\n");
         }
     }
 }
@@ -171,7 +175,7 @@ std::string session_tables(const std::vector<ReportedSession>& sessions) {
 
 ExitCode node_status(const Context& context, const StatusOptions& options) {
     if (!options.all && options.nodes.empty()) {
-        warn_of_lost_datastore(context);
+        warn_of_datastore(context);
         const auto local = ask_daemon(context);
         if (!local) {
             return context.fail("manul-bgpd of this node: " + local.error().message);

@@ -86,7 +86,7 @@ void Datastore::connect() {
     readable_ = std::make_unique<ReadableWatch>(io_, watch_->fd(), [this] { on_readable(); });
     retry_us_ = kFirstRetryUs;
     lost_ = false;
-    if (std::exchange(reported_away_, false)) {
+    if (std::exchange(problem_, std::nullopt)) {
         log::emit(kStoreBack);
     }
     StoreChanges changes;
@@ -163,7 +163,7 @@ void Datastore::hand_on(const StoreChanges& changes) {
 
 void Datastore::hold() {
     if (!std::exchange(lost_, true)) {
-        reported_away_ = true;
+        problem_ = "an empty one is in its place";
         log::emit(kStoreLost);
         on_changes_({});
     }
@@ -176,12 +176,11 @@ void Datastore::on_readable() {
     }
     auto events = watch_->take();
     if (!events) {
-        if (!std::exchange(reported_away_, true)) {
-            log::emit(kStoreAway, 0, events.error().message);
-        }
-        return;  // the watch goes on by itself
+        return report_away(events.error());  // the watch goes on by itself
     }
-    if (std::exchange(reported_away_, false)) {
+    // Events of one kind do not mean that another is followed again.
+    if (problem_ && !watch_->problem()) {
+        problem_.reset();
         log::emit(kStoreBack);
     }
     StoreChanges changes;
@@ -233,11 +232,15 @@ void Datastore::note_token(model::Kind kind, const store::Revision& revision) {
 }
 
 void Datastore::failed(const store::StoreError& error) {
-    if (!std::exchange(reported_away_, true)) {
-        log::emit(kStoreAway, retry_us_ / 1000, error.message);
-    }
+    report_away(error);
     retry_.after_us(retry_us_);
     retry_us_ = std::min(retry_us_ * 2, kLastRetryUs);
+}
+
+void Datastore::report_away(const store::StoreError& error) {
+    if (!std::exchange(problem_, error.message)) {
+        log::emit(kStoreAway, error.message);
+    }
 }
 
 }  // namespace manul::felix::io

@@ -46,7 +46,10 @@ public:
     [[nodiscard]] std::optional<store::Revision> revision_of(const model::Key& key) const;
     /// Passes these objects on as they are in the store, whatever was passed on before.
     void read_again(const std::vector<model::Key>& keys);
-    [[nodiscard]] bool connected() const noexcept { return watch_ != nullptr; }
+    /// Everything that happens in the store comes here.
+    [[nodiscard]] bool connected() const noexcept { return watch_ != nullptr && !problem_; }
+    /// Why it does not, as far as it is known.
+    [[nodiscard]] std::string problem() const { return problem_.value_or(std::string()); }
     /// A new and empty store has replaced the one in force.
     [[nodiscard]] bool is_lost() const noexcept { return lost_; }
 
@@ -74,6 +77,7 @@ private:
     void remove(const model::Key& key, StoreChanges& changes);
     void note_token(model::Kind kind, const store::Revision& revision);
     void failed(const store::StoreError& error);
+    void report_away(const store::StoreError& error);
 
     boost::asio::io_context& io_;
     std::unique_ptr<store::Store> store_;
@@ -83,7 +87,7 @@ private:
     std::map<model::Kind, std::unordered_map<model::Key, store::Revision>> known_;
     std::map<std::string, std::string> tokens_;
     bool in_sync_ = false;
-    bool reported_away_ = false;
+    std::optional<std::string> problem_;  ///< that was reported and is not over
     bool lost_ = false;
     std::int64_t retry_us_;
     Timer retry_;

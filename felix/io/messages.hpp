@@ -51,7 +51,7 @@ inline constexpr log::Message kMarkFailed{
     "FELIX_MARK_FAILED", Level::error, "cannot write the programmed mark {}: {}",
     "New pods wait until this works: look at space and rights of the run directory."};
 inline constexpr log::Message kStoreAway{"FELIX_STORE_UNAVAILABLE", Level::warning,
-                                         "cannot read the datastore, trying again in {} ms: {}",
+                                         "cannot read the datastore, trying again: {}",
                                          "Rules in force stay. Look at the datastore."};
 inline constexpr log::Message kStoreLost{
     "FELIX_STORE_LOST", Level::error,

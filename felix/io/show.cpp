@@ -34,6 +34,7 @@ json::value status(const Dataplane& dataplane, const Datastore& datastore) {
                         {"inSync", status.in_sync},
                         {"storeConnected", datastore.connected()},
                         {"storeLost", datastore.is_lost()},
+                        {"storeProblem", datastore.problem()},
                         {"commitPending", status.commit_pending},
                         {"problems", std::move(problems)},
                         {"commits", status.commits},

@@ -10,10 +10,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <catch2/catch.hpp>
 
+#include "base/try.hpp"
 #include "config/model/kind.hpp"
 #include "config/store/memory.hpp"
 #include "config/store/store.hpp"
@@ -37,10 +40,30 @@ struct Place {
     std::unique_ptr<store::Store> store = store::make_memory();
     std::optional<model::Kind> fails_at;  ///< the next list of it
     std::function<void(model::Kind, store::Listing&)> shows = [](model::Kind, store::Listing&) {};
+    std::optional<store::StoreError> watch_fails;  ///< the next take of a watch
+    std::optional<store::StoreError> unfollowed;   ///< why watches do not follow everything
 
     void replace() { store = store::make_memory(); }
     void put(const Object& one) const { REQUIRE(store->create(one.key, one.document)); }
     void remove(const Object& one) const { REQUIRE(store->remove(one.key, std::nullopt)); }
+};
+
+class WatchAt final : public store::Watch {
+public:
+    WatchAt(Place& place, std::unique_ptr<store::Watch> watch) : place_(place), watch_(std::move(watch)) {}
+
+    int fd() const noexcept override { return watch_->fd(); }
+    store::StoreResult<std::vector<store::Event>> take() override {
+        if (place_.watch_fails) {
+            return std::unexpected(*std::exchange(place_.watch_fails, std::nullopt));
+        }
+        return watch_->take();
+    }
+    std::optional<store::StoreError> problem() override { return place_.unfollowed; }
+
+private:
+    Place& place_;
+    std::unique_ptr<store::Watch> watch_;
 };
 
 class StoreAt final : public store::Store {
@@ -76,7 +99,8 @@ public:
     bool transactional() const noexcept override { return true; }
     store::StoreResult<std::string> identity() override { return at().identity(); }
     store::StoreResult<std::unique_ptr<store::Watch>> watch(std::span<const store::WatchStart> starts) override {
-        return at().watch(starts);
+        MANUL_TRY(auto watch, at().watch(starts));
+        return std::make_unique<WatchAt>(place_, std::move(watch));
     }
 
 private:

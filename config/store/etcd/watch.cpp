@@ -66,6 +66,7 @@ public:
 
     [[nodiscard]] int fd() const noexcept override { return queue_.fd(); }
     [[nodiscard]] StoreResult<std::vector<Event>> take() override { return queue_.take(); }
+    [[nodiscard]] std::optional<StoreError> problem() override { return queue_.problem(); }
     [[nodiscard]] std::optional<Revision> position() override { return queue_.position(); }
 
 private:
@@ -114,6 +115,9 @@ private:
                 while ((*stream)->read()) {
                 }
                 break;
+            }
+            if (any) {
+                queue_.recover();
             }
         }
         const Failure failure = (*stream)->finish();

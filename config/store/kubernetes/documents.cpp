@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
@@ -162,6 +163,18 @@ std::string Place::collection(std::string_view given) const {
 
 std::string Place::object(std::string_view ns, std::string_view name) const {
     return collection(ns) + "/" + std::string(name);
+}
+
+bool is_of_extension(Kind kind) { return model::info(kind).group == "policy.networking.k8s.io"; }
+
+StoreError unknown_kind(Kind kind, StoreError refusal) {
+    const model::KindInfo& info = model::info(kind);
+    refusal.code = StoreError::Code::unavailable;
+    if (info.group == "projectcalico.org" || info.group == "manul.io") {
+        refusal.message =
+            fmt::format("this cluster does not know {} of {}: install Manul's custom resources", info.name, info.group);
+    }
+    return refusal;
 }
 
 Place place_of(Kind kind, CalicoGroup group) {

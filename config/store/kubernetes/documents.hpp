@@ -46,6 +46,12 @@ struct Place {
 
 [[nodiscard]] Place place_of(model::Kind kind, CalicoGroup group);
 
+/// The policies of policy.networking.k8s.io come with an extension that a cluster may lack: there are none then.
+[[nodiscard]] bool is_of_extension(model::Kind kind);
+
+/// What to tell people where the server does not know a kind that it has to; `refusal` is what the server said.
+[[nodiscard]] StoreError unknown_kind(model::Kind kind, StoreError refusal);
+
 /// A document as the rest of the program knows it, and its key. Nothing when the object is none of this kind: a pod
 /// without an own network is no endpoint.
 struct Translated {

@@ -113,7 +113,7 @@ public:
             return list_named_secrets(query, place);
         }
         if (!revision && is_unknown_kind(revision.error())) {
-            MANUL_CHECK(refuse_unknown_kind(query.kind));
+            MANUL_CHECK(refuse_unknown_kind(query.kind, std::move(revision).error()));
             return Listing{};
         }
         if (!revision) {
@@ -205,19 +205,11 @@ private:
         return {};
     }
 
-    static StoreError unknown_kind(Kind kind) {
-        const model::KindInfo& info = model::info(kind);
-        const bool ours = info.group == "projectcalico.org" || info.group == "manul.io";
-        return error(Code::unavailable, fmt::format("this cluster does not know {} of {}: install {} custom resources",
-                                                    info.name, info.group, ours ? "Manul's" : "their"));
-    }
-
-    /// Policies of policy.networking.k8s.io come with an extension that a cluster may lack: there are none then.
-    static StoreResult<void> refuse_unknown_kind(Kind kind) {
-        if (model::info(kind).group == "policy.networking.k8s.io") {
+    static StoreResult<void> refuse_unknown_kind(Kind kind, StoreError refusal) {
+        if (is_of_extension(kind)) {
             return {};
         }
-        return std::unexpected(unknown_kind(kind));
+        return std::unexpected(unknown_kind(kind, std::move(refusal)));
     }
 
     static StoreError stale(const model::Key& key, const Revision& found, const Revision& expected) {
@@ -294,7 +286,7 @@ private:
         auto answer = session_.api().get(place.object(key.ns, name));
         if (!answer) {
             if (is_unknown_kind(answer.error())) {
-                MANUL_CHECK(refuse_unknown_kind(key.kind));
+                MANUL_CHECK(refuse_unknown_kind(key.kind, answer.error()));
             }
             return std::unexpected(answer.error().code == Code::not_found ? missing(key) : answer.error());
         }
@@ -328,7 +320,8 @@ private:
         auto answer = session_.api().write(method, path, {{"fieldValidation", "Strict"}},
                                            kubernetes::to_object(place, std::move(document)));
         if (!answer) {
-            return std::unexpected(is_unknown_kind(answer.error()) ? unknown_kind(key.kind) : answer.error());
+            return std::unexpected(is_unknown_kind(answer.error()) ? unknown_kind(key.kind, answer.error())
+                                                                   : answer.error());
         }
         return to_object(*to_document(key.kind, place, *std::move(answer)));
     }

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -45,6 +47,8 @@ constexpr int kShortestLife = 300;
 constexpr int kLongestLife = 600;
 /// A stream that ends sooner did not work.
 constexpr milliseconds kWorkingLife{1000};
+/// Within this time of one stream's success those come back that wait because the server was away.
+constexpr milliseconds kReturn{1000};
 
 /// What all followers share. Used on the streams' thread alone, but for the queue.
 struct Shared {
@@ -63,6 +67,8 @@ struct Shared {
     Credentials credentials;
     /// Where Secrets are followed by their names: all that resources named so far.
     std::optional<std::set<std::string>> secrets;
+    /// Of streams that wait because the server was away: what makes them come back.
+    std::map<const void*, std::function<void()>> waiting;
     std::mt19937 random{std::random_device{}()};
     std::unique_ptr<HttpStreams> streams;  // last: its thread ends before the rest goes
 
@@ -142,10 +148,15 @@ private:
 
     [[nodiscard]] bool is_named() const { return !shared_.served && !kinds_.front().name.empty(); }
 
-    /// After a failure there may be another cluster behind the address.
+    /// After a failure there may be another cluster behind the address, or an older state of the same one. Of
+    /// Kubernetes a list is asked for, since it tells both: the uid of what it holds, and the version that the server
+    /// is at.
     void ask_identity() {
         asks_identity_ = true;
-        request(shared_.served ? kServedIdentityPath : kIdentityPath, {});
+        if (shared_.served) {
+            return request(kServedIdentityPath, {});
+        }
+        request(kNamespacesPath, {{"fieldSelector", name_selector(kSystemNamespace)}});
     }
 
     void request(const std::string& path, const Query& query) {
@@ -166,8 +177,21 @@ private:
              .content_type = {},
              .token = *std::move(token)},
             *identity, shared_.options.idle,
-            {[this](unsigned status) { status_ = status; }, [this](std::string_view bytes) { on_data(bytes); },
+            {[this](unsigned status) { on_status(status); }, [this](std::string_view bytes) { on_data(bytes); },
              [this](const std::optional<HttpFailure>& failure) { on_end(failure); }});
+    }
+
+    void on_status(unsigned status) {
+        status_ = status;
+        if (status == 200 && !asks_identity_) {
+            extension_gone_ = false;
+            shared_.queue.recover(this);
+        }
+        if (status == 200) {
+            for (const auto& [follower, come_back] : std::exchange(shared_.waiting, {})) {
+                come_back();
+            }
+        }
     }
 
     void on_data(std::string_view bytes) {
@@ -277,6 +301,9 @@ private:
             shared_.queue.push(Event{Event::Type::resync, Object{model::Key{each->kind, {}, {}}, {}, nullptr}});
             each = kinds_.erase(each);
         }
+        if (kinds_.empty()) {
+            shared_.queue.recover(this);
+        }
     }
     void expire_all() {
         expire_if([](const Followed&) { return true; });
@@ -297,10 +324,16 @@ private:
             return expire_all();  // the right was taken away; there may be one to some of them by name
         }
         if (is_absent() && (status_ == 404 || (status_ == 403 && is_named()))) {
+            shared_.queue.recover(this);
             return shared_.streams->after(shared_.options.absent_poll, [this] { look_for_kind(); });
         }
+        if (status_ == 404 && !shared_.served) {
+            return on_unknown_kind();
+        }
         if (failure && status_ == 0) {
-            return retry(error(Code::unavailable, failure->message));
+            retry(error(Code::unavailable, failure->message));
+            shared_.waiting[this] = [this] { wait(std::min(kReturn, pause_)); };
+            return;
         }
         if (status_ == 401) {
             shared_.credentials.refused();
@@ -312,18 +345,49 @@ private:
         if (Clock::now() - opened_ < kWorkingLife) {
             return pause_and_open();
         }
-        open();
+        failure ? ask_identity() : open();
     }
 
     void on_identity() {
         std::error_code failed;
         const json::value answer = json::parse(error_body_, failed);
-        const std::string uid =
-            !failed && answer.is_object() ? text_at(object_at(answer.get_object(), "metadata"), "uid") : std::string();
+        if (failed || !answer.is_object()) {
+            return open();
+        }
+        const json::object& metadata = object_at(answer.get_object(), "metadata");
+        std::string uid = text_at(metadata, "uid");
+        for (const json::value& item : array_at(answer.get_object(), "items")) {
+            const json::object& found = item.is_object() ? object_at(item.get_object(), "metadata") : metadata;
+            uid = text_at(found, "name") == kSystemNamespace ? text_at(found, "uid") : uid;
+        }
         if (!uid.empty() && uid != shared_.identity) {
             return expire_all();
         }
-        open();
+        if (!shared_.served) {
+            // etcd was restored from a backup: until it comes to the version again, the server would keep silent.
+            const auto newest = parse_revision(text_at(metadata, "resourceVersion"));
+            expire_if([&](const Followed& each) {
+                const auto seen = parse_revision(each.revision);
+                return newest && seen && *seen > *newest;
+            });
+        }
+        if (!kinds_.empty()) {
+            open();
+        }
+    }
+
+    /// What was removed with an extension came as events before. Only when it stays away is the kind listed again: a
+    /// server that just does not know it yet must not make what is in force vanish.
+    void on_unknown_kind() {
+        const model::Kind kind = kinds_.front().kind;
+        if (!is_of_extension(kind)) {
+            return retry(unknown_kind(kind, error_of(404, error_body_, shared_.credentials.access())));
+        }
+        if (std::exchange(extension_gone_, true)) {
+            return expire_all();
+        }
+        shared_.queue.recover(this);
+        shared_.streams->after(shared_.options.absent_poll, [this] { open(); });
     }
 
     void retry(StoreError why) {
@@ -331,26 +395,38 @@ private:
             why.message = std::string(model::info(kinds_.front().kind).name) + ": " + why.message;
         }
         why.code = Code::unavailable;
-        shared_.queue.fail(std::move(why));
+        shared_.queue.fail(std::move(why), this);
         pause_and_open();
     }
 
     void pause_and_open() {
-        const milliseconds pause = shared_.with_jitter(pause_);
+        const milliseconds pause = pause_;
         pause_ = std::min(pause_ * 2, shared_.options.longest_pause);
-        shared_.streams->after(pause, [this] { is_absent() ? look_for_kind() : ask_identity(); });
+        wait(pause);
+    }
+
+    /// Instead of what it waited for before.
+    void wait(milliseconds pause) {
+        shared_.streams->after(shared_.with_jitter(pause), [this, turn = ++turn_] {
+            if (turn == turn_) {
+                shared_.waiting.erase(this);
+                is_absent() ? look_for_kind() : ask_identity();
+            }
+        });
     }
 
     Shared& shared_;
     std::vector<Followed> kinds_;  ///< that have not ended
     milliseconds pause_;
     Clock::time_point opened_;
+    unsigned turn_ = 0;  ///< of waiting
     unsigned status_ = 0;
     std::string error_body_;
     json::stream_parser parser_;
-    bool asks_identity_ = false;  ///< the answer at hand is the identity, not the watch
-    bool ended_ = false;          ///< what follows on the stream means nothing
-    bool broken_ = false;         ///< the stream brought an error
+    bool asks_identity_ = false;   ///< the answer at hand is the identity, not the watch
+    bool ended_ = false;           ///< what follows on the stream means nothing
+    bool broken_ = false;          ///< the stream brought an error
+    bool extension_gone_ = false;  ///< the server did not know the kind any more, when it was asked last
 };
 
 class KubernetesWatch final : public Watch {
@@ -390,6 +466,7 @@ public:
 
     [[nodiscard]] int fd() const noexcept override { return shared_->queue.fd(); }
     [[nodiscard]] StoreResult<std::vector<Event>> take() override { return shared_->queue.take(); }
+    [[nodiscard]] std::optional<StoreError> problem() override { return shared_->queue.problem(); }
 
 private:
     std::unique_ptr<Shared> shared_;

@@ -22,12 +22,15 @@ struct WatchOptions {
 /// One stream for each kind, of our own server one for all, on one thread of their own. A stream that breaks is opened
 /// again from the last version seen; a version that the server no longer has ends the kind with a resync event, and so
 /// does a server of another cluster than `identity` (the uid of kube-system) in the old one's place: versions of one
-/// mean nothing in the other. With CalicoGroup::served, versions are numbers and several events may have one: after a
+/// mean nothing in the other. So does a cluster whose etcd was restored from a backup, for versions that it has yet to
+/// come to. With CalicoGroup::served, versions are numbers and several events may have one: after a
 /// break the stream begins before the last version, and what came already is left out.
 [[nodiscard]] std::unique_ptr<Watch> open_watch(const HttpModule& http, const Access& access, const HttpServer& server,
                                                 CalicoGroup group, std::string identity,
                                                 std::span<const WatchStart> starts, const WatchOptions& options = {});
 
+inline constexpr const char* kNamespacesPath = "/api/v1/namespaces";
+inline constexpr const char* kSystemNamespace = "kube-system";
 inline constexpr const char* kIdentityPath = "/api/v1/namespaces/kube-system";
 inline constexpr const char* kServedIdentityPath = "/apis/manul.io/v1/identity";
 inline constexpr const char* kServedWatchesPath = "/apis/manul.io/v1/watches";

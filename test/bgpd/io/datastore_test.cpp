@@ -11,6 +11,8 @@
 
 #include "base/daemon.hpp"
 #include "config/model/kind.hpp"
+#include "config/store/document.hpp"
+#include "config/store/store.hpp"
 #include "config/store_in_force.hpp"
 #include "test/config/replaceable_store.hpp"
 
@@ -93,6 +95,23 @@ TEST_CASE("sessions and routes stay when an empty store is in the place of the o
     CHECK(life->pools() == 1);
     // It is the one in force from now on.
     CHECK_FALSE(Life(place, run_dir).datastore.is_lost());
+}
+
+TEST_CASE("bgpd's store is connected while every kind is followed, whatever comes of some") {
+    const RunDir run_dir;
+    Place place;
+    Life life(place, run_dir);
+    CHECK(life.datastore.connected());
+    place.unfollowed = place.watch_fails = store::error(store::StoreError::Code::unavailable, "no right");
+    place.put(kRouter);
+    life.poll();
+    CHECK(life.peers() == 1);
+    CHECK_FALSE(life.datastore.connected());
+    CHECK(life.datastore.problem() == "no right");
+    place.unfollowed.reset();
+    place.put(kPool);
+    life.poll();
+    CHECK(life.datastore.connected());
 }
 
 TEST_CASE("a password stays known when its secret can no longer be read") {

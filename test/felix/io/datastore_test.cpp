@@ -11,6 +11,8 @@
 #include <catch2/catch.hpp>
 
 #include "config/model/kind.hpp"
+#include "config/store/document.hpp"
+#include "config/store/store.hpp"
 #include "config/store_in_force.hpp"
 #include "felix/calc/event.hpp"
 #include "felix/io/store_events.hpp"
@@ -86,6 +88,27 @@ TEST_CASE("a store that goes away while it is listed loses nothing") {
     life.look_again();
     CHECK(life.in_sync);
     CHECK(life.in_force == Names{"IPPool(p)", "HostEndpoint(h)"});
+}
+
+TEST_CASE("a store is connected while every kind is followed, whatever comes of some") {
+    const RunDir run_dir;
+    Place place;
+    place.put(kHost);
+    Life life(place, run_dir, false);
+    CHECK(life.datastore.connected());
+    place.unfollowed = place.watch_fails = manul::store::error(manul::store::StoreError::Code::unavailable, "no right");
+    place.put(kPool);
+    life.poll();
+    place.put(kTier);
+    life.poll();
+    CHECK(life.in_force == Names{"HostEndpoint(h)", "IPPool(p)", "Tier(security)"});
+    CHECK_FALSE(life.datastore.connected());
+    CHECK(life.datastore.problem() == "no right");
+    place.unfollowed.reset();
+    place.put(kProfile);
+    life.poll();
+    CHECK(life.datastore.connected());
+    CHECK(life.datastore.problem().empty());
 }
 
 TEST_CASE("an empty store in the place of the one in force changes nothing") {
