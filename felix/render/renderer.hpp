@@ -198,6 +198,7 @@ private:
     void touch_tier(Direction direction, TierNode& tier, const PolicyState& policy, const GonePolicy& before);
     [[nodiscard]] TierNode* tier_of(Direction direction, const Shared<TierPolicies>& tier);
     [[nodiscard]] TierNode* make_tier(Direction direction, const Shared<TierPolicies>& tier);
+    [[nodiscard]] std::vector<ListMove> list_moves(const Batch& batch, Direction direction);
     void follow_lists(const Batch& batch, Direction direction);
     void edit_tier(Direction direction, TierNode& tier, const Shared<TierPolicies>& now);
     [[nodiscard]] const std::vector<TierNode*>& tiers_of(Direction direction, const PolicyLists& lists);

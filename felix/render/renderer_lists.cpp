@@ -30,8 +30,8 @@ std::size_t at(Direction direction) { return static_cast<std::size_t>(direction)
 
 }  // namespace
 
-/// Finds the lists that all their endpoints leave for the same new list, before the endpoints are looked at one by one.
-void Renderer::follow_lists(const Batch& batch, Direction direction) {
+/// Which endpoints go from which list to which, those of a replaced class together.
+std::vector<Renderer::ListMove> Renderer::list_moves(const Batch& batch, Direction direction) {
     using Lists = std::vector<Shared<TierPolicies>>;
     std::vector<ListMove> moves;
     std::unordered_map<const void*, std::vector<std::size_t>> moves_of;  // by the list that is left
@@ -78,6 +78,11 @@ void Renderer::follow_lists(const Batch& batch, Direction direction) {
             }
         }
     }
+    return moves;
+}
+
+/// Finds the lists that all their endpoints leave for the same new list, before the endpoints are looked at one by one.
+void Renderer::follow_lists(const Batch& batch, Direction direction) {
     struct Fate {
         const Shared<TierPolicies>* now = nullptr;
         std::size_t endpoints = 0;
@@ -85,7 +90,7 @@ void Renderer::follow_lists(const Batch& batch, Direction direction) {
     };
     std::unordered_map<TierNode*, Fate> fates;
     std::vector<TierNode*> in_order;
-    for (const ListMove& move : moves) {
+    for (const ListMove& move : list_moves(batch, direction)) {
         for (std::size_t i = 0; i < move.before->size(); ++i) {
             const Shared<TierPolicies>& before = (*move.before)[i];
             const auto [known, is_new] = fates.try_emplace((*move.tiers)[i]);
