@@ -1,6 +1,5 @@
 #include "felix/nft/foreign.hpp"
 
-#include <arpa/inet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/ipset/ip_set.h>
 #include <linux/netfilter/nf_tables.h>
@@ -100,7 +99,7 @@ void request_ip_sets(netlink::RequestBuffer& out) {
     const nfgenmsg fixed{NFPROTO_IPV4, NFNETLINK_V0, 0};
     out.begin(NFNL_SUBSYS_IPSET << 8U | IPSET_CMD_LIST, NLM_F_REQUEST | NLM_F_DUMP, fixed);
     out.u8(IPSET_ATTR_PROTOCOL, IPSET_PROTOCOL);
-    out.u32(IPSET_ATTR_FLAGS | NLA_F_NET_BYTEORDER, htonl(IPSET_FLAG_LIST_SETNAME));
+    put_u32(out, IPSET_ATTR_FLAGS | NLA_F_NET_BYTEORDER, IPSET_FLAG_LIST_SETNAME);
     out.end();
 }
 
