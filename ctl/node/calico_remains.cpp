@@ -69,13 +69,13 @@ bool has_legacy_chains(int socket, int level, const std::string& table) {
 }
 
 std::set<std::string> find_legacy_tables() {
-    struct Kind {
+    struct Sockets {
         const char* family;
         int domain;
         int level;
     };
     std::set<std::string> found;
-    for (const Kind& kind : {Kind{"ip", AF_INET, IPPROTO_IP}, Kind{"ip6", AF_INET6, IPPROTO_IPV6}}) {
+    for (const Sockets& kind : {Sockets{"ip", AF_INET, IPPROTO_IP}, Sockets{"ip6", AF_INET6, IPPROTO_IPV6}}) {
         std::ifstream names(std::string("/proc/net/") + kind.family + "_tables_names");
         const UniqueFd socket(names ? ::socket(kind.domain, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW) : -1);
         for (std::string table; socket && std::getline(names, table);) {

@@ -108,15 +108,17 @@ private:
             }
         }
         bool any = false;
+        auto missing = std::ranges::count_if(kinds_, [](const Followed& each) { return !each.ended; });
         while (auto answer = (*stream)->read()) {
             any = any || !answer->created;
+            missing -= answer->created ? 1 : 0;
             if (!apply(*std::move(answer))) {
                 (*stream)->cancel();
                 while ((*stream)->read()) {
                 }
                 break;
             }
-            if (any) {
+            if (any || missing == 0) {
                 queue_.recover();
             }
         }
@@ -125,8 +127,7 @@ private:
         if (!is_stopping() && !refused_) {
             StoreError why = cluster_.stream_failed(failure);
             if (!any) {
-                queue_.fail(
-                    std::move(why));  // a stream that worked for a time and broke is opened again without a word
+                queue_.fail(std::move(why));  // one that worked for a time and broke is opened again without a word
             }
         }
         if (std::exchange(refused_, false)) {
