@@ -379,8 +379,8 @@ std::optional<Row> ObjectStore::recall(const Change& change, Checks checks) cons
     const bool wants_body = change.type == Mutation::Type::put ||
                             (change.type == Mutation::Type::remove && checks == Checks::full);  // remove() returns it
     if (!wants_body && change.need == Change::Need::revision) {
-        static const auto kUnread = std::make_shared<const std::string>();
-        return Row{change.key, change.revision, kUnread};
+        static const auto unread = std::make_shared<const std::string>();
+        return Row{change.key, change.revision, unread};
     }
     const auto written = written_.find(change.key);
     if (written != written_.end()) {
