@@ -242,6 +242,15 @@ TEST_CASE("a node's addresses are not freed while its Node exists, and others ke
     CHECK(again->addresses == 0);
 }
 
+/// Writes KubeControllersConfiguration `default`; `host_endpoint` is its spec.controllers.node.hostEndpoint.
+void configure_host_endpoints(Fixture& f, const char* host_endpoint) {
+    f.put(
+        model::Kind::kube_controllers_configuration, "", "default",
+        fmt::format(
+            R"({{"apiVersion":"projectcalico.org/v3","kind":"KubeControllersConfiguration","metadata":{{"name":"default"}},"spec":{{"controllers":{{"node":{{"hostEndpoint":{}}}}}}}}})",
+            host_endpoint));
+}
+
 TEST_CASE("a host endpoint whose name would be too long has Calico's") {
     const auto node = std::make_shared<model::Node>();
     node->metadata.name = "calinodename";
@@ -290,14 +299,8 @@ TEST_CASE("host endpoints are made for nodes where that is asked for, and a pers
     };
     // Renewals are each 10 s: a call each minute loses the lease, so each of them takes it again.
     CHECK(run() == 0);
-    const auto configure = [&](const char* host_endpoint) {
-        f.put(
-            model::Kind::kube_controllers_configuration, "", "default",
-            fmt::format(
-                R"({{"apiVersion":"projectcalico.org/v3","kind":"KubeControllersConfiguration","metadata":{{"name":"default"}},"spec":{{"controllers":{{"node":{{"hostEndpoint":{}}}}}}}}})",
-                host_endpoint));
-    };
-    configure(
+    configure_host_endpoints(
+        f,
         R"({"autoCreate":"Enabled","templates":[{"generateName":"wan","interfacePattern":"^eth\\d$","interfaceCIDRs":["10.0.0.0/24"],"nodeSelector":"rack == 'a'","labels":{"zone":"wan"}},{"generateName":"lan","interfaceCIDRs":["192.0.2.0/24"]},{"generateName":"none","interfaceCIDRs":["172.16.0.0/24"]}]})");
     CHECK(run() == 3);
     CHECK(run() == 0);
@@ -319,7 +322,7 @@ TEST_CASE("host endpoints are made for nodes where that is asked for, and a pers
     CHECK(made["n1-lan-auto-hep"]->spec.interface_name.empty());
     CHECK(made["n1-lan-auto-hep"]->spec.expected_ips == addresses({"192.0.2.1", "192.0.2.9"}));
     CHECK(made["n1-wan-eth7-auto-hep"]->metadata.labels.at("zone") == "wan");
-    configure(R"({"autoCreate":"Disabled"})");
+    configure_host_endpoints(f, R"({"autoCreate":"Disabled"})");
     CHECK(run() == 3);
     CHECK(f.all<model::HostEndpoint>().size() == 1);
 }
@@ -342,13 +345,6 @@ public:
 
 TEST_CASE("host endpoints follow what they depend on at once, and nothing else makes work") {
     Fixture f;
-    const auto configure = [&](const char* host_endpoint) {
-        f.put(
-            model::Kind::kube_controllers_configuration, "", "default",
-            fmt::format(
-                R"({{"apiVersion":"projectcalico.org/v3","kind":"KubeControllersConfiguration","metadata":{{"name":"default"}},"spec":{{"controllers":{{"node":{{"hostEndpoint":{}}}}}}}}})",
-                host_endpoint));
-    };
     const auto put_node = [&](const std::string& name, const std::string& spec) {
         f.put(model::Kind::node, "", name, node_document(name, spec));
     };
@@ -379,7 +375,7 @@ TEST_CASE("host endpoints follow what they depend on at once, and nothing else m
     const std::vector<Row> rows{
         {"a Node's address, switched off", [&] { put_node("n1", R"({"bgp":{"ipv4Address":"192.0.2.2/24"}})"); }, 0,
          false},
-        {"switched on", [&] { configure(R"({"autoCreate":"Enabled"})"); }, 1, true},
+        {"switched on", [&] { configure_host_endpoints(f, R"({"autoCreate":"Enabled"})"); }, 1, true},
         {"a Node's address", [&] { put_node("n1", R"({"bgp":{"ipv4Address":"192.0.2.3/24"}})"); }, 1, true},
         {"what of a Node no endpoint has",
          [&] { put_node("n1", R"({"bgp":{"ipv4Address":"192.0.2.3/24","asNumber":64512}})"); }, 0, false},
@@ -395,11 +391,12 @@ TEST_CASE("host endpoints follow what they depend on at once, and nothing else m
          0, true},
         {"another template",
          [&] {
-             configure(
+             configure_host_endpoints(
+                 f,
                  R"({"autoCreate":"Enabled","templates":[{"generateName":"lan","interfaceCIDRs":["192.0.2.0/24"]}]})");
          },
          1, true},
-        {"switched off", [&] { configure(R"({"autoCreate":"Disabled"})"); }, 2, false},
+        {"switched off", [&] { configure_host_endpoints(f, R"({"autoCreate":"Disabled"})"); }, 2, false},
     };
     for (const Row& row : rows) {
         INFO(row.what);
