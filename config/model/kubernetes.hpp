@@ -128,9 +128,6 @@ struct PodStatus {
     std::vector<PodIp> pod_ips;
 
     bool operator==(const PodStatus&) const = default;
-
-    /// Succeeded or Failed: the pod's addresses no longer count.
-    [[nodiscard]] bool is_finished() const noexcept { return phase == "Succeeded" || phase == "Failed"; }
 };
 
 struct Pod final : ResourceOf<Kind::pod> {

@@ -331,10 +331,6 @@ bool Selector::is_all() const noexcept { return program_->nodes.front().op == Op
 
 bool Selector::is_global() const noexcept { return program_->nodes.front().op == Op::global; }
 
-bool Selector::mentions_global() const noexcept {
-    return std::ranges::any_of(program_->nodes, [](const Node& node) { return node.op == Op::global; });
-}
-
 std::vector<std::string> Selector::keys() const {
     std::set<std::string> keys;
     for (const Node& node : program_->nodes) {

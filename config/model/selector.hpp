@@ -84,8 +84,6 @@ public:
     [[nodiscard]] bool is_all() const noexcept;
     /// The whole expression is global().
     [[nodiscard]] bool is_global() const noexcept;
-    /// global() occurs anywhere.
-    [[nodiscard]] bool mentions_global() const noexcept;
     /// Every label key that the result depends on, sorted, each once.
     [[nodiscard]] std::vector<std::string> keys() const;
     /// Necessary conditions, for an index: a label set that misses one of them cannot match. Not sufficient.

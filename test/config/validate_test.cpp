@@ -151,6 +151,8 @@ TEST_CASE("selectors of policies, and where global() may stand") {
          "spec.selector: at character 6: expected a value in quotes, found \"b\""},
         {"np", "name: x", "serviceAccountSelector: 'a'", "spec.serviceAccountSelector: at character 2"},
         {"np", "name: x", "selector: global()", "spec.selector: global() can only stand alone"},
+        {"np", "name: x", "selector: '!(has(a) || global())'", "spec.selector: global() can only stand alone"},
+        {"np", "name: x", "selector: \"global == 'x'\"", ""},
         {"gnp", "name: x", "namespaceSelector: global()", "spec.namespaceSelector: global()"},
         {"np", "name: x", "ingress: [{action: Allow, source: {namespaceSelector: ' global() '}}]", ""},
         {"np", "name: x", "ingress: [{action: Allow, source: {namespaceSelector: 'global() || has(a)'}}]",
