@@ -273,7 +273,13 @@ void ConfigPlan::set_service_ranges(std::vector<net::Prefix> ranges) {
 
 void ConfigPlan::put(const model::IpPool& pool) {
     const std::string& name = pool.metadata.name;
-    pools_.insert_or_assign(name, IpPoolInfo{name, pool.spec.cidr, pool.spec.nat_outgoing});
+    // Addresses of services alone, often another cluster's: no packet is from there, and what goes there leaves the
+    // network of pods.
+    if (pool.spec.allows(model::AllowedUse::workload) || pool.spec.allows(model::AllowedUse::tunnel)) {
+        pools_.insert_or_assign(name, IpPoolInfo{name, pool.spec.cidr, pool.spec.nat_outgoing});
+    } else {
+        pools_.erase(name);
+    }
     pool_tunnels_.insert_or_assign(name,
                                    PoolTunnels{pool.spec.cidr.family(), pool.spec.vxlan_mode != model::EncapMode::never,
                                                pool.spec.ipip_mode != model::EncapMode::never});

@@ -140,6 +140,24 @@ TEST_CASE("addresses of nodes are spared from masquerading where the configurati
     CHECK(world.state().pools.size() == 2);
 }
 
+TEST_CASE("a pool of addresses for services alone spares nothing from masquerading") {
+    auto services = std::make_shared<model::IpPool>();
+    services->metadata.name = "services";
+    services->spec.cidr = cidr("10.1.0.0/16");
+    services->spec.allowed_uses = {model::AllowedUse::load_balancer};
+    World world{pool("p", "10.0.0.0/16", true), services};
+    REQUIRE(world.state().pools.size() == 1);
+    CHECK(world.state().pools[0].name == "p");
+    services = std::make_shared<model::IpPool>(*services);
+    services->spec.allowed_uses.push_back(model::AllowedUse::workload);
+    world.put(services);
+    CHECK(world.state().pools.size() == 2);
+    services = std::make_shared<model::IpPool>(*services);
+    services->spec.allowed_uses.pop_back();
+    world.put(services);
+    CHECK(world.state().pools.size() == 1);
+}
+
 TEST_CASE("switches of our own merge like other fields") {
     auto config = std::make_shared<model::FelixConfiguration>();
     config->metadata.name = "default";
