@@ -6,7 +6,6 @@
 #include <expected>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -91,11 +90,20 @@ bool is_bounded(const codec::Tree& tree, bool in_metadata = false) {
 constexpr const char* kReading = "GET, HEAD";
 constexpr std::string_view kWatchedTypes = "application/json;stream=watch";
 
+/// A namespace at a time: a request that lacks one would else reach every namespace.
+bool spans_namespaces(const ResourcePath& path) {
+    return path.name.empty() && !path.ns && model::info(path.kind).namespaced;
+}
+
+bool may_delete(const ResourcePath& path) {
+    return path.subresource.empty() && (!path.name.empty() || can_delete_collection(path.kind));
+}
+
 std::string allowed_methods(const ResourcePath& path) {
     std::string out = kReading;
-    if (!is_read_only(path.kind)) {
+    if (!is_read_only(path.kind) && !spans_namespaces(path)) {
         out += path.name.empty() ? ", POST" : ", PUT, PATCH";
-        out += path.subresource.empty() ? ", DELETE" : "";
+        out += may_delete(path) ? ", DELETE" : "";
     }
     return out;
 }
@@ -207,11 +215,7 @@ Response object_response(Kind kind, std::string_view document, const Rendering& 
     if (!rendering.table) {
         return {.status = status, .body = shown + "\n"};
     }
-    const std::string_view view = shown;
-    const auto tree = codec::parse_json(shown);
-    const json::object metadata{
-        {"resourceVersion", tree ? tree->text_at("metadata", "resourceVersion") : std::string_view{}}};
-    return {.status = status, .body = table_of(kind, std::span(&view, 1), json::serialize(metadata), *rendering.table)};
+    return {.status = status, .body = table_of(kind, shown, *rendering.table)};
 }
 
 Answer Api::handle(const Request& request, const Caller& caller, const Surroundings& around) {
@@ -318,7 +322,8 @@ Outcome<Answer> Api::resource(Call& call) {
         return std::unexpected(not_acceptable(verb == "watch" ? kWatchedTypes : kAcceptedTypes));
     }
     const bool reads = verb == "get" || verb == "list" || verb == "watch";
-    if (!reads && (is_read_only(path.kind) || (!path.subresource.empty() && verb == "delete"))) {
+    const bool deletes = verb == "delete" || verb == "deletecollection";
+    if (!reads && (is_read_only(path.kind) || spans_namespaces(path) || (deletes && !may_delete(path)))) {
         return std::unexpected(method_not_allowed(allowed_methods(path)));
     }
     if (verb == "get") {

@@ -51,6 +51,9 @@ json::array verbs_of(model::Kind kind) {
     if (is_read_only(kind)) {
         return {"get", "list", "watch"};
     }
+    if (!can_delete_collection(kind)) {
+        return {"create", "delete", "get", "list", "patch", "update", "watch"};
+    }
     return {"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"};
 }
 
@@ -273,6 +276,8 @@ const std::vector<GroupVersion>& group_versions() {
 bool is_read_only(model::Kind kind) noexcept {
     return kind == model::Kind::ipam_block || kind == model::Kind::ipam_handle || kind == model::Kind::block_affinity;
 }
+
+bool can_delete_collection(model::Kind kind) noexcept { return kind != model::Kind::namespace_; }
 
 bool has_status(model::Kind kind) noexcept {
     return std::ranges::any_of(model::table(kind).object->fields,

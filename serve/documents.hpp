@@ -24,6 +24,8 @@ struct GroupVersion {
 
 /// Kinds that people may only read: their writers are daemons, which use transactions.
 [[nodiscard]] bool is_read_only(model::Kind kind) noexcept;
+/// Namespaces are deleted one by one: one request would else delete all there is.
+[[nodiscard]] bool can_delete_collection(model::Kind kind) noexcept;
 /// Kinds with a status of their own to write.
 [[nodiscard]] bool has_status(model::Kind kind) noexcept;
 

@@ -128,8 +128,7 @@ struct Hub::Client {
         if (request.rendering.table) {
             TableOptions options = *request.rendering.table;
             options.with_columns = !std::exchange(sent_columns, true);
-            const std::string_view view = object;
-            object = table_of(kind, std::span(&view, 1), "{}", options);
+            object = table_of(kind, object, options);
         }
         connection->write(event_text(type, object));
     }
@@ -309,7 +308,13 @@ void Hub::deliver(Client& client, Entry& entry) const {
                                (!request.visible || request.visible(entry.parsed()));
     const bool gone = removed ? had || (previous == nullptr && client.wants(entry.parsed())) : had && !has;
     if (gone) {
-        client.send(entry.key.kind, "DELETED", *entry.document);
+        if (removed || previous == nullptr) {
+            return client.send(entry.key.kind, "DELETED", *entry.document);
+        }
+        // As it was while it was selected: what it has become may not be for the client's eyes.
+        codec::Tree last = *previous;
+        last.make("metadata").make("resourceVersion").assign(codec::Tree::of_text(std::to_string(entry.revision)));
+        client.send(entry.key.kind, "DELETED", codec::to_json(last));
     } else if (has) {
         client.send(entry.key.kind, had ? "MODIFIED" : "ADDED", *entry.document);
     }

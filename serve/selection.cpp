@@ -14,6 +14,7 @@
 #include "base/try.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/kind.hpp"
+#include "config/model/names.hpp"
 
 namespace manul::serve {
 
@@ -73,12 +74,22 @@ public:
         skip();
         while (at_ < text_.size()) {
             MANUL_TRY(Requirement requirement, one());
+            if (!model::is_label_key(requirement.key) ||
+                !std::ranges::all_of(requirement.values, model::is_label_value)) {
+                return std::unexpected(bad_labels(text_, "no label has this name, or this value"));
+            }
             out.push_back(std::move(requirement));
             skip();
-            if (at_ < text_.size() && !accept(",")) {
+            if (at_ == text_.size()) {
+                break;
+            }
+            if (!accept(",")) {
                 return std::unexpected(bad_labels(text_, "expected a comma between requirements"));
             }
             skip();
+            if (at_ == text_.size()) {
+                return std::unexpected(bad_labels(text_, "expected the name of a label after the comma"));
+            }
         }
         return out;
     }

@@ -128,6 +128,13 @@ std::string table_of(model::Kind kind, std::span<const std::string_view> documen
     return out;
 }
 
+std::string table_of(model::Kind kind, std::string_view document, const TableOptions& options) {
+    const auto tree = codec::parse_json(document);
+    const json::object metadata{
+        {"resourceVersion", tree ? tree->text_at("metadata", "resourceVersion") : std::string_view{}}};
+    return table_of(kind, std::span(&document, 1), json::serialize(metadata), options);
+}
+
 std::string partial_metadata(std::string_view document, std::string_view version) {
     const auto tree = codec::parse_json(document);
     const codec::Tree* metadata = tree ? tree->find("metadata") : nullptr;

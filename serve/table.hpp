@@ -22,6 +22,8 @@ struct TableOptions {
 /// A table of documents; `list_metadata` is the JSON of its metadata.
 [[nodiscard]] std::string table_of(model::Kind kind, std::span<const std::string_view> documents,
                                    std::string_view list_metadata, const TableOptions& options);
+/// The table of one object, of whose version it is.
+[[nodiscard]] std::string table_of(model::Kind kind, std::string_view document, const TableOptions& options);
 
 /// A document's metadata alone, as PartialObjectMetadata of that version of meta.k8s.io.
 [[nodiscard]] std::string partial_metadata(std::string_view document, std::string_view version);

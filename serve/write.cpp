@@ -95,6 +95,14 @@ std::string random_suffix() {
     return out;
 }
 
+/// What the options of a request are together.
+std::string options_kind(std::string_view method) {
+    return method == "POST"    ? "CreateOptions"
+           : method == "PUT"   ? "UpdateOptions"
+           : method == "PATCH" ? "PatchOptions"
+                               : "DeleteOptions";
+}
+
 /// Removes what a finding's path names; nothing happens when it is not there.
 bool erase_at(Tree& document, const std::string& path) {
     const std::size_t dot = path.find_last_of(".[");
@@ -125,17 +133,25 @@ Writer::Writer(WriteContext context) : context_(context) {
 }
 
 Outcome<void> Writer::read_options() {
+    std::vector<Cause> causes;
     const std::string dry = context_.route.parameter("dryRun");
-    if (!dry.empty() && dry != "All") {
-        return std::unexpected(bad_request("dryRun: expected All, found \"" + dry + "\""));
+    dry_run_ = context_.route.query.contains("dryRun");
+    if (dry_run_ && dry != "All") {
+        causes.push_back(
+            {"FieldValueNotSupported", "Unsupported value: [\"" + dry + "\"]: supported values: \"All\"", "dryRun"});
     }
-    dry_run_ = !dry.empty();
     const std::string strictness = context_.route.parameter("fieldValidation");
     if (!strictness.empty() && strictness != "Strict" && strictness != "Warn" && strictness != "Ignore") {
-        return std::unexpected(
-            bad_request("fieldValidation: expected Strict, Warn or Ignore, found \"" + strictness + "\""));
+        causes.push_back(
+            {"FieldValueNotSupported",
+             "Unsupported value: \"" + strictness + "\": supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"",
+             "fieldValidation"});
     }
-    return {};
+    if (context_.route.parameter("fieldManager").size() > kLongestManager) {
+        causes.push_back({"FieldValueTooLong", "Too long: may not be more than 128 bytes", "fieldManager"});
+    }
+    return causes.empty() ? Outcome<void>()
+                          : std::unexpected(invalid_options(options_kind(context_.request.method), std::move(causes)));
 }
 
 Outcome<Tree> Writer::body() {
@@ -162,7 +178,6 @@ Outcome<Written> Writer::create(Tree document) {
 }
 
 Outcome<Written> Writer::create_checked(Tree document) {
-    const model::KindInfo& info = model::info(key_.kind);
     // The name comes with the body, but who may create nothing at all is not told what is wrong with it.
     if (!is_tiered(key_.kind) && !context_.access.may("create", key_)) {
         return std::unexpected(context_.access.refusal("create", key_));
@@ -179,9 +194,6 @@ Outcome<Written> Writer::create_checked(Tree document) {
         return std::unexpected(bad_request("resourceVersion should not be set on objects to be created"));
     }
     key_.name = metadata.text_at("name");
-    if (info.namespaced && key_.ns.empty()) {
-        return std::unexpected(bad_request("an object of this kind is created at the path of its namespace"));
-    }
     MANUL_CHECK(check_envelope(document));
     if (has_status(key_.kind)) {
         document.erase("status");
@@ -423,10 +435,16 @@ Outcome<void> Writer::check_envelope(Tree& document) {
         }
     }
     Tree& metadata = document.make("metadata");
-    if (!metadata.is_map()) {
+    if (metadata.type == Tree::Type::null) {
+        metadata.assign(Tree{.type = Tree::Type::map});
+    } else if (!metadata.is_map()) {
         return std::unexpected(bad_request("metadata: expected an object"));
     }
     const std::string_view name = metadata.text_at("name");
+    if (name.empty() && !key_.name.empty()) {
+        return std::unexpected(bad_request("the name of the object (" + key_.name +
+                                           " based on URL) was undeterminable: name must be provided"));
+    }
     if (name.empty()) {
         return std::unexpected(
             invalid(key_.kind, "",
@@ -455,7 +473,7 @@ std::string manager_of(const Request& request) {
 
 codec::FieldWriter Writer::field_writer() const {
     const std::string manager = context_.route.parameter("fieldManager");
-    return {.manager = manager.empty() ? manager_of(context_.request) : manager.substr(0, kLongestManager),
+    return {.manager = manager.empty() ? manager_of(context_.request) : manager,
             .api_version = model::api_version(key_.kind),
             .subresource = subresource_,
             .time = store::format_timestamp(context_.now),

@@ -299,11 +299,12 @@ void FieldRules::prune(Tree& node, const FieldSet& before, const FieldSet& kept,
         if (part == nullptr) {
             continue;
         }
-        if (const FieldSet* still = kept.find(element)) {
-            prune(node.children[part->index], child, *still, part->path);
-        } else {
-            goes[part->index] = true;
+        Tree& inner = node.children[part->index];
+        const FieldSet* still = kept.find(element);
+        if (still != nullptr || !child.member) {  // an object's name, say, is nobody's, and stays
+            prune(inner, child, still != nullptr ? *still : FieldSet{}, part->path);
         }
+        goes[part->index] = still == nullptr && (child.member || inner.children.empty());
     }
     std::vector<Tree> left;
     for (std::size_t i = 0; i < node.children.size(); ++i) {

@@ -54,7 +54,7 @@ public:
     void keep_existing(FieldSet& set, const Tree& document) const;
     /// Puts every field of `config` into the document.
     void merge(Tree& document, const Tree& config) const;
-    /// Removes what is in `before` from the document, unless something of it is in `kept`.
+    /// Removes what is in `before` from the document, unless something of it is in `kept`; maps that this empties, too.
     void prune(Tree& document, const FieldSet& before, const FieldSet& kept) const;
 
 private:

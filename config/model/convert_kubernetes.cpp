@@ -138,7 +138,11 @@ ConvertedPolicy convert(const KubernetesNetworkPolicySpec& policy) {
     ConvertedPolicy out;
     out.spec.order = kKubernetesPolicyOrder;
     out.spec.selector = kubernetes_pods(policy.pod_selector);
-    out.spec.types = policy.policy_types;
+    for (const PolicyType type : policy.policy_types) {  // Kubernetes takes and keeps one that is given twice
+        if (std::ranges::find(out.spec.types, type) == out.spec.types.end()) {
+            out.spec.types.push_back(type);
+        }
+    }
     if (out.spec.types.empty()) {
         out.spec.types = {PolicyType::ingress};
     }

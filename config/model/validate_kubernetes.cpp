@@ -71,8 +71,6 @@ void check_policy(Checks& checks, const KubernetesNetworkPolicySpec& spec) {
         check_peers(checks, spec.egress[i].to, spec.egress[i].has_unknown_fields, path + ".to");
         check_ports(checks, spec.egress[i].ports, path + ".ports");
     }
-    checks.check(spec.policy_types.size() < 2 || spec.policy_types[0] != spec.policy_types[1], "spec.policyTypes",
-                 "a type is given twice");
 }
 
 /// A staged deletion names the policy that would be gone, and says nothing else.

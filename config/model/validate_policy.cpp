@@ -196,7 +196,6 @@ void check_policy(Checks& checks, const PolicySpec& spec, RuleScope scope) {
     checks.check(is_dns_label(spec.tier), "spec.tier", "expected the name of a tier");
     checks.selector("spec.selector", spec.selector);
     checks.selector("spec.serviceAccountSelector", spec.service_account_selector);
-    checks.check(spec.types.size() < 2 || spec.types[0] != spec.types[1], "spec.types", "a type is given twice");
     checks.check(spec.performance_hints.size() < 2, "spec.performanceHints", "there is only one hint to give");
     check_rules(checks, spec.ingress, PolicyType::ingress, scope);
     check_rules(checks, spec.egress, PolicyType::egress, scope);

@@ -43,6 +43,15 @@ TEST_CASE("a policy for all pods without rules denies both directions that it na
 )");
 }
 
+TEST_CASE("a type that is given twice counts once") {
+    CHECK(converted("{podSelector: {}, policyTypes: [Egress, Egress]}") == R"(spec:
+  order: 1000
+  selector: projectcalico.org/orchestrator == "k8s"
+  types:
+  - Egress
+)");
+}
+
 TEST_CASE("without types a policy covers ingress alone") {
     CHECK(converted(
               "{podSelector: {matchLabels: {b: '2', a: '1'}, matchExpressions: [{key: c, operator: NotIn, values: [y, "

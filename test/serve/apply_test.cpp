@@ -83,6 +83,24 @@ TEST_CASE("who applies owns what he sends, and what he sends no more is removed"
     CHECK(client.json("GET", kPolicyPath).text_at("metadata", "resourceVersion") == before);  // nothing changed
 }
 
+TEST_CASE("who takes the last of his fields out of a map leaves what is nobody's there", "[apply]") {
+    Client client;
+    REQUIRE(apply(client, "alice", applied(R"({"order":1})", R"(,"labels":{"x":"1"})")) == "201");
+    CHECK(apply(client, "alice", applied(R"({"order":1})")) == "200");
+    const codec::Tree object = client.json("GET", kPolicyPath);
+    CHECK(object.text_at("metadata", "name") == "a");
+    CHECK(object.find("metadata")->find("labels")->find("x") == nullptr);
+    CHECK(owners(client) == Owners{"Apply alice .spec.order"});
+
+    REQUIRE(apply(client, "alice", service(R"([{"port":80}])"), kServices + "/s") == "201");
+    const std::string held = R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"s","finalizers":["x/one"]}})";
+    REQUIRE(apply(client, "bob", held, kServices + "/s") == "200");
+    CHECK(apply(client, "bob", R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"s"}})", kServices + "/s") ==
+          "200");
+    CHECK(client.json("GET", kServices + "/s").find("metadata")->find("finalizers") == nullptr);
+    CHECK(spec_of(client, kServices + "/s") == R"({"ports":[{"port":80}]})");
+}
+
 TEST_CASE("a field of somebody else with another value is a conflict that names him", "[apply]") {
     Client client;
     REQUIRE(apply(client, "alice", applied(R"({"order":1,"selector":"x == 'y'"})")) == "201");

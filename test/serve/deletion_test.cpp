@@ -57,6 +57,23 @@ TEST_CASE("a collection is deleted but for what is held", "[serve]") {
     CHECK(client.say("GET", kSets + "/calico").starts_with("404"));  // Calico's controllers are not here
 }
 
+TEST_CASE("one request deletes what is in one namespace, and no namespace but the one that it names", "[serve]") {
+    Client client;
+    const std::string spaces = "/api/v1/namespaces";
+    REQUIRE(client.say("POST", spaces, R"({"metadata":{"name":"a"}})") == "201");
+    REQUIRE(client.say("POST", spaces + "/a/secrets", R"({"metadata":{"name":"s"}})") == "201");
+    CHECK(client.say("DELETE", spaces).starts_with("405 MethodNotAllowed"));
+    CHECK(client.say("DELETE", "/api/v1/secrets").starts_with("405 MethodNotAllowed"));
+    CHECK(client.say("POST", "/api/v1/secrets", R"({"metadata":{"name":"t"}})").starts_with("405 MethodNotAllowed"));
+    CHECK(client.say("GET", spaces + "/a/secrets/s") == "200");
+    const codec::Tree discovery = client.json("GET", "/api/v1");
+    for (const codec::Tree& resource : discovery.find("resources")->children) {
+        if (resource.text_at("name") == "namespaces") {
+            CHECK(codec::to_json(*resource.find("verbs")).find("deletecollection") == std::string::npos);
+        }
+    }
+}
+
 TEST_CASE("what may not be deleted is not marked either", "[serve]") {
     Client client;
     const std::string tiers = "/apis/projectcalico.org/v3/tiers";

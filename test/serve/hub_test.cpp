@@ -200,11 +200,28 @@ TEST_CASE("an object that leaves a selection is told as deleted, one that enters
     CHECK(stream->take() == Events{"ADDED a"});
     fixture.put("b", "2");
     fixture.put("a", "2");
+    const std::string left_at = fixture.revision();
     fixture.put("b", "1");
     fixture.put("c", "1");
     fixture.remove("c");
     fixture.remove("a");
+    // It is told as it was when it was selected, in the version that is not.
+    const auto left = codec::parse_json(stream->texts.at(0));
+    REQUIRE(left);
+    const codec::Tree& metadata = *left->find("object")->find("metadata");
+    CHECK(metadata.find("labels")->text_at("x") == "1");
+    CHECK(metadata.text_at("resourceVersion") == left_at);
     CHECK(stream->take() == Events{"DELETED a", "ADDED b", "ADDED c", "DELETED c"});
+}
+
+TEST_CASE("each table of a watch is of its object's version", "[serve]") {
+    Fixture fixture;
+    fixture.client.accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
+    const auto stream = fixture.watch("");
+    fixture.put("a");
+    const auto event = codec::parse_json(stream->texts.at(0));
+    REQUIRE(event);
+    CHECK(event->find("object")->text_at("metadata", "resourceVersion") == fixture.revision());
 }
 
 TEST_CASE("who comes back to a new server is told of what left the selection meanwhile", "[serve]") {

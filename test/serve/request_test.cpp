@@ -35,11 +35,30 @@ TEST_CASE("a method that is not offered is answered with those that are", "[serv
                                       : client.headers.back().first + ": " + client.headers.back().second;
     };
     CHECK(allowed("OPTIONS", kSets) == "Allow: GET, HEAD, POST, DELETE");
+    CHECK(allowed("DELETE", "/api/v1/namespaces") == "Allow: GET, HEAD, POST");
+    CHECK(allowed("DELETE", "/api/v1/pods") == "Allow: GET, HEAD");
     CHECK(allowed("POST", kSets + "/a") == "Allow: GET, HEAD, PUT, PATCH, DELETE");
     CHECK(allowed("DELETE", "/api/v1/namespaces/a/pods/b/status") == "Allow: GET, HEAD, PUT, PATCH");
     CHECK(allowed("PUT", "/apis/projectcalico.org/v3/ipamblocks/a") == "Allow: GET, HEAD");
     CHECK(allowed("GET", "/apis/authentication.k8s.io/v1/selfsubjectreviews") == "Allow: POST");
     CHECK(client.ask("HEAD", kSets + "?watch=1").watches.empty());
+}
+
+TEST_CASE("options of a write that mean nothing are refused before anything is written", "[serve]") {
+    Client client;
+    const std::string manager(129, 'm');
+    CHECK(
+        client.say("POST", kSets + "?dryRun=Some", network_set("a")) ==
+        R"(422 Invalid CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Some"]: supported values: "All")");
+    CHECK(client.say("POST", kSets + "?dryRun=", network_set("a")).starts_with("422 Invalid CreateOptions"));
+    CHECK(client.say("PUT", kSets + "/a?fieldValidation=No", network_set("a")) ==
+          R"(422 Invalid UpdateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "No": )"
+          R"(supported values: "", "Ignore", "Strict", "Warn")");
+    CHECK(
+        client.say("PATCH", kSets + "/a?fieldManager=" + manager, "{}", "application/merge-patch+json") ==
+        R"(422 Invalid PatchOptions.meta.k8s.io "" is invalid: fieldManager: Too long: may not be more than 128 bytes)");
+    CHECK(client.say("DELETE", kSets + "/a?dryRun=x").starts_with("422 Invalid DeleteOptions"));
+    CHECK(client.say("GET", kSets + "/a").starts_with("404"));
 }
 
 TEST_CASE("of a field that is given twice the last value counts for who asks for it", "[serve]") {
