@@ -68,9 +68,10 @@ private:
         if (journey_.out_interface.empty()) {
             return from_workload ? reaches_own_node() : reaches_node();
         }
+        // What allowed it earlier spoke for the endpoint that it came in by, not for the one that it leaves by.
         const bool judged = untracked_ || accepted_;
-        if (!judged && (!at_host(HostStage::forward, Direction::ingress, journey_.in_interface, journey_.packet) ||
-                        !at_host(HostStage::forward, Direction::egress, journey_.out_interface, journey_.packet))) {
+        if ((!judged && !at_host(HostStage::forward, Direction::ingress, journey_.in_interface, journey_.packet)) ||
+            !at_host(HostStage::forward, Direction::egress, journey_.out_interface, journey_.packet)) {
             return false;
         }
         return (!snapshot_.is_workload_interface(journey_.out_interface) || enters_workload()) && leads_somewhere();

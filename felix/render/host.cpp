@@ -267,10 +267,13 @@ private:
             return;
         }
         std::vector<Rule> rules{established()};
-        if (pre_dnat) {
-            rules.push_back({{MatchCtLabel{kAcceptedLabel}}, {accept()}});
+        // What allowed it earlier spoke for the endpoint that it came in by, not for the one that it leaves by.
+        if (place.direction == Direction::ingress) {
+            if (pre_dnat) {
+                rules.push_back({{MatchCtLabel{kAcceptedLabel}}, {accept()}});
+            }
+            ask_untracked_again(kInUntracked, rules);
         }
-        ask_untracked_again(kInUntracked, rules);
         dispatch(place, rules);
         add_base(place, name, std::move(rules), {Hook::Type::filter, Hook::Point::forward, priority});
     }

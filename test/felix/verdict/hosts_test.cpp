@@ -166,11 +166,14 @@ TEST_CASE_METHOD(Situation, "between two host endpoints the first one's ingress 
             "node > s1 tcp 82 deny"});
     apply({in("{action: Pass}, {action: Deny}"), out("{action: Deny, protocol: TCP, denyAction: Reject}")});
     expect({"o1 > s1 tcp 80 reject", "o1 > s1 udp 80 deny", "o1 > rw udp 80 allow"});
-    // What preDNAT policy of the first one allows, the second one is not asked about either.
-    apply({gnp("pre",
-               "selector: role == 'gate', preDNAT: true, applyOnForward: true, types: [Ingress], ingress:"
-               " [{action: Allow, protocol: TCP, destination: {ports: [90]}}]")});
-    expect({"o1 > s1 tcp 90 allow", "o1 > s1 tcp 91 reject", "rw > s1 tcp 90 reject"});
+    // What preDNAT or untracked policy of the first one allows, the second one is asked about nevertheless.
+    const std::string allow = ", applyOnForward: true, types: [Ingress], ingress: [{action: Allow}]";
+    apply(
+        {in(""), out("{action: Allow, protocol: UDP}"), gnp("pre", "selector: role == 'gate', preDNAT: true" + allow)});
+    expect({"o1 > s1 tcp 90 deny", "o1 > s1 udp 90 allow", "o1 > rw tcp 90 allow", "rw > s1 tcp 90 deny"});
+    remove({"GlobalNetworkPolicy/pre"});
+    apply({gnp("raw", "selector: role == 'gate', doNotTrack: true" + allow)});
+    expect({"o1 > s1 tcp 90 deny", "o1 > s1 udp 90 allow", "o1 > rw tcp 90 allow", "rw > s1 tcp 90 deny"});
 }
 
 TEST_CASE_METHOD(Situation, "options, extension headers and fragments make no difference at host endpoints") {
