@@ -340,6 +340,10 @@ Outcome<Answer> Api::resource(Call& call) {
               rendering_of(call.request, call.route, call.access, call.store, call.around.now));
     if (verb == "deletecollection") {
         MANUL_TRY(const Selection selection, selection_of(call.route));
+        MANUL_CHECK(check_list_options(call.route, false));
+        if (!call.route.parameter("continue").empty()) {  // there are no pages: `limit` takes from what is left
+            return std::unexpected(bad_request("continue: a collection is deleted from its beginning"));
+        }
         MANUL_TRY(Response response, writer.remove_all(selection));
         return Answer{.response = std::move(response)};
     }

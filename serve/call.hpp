@@ -45,6 +45,9 @@ inline constexpr std::string_view kApplyPatch = "application/apply-patch+yaml";
 /// A number in the request's query; 0 when it is not given.
 [[nodiscard]] Outcome<std::int64_t> integer_parameter(const Route& route, std::string_view name);
 
+/// Refuses options of a list or a watch that contradict each other, as Kubernetes does.
+[[nodiscard]] Outcome<void> check_list_options(const Route& route, bool watches);
+
 /// labelSelector and fieldSelector.
 [[nodiscard]] Outcome<Selection> selection_of(const Route& route);
 

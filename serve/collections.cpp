@@ -103,40 +103,6 @@ Outcome<std::int64_t> watch_time(const Route& route) {
     return std::min(asked > 0 ? asked : kUsualWatch, kLongestWatch);
 }
 
-/// Options that contradict each other, as Kubernetes refuses them.
-Outcome<void> check_list_options(const Route& route, bool watches) {
-    std::vector<Cause> causes;
-    const auto forbid = [&](bool wrong, const char* field, const std::string& why) {
-        if (wrong) {
-            causes.push_back({"FieldValueForbidden", "Forbidden: " + why, field});
-        }
-    };
-    const std::string match = route.parameter("resourceVersionMatch");
-    const std::string version = route.parameter("resourceVersion");
-    const bool initial = route.query.contains("sendInitialEvents");
-    constexpr const char* kMatch = "resourceVersionMatch";
-    forbid(!watches && initial, "sendInitialEvents", "sendInitialEvents is forbidden for list");
-    forbid(watches && initial && match != kNotOlder, kMatch,
-           "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-    if (!match.empty()) {
-        forbid(watches && !initial, kMatch,
-               "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
-        forbid(!watches && version.empty(), kMatch,
-               "resourceVersionMatch is forbidden unless resourceVersion is provided");
-        forbid(!route.parameter("continue").empty(), kMatch,
-               "resourceVersionMatch is forbidden when continue is provided");
-        forbid(!watches && match == kExact && version == "0", kMatch,
-               "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
-        if (match != kNotOlder && (watches || match != kExact)) {
-            causes.push_back({"FieldValueNotSupported",
-                              "Unsupported value: \"" + match + "\": supported values: " +
-                                  (watches ? "\"NotOlderThan\"" : "\"Exact\", \"NotOlderThan\""),
-                              kMatch});
-        }
-    }
-    return causes.empty() ? Outcome<void>() : std::unexpected(invalid_options("ListOptions", std::move(causes)));
-}
-
 /// Who may list or watch objects by name asks for one by its field (`kubectl get NAME --watch` does).
 model::Key asked_key(model::Key key, const Selection& selection) {
     key.name = selection.fields.only_name();
@@ -248,6 +214,39 @@ Outcome<PageCache::ListingPtr> later_page(const Route& route, const model::Key& 
 }
 
 }  // namespace
+
+Outcome<void> check_list_options(const Route& route, bool watches) {
+    std::vector<Cause> causes;
+    const auto forbid = [&](bool wrong, const char* field, const std::string& why) {
+        if (wrong) {
+            causes.push_back({"FieldValueForbidden", "Forbidden: " + why, field});
+        }
+    };
+    const std::string match = route.parameter("resourceVersionMatch");
+    const std::string version = route.parameter("resourceVersion");
+    const bool initial = route.query.contains("sendInitialEvents");
+    constexpr const char* kMatch = "resourceVersionMatch";
+    forbid(!watches && initial, "sendInitialEvents", "sendInitialEvents is forbidden for list");
+    forbid(watches && initial && match != kNotOlder, kMatch,
+           "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+    if (!match.empty()) {
+        forbid(watches && !initial, kMatch,
+               "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+        forbid(!watches && version.empty(), kMatch,
+               "resourceVersionMatch is forbidden unless resourceVersion is provided");
+        forbid(!route.parameter("continue").empty(), kMatch,
+               "resourceVersionMatch is forbidden when continue is provided");
+        forbid(!watches && match == kExact && version == "0", kMatch,
+               "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+        if (match != kNotOlder && (watches || match != kExact)) {
+            causes.push_back({"FieldValueNotSupported",
+                              "Unsupported value: \"" + match + "\": supported values: " +
+                                  (watches ? "\"NotOlderThan\"" : "\"Exact\", \"NotOlderThan\""),
+                              kMatch});
+        }
+    }
+    return causes.empty() ? Outcome<void>() : std::unexpected(invalid_options("ListOptions", std::move(causes)));
+}
 
 Outcome<std::int64_t> integer_parameter(const Route& route, std::string_view name) {
     const std::string text = route.parameter(name);

@@ -54,11 +54,42 @@ bool is_held(Kind kind, const Tree& document) {
            });
 }
 
+struct TypedOption {
+    std::string_view name;
+    Tree::Type type;
+    std::string_view expected;
+};
+constexpr auto kOptions = std::to_array<TypedOption>({{"dryRun", Tree::Type::list, "a list"},
+                                                      {"preconditions", Tree::Type::map, "an object"},
+                                                      {"gracePeriodSeconds", Tree::Type::number, "a number"},
+                                                      {"orphanDependents", Tree::Type::boolean, "true or false"},
+                                                      {"propagationPolicy", Tree::Type::text, "text"}});
+constexpr auto kPreconditions =
+    std::to_array<TypedOption>({{"uid", Tree::Type::text, "text"}, {"resourceVersion", Tree::Type::text, "text"}});
+
+/// What has another type would count as not given, and something would be deleted.
+Outcome<void> check_types(const Tree& options, std::span<const TypedOption> known) {
+    for (const TypedOption& option : known) {
+        const Tree* given = options.find(option.name);
+        if (given != nullptr && given->type != option.type && given->type != Tree::Type::null) {
+            return std::unexpected(bad_request("DeleteOptions: " + std::string(option.name) + ": expected " +
+                                               std::string(option.expected)));
+        }
+    }
+    return {};
+}
+
+/// Nothing when it is not given: the empty one is that of no object.
+std::optional<std::string> text_of(const Tree& map, std::string_view name) {
+    const Tree* found = map.find(name);
+    return found == nullptr || found->type == Tree::Type::null ? std::nullopt : std::optional(found->text);
+}
+
 }  // namespace
 
 struct Writer::DeleteOptions {
-    std::string uid;
-    std::string resource_version;
+    std::optional<std::string> uid;
+    std::optional<std::string> resource_version;
     bool dry_run = false;
 };
 
@@ -67,21 +98,26 @@ Outcome<Writer::DeleteOptions> Writer::delete_options() const {
     DeleteOptions out;
     out.dry_run = dry_run_;
     if (body.type == Tree::Type::null) {  // without a body the query says it
-        for (const char* option : {"propagationPolicy", "orphanDependents"}) {
-            if (const std::string given = context_.route.parameter(option); !given.empty()) {
-                body.make(option).assign(Tree::of_text(given));
-            }
+        body.assign(Tree{.type = Tree::Type::map});
+        if (context_.route.query.contains("propagationPolicy")) {
+            body.make("propagationPolicy").assign(Tree::of_text(context_.route.parameter("propagationPolicy")));
         }
+        if (context_.route.flag("orphanDependents")) {
+            body.make("orphanDependents").assign(Tree{.type = Tree::Type::boolean, .text = "true"});
+        }
+        MANUL_CHECK(integer_parameter(context_.route, "gracePeriodSeconds"));
     }
     if (!body.is_map()) {
-        return out;
+        return std::unexpected(bad_request("the body of a delete is a DeleteOptions"));
     }
     if (const std::string_view kind = body.text_at("kind"); !kind.empty() && kind != "DeleteOptions") {
         return std::unexpected(bad_request("the body of a delete is a DeleteOptions, not a " + std::string(kind)));
     }
+    MANUL_CHECK(check_types(body, kOptions));
     if (const Tree* preconditions = body.find("preconditions")) {
-        out.uid = preconditions->text_at("uid");
-        out.resource_version = preconditions->text_at("resourceVersion");
+        MANUL_CHECK(check_types(*preconditions, kPreconditions));
+        out.uid = text_of(*preconditions, "uid");
+        out.resource_version = text_of(*preconditions, "resourceVersion");
     }
     std::vector<Cause> causes;
     const auto check = [&](const std::string& field, const Tree& value, std::span<const std::string_view> known) {
@@ -153,15 +189,15 @@ Outcome<void> Writer::remove_one(const std::string& verb, const store::Object& o
     const auto tree = object.document ? codec::parse_json(*object.document) : Result<Tree>(Tree{});
     const std::string uid(tree ? tree->text_at("metadata", "uid") : std::string_view{});
     const model::Key& key = object.key;
-    if (!options.uid.empty() && options.uid != uid) {
+    if (options.uid && *options.uid != uid) {
         return std::unexpected(
             conflict(key.kind, key.name,
-                     "Precondition failed: UID in precondition: " + options.uid + ", UID in object meta: " + uid));
+                     "Precondition failed: UID in precondition: " + *options.uid + ", UID in object meta: " + uid));
     }
-    if (!options.resource_version.empty() && options.resource_version != object.revision) {
+    if (options.resource_version && *options.resource_version != object.revision) {
         return std::unexpected(
             conflict(key.kind, key.name,
-                     "Precondition failed: ResourceVersion in precondition: " + options.resource_version +
+                     "Precondition failed: ResourceVersion in precondition: " + *options.resource_version +
                          ", ResourceVersion in object meta: " + object.revision));
     }
     if (options.dry_run) {
@@ -171,7 +207,7 @@ Outcome<void> Writer::remove_one(const std::string& verb, const store::Object& o
         const auto checked = store::admit_writes(reader, std::span(&write, 1));
         return checked ? Outcome<void>() : std::unexpected(problem_of(checked.error(), key));
     }
-    const bool exact = !options.uid.empty() || !options.resource_version.empty();
+    const bool exact = options.uid || options.resource_version;
     store::NamespaceEnd end;
     held_ = tree && is_held(key.kind, *tree);
     auto removed =

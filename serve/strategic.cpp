@@ -81,7 +81,7 @@ Outcome<void> merge_list(Tree& target, const Tree& patch, const codec::MergeKey&
     return {};
 }
 
-/// Items that `order` names come in its order, the others keep theirs behind the item that they stood behind.
+/// Items that `order` names come first and in its order, the others keep theirs behind them.
 void set_order(Tree& list, const Tree& order, std::string_view key) {
     std::vector<Tree> named;
     for (const Tree& wanted : order.children) {
@@ -97,6 +97,60 @@ void set_order(Tree& list, const Tree& order, std::string_view key) {
     list.children = std::move(named);
 }
 
+std::string below(const std::string& path, std::string_view name) {
+    return path.empty() ? std::string(name) : path + "." + std::string(name);
+}
+
+/// `$retainKeys`: what it does not name goes.
+void retain_keys(Tree& target, const Tree& patch) {
+    if (const Tree* retained = patch.find(kRetain)) {
+        std::erase_if(target.children, [&](const Tree& child) {
+            return std::ranges::none_of(retained->children, [&](const Tree& name) { return name.text == child.key; });
+        });
+    }
+}
+
+/// `$deleteFromPrimitiveList/NAME`: the values that it names go.
+void delete_values(Tree& target, const Tree& values) {
+    Tree* list = target.find(std::string_view(values.key).substr(kDelete.size()));
+    if (list != nullptr && values.is_list()) {
+        std::erase_if(list->children, [&](const Tree& item) {
+            return std::ranges::any_of(values.children, [&](const Tree& gone) { return gone.same_value(item); });
+        });
+    }
+}
+
+/// `$setElementOrder/NAME`, when everything else is done.
+void set_orders(Tree& target, const Tree& patch, const std::string& path) {
+    for (const Tree& change : patch.children) {
+        if (!change.key.starts_with(kOrder) || !change.is_list()) {
+            continue;
+        }
+        const std::string_view name = std::string_view(change.key).substr(kOrder.size());
+        const codec::MergeKey* by = codec::merge_key(below(path, name));
+        Tree* list = target.find(name);
+        if (by != nullptr && list != nullptr && list->is_list()) {
+            set_order(*list, change, by->key);
+        }
+    }
+}
+
+Outcome<void> merge_field(Tree& target, const Tree& change, const std::string& path) {
+    const std::string_view name = change.key;
+    if (change.type == Tree::Type::null || (change.is_map() && change.text_at(kDirective) == "delete")) {
+        target.erase(name);
+        return {};
+    }
+    if (change.is_map()) {
+        return merge_map(target.make(name), change, path);
+    }
+    if (const codec::MergeKey* by = codec::merge_key(path); change.is_list() && by != nullptr) {
+        return merge_list(target.make(name), change, *by, path);
+    }
+    target.make(name).assign(change);
+    return {};
+}
+
 Outcome<void> merge_map(Tree& target, const Tree& patch, const std::string& path) {
     const std::string_view directive = patch.text_at(kDirective);
     if (directive == "replace" || !target.is_map()) {
@@ -107,58 +161,15 @@ Outcome<void> merge_map(Tree& target, const Tree& patch, const std::string& path
     } else if (!directive.empty() && directive != "merge") {
         return std::unexpected(bad("unknown directive $patch: " + std::string(directive)));
     }
-    if (const Tree* retained = patch.find(kRetain)) {
-        std::erase_if(target.children, [&](const Tree& child) {
-            return std::ranges::none_of(retained->children, [&](const Tree& name) { return name.text == child.key; });
-        });
-    }
-    const auto below = [&path](std::string_view name) {
-        return path.empty() ? std::string(name) : path + "." + std::string(name);
-    };
+    retain_keys(target, patch);
     for (const Tree& change : patch.children) {
-        const std::string_view name = change.key;
-        if (name.starts_with(kDelete)) {
-            Tree* list = target.find(name.substr(kDelete.size()));
-            if (list != nullptr && change.is_list()) {
-                std::erase_if(list->children, [&](const Tree& item) {
-                    return std::ranges::any_of(change.children,
-                                               [&](const Tree& gone) { return gone.same_value(item); });
-                });
-            }
-            continue;
-        }
-        if (name.starts_with('$')) {
-            continue;
-        }
-        if (change.type == Tree::Type::null) {
-            target.erase(name);
-            continue;
-        }
-        const std::string inner = below(name);
-        const codec::MergeKey* by = codec::merge_key(inner);
-        if (change.is_map()) {
-            if (change.text_at(kDirective) == "delete") {
-                target.erase(name);
-            } else {
-                MANUL_CHECK(merge_map(target.make(name), change, inner));
-            }
-        } else if (change.is_list() && by != nullptr) {
-            MANUL_CHECK(merge_list(target.make(name), change, *by, inner));
-        } else {
-            target.make(name).assign(change);
+        if (change.key.starts_with(kDelete)) {
+            delete_values(target, change);
+        } else if (!change.key.starts_with('$')) {
+            MANUL_CHECK(merge_field(target, change, below(path, change.key)));
         }
     }
-    for (const Tree& change : patch.children) {
-        if (!change.key.starts_with(kOrder) || !change.is_list()) {
-            continue;
-        }
-        const std::string_view name = std::string_view(change.key).substr(kOrder.size());
-        const codec::MergeKey* by = codec::merge_key(below(name));
-        Tree* list = target.find(name);
-        if (by != nullptr && list != nullptr && list->is_list()) {
-            set_order(*list, change, by->key);
-        }
-    }
+    set_orders(target, patch, path);
     return {};
 }
 

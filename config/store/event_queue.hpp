@@ -20,6 +20,9 @@
 
 namespace manul::store {
 
+/// One of those that fill a queue.
+class EventSource {};
+
 /// What a watch's own thread hands to the watch's owner. push() and fail() on the one, the rest on the other.
 class EventQueue {
 public:
@@ -45,14 +48,14 @@ public:
         const std::lock_guard lock(mutex_);
         reached_ = std::move(revision);
     }
-    /// `source`, one of those that fill the queue, cannot work until it recovers.
-    void fail(StoreError error, const void* source = nullptr) {
+    /// `source` (nothing: the only one) cannot work until it recovers.
+    void fail(StoreError error, const EventSource* source = nullptr) {
         const std::lock_guard lock(mutex_);
         failing_.insert_or_assign(source, error);
         error_ = std::move(error);
         signal();
     }
-    void recover(const void* source = nullptr) {
+    void recover(const EventSource* source = nullptr) {
         const std::lock_guard lock(mutex_);
         if (failing_.erase(source) != 0 && failing_.empty()) {
             error_.reset();
@@ -102,7 +105,7 @@ private:
     std::mutex mutex_;
     std::vector<Event> events_;
     std::optional<Revision> reached_;
-    std::map<const void*, StoreError> failing_;
+    std::map<const EventSource*, StoreError> failing_;
     std::optional<StoreError> error_;  ///< to be told
     std::optional<Revision> taken_;    ///< what was reached when nothing was left to take
 };

@@ -38,8 +38,8 @@ bool says_locked(const Object& object) {
 
 class ObedientWatch final : public Watch {
 public:
-    ObedientWatch(std::unique_ptr<Watch> watch, std::vector<model::Kind> kinds, bool locked)
-        : watch_(std::move(watch)), kinds_(std::move(kinds)), locked_(locked), missed_(locked) {}
+    ObedientWatch(std::unique_ptr<Watch> watch, std::vector<model::Kind> kinds)
+        : watch_(std::move(watch)), kinds_(std::move(kinds)) {}
 
     [[nodiscard]] int fd() const noexcept override { return watch_->fd(); }
 
@@ -79,8 +79,8 @@ public:
 private:
     std::unique_ptr<Watch> watch_;
     std::vector<model::Kind> kinds_;  ///< that the owner follows
-    bool locked_;
-    bool missed_;  ///< events of them were thrown away
+    bool locked_ = false;
+    bool missed_ = false;  ///< events of them were thrown away
 };
 
 class ObedientStore final : public Store {
@@ -90,9 +90,13 @@ public:
     [[nodiscard]] StoreResult<Object> get(const model::Key& key) override { return store_->get(key); }
 
     [[nodiscard]] StoreResult<Listing> list(const ListQuery& query) override {
-        MANUL_TRY(const bool locked, is_locked(*store_));
-        if (locked) {
-            return std::unexpected(locked_error());
+        // Once for all lists before a watch, which asks again: else each list would be two requests.
+        if (!has_asked_) {
+            MANUL_TRY(const bool locked, is_locked(*store_));
+            if (locked) {
+                return std::unexpected(locked_error());
+            }
+            has_asked_ = true;
         }
         return store_->list(query);
     }
@@ -114,10 +118,12 @@ public:
     [[nodiscard]] StoreResult<std::string> identity() override { return store_->identity(); }
 
     [[nodiscard]] StoreResult<std::unique_ptr<Watch>> watch(std::span<const WatchStart> starts) override {
+        has_asked_ = false;
         MANUL_TRY(const Listing listing, store_->list({.kind = kKind, .ns = std::nullopt, .name_prefix = {}}));
-        bool locked = false;
         for (const Object& object : listing.items) {
-            locked = locked || (object.key.name == kName && says_locked(object));
+            if (object.key.name == kName && says_locked(object)) {  // and the lists before it count for nothing
+                return std::unexpected(locked_error());
+            }
         }
         std::vector<WatchStart> all(starts.begin(), starts.end());
         std::vector<model::Kind> kinds;
@@ -126,11 +132,12 @@ public:
         }
         all.push_back({kKind, listing.revision});
         MANUL_TRY(std::unique_ptr<Watch> watch, store_->watch(all));
-        return std::make_unique<ObedientWatch>(std::move(watch), std::move(kinds), locked);
+        return std::make_unique<ObedientWatch>(std::move(watch), std::move(kinds));
     }
 
 private:
     std::unique_ptr<Store> store_;
+    bool has_asked_ = false;  ///< since the last watch
 };
 
 }  // namespace

@@ -10,7 +10,7 @@
 
 #include "base/log.hpp"
 #include "config/open_store.hpp"
-#include "ipam/io/host_service.hpp"
+#include "ipam/io/wall_clock.hpp"
 #include "ipam/messages.hpp"
 
 namespace manul::ipam {

@@ -11,6 +11,7 @@
 #include "base/try.hpp"
 #include "ipam/core/names.hpp"
 #include "ipam/io/abandoned.hpp"
+#include "ipam/io/wall_clock.hpp"
 #include "ipam/messages.hpp"
 
 namespace manul::ipam {

@@ -17,6 +17,7 @@
 #include "base/try.hpp"
 #include "ipam/io/status.hpp"
 #include "ipam/io/teardown.hpp"
+#include "ipam/io/wall_clock.hpp"
 #include "ipam/messages.hpp"
 
 // The parts of manul-ipamd put together, and what it says of itself.

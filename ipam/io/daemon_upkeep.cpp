@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "ipam/io/daemon.hpp"
+#include "ipam/io/wall_clock.hpp"
 #include "ipam/messages.hpp"
 
 // What manul-ipamd does for its node without being asked: pods without link, tidying up, tunnel ends, the history.

@@ -12,6 +12,7 @@
 #include "base/log.hpp"
 #include "base/try.hpp"
 #include "config/own_node.hpp"
+#include "ipam/io/wall_clock.hpp"
 #include "ipam/messages.hpp"
 
 namespace manul::ipam {
@@ -41,8 +42,6 @@ HostIdentity identity_of_host(const config::Settings& settings) {
 }
 
 }  // namespace
-
-WallTime wall_now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
 
 std::vector<Uplink> uplinks_of(const std::vector<netlink::Link>& links) {
     std::vector<Uplink> out;

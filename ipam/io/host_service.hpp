@@ -19,8 +19,6 @@
 
 namespace manul::ipam {
 
-[[nodiscard]] WallTime wall_now();
-
 /// The Service with what it does not know by itself: this host's clocks, links and files. Blocking, on the worker that
 /// owns the store; only identity() and the counters of service().committer() may be read from elsewhere.
 class HostService {

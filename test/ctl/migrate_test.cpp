@@ -159,6 +159,25 @@ TEST_CASE("who obeys the lock sees nothing while it holds, and lists again when 
     CHECK(list()->items.empty());
 }
 
+TEST_CASE("the lock is looked at before the first list and with the watch, not with each list") {
+    const auto database = store::make_memory_database();
+    MovingTool tool(store::make_memory(database));
+    const auto follower = store::obey_lock(store::make_memory(database));
+    const auto list = [&](Kind kind) { return follower->list({.kind = kind, .ns = {}, .name_prefix = {}}); };
+    const auto before = list(Kind::ip_pool);
+    REQUIRE(before);
+    const std::vector<store::WatchStart> starts{{Kind::ip_pool, before->revision}};
+    REQUIRE(lock_datastore(tool.context()) == ExitCode::ok);
+    CHECK(list(Kind::tier));
+    const auto refused = follower->watch(starts);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message.find("locked") != std::string::npos);
+    CHECK_FALSE(list(Kind::ip_pool));
+    REQUIRE(unlock_datastore(tool.context()) == ExitCode::ok);
+    REQUIRE(list(Kind::ip_pool));
+    CHECK(follower->watch(starts));
+}
+
 TEST_CASE("an export needs the lock, and has everything but what daemons tell of themselves") {
     MovingTool tool;
     tool.put(kPool, kPoolDocument);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -89,6 +90,12 @@ inline std::string network_set(const std::string& name, const std::string& metad
                                const std::string& net = "10.0.0.0/8") {
     return R"({"apiVersion":"projectcalico.org/v3","kind":"GlobalNetworkSet","metadata":{"name":")" + name + "\"" +
            metadata + R"(},"spec":{"nets":[")" + net + "\"]}}";
+}
+
+/// How many a list has.
+inline std::size_t items(const codec::Tree& list) {
+    const codec::Tree* found = list.find("items");
+    return found == nullptr ? 9999 : found->children.size();
 }
 
 }  // namespace manul::test

@@ -74,6 +74,38 @@ TEST_CASE("one request deletes what is in one namespace, and no namespace but th
     }
 }
 
+TEST_CASE("a delete with an option that means nothing deletes nothing", "[serve]") {
+    Client client;
+    REQUIRE(client.say("POST", kSets, network_set("a")) == "201");
+    REQUIRE(client.say("POST", kSets, network_set("b")) == "201");
+    for (const std::string& target : {kSets + "/a", kSets}) {
+        CHECK(client.say("DELETE", target, R"({"propagationPolicy":"Sideways"})") ==
+              "422 Invalid DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: "
+              "\"Sideways\": supported values: \"Foreground\", \"Background\", \"Orphan\"");
+        CHECK(client.say("DELETE", target, R"({"dryRun":["Some"]})").starts_with("422 Invalid"));
+        CHECK(client.say("DELETE", target, R"({"propagationPolicy":"Orphan","orphanDependents":true})")
+                  .starts_with("422 Invalid"));
+        CHECK(client.say("DELETE", target + "?propagationPolicy=Sideways").starts_with("422 Invalid DeleteOptions"));
+        for (const char* typed : {R"({"dryRun":"All"})", R"({"dryRun":{}})", R"({"preconditions":"x"})", "[]", "\"x\"",
+                                  R"({"preconditions":{"uid":5}})", R"({"preconditions":{"resourceVersion":5}})",
+                                  R"({"gracePeriodSeconds":"x"})", R"({"orphanDependents":"x"})"}) {
+            CAPTURE(typed);
+            CHECK(client.say("DELETE", target, typed).starts_with("400 BadRequest"));
+        }
+        CHECK(client.say("DELETE", target + "?gracePeriodSeconds=x").starts_with("400 BadRequest"));
+        CHECK(client.say("DELETE", target, R"({"preconditions":{"uid":""}})").starts_with("409 Conflict"));
+        CHECK(client.say("DELETE", target, network_set("a")).starts_with("400 BadRequest"));
+        CHECK(client.say("DELETE", target + "?limit=x").starts_with(target == kSets ? "400" : "200"));
+        client.say("POST", kSets, network_set("a"));
+    }
+    CHECK(client.say("DELETE", kSets + "?continue=abc").starts_with("400 BadRequest"));
+    CHECK(client.say("DELETE", kSets + "?resourceVersionMatch=Exact").starts_with("422 Invalid ListOptions"));
+    CHECK(items(client.json("GET", kSets)) == 2);
+    CHECK(client.say("DELETE", kSets + "/a", R"({"dryRun":["All"],"propagationPolicy":"Foreground"})") == "200");
+    CHECK(items(client.json("DELETE", kSets + "?limit=1")) == 1);  // one page
+    CHECK(items(client.json("GET", kSets)) == 1);
+}
+
 TEST_CASE("what may not be deleted is not marked either", "[serve]") {
     Client client;
     const std::string tiers = "/apis/projectcalico.org/v3/tiers";

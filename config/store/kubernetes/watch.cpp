@@ -95,7 +95,7 @@ struct Followed {
 };
 
 /// Follows the kinds of one request: of Kubernetes one, of our own server all, since it puts them into one answer.
-class Follower {
+class Follower : public EventSource {
 public:
     Follower(Shared& shared, std::vector<Followed> kinds)
         : shared_(shared), kinds_(std::move(kinds)), pause_(shared.options.first_pause) {}
