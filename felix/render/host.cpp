@@ -21,10 +21,13 @@
 #include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
 #include "felix/model/rule_id.hpp"
+#include "felix/render/by_family.hpp"
 #include "felix/render/denial.hpp"
+#include "felix/render/inputs.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/rule.hpp"
 #include "felix/render/ruleset.hpp"
+#include "felix/render/ruleset_writer.hpp"
 #include "felix/render/skeleton.hpp"
 #include "net/ip.hpp"
 #include "net/port_range.hpp"
@@ -33,8 +36,6 @@
 namespace manul::felix::render {
 
 namespace {
-
-constexpr std::array kFamilies{net::Family::v4, net::Family::v6};
 
 /// One place where policy of one stage and direction is rendered.
 struct Place {
@@ -115,7 +116,8 @@ void add_failsafe(std::vector<Rule>& rules, net::Family family, const std::vecto
 /// Makes all chains of one family.
 class HostChains::Builder {
 public:
-    Builder(HostChains& owner, const World& world, net::Family family) : owner_(owner), world_(world), family_(family) {
+    Builder(HostChains& owner, const Inputs& inputs, net::Family family)
+        : owner_(owner), inputs_(inputs), family_(family) {
         for (const auto& [key, endpoint] : owner.endpoints_) {
             for (const std::string& interface : endpoint->interfaces) {
                 named_.emplace_back(interface, &*endpoint);
@@ -152,16 +154,16 @@ public:
 
     /// The chain of a policy at a place; null when it has no rules there or they stand in the tier's chain.
     static ChainPtr leaf(const Place& place, net::Family family, const std::vector<felix::Rule>& rules,
-                         const World& world) {
-        std::vector<Rule> rendered = rules_of(place, family, rules, world);
+                         const Inputs& inputs) {
+        std::vector<Rule> rendered = rules_of(place, family, rules, inputs);
         return rendered.empty() ? nullptr : Chain::make(family, std::move(rendered));
     }
 
     /// Renders the chains of a policy or profile again; `base` is what their names have in common. `rules_at` gives its
     /// rules of a direction, null when it is gone.
     template <class RulesAt>
-    static void renew_leaves(HostChains& owner, std::string_view base, const RulesAt& rules_at, const World& world,
-                             std::vector<Change>& changes) {
+    static void renew_leaves(HostChains& owner, std::string_view base, const RulesAt& rules_at, const Inputs& inputs,
+                             RulesetWriter& writer) {
         for (const Place& place : {kRawIn, kRawOut, kPreUntracked, kPreDnat, kInUntracked, kOutUntracked, kForwardIn,
                                    kForwardOut, kNormalIn, kNormalOut, kNormalPost}) {
             for (const net::Family family : kFamilies) {
@@ -175,12 +177,12 @@ public:
                     owner.structure_changed_ = true;
                     continue;
                 }
-                ChainPtr chain = leaf(place, family, *rules, world);
+                ChainPtr chain = leaf(place, family, *rules, inputs);
                 owner.structure_changed_ = owner.structure_changed_ || chain == nullptr;
                 known->second = chain;
                 if (chain != nullptr) {
                     owner.given_[known->first] = chain;
-                    changes.push_back({known->first.first, known->first.second, chain});
+                    writer.put_chain(known->first.first, known->first.second, chain);
                 }
             }
         }
@@ -188,17 +190,11 @@ public:
 
 private:
     static std::vector<Rule> rules_of(const Place& place, net::Family family, const std::vector<felix::Rule>& rules,
-                                      const World& world) {
-        RuleContext context{family, place.direction, world.config,
-                            [&world, family](const SetId& id) { return world.has_prefixes(id, family); }};
+                                      const Inputs& inputs) {
+        RuleContext context = inputs.rule_context(family, place.direction);
         context.acceptance = place.acceptance;
         context.can_reject = place.can_reject;
-        context.sets_can_match = world.sets_can_match(family);
-        std::vector<Rule> result;
-        for (const felix::Rule& rule : rules) {
-            std::ranges::move(render_rule(rule, context), std::back_inserter(result));
-        }
-        return result;
+        return render_rules(rules, context);
     }
 
     [[nodiscard]] bool any(HostStage stage, Direction direction) const {
@@ -235,18 +231,18 @@ private:
                 {{MatchProtocol{kIcmpv6}, MatchIcmpTypes{{kWorkloadMessages.begin(), kWorkloadMessages.end()}}},
                  {accept()}});
         }
-        for (std::vector<Match> tunnel : tunnel_packets(family_, *world_.config, *world_.tunnels)) {
+        for (std::vector<Match> tunnel : tunnel_packets(family_, *inputs_.config, inputs_.tunnels)) {
             tunnel.emplace_back(MatchLocalDestination{});
             Rule own{tunnel, {accept()}};
             own.matches.emplace_back(MatchSet{{Field::source_address}, std::string(names::kNodes)});
             rules.push_back(std::move(own));
-            append_denial(rules, tunnel, DenyAction::drop, foreign_tunnel_id(), Direction::ingress, *world_.config);
+            append_denial(rules, tunnel, DenyAction::drop, foreign_tunnel_id(), Direction::ingress, *inputs_.config);
         }
-        for (const std::string& prefix : world_.config->interface_prefixes) {
+        for (const std::string& prefix : inputs_.config->interface_prefixes) {
             const MatchInterface from = workload(MatchInterface::Way::in, prefix);
-            if (world_.config->endpoint_to_host == EndpointToHost::drop) {
+            if (inputs_.config->endpoint_to_host == EndpointToHost::drop) {
                 append_denial(rules, {from}, DenyAction::drop, endpoint_to_host_id(), Direction::egress,
-                              *world_.config);
+                              *inputs_.config);
             } else {
                 rules.push_back({{from}, {accept()}});  // "return" means the host's own rules, in other tables
             }
@@ -280,7 +276,7 @@ private:
 
     /// What still goes to a service's address was not translated.
     void end_service_loops() {
-        const Config& config = *world_.config;
+        const Config& config = *inputs_.config;
         auto ranges = normalized(config.service_ranges, family_);
         if (config.service_loop == ServiceLoop::forward || ranges.empty()) {
             return;
@@ -299,13 +295,13 @@ private:
         if (family_ == net::Family::v6) {
             rules.push_back(link_messages(Direction::egress));
         }
-        for (std::vector<Match>& tunnel : tunnel_packets(family_, *world_.config, *world_.tunnels)) {
+        for (std::vector<Match>& tunnel : tunnel_packets(family_, *inputs_.config, inputs_.tunnels)) {
             tunnel.emplace_back(MatchSet{{Field::destination_address}, std::string(names::kNodes)});
             rules.push_back({std::move(tunnel), {accept()}});
         }
         // The interface is still that of the destination before translation; `post_hook` knows the right one.
         rules.push_back({{MatchCtStatus{kCtDestinationNat}}, {accept()}});
-        for (const std::string& prefix : world_.config->interface_prefixes) {
+        for (const std::string& prefix : inputs_.config->interface_prefixes) {
             rules.push_back({{workload(MatchInterface::Way::out, prefix)}, {accept()}});
             translated.push_back({{workload(MatchInterface::Way::out, prefix)}, {accept()}});
         }
@@ -362,9 +358,9 @@ private:
             return name;
         }
         std::vector<Rule> rules;
-        if (place.stage != HostStage::untracked && world_.config->drop_invalid_state) {
+        if (place.stage != HostStage::untracked && inputs_.config->drop_invalid_state) {
             append_denial(rules, {MatchCtState{kCtInvalid}}, DenyAction::drop, invalid_state_id(), place.direction,
-                          *world_.config);
+                          *inputs_.config);
         }
         if (const auto failsafe = failsafe_chain(place)) {
             rules.push_back({{}, {jump(*failsafe)}});
@@ -379,7 +375,7 @@ private:
                 }
             }
             append_denial(rules, {}, denial(place, std::nullopt), no_profile_matched_id(), place.direction,
-                          *world_.config);
+                          *inputs_.config);
         }
         add(place.table, name, Chain::make(family_, std::move(rules)));
         return name;
@@ -389,7 +385,7 @@ private:
         if (place.stage == HostStage::forward) {
             return std::nullopt;
         }
-        const Config& config = *world_.config;
+        const Config& config = *inputs_.config;
         const bool in = place.direction == Direction::ingress;
         const Side other = in ? Side::source : Side::destination;
         std::vector<Rule> rules;
@@ -414,13 +410,13 @@ private:
         }
         std::vector<Rule> rules;
         for (const PolicyId& id : tier.policies) {
-            const Policy* policy = world_.policy(id);
+            const Policy* policy = inputs_.policy(id);
             if (policy == nullptr) {
                 continue;
             }
             const std::vector<felix::Rule>& own = policy->rules(place.direction);
             if (has_pass(own)) {  // its `return` must leave the tier
-                std::ranges::move(rules_of(place, family_, own, world_), std::back_inserter(rules));
+                std::ranges::move(rules_of(place, family_, own, inputs_), std::back_inserter(rules));
                 remember_leaf(place, chain_name(place, names::policy_chain(id)), nullptr);
             } else if (const auto chain = leaf_chain(place, names::policy_chain(id), own)) {
                 rules.push_back({{}, {jump(*chain)}});
@@ -428,14 +424,14 @@ private:
         }
         if (tier.end == TierEnd::deny) {
             append_denial(rules, {}, denial(place, tier.deny_action), tier_end_id(tier.tier, place.direction),
-                          place.direction, *world_.config);
+                          place.direction, *inputs_.config);
         }
         add(place.table, name, Chain::make(family_, std::move(rules)));
         return name;
     }
 
     std::optional<std::string> profile_chain(const Place& place, const std::string& profile) {
-        const Profile* value = world_.profile(profile);
+        const Profile* value = inputs_.profile(profile);
         return value == nullptr ? std::nullopt
                                 : leaf_chain(place, names::profile_chain(profile), value->rules(place.direction));
     }
@@ -447,7 +443,7 @@ private:
         const ChainKey key{{family_, place.table}, name};
         const auto cached = owner_.leaves_.find(key);
         const bool fresh = cached == owner_.leaves_.end();
-        const ChainPtr chain = fresh ? leaf(place, family_, rules, world_) : cached->second;
+        const ChainPtr chain = fresh ? leaf(place, family_, rules, inputs_) : cached->second;
         if (fresh) {
             remember_leaf(place, name, chain);
         }
@@ -465,7 +461,7 @@ private:
     }
 
     [[nodiscard]] DenyAction denial(const Place& place, std::optional<DenyAction> own) const {
-        return place.can_reject ? own.value_or(world_.config->deny_action) : DenyAction::drop;
+        return place.can_reject ? own.value_or(inputs_.config->deny_action) : DenyAction::drop;
     }
 
     void add(TableId table, const std::string& name, ChainPtr chain) {
@@ -473,7 +469,7 @@ private:
     }
 
     HostChains& owner_;
-    const World& world_;
+    const Inputs& inputs_;
     net::Family family_;
     std::vector<std::pair<std::string, const HostEndpoint*>> named_;
     const HostEndpoint* wildcard_ = nullptr;
@@ -496,47 +492,45 @@ void HostChains::touch_everything() {
     structure_changed_ = true;
 }
 
-std::vector<HostChains::Change> HostChains::render(const World& world) {
-    std::vector<Change> changes;
+void HostChains::render(const Inputs& inputs, RulesetWriter& writer) {
     for (const PolicyId& id : std::exchange(touched_policies_, {})) {
-        const Policy* policy = world.policy(id);
+        const Policy* policy = inputs.policy(id);
         Builder::renew_leaves(
             *this, names::policy_chain(id),
-            [policy](Direction direction) { return policy == nullptr ? nullptr : &policy->rules(direction); }, world,
-            changes);
+            [policy](Direction direction) { return policy == nullptr ? nullptr : &policy->rules(direction); }, inputs,
+            writer);
     }
     for (const std::string& name : std::exchange(touched_profiles_, {})) {
-        const Profile* profile = world.profile(name);
+        const Profile* profile = inputs.profile(name);
         Builder::renew_leaves(
             *this, names::profile_chain(name),
-            [profile](Direction direction) { return profile == nullptr ? nullptr : &profile->rules(direction); }, world,
-            changes);
+            [profile](Direction direction) { return profile == nullptr ? nullptr : &profile->rules(direction); },
+            inputs, writer);
     }
     if (!std::exchange(structure_changed_, false)) {
-        return changes;
+        return;
     }
     std::map<ChainKey, ChainPtr> wanted;
     for (const net::Family family : kFamilies) {
-        Builder builder(*this, world, family);
+        Builder builder(*this, inputs, family);
         builder.build();
         for (auto& [key, chain] : builder.take()) {
             const auto before = given_.find(key);
             if (before == given_.end() || (before->second != chain && !(*before->second == *chain))) {
-                changes.push_back({key.first, key.second, chain});
+                writer.put_chain(key.first, key.second, chain);
             }
             wanted.emplace(key, std::move(chain));
         }
     }
     for (const auto& [key, chain] : given_) {
         if (!wanted.contains(key)) {
-            changes.push_back({key.first, key.second, nullptr});
+            writer.remove_chain(key.first, key.second);
         }
     }
     // Those without a chain stay: a policy that has none now may have one after its next edit.
     std::erase_if(leaves_,
                   [&wanted](const auto& leaf) { return leaf.second != nullptr && !wanted.contains(leaf.first); });
     given_ = std::move(wanted);
-    return changes;
 }
 
 }  // namespace manul::felix::render

@@ -1,21 +1,17 @@
 #pragma once
 
-#include <cstddef>
-#include <functional>
 #include <map>
 #include <set>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "felix/model/config.hpp"
 #include "felix/model/endpoint_key.hpp"
 #include "felix/model/host_endpoint.hpp"
-#include "felix/model/policy.hpp"
 #include "felix/model/policy_id.hpp"
-#include "felix/model/route.hpp"
 #include "felix/model/shared.hpp"
+#include "felix/render/inputs.hpp"
 #include "felix/render/ruleset.hpp"
+#include "felix/render/ruleset_writer.hpp"
 
 /// Policy of host endpoints, and what pods may do with their node.
 ///
@@ -39,16 +35,6 @@ namespace manul::felix::render {
 
 class HostChains {
 public:
-    /// What the chains are made of besides the endpoints themselves.
-    struct World {
-        const Config* config = nullptr;
-        const Tunnels* tunnels = nullptr;
-        std::function<const Policy*(const PolicyId&)> policy;       ///< null when it is not there
-        std::function<const Profile*(const std::string&)> profile;  ///< likewise
-        std::function<bool(const SetId&, net::Family)> has_prefixes;
-        std::function<bool(net::Family)> sets_can_match;
-    };
-
     void put(const Shared<HostEndpoint>& endpoint);
     void remove(const EndpointKey& key);
     /// The content, or the sets, of one of these changed.
@@ -58,13 +44,8 @@ public:
     /// The kinds of tunnels changed.
     void touch_hooks() { structure_changed_ = true; }
 
-    struct Change {
-        TableKey table;
-        std::string name;
-        ChainPtr chain;  ///< null: nobody names it any more
-    };
-    /// What differs from what was given before; a chain comes after those that it names, and is removed before them.
-    [[nodiscard]] std::vector<Change> render(const World& world);
+    /// A chain is put after those that it names, and removed before them.
+    void render(const Inputs& inputs, RulesetWriter& writer);
 
 private:
     using ChainKey = std::pair<TableKey, std::string>;

@@ -1,6 +1,7 @@
 #include "felix/render/nat.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <iterator>
 #include <optional>
@@ -11,8 +12,11 @@
 
 #include "felix/model/config.hpp"
 #include "felix/model/endpoint.hpp"
+#include "felix/model/endpoint_key.hpp"
 #include "felix/model/overlay.hpp"
 #include "felix/model/route.hpp"
+#include "felix/model/shared.hpp"
+#include "felix/render/by_family.hpp"
 #include "felix/render/names.hpp"
 #include "felix/render/ruleset.hpp"
 #include "net/ip.hpp"
@@ -23,6 +27,13 @@ namespace manul::felix::render {
 
 namespace {
 
+/// One port of the node and where it leads.
+struct PortForward {
+    HostPort port;
+    net::Ip target;
+};
+
+constexpr const char* kHostPortChain = "host_ports";
 constexpr std::int32_t kDestinationNat = -100;
 constexpr std::int32_t kSourceNat = 100;
 
@@ -92,10 +103,9 @@ std::vector<Rule> leaving_pools(net::Family family, const Config& config, const 
     return rules;
 }
 
-}  // namespace
-
-ChainPtr nat_postrouting(net::Family family, const Config& config, const Tunnels& tunnels, bool masquerades,
-                         const std::vector<PortForward>& forwards, const std::vector<FloatingAddress>& floating) {
+/// `masquerades`: some pool wants it.
+ChainPtr postrouting(net::Family family, const Config& config, const Tunnels& tunnels, bool masquerades,
+                     const std::vector<PortForward>& forwards, const std::vector<FloatingAddress>& floating) {
     std::vector<Rule> rules;
     // A pod that reaches itself through its floating address sees answers from that.
     for (const FloatingAddress& address : floating) {
@@ -126,7 +136,9 @@ ChainPtr nat_postrouting(net::Family family, const Config& config, const Tunnels
     return Chain::make(family, std::move(rules), Hook{Hook::Type::nat, Hook::Point::postrouting, kSourceNat});
 }
 
-ChainPtr nat_base(net::Family family, Hook::Point point, const std::vector<FloatingAddress>& floating, bool forwards) {
+/// Floating addresses come first; `forwards` says whether there are ports of the node.
+ChainPtr destination_base(net::Family family, Hook::Point point, const std::vector<FloatingAddress>& floating,
+                          bool forwards) {
     std::vector<Rule> rules;
     for (const FloatingAddress& address : floating) {
         if (address.external.family() == family) {
@@ -144,7 +156,7 @@ ChainPtr nat_base(net::Family family, Hook::Point point, const std::vector<Float
     return Chain::make(family, std::move(rules), Hook{Hook::Type::nat, point, kDestinationNat});
 }
 
-ChainPtr nat_host_ports(net::Family family, const std::vector<PortForward>& forwards) {
+ChainPtr host_ports(net::Family family, const std::vector<PortForward>& forwards) {
     std::vector<Rule> rules;
     for (const auto& [port, target] : forwards) {
         if (target.family() != family || (port.host_ip && port.host_ip->family() != family)) {
@@ -159,6 +171,88 @@ ChainPtr nat_host_ports(net::Family family, const std::vector<PortForward>& forw
         rules.push_back(std::move(rule));
     }
     return Chain::make(family, std::move(rules));
+}
+
+}  // namespace
+
+void NatChains::put(const Shared<Endpoint>& endpoint) {
+    const bool translates = !endpoint->host_ports.empty() || !endpoint->floating.empty();
+    if (translates) {
+        endpoints_.insert_or_assign(endpoint->key, endpoint);
+        dirty_ = true;
+    } else {
+        remove(endpoint->key);
+    }
+}
+
+void NatChains::remove(const EndpointKey& key) { dirty_ = endpoints_.erase(key) != 0 || dirty_; }
+
+void NatChains::change_pools(const std::vector<IpPoolInfo>& before, const std::vector<IpPoolInfo>& now,
+                             RulesetWriter& writer) {
+    const auto ranges = [](const std::vector<IpPoolInfo>& pools, net::Family family, bool only_nat) {
+        std::vector<net::Prefix> prefixes;
+        for (const IpPoolInfo& pool : pools) {
+            if (pool.cidr.family() == family && (pool.nat_outgoing || !only_nat)) {
+                prefixes.push_back(pool.cidr);
+            }
+        }
+        std::ranges::sort(prefixes);
+        return ranges_of(prefixes);
+    };
+    for (const net::Family family : kFamilies) {
+        for (const bool only_nat : {true, false}) {
+            writer.change_ranges({family, TableId::nat}, only_nat ? names::kNatPools : names::kAllPools,
+                                 ranges(before, family, only_nat), ranges(now, family, only_nat));
+        }
+    }
+}
+
+void NatChains::render(const Inputs& inputs, RulesetWriter& writer) {
+    if (!std::exchange(dirty_, false)) {
+        return;
+    }
+    std::vector<PortForward> forwards;
+    std::vector<FloatingAddress> floating;
+    for (const auto& [key, endpoint] : endpoints_) {
+        floating.insert(floating.end(), endpoint->floating.begin(), endpoint->floating.end());
+        for (const HostPort& port : endpoint->host_ports) {
+            for (const net::Ip& address : endpoint->addresses) {
+                forwards.push_back({port, address});
+            }
+        }
+    }
+    for (const net::Family family : kFamilies) {
+        const TableKey table{family, TableId::nat};
+        const bool masquerades = std::ranges::any_of(inputs.pools, [family](const IpPoolInfo& pool) {
+            return pool.nat_outgoing && pool.cidr.family() == family;
+        });
+        // While there is such a chain the kernel makes a translation, if of nothing, for each new connection; without
+        // any it stops to translate the connections that it has. So it comes with the first rule, and stays.
+        const ChainPtr post = postrouting(family, *inputs.config, inputs.tunnels, masquerades, forwards, floating);
+        if (!post->rules().empty() || writer.find_chain(table, kPostChain) != nullptr) {
+            writer.put_chain(table, kPostChain, post);
+        }
+        const bool ports =
+            std::ranges::any_of(forwards, [family](const auto& f) { return f.target.family() == family; });
+        const bool any = ports || std::ranges::any_of(floating, [family](const auto& address) {
+                             return address.external.family() == family;
+                         });
+        const std::array<std::pair<const char*, Hook::Point>, 2> bases{
+            {{"dnat_pre", Hook::Point::prerouting}, {"dnat_out", Hook::Point::output}}};
+        if (ports) {
+            writer.put_chain(table, kHostPortChain, host_ports(family, forwards));
+        }
+        for (const auto& [name, point] : bases) {
+            if (any) {
+                writer.put_chain(table, name, destination_base(family, point, floating, ports));
+            } else {
+                writer.remove_chain(table, name);
+            }
+        }
+        if (!ports) {
+            writer.remove_chain(table, kHostPortChain);
+        }
+    }
 }
 
 }  // namespace manul::felix::render

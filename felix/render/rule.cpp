@@ -309,6 +309,14 @@ std::vector<Rule> render_rule(const felix::Rule& rule, const RuleContext& contex
     return RuleRenderer(rule, context).render();
 }
 
+std::vector<Rule> render_rules(const std::vector<felix::Rule>& rules, const RuleContext& context) {
+    std::vector<Rule> result;
+    for (const felix::Rule& rule : rules) {
+        std::ranges::move(render_rule(rule, context), std::back_inserter(result));
+    }
+    return result;
+}
+
 std::vector<net::Prefix> normalized(const std::vector<net::Prefix>& nets, net::Family family) {
     std::vector<net::Prefix> own;
     std::ranges::copy_if(nets, std::back_inserter(own), [family](const auto& net) { return net.family() == family; });

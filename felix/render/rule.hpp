@@ -40,6 +40,7 @@ struct RuleContext {
 /// In order, first match decides. Most rules give one; an "or" across kinds of sets (single addresses or prefixes,
 /// numbered or named ports) gives one a combination. Nothing when no packet of the family can match.
 [[nodiscard]] std::vector<Rule> render_rule(const felix::Rule& rule, const RuleContext& context);
+[[nodiscard]] std::vector<Rule> render_rules(const std::vector<felix::Rule>& rules, const RuleContext& context);
 
 /// Those of the family, sorted, without those that lie inside others: what a MatchAddress may hold.
 [[nodiscard]] std::vector<net::Prefix> normalized(const std::vector<net::Prefix>& nets, net::Family family);

@@ -130,6 +130,10 @@ Rule established() { return {{MatchCtState{kCtEstablished | kCtRelated}}, {accep
 
 MatchInterface workload(MatchInterface::Way way, const std::string& prefix) { return {way, prefix, true}; }
 
+TableKey policy_table(net::Family family, Direction direction) noexcept {
+    return {family, direction == Direction::egress ? TableId::egress : TableId::ingress};
+}
+
 std::vector<std::vector<Match>> tunnel_packets(net::Family family, const Config& config, const Tunnels& tunnels) {
     std::vector<std::vector<Match>> kinds;
     const auto add_udp = [&kinds](std::uint16_t port) {

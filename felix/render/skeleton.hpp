@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "felix/model/config.hpp"
+#include "felix/model/policy.hpp"
 #include "felix/model/route.hpp"
 #include "felix/render/ruleset.hpp"
 
@@ -44,6 +45,9 @@ struct SpoofExemption {
 [[nodiscard]] Rule established();
 /// An interface whose name begins like a workload's.
 [[nodiscard]] MatchInterface workload(MatchInterface::Way way, const std::string& prefix);
+
+/// The table that judges what workloads send (egress) or get.
+[[nodiscard]] TableKey policy_table(net::Family family, Direction direction) noexcept;
 
 [[nodiscard]] std::vector<NamedSet> skeleton_sets();
 /// Chain `pre` of the raw table.
