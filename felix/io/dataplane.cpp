@@ -1,34 +1,30 @@
 #include "felix/io/dataplane.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
-#include <fmt/ranges.h>
-
+#include "base/daemon.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "base/overloaded.hpp"
 #include "base/try.hpp"
 #include "felix/io/messages.hpp"
-#include "felix/model/endpoint.hpp"
-#include "felix/model/endpoint_key.hpp"
 #include "felix/model/update.hpp"
-#include "felix/render/names.hpp"
-#include "felix/render/skeleton.hpp"
+#include "felix/nft/tracker.hpp"
+#include "felix/render/ruleset.hpp"
 #include "net/ip.hpp"
 
 namespace manul::felix::io {
@@ -37,28 +33,52 @@ namespace {
 
 /// A pod's link makes half a dozen messages within a millisecond, most of them before its endpoint is known.
 constexpr std::int64_t kGatherLinksUs = 2'000;
-constexpr std::int64_t kRouteRepairPauseUs = 200'000;
+/// With somebody who keeps changing rules or routes of ours, they are repaired a few times a second.
+constexpr std::int64_t kRepairPauseUs = 200'000;
 
-/// Stores may hold an endpoint without saying which container it is.
-bool is_other_container(const std::string& before, const std::string& now) {
-    return !before.empty() && !now.empty() && before != now;
+std::int64_t now_us() {
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+/// 0: never.
+void arm(Timer& timer, std::chrono::milliseconds interval) {
+    if (interval.count() > 0) {
+        timer.after_us(std::chrono::microseconds(interval).count());
+    } else {
+        timer.cancel();
+    }
+}
+
+void enable_forwarding() {
+    for (const char* path : {"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"}) {
+        std::string value;
+        std::ifstream(path) >> value;
+        if (value.empty() || value == "1") {
+            continue;  // a kernel without IPv6 has no such file
+        }
+        std::ofstream file(path);
+        file << "1" << std::flush;
+        if (!file) {
+            log::emit(kSysctlFailed, path, std::strerror(errno));
+        }
+    }
 }
 
 }  // namespace
 
-Dataplane::Dataplane(boost::asio::io_context& io, Options options, NftSocket nft, NftMonitor nft_monitor,
-                     InterfaceWatch links, RouteSync routes, OverlaySync overlay, EndpointMarks marks, Shaper shaper)
+Dataplane::Dataplane(boost::asio::io_context& io, const Options& options, RulesetSync rules, InterfaceWatch links,
+                     RouteSync routes, OverlaySync overlay, EndpointMarks marks, Shaper shaper)
     : io_(io),
-      options_(std::move(options)),
-      nft_(std::move(nft)),
-      nft_monitor_(std::move(nft_monitor)),
+      retry_first_us_(options.retry_first_us),
+      retry_last_us_(options.retry_last_us),
+      rules_(std::move(rules)),
       links_(std::move(links)),
       routes_(std::move(routes)),
       overlay_(std::move(overlay)),
-      marks_(std::move(marks)),
-      shaper_(std::move(shaper)),
-      renderer_(options_.dispatch),
-      retry_us_(options_.retry_first_us),
+      renderer_(options.dispatch),
+      workloads_(links_, routes_, renderer_, std::move(marks), std::move(shaper)),
+      retry_us_(retry_first_us_),
       started_us_(now_us()),
       retry_(io, [this] { try_again(); }),
       refresh_rules_(io, [this] { refresh_rules(); }),
@@ -68,308 +88,182 @@ Dataplane::Dataplane(boost::asio::io_context& io, Options options, NftSocket nft
                       watch_links();
                       on_links_changed();
                   }),
-      watch_rules_(io, nft_monitor_.fd(), [this] { on_rules_changed(); }),
+      watch_rules_(io, rules_.fd(), [this] { on_rules_changed(); }),
       watch_links_(std::in_place, io, links_.fd(), [this] { on_links_readable(); }) {}
 
-void Dataplane::watch_links() {
-    if (!watch_links_) {
-        watch_links_.emplace(io_, links_.fd(), [this] { on_links_readable(); });
-    }
-}
-
-Result<std::unique_ptr<Dataplane>> Dataplane::open(boost::asio::io_context& io, Options options) {
-    MANUL_TRY(NftSocket nft, NftSocket::open_owner());
-    MANUL_TRY(NftMonitor monitor, NftMonitor::open());
+Result<std::unique_ptr<Dataplane>> Dataplane::open(boost::asio::io_context& io, const Options& options) {
+    MANUL_TRY(RulesetSync rules, RulesetSync::open());
     MANUL_TRY(InterfaceWatch links, InterfaceWatch::open());
     MANUL_TRY(RouteSync routes, RouteSync::open());
     MANUL_TRY(OverlaySync overlay, OverlaySync::open());
     MANUL_TRY(EndpointMarks marks, EndpointMarks::open(options.run_dir));
     MANUL_TRY(Shaper shaper, Shaper::open());
-    return std::unique_ptr<Dataplane>(new Dataplane(io, std::move(options), std::move(nft), std::move(monitor),
-                                                    std::move(links), std::move(routes), std::move(overlay),
-                                                    std::move(marks), std::move(shaper)));
+    return std::unique_ptr<Dataplane>(new Dataplane(io, options, std::move(rules), std::move(links), std::move(routes),
+                                                    std::move(overlay), std::move(marks), std::move(shaper)));
 }
 
 Result<void> Dataplane::start() {
-    left_marks_ = marks_.clear();
-    MANUL_TRY(const auto snapshot, nft_.read());
-    generation_ = snapshot.generation;
-    found_rules_ = !snapshot.state.empty();
-    for (const auto& [pair, group] : nft::class_groups(snapshot.state)) {
+    workloads_.start();
+    MANUL_TRY(const RulesetSync::Found found, rules_.start());
+    found_rules_ = found.rules;
+    for (const auto& [pair, group] : found.groups) {
         renderer_.reserve_group(pair, group);
     }
-    tracker_.adopt(snapshot.state);
     MANUL_CHECK(routes_.list());
     MANUL_TRY(const auto changes, links_.list());
     links_changed(changes);
     return {};
 }
 
+// --- what is wanted -------------------------------------------------------------------------------------------------
+
 void Dataplane::apply(const Batch& batch) {
     take_gathered_links();
     bool configured = false;
-    for (const Update& update : batch) {
-        std::visit(overloaded{
-                       [&](const ConfigChanged& u) {
-                           if (u.config->interface_prefixes != renderer_.config().interface_prefixes) {
-                               for (const auto& [name, link] : links_.links()) {
-                                   dirty_links_.insert(name);
-                               }
-                           }
-                           routes_.configure(*u.config);
-                           overlay_.configure(*u.config);
-                           if (const auto hears = links_.follow_routes(u.config->route_protocol); !hears) {
-                               log::emit(kListFailed, "removed routes", hears.error().message);
-                           }
-                           configured = true;
-                       },
-                       [&](const EndpointUpdated& u) { note_endpoint(*u.endpoint); },
-                       [&](const EndpointRemoved& u) { forget_endpoint(u.key); },
-                       [&](const RouteUpdated& u) {
-                           if (routes_.wants(u.route.prefix)) {
-                               gone_addresses_.insert(u.route.prefix.address());
-                           }
-                           routes_.want(u.route);
-                       },
-                       [&](const RouteRemoved& u) {
-                           gone_addresses_.insert(u.prefix.address());
-                           routes_.forget(u.prefix);
-                       },
-                       [&](const TunnelDeviceUpdated& u) { overlay_.want(u.device); },
-                       [&](const TunnelDeviceRemoved& u) { overlay_.forget(u.kind); },
-                       [&](const ClusterRouteUpdated& u) { overlay_.want(u.route); },
-                       [&](const ClusterRouteRemoved& u) { overlay_.forget(u.prefix); },
-                       [&](const InSync&) {
-                           in_sync_ = true;
-                           routes_.sweep();
-                       },
-                       [](const auto&) {},
-                   },
-                   update);
+    for (const Update& u : batch) {
+        std::visit([this](const auto& known) { update(known); }, u);
+        configured = configured || std::holds_alternative<ConfigChanged>(u);
     }
     if (in_sync_) {
-        note_gone_meanwhile();
+        workloads_.compare_left_marks();
     }
-    const render::Output output = renderer_.apply(batch);
-    for (const render::Change& change : output.changes) {
-        tracker_.change(change);
-    }
-    for (const render::LinkGroup& link : output.links) {
-        dirty_links_.insert(link.interface);
-    }
+    render(batch);
     if (configured) {
-        schedule_rules_refresh();
-        schedule_routes_refresh();
-        list_routes();
-        if (status_.in_sync) {
-            enable_forwarding();
-        }
+        settings_changed();
     }
     synchronize();
 }
 
-void Dataplane::note_endpoint(const Endpoint& endpoint) {
-    if (const auto known = interface_of_.find(endpoint.key);
-        known != interface_of_.end() && known->second != endpoint.interface) {
-        forget_endpoint(endpoint.key);
+void Dataplane::update(const ConfigChanged& u) {
+    if (u.config->interface_prefixes != renderer_.config().interface_prefixes) {
+        workloads_.touch_all_links();
     }
-    interface_of_[endpoint.key] = endpoint.interface;
-    // A pod that came again before it was seen to go: its connections were the other container's.
-    if (const auto before = workloads_.find(endpoint.interface);
-        before != workloads_.end() && is_other_container(before->second.container_id, endpoint.container_id)) {
-        gone_addresses_.insert(before->second.addresses.begin(), before->second.addresses.end());
+    routes_.configure(*u.config);
+    overlay_.configure(*u.config);
+    if (const auto hears = links_.follow_routes(u.config->route_protocol); !hears) {
+        log::emit(kListFailed, "removed routes", hears.error().message);
     }
-    workloads_[endpoint.interface] = {endpoint.key, endpoint.container_id, endpoint.resource_version,
-                                      endpoint.addresses, false};
-    unmarked_.insert(endpoint.interface);
-    dirty_links_.insert(endpoint.interface);
-    shaper_.want(endpoint.interface, endpoint.to_workload, endpoint.from_workload);
 }
 
-/// Of what an earlier run had put into force: addresses whose workloads went while nobody was here.
-void Dataplane::note_gone_meanwhile() {
-    for (const EndpointMarks::Left& left : std::exchange(left_marks_, {})) {
-        const auto workload = workloads_.find(left.interface);
-        const bool same =
-            workload != workloads_.end() && !is_other_container(left.container_id, workload->second.container_id);
-        for (const net::Ip& address : left.addresses) {
-            if (!same || std::ranges::find(workload->second.addresses, address) == workload->second.addresses.end()) {
-                gone_addresses_.insert(address);
-            }
-        }
-        if (workload == workloads_.end() && !is_workload_name(left.interface)) {
-            released_.insert(left.interface);
-            dirty_links_.insert(left.interface);
-        }
+void Dataplane::update(const RouteUpdated& u) {
+    if (routes_.wants(u.route.prefix)) {
+        workloads_.address_left(u.route.prefix.address());
+    }
+    routes_.want(u.route);
+}
+
+void Dataplane::update(const RouteRemoved& u) {
+    workloads_.address_left(u.prefix.address());
+    routes_.forget(u.prefix);
+}
+
+void Dataplane::update(const InSync& /*u*/) {
+    in_sync_ = true;
+    routes_.sweep();
+}
+
+void Dataplane::render(const Batch& batch) {
+    const render::Output output = renderer_.apply(batch);
+    for (const render::Change& change : output.changes) {
+        rules_.want(change);
+    }
+    for (const render::LinkGroup& link : output.links) {
+        workloads_.touch_link(link.interface);
+    }
+}
+
+void Dataplane::settings_changed() {
+    schedule_rules_refresh();
+    schedule_routes_refresh();
+    list_routes();
+    if (in_force_ && renderer_.config().ip_forwarding) {
+        enable_forwarding();
     }
 }
 
 /// Before all workloads are known nobody can tell whose addresses the marks of an earlier run are now.
-Dataplane::Gone Dataplane::take_gone() {
-    return in_sync_ ? Gone{std::exchange(gone_addresses_, {}), marks_.take_left()} : Gone{};
-}
+Dataplane::Gone Dataplane::take_gone() { return in_sync_ ? workloads_.take_gone() : Gone{}; }
 
-void Dataplane::forget_endpoint(const EndpointKey& key) {
-    const auto known = interface_of_.find(key);
-    if (known == interface_of_.end()) {
-        return;
-    }
-    const std::string interface = known->second;
-    interface_of_.erase(known);
-    if (const auto workload = workloads_.find(interface); workload != workloads_.end() && workload->second.key == key) {
-        workloads_.erase(workload);
-        unmarked_.erase(interface);
-        marks_.remove(interface);
-        shaper_.forget(interface);
-        dirty_links_.insert(interface);
-        if (!is_workload_name(interface)) {
-            released_.insert(interface);
-        }
-    }
-}
+// --- bringing it into force -----------------------------------------------------------------------------------------
 
 /// Brings the kernel to what is wanted, as far as that is known and possible now.
 void Dataplane::synchronize() {
     if (!in_sync_) {
         return;
     }
-    const bool was_refused = commit_pending_;
-    if (!status_.in_sync) {
-        enable_forwarding();
-        read_members();
+    const bool was_refused = rules_.is_pending();
+    if (!in_force_) {
+        if (renderer_.config().ip_forwarding) {
+            enable_forwarding();
+        }
+        rules_.compare_members();
     }
-    if (must_read_back_ && !read_back()) {
+    if (const auto ready = rules_.prepare(); !ready) {
+        retry_later([&](std::uint64_t pause_ms) { log::emit(kReadBackFailed, pause_ms, ready.error().message); });
         return;
     }
-    read_rules();
     if (!commit(nft::Scope::keep_unused)) {
         return;
     }
-    move_links();
-    take_removed_routes();
+    workloads_.move_links();
+    repair_removed_routes();
     routes_.program();
     overlay_.program();
-    if (dirty_links_.empty()) {  // else some link may still be in a group that nobody has any more
+    if (!workloads_.has_failures()) {  // else some link may still be in a group that nobody has any more
         renderer_.settle();
     }
     if (!commit(nft::Scope::everything)) {
         return;
     }
-    retry_us_ = options_.retry_first_us;
-    write_marks();
-    shape();
-    if (!std::exchange(status_.in_sync, true)) {
-        log::emit(kInSync, workloads_.size(), (now_us() - started_us_) / 1000);
+    retry_us_ = retry_first_us_;
+    workloads_.write_marks();
+    workloads_.shape();
+    if (!std::exchange(in_force_, true)) {
+        log::emit(kInSync, workloads_.count(), (now_us() - started_us_) / 1000);
     }
-    if (routes_.has_failures() || overlay_.has_failures() || !dirty_links_.empty() || !withheld_.empty()) {
-        retry_.after_us(static_cast<std::int64_t>(options_.retry_last_us / 10));
+    if (routes_.has_failures() || overlay_.has_failures() || workloads_.has_failures() || rules_.has_withheld()) {
+        retry_soon();
     }
     if (was_refused && on_recovered_) {
         on_recovered_();
     }
 }
 
-// --- links, marks ---------------------------------------------------------------------------------------------------
-
-bool Dataplane::is_workload_name(const std::string& name) const {
-    const auto& prefixes = renderer_.config().interface_prefixes;
-    return std::ranges::any_of(prefixes, [&name](const std::string& prefix) { return name.starts_with(prefix); });
+bool Dataplane::commit(nft::Scope scope) {
+    const RulesetSync::Commit result = rules_.commit(scope);
+    if (result.overlapped) {
+        retry_.after_us(kRepairPauseUs);
+    }
+    if (!result.done) {
+        retry_later([&](std::uint64_t pause_ms) { log::emit(kCommitRefused, pause_ms, result.reason); });
+    }
+    return result.done;
 }
 
-void Dataplane::shape() {
-    if (shaper_.is_idle()) {
-        return;
-    }
-    std::set<std::string> workloads;
-    for (const auto& [interface, workload] : workloads_) {
-        workloads.insert(interface);
-    }
-    shaper_.program(
-        [this](const std::string& name) -> const netlink::Link* {
-            const netlink::Link* link = links_.find(name);
-            const auto workload = workloads_.find(name);
-            const bool theirs =
-                workload == workloads_.end() || (link != nullptr && belongs_to(*link, workload->second));
-            return theirs ? link : nullptr;
-        },
-        workloads);
+void Dataplane::retry_later(const std::function<void(std::uint64_t)>& report) {
+    report(retry_us_ / 1000);
+    retry_.after_us(static_cast<std::int64_t>(retry_us_));
+    retry_us_ = std::min(retry_us_ * 2, retry_last_us_);
 }
 
-/// The group that the link must be put into; nothing when it is right or not ours to change.
-std::optional<std::uint32_t> Dataplane::wanted_group(const netlink::Link& link) const {
-    if (link.group == render::kClosedGroup) {
-        return std::nullopt;  // on its way out
+/// Rules are in force; something else could not be done.
+void Dataplane::retry_soon() { retry_.after_us(static_cast<std::int64_t>(retry_last_us_ / 10)); }
+
+/// With the objects that were left out: the reason may have gone.
+void Dataplane::try_again() {
+    rules_.release_withheld();
+    if (overlay_.has_failures()) {
+        overlay_.queue_resync();
     }
-    const auto workload = workloads_.find(link.name);
-    const auto group = renderer_.group_of(link.name);
-    if (workload != workloads_.end() && group && belongs_to(link, workload->second)) {
-        return link.group == *group ? std::nullopt : group;
-    }
-    const bool ours = link.group >= render::kFirstGroup && link.group < render::kEndGroup;
-    // A link whose endpoint went before it, or has another container now, must not keep a class, whatever its name.
-    const bool to_close = is_workload_name(link.name) || released_.contains(link.name) || workload != workloads_.end();
-    return ours && to_close ? std::optional<std::uint32_t>(0) : std::nullopt;
+    synchronize();
 }
 
-bool Dataplane::belongs_to(const netlink::Link& link, const Workload& workload) {
-    return is_of_container(workload.container_id, link.alias);
-}
-
-void Dataplane::move_links() {
-    std::vector<std::pair<std::string, std::uint32_t>> groups;
-    for (const std::string& name : std::exchange(dirty_links_, {})) {
-        if (const netlink::Link* link = links_.find(name)) {
-            if (const auto group = wanted_group(*link)) {
-                groups.emplace_back(name, *group);
-            }
-        }
+void Dataplane::check_overlay() {
+    overlay_.queue_resync();
+    overlay_.program();
+    if (overlay_.has_failures()) {
+        retry_soon();
     }
-    for (const InterfaceWatch::Failure& failure : links_.set_groups(groups)) {
-        log::emit(kLinkRefused, failure.name, failure.reason);
-        dirty_links_.insert(failure.name);
-    }
-}
-
-void Dataplane::write_marks() {
-    for (auto name = unmarked_.begin(); name != unmarked_.end();) {
-        Workload& workload = workloads_.at(*name);
-        const netlink::Link* link = links_.find(*name);
-        const auto group = renderer_.group_of(*name);
-        const bool in_group = link != nullptr && group && link->group == *group && belongs_to(*link, workload);
-        if (in_group && routes_.complete(*name)) {
-            marks_.write(*name, workload.container_id, workload.resource_version, link->index, workload.addresses);
-            workload.programmed = true;
-            name = unmarked_.erase(name);
-        } else {
-            ++name;
-        }
-    }
-}
-
-void Dataplane::on_interfaces(std::function<void(const InterfaceAddresses&)> told) {
-    on_interfaces_ = std::move(told);
-    told_addresses_ = links_.addresses();
-    on_interfaces_(told_addresses_);
-}
-
-bool Dataplane::differ_besides_workloads(const std::map<std::string, std::set<net::Ip>>& now,
-                                         const std::map<std::string, std::set<net::Ip>>& before) const {
-    const auto lacks = [this](const auto& one, const auto& other) {
-        return std::ranges::any_of(one, [&](const auto& link) {
-            const auto& [name, addresses] = link;
-            const auto same = other.find(name);
-            return (same == other.end() || same->second != addresses) && !is_workload_name(name);
-        });
-    };
-    return lacks(now, before) || lacks(before, now);
-}
-
-std::set<net::Ip> Dataplane::own_addresses() const {
-    std::set<net::Ip> out;
-    for (const auto& [interface, addresses] : links_.addresses().addresses) {
-        out.insert(addresses.begin(), addresses.end());
-    }
-    return out;
 }
 
 void Dataplane::list_routes() {
@@ -380,52 +274,83 @@ void Dataplane::list_routes() {
 }
 
 /// At once the first time; with somebody who keeps removing our routes, a few times a second.
-void Dataplane::take_removed_routes() {
+void Dataplane::repair_removed_routes() {
     if (!links_.has_removed_routes()) {
         return;
     }
-    if (now_us() - routes_repaired_us_ < kRouteRepairPauseUs) {
-        retry_.after_us(kRouteRepairPauseUs);
+    if (now_us() - routes_repaired_us_ < kRepairPauseUs) {
+        retry_.after_us(kRepairPauseUs);
         return;
     }
     const InterfaceWatch::RemovedRoutes removed = links_.take_removed_routes();
     bool ours = removed.incomplete;
     for (const netlink::Route& route : removed.routes) {
         if (route.hops.size() == 1 && route.hops.front().gateway) {
-            overlay_.look_again();
+            overlay_.queue_resync();
             ours = true;
         }
         ours = routes_.removed(route) || ours;
     }
     if (removed.incomplete) {
         list_routes();
-        overlay_.look_again();
+        overlay_.queue_resync();
     }
     if (ours) {
         routes_repaired_us_ = now_us();
     }
 }
 
-void Dataplane::tell_addresses() {
-    if (!on_interfaces_) {
+// --- comparing at intervals -----------------------------------------------------------------------------------------
+
+void Dataplane::schedule_rules_refresh() { arm(refresh_rules_, renderer_.config().ruleset_refresh); }
+
+void Dataplane::schedule_routes_refresh() { arm(refresh_routes_, renderer_.config().route_refresh); }
+
+/// Nothing changes without a new generation.
+void Dataplane::refresh_rules() {
+    if (rules_.check_generation()) {
+        synchronize();
+    }
+    schedule_rules_refresh();
+}
+
+void Dataplane::refresh_routes() {
+    if (const auto listed = routes_.list(); !listed) {
+        log::emit(kListFailed, "routes", listed.error().message);
+    } else if (in_sync_) {
+        routes_.program();
+        check_overlay();
+        workloads_.check_shaping();
+        workloads_.shape();
+    }
+    schedule_routes_refresh();
+}
+
+// --- events of the kernel -------------------------------------------------------------------------------------------
+
+/// At once the first time; with somebody who keeps changing our tables, a few times a second.
+void Dataplane::on_rules_changed() {
+    if (!rules_.take_foreign_changes()) {
         return;
     }
-    if (InterfaceAddresses now = links_.addresses(); now != told_addresses_) {
-        if (in_sync_ && differ_besides_workloads(now.addresses, told_addresses_.addresses)) {
-            check_overlay();
-        }
-        told_addresses_ = std::move(now);
-        if (routes_.names_sources()) {
-            list_routes();
-        }
-        on_interfaces_(told_addresses_);
+    if (now_us() - rules_repaired_us_ < kRepairPauseUs) {
+        retry_.after_us(kRepairPauseUs);
+        return;
+    }
+    rules_repaired_us_ = now_us();
+    synchronize();
+}
+
+void Dataplane::watch_links() {
+    if (!watch_links_) {
+        watch_links_.emplace(io_, links_.fd(), [this] { on_links_readable(); });
     }
 }
 
 /// Links that no endpoint waits for are looked at in one go, a moment later: what begins with them (a pod is added, or
 /// goes) needs the processors more.
 void Dataplane::on_links_readable() {
-    if (!in_sync_ || !unmarked_.empty()) {
+    if (!in_sync_ || workloads_.has_unmarked()) {
         on_links_changed();
         return;
     }
@@ -457,10 +382,10 @@ void Dataplane::on_links_changed() {
     }
     links_changed(*changes);
     // Rules do not depend on links: with an unfinished commit the next attempt takes care of these too.
-    if (in_sync_ && !commit_pending_) {
+    if (in_sync_ && !rules_.is_pending()) {
         synchronize();
     }
-    tell_addresses();
+    publish_addresses();
 }
 
 void Dataplane::links_changed(const std::vector<InterfaceWatch::Change>& changes) {
@@ -474,80 +399,73 @@ void Dataplane::links_changed(const std::vector<InterfaceWatch::Change>& changes
         if (link != nullptr && link->is_up()) {
             routes_.link_changed(change.name, link->index);
         }
-        dirty_links_.insert(change.name);
-        shaper_.link_changed(change.name);
-        if (!is_workload_name(change.name) && !workloads_.contains(change.name)) {
-            overlay_.look_again();
+        if (!workloads_.is_workload_link(change.name)) {
+            overlay_.queue_resync();
         }
-        if (const auto workload = workloads_.find(change.name); workload != workloads_.end()) {
-            workload->second.programmed = false;
-            // Without a link, or with one on its way out, there is nothing to mark before the next event.
-            if (link != nullptr && link->group != render::kClosedGroup) {
-                unmarked_.insert(change.name);
-            } else {
-                unmarked_.erase(change.name);
-            }
-        }
-        if (link == nullptr) {
-            released_.erase(change.name);
-        }
-        const bool foreign = link != nullptr && !is_workload_name(change.name) && !workloads_.contains(change.name) &&
-                             !released_.contains(change.name) && link->group > render::kClosedGroup &&
-                             link->group < render::kEndGroup;
-        if (foreign && reported_groups_.insert(change.name).second) {
-            log::emit(kForeignGroup, change.name, link->group, change.name);
-        }
+        workloads_.link_changed(change.name);
     }
 }
 
-void Dataplane::enable_forwarding() {
-    if (!renderer_.config().ip_forwarding) {
+void Dataplane::on_interfaces(std::function<void(const InterfaceAddresses&)> callback) {
+    on_interfaces_ = std::move(callback);
+    published_addresses_ = links_.addresses();
+    on_interfaces_(published_addresses_);
+}
+
+void Dataplane::publish_addresses() {
+    if (!on_interfaces_) {
         return;
     }
-    for (const char* path : {"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"}) {
-        std::string value;
-        std::ifstream(path) >> value;
-        if (value.empty() || value == "1") {
-            continue;  // a kernel without IPv6 has no such file
+    if (InterfaceAddresses now = links_.addresses(); now != published_addresses_) {
+        if (in_sync_ && differ_besides_workloads(now.addresses, published_addresses_.addresses)) {
+            check_overlay();
         }
-        std::ofstream file(path);
-        file << "1" << std::flush;
-        if (!file) {
-            log::emit(kSysctlFailed, path, std::strerror(errno));
+        published_addresses_ = std::move(now);
+        if (routes_.names_sources()) {
+            list_routes();
         }
+        on_interfaces_(published_addresses_);
     }
+}
+
+bool Dataplane::differ_besides_workloads(const std::map<std::string, std::set<net::Ip>>& now,
+                                         const std::map<std::string, std::set<net::Ip>>& before) const {
+    const auto lacks = [this](const auto& one, const auto& other) {
+        return std::ranges::any_of(one, [&](const auto& link) {
+            const auto& [name, addresses] = link;
+            const auto same = other.find(name);
+            return (same == other.end() || same->second != addresses) && !workloads_.is_workload_name(name);
+        });
+    };
+    return lacks(now, before) || lacks(before, now);
+}
+
+std::set<net::Ip> Dataplane::own_addresses() const {
+    std::set<net::Ip> out;
+    for (const auto& [interface, addresses] : links_.addresses().addresses) {
+        out.insert(addresses.begin(), addresses.end());
+    }
+    return out;
 }
 
 // --- status ---------------------------------------------------------------------------------------------------------
 
 Dataplane::Status Dataplane::status() const {
-    Status status = status_;
-    status.commit_pending = commit_pending_;
-    status.endpoints = workloads_.size();
+    const RulesetSync::Status& rules = rules_.status();
+    Status status;
+    status.in_sync = in_force_;
+    status.commit_pending = rules_.is_pending();
+    status.problems = rules.problems;
+    std::ranges::move(overlay_.problems(), std::back_inserter(status.problems));
+    status.commits = rules.commits;
+    status.last_commit_us = rules.last_commit_us;
+    status.commit_us_total = rules.commit_us_total;
+    status.failures = rules.failures;
+    status.drifts = rules.drifts;
+    status.endpoints = workloads_.count();
     status.routes = routes_.wanted();
     status.cluster_routes = overlay_.routes();
-    std::ranges::move(overlay_.problems(), std::back_inserter(status.problems));
     return status;
-}
-
-Result<std::vector<nft::RuleCounter>> Dataplane::counters() {
-    MANUL_TRY(auto counters, nft_.counters());
-    const auto kept = counters_.kept();
-    counters.insert(counters.end(), kept.begin(), kept.end());
-    return counters;
-}
-
-std::vector<Dataplane::EndpointStatus> Dataplane::endpoints() const {
-    std::vector<EndpointStatus> list;
-    for (const auto& [interface, workload] : workloads_) {
-        EndpointStatus entry{workload.key.ns,    workload.key.name, interface, {}, renderer_.group_of(interface),
-                             workload.programmed};
-        for (const net::Ip& address : workload.addresses) {
-            entry.addresses.push_back(address.to_string());
-        }
-        list.push_back(std::move(entry));
-    }
-    return list;
 }
 
 }  // namespace manul::felix::io

@@ -71,7 +71,7 @@ void OverlaySync::configure(const Config& config) {
     protocol_ = config.route_protocol;
     metric_v4_ = config.route_priority_v4;
     metric_v6_ = config.route_priority_v6;
-    compare_ = true;
+    resync_queued_ = true;
 }
 
 void OverlaySync::want(const TunnelDevice& device) {
@@ -102,9 +102,9 @@ void OverlaySync::forget(const net::Prefix& prefix) {
 }
 
 void OverlaySync::program() {
-    if (compare_) {
+    if (resync_queued_) {
         dirty_devices_.insert(kTunnelKinds.begin(), kTunnelKinds.end());
-        compare_ = !list_routes();
+        resync_queued_ = !list_routes();
     }
     for (const TunnelKind kind : std::exchange(dirty_devices_, {})) {
         sync_device(kind);
@@ -410,7 +410,7 @@ void OverlaySync::sync_routes() {
     const auto refusals = socket_.batch(requests);
     if (!refusals) {
         log::emit(kListFailed, "the answers to route changes", refusals.error().message());
-        compare_ = true;
+        resync_queued_ = true;
         for (const Operation& operation : operations) {
             failed_.insert(operation.prefix);
         }

@@ -31,11 +31,12 @@ public:
     void want(const ClusterRoute& route);
     void forget(const net::Prefix& prefix);
 
-    /// Something of the node's links or addresses changed, or time has passed.
-    void look_again() noexcept { compare_ = true; }
+    /// The next program() compares everything with what the kernel holds: something of the node's links or addresses
+    /// changed, or time has passed.
+    void queue_resync() noexcept { resync_queued_ = true; }
     /// Brings the kernel to what is wanted. Everything wanted must be known by then: what is left of earlier goes.
     void program();
-    /// Something could not be done; another attempt, after look_again(), is worth while.
+    /// Something could not be done; another attempt, after queue_resync(), is worthwhile.
     [[nodiscard]] bool has_failures() const noexcept {
         return problems_.size() > unsupported_.size() || !failed_.empty();
     }
@@ -76,7 +77,7 @@ private:
     std::uint8_t protocol_ = 177;
     std::uint32_t metric_v4_ = 1024;
     std::uint32_t metric_v6_ = 1024;
-    bool compare_ = true;
+    bool resync_queued_ = true;
 
     std::map<TunnelKind, TunnelDevice> devices_;
     std::set<TunnelKind> dirty_devices_;
