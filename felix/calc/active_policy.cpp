@@ -261,7 +261,7 @@ void ActivePolicies::tell(PolicyRecord& record, Sequencer& sequencer) {
         notes_.emplace(record.place.id, std::move(scanned->notes));
     }
     sequencer.set_policy(std::move(scanned->policy));
-    record.told = true;
+    record.sent = true;
 }
 
 void ActivePolicies::forget(PolicyRecord& record, Sequencer& sequencer) {
@@ -269,7 +269,7 @@ void ActivePolicies::forget(PolicyRecord& record, Sequencer& sequencer) {
         sets_.unwant(id);
     }
     notes_.erase(record.place.id);
-    if (std::exchange(record.told, false)) {
+    if (std::exchange(record.sent, false)) {
         sequencer.drop_policy(record.place.id);
     }
 }

@@ -72,7 +72,7 @@ private:
         bool needed_everywhere = false;
         std::size_t endpoints = 0;  // that it selects
         std::vector<SetId> sets;    // wanted for it
-        bool told = false;
+        bool sent = false;          // to the dataplane
 
         [[nodiscard]] bool is_active() const noexcept { return selector && (needed_everywhere || endpoints != 0); }
     };

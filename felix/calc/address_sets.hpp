@@ -28,14 +28,14 @@ template <class Member>
 class CountedMembers {
 public:
     void add(const Member& member) {
-        if (counts_[member]++ == 0 && told_) {
+        if (counts_[member]++ == 0 && sent_) {
             touched_.try_emplace(member, false);
         }
     }
     void remove(const Member& member) {
         if (--*counts_.find(member) == 0) {
             counts_.erase(member);
-            if (told_) {
+            if (sent_) {
                 touched_.try_emplace(member, true);
             }
         }
@@ -44,7 +44,7 @@ public:
     /// Calls `added(member)` or `removed(member)` for what differs from the last call.
     template <class Added, class Removed>
     void take_delta(const Added& added, const Removed& removed) {
-        if (!std::exchange(told_, true)) {
+        if (!std::exchange(sent_, true)) {
             for (const auto& [member, count] : counts_) {
                 added(member);
             }
@@ -65,7 +65,7 @@ public:
     [[nodiscard]] const FlatMap<Member, std::uint32_t>& counts() const noexcept { return counts_; }
 
 private:
-    bool told_ = false;
+    bool sent_ = false;
     FlatMap<Member, std::uint32_t> counts_;
     std::unordered_map<Member, bool> touched_;  ///< and whether it was a member at the last delta
 };

@@ -61,25 +61,25 @@ void Sequencer::set_tunnel_device(TunnelDevice device) {
 
 Snapshot Sequencer::snapshot() const {
     Snapshot out;
-    for (const auto& [unused, config] : config_.told()) {
+    for (const auto& [unused, config] : config_.sent()) {
         out.config = config;
     }
-    for (const auto& [unused, pools] : pools_.told()) {
+    for (const auto& [unused, pools] : pools_.sent()) {
         out.pools = pools;
     }
-    for (const auto& [unused, tunnels] : tunnels_.told()) {
+    for (const auto& [unused, tunnels] : tunnels_.sent()) {
         out.tunnels = tunnels;
     }
-    out.policies = policies_.told();
-    out.profiles = profiles_.told();
-    for (const auto& [key, endpoint] : endpoints_.told()) {
+    out.policies = policies_.sent();
+    out.profiles = profiles_.sent();
+    for (const auto& [key, endpoint] : endpoints_.sent()) {
         out.apply(EndpointUpdated{endpoint.whole()});
     }
-    out.host_endpoints = host_endpoints_.told();
-    out.routes = routes_.told();
-    out.tunnel_devices = tunnel_devices_.told();
-    out.cluster_routes = cluster_routes_.told();
-    out.in_sync = !in_sync_.told().empty();
+    out.host_endpoints = host_endpoints_.sent();
+    out.routes = routes_.sent();
+    out.tunnel_devices = tunnel_devices_.sent();
+    out.cluster_routes = cluster_routes_.sent();
+    out.in_sync = !in_sync_.sent().empty();
     return out;
 }
 

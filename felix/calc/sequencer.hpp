@@ -23,10 +23,10 @@
 
 namespace manul::felix {
 
-/// What was told to the dataplane, and what it should be told next. A value that is set to what it was, or set and
-/// dropped again, is not told.
+/// What was sent to the dataplane, and what is to be sent next. A value that is set to what it was, or set and dropped
+/// again, is not sent.
 template <class Key, class Value>
-class Told {
+class DeltaMap {
 public:
     void set(const Key& key, Value value) { pending_.insert_or_assign(key, std::move(value)); }
     void drop(const Key& key) { pending_.insert_or_assign(key, std::nullopt); }
@@ -39,14 +39,14 @@ public:
     [[nodiscard]] Delta take_delta() {
         Delta delta;
         for (auto& [key, value] : pending_) {
-            const auto known = told_.find(key);
+            const auto known = sent_.find(key);
             if (!value) {
-                if (known != told_.end()) {
-                    told_.erase(known);
+                if (known != sent_.end()) {
+                    sent_.erase(known);
                     delta.removed.push_back(key);
                 }
-            } else if (known == told_.end()) {
-                told_.emplace(key, *value);
+            } else if (known == sent_.end()) {
+                sent_.emplace(key, *value);
                 delta.updated.push_back(*std::move(value));
             } else {
                 const bool differs = !(known->second == *value);
@@ -60,10 +60,10 @@ public:
         return delta;
     }
 
-    [[nodiscard]] const std::map<Key, Value>& told() const noexcept { return told_; }
+    [[nodiscard]] const std::map<Key, Value>& sent() const noexcept { return sent_; }
 
 private:
-    std::map<Key, Value> told_;
+    std::map<Key, Value> sent_;
     std::map<Key, std::optional<Value>> pending_;
 };
 
@@ -108,18 +108,18 @@ private:
         }
     };
 
-    Told<int, Shared<Config>> config_;
-    Told<int, std::vector<IpPoolInfo>> pools_;
-    Told<int, Tunnels> tunnels_;
-    Told<PolicyId, Shared<Policy>> policies_;
-    Told<std::string, Shared<Profile>> profiles_;
-    Told<EndpointKey, ListedEndpoint> endpoints_;
+    DeltaMap<int, Shared<Config>> config_;
+    DeltaMap<int, std::vector<IpPoolInfo>> pools_;
+    DeltaMap<int, Tunnels> tunnels_;
+    DeltaMap<PolicyId, Shared<Policy>> policies_;
+    DeltaMap<std::string, Shared<Profile>> profiles_;
+    DeltaMap<EndpointKey, ListedEndpoint> endpoints_;
     std::vector<ListsReplaced> replaced_;
-    Told<EndpointKey, Shared<HostEndpoint>> host_endpoints_;
-    Told<net::Prefix, WorkloadRoute> routes_;
-    Told<TunnelKind, TunnelDevice> tunnel_devices_;
-    Told<net::Prefix, ClusterRoute> cluster_routes_;
-    Told<int, bool> in_sync_;
+    DeltaMap<EndpointKey, Shared<HostEndpoint>> host_endpoints_;
+    DeltaMap<net::Prefix, WorkloadRoute> routes_;
+    DeltaMap<TunnelKind, TunnelDevice> tunnel_devices_;
+    DeltaMap<net::Prefix, ClusterRoute> cluster_routes_;
+    DeltaMap<int, bool> in_sync_;
 };
 
 }  // namespace manul::felix

@@ -52,26 +52,26 @@ void ConnectionCutter::apply(const Batch& batch, const Config& config, const std
         }
     }
     if (is_new || std::ranges::any_of(batch, concerns_verdicts)) {
-        look();
+        list_flows();
     }
 }
 
-void ConnectionCutter::look() {
-    if (std::exchange(looking_, true)) {
-        look_again_ = true;
+void ConnectionCutter::list_flows() {
+    if (std::exchange(listing_, true)) {
+        list_again_ = true;
         return;
     }
     worker_.submit([this]() -> std::move_only_function<void()> {
         auto flows = conntrack_.list();
         return [this, flows = std::move(flows)] {
-            looking_ = false;
+            listing_ = false;
             if (!flows) {
                 log::emit(kConntrackFailed, flows.error().message);
             } else {
                 judge(*flows);
             }
-            if (std::exchange(look_again_, false)) {
-                look();
+            if (std::exchange(list_again_, false)) {
+                list_flows();
             }
         };
     });

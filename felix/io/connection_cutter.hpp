@@ -26,7 +26,7 @@ public:
     void apply(const Batch& batch, const Config& config, const std::set<net::Ip>& own);
 
 private:
-    void look();
+    void list_flows();
     void judge(const std::vector<Flow>& flows);
 
     const Graph& graph_;
@@ -34,8 +34,8 @@ private:
     Conntrack& conntrack_;
     std::optional<Snapshot> snapshot_;  ///< kept up to date while the switch is on
     std::set<net::Ip> own_;
-    bool looking_ = false;
-    bool look_again_ = false;
+    bool listing_ = false;
+    bool list_again_ = false;
 };
 
 }  // namespace manul::felix::io

@@ -123,10 +123,10 @@ public:
             graph_.handle(interfaces);
             program(graph_.flush());
             if (listed_) {
-                tell();
+                publish_state();
             }
         });
-        dataplane_->on_recovered([this] { tell(); });
+        dataplane_->on_recovered([this] { publish_state(); });
         datastore_->start();
         return {};
     }
@@ -170,11 +170,11 @@ private:
         const Config& config = dataplane_->renderer().config();
         pages_->configure(config.metrics, config.health);
         write_journal(changes);
-        tell();
+        publish_state();
     }
 
-    /// Everybody who follows what is in force.
-    void tell() {
+    /// To everybody who follows what is in force.
+    void publish_state() {
         if (const Dataplane::Status status = dataplane_->status(); status.in_sync && !status.commit_pending) {
             published_->take_effect([this] { return dataplane_->own_addresses(); });
         }

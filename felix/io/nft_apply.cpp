@@ -155,7 +155,7 @@ void NftSocket::collect(const nft::Batch& batch, const nft::Transaction& transac
     bool acknowledged = false;
     bool lost = false;
     bool stale = false;
-    std::unordered_map<std::uint32_t, std::uint64_t> told;  // handles
+    std::unordered_map<std::uint32_t, std::uint64_t> handles;  // by sequence number
     for (;;) {
         const auto count = receive_now(fd_.get(), buffer_);
         if (!count) {
@@ -170,7 +170,7 @@ void NftSocket::collect(const nft::Batch& batch, const nft::Transaction& transac
             const auto ack = message->type == NLMSG_ERROR ? netlink::decode_ack(*message) : std::nullopt;
             if (!ack) {
                 if (const auto rule = nft::decode_rule(*message)) {
-                    told[message->sequence] = rule->handle;
+                    handles[message->sequence] = rule->handle;
                 }
                 continue;
             }
@@ -196,7 +196,7 @@ void NftSocket::collect(const nft::Batch& batch, const nft::Transaction& transac
         result.outcome = stale ? CommitResult::Outcome::stale : CommitResult::Outcome::refused;
     } else {
         result.outcome = acknowledged && !lost ? CommitResult::Outcome::done : CommitResult::Outcome::unknown;
-        result.rules = nft::number_rules(batch, told);
+        result.rules = nft::number_rules(batch, handles);
     }
 }
 

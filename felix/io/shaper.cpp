@@ -184,15 +184,15 @@ void Shaper::program(const FindLink& find_link, const std::set<std::string>& wor
             wish->second.to = wish->second.from = std::nullopt;
             if (!limited) {
                 wishes_.erase(wish);
-                told_.erase(interface);
+                reported_.erase(interface);
             }
             continue;
         }
         if (const auto done = put(interface, *link, wish->second); done) {
-            told_.erase(interface);
-        } else if (std::string& told = told_[interface]; told != done.error().message) {
-            told = done.error().message;
-            log::emit(kShapingFailed, interface, told);
+            reported_.erase(interface);
+        } else if (std::string& reported = reported_[interface]; reported != done.error().message) {
+            reported = done.error().message;
+            log::emit(kShapingFailed, interface, reported);
         }
     }
 }
@@ -493,8 +493,8 @@ bool Shaper::has_redirect(const std::string& interface) {
     out.text(NFTA_RULE_CHAIN, interface);
     out.end();
     std::size_t rules = 0;
-    const bool told = dump(out, NFT_MSG_NEWRULE, [&rules](ByteView /*attributes*/) { ++rules; });
-    return !told || rules == 1;
+    const bool complete = dump(out, NFT_MSG_NEWRULE, [&rules](ByteView /*attributes*/) { ++rules; });
+    return !complete || rules == 1;
 }
 
 /// Links whose packets the table leads elsewhere.

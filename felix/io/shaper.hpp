@@ -91,7 +91,7 @@ private:
     bool swept_ = false;
     std::map<std::string, Wish> wishes_;
     std::set<std::string> dirty_;
-    std::map<std::string, std::string> told_;  ///< failures that were logged, by interface
+    std::map<std::string, std::string> reported_;  ///< failures that were logged, by interface
 };
 
 }  // namespace manul::felix::io

@@ -379,14 +379,15 @@ Batch encode_owner_probe() {
     return batch;
 }
 
-std::vector<RuleHandle> number_rules(const Batch& batch, const std::unordered_map<std::uint32_t, std::uint64_t>& told) {
+std::vector<RuleHandle> number_rules(const Batch& batch,
+                                     const std::unordered_map<std::uint32_t, std::uint64_t>& answered) {
     std::vector<RuleHandle> handles;
     for (const auto& [table, rules] : batch.new_rules) {
         const Batch::NewRule& first = rules.front();
         const Batch::NewRule& last = rules.back();
-        const auto low = told.find(first.message);
-        const auto high = told.find(last.message);
-        if (low == told.end() || high == told.end() ||
+        const auto low = answered.find(first.message);
+        const auto high = answered.find(last.message);
+        if (low == answered.end() || high == answered.end() ||
             high->second - low->second != last.made_until - first.made_until) {
             continue;  // they can still be read
         }

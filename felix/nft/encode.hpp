@@ -46,11 +46,11 @@ inline constexpr std::uint32_t kOwnedTable = 0x2 | 0x4;
 /// It answers with the first and the last rule that the batch makes in each table.
 [[nodiscard]] Batch encode(const Transaction& transaction, std::optional<std::uint32_t> generation,
                            bool own_tables = false);
-/// The handles of all new rules, from those that the kernel told, by sequence number. An answer costs more than making
-/// the rule, and the kernel numbers the chains, rules and sets of a table one after another: where the told handles of
-/// a table are as far apart as they should be, those between are known.
+/// The handles of all new rules, from those in the kernel's answers, by sequence number. An answer costs more than
+/// making the rule, and the kernel numbers the chains, rules and sets of a table one after another: where the answered
+/// handles of a table are as far apart as they should be, those between are known.
 [[nodiscard]] std::vector<RuleHandle> number_rules(const Batch& batch,
-                                                   const std::unordered_map<std::uint32_t, std::uint64_t>& told);
+                                                   const std::unordered_map<std::uint32_t, std::uint64_t>& answered);
 /// Makes and removes an owned table: refused by kernels that do not know the flags.
 [[nodiscard]] Batch encode_owner_probe();
 

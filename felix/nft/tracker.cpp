@@ -455,17 +455,17 @@ void Tracker::committed(const Transaction& transaction, const std::vector<RuleHa
     }
     KernelChain* chain = nullptr;
     for (std::size_t i = 0; i < handles.size(); ++i) {
-        const RuleHandle& told = handles[i];
-        if (i == 0 || told.command != handles[i - 1].command) {
+        const RuleHandle& rule = handles[i];
+        if (i == 0 || rule.command != handles[i - 1].command) {
             chain = std::visit(overloaded{
                                    [&](const FillChain& c) { return applied_chain(c.table, c.name); },
                                    [&](const EditChain& c) { return applied_chain(c.table, c.name); },
                                    [](const auto&) -> KernelChain* { return nullptr; },
                                },
-                               transaction.at(told.command));
+                               transaction.at(rule.command));
         }
-        if (chain != nullptr && told.rule < chain->rules.size()) {
-            chain->rules[told.rule].handle = told.handle;
+        if (chain != nullptr && rule.rule < chain->rules.size()) {
+            chain->rules[rule.rule].handle = rule.handle;
         }
     }
     for (auto entry = dirty_.begin(); entry != dirty_.end();) {
