@@ -14,6 +14,8 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "base/ascii.hpp"
+
 namespace manul {
 
 namespace {
@@ -22,19 +24,13 @@ namespace json = boost::json;
 
 constexpr std::size_t kShownValue = 60;  // characters of a wrong value in a message
 
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool equal_in_any_case(std::string_view a, std::string_view b) noexcept {
-    return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
-}
-
 }  // namespace
 
 const json::value* JsonFields::find(std::string_view key) const {
     const json::value* found = object_.if_contains(key);
     if (found == nullptr && keys_ == Keys::any_case) {
         for (const auto& member : object_) {
-            if (equal_in_any_case(member.key(), key)) {
+            if (ascii::same_letters(member.key(), key)) {
                 found = &member.value();
             }
         }

@@ -18,6 +18,7 @@
 #include <boost/json/value.hpp>
 #include <boost/system/error_code.hpp>
 
+#include "base/ascii.hpp"
 #include "base/json_fields.hpp"
 #include "base/try.hpp"
 #include "cni/error.hpp"
@@ -42,12 +43,11 @@ constexpr std::uint32_t kMaxMtu = 65535;
 constexpr const char* kHwAddr = "cni.projectcalico.org/hwAddr";
 constexpr std::string_view kUnicastMac = "a MAC address that one interface can have";
 
-bool is_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
-
 /// `[A-Za-z0-9][A-Za-z0-9_.-]*`, the alphabet of container ids and network names.
 bool is_cni_name(std::string_view text) {
-    return !text.empty() && is_alnum(text.front()) &&
-           std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
+    return !text.empty() && ascii::is_alphanumeric(text.front()) && std::ranges::all_of(text, [](char c) {
+        return ascii::is_alphanumeric(c) || c == '_' || c == '.' || c == '-';
+    });
 }
 
 /// What the kernel takes for a name, and for none to be completed (`eth%d`). Its blanks are those of Latin-1; `all` and
@@ -57,12 +57,6 @@ bool is_ifname(std::string_view text) {
            text != "default" && std::ranges::none_of(text, [](char c) {
                return c == '/' || c == ':' || c == '%' || c == ' ' || c == '\xa0' || (c >= '\t' && c <= '\r');
            });
-}
-
-std::string lower(std::string text) {
-    std::ranges::transform(text, text.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
-    return text;
 }
 
 std::string environment_variable(const char* name) {
@@ -124,7 +118,7 @@ void read_capabilities(const JsonFields& fields, NetConf& out) {
         item.read("hostPort", mapping.host_port);
         item.read("containerPort", mapping.container_port);
         item.read("protocol", mapping.protocol);
-        mapping.protocol = lower(std::move(mapping.protocol));
+        mapping.protocol = ascii::lowered(mapping.protocol);
         std::string host_ip;
         item.read("hostIP", host_ip);
         if (!host_ip.empty()) {
@@ -302,7 +296,7 @@ bool is_older(std::string_view version, std::string_view than) {
 }
 
 Environment Environment::of_process() {
-    const std::string override_netns = lower(environment_variable("CNI_NETNS_OVERRIDE"));
+    const std::string override_netns = ascii::lowered(environment_variable("CNI_NETNS_OVERRIDE"));
     return {.command = environment_variable("CNI_COMMAND"),
             .container_id = environment_variable("CNI_CONTAINERID"),
             .netns = environment_variable("CNI_NETNS"),
@@ -376,7 +370,7 @@ CniResult<void> check_args(const std::map<std::string, std::string>& args) {
     constexpr std::array<std::string_view, 7> kKnown{
         "IP", "IgnoreUnknown", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_NAME", "K8S_POD_NAMESPACE", "K8S_POD_UID", "MAC"};
     const auto ignore = args.find("IgnoreUnknown");
-    if (ignore != args.end() && (ignore->second == "1" || lower(ignore->second) == "true")) {
+    if (ignore != args.end() && (ignore->second == "1" || ascii::lowered(ignore->second) == "true")) {
         return {};
     }
     std::string unknown;

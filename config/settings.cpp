@@ -22,6 +22,7 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>  // NOLINT(misc-include-cleaner): stands for all of yaml-cpp
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/read_file.hpp"
@@ -419,11 +420,6 @@ private:
     std::vector<std::string>& errors_;
 };
 
-std::string lower_case(std::string text) {
-    std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return text;
-}
-
 /// Puts the environment's values over (own names) or under (calicoctl's) what the file gave.
 void add_environment(const Environment& environment, std::map<std::string_view, Given>& given) {
     for (const Setting& setting : kSettings) {
@@ -451,7 +447,7 @@ Result<Settings> parse_settings(std::string_view text, const std::string& file_n
     FileReader(file_name, given, errors).read(text);
     add_environment(environment, given);
     if (!given.contains("node.name")) {
-        given["node.name"] = {{lower_case(host_name)}, false, "the host name (set node.name)"};
+        given["node.name"] = {{ascii::lowered(host_name)}, false, "the host name (set node.name)"};
     }
     Settings settings;
     for (const Setting& setting : kSettings) {

@@ -9,6 +9,8 @@
 #include <system_error>
 #include <vector>
 
+#include "base/ascii.hpp"
+
 namespace manul::serve {
 
 namespace {
@@ -16,13 +18,6 @@ namespace {
 std::string_view trimmed(std::string_view text) {
     const std::size_t begin = std::min(text.find_first_not_of(" \t"), text.size());
     return text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
-}
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    std::ranges::transform(out, out.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    return out;
 }
 
 /// The text before the separator; that and the separator are taken off.
@@ -43,10 +38,10 @@ struct Clause {
 
 Clause parse_clause(std::string_view text) {
     Clause out;
-    out.type = lower(next(text, ';'));
+    out.type = ascii::lowered(next(text, ';'));
     while (!text.empty()) {
         std::string_view value = next(text, ';');
-        const std::string name = lower(next(value, '='));
+        const std::string name = ascii::lowered(next(value, '='));
         if (name == "q") {
             double weight = 1;
             const auto [end, failed] = std::from_chars(value.data(), value.data() + value.size(), weight);
@@ -99,6 +94,6 @@ std::optional<Format> negotiated(std::string_view accept) {
     return best->format;
 }
 
-std::string media_type(std::string_view text) { return lower(next(text, ';')); }
+std::string media_type(std::string_view text) { return ascii::lowered(next(text, ';')); }
 
 }  // namespace manul::serve

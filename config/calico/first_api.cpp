@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/try.hpp"
 #include "config/calico/names.hpp"
@@ -23,15 +24,8 @@ using codec::Tree;
 
 namespace {
 
-std::string lower(std::string_view text) {
-    std::string out(text);
-    std::ranges::transform(out, out.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return out;
-}
-
 std::string capitalised(std::string_view text) {
-    std::string out = lower(text);
+    std::string out = ascii::lowered(text);
     if (!out.empty() && out.front() >= 'a' && out.front() <= 'z') {
         out.front() = static_cast<char>(out.front() - 'a' + 'A');
     }
@@ -76,7 +70,7 @@ std::string converted_protocol(std::string_view protocol) {
                                                                                    {"sctp", "SCTP"},
                                                                                    {"udplite", "UDPLite"}}};
     const auto found =
-        std::ranges::find(kNames, lower(protocol), [](const auto& pair) { return std::string(pair.first); });
+        std::ranges::find(kNames, ascii::lowered(protocol), [](const auto& pair) { return std::string(pair.first); });
     return found == kNames.end() ? std::string(protocol) : std::string(found->second);
 }
 
@@ -129,7 +123,7 @@ Tree converted_entity(const Tree& entity) {
 Tree converted_rule(const Tree& rule) {
     Tree out{.type = Tree::Type::map};
     out.line = rule.line;
-    const std::string action = lower(rule.text_at("action"));
+    const std::string action = ascii::lowered(rule.text_at("action"));
     set(out, "action", action.empty() ? "Allow" : action == "next-tier" ? "Pass" : capitalised(action));
     for (const std::string_view field : {"ipVersion", "protocol", "notProtocol", "icmp", "notICMP"}) {
         copy(out, rule, field);
@@ -267,9 +261,9 @@ Result<void> convert_pool(Work& work) {
     const Tree* ipip = work.old_spec.find("ipip");
     const bool enabled = ipip != nullptr && is_true(ipip->find("enabled"));
     set(work.spec, "ipipMode",
-        !enabled                                         ? "Never"
-        : lower(ipip->text_at("mode")) == "cross-subnet" ? "CrossSubnet"
-                                                         : "Always");
+        !enabled                                                  ? "Never"
+        : ascii::lowered(ipip->text_at("mode")) == "cross-subnet" ? "CrossSubnet"
+                                                                  : "Always");
     copy(work.spec, work.old_spec, "nat-outgoing", "natOutgoing");
     copy(work.spec, work.old_spec, "disabled");
     return {};
@@ -429,7 +423,7 @@ const OldKind* find_kind(const Tree& document) {
     if (document.text_at("apiVersion") != "v1" || document.text_at("kind") == "Node") {
         return nullptr;
     }
-    const auto found = std::ranges::find(kKinds, lower(document.text_at("kind")),
+    const auto found = std::ranges::find(kKinds, ascii::lowered(document.text_at("kind")),
                                          [](const OldKind& kind) { return std::string(kind.name); });
     return found == kKinds.end() ? nullptr : &*found;
 }

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/ascii.hpp"
 #include "base/sha1.hpp"
 
 namespace manul::calico {
@@ -25,8 +26,8 @@ std::string normalised_name(std::string_view name) {
     std::string out;
     bool replacing = false;  // a run of characters that cannot stay becomes one '-'
     for (char c : name) {
-        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c == '/' ? '.' : c;
-        const bool stays = is_separator(c) || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        c = c == '/' ? '.' : ascii::to_lower(c);
+        const bool stays = is_separator(c) || ascii::is_lower(c) || ascii::is_digit(c);
         if (stays || !replacing) {
             out += stays ? c : '-';
         }

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "config/codec/json.hpp"
 #include "config/codec/schema.hpp"
@@ -19,7 +20,6 @@
 #include "config/model/felix_configuration.hpp"
 #include "config/model/field.hpp"
 #include "config/model/finding.hpp"
-#include "config/model/names.hpp"
 #include "config/model/scalar.hpp"
 #include "config/model/tables.hpp"
 
@@ -62,7 +62,7 @@ constexpr auto kBooleans = std::to_array<Names>({{"true", "true"},
 /// The field that a variable is about.
 std::string_view field_name(std::string_view variable) {
     const auto named = std::ranges::find_if(
-        kVariables, [variable](const Names& names) { return model::same_letters(names.second, variable); });
+        kVariables, [variable](const Names& names) { return ascii::same_letters(names.second, variable); });
     return named == kVariables.end() ? variable : named->first;
 }
 
@@ -100,7 +100,7 @@ Tree scalar_tree(const model::ScalarInfo& scalar, std::string_view value) {
     }
     if (scalar.name == "boolean") {
         for (const auto& [text, word] : kBooleans) {
-            if (model::same_letters(word, value)) {
+            if (ascii::same_letters(word, value)) {
                 return {.type = Tree::Type::boolean, .text = std::string(text)};
             }
         }
@@ -145,7 +145,7 @@ Tree failsafe_tree(std::string_view text) {
 
 Tree list_tree(const model::TypeInfo& element, std::string_view value) {
     Tree out{.type = Tree::Type::list};
-    if (value.empty() || model::same_letters(value, "none")) {
+    if (value.empty() || ascii::same_letters(value, "none")) {
         return out;
     }
     for (const std::string_view part : split(value, ',')) {
@@ -170,7 +170,7 @@ Result<void> set_from_environment(model::FelixConfigurationSpec& spec, std::stri
     const auto fields = model::felix_table().fields;
     const std::string_view wanted = field_name(name);
     const auto found =
-        std::ranges::find_if(fields, [&](const Field& field) { return model::same_letters(field.name, wanted); });
+        std::ranges::find_if(fields, [&](const Field& field) { return ascii::same_letters(field.name, wanted); });
     if (found == fields.end()) {
         return fail("unknown setting");
     }

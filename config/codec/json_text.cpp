@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/try.hpp"
 #include "config/codec/document.hpp"
@@ -26,7 +27,6 @@ namespace manul::codec {
 
 namespace {
 
-constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 /// Stands for itself inside quotes.
 constexpr bool is_plain(char c) noexcept { return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\'; }
 
@@ -56,7 +56,7 @@ std::size_t number_length(std::string_view text) noexcept {
     std::size_t i = 0;
     const auto digits = [&] {
         const std::size_t start = i;
-        while (i < text.size() && is_digit(text[i])) {
+        while (i < text.size() && ascii::is_digit(text[i])) {
             ++i;
         }
         return i - start;
@@ -286,10 +286,10 @@ private:
         const std::string_view digits = text_.substr(std::min(at_, text_.size()), 4);
         for (const char c : digits) {
             const char l = static_cast<char>(c | 0x20);
-            if (!is_digit(c) && !(l >= 'a' && l <= 'f')) {
+            if (!ascii::is_digit(c) && !(l >= 'a' && l <= 'f')) {
                 return std::nullopt;
             }
-            code = code << 4U | static_cast<std::uint32_t>(is_digit(c) ? c - '0' : l - 'a' + 10);
+            code = code << 4U | static_cast<std::uint32_t>(ascii::is_digit(c) ? c - '0' : l - 'a' + 10);
         }
         at_ += digits.size();
         return digits.size() == 4 ? std::optional(code) : std::nullopt;

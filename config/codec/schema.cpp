@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.hpp"
 #include "config/codec/json.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/field.hpp"
@@ -355,7 +356,7 @@ private:
         }
         if (!field.allowed.empty()) {
             const bool allowed = std::ranges::any_of(field.allowed, [&](std::string_view name) {
-                return field.any_letter_case ? model::same_letters(name, in.text) : name == in.text;
+                return field.any_letter_case ? ascii::same_letters(name, in.text) : name == in.text;
             });
             if (!allowed && !(field.any_letter_case && in.text.empty())) {
                 mismatch("one of " + join(field.allowed), tree, path);

@@ -6,11 +6,11 @@
 #include <string_view>
 #include <system_error>
 
+#include "base/ascii.hpp"
 #include "config/codec/document.hpp"
 #include "config/codec/tree.hpp"
 #include "config/model/field.hpp"
 #include "config/model/kind.hpp"
-#include "config/model/names.hpp"
 #include "config/model/scalar.hpp"
 #include "config/model/tables.hpp"
 
@@ -53,7 +53,7 @@ public:
             Tree* child = tree.find(field.name);
             if (child == nullptr && folds_ && tree.is_map()) {
                 const auto other = std::ranges::find_if(
-                    tree.children, [&](const Tree& c) { return model::same_letters(c.key, field.name); });
+                    tree.children, [&](const Tree& c) { return ascii::same_letters(c.key, field.name); });
                 child = other == tree.children.end() ? nullptr : &*other;
             }
             if (child != nullptr) {

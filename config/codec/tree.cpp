@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.hpp"
+
 namespace manul::codec {
 
 const Tree* Tree::find(std::string_view name) const noexcept {
@@ -89,9 +91,7 @@ bool Tree::same_value(const Tree& other) const {
 
 namespace {
 
-constexpr bool is_word_character(char c) noexcept {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-}
+constexpr bool is_word_character(char c) noexcept { return ascii::is_alphanumeric(c) || c == '_' || c == '-'; }
 
 /// Takes the next step of a path; nothing when there is none. `index` is set for "[3]", else `key`.
 struct Step {

@@ -5,11 +5,11 @@
 #include <string_view>
 #include <utility>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/try.hpp"
 #include "config/codec/tree.hpp"
 #include "config/codec/yaml.hpp"
-#include "config/model/names.hpp"
 
 namespace manul::codec {
 
@@ -45,7 +45,7 @@ bool is_plain(std::string_view text) {
     const bool has_odd_break = text.find("\xc2\x85") != text.npos || text.find("\xe2\x80\xa8") != text.npos ||
                                text.find("\xe2\x80\xa9") != text.npos || text.find("\xef\xbb\xbf") != text.npos;
     return !has_control && !has_odd_break && !looks_like_a_number(text) &&
-           std::ranges::none_of(kWords, [&](std::string_view word) { return model::same_letters(word, text); });
+           std::ranges::none_of(kWords, [&](std::string_view word) { return ascii::same_letters(word, text); });
 }
 
 std::string scalar(std::string_view text) {

@@ -159,15 +159,15 @@ Result<Criteria> criteria_of(const AdminRule& rule) {
     return criteria;
 }
 
-struct Direction {
+struct RuleSide {
     const char* name;
-    EntityRule Rule::* peer_side;
+    EntityRule Rule::* entity;
 };
-constexpr Direction kIngress{"ingress", &Rule::source};
-constexpr Direction kEgress{"egress", &Rule::destination};
+constexpr RuleSide kIngressSide{"ingress", &Rule::source};
+constexpr RuleSide kEgressSide{"egress", &Rule::destination};
 
 template <class AdminRule>
-void convert_rules(const Direction& direction, const std::vector<AdminRule>& rules, std::vector<Rule>& out,
+void convert_rules(const RuleSide& side, const std::vector<AdminRule>& rules, std::vector<Rule>& out,
                    Findings& dropped) {
     for (std::size_t i = 0; i < rules.size(); ++i) {
         Rule common;
@@ -179,7 +179,7 @@ void convert_rules(const Direction& direction, const std::vector<AdminRule>& rul
         const auto criteria = criteria_of(rules[i]);
         if (!criteria) {
             const bool allows = common.action == Action::allow;
-            dropped.push_back({.path = std::string("spec.") + direction.name + "[" + std::to_string(i) + "]",
+            dropped.push_back({.path = std::string("spec.") + side.name + "[" + std::to_string(i) + "]",
                                .message = criteria.error().message +
                                           (allows ? "; the rule was left out" : "; the rule denies all instead")});
             if (!allows) {
@@ -192,7 +192,7 @@ void convert_rules(const Direction& direction, const std::vector<AdminRule>& rul
             for (const EntityRule& entity : criteria->entities) {
                 Rule rule = common;
                 rule.protocol = match.protocol;
-                rule.*direction.peer_side = entity;
+                rule.*side.entity = entity;
                 rule.destination.ports = match.ports;
                 out.push_back(std::move(rule));
             }
@@ -221,8 +221,8 @@ ConvertedGlobalPolicy convert_spec(const Spec& spec, const char* tier, double or
     if (!spec.egress.empty()) {
         policy.types.push_back(PolicyType::egress);
     }
-    convert_rules(kIngress, spec.ingress, policy.ingress, out.dropped);
-    convert_rules(kEgress, spec.egress, policy.egress, out.dropped);
+    convert_rules(kIngressSide, spec.ingress, policy.ingress, out.dropped);
+    convert_rules(kEgressSide, spec.egress, policy.egress, out.dropped);
     return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.hpp"
 #include "config/model/scalar.hpp"
 
 namespace manul::model {
@@ -11,7 +12,7 @@ std::optional<std::uint8_t> dscp_of_text(std::string_view text) {
     if (text.empty()) {
         return std::nullopt;
     }
-    if (std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; })) {
+    if (ascii::is_number(text)) {
         scalar.form = ScalarForm::number;
     }
     std::uint8_t number = 0;

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/ascii.hpp"
+
 namespace manul::model {
 
 namespace {
@@ -27,12 +29,10 @@ constexpr std::array<Unit, 8> kUnits{{{"ns", 1},
                                       {"m", 60 * kSecond},
                                       {"h", 3600 * kSecond}}};
 
-constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-
 /// Takes the unit at the beginning of `text`: everything up to the next digit or dot.
 const Unit* take_unit(std::string_view& text) noexcept {
     std::size_t length = 0;
-    while (length < text.size() && !is_digit(text[length]) && text[length] != '.') {
+    while (length < text.size() && !ascii::is_digit(text[length]) && text[length] != '.') {
         ++length;
     }
     for (const Unit& unit : kUnits) {
@@ -51,7 +51,7 @@ std::optional<std::int64_t> take_term(std::string_view& text) noexcept {
     std::int64_t fraction = 0;
     std::int64_t scale = 1;
     std::size_t digits = 0;
-    for (; !text.empty() && is_digit(text.front()); text.remove_prefix(1), ++digits) {
+    for (; !text.empty() && ascii::is_digit(text.front()); text.remove_prefix(1), ++digits) {
         const std::int64_t digit = text.front() - '0';
         if (whole > (kMax - digit) / 10) {
             return std::nullopt;
@@ -60,7 +60,7 @@ std::optional<std::int64_t> take_term(std::string_view& text) noexcept {
     }
     if (!text.empty() && text.front() == '.') {
         text.remove_prefix(1);
-        for (; !text.empty() && is_digit(text.front()); text.remove_prefix(1), ++digits) {
+        for (; !text.empty() && ascii::is_digit(text.front()); text.remove_prefix(1), ++digits) {
             if (scale < 1'000'000) {  // finer than a nanosecond of any unit but hours; the rest is cut off
                 fraction = fraction * 10 + (text.front() - '0');
                 scale *= 10;

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
+
+#include "base/ascii.hpp"
 
 namespace manul::model {
 
@@ -78,15 +79,10 @@ constexpr auto kKinds = std::to_array<KindInfo>({
      false},
 });
 
-bool same_letters(std::string_view a, std::string_view b) noexcept {
-    return std::ranges::equal(a, b,
-                              [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
 bool list_has(std::string_view list, std::string_view text) noexcept {
     while (!list.empty()) {
         const std::size_t comma = list.find(',');
-        if (same_letters(list.substr(0, comma), text)) {
+        if (ascii::same_letters(list.substr(0, comma), text)) {
             return true;
         }
         list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
@@ -96,12 +92,12 @@ bool list_has(std::string_view list, std::string_view text) noexcept {
 
 /// "projectcalico.org" or, as kubectl has it, "v3.projectcalico.org".
 bool is_home(const KindInfo& row, std::string_view text) noexcept {
-    if (same_letters(text, row.group)) {
+    if (ascii::same_letters(text, row.group)) {
         return true;
     }
     const std::size_t dot = text.find('.');
     return dot != std::string_view::npos && text.substr(0, dot) == row.version &&
-           same_letters(text.substr(dot + 1), row.group);
+           ascii::same_letters(text.substr(dot + 1), row.group);
 }
 
 }  // namespace
@@ -126,12 +122,12 @@ std::optional<Kind> find_kind(std::string_view api_version_text, std::string_vie
 std::optional<Kind> find_kind_by_alias(std::string_view text) noexcept {
     const std::size_t dot = text.find('.');
     for (const KindInfo& row : kKinds) {
-        const bool matches =
-            dot != std::string_view::npos
-                ? (same_letters(text.substr(0, dot), row.plural) || same_letters(text.substr(0, dot), row.singular)) &&
-                      is_home(row, text.substr(dot + 1))
-                : same_letters(text, row.name) || same_letters(text, row.plural) || same_letters(text, row.singular) ||
-                      list_has(row.short_names, text);
+        const bool matches = dot != std::string_view::npos
+                                 ? (ascii::same_letters(text.substr(0, dot), row.plural) ||
+                                    ascii::same_letters(text.substr(0, dot), row.singular)) &&
+                                       is_home(row, text.substr(dot + 1))
+                                 : ascii::same_letters(text, row.name) || ascii::same_letters(text, row.plural) ||
+                                       ascii::same_letters(text, row.singular) || list_has(row.short_names, text);
         if (matches) {  // the table order decides who owns a plain name: Calico's NetworkPolicy before Kubernetes'
             return row.kind;
         }

@@ -8,14 +8,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ascii.hpp"
+
 namespace manul::model {
 
 namespace {
-
-constexpr bool is_lower(char c) noexcept { return c >= 'a' && c <= 'z'; }
-constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-constexpr bool is_alphanumeric(char c) noexcept { return is_lower(c) || is_digit(c) || (c >= 'A' && c <= 'Z'); }
-constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 /// `inner` may stand anywhere but at the ends, where only `edge` may.
 template <class Edge, class Inner>
@@ -25,11 +22,13 @@ bool made_of(std::string_view text, Edge edge, Inner inner) {
 }
 
 bool is_dns_part(std::string_view text) {
-    return made_of(text, [](char c) { return is_lower(c) || is_digit(c); }, [](char c) { return c == '-'; });
+    return made_of(
+        text, [](char c) { return ascii::is_lower(c) || ascii::is_digit(c); }, [](char c) { return c == '-'; });
 }
 
 bool is_name_part(std::string_view text) {
-    return text.size() <= 63 && made_of(text, is_alphanumeric, [](char c) { return c == '-' || c == '_' || c == '.'; });
+    return text.size() <= 63 &&
+           made_of(text, ascii::is_alphanumeric, [](char c) { return c == '-' || c == '_' || c == '.'; });
 }
 
 /// Levenshtein distance with swapped neighbours as one error, in lower case.
@@ -41,9 +40,10 @@ std::size_t distance(std::string_view a, std::string_view b) {
     std::iota(d[0].begin(), d[0].end(), std::size_t{0});
     for (std::size_t i = 1; i <= a.size(); ++i) {
         for (std::size_t j = 1; j <= b.size(); ++j) {
-            const bool same = lower(a[i - 1]) == lower(b[j - 1]);
+            const bool same = ascii::to_lower(a[i - 1]) == ascii::to_lower(b[j - 1]);
             d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (same ? 0U : 1U)});
-            if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1])) {
+            if (i > 1 && j > 1 && ascii::to_lower(a[i - 1]) == ascii::to_lower(b[j - 2]) &&
+                ascii::to_lower(a[i - 2]) == ascii::to_lower(b[j - 1])) {
                 d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
             }
         }
@@ -82,20 +82,17 @@ bool is_label_key(std::string_view text) noexcept {
 bool is_label_value(std::string_view text) noexcept { return text.empty() || is_name_part(text); }
 
 bool is_iana_service_name(std::string_view text) noexcept {
-    return text.size() <= 15 && is_dns_part(text) && std::ranges::any_of(text, is_lower) &&
+    return text.size() <= 15 && is_dns_part(text) && std::ranges::any_of(text, ascii::is_lower) &&
            text.find("--") == std::string_view::npos;
 }
 
 bool is_rule_port_name(std::string_view text) noexcept {
-    return !text.empty() && text.size() <= 128 &&
-           std::ranges::all_of(text, [](char c) { return is_alphanumeric(c) || c == '_' || c == '.' || c == '-'; });
+    return !text.empty() && text.size() <= 128 && std::ranges::all_of(text, [](char c) {
+        return ascii::is_alphanumeric(c) || c == '_' || c == '.' || c == '-';
+    });
 }
 
 bool is_interface_name(std::string_view text) noexcept { return text.size() <= 15 && is_rule_port_name(text); }
-
-bool same_letters(std::string_view a, std::string_view b) noexcept {
-    return std::ranges::equal(a, b, {}, lower, lower);
-}
 
 std::optional<std::string_view> closest(std::string_view text, std::span<const std::string_view> candidates) {
     constexpr std::size_t kLongest = 64;  // longer texts are no typing errors, and the distance is quadratic

@@ -22,8 +22,6 @@ namespace manul::model {
 /// `[a-zA-Z0-9_.-]{1,15}`.
 [[nodiscard]] bool is_interface_name(std::string_view text) noexcept;
 
-/// Equal when letter case of ASCII letters is ignored.
-[[nodiscard]] bool same_letters(std::string_view a, std::string_view b) noexcept;
 /// The candidate that differs from `text` by letter case or few typing errors; nothing when none is close.
 [[nodiscard]] std::optional<std::string_view> closest(std::string_view text,
                                                       std::span<const std::string_view> candidates);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
@@ -14,6 +13,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/ascii.hpp"
 #include "config/model/duration.hpp"
 #include "config/model/names.hpp"
 #include "config/model/policy.hpp"
@@ -33,7 +33,7 @@ std::optional<std::size_t> find_name(const ScalarInfo& info, const Scalar& in) {
         return std::nullopt;
     }
     const auto same = [&](std::string_view name) {
-        return info.any_letter_case ? same_letters(name, in.text) : name == in.text;
+        return info.any_letter_case ? ascii::same_letters(name, in.text) : name == in.text;
     };
     const auto found = std::ranges::find_if(info.names, same);
     return found == info.names.end() ? std::nullopt
@@ -42,7 +42,7 @@ std::optional<std::size_t> find_name(const ScalarInfo& info, const Scalar& in) {
 
 ScalarResult parse_bool(void* value, const Scalar& in) {
     if (in.form != ScalarForm::boolean) {
-        const bool looks_so = same_letters(in.text, "true") || same_letters(in.text, "false");
+        const bool looks_so = ascii::same_letters(in.text, "true") || ascii::same_letters(in.text, "false");
         return bad(looks_so ? "without quotes and in lower case" : "");
     }
     *static_cast<bool*>(value) = in.text == "true";
@@ -86,10 +86,7 @@ ScalarResult parse_string(void* value, const Scalar& in) {
 Scalar print_string(const void* value) { return {*static_cast<const std::string*>(value)}; }
 
 ScalarResult not_an_integer(const Scalar& in) {
-    const auto digits = [](std::string_view text) {
-        return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-    };
-    if (in.form == ScalarForm::text && digits(in.text)) {
+    if (in.form == ScalarForm::text && ascii::is_number(in.text)) {
         return bad(in.text.size() > 1 && in.text.front() == '0' ? "decimal, without leading zeros"
                                                                 : "write it without quotes");
     }
@@ -198,7 +195,7 @@ ScalarResult parse_protocol(void* value, const Scalar& in) {
         return {};
     }
     for (const std::string_view name : {"TCP", "UDP", "ICMP", "ICMPv6", "SCTP", "UDPLite"}) {
-        if (same_letters(name, in.text)) {
+        if (ascii::same_letters(name, in.text)) {
             return bad("did you mean \"" + std::string(name) + "\"?");
         }
     }
@@ -239,7 +236,7 @@ Scalar print_port_range(const void* value) {
 
 /// Text that consists of digits and colons was meant as numbers, so it is not a name.
 bool looks_numeric(std::string_view text) {
-    return std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || c == ':'; });
+    return std::ranges::all_of(text, [](char c) { return ascii::is_digit(c) || c == ':'; });
 }
 
 ScalarResult parse_port(void* value, const Scalar& in) {

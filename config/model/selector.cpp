@@ -20,15 +20,14 @@
 
 namespace manul::model {
 
-using Node = Selector::Node;
-using Op = Node::Op;
-
 struct Selector::Program {
-    std::vector<Node> nodes;
+    std::vector<SelectorNode> nodes;
     std::string text;
 };
 
 namespace {
+
+using Op = SelectorNode::Op;
 
 std::optional<std::string_view> look_up(const void* object, std::string_view key) {
     const auto& labels = *static_cast<const StringMap*>(object);
@@ -36,10 +35,10 @@ std::optional<std::string_view> look_up(const void* object, std::string_view key
     return found == labels.end() ? std::nullopt : std::optional<std::string_view>(found->second);
 }
 
-bool evaluate(std::span<const Node> nodes, const LabelLookup& labels);
+bool evaluate(std::span<const SelectorNode> nodes, const LabelLookup& labels);
 
 /// Whether any (`wanted` true) or no (`wanted` false: all) child gives `wanted`; stops at the first that decides.
-bool some_child_is(std::span<const Node> nodes, bool wanted, const LabelLookup& labels) {
+bool some_child_is(std::span<const SelectorNode> nodes, bool wanted, const LabelLookup& labels) {
     for (std::size_t i = 1; i < nodes.front().span; i += nodes[i].span) {
         if (evaluate(nodes.subspan(i), labels) == wanted) {
             return true;
@@ -48,7 +47,7 @@ bool some_child_is(std::span<const Node> nodes, bool wanted, const LabelLookup& 
     return false;
 }
 
-bool compare(const Node& node, std::string_view value) {
+bool compare(const SelectorNode& node, std::string_view value) {
     switch (node.op) {
         case Op::equal:
         case Op::not_equal:
@@ -69,8 +68,8 @@ bool compare(const Node& node, std::string_view value) {
 }
 
 /// `nodes` begins with the node to evaluate.
-bool evaluate(std::span<const Node> nodes, const LabelLookup& labels) {
-    const Node& node = nodes.front();
+bool evaluate(std::span<const SelectorNode> nodes, const LabelLookup& labels) {
+    const SelectorNode& node = nodes.front();
     switch (node.op) {
         case Op::all:
         case Op::global:
@@ -123,8 +122,8 @@ std::string_view operator_text(Op op) {
     }
 }
 
-void print(std::string& out, std::span<const Node> nodes) {
-    const Node& node = nodes.front();
+void print(std::string& out, std::span<const SelectorNode> nodes) {
+    const SelectorNode& node = nodes.front();
     switch (node.op) {
         case Op::all:
             out += "all()";
@@ -171,7 +170,7 @@ void print(std::string& out, std::span<const Node> nodes) {
 
 using Required = std::map<std::string, std::vector<std::string>>;
 
-Required required(std::span<const Node> nodes);
+Required required(std::span<const SelectorNode> nodes);
 
 /// Conditions of an AND: those of any operand. A key required twice keeps the shorter list: either is necessary.
 void add_all(Required& out, Required&& more) {
@@ -202,8 +201,8 @@ void keep_common(Required& out, const Required& more) {
     }
 }
 
-Required required(std::span<const Node> nodes) {
-    const Node& node = nodes.front();
+Required required(std::span<const SelectorNode> nodes) {
+    const SelectorNode& node = nodes.front();
     Required out;
     switch (node.op) {
         case Op::equal:
@@ -240,28 +239,28 @@ bool is_key(std::string_view key) {
 /// No quote is left to write it with, so no label can be compared with it.
 bool is_writable(std::string_view value) { return !(value.find('"') != value.npos && value.find('\'') != value.npos); }
 
-std::vector<Node> leaf(Op op, std::string_view key, std::vector<std::string> values) {
-    return {Node{op, std::string(key), std::move(values), 1}};
+std::vector<SelectorNode> leaf(Op op, std::string_view key, std::vector<std::string> values) {
+    return {SelectorNode{op, std::string(key), std::move(values), 1}};
 }
 
-std::vector<Node> set_leaf(Op op, std::string_view key, std::vector<std::string> values) {
+std::vector<SelectorNode> set_leaf(Op op, std::string_view key, std::vector<std::string> values) {
     std::erase_if(values, [](const std::string& value) { return !is_writable(value); });
     sort_values(values);
     return leaf(op, key, std::move(values));
 }
 
-std::vector<Node> never() { return negated({Node{Op::all, {}, {}, 1}}); }
+std::vector<SelectorNode> never() { return negated({SelectorNode{Op::all, {}, {}, 1}}); }
 
 }  // namespace
 
 LabelLookup::LabelLookup(const StringMap& labels) noexcept : object_(&labels), call_(&look_up) {}
 
 Selector::Selector() {
-    static const auto all = std::make_shared<const Program>(Program{{Node{Op::all, {}, {}, 1}}, "all()"});
+    static const auto all = std::make_shared<const Program>(Program{{SelectorNode{Op::all, {}, {}, 1}}, "all()"});
     program_ = all;
 }
 
-Selector::Selector(std::vector<Node> nodes) {
+Selector::Selector(std::vector<SelectorNode> nodes) {
     std::string text;
     print(text, nodes);
     program_ = std::make_shared<const Program>(Program{std::move(nodes), std::move(text)});
@@ -294,7 +293,7 @@ Selector Selector::has(std::string_view key) {
 Selector Selector::negate(const Selector& selector) { return Selector(negated(selector.program_->nodes)); }
 
 Selector Selector::conjunction(const std::vector<Selector>& operands) {
-    std::vector<std::vector<Node>> parts;
+    std::vector<std::vector<SelectorNode>> parts;
     for (const Selector& operand : operands) {
         if (!operand.is_all()) {
             parts.push_back(operand.program_->nodes);
@@ -304,8 +303,8 @@ Selector Selector::conjunction(const std::vector<Selector>& operands) {
 }
 
 Selector Selector::with_key_prefix(std::string_view prefix) const {
-    std::vector<Node> nodes = program_->nodes;
-    for (Node& node : nodes) {
+    std::vector<SelectorNode> nodes = program_->nodes;
+    for (SelectorNode& node : nodes) {
         if (!node.key.empty()) {
             node.key.insert(0, prefix);
         }
@@ -314,10 +313,10 @@ Selector Selector::with_key_prefix(std::string_view prefix) const {
 }
 
 Selector Selector::with_all_as_has(std::string_view label) const {
-    std::vector<Node> nodes = program_->nodes;
-    for (Node& node : nodes) {
+    std::vector<SelectorNode> nodes = program_->nodes;
+    for (SelectorNode& node : nodes) {
         if (node.op == Op::all) {
-            node = Node{Op::has, std::string(label), {}, 1};
+            node = SelectorNode{Op::has, std::string(label), {}, 1};
         }
     }
     return Selector(std::move(nodes));
@@ -333,7 +332,7 @@ bool Selector::is_global() const noexcept { return program_->nodes.front().op ==
 
 std::vector<std::string> Selector::keys() const {
     std::set<std::string> keys;
-    for (const Node& node : program_->nodes) {
+    for (const SelectorNode& node : program_->nodes) {
         if (!node.key.empty()) {
             keys.insert(node.key);
         }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ascii.hpp"
 #include "config/model/selector.hpp"
 
 /// The inner form of a selector, shared by its parser and its evaluation; not for other modules.
@@ -37,20 +38,21 @@ struct Selector::Node {
     std::size_t span;
 };
 
+/// Node alone is the kind of resource.
+using SelectorNode = Selector::Node;
+
 inline constexpr std::size_t kMaxLabelLength = 512;
 
 [[nodiscard]] constexpr bool is_label_character(char c) noexcept {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
-           c == '/' || c == '-';
+    return ascii::is_alphanumeric(c) || c == '_' || c == '.' || c == '/' || c == '-';
 }
 
-[[nodiscard]] std::expected<std::vector<Selector::Node>, SelectorError> parse_selector(std::string_view text);
+[[nodiscard]] std::expected<std::vector<SelectorNode>, SelectorError> parse_selector(std::string_view text);
 
 /// `!operand`, or what it negates when it is a negation itself.
-[[nodiscard]] std::vector<Selector::Node> negated(std::vector<Selector::Node> operand);
+[[nodiscard]] std::vector<SelectorNode> negated(std::vector<SelectorNode> operand);
 /// The only operand, or an AND or OR node above all of them.
-[[nodiscard]] std::vector<Selector::Node> joined(Selector::Node::Op op,
-                                                 std::vector<std::vector<Selector::Node>> operands);
+[[nodiscard]] std::vector<SelectorNode> joined(SelectorNode::Op op, std::vector<std::vector<SelectorNode>> operands);
 void sort_values(std::vector<std::string>& values);
 
 }  // namespace manul::model

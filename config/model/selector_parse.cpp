@@ -16,9 +16,8 @@ namespace manul::model {
 
 namespace {
 
-using Node = Selector::Node;
-using Op = Node::Op;
-using Nodes = std::vector<Node>;
+using Op = SelectorNode::Op;
+using Nodes = std::vector<SelectorNode>;
 using Parsed = std::expected<Nodes, SelectorError>;
 
 /// Far above what people write, far below what would exhaust the stack.
@@ -32,7 +31,7 @@ public:
     Parsed parse() {
         skip_blanks();
         if (at_end()) {
-            return Nodes{Node{Op::all, {}, {}, 1}};
+            return Nodes{SelectorNode{Op::all, {}, {}, 1}};
         }
         MANUL_TRY(Nodes nodes, any_of());
         if (!at_end()) {
@@ -142,7 +141,7 @@ private:
             if (!take(")")) {
                 return error("expected \")\" after the label");
             }
-            return Nodes{Node{Op::has, std::move(key), {}, 1}};
+            return Nodes{SelectorNode{Op::has, std::move(key), {}, 1}};
         }
         return comparison();
     }
@@ -152,7 +151,7 @@ private:
         if (!take(")")) {
             return error("expected \")\"");
         }
-        return Nodes{Node{op, {}, {}, 1}};
+        return Nodes{SelectorNode{op, {}, {}, 1}};
     }
 
     std::expected<std::string, SelectorError> label() {
@@ -207,10 +206,10 @@ private:
         }
         if (*op == Op::in || *op == Op::not_in) {
             MANUL_TRY(std::vector<std::string> values, value_set());
-            return Nodes{Node{*op, std::move(key), std::move(values), 1}};
+            return Nodes{SelectorNode{*op, std::move(key), std::move(values), 1}};
         }
         MANUL_TRY(std::string value, quoted());
-        return Nodes{Node{*op, std::move(key), {std::move(value)}, 1}};
+        return Nodes{SelectorNode{*op, std::move(key), {std::move(value)}, 1}};
     }
 
     std::expected<std::string, SelectorError> quoted() {
@@ -254,21 +253,21 @@ private:
 
 }  // namespace
 
-std::expected<std::vector<Selector::Node>, SelectorError> parse_selector(std::string_view text) {
+std::expected<std::vector<SelectorNode>, SelectorError> parse_selector(std::string_view text) {
     return Parser(text).parse();
 }
 
-std::vector<Selector::Node> negated(std::vector<Selector::Node> operand) {
+std::vector<SelectorNode> negated(std::vector<SelectorNode> operand) {
     if (operand.front().op == Op::logical_not) {
         operand.erase(operand.begin());
         return operand;
     }
     const std::size_t span = operand.size() + 1;
-    operand.insert(operand.begin(), Node{Op::logical_not, {}, {}, span});
+    operand.insert(operand.begin(), SelectorNode{Op::logical_not, {}, {}, span});
     return operand;
 }
 
-std::vector<Selector::Node> joined(Selector::Node::Op op, std::vector<std::vector<Selector::Node>> operands) {
+std::vector<SelectorNode> joined(SelectorNode::Op op, std::vector<std::vector<SelectorNode>> operands) {
     if (operands.size() == 1) {
         return std::move(operands.front());
     }
@@ -276,9 +275,9 @@ std::vector<Selector::Node> joined(Selector::Node::Op op, std::vector<std::vecto
     for (const auto& operand : operands) {
         span += operand.size();
     }
-    std::vector<Node> nodes;
+    std::vector<SelectorNode> nodes;
     nodes.reserve(span);
-    nodes.push_back(Node{op, {}, {}, span});
+    nodes.push_back(SelectorNode{op, {}, {}, span});
     for (auto& operand : operands) {
         std::ranges::move(operand, std::back_inserter(nodes));
     }

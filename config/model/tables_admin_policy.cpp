@@ -1,13 +1,13 @@
 #include "config/model/admin_policy.hpp"
 #include "config/model/described.hpp"
 #include "config/model/field.hpp"
+#include "config/model/limits.hpp"
 
 namespace manul::model {
 
 namespace {
 
-constexpr std::int64_t kMaxPort = 65535;
-constexpr std::int64_t kMaxPriority = 1000;
+constexpr std::int64_t kMaxAdminPriority = 1000;
 constexpr std::size_t kMaxName = 100;
 constexpr std::size_t kMaxAdminItems = 100;   // v1alpha1
 constexpr std::size_t kMaxClusterItems = 25;  // v1alpha2
@@ -64,7 +64,7 @@ constexpr auto kBaseline = std::to_array<Field>({
 });
 constexpr auto kAdminNetworkPolicy = std::to_array<Field>({
     field<&AdminNetworkPolicySpec::priority>("priority", "Place among the admin policies, lowest first.")
-        .range(0, kMaxPriority)
+        .range(0, kMaxAdminPriority)
         .required(),
 });
 
@@ -103,7 +103,7 @@ constexpr auto kClusterNetworkPolicy = std::to_array<Field>({
     field<&ClusterNetworkPolicySpec::tier>("tier", "Admin: before the policies of namespaces; Baseline: after them.")
         .required(),
     field<&ClusterNetworkPolicySpec::priority>("priority", "Place in the tier, lowest first.")
-        .range(0, kMaxPriority)
+        .range(0, kMaxAdminPriority)
         .required(),
     field<&ClusterNetworkPolicySpec::subject>("subject", "Pods that the policy applies to.").required(),
     field<&ClusterNetworkPolicySpec::ingress>("ingress", "Rules for packets to the pods, in order.")

@@ -2,13 +2,11 @@
 #include "config/model/bgp_peer.hpp"
 #include "config/model/described.hpp"
 #include "config/model/field.hpp"
+#include "config/model/limits.hpp"
 
 namespace manul::model {
 
 namespace {
-
-constexpr std::int64_t kMaxPort = 65535;
-constexpr std::int64_t kMaxPriority = 2'147'483'646;
 
 constexpr auto kSecretKeyRef = std::to_array<Field>({
     field<&SecretKeyRef::name>("name", "Name of the secret.").required(),
@@ -76,10 +74,10 @@ constexpr auto kBgpConfiguration = std::to_array<Field>({
                                                          "Which pools' routes bgpd programs; felix does the others.")
         .fallback("EnabledNoEncapOnly"),
     field<&BgpConfigurationSpec::ipv4_normal_route_priority>("ipv4NormalRoutePriority", "Metric of IPv4 routes.")
-        .range(1, kMaxPriority)
+        .range(1, kMaxRoutePriority)
         .fallback("1024"),
     field<&BgpConfigurationSpec::ipv6_normal_route_priority>("ipv6NormalRoutePriority", "Metric of IPv6 routes.")
-        .range(1, kMaxPriority)
+        .range(1, kMaxRoutePriority)
         .fallback("1024"),
     field<&BgpConfigurationSpec::bmp_collectors>("bmpCollectors", "Where to send BMP (RFC 7854).").manul(),
     field<&BgpConfigurationSpec::mrt_dump>("mrtDump", "Dumps of all routes in MRT format (RFC 6396).").manul(),

@@ -1,12 +1,11 @@
 #include "config/model/bgp_filter.hpp"
 #include "config/model/described.hpp"
 #include "config/model/field.hpp"
+#include "config/model/limits.hpp"
 
 namespace manul::model {
 
 namespace {
-
-constexpr std::int64_t kMaxPriority = 2'147'483'646;
 
 constexpr auto kPrefixLengthRange = std::to_array<Field>({
     field<&PrefixLengthRange::min>("min", "Shortest prefix that matches.").range(0, 128),
@@ -22,7 +21,7 @@ constexpr auto kPrependAsPath = std::to_array<Field>({
     field<&PrependAsPath::prefix>("prefix", "AS numbers, the first one comes first in the path.").items(10).required(),
 });
 constexpr auto kSetPriority = std::to_array<Field>({
-    field<&SetPriority::value>("value", "Metric in the kernel.").range(1, kMaxPriority).required(),
+    field<&SetPriority::value>("value", "Metric in the kernel.").range(1, kMaxRoutePriority).required(),
 });
 constexpr auto kFilterOperation = std::to_array<Field>({
     field<&FilterOperation::add_community>("addCommunity", "Adds a community."),
@@ -39,7 +38,8 @@ constexpr auto kRule = std::to_array<Field>({
     field<&BgpFilterRule::peer_type>("peerType", "Only sessions of this type."),
     field<&BgpFilterRule::communities>("communities", "Only routes with this community."),
     field<&BgpFilterRule::as_path_prefix>("asPathPrefix", "Only routes whose AS path begins with these."),
-    field<&BgpFilterRule::priority>("priority", "Only routes with this metric in the kernel.").range(1, kMaxPriority),
+    field<&BgpFilterRule::priority>("priority", "Only routes with this metric in the kernel.")
+        .range(1, kMaxRoutePriority),
     field<&BgpFilterRule::operations>("operations", "What is changed in the route; only with Accept.").items(10),
 });
 constexpr auto kBgpFilter = std::to_array<Field>({

@@ -2,12 +2,12 @@
 #include "config/model/described.hpp"
 #include "config/model/field.hpp"
 #include "config/model/kube_controllers_configuration.hpp"
+#include "config/model/limits.hpp"
 
 namespace manul::model {
 
 namespace {
 
-constexpr std::int64_t kMaxPort = 65535;
 constexpr std::int64_t kSecondsOfDay = 86400;
 
 constexpr auto kNodeStatusSpec = std::to_array<Field>({

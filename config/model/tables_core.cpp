@@ -1,6 +1,7 @@
 #include "config/model/described.hpp"
 #include "config/model/field.hpp"
 #include "config/model/lease.hpp"
+#include "config/model/limits.hpp"
 #include "config/model/rbac.hpp"
 #include "config/model/service.hpp"
 
@@ -9,8 +10,6 @@
 namespace manul::model {
 
 namespace {
-
-constexpr std::int64_t kMaxPort = 65535;
 
 constexpr auto kServicePort = std::to_array<Field>({
     field<&ServicePort::name>("name", "Name of the port."),

@@ -1,13 +1,13 @@
 #include "config/model/described.hpp"
 #include "config/model/field.hpp"
 #include "config/model/host_endpoint.hpp"
+#include "config/model/limits.hpp"
 #include "config/model/workload_endpoint.hpp"
 
 namespace manul::model {
 
 namespace {
 
-constexpr std::int64_t kMaxPort = 65535;
 constexpr std::int64_t kPeta = 1'000'000'000'000'000;
 constexpr std::int64_t kMaxBurst = 34'359'738'360;
 

@@ -6,6 +6,7 @@
 #include "config/model/enum_names.hpp"
 #include "config/model/felix_configuration.hpp"
 #include "config/model/field.hpp"
+#include "config/model/limits.hpp"
 #include "config/model/scalar.hpp"
 #include "config/model/tables.hpp"
 
@@ -37,7 +38,7 @@ namespace {
 
 constexpr auto kProtoPort = std::to_array<Field>({
     field<&ProtoPort::protocol>("protocol", "TCP, UDP or SCTP.").fallback("TCP"),
-    field<&ProtoPort::port>("port", "The number.").range(1, 65535).required(),
+    field<&ProtoPort::port>("port", "The number.").range(1, kMaxPort).required(),
     field<&ProtoPort::net, CidrOrNone>("net",
                                        "Addresses of the other side; absent, or empty as Calico writes it: all."),
 });
@@ -184,7 +185,7 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
     field<&FelixConfigurationSpec::ipip_mtu>("ipipMTU", "0: found out.").fallback("0"),
     field<&FelixConfigurationSpec::wireguard_mtu>("wireguardMTU", "0: found out.").fallback("0"),
     field<&FelixConfigurationSpec::wireguard_mtu_v6>("wireguardMTUV6", "0: found out.").fallback("0"),
-    field<&FelixConfigurationSpec::vxlan_port>("vxlanPort", "UDP port of VXLAN.").range(1, 65535).fallback("4789"),
+    field<&FelixConfigurationSpec::vxlan_port>("vxlanPort", "UDP port of VXLAN.").range(1, kMaxPort).fallback("4789"),
     field<&FelixConfigurationSpec::vxlan_vni>("vxlanVNI", "VXLAN network identifier.")
         .range(1, 16777215)
         .fallback("4096"),
@@ -258,19 +259,19 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         .fallback("false")
         .without_effect(),
     field<&FelixConfigurationSpec::ipv4_normal_route_priority>("ipv4NormalRoutePriority", "Metric of IPv4 routes.")
-        .range(1, 2147483646)
+        .range(1, kMaxRoutePriority)
         .fallback("1024"),
     field<&FelixConfigurationSpec::ipv6_normal_route_priority>("ipv6NormalRoutePriority", "Metric of IPv6 routes.")
-        .range(1, 2147483646)
+        .range(1, kMaxRoutePriority)
         .fallback("1024"),
     field<&FelixConfigurationSpec::ipv4_elevated_route_priority>("ipv4ElevatedRoutePriority",
                                                                  "Metric of preferred IPv4 routes.")
-        .range(1, 2147483646)
+        .range(1, kMaxRoutePriority)
         .fallback("512")
         .without_effect(),
     field<&FelixConfigurationSpec::ipv6_elevated_route_priority>("ipv6ElevatedRoutePriority",
                                                                  "Metric of preferred IPv6 routes.")
-        .range(1, 2147483646)
+        .range(1, kMaxRoutePriority)
         .fallback("512")
         .without_effect(),
     field<&FelixConfigurationSpec::wireguard_enabled>("wireguardEnabled", "Encrypt IPv4 traffic between nodes.")
@@ -278,11 +279,11 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
     field<&FelixConfigurationSpec::wireguard_enabled_v6>("wireguardEnabledV6", "Encrypt IPv6 traffic between nodes.")
         .fallback("false"),
     field<&FelixConfigurationSpec::wireguard_listening_port>("wireguardListeningPort", "UDP port of IPv4 WireGuard.")
-        .range(1, 65535)
+        .range(1, kMaxPort)
         .fallback("51820"),
     field<&FelixConfigurationSpec::wireguard_listening_port_v6>("wireguardListeningPortV6",
                                                                 "UDP port of IPv6 WireGuard.")
-        .range(1, 65535)
+        .range(1, kMaxPort)
         .fallback("51821"),
     field<&FelixConfigurationSpec::wireguard_routing_rule_priority>("wireguardRoutingRulePriority",
                                                                     "Priority of the routing rule.")
@@ -300,7 +301,7 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
         .without_effect(),
     field<&FelixConfigurationSpec::health_enabled>("healthEnabled", "Answer health checks.").fallback("false"),
     field<&FelixConfigurationSpec::health_port>("healthPort", "Port of health checks.")
-        .range(1, 65535)
+        .range(1, kMaxPort)
         .fallback("9099"),
     field<&FelixConfigurationSpec::health_host>("healthHost", "Address of health checks.").fallback("localhost"),
     field<&FelixConfigurationSpec::health_timeout_overrides>("healthTimeoutOverrides",
@@ -309,7 +310,7 @@ constexpr auto kFelixConfiguration = std::to_array<Field>({
     field<&FelixConfigurationSpec::prometheus_metrics_enabled>("prometheusMetricsEnabled", "Serve metrics.")
         .fallback("false"),
     field<&FelixConfigurationSpec::prometheus_metrics_port>("prometheusMetricsPort", "Port of metrics.")
-        .range(0, 65535)
+        .range(0, kMaxPort)
         .fallback("9091"),
     field<&FelixConfigurationSpec::prometheus_metrics_host>("prometheusMetricsHost", "Address of metrics; empty: all."),
     field<&FelixConfigurationSpec::reporting_interval>("reportingInterval", "Time between reports; 0: none.")

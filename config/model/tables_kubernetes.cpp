@@ -1,12 +1,11 @@
 #include "config/model/described.hpp"
 #include "config/model/field.hpp"
 #include "config/model/kubernetes.hpp"
+#include "config/model/limits.hpp"
 
 namespace manul::model {
 
 namespace {
-
-constexpr std::int64_t kMaxPort = 65535;
 
 constexpr auto kLabelRequirement = std::to_array<Field>({
     field<&LabelRequirement::key>("key", "Label that is looked at.").required(),

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/ascii.hpp"
 #include "config/model/checks.hpp"
 #include "config/model/enum_names.hpp"
 #include "config/model/finding.hpp"
@@ -33,7 +34,7 @@ void Checks::selector(const Place& at, std::string_view text) {
     const auto parsed = parse_selector(text);
     if (!parsed) {
         error(at.text(), parsed.error().message);
-    } else if (std::ranges::find(*parsed, Selector::Node::Op::global, &Selector::Node::op) != parsed->end()) {
+    } else if (std::ranges::find(*parsed, SelectorNode::Op::global, &SelectorNode::op) != parsed->end()) {
         error(at.text(), "global() can only stand alone, in the namespaceSelector of a rule's source or destination");
     }
 }
@@ -47,10 +48,7 @@ bool is_annotation_key(const std::string& key) {
     if (is_label_key(key)) {
         return true;
     }
-    std::string lower = key;
-    std::ranges::transform(lower, lower.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return is_label_key(lower);
+    return is_label_key(ascii::lowered(key));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ascii.hpp"
 #include "base/base64.hpp"
 #include "config/model/checks.hpp"
 #include "config/model/names.hpp"
@@ -23,8 +24,7 @@ constexpr std::string_view kRbacGroup = "rbac.authorization.k8s.io";
 
 bool is_secret_key(std::string_view text) {
     return !text.empty() && text.size() <= 253 && text != "." && text != ".." && std::ranges::all_of(text, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-               c == '.';
+        return ascii::is_alphanumeric(c) || c == '-' || c == '_' || c == '.';
     });
 }
 

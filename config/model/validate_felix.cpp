@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.hpp"
 #include "config/model/checks.hpp"
 #include "config/model/duration.hpp"
 #include "config/model/felix_configuration.hpp"
@@ -71,15 +72,13 @@ bool is_key_values(std::string_view text) {
 
 bool is_interface_filter(std::string_view text) {
     return text.size() <= 15 && std::ranges::all_of(text, [](char c) {
-               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                      std::string_view(":._+-").find(c) != std::string_view::npos;
+               return ascii::is_alphanumeric(c) || std::string_view(":._+-").find(c) != std::string_view::npos;
            });
 }
 
 bool is_health_name(std::string_view text) {
     return !text.empty() && std::ranges::all_of(text, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == ' ' ||
-               c == '-';
+        return ascii::is_alphanumeric(c) || c == '_' || c == ' ' || c == '-';
     });
 }
 

@@ -23,6 +23,7 @@
 #include <boost/json/value.hpp>
 #include <boost/system/error_code.hpp>
 
+#include "base/ascii.hpp"
 #include "base/try.hpp"
 #include "config/codec/document.hpp"
 #include "config/codec/tree.hpp"
@@ -79,7 +80,7 @@ constexpr std::string_view kUuidForm = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
 bool is_uuid(std::string_view text) {
     return std::ranges::equal(text, kUuidForm, [](char c, char form) {
-        return form == '-' ? c == '-' : (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+        return form == '-' ? c == '-' : ascii::is_digit(c) || (c >= 'a' && c <= 'f');
     });
 }
 

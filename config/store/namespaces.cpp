@@ -38,7 +38,7 @@ constexpr std::array<std::string_view, 4> kSystem{"default", "kube-system", "kub
 constexpr std::string_view kFinalizer = "kubernetes";
 /// On endpoints that a daemon made for a pod of the running system.
 constexpr std::string_view kOfPod = R"("manul.io/boot-id":)";
-constexpr int kAttempts = 20;
+constexpr int kMarkingAttempts = 20;
 
 model::Key key_of(const std::string& name) { return {Kind::namespace_, "", name}; }
 
@@ -90,7 +90,7 @@ StoreResult<Object> mark(Store& store, const std::string& name, const std::optio
         if (marked) {
             return store.get(key);
         }
-        if (marked.error().code != Code::conflict || expected || attempt == kAttempts) {
+        if (marked.error().code != Code::conflict || expected || attempt == kMarkingAttempts) {
             return std::unexpected(marked.error());
         }
     }

@@ -5,8 +5,8 @@
 #include <deque>
 #include <utility>
 
+#include "base/ascii.hpp"
 #include "base/try.hpp"
-#include "config/model/names.hpp"
 #include "ctl/output/template_functions.hpp"
 
 // Nodes to text.
@@ -35,7 +35,7 @@ const Tree* go_field(const Tree& value, std::string_view name) {
         return metadata;
     }
     const auto at =
-        std::ranges::find_if(value.children, [&](const Tree& field) { return model::same_letters(field.key, name); });
+        std::ranges::find_if(value.children, [&](const Tree& field) { return ascii::same_letters(field.key, name); });
     if (at != value.children.end()) {
         return &*at;
     }

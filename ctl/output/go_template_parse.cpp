@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/ascii.hpp"
 #include "base/try.hpp"
 #include "ctl/output/go_template.hpp"
 #include "ctl/output/template_functions.hpp"
@@ -25,7 +26,7 @@ using go::Pipeline;
 constexpr std::string_view kBlanks = " \t\r\n";
 constexpr int kDeepest = 64;
 
-bool is_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+bool is_name(char c) { return ascii::is_alphanumeric(c) || c == '_'; }
 
 /// What calicoctl's users look for first in an object or a list of Go's.
 constexpr auto kGoNames =

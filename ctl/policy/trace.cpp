@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/ascii.hpp"
 #include "base/try.hpp"
 #include "config/model/node.hpp"
 #include "ctl/output/document.hpp"
@@ -27,19 +28,13 @@ using felix::Verdict;
 /// Client ports are taken from here when none is asked for (RFC 6335 8.1.2: dynamic ports).
 constexpr std::uint16_t kSomeClientPort = 49152;
 
-std::string upper(std::string text) {
-    std::ranges::transform(text, text.begin(),
-                           [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
-    return text;
-}
-
 Result<net::Protocol> parse_protocol(const std::string& text, net::Family family) {
-    std::string name = upper(text);
+    std::string name = ascii::uppered(text);
     if (name == "ICMP" && family == net::Family::v6) {
         name = "ICMPv6";
     }
     for (const char* known : {"ICMPv6", "UDPLite"}) {
-        name = name == upper(known) ? known : name;
+        name = name == ascii::uppered(known) ? known : name;
     }
     const auto protocol = net::Protocol::parse(name);
     if (!protocol) {

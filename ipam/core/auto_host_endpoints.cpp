@@ -6,6 +6,7 @@
 #include <regex>
 #include <utility>
 
+#include "base/ascii.hpp"
 #include "base/base64.hpp"
 #include "base/sha256.hpp"
 #include "config/model/selector.hpp"
@@ -27,7 +28,7 @@ std::string name_of(const std::string& stem) {
         return name;
     }
     const auto hash = sha256(name);
-    name = lower(base64_encode({reinterpret_cast<const char*>(hash.data()), hash.size()}));
+    name = ascii::lowered(base64_encode({reinterpret_cast<const char*>(hash.data()), hash.size()}));
     std::erase_if(name, [](char c) { return c == '+' || c == '/' || c == '='; });
     return name.append(kSuffix);
 }

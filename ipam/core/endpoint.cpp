@@ -7,6 +7,7 @@
 
 #include <fmt/core.h>
 
+#include "base/ascii.hpp"
 #include "base/sha1.hpp"
 #include "base/try.hpp"
 #include "config/model/finding.hpp"
@@ -38,10 +39,7 @@ std::vector<model::WorkloadEndpointPort> published_ports(const std::vector<PortM
     std::vector<model::WorkloadEndpointPort> ports;
     for (const PortMapping& mapping : mappings) {
         model::WorkloadEndpointPort port;
-        std::string protocol = mapping.protocol;
-        std::ranges::transform(protocol, protocol.begin(),
-                               [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
-        port.protocol = net::Protocol::parse(protocol);
+        port.protocol = net::Protocol::parse(ascii::uppered(mapping.protocol));
         port.port = mapping.container_port;
         port.host_port = mapping.host_port;
         port.host_ip = mapping.host_ip;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/ascii.hpp"
 #include "ipam/core/names.hpp"
 
 namespace manul::ipam {
@@ -12,8 +13,8 @@ namespace {
 
 /// Whether a handle may be that of one of the containers; when in doubt, it is.
 bool is_of_any(const std::string& handle, const std::set<std::string>& containers) {
-    return std::ranges::any_of(containers,
-                               [&](const std::string& id) { return handle.find(lower(id)) != std::string::npos; });
+    return std::ranges::any_of(
+        containers, [&](const std::string& id) { return handle.find(ascii::lowered(id)) != std::string::npos; });
 }
 
 /// The pool that keeps a block of this range on the node; null: nothing does.

@@ -4,23 +4,17 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/ascii.hpp"
 #include "base/sha1.hpp"
 
 namespace manul::ipam {
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    std::ranges::transform(out, out.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return out;
-}
 
 namespace {
 
 constexpr std::size_t kMaxName = 253;
 constexpr std::size_t kHashDigits = 8;
 
-bool is_name_character(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; }
+bool is_name_character(char c) noexcept { return ascii::is_lower(c) || ascii::is_digit(c) || c == '-'; }
 
 /// One part of a DNS subdomain.
 bool is_name_part(std::string_view part) noexcept {
@@ -37,7 +31,7 @@ std::string shortened(std::string name) {
 }
 
 std::string lower_id(const std::string& original) {
-    std::string id = lower(original);
+    std::string id = ascii::lowered(original);
     if (id != original) {
         id += "-" + sha1_hex(original, kHashDigits);
     }
@@ -81,7 +75,7 @@ std::string handle_id(std::string_view network, const Attachment& attachment) {
 }
 
 std::string calico_handle_id(std::string_view network, std::string_view container_id) {
-    return lower(std::string(network) + "." + std::string(container_id));
+    return ascii::lowered(std::string(network) + "." + std::string(container_id));
 }
 
 std::string profile_name(std::string_view network) {

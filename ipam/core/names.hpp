@@ -18,8 +18,6 @@ namespace manul::ipam {
 /// The handle's id, with each part that a resource name cannot hold replaced by its SHA-1.
 [[nodiscard]] std::string handle_name(std::string_view id);
 
-/// In small letters, as the parts of a handle are.
-[[nodiscard]] std::string lower(std::string_view text);
 /// "<network>.<container id>.<ifname>" in lower case. Where that changed a letter, eight digits of the SHA-1 of the
 /// original are added, so that two attachments never share a handle.
 [[nodiscard]] std::string handle_id(std::string_view network, const Attachment& attachment);

@@ -18,13 +18,13 @@
 
 using namespace manul;
 using namespace manul::ctl;
+using manul::test::kPool;
 using manul::test::MovingTool;
 using model::Key;
 using model::Kind;
 
 namespace {
 
-const Key kPool{Kind::ip_pool, "", "p"};
 const Key kCluster{Kind::cluster_information, "", "default"};
 
 constexpr const char* kPoolDocument =

@@ -12,6 +12,9 @@
 
 namespace manul::test {
 
+/// The pool of most of their stores.
+inline const model::Key kPool{model::Kind::ip_pool, "", "p"};
+
 /// manulctl over one datastore; what it prints is kept.
 struct MovingTool {
     explicit MovingTool(std::unique_ptr<store::Store> over = store::make_memory()) : store(std::move(over)) {}

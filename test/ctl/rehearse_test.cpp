@@ -10,13 +10,12 @@
 
 using namespace manul;
 using namespace manul::ctl;
+using manul::test::kPool;
 using manul::test::MovingTool;
 using model::Key;
 using model::Kind;
 
 namespace {
-
-const Key kPool{Kind::ip_pool, "", "p"};
 
 constexpr const char* kPoolText =
     "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: p}\nspec: {cidr: 10.0.0.0/24}\n";
@@ -32,8 +31,8 @@ metadata: {name: soon}
 spec: {order: 50}
 )";
 
-struct Tool : MovingTool {
-    Tool() {
+struct RehearsalTool : MovingTool {
+    RehearsalTool() {
         put(kPool,
             R"({"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":{"name":"p"},"spec":{"cidr":"10.0.0.0/24"}})");
     }
@@ -61,7 +60,7 @@ struct Tool : MovingTool {
 }  // namespace
 
 TEST_CASE("a dry run says what would happen and writes nothing") {
-    Tool tool;
+    RehearsalTool tool;
     const std::string before = tool.everything();
     CHECK(tool.dry(WriteVerb::apply, kPoolText) == ExitCode::ok);
     CHECK(tool.out == "ippool.projectcalico.org/p unchanged (dry run)\n");
@@ -92,7 +91,7 @@ TEST_CASE("a dry run says what would happen and writes nothing") {
 }
 
 TEST_CASE("diff shows what apply would store, and tells by its exit code whether that is something") {
-    Tool tool;
+    RehearsalTool tool;
     CHECK(tool.diff(kPoolText) == ExitCode::ok);
     CHECK(tool.out.empty());
     CHECK(tool.diff("apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: p, labels: {a: b}}\n"
@@ -112,7 +111,7 @@ TEST_CASE("diff shows what apply would store, and tells by its exit code whether
 }
 
 TEST_CASE("diff says that a secret differs, not how") {
-    Tool tool;
+    RehearsalTool tool;
     tool.put(
         {Kind::secret, "default", "s"},
         R"({"apiVersion":"v1","kind":"Secret","metadata":{"name":"s","namespace":"default"},"data":{"a":"b25l","b":"dHdv"}})");
@@ -126,7 +125,7 @@ TEST_CASE("diff says that a secret differs, not how") {
 }
 
 TEST_CASE("labels, patches and deletions reach several objects, by name and by selector") {
-    Tool tool;
+    RehearsalTool tool;
     for (const char* name : {"q", "r"}) {
         tool.put({Kind::ip_pool, "", name},
                  std::string(R"({"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":{"name":")") + name +
@@ -182,7 +181,7 @@ TEST_CASE("labels, patches and deletions reach several objects, by name and by s
 }
 
 TEST_CASE("a rehearsal keeps what is written to itself") {
-    Tool tool;
+    RehearsalTool tool;
     const auto rehearsal = store::make_rehearsal(*tool.store);
     const Key tier{Kind::tier, "", "t"};
     REQUIRE(rehearsal->create(tier, R"({"apiVersion":"projectcalico.org/v3","kind":"Tier","metadata":{"name":"t"}})"));

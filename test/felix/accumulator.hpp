@@ -301,6 +301,8 @@ inline Packet tcp(std::string_view source, std::string_view destination, std::ui
     packet.destination_port = port;
     return packet;
 }
+/// From outside to the pod kWeb.
+inline Packet to_web() { return tcp("192.0.2.1", "10.0.0.1"); }
 
 inline Packet udp(std::string_view source, std::string_view destination, std::uint16_t port) {
     Packet packet = tcp(source, destination, port);

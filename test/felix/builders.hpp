@@ -259,6 +259,9 @@ inline model::ResourcePtr pool(const std::string& name, const std::string& net, 
     return out;
 }
 
+/// The pod of most tests.
+inline const model::ResourcePtr kWeb = pod({.name = "web", .ips = {"10.0.0.1", "fd00::1"}, .labels = {{"app", "web"}}});
+
 /// A copy of any resource with another revision.
 template <class T>
 std::shared_ptr<T> with_revision(const std::shared_ptr<T>& resource, const std::string& revision) {

@@ -24,8 +24,6 @@ namespace manul::felix::test {
 
 namespace {
 
-const model::ResourcePtr kWeb = pod({.name = "web", .ips = {"10.0.0.1", "fd00::1"}, .labels = {{"app", "web"}}});
-
 /// Whether an ingress rule with these criteria matches the packet.
 bool rule_matches(const model::Rule& rule, const Packet& packet) {
     World world{kWeb, global_policy({.name = "p", .ingress = {rule}})};

@@ -20,10 +20,7 @@ namespace manul::felix::test {
 
 namespace {
 
-const model::ResourcePtr kWeb = pod({.name = "web", .ips = {"10.0.0.1"}, .labels = {{"app", "web"}}});
 constexpr auto kPass = model::TierDefaultAction::pass;
-
-Packet to_web() { return tcp("10.9.9.9", "10.0.0.1"); }
 
 }  // namespace
 

@@ -37,9 +37,6 @@ namespace manul::felix::test {
 
 namespace {
 
-const model::ResourcePtr kWeb = pod({.name = "web", .ips = {"10.0.0.1"}, .labels = {{"app", "web"}}});
-Packet to_web() { return tcp("192.0.2.1", "10.0.0.1"); }
-
 ResourceRefused refused(const model::ResourcePtr& resource, const std::string& revision,
                         const model::ResourcePtr& readable = nullptr) {
     return ResourceRefused{resource->key(), revision, "spec: wrong", readable};

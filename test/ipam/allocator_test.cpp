@@ -8,16 +8,16 @@
 #include <catch2/catch.hpp>
 
 #include "test/ipam/fake_source.hpp"
+#include "test/ipam/now.hpp"
 
 namespace manul::ipam {
 namespace {
 
 using test::FakeSource;
 using test::ip;
+using test::kNow;
 using test::make_pool;
 using test::prefix;
-
-constexpr WallTime kNow{std::chrono::seconds{1'770'000'000}};
 
 World world_of(std::string node, std::vector<Pool> pools) {
     World world;

@@ -8,52 +8,47 @@
 #include <catch2/catch.hpp>
 
 #include "test/ipam/fake_source.hpp"
+#include "test/ipam/now.hpp"
 
 namespace manul::ipam {
 namespace {
 
 using test::ip;
+using test::kNow;
+using test::pod_owner;
 using test::prefix;
 
-constexpr WallTime kNow{std::chrono::seconds{1'770'000'000}};
 constexpr std::chrono::seconds kNoRest{0};
-
-OwnerPtr owner(std::string handle) {
-    Owner out;
-    out.handle = std::move(handle);
-    out.attributes = {{"node", "n1"}, {"pod", "p"}};
-    return std::make_shared<const Owner>(std::move(out));
-}
 
 Block fresh(std::string_view cidr) { return Block::make(prefix(cidr), "host:n1", kNow, 7); }
 
 TEST_CASE("addresses are handed out in order and come back at the end of the queue") {
     Block block = fresh("10.0.0.0/30");
-    CHECK(block.allocate(owner("a"), nullptr) == ip("10.0.0.0"));
-    CHECK(block.allocate(owner("b"), nullptr) == ip("10.0.0.1"));
+    CHECK(block.allocate(pod_owner("a"), nullptr) == ip("10.0.0.0"));
+    CHECK(block.allocate(pod_owner("b"), nullptr) == ip("10.0.0.1"));
     REQUIRE(block.release(0, std::nullopt, kNow, kNoRest));
-    CHECK(block.allocate(owner("c"), nullptr) == ip("10.0.0.2"));
-    CHECK(block.allocate(owner("d"), nullptr) == ip("10.0.0.3"));
-    CHECK(block.allocate(owner("e"), nullptr) == ip("10.0.0.0"));
-    CHECK_FALSE(block.allocate(owner("f"), nullptr));
+    CHECK(block.allocate(pod_owner("c"), nullptr) == ip("10.0.0.2"));
+    CHECK(block.allocate(pod_owner("d"), nullptr) == ip("10.0.0.3"));
+    CHECK(block.allocate(pod_owner("e"), nullptr) == ip("10.0.0.0"));
+    CHECK_FALSE(block.allocate(pod_owner("f"), nullptr));
 }
 
 TEST_CASE("reserved addresses are passed over and keep their place") {
     Block block = fresh("10.0.0.0/30");
     const auto reserved = [](const net::Ip& address) { return address == test::ip("10.0.0.0"); };
-    CHECK(block.allocate(owner("a"), reserved) == ip("10.0.0.1"));
-    CHECK(block.allocate(owner("b"), nullptr) == ip("10.0.0.0"));
+    CHECK(block.allocate(pod_owner("a"), reserved) == ip("10.0.0.1"));
+    CHECK(block.allocate(pod_owner("b"), nullptr) == ip("10.0.0.0"));
 }
 
 TEST_CASE("a stale release does not free an address that was given to somebody else") {
     Block block = fresh("10.0.0.0/32");
-    REQUIRE(block.allocate(owner("a"), nullptr));
+    REQUIRE(block.allocate(pod_owner("a"), nullptr));
     const auto seen = block.sequence_of(0);
     REQUIRE(seen == 7U);
     block.count_write();
     REQUIRE(block.release(0, seen, kNow, kNoRest));
     block.count_write();
-    REQUIRE(block.allocate(owner("b"), nullptr));
+    REQUIRE(block.allocate(pod_owner("b"), nullptr));
     block.count_write();
     CHECK(block.release(0, seen, kNow, kNoRest).error() == ReleaseError::sequence_mismatch);
     CHECK(block.owner(0)->handle == "b");
@@ -64,7 +59,7 @@ TEST_CASE("a stale release does not free an address that was given to somebody e
 TEST_CASE("a freed address rests for the cool-down") {
     const std::chrono::seconds cooldown{30};
     Block block = fresh("10.0.0.0/31");
-    REQUIRE(block.allocate(owner("a"), nullptr));
+    REQUIRE(block.allocate(pod_owner("a"), nullptr));
     REQUIRE(block.release(0, std::nullopt, kNow, cooldown));
     CHECK(block.cooling_count() == 1);
     CHECK(block.in_use_count() == 0);
@@ -72,17 +67,17 @@ TEST_CASE("a freed address rests for the cool-down") {
     CHECK(block.owner(0)->handle.empty());
     CHECK(block.release(0, std::nullopt, kNow, cooldown).error() == ReleaseError::not_allocated);
     CHECK_FALSE(block.end_cooldown(kNow + cooldown - std::chrono::seconds{1}, cooldown));
-    CHECK_FALSE(block.allocate_exact(0, owner("b")));
+    CHECK_FALSE(block.allocate_exact(0, pod_owner("b")));
     CHECK(block.end_cooldown(kNow + cooldown, cooldown));
     CHECK(block.is_empty());
-    CHECK(block.allocate(owner("b"), nullptr) == ip("10.0.0.1"));  // the other one has rested longer
-    CHECK(block.allocate(owner("c"), nullptr) == ip("10.0.0.0"));
+    CHECK(block.allocate(pod_owner("b"), nullptr) == ip("10.0.0.1"));  // the other one has rested longer
+    CHECK(block.allocate(pod_owner("c"), nullptr) == ip("10.0.0.0"));
 }
 
 TEST_CASE("a release time in the future counts as now") {
     const std::chrono::seconds cooldown{30};
     Block block = fresh("10.0.0.0/32");
-    REQUIRE(block.allocate(owner("a"), nullptr));
+    REQUIRE(block.allocate(pod_owner("a"), nullptr));
     REQUIRE(block.release(0, std::nullopt, kNow + std::chrono::hours{24}, cooldown));
     CHECK(block.end_cooldown(kNow, cooldown));
     CHECK(block.owner(0)->released_at == kNow);
@@ -92,10 +87,10 @@ TEST_CASE("a release time in the future counts as now") {
 
 TEST_CASE("the stored form and the value are one") {
     Block block = fresh("fd00::/122");
-    const OwnerPtr shared = owner("two");
+    const OwnerPtr shared = pod_owner("two");
     REQUIRE(block.allocate(shared, nullptr));
     REQUIRE(block.allocate(shared, nullptr));
-    REQUIRE(block.allocate(owner("gone"), nullptr));
+    REQUIRE(block.allocate(pod_owner("gone"), nullptr));
     REQUIRE(block.release(2, std::nullopt, kNow, std::chrono::seconds{10}));
     const model::IpamBlockSpec spec = block.to_model();
     CHECK(spec.attributes.size() == 2);
@@ -127,7 +122,7 @@ TEST_CASE("a damaged block is refused with what is wrong") {
     }));
     CAPTURE(row.name);
     Block block = fresh("10.0.0.0/30");
-    REQUIRE(block.allocate(owner("a"), nullptr));
+    REQUIRE(block.allocate(pod_owner("a"), nullptr));
     model::IpamBlockSpec spec = block.to_model();
     row.damage(spec);
     const auto result = Block::from_model(spec);
@@ -169,7 +164,7 @@ TEST_CASE("random operations agree with a naive model") {
                 }
             }
             const std::string handle = "h" + std::to_string(step);
-            const auto got = block.allocate(owner(handle), nullptr);
+            const auto got = block.allocate(pod_owner(handle), nullptr);
             REQUIRE(got.has_value() == !free.empty());
             if (got) {
                 REQUIRE(*block.ordinal(*got) == free.front());

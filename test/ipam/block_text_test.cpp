@@ -12,11 +12,12 @@
 #include "config/model/ipam_block.hpp"
 #include "ipam/core/block.hpp"
 #include "test/ipam/fake_source.hpp"
+#include "test/ipam/now.hpp"
 
 namespace manul::ipam {
 namespace {
 
-constexpr WallTime kNow{std::chrono::seconds{1'770'000'000}};
+using test::kNow;
 
 OwnerPtr make_owner(std::mt19937& random) {
     Owner owner;

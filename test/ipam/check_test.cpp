@@ -18,23 +18,17 @@
 #include "ipam/core/split.hpp"
 #include "ipam/core/tunnels.hpp"
 #include "test/ipam/fake_source.hpp"
+#include "test/ipam/now.hpp"
 
 namespace manul::ipam {
 namespace {
 
 using test::FakeSource;
 using test::ip;
+using test::kNow;
 using test::make_pool;
+using test::pod_owner;
 using test::prefix;
-
-constexpr WallTime kNow{std::chrono::seconds{1'770'000'000}};
-
-OwnerPtr owner(const std::string& handle, const std::string& node = "n1") {
-    Owner out;
-    out.handle = handle;
-    out.attributes = {{"node", node}, {"pod", handle}, {"namespace", "default"}};
-    return std::make_shared<const Owner>(std::move(out));
-}
 
 User user(const std::string& handle, const std::string& node = "n1") {
     return {.name = "WorkloadEndpoint(default/" + handle + ")", .node = node, .handles = {handle}};
@@ -49,9 +43,9 @@ struct Cluster {
         inventory.nodes = {"n1", "n2"};
         Block one = Block::make(prefix("10.0.0.0/30"), "host:n1", kNow, 5);
         Block two = Block::make(prefix("10.0.0.4/30"), "host:n2", kNow, 5);
-        REQUIRE(one.allocate(owner("a"), nullptr));
-        REQUIRE(one.allocate(owner("b"), nullptr));
-        REQUIRE(two.allocate(owner("c", "n2"), nullptr));
+        REQUIRE(one.allocate(pod_owner("a"), nullptr));
+        REQUIRE(one.allocate(pod_owner("b"), nullptr));
+        REQUIRE(two.allocate(pod_owner("c", "n2"), nullptr));
         inventory.blocks = {one.to_model(), two.to_model()};
         for (const auto& [node, cidr] : {std::pair{"n1", "10.0.0.0/30"}, std::pair{"n2", "10.0.0.4/30"}}) {
             inventory.affinities.push_back({{node, prefix(cidr), model::AffinityState::confirmed}, kNow});
@@ -269,7 +263,7 @@ TEST_CASE("a damaged block is rebuilt with every owner that it names clearly") {
     for (int round = 0; round < 500; ++round) {
         Block block = Block::make(prefix("10.0.0.0/28"), "host:n1", kNow, 5);
         for (std::size_t i = pick(16); i > 0; --i) {
-            REQUIRE(block.allocate(owner("h" + std::to_string(i)), nullptr));
+            REQUIRE(block.allocate(pod_owner("h" + std::to_string(i)), nullptr));
         }
         model::IpamBlockSpec spec = block.to_model();
         for (int i = 0; i < 4; ++i) {

@@ -165,6 +165,16 @@ private:
 inline net::Prefix prefix(std::string_view text) { return *net::Prefix::parse(text); }
 inline net::Ip ip(std::string_view text) { return *net::Ip::parse(text); }
 
+inline OwnerPtr owner(std::string handle, model::StringMap attributes) {
+    Owner out;
+    out.handle = std::move(handle);
+    out.attributes = std::move(attributes);
+    return std::make_shared<const Owner>(std::move(out));
+}
+inline OwnerPtr pod_owner(const std::string& handle, const std::string& node = "n1") {
+    return owner(handle, {{"node", node}, {"pod", handle}, {"namespace", "default"}});
+}
+
 inline Pool make_pool(std::string name, std::string_view cidr, std::uint8_t block_size) {
     Pool pool;
     pool.name = std::move(name);

@@ -3,22 +3,17 @@
 #include <catch2/catch.hpp>
 
 #include "test/ipam/fake_source.hpp"
+#include "test/ipam/now.hpp"
 
 namespace manul::ipam {
 namespace {
 
+using test::kNow;
 using test::make_pool;
+using test::owner;
 using test::prefix;
 
-constexpr WallTime kNow{std::chrono::seconds{1'770'000'000}};
 constexpr SteadyTime kStart{};
-
-OwnerPtr owner(std::string handle, model::StringMap attributes) {
-    Owner out;
-    out.handle = std::move(handle);
-    out.attributes = std::move(attributes);
-    return std::make_shared<const Owner>(std::move(out));
-}
 
 BlockPtr empty_block(std::string_view cidr) {
     return std::make_shared<const Block>(Block::make(prefix(cidr), "host:n1", kNow, 0));

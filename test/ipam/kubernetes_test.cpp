@@ -21,13 +21,14 @@
 #include "ipam/service/service.hpp"
 #include "ipam/service/service_addresses.hpp"
 #include "test/ipam/mini_api.hpp"
+#include "test/ipam/now.hpp"
 
 namespace manul::ipam {
 namespace {
 
+using test::kNow;
 namespace json = boost::json;
 
-constexpr WallTime kNow{std::chrono::seconds{1'770'000'000}};
 constexpr const char* kCalico = "projectcalico.org/v3/";
 
 std::string pod_path(const std::string& name) { return "v1/namespaces/prod/pods/" + name; }
@@ -43,7 +44,7 @@ std::string pod_text(const std::string& name, const std::string& uid, const std:
 struct Cluster {
     std::filesystem::path directory =
         std::filesystem::temp_directory_path() / fmt::format("manul-ipam-kube-{}", ::getpid());
-    test::MiniApi api;
+    manul::test::MiniApi api;
     std::unique_ptr<store::Store> store = open();
     Service service{*store, {"n1", "boot", true}};
 

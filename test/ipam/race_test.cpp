@@ -17,11 +17,12 @@
 #include "config/model/ipam_handle.hpp"
 #include "config/store/sqlite.hpp"
 #include "ipam/service/service.hpp"
+#include "test/ipam/now.hpp"
 
 namespace manul::ipam {
 namespace {
 
-constexpr WallTime kNow{std::chrono::seconds{1'770'000'000}};
+using test::kNow;
 
 /// A directory of its own for one store file.
 struct TemporaryStore {

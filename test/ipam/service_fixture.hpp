@@ -16,11 +16,11 @@
 #include "config/model/workload_endpoint.hpp"
 #include "config/store/memory.hpp"
 #include "ipam/service/service.hpp"
+#include "test/ipam/now.hpp"
 
 /// One node's service over a datastore, in memory if none is given, and the documents and requests of its tests.
 namespace manul::ipam::test {
 
-inline constexpr WallTime kNow{std::chrono::seconds{1'770'000'000}};
 inline constexpr const char* kBoot = "boot-1";
 
 inline std::string pool_document(const std::string& name, const std::string& cidr, int block_size) {

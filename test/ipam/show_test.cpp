@@ -3,22 +3,16 @@
 #include <catch2/catch.hpp>
 
 #include "test/ipam/fake_source.hpp"
+#include "test/ipam/now.hpp"
 
 namespace manul::ipam {
 namespace {
 
 using test::ip;
+using test::kNow;
 using test::make_pool;
+using test::owner;
 using test::prefix;
-
-constexpr WallTime kNow{std::chrono::seconds{1'770'000'000}};
-
-OwnerPtr owner(std::string handle, model::StringMap attributes) {
-    Owner out;
-    out.handle = std::move(handle);
-    out.attributes = std::move(attributes);
-    return std::make_shared<const Owner>(std::move(out));
-}
 
 struct Fixture {
     std::vector<Pool> pools{make_pool("b", "10.2.0.0/24", 26), make_pool("a", "10.1.0.0/24", 26)};

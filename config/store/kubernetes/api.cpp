@@ -19,6 +19,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "base/ascii.hpp"
 #include "base/try.hpp"
 #include "config/store/document.hpp"
 #include "config/store/kubernetes/access.hpp"
@@ -76,8 +77,7 @@ bool is_busy(unsigned status) { return status == 429 || status == 502 || status 
 std::string percent_encoded(std::string_view text) {
     std::string out;
     for (const char c : text) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                           c == '.' || c == '_' || c == '~' || c == ':';
+        const bool plain = ascii::is_alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~' || c == ':';
         out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
     }
     return out;

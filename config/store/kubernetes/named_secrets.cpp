@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ascii.hpp"
 #include "config/codec/json.hpp"
 #include "config/model/kind.hpp"
 #include "config/model/referenced_secret.hpp"
@@ -21,7 +22,7 @@ constexpr std::string_view kMark = "names:";  // revisions of the server are num
 /// Names of objects have nothing else in them, so no text that a revision or selector is made of.
 bool is_name(std::string_view text) {
     return !text.empty() && std::ranges::all_of(text, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+        return ascii::is_lower(c) || ascii::is_digit(c) || c == '-' || c == '.';
     });
 }
 
