@@ -30,19 +30,7 @@ netlink::SocketResult<void> FibSync::begin_resync() {
     finish();
     needs_resync_ = false;
     found_.clear();
-    // The objects first, since routes can only lead to what exists.
-    MANUL_TRY(const auto objects, writer_.socket().nexthops());
-    foreign_objects_.clear();
-    for (const netlink::Nexthop& object : objects) {
-        if (object.protocol != kRouteProtocol) {
-            foreign_objects_.insert(object.id);
-        } else if (!loaded_) {
-            stale_objects_.insert(object.id);
-        }
-    }
-    for (auto& [id, group] : groups_) {
-        program_group(group);
-    }
+    MANUL_CHECK(objects_.resync(!loaded_));
     resync_ = Resync::reading;
     return {};
 }
@@ -69,7 +57,7 @@ void FibSync::end_resync() {
     resync_ = Resync::comparing;
     compared_to_ = {};
     in_kernel_ = {};
-    users_.clear();
+    objects_.forget_routes();
     // What nobody names is left over: from an earlier run, or from a deletion that is still waiting.
     stale_.clear();
     orphans_.clear();
@@ -92,8 +80,8 @@ void FibSync::compare(std::size_t budget) {
             }
             const auto found = found_.find(entry.prefix);
             entry.has = found == found_.end() ? InKernel{} : found->second.has;
-            entry.object = 0;
-            set_object(entry, found == found_.end() ? 0 : found->second.object);
+            entry.object = NexthopObjects::kNone;
+            set_object(entry, found == found_.end() ? NexthopObjects::kNone : found->second.object);
             if (found != found_.end()) {
                 found_.erase(found);
             }
@@ -158,11 +146,11 @@ void FibSync::heed(SlotRef ref, const Notice& notice) {
         has = !notice.removed;
         if (!blackhole) {
             entry.has.metric = notice.metric;
-            set_object(entry, 0);  // whatever it leads to now
+            set_object(entry, NexthopObjects::kNone);  // whatever it leads to now
         }
     } else if (!notice.removed) {
         if (!blackhole) {
-            set_object(entry, 0);
+            set_object(entry, NexthopObjects::kNone);
         }
         has = false;  // two routes of one prefix and metric cannot be: it took the place of ours
     } else if (!refused_.contains(ref)) {

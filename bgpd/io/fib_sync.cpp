@@ -14,16 +14,13 @@
 #include <vector>
 
 #include "base/log.hpp"
-#include "base/try.hpp"
 #include "bgpd/io/messages.hpp"
 #include "bgpd/io/next_hop_watch.hpp"
 #include "bgpd/speaker/action.hpp"
-#include "net/ip.hpp"
 #include "net/netlink/decode.hpp"
 #include "net/netlink/encode.hpp"
 #include "net/netlink/socket.hpp"
 #include "net/prefix.hpp"
-#include "net/scoped.hpp"
 
 namespace manul::bgp::io {
 namespace {
@@ -33,37 +30,6 @@ constexpr std::size_t kFewRoutes = 64;     // are not worth waking a thread
 constexpr std::size_t kMostUnderWay = 2;   // batches, so that the kernel need not wait for the next one
 
 constexpr std::uint8_t family_index(net::Family family) { return family == net::Family::v4 ? 0 : 1; }
-
-std::vector<netlink::Hop> hops_of(const speaker::FibGroup& group) {
-    std::vector<netlink::Hop> hops;
-    for (const speaker::FibMember& member : group.members) {
-        netlink::Hop& hop = hops.emplace_back();
-        hop.ifindex = member.via.interface;
-        hop.gateway = net::without_scope(member.via.gateway.value_or(member.next_hop));
-        hop.weight = member.weight;
-    }
-    return hops;
-}
-
-netlink::Nexthop single(std::uint32_t id, const netlink::Hop& hop) {
-    netlink::Nexthop object;
-    object.id = id;
-    object.protocol = kRouteProtocol;
-    object.family = hop.gateway->family();
-    object.hop = hop;
-    return object;
-}
-
-netlink::Nexthop group_of(std::uint32_t id, const std::vector<std::uint32_t>& members,
-                          const std::vector<netlink::Hop>& hops) {
-    netlink::Nexthop object;
-    object.id = id;
-    object.protocol = kRouteProtocol;
-    for (std::size_t i = 0; i < members.size(); ++i) {
-        object.group.push_back({members[i], hops[i].weight});
-    }
-    return object;
-}
 
 netlink::Route own_route(const net::Prefix& prefix, bool blackhole, std::uint32_t metric) {
     netlink::Route route;
@@ -76,129 +42,21 @@ netlink::Route own_route(const net::Prefix& prefix, bool blackhole, std::uint32_
 
 }  // namespace
 
-bool FibSync::run(netlink::RequestBuffer& requests, std::vector<netlink::RefusedRequest>& refused) {
-    if (requests.empty()) {
-        return true;
+/// False when the connection failed; what took effect is unknown then.
+bool FibSync::send(netlink::RequestBuffer& requests, std::vector<netlink::RefusedRequest>& refused) {
+    auto result = writer_.send(requests);
+    needs_resync_ = needs_resync_ || !result;
+    refused.clear();
+    if (result) {
+        refused = *std::move(result);
     }
-    auto result = writer_.socket().batch(requests);
-    requests.clear();
-    if (!result) {
-        log::emit(kKernelFailed, result.error().message());
-        needs_resync_ = true;
-        return false;
-    }
-    refused = *std::move(result);
-    return true;
-}
-
-// ---- nexthop objects ------------------------------------------------------------------------------------------------
-
-std::uint32_t FibSync::new_object() {
-    do {
-        ++next_object_;
-    } while (stale_objects_.contains(next_object_) || foreign_objects_.contains(next_object_));
-    return next_object_;
-}
-
-std::uint32_t FibSync::member_object(const netlink::Hop& hop) {
-    Member& member = members_[{hop.ifindex, *hop.gateway}];
-    ++member.uses;
-    if (member.object == 0) {
-        member.object = new_object();
-    }
-    return member.object;
-}
-
-/// A group is made of the members that the kernel takes: one whose link has just gone down must not cost the others.
-void FibSync::program_group(Group& group) {
-    group.failed = false;
-    std::vector<netlink::RefusedRequest> refused;
-    const auto send = [&] {
-        refused.clear();
-        const bool sent = run(requests_, refused);
-        group.failed = group.failed || !sent || !refused.empty();
-        if (!refused.empty()) {
-            const netlink::SocketError why{netlink::SocketError::Kind::refused, refused.front().code,
-                                           refused.front().text};
-            log::emit(kKernelFailed, "nexthop object: " + why.message());
-        }
-        return sent;
-    };
-    if (group.hops.size() == 1) {
-        netlink::put_nexthop(requests_, single(group.object, group.hops.front()), netlink::Write::replace);
-        static_cast<void>(send());
-        return;
-    }
-    for (std::size_t i = 0; i < group.hops.size(); ++i) {
-        netlink::put_nexthop(requests_, single(group.members[i], group.hops[i]), netlink::Write::replace);
-    }
-    if (!send()) {
-        return;
-    }
-    netlink::Nexthop object = group_of(group.object, group.members, group.hops);
-    for (auto member = refused.rbegin(); member != refused.rend(); ++member) {
-        object.group.erase(object.group.begin() + static_cast<std::ptrdiff_t>(member->index));
-    }
-    if (!object.group.empty()) {
-        netlink::put_nexthop(requests_, object, netlink::Write::replace);
-        static_cast<void>(send());
-    }
-}
-
-/// Gives up the members of a group whose object is gone.
-void FibSync::release_members(const Group& group) {
-    if (group.members.empty()) {
-        return;
-    }
-    for (const netlink::Hop& hop : group.hops) {
-        const auto member = members_.find({hop.ifindex, *hop.gateway});
-        if (--member->second.uses == 0) {
-            netlink::delete_nexthop(requests_, member->second.object);
-            members_.erase(member);
-        }
-    }
+    return result.has_value();
 }
 
 void FibSync::define(const speaker::FibGroup& definition) {
-    const std::uint32_t id = definition.group.value();
-    const auto known = groups_.find(id);
-    if (definition.members.empty()) {
-        if (known != groups_.end()) {
-            retired_.push_back(std::move(known->second));
-            groups_.erase(known);
-        }
-        return;
-    }
-    Group next{hops_of(definition), 0, {}, false};
-    if (known != groups_.end() && known->second.hops == next.hops && !known->second.failed) {
-        return;
-    }
-    if (next.hops.size() > 1) {
-        for (const netlink::Hop& hop : next.hops) {
-            next.members.push_back(member_object(hop));
-        }
-    }
-    // One hop and several are objects of different kinds, which the kernel does not turn into each other.
-    const bool keeps_object = known != groups_.end() && known->second.members.empty() == next.members.empty();
-    if (keeps_object) {
-        next.object = known->second.object;
-    } else {
-        next.object = new_object();
-    }
-    program_group(next);
-    if (known == groups_.end()) {
-        groups_.emplace(id, std::move(next));
-        return;
-    }
-    if (keeps_object) {
-        release_members(known->second);
-        std::vector<netlink::RefusedRequest> refused;  // what is gone already: fine
-        static_cast<void>(run(requests_, refused));
-    } else {
-        retired_.push_back(std::move(known->second));
+    if (objects_.define(definition)) {
         enqueue_users(definition.group);
     }
-    known->second = std::move(next);
 }
 
 void FibSync::enqueue_users(speaker::FibGroupId group) {
@@ -211,41 +69,11 @@ void FibSync::enqueue_users(speaker::FibGroupId group) {
     }
 }
 
-/// With an object the kernel removes the routes that lead to it: one that a route could not be moved away from stays.
-void FibSync::drop_retired() {
-    std::erase_if(retired_, [this](const Group& group) {
-        if (users_.contains(group.object)) {
-            return false;
-        }
-        netlink::delete_nexthop(requests_, group.object);
-        release_members(group);
-        return true;
-    });
-    if (sweeping_ && stale_.empty()) {
-        std::erase_if(stale_objects_, [this](std::uint32_t object) {
-            if (users_.contains(object)) {
-                return false;
-            }
-            netlink::delete_nexthop(requests_, object);
-            return true;
-        });
-    }
-    std::vector<netlink::RefusedRequest> refused;  // what is gone already: fine
-    static_cast<void>(run(requests_, refused));
-}
-
-/// The learned route of the entry leads to this object now; 0: to none, or nobody knows where.
+/// The learned route of the entry leads to this object now; kNone: to none, or nobody knows where.
 void FibSync::set_object(Entry& entry, std::uint32_t object) {
-    if (const auto user = users_.find(entry.object); user != users_.end() && --user->second == 0) {
-        users_.erase(user);
-    }
+    objects_.lead(entry.object, object);
     entry.object = object;
-    if (object != 0) {
-        ++users_[object];
-    }
 }
-
-// ---- routes ---------------------------------------------------------------------------------------------------------
 
 void FibSync::enqueue(SlotRef ref) {
     Entry& entry = at(ref);
@@ -269,7 +97,7 @@ void FibSync::rename(SlotRef ref, const net::Prefix& prefix) {
         orphans_[entry.prefix] = found->second;
         found_.erase(found);
     }
-    set_object(entry, 0);
+    set_object(entry, NexthopObjects::kNone);
     entry = Entry{.prefix = prefix, .queued = entry.queued, .named = true};
     for (auto* left : {&stale_, &orphans_, &found_}) {
         const auto found = left->find(prefix);
@@ -337,8 +165,7 @@ void FibSync::plan(SlotRef ref) {
             put(ref, Step::put_blackhole, netlink::Write::add, 0);
         }
         drop(entry.has.learned, Step::delete_learned);
-    } else if (const auto group = groups_.find(entry.wanted.value()); group != groups_.end()) {
-        const std::uint32_t object = group->second.object;
+    } else if (const NexthopObjects::Id object = objects_.of(entry.wanted); object != NexthopObjects::kNone) {
         if (!entry.has.learned || entry.has.metric != entry.metric) {  // what is at another metric goes afterwards
             put(ref, Step::put_learned, netlink::Write::add, object);
         } else if (entry.object != object) {
@@ -365,7 +192,7 @@ void FibSync::done(const Sent& sent) {
             break;
         case Step::delete_learned:
             entry.has.learned = false;
-            set_object(entry, 0);
+            set_object(entry, NexthopObjects::kNone);
             break;
         case Step::delete_blackhole:
             entry.has.blackhole = false;
@@ -397,7 +224,7 @@ void FibSync::send_planned() {
     std::vector<Sent> sent = std::exchange(sent_, {});
     if (sent.size() <= kFewRoutes && under_way_.empty()) {
         std::vector<netlink::RefusedRequest> refused;
-        if (run(requests_, refused)) {
+        if (send(requests_, refused)) {
             apply(sent, refused);
         }  // else what took effect is unknown: resync finds out
         return;
@@ -479,7 +306,7 @@ void FibSync::delete_left(std::unordered_map<net::Prefix, Found>& left, std::siz
         left.erase(first);
     }
     std::vector<netlink::RefusedRequest> refused;  // what is gone already: fine
-    static_cast<void>(run(requests_, refused));
+    static_cast<void>(send(requests_, refused));
 }
 
 /// Of learned routes whose metric is another one now: the new one is there.
@@ -491,7 +318,7 @@ void FibSync::delete_moved() {
         netlink::delete_route(requests_, own_route(prefix, false, metric));
     }
     std::vector<netlink::RefusedRequest> refused;  // what is gone already: fine
-    static_cast<void>(run(requests_, refused));
+    static_cast<void>(send(requests_, refused));
 }
 
 bool FibSync::work(std::size_t budget) {
@@ -534,27 +361,15 @@ bool FibSync::work(std::size_t budget) {
         }
         log::emit(kStaleRemoved, std::exchange(swept_, 0));
     }
-    if (!retired_.empty() || (sweeping_ && !stale_objects_.empty())) {
-        drop_retired();
-    }
+    objects_.remove_unused(sweeping_);
     return false;
 }
 
 void FibSync::retry() {
-    for (auto& [id, group] : groups_) {
-        if (group.failed) {
-            program_group(group);
-        }
-    }
+    objects_.retry();
     for (const SlotRef ref : std::exchange(refused_, {})) {
         enqueue(ref);
     }
-}
-
-bool FibSync::uses(std::uint32_t ifindex) const {
-    return std::ranges::any_of(groups_, [&](const auto& one) {
-        return std::ranges::any_of(one.second.hops, [&](const netlink::Hop& hop) { return hop.ifindex == ifindex; });
-    });
 }
 
 wire::FamilySet FibSync::families() noexcept {

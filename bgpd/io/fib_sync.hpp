@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "bgpd/io/nexthop_objects.hpp"
 #include "bgpd/io/route_writer.hpp"
 #include "bgpd/speaker/action.hpp"
 #include "bgpd/wire/message.hpp"
@@ -27,11 +28,11 @@ namespace manul::bgp::io {
 inline constexpr std::uint32_t kLearnedMetric = 1024;
 inline constexpr std::uint32_t kBlackholeMetric = 1032;  ///< own blocks: lose against every workload route
 
-/// Keeps the kernel's main table in line with FibGroup and FibBatch actions. Routes carry protocol 176 and lead to
-/// nexthop objects, one a group, so that a group changes in one message however many routes use it. Work is done in
-/// slices; changes to a prefix that still waits replace each other. Many routes at once go to the kernel on a thread of
-/// their own (RouteWriter); a route that is under way there is not planned again, renamed or compared before its
-/// outcome is known. Everything else asks the kernel directly, and waits until nothing is under way.
+/// Keeps the kernel's main table in line with FibGroup and FibBatch actions. Routes carry protocol 176 and lead to the
+/// NexthopObjects of their groups. Work is done in slices; changes to a prefix that still waits replace each other.
+/// Many routes at once go to the kernel on a thread of their own (RouteWriter); a route that is under way there is not
+/// planned again, renamed or compared before its outcome is known. Everything else asks the kernel directly, and waits
+/// until nothing is under way.
 ///
 /// Another owner's route is never touched: routes are added exclusively, replaced only when ours is known to be there,
 /// and deleted by protocol and metric. Routes of an earlier run stay until `complete`; those that were named by then
@@ -72,12 +73,12 @@ public:
     void retry();
     [[nodiscard]] bool has_refused() const noexcept { return !refused_.empty(); }
     /// The connection to the kernel failed in the middle of something.
-    [[nodiscard]] bool needs_resync() const noexcept { return needs_resync_; }
+    [[nodiscard]] bool needs_resync() const noexcept { return needs_resync_ || objects_.needs_resync(); }
     /// The first resync has ended: it is known what an earlier run left.
     [[nodiscard]] bool loaded() const noexcept { return loaded_; }
     [[nodiscard]] std::uint32_t port() const noexcept { return writer_.port(); }
     /// Routes lead over this interface.
-    [[nodiscard]] bool uses(std::uint32_t ifindex) const;
+    [[nodiscard]] bool uses(std::uint32_t ifindex) const { return objects_.uses(ifindex); }
 
     struct Counts {
         std::size_t routes = 0;   ///< in the kernel
@@ -103,21 +104,15 @@ private:
         speaker::FibGroupId wanted;
         std::uint32_t metric = kLearnedMetric;  ///< wanted
         InKernel has;
-        std::uint32_t object = 0;  ///< that the learned route in the kernel leads to
+        NexthopObjects::Id object = NexthopObjects::kNone;  ///< that the learned route in the kernel leads to
         bool queued = false;
         bool under_way = false;  ///< in a batch whose outcome is not known yet
         bool named = false;      ///< the slot has a prefix
     };
-    struct Group {
-        std::vector<netlink::Hop> hops;
-        std::uint32_t object = 0;
-        std::vector<std::uint32_t> members;  ///< objects of the hops when the object is a group
-        bool failed = false;                 ///< the kernel refused it
-    };
     /// What the kernel was found to have for a prefix.
     struct Found {
         InKernel has;
-        std::uint32_t object = 0;
+        NexthopObjects::Id object = NexthopObjects::kNone;
     };
     /// Something that another program did where a route of ours may be.
     struct Notice {
@@ -137,7 +132,7 @@ private:
         SlotRef ref;
         Step step;
         bool exclusive = false;
-        std::uint32_t object = 0;
+        NexthopObjects::Id object = NexthopObjects::kNone;
         std::uint32_t metric = 0;
     };
 
@@ -146,7 +141,7 @@ private:
     void enqueue_users(speaker::FibGroupId group);
     void rename(SlotRef ref, const net::Prefix& prefix);
     void plan(SlotRef ref);
-    void put(SlotRef ref, Step step, netlink::Write how, std::uint32_t object);
+    void put(SlotRef ref, Step step, netlink::Write how, NexthopObjects::Id object);
     void delete_moved();
     void send_planned();
     void settle(const RouteWriter::Outcome& outcome);
@@ -161,15 +156,11 @@ private:
     void heed(SlotRef ref, const Notice& notice);
     void report_refusals();
 
-    [[nodiscard]] std::uint32_t new_object();
-    [[nodiscard]] std::uint32_t member_object(const netlink::Hop& hop);
-    void program_group(Group& group);
-    void release_members(const Group& group);
-    void set_object(Entry& entry, std::uint32_t object);
-    void drop_retired();
-    [[nodiscard]] bool run(netlink::RequestBuffer& requests, std::vector<netlink::RefusedRequest>& refused);
+    void set_object(Entry& entry, NexthopObjects::Id object);
+    [[nodiscard]] bool send(netlink::RequestBuffer& requests, std::vector<netlink::RefusedRequest>& refused);
 
     RouteWriter writer_;
+    NexthopObjects objects_{writer_};
     netlink::RequestBuffer requests_;
     std::vector<Sent> sent_;
     std::deque<std::vector<Sent>> under_way_;            ///< batches whose outcome is not known yet
@@ -192,18 +183,6 @@ private:
     bool needs_resync_ = false;
     bool sweeping_ = false;
     std::size_t swept_ = 0;
-
-    std::unordered_map<std::uint32_t, Group> groups_;
-    struct Member {
-        std::uint32_t object = 0;
-        std::uint32_t uses = 0;
-    };
-    std::map<std::pair<std::uint32_t, net::Ip>, Member> members_;
-    std::vector<Group> retired_;                            ///< that routes may still lead to
-    std::unordered_map<std::uint32_t, std::size_t> users_;  ///< learned routes in the kernel by object
-    std::set<std::uint32_t> stale_objects_;                 ///< of an earlier run
-    std::set<std::uint32_t> foreign_objects_;
-    std::uint32_t next_object_ = 0x4d000000;
     std::size_t refusals_ = 0;  ///< since the queue was last empty
     std::size_t planned_ = 0;
     std::string first_refusal_;

@@ -10,7 +10,9 @@
 #include <thread>
 #include <utility>
 
+#include "base/log.hpp"
 #include "base/unique_fd.hpp"
+#include "bgpd/io/messages.hpp"
 
 namespace manul::bgp::io {
 
@@ -105,6 +107,18 @@ netlink::Socket& RouteWriter::socket() {
     std::unique_lock lock(impl_->mutex);
     impl_->changed.wait(lock, [this] { return impl_->batches.empty() && !impl_->busy; });
     return impl_->socket;
+}
+
+RouteWriter::Outcome RouteWriter::send(netlink::RequestBuffer& requests) {
+    if (requests.empty()) {
+        return {};
+    }
+    Outcome outcome = socket().batch(requests);
+    requests.clear();
+    if (!outcome) {
+        log::emit(kKernelFailed, outcome.error().message());
+    }
+    return outcome;
 }
 
 }  // namespace manul::bgp::io

@@ -32,7 +32,10 @@ public:
     [[nodiscard]] std::optional<Outcome> take();
     /// The next outcome. Precondition: there is a batch whose outcome has not been taken.
     [[nodiscard]] Outcome wait();
-    /// For requests on the caller's thread: waits until no batch is under way. Valid until the next `submit`.
+    /// Sends on the caller's thread, and empties `requests`. An error, which is logged: the connection failed, and what
+    /// took effect is unknown. Waits as `socket` does.
+    [[nodiscard]] Outcome send(netlink::RequestBuffer& requests);
+    /// For other requests on the caller's thread: waits until no batch is under way. Valid until the next `submit`.
     [[nodiscard]] netlink::Socket& socket();
 
 private:
