@@ -89,7 +89,7 @@ std::string random_suffix() {
     std::string out;
     for (const char c : store::make_uid()) {
         if (out.size() < kNameSuffix && c != '-') {
-            out += kLetters[(static_cast<unsigned char>(c) * 7U + out.size() * 3U) % kLetters.size()];
+            out += kLetters[(std::size_t{static_cast<unsigned char>(c)} * 7 + out.size() * 3) % kLetters.size()];
         }
     }
     return out;
@@ -387,9 +387,11 @@ Outcome<Written> Writer::modify_checked(const std::string& verb, const Change& c
         const std::string uid(document.text_at("metadata", "uid"));
         const std::string stored_uid(stored->text_at("metadata", "uid"));
         if (!uid.empty() && uid != stored_uid) {
-            return std::unexpected(
-                conflict(key_.kind, key_.name,
-                         "Precondition failed: UID in precondition: " + uid + ", UID in object meta: " + stored_uid));
+            return std::unexpected(conflict(key_.kind, key_.name,
+                                            std::string("Precondition failed: UID in precondition: ")
+                                                .append(uid)
+                                                .append(", UID in object meta: ")
+                                                .append(stored_uid)));
         }
         if (!version.empty() && version != current->revision) {
             return std::unexpected(modified(key_.kind, key_.name));
