@@ -64,7 +64,7 @@ constexpr auto kOptions = std::to_array<TypedOption>({{"dryRun", Tree::Type::lis
                                                       {"gracePeriodSeconds", Tree::Type::number, "a number"},
                                                       {"orphanDependents", Tree::Type::boolean, "true or false"},
                                                       {"propagationPolicy", Tree::Type::text, "text"}});
-constexpr auto kPreconditions =
+constexpr auto kPreconditionTypes =
     std::to_array<TypedOption>({{"uid", Tree::Type::text, "text"}, {"resourceVersion", Tree::Type::text, "text"}});
 
 /// What has another type would count as not given, and something would be deleted.
@@ -115,7 +115,7 @@ Outcome<Writer::DeleteOptions> Writer::delete_options() const {
     }
     MANUL_CHECK(check_types(body, kOptions));
     if (const Tree* preconditions = body.find("preconditions")) {
-        MANUL_CHECK(check_types(*preconditions, kPreconditions));
+        MANUL_CHECK(check_types(*preconditions, kPreconditionTypes));
         out.uid = text_of(*preconditions, "uid");
         out.resource_version = text_of(*preconditions, "resourceVersion");
     }
