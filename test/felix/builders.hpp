@@ -260,7 +260,7 @@ inline model::ResourcePtr pool(const std::string& name, const std::string& net, 
 }
 
 /// The pod of most tests.
-inline const model::ResourcePtr kWeb = pod({.name = "web", .ips = {"10.0.0.1", "fd00::1"}, .labels = {{"app", "web"}}});
+inline const model::ResourcePtr kWeb = pod({.name = "web", .ips = {"10.0.0.1"}, .labels = {{"app", "web"}}});
 
 /// A copy of any resource with another revision.
 template <class T>

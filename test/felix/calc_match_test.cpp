@@ -24,10 +24,12 @@ namespace manul::felix::test {
 
 namespace {
 
+const model::ResourcePtr kDualWeb = pod({.name = "web", .ips = {"10.0.0.1", "fd00::1"}, .labels = {{"app", "web"}}});
+
 /// Whether an ingress rule with these criteria matches the packet.
 bool rule_matches(const model::Rule& rule, const Packet& packet) {
-    World world{kWeb, global_policy({.name = "p", .ingress = {rule}})};
-    return world.evaluate(kWeb, Direction::ingress, packet).decided_by == DecidedBy::policy_rule;
+    World world{kDualWeb, global_policy({.name = "p", .ingress = {rule}})};
+    return world.evaluate(kDualWeb, Direction::ingress, packet).decided_by == DecidedBy::policy_rule;
 }
 
 model::Rule icmp_rule(std::optional<net::Protocol> protocol, std::optional<model::IcmpMatch> icmp_match,
@@ -157,7 +159,7 @@ TEST_CASE("rules that cannot be enforced open nothing, and still deny by what is
     CHECK_FALSE(rule_matches(skip, packet));
     CHECK(rule_matches(close, packet));
     CHECK_FALSE(rule_matches(close, tcp("198.51.100.1", "10.0.0.1")));
-    World world{kWeb, global_policy({.name = "p", .ingress = {open, close}})};
+    World world{kDualWeb, global_policy({.name = "p", .ingress = {open, close}})};
     world.flush();
     const std::vector<Report> reports = world.graph().reports();
     REQUIRE(reports.size() == 2);
@@ -210,7 +212,7 @@ TEST_CASE("what a selector of a rule covers depends on the policy it stands in")
     CAPTURE(row.name);
     const model::StringMap x = {{"app", "x"}};
     const model::Rule rule = allow({.source = row.source});
-    World world{kWeb,
+    World world{kDualWeb,
                 namespace_("ns1", {{"team", "a"}}),
                 namespace_("ns2", {{"team", "b"}}),
                 account("ns1", "sa1", {{"role", "r"}}),
@@ -233,7 +235,7 @@ TEST_CASE("what a selector of a rule covers depends on the policy it stands in")
     for (const Source& source :
          {Source{'a', "10.1.0.1"}, Source{'b', "10.1.0.2"}, Source{'c', "10.1.0.3"}, Source{'h', "10.2.0.1"},
           Source{'n', "10.3.7.7"}, Source{'g', "10.4.0.1"}, Source{'e', "192.0.2.1"}}) {
-        if (world.allows_ingress(kWeb, tcp(source.address, "10.0.0.1"))) {
+        if (world.allows_ingress(kDualWeb, tcp(source.address, "10.0.0.1"))) {
             matching += source.letter;
         }
     }
@@ -243,7 +245,7 @@ TEST_CASE("what a selector of a rule covers depends on the policy it stands in")
 TEST_CASE("equal selectors of different policies share one set, which stays until the last is gone") {
     const auto from_db = allow({.source = {.selector = "app == 'db'"}});
     const auto spelled = allow({.source = {.selector = "( app  ==  \"db\" )"}});
-    World world{kWeb, policy("ns1", {.name = "one", .ingress = {from_db}}),
+    World world{kDualWeb, policy("ns1", {.name = "one", .ingress = {from_db}}),
                 policy("ns1", {.name = "two", .ingress = {spelled}})};
     CHECK(world.state().sets.size() == 1);
     world.remove(policy("ns1", {.name = "one"}));
@@ -255,36 +257,37 @@ TEST_CASE("equal selectors of different policies share one set, which stays unti
 TEST_CASE("an address that several objects stand for stays until the last one goes") {
     const auto db = pod({.name = "db", .ips = {"10.0.0.5"}, .labels = {{"app", "db"}}, .node = "node2"});
     const auto successor = pod({.name = "db2", .ips = {"10.0.0.5"}, .labels = {{"app", "db"}}, .node = "node2"});
-    World world{kWeb, db, policy("ns1", {.name = "p", .ingress = {allow({.source = {.selector = "app == 'db'"}})}})};
+    World world{kDualWeb, db,
+                policy("ns1", {.name = "p", .ingress = {allow({.source = {.selector = "app == 'db'"}})}})};
     world.flush();
     world.put(successor);
     CHECK(world.flush().empty());  // nothing changed for the dataplane
     world.remove(db);
     CHECK(world.flush().empty());
-    CHECK(world.allows_ingress(kWeb, tcp("10.0.0.5", "10.0.0.1")));
+    CHECK(world.allows_ingress(kDualWeb, tcp("10.0.0.5", "10.0.0.1")));
     world.remove(successor);
-    CHECK_FALSE(world.allows_ingress(kWeb, tcp("10.0.0.5", "10.0.0.1")));
+    CHECK_FALSE(world.allows_ingress(kDualWeb, tcp("10.0.0.5", "10.0.0.1")));
 }
 
 TEST_CASE("of overlapping nets in two sets the inner one stays when the outer goes") {
     const model::StringMap x = {{"kind", "x"}};
     const auto outer = network_set("", "outer", {"10.8.0.0/16"}, x);
-    World world{kWeb, outer, network_set("", "inner", {"10.8.1.0/24"}, x),
+    World world{kDualWeb, outer, network_set("", "inner", {"10.8.1.0/24"}, x),
                 global_policy({.name = "p", .ingress = {allow({.source = {.selector = "kind == 'x'"}})}})};
-    CHECK(world.allows_ingress(kWeb, tcp("10.8.2.1", "10.0.0.1")));
+    CHECK(world.allows_ingress(kDualWeb, tcp("10.8.2.1", "10.0.0.1")));
     world.remove(outer);
-    CHECK_FALSE(world.allows_ingress(kWeb, tcp("10.8.2.1", "10.0.0.1")));
-    CHECK(world.allows_ingress(kWeb, tcp("10.8.1.1", "10.0.0.1")));
+    CHECK_FALSE(world.allows_ingress(kDualWeb, tcp("10.8.2.1", "10.0.0.1")));
+    CHECK(world.allows_ingress(kDualWeb, tcp("10.8.1.1", "10.0.0.1")));
 }
 
 TEST_CASE("a net of length 0 in a NetworkSet becomes its two halves") {
-    World world{kWeb, network_set("", "all", {"0.0.0.0/0", "::/0"}, {{"kind", "x"}}),
+    World world{kDualWeb, network_set("", "all", {"0.0.0.0/0", "::/0"}, {{"kind", "x"}}),
                 global_policy({.name = "p", .ingress = {allow({.source = {.selector = "kind == 'x'"}})}})};
     REQUIRE(world.state().sets.size() == 1);
     const SetSnapshot& set = world.state().sets.begin()->second;
     CHECK(set.prefixes == std::set{cidr("0.0.0.0/1"), cidr("128.0.0.0/1"), cidr("::/1"), cidr("8000::/1")});
-    CHECK(world.allows_ingress(kWeb, tcp("203.0.113.1", "10.0.0.1")));
-    CHECK(world.allows_ingress(kWeb, tcp("fe80::1", "fd00::1")));
+    CHECK(world.allows_ingress(kDualWeb, tcp("203.0.113.1", "10.0.0.1")));
+    CHECK(world.allows_ingress(kDualWeb, tcp("fe80::1", "fd00::1")));
 }
 
 // --- named ports -----------------------------------------------------------------------------------------------------
@@ -334,8 +337,8 @@ TEST_CASE("a named port means what each endpoint declares under that name") {
          tcp("10.0.0.1", "10.1.0.1", 9090), true},
     }));
     CAPTURE(row.name);
-    World world{kWeb, a, b, host_endpoint("h", {"10.2.0.1"}, {}, {{"http", net::kTcp, 7070}}), row.policy};
-    CHECK(world.allows_egress(kWeb, row.packet) == row.allowed);
+    World world{kDualWeb, a, b, host_endpoint("h", {"10.2.0.1"}, {}, {{"http", net::kTcp, 7070}}), row.policy};
+    CHECK(world.allows_egress(kDualWeb, row.packet) == row.allowed);
 }
 
 TEST_CASE("a port that is renamed or renumbered moves in its sets") {
@@ -345,13 +348,13 @@ TEST_CASE("a port that is renamed or renumbered moves in its sets") {
     const auto with_port = [](const char* name, std::uint16_t number) {
         return pod({.name = "a", .ips = {"10.1.0.1"}, .ports = {port(name, number)}});
     };
-    World world{kWeb, egress, with_port("http", 8080)};
-    CHECK(world.allows_egress(kWeb, tcp("10.0.0.1", "10.1.0.1", 8080)));
+    World world{kDualWeb, egress, with_port("http", 8080)};
+    CHECK(world.allows_egress(kDualWeb, tcp("10.0.0.1", "10.1.0.1", 8080)));
     world.put(with_port("http", 8081));
-    CHECK_FALSE(world.allows_egress(kWeb, tcp("10.0.0.1", "10.1.0.1", 8080)));
-    CHECK(world.allows_egress(kWeb, tcp("10.0.0.1", "10.1.0.1", 8081)));
+    CHECK_FALSE(world.allows_egress(kDualWeb, tcp("10.0.0.1", "10.1.0.1", 8080)));
+    CHECK(world.allows_egress(kDualWeb, tcp("10.0.0.1", "10.1.0.1", 8081)));
     world.put(with_port("web", 8081));
-    CHECK_FALSE(world.allows_egress(kWeb, tcp("10.0.0.1", "10.1.0.1", 8081)));
+    CHECK_FALSE(world.allows_egress(kDualWeb, tcp("10.0.0.1", "10.1.0.1", 8081)));
 }
 
 // --- Kubernetes ------------------------------------------------------------------------------------------------------
@@ -405,7 +408,7 @@ TEST_CASE("a Kubernetes policy covers pods alone, with its own idea of peers") {
     CAPTURE(row.name);
     const model::StringMap labels = {{"app", "x"}};
     const auto other = pod({.name = "i", .ips = {"10.1.0.4"}, .labels = {{"app", "web"}}, .orchestrator = "cni"});
-    World world{kWeb,
+    World world{kDualWeb,
                 pod({.name = "a", .ips = {"10.1.0.1"}, .labels = labels}),
                 pod({.name = "b", .ips = {"10.1.0.2"}, .labels = {{"app", "y"}}}),
                 pod({.ns = "ns2", .name = "c", .ips = {"10.1.0.3"}, .labels = labels}),
@@ -413,12 +416,12 @@ TEST_CASE("a Kubernetes policy covers pods alone, with its own idea of peers") {
                 network_set("ns1", "n", {"10.3.0.0/16"}, labels),
                 row.policy};
     CHECK(world.order(other, Direction::ingress).empty());  // not a pod of Kubernetes
-    CHECK(world.order(kWeb, Direction::ingress) == "default: ns1/knp");
+    CHECK(world.order(kDualWeb, Direction::ingress) == "default: ns1/knp");
     std::string matching;
     for (const auto& [letter, address] :
          {std::pair('a', "10.1.0.1"), std::pair('b', "10.1.0.2"), std::pair('c', "10.1.0.3"),
           std::pair('i', "10.1.0.4"), std::pair('n', "10.3.7.7"), std::pair('e', "192.0.2.1")}) {
-        if (world.allows_ingress(kWeb, tcp(address, "10.0.0.1"))) {
+        if (world.allows_ingress(kDualWeb, tcp(address, "10.0.0.1"))) {
             matching += letter;
         }
     }
@@ -448,14 +451,14 @@ TEST_CASE("Kubernetes policies of one namespace add up, and stand among Calico's
     auto deny_all = std::make_shared<model::KubernetesNetworkPolicy>();
     deny_all->metadata.name = "default-deny";
     deny_all->metadata.ns = "ns1";
-    World world{kWeb, knp, deny_all, policy("ns1", {.name = "early", .order = 999}),
+    World world{kDualWeb, knp, deny_all, policy("ns1", {.name = "early", .order = 999}),
                 policy("ns1", {.name = "late", .order = 1001})};
-    CHECK(world.order(kWeb, Direction::ingress) == "default: ns1/early ns1/allow-80 ns1/default-deny ns1/late");
-    CHECK(world.allows_ingress(kWeb, tcp("192.0.2.1", "10.0.0.1", 80)));
-    CHECK_FALSE(world.allows_ingress(kWeb, tcp("192.0.2.1", "10.0.0.1", 81)));
-    CHECK(world.order(kWeb, Direction::egress).find("knp") == std::string::npos);
+    CHECK(world.order(kDualWeb, Direction::ingress) == "default: ns1/early ns1/allow-80 ns1/default-deny ns1/late");
+    CHECK(world.allows_ingress(kDualWeb, tcp("192.0.2.1", "10.0.0.1", 80)));
+    CHECK_FALSE(world.allows_ingress(kDualWeb, tcp("192.0.2.1", "10.0.0.1", 81)));
+    CHECK(world.order(kDualWeb, Direction::egress).find("knp") == std::string::npos);
     world.remove(knp);
-    CHECK_FALSE(world.allows_ingress(kWeb, tcp("192.0.2.1", "10.0.0.1", 80)));
+    CHECK_FALSE(world.allows_ingress(kDualWeb, tcp("192.0.2.1", "10.0.0.1", 80)));
 }
 
 }  // namespace manul::felix::test

@@ -379,7 +379,7 @@ TEST_CASE("of two endpoints with one interface or address the lower key counts u
 
 TEST_CASE("an evaluation tells every tier, policy and rule that was looked at") {
     World world{kWeb, tier("first", 1), global_policy({.name = "f", .ingress = {log(), pass()}, .tier = "first"}),
-                policy("ns1", {.name = "one", .ingress = {allow({.source = {.nets = {"192.0.2.0/24"}}})}}),
+                policy("ns1", {.name = "one", .ingress = {allow({.source = {.nets = {"198.51.100.0/24"}}})}}),
                 policy("ns1", {.name = "two", .ingress = {deny(), allow()}})};
     const Evaluation got = world.evaluate(kWeb, Direction::ingress, to_web());
     REQUIRE(got.tiers.size() == 2);
