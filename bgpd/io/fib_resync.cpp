@@ -29,6 +29,7 @@ constexpr std::size_t kMostNotices = 10'000;  // prefixes
 netlink::SocketResult<void> FibSync::begin_resync() {
     finish();
     needs_resync_ = false;
+    writer_.forget_failure();
     found_.clear();
     MANUL_CHECK(objects_.resync(!loaded_));
     resync_ = Resync::reading;

@@ -42,17 +42,6 @@ netlink::Route own_route(const net::Prefix& prefix, bool blackhole, std::uint32_
 
 }  // namespace
 
-/// False when the connection failed; what took effect is unknown then.
-bool FibSync::send(netlink::RequestBuffer& requests, std::vector<netlink::RefusedRequest>& refused) {
-    auto result = writer_.send(requests);
-    needs_resync_ = needs_resync_ || !result;
-    refused.clear();
-    if (result) {
-        refused = *std::move(result);
-    }
-    return result.has_value();
-}
-
 void FibSync::define(const speaker::FibGroup& definition) {
     if (objects_.define(definition)) {
         enqueue_users(definition.group);
@@ -223,9 +212,8 @@ bool FibSync::add_again(const Sent& sent) {
 void FibSync::send_planned() {
     std::vector<Sent> sent = std::exchange(sent_, {});
     if (sent.size() <= kFewRoutes && under_way_.empty()) {
-        std::vector<netlink::RefusedRequest> refused;
-        if (send(requests_, refused)) {
-            apply(sent, refused);
+        if (const auto refused = writer_.send(requests_)) {
+            apply(sent, *refused);
         }  // else what took effect is unknown: resync finds out
         return;
     }
@@ -305,8 +293,7 @@ void FibSync::delete_left(std::unordered_map<net::Prefix, Found>& left, std::siz
         }
         left.erase(first);
     }
-    std::vector<netlink::RefusedRequest> refused;  // what is gone already: fine
-    static_cast<void>(send(requests_, refused));
+    writer_.send(requests_);  // what is gone already: fine
 }
 
 /// Of learned routes whose metric is another one now: the new one is there.
@@ -317,8 +304,7 @@ void FibSync::delete_moved() {
     for (const auto& [prefix, metric] : std::exchange(moved_, {})) {
         netlink::delete_route(requests_, own_route(prefix, false, metric));
     }
-    std::vector<netlink::RefusedRequest> refused;  // what is gone already: fine
-    static_cast<void>(send(requests_, refused));
+    writer_.send(requests_);  // what is gone already: fine
 }
 
 bool FibSync::work(std::size_t budget) {

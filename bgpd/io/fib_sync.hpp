@@ -73,7 +73,7 @@ public:
     void retry();
     [[nodiscard]] bool has_refused() const noexcept { return !refused_.empty(); }
     /// The connection to the kernel failed in the middle of something.
-    [[nodiscard]] bool needs_resync() const noexcept { return needs_resync_ || objects_.needs_resync(); }
+    [[nodiscard]] bool needs_resync() const noexcept { return needs_resync_ || writer_.has_failed(); }
     /// The first resync has ended: it is known what an earlier run left.
     [[nodiscard]] bool loaded() const noexcept { return loaded_; }
     [[nodiscard]] std::uint32_t port() const noexcept { return writer_.port(); }
@@ -157,7 +157,6 @@ private:
     void report_refusals();
 
     void set_object(Entry& entry, NexthopObjects::Id object);
-    [[nodiscard]] bool send(netlink::RequestBuffer& requests, std::vector<netlink::RefusedRequest>& refused);
 
     RouteWriter writer_;
     NexthopObjects objects_{writer_};

@@ -50,7 +50,6 @@ netlink::Nexthop group_of(std::uint32_t id, const std::vector<std::uint32_t>& me
 }  // namespace
 
 netlink::SocketResult<void> NexthopObjects::resync(bool earlier_run) {
-    needs_resync_ = false;
     MANUL_TRY(const auto objects, writer_.socket().nexthops());
     foreign_.clear();
     for (const netlink::Nexthop& object : objects) {
@@ -94,7 +93,7 @@ bool NexthopObjects::define(const speaker::FibGroup& definition) {
     }
     if (keeps_object) {
         leave_members(known->second);
-        send_deletions();
+        writer_.send(requests_);  // what is gone already: fine
     } else {
         given_up_.push_back(std::move(known->second));
     }
@@ -148,7 +147,7 @@ void NexthopObjects::remove_unused(bool earlier_run) {
             return true;
         });
     }
-    send_deletions();
+    writer_.send(requests_);  // what is gone already: fine
 }
 
 NexthopObjects::Id NexthopObjects::new_object() {
@@ -184,53 +183,36 @@ void NexthopObjects::leave_members(const Group& group) {
 /// A group is made of the members that the kernel takes: one whose link has just gone down must not cost the others.
 void NexthopObjects::program(Group& group) {
     group.failed = false;
-    std::vector<netlink::RefusedRequest> refused;
     const auto put = [&] {
-        const bool sent = send(refused);
-        group.failed = group.failed || !sent || !refused.empty();
-        if (!refused.empty()) {
-            const netlink::SocketError why{netlink::SocketError::Kind::refused, refused.front().code,
-                                           refused.front().text};
+        auto refused = writer_.send(requests_);
+        group.failed = group.failed || !refused || !refused->empty();
+        if (refused && !refused->empty()) {
+            const netlink::SocketError why{netlink::SocketError::Kind::refused, refused->front().code,
+                                           refused->front().text};
             log::emit(kKernelFailed, "nexthop object: " + why.message());
         }
-        return sent;
+        return refused;
     };
     if (group.hops.size() == 1) {
         netlink::put_nexthop(requests_, single(group.object, group.hops.front()), netlink::Write::replace);
-        static_cast<void>(put());
+        put();
         return;
     }
     for (std::size_t i = 0; i < group.hops.size(); ++i) {
         netlink::put_nexthop(requests_, single(group.members[i], group.hops[i]), netlink::Write::replace);
     }
-    if (!put()) {
+    const auto refused = put();
+    if (!refused) {
         return;
     }
     netlink::Nexthop object = group_of(group.object, group.members, group.hops);
-    for (auto member = refused.rbegin(); member != refused.rend(); ++member) {
+    for (auto member = refused->rbegin(); member != refused->rend(); ++member) {
         object.group.erase(object.group.begin() + static_cast<std::ptrdiff_t>(member->index));
     }
     if (!object.group.empty()) {
         netlink::put_nexthop(requests_, object, netlink::Write::replace);
-        static_cast<void>(put());
+        put();
     }
-}
-
-/// False when the connection failed.
-bool NexthopObjects::send(std::vector<netlink::RefusedRequest>& refused) {
-    auto result = writer_.send(requests_);
-    needs_resync_ = needs_resync_ || !result;
-    refused.clear();
-    if (result) {
-        refused = *std::move(result);
-    }
-    return result.has_value();
-}
-
-/// Of what may be gone already.
-void NexthopObjects::send_deletions() {
-    std::vector<netlink::RefusedRequest> gone;
-    static_cast<void>(send(gone));
 }
 
 }  // namespace manul::bgp::io

@@ -27,6 +27,7 @@ public:
     using Id = std::uint32_t;
     static constexpr Id kNone = 0;  ///< the kernel's ids begin with 1
 
+    /// `writer` outlives this; it has failed when what took effect is unknown.
     explicit NexthopObjects(RouteWriter& writer) : writer_(writer) {}
 
     /// Learns which objects the kernel has and programs those of all groups again. Call it before routes are read back,
@@ -50,9 +51,6 @@ public:
     /// Removes what was given up and no route leads to; with `earlier_run` also what an earlier run left.
     void remove_unused(bool earlier_run);
 
-    /// Requests failed in the middle, so what took effect is unknown; until the next resync.
-    [[nodiscard]] bool needs_resync() const noexcept { return needs_resync_; }
-
 private:
     struct Group {
         std::vector<netlink::Hop> hops;
@@ -69,8 +67,6 @@ private:
     [[nodiscard]] Id join_member(const netlink::Hop& hop);
     void leave_members(const Group& group);
     void program(Group& group);
-    [[nodiscard]] bool send(std::vector<netlink::RefusedRequest>& refused);
-    void send_deletions();
 
     RouteWriter& writer_;
     netlink::RequestBuffer requests_;
@@ -81,7 +77,6 @@ private:
     std::set<Id> earlier_;                                         ///< of an earlier run
     std::set<Id> foreign_;                                         ///< other programs'
     Id newest_ = 0x4d000000;
-    bool needs_resync_ = false;
 };
 
 }  // namespace manul::bgp::io

@@ -109,16 +109,18 @@ netlink::Socket& RouteWriter::socket() {
     return impl_->socket;
 }
 
-RouteWriter::Outcome RouteWriter::send(netlink::RequestBuffer& requests) {
+std::optional<std::vector<netlink::RefusedRequest>> RouteWriter::send(netlink::RequestBuffer& requests) {
     if (requests.empty()) {
-        return {};
+        return std::vector<netlink::RefusedRequest>();
     }
     Outcome outcome = socket().batch(requests);
     requests.clear();
     if (!outcome) {
         log::emit(kKernelFailed, outcome.error().message());
+        has_failed_ = true;
+        return std::nullopt;
     }
-    return outcome;
+    return *std::move(outcome);
 }
 
 }  // namespace manul::bgp::io

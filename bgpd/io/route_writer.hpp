@@ -32,15 +32,19 @@ public:
     [[nodiscard]] std::optional<Outcome> take();
     /// The next outcome. Precondition: there is a batch whose outcome has not been taken.
     [[nodiscard]] Outcome wait();
-    /// Sends on the caller's thread, and empties `requests`. An error, which is logged: the connection failed, and what
-    /// took effect is unknown. Waits as `socket` does.
-    [[nodiscard]] Outcome send(netlink::RequestBuffer& requests);
+    /// Sends on the caller's thread, waiting as `socket` does, and empties `requests`. What the kernel refused; absent,
+    /// and logged, when the connection failed.
+    std::optional<std::vector<netlink::RefusedRequest>> send(netlink::RequestBuffer& requests);
+    /// Some `send` failed, so what took effect is unknown.
+    [[nodiscard]] bool has_failed() const noexcept { return has_failed_; }
+    void forget_failure() noexcept { has_failed_ = false; }
     /// For other requests on the caller's thread: waits until no batch is under way. Valid until the next `submit`.
     [[nodiscard]] netlink::Socket& socket();
 
 private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
+    bool has_failed_ = false;
 };
 
 }  // namespace manul::bgp::io
