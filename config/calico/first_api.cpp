@@ -110,7 +110,10 @@ Tree converted_entity(const Tree& entity) {
         }
         std::string selector = converted_selector(entity.text_at(names.selector));
         if (const std::string_view tag = entity.text_at(names.tag); !tag.empty()) {
-            selector = (selector.empty() ? "" : "(" + selector + ") && ") + std::string(tag) + " == ''";
+            if (!selector.empty()) {
+                selector.insert(0, 1, '(').append(") && ");
+            }
+            selector.append(tag).append(" == ''");
         }
         if (!selector.empty()) {
             set(out, names.selector, std::move(selector));
@@ -447,7 +450,7 @@ Result<Tree> from_first_api(const Tree& document) {
     if (kind == nullptr) {
         return fail("is no object of Calico's first API");
     }
-    static const Tree kEmpty{.type = Tree::Type::map};
+    static const Tree empty{.type = Tree::Type::map};
     const Tree* metadata = document.find("metadata");
     const Tree* spec = document.find("spec");
     Tree out{.type = Tree::Type::map};
@@ -456,7 +459,7 @@ Result<Tree> from_first_api(const Tree& document) {
     set(out, "kind", std::string(kind->kind));
     Tree new_metadata{.type = Tree::Type::map};
     Tree new_spec{.type = Tree::Type::map};
-    Work work{metadata != nullptr ? *metadata : kEmpty, spec != nullptr ? *spec : kEmpty, new_metadata, new_spec};
+    Work work{metadata != nullptr ? *metadata : empty, spec != nullptr ? *spec : empty, new_metadata, new_spec};
     MANUL_CHECK(kind->convert(work));
     out.make("metadata").assign(std::move(new_metadata));
     out.make("spec").assign(std::move(new_spec));

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kHashDigits = 8;
 
-std::string qualified(std::string_view original, std::string name) {
+std::string qualified(std::string_view original, const std::string& name) {
     return name == original ? name : name + "-" + sha1_hex(original, kHashDigits);
 }
 
@@ -54,7 +54,7 @@ std::string converted_name(std::string_view name) { return qualified(name, norma
 std::string converted_name_without_dots(std::string_view name) {
     std::string out = normalised_name(name);
     std::ranges::replace(out, '.', '-');
-    return qualified(name, std::move(out));
+    return qualified(name, out);
 }
 
 std::string address_name(const net::Ip& address) {
