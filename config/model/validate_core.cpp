@@ -32,7 +32,8 @@ void check_secret(Checks& checks, const Secret& secret) {
     for (const StringMap* values : {&secret.data, &secret.string_data}) {
         const std::string list = values == &secret.data ? "data" : "stringData";
         for (const auto& [key, value] : *values) {
-            const std::string at = list + "[\"" + key + "\"]";
+            std::string at = list;
+            at.append("[\"").append(key).append("\"]");
             checks.check(is_secret_key(key), at, "expected a key of letters, digits, '-', '_' and '.'");
             checks.check(values != &secret.data || base64_decode(value), at,
                          "expected base64; plain text belongs into stringData");

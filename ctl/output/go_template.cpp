@@ -170,7 +170,7 @@ private:
         const bool decides = is_and || first.name == "or";
         TemplateValues values;
         for (std::size_t i = 1; i < call.operands.size() + (before == nullptr ? 0 : 1); ++i) {
-            if (i == call.operands.size()) {
+            if (before != nullptr && i == call.operands.size()) {
                 values.push_back(*before);
             } else {
                 MANUL_TRY(const Tree* value, operand(call.operands[i], dot));
