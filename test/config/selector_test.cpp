@@ -264,8 +264,8 @@ public:
     int below(int n) { return std::uniform_int_distribution<int>(0, n - 1)(random_); }
     std::string key() { return std::string(1, static_cast<char>('a' + below(4))); }
     std::string value() {
-        static const std::vector<std::string> kValues{"", "x", "xy", "yx", "x\"y"};
-        return kValues[static_cast<std::size_t>(below(static_cast<int>(kValues.size())))];
+        static const std::vector<std::string> values{"", "x", "xy", "yx", "x\"y"};
+        return values[static_cast<std::size_t>(below(static_cast<int>(values.size())))];
     }
     StringMap labels() {
         StringMap labels;

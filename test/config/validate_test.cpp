@@ -10,17 +10,17 @@ using namespace manul;
 using namespace manul::test;
 
 TEST_CASE("names, namespaces, labels and annotations") {
-    static const std::string kLong(64, 'a');
-    static const std::string kLongName = "name: " + kLong;
-    static const std::string kLongestName = "name: " + std::string(253, 'a');
-    static const std::string kTooLongName = "name: " + std::string(254, 'a');
-    static const std::string kLongValue = "name: x, labels: {a: " + kLong + "}";
+    static const std::string long_text(64, 'a');
+    static const std::string long_name = "name: " + long_text;
+    static const std::string longest_name = "name: " + std::string(253, 'a');
+    static const std::string too_long_name = "name: " + std::string(254, 'a');
+    static const std::string long_value = "name: x, labels: {a: " + long_text + "}";
     check(GENERATE(values<Row>({
         {"tier", "name: a-b", "", ""},
         {"tier", "name: a.b", "", "metadata.name: expected lower-case letters, digits and '-', at most 63"},
         {"tier", "name: A", "", "metadata.name: expected lower-case"},
         {"tier", "name: -a", "", "metadata.name"},
-        {"tier", kLongName.c_str(), "", "metadata.name"},
+        {"tier", long_name.c_str(), "", "metadata.name"},
         {"tier", "name: ''", "", "metadata.name: required, but missing"},
         {"tier", "name: a, namespace: n", "", "metadata.namespace: Tier is a global kind"},
         {"gns", "name: a.b.c", "", ""},
@@ -28,9 +28,9 @@ TEST_CASE("names, namespaces, labels and annotations") {
         {"np", "name: a.b", "", ""},
         {"np", "name: ossg.default.a.b.c", "", ""},
         {"np", "name: a.b.c", "", "metadata.name: expected one or two parts"},
-        {"np", kLongName.c_str(), "", ""},
-        {"gnp", kLongestName.c_str(), "", ""},
-        {"gnp", kTooLongName.c_str(), "", "metadata.name: expected one or two parts"},
+        {"np", long_name.c_str(), "", ""},
+        {"gnp", longest_name.c_str(), "", ""},
+        {"gnp", too_long_name.c_str(), "", "metadata.name: expected one or two parts"},
         {"np", "name: knp.default.a", "", "reserved for policies derived from Kubernetes"},
         {"np", "name: a, namespace: A", "", "metadata.namespace: expected lower-case"},
         {"gnp", "name: a.b", "", ""},
@@ -59,7 +59,7 @@ TEST_CASE("names, namespaces, labels and annotations") {
         {"tier", "name: x, labels: {A.b/c: d}", "", "expected a label key"},
         {"tier", "name: x, labels: {a: 'b c'}", "", "expected a label value"},
         {"tier", "name: x, labels: {a: '-b'}", "", "expected a label value"},
-        {"tier", kLongValue.c_str(), "", "expected a label value"},
+        {"tier", long_value.c_str(), "", "expected a label value"},
         {"tier", "name: x, annotations: {Example.COM/a: 'any text at all'}", "", ""},
         {"tier", "name: x, annotations: {'a b': c}", "", "expected an annotation key"},
         {"netset", "name: x, labels: {projectcalico.org/namespace: n}", "", "follows from the namespace"},
