@@ -124,8 +124,8 @@ TEST_CASE("ages are written as kubectl writes them", "[serve]") {
     CHECK(serve::age_text(125) == "2m5s");
     CHECK(serve::age_text(3600) == "60m");
     CHECK(serve::age_text(4 * 3600 + 60) == "4h1m");
-    CHECK(serve::age_text(3 * 86400) == "3d");
-    CHECK(serve::age_text(400 * 86400) == "400d");
+    CHECK(serve::age_text(3L * 86400) == "3d");
+    CHECK(serve::age_text(400L * 86400) == "400d");
     CHECK(serve::parse_time("2027-01-15T08:00:00Z") == 1'800'000'000);
     CHECK(serve::parse_time("yesterday") == -1);
 }
