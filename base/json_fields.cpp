@@ -1,6 +1,5 @@
 #include "base/json_fields.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>

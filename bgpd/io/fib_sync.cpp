@@ -59,7 +59,7 @@ void FibSync::enqueue_users(speaker::FibGroupId group) {
 }
 
 /// The learned route of the entry leads to this object now; kNone: to none, or nobody knows where.
-void FibSync::set_object(Entry& entry, std::uint32_t object) {
+void FibSync::set_object(Entry& entry, NexthopObjects::Id object) {
     objects_.lead(entry.object, object);
     entry.object = object;
 }
@@ -80,7 +80,7 @@ void FibSync::rename(SlotRef ref, const net::Prefix& prefix) {
     Entry& entry = at(ref);
     const bool compared = resync_ != Resync::comparing || ref < compared_to_;
     if (entry.named && compared && entry.has.any()) {
-        orphans_[entry.prefix] = {entry.has, 0};
+        orphans_[entry.prefix] = {entry.has, NexthopObjects::kNone};
         --in_kernel_[ref.family];
     } else if (const auto found = found_.find(entry.prefix); entry.named && !compared && found != found_.end()) {
         orphans_[entry.prefix] = found->second;
@@ -125,7 +125,7 @@ void FibSync::change(const speaker::FibBatch& batch) {
 
 void FibSync::complete() { sweeping_ = true; }
 
-void FibSync::put(SlotRef ref, Step step, netlink::Write how, std::uint32_t object) {
+void FibSync::put(SlotRef ref, Step step, netlink::Write how, NexthopObjects::Id object) {
     const std::uint32_t metric = at(ref).metric;
     netlink::Route route = own_route(at(ref).prefix, step == Step::put_blackhole, metric);
     route.nexthop_id = object;
@@ -143,7 +143,7 @@ void FibSync::plan(SlotRef ref) {
     const auto drop = [&](bool present, Step step) {
         if (present) {
             netlink::delete_route(requests_, own_route(entry.prefix, step == Step::delete_blackhole, entry.has.metric));
-            sent_.push_back({ref, step, false, 0, 0});
+            sent_.push_back({ref, step, false, NexthopObjects::kNone, 0});
         }
     };
     if (entry.wanted == speaker::kNoRoute) {
@@ -151,7 +151,7 @@ void FibSync::plan(SlotRef ref) {
         drop(entry.has.blackhole, Step::delete_blackhole);
     } else if (entry.wanted == speaker::kBlackhole) {
         if (!entry.has.blackhole) {
-            put(ref, Step::put_blackhole, netlink::Write::add, 0);
+            put(ref, Step::put_blackhole, netlink::Write::add, NexthopObjects::kNone);
         }
         drop(entry.has.learned, Step::delete_learned);
     } else if (const NexthopObjects::Id object = objects_.of(entry.wanted); object != NexthopObjects::kNone) {

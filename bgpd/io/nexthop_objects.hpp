@@ -27,7 +27,7 @@ public:
     using Id = std::uint32_t;
     static constexpr Id kNone = 0;  ///< the kernel's ids begin with 1
 
-    /// `writer` outlives this; it has failed when what took effect is unknown.
+    /// `writer` outlives this. When it has failed, what the kernel has is unknown until the next resync.
     explicit NexthopObjects(RouteWriter& writer) : writer_(writer) {}
 
     /// Learns which objects the kernel has and programs those of all groups again. Call it before routes are read back,

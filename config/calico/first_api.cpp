@@ -26,8 +26,8 @@ namespace {
 
 std::string capitalised(std::string_view text) {
     std::string out = ascii::lowered(text);
-    if (!out.empty() && out.front() >= 'a' && out.front() <= 'z') {
-        out.front() = static_cast<char>(out.front() - 'a' + 'A');
+    if (!out.empty()) {
+        out.front() = ascii::to_upper(out.front());
     }
     return out;
 }

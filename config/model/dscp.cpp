@@ -1,7 +1,5 @@
 #include "config/model/dscp.hpp"
 
-#include <algorithm>
-
 #include "base/ascii.hpp"
 #include "config/model/scalar.hpp"
 
